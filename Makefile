@@ -1,0 +1,47 @@
+# make demo | test | test-all | bench | faults: each sets up all it needs in .venv.
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+TORCH := 2.13.0
+KERAS := build/keras-venv/bin/python
+
+.PHONY: demo test test-all bench faults lint clean
+
+demo: $(VENV)/.core
+	$(BIN)/nodulerisk assess Resources/SampleData/demo-chest-ct.zip \
+		--points Resources/SampleData/demo-point.mrk.json --out demo-output
+
+test: $(VENV)/.test lint
+	$(BIN)/python -m pytest
+
+test-all: $(VENV)/.test lint
+	$(BIN)/python -m pytest -m "slow or not slow"
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	PYTHONPATH=LungNoduleRisk $(BIN)/lint-imports
+
+faults: $(VENV)/.test
+	$(BIN)/python Testing/faults.py
+
+bench: $(VENV)/.test $(KERAS)
+	$(BIN)/python -m nodulerisk.bench --keras-python $(KERAS) --out demo-output/bench.md
+
+$(VENV)/.core: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) Resources/install_torch.py $(BIN)/python $(TORCH)
+	$(BIN)/python -m pip install --quiet -c Resources/constraints.txt -e .
+	touch $@
+
+$(VENV)/.test: $(VENV)/.core
+	$(BIN)/python -m pip install --quiet -c Resources/constraints.txt -e ".[train,dicom,slicer,test]"
+	touch $@
+
+$(KERAS): # a throw-away environment: TensorFlow is measured against, never used
+	$(PYTHON) -m venv build/keras-venv
+	$(KERAS) -m pip install --quiet "tensorflow-cpu>=2.16,<3" "numpy<2.2" scipy
+
+clean:
+	rm -rf $(VENV) build demo-output
