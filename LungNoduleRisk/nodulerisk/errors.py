@@ -1,0 +1,25 @@
+"""Refusals: every error a user can meet says what is wrong and what to do."""
+
+
+class NoduleRiskError(Exception):
+    """Base of all refusals; its message is one sentence or two for the user, without patient identity."""
+
+
+class CTError(NoduleRiskError):
+    """The CT cannot be read, or cannot be trusted (geometry, intensity, modality)."""
+
+
+class PointError(NoduleRiskError):
+    """This point cannot be assessed; other points of the same CT may be."""
+
+
+class WeightsError(NoduleRiskError):
+    """A weight set or weight file is damaged, unsafe, or made for another network."""
+
+
+class OutputError(NoduleRiskError):
+    """Results cannot be written where they were asked for."""
+
+
+class WorkerError(NoduleRiskError):
+    """The child process that runs the networks failed, ran out of memory, or was cancelled."""

@@ -1,0 +1,34 @@
+"""Writing files whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nodulerisk.errors import OutputError
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Gives a temporary path beside ``path`` (same suffix) that takes its place when the block ends well.
+
+    Raises:
+        OutputError: the folder is read-only, the disk full, or the name impossible; nothing is left behind.
+    """
+    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        os.replace(partial, path)
+    except (OSError, RuntimeError) as error:  # SimpleITK raises RuntimeError
+        raise OutputError(
+            f"{path} cannot be written ({_reason(error)}): choose a folder you may write to, with free space."
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True) if path.parent.is_dir() else None
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
