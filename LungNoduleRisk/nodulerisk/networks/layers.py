@@ -1,0 +1,93 @@
+"""What the published networks share: Keras's 'same' padding, batch normalisation, channel scaling, initialisation."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def scaled(channels: int, width: float) -> int:
+    """Channels times the width factor, kept a multiple of 8 (vector units), at least 8."""
+    return max(8, 8 * round(channels * width / 8))
+
+
+def same_padding(x: Tensor, kernel: int, stride: int, value: float = 0.0) -> Tensor:
+    """Pads (N, C, z, y, x) as TensorFlow's 'same' does: at stride 2 the odd voxel goes behind, not in front."""
+    padding: list[int] = []
+    for n in reversed(x.shape[2:]):
+        n = int(n)
+        total = max((-(-n // stride) - 1) * stride + kernel - n, 0)
+        padding += [total // 2, total - total // 2]
+    return F.pad(x, padding, value=value)
+
+
+class SameConv(nn.Conv3d):
+    """A cubic convolution with TensorFlow's 'same' padding."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, bias: bool = True):
+        padding = kernel // 2 if stride == 1 else 0  # at stride 1 'same' is symmetric
+        super().__init__(in_channels, out_channels, kernel, stride, padding, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.stride[0] > 1:
+            x = same_padding(x, self.kernel_size[0], self.stride[0])
+        return super().forward(x)
+
+
+class SameMaxPool(nn.Module):
+    """3x3x3 max pooling with TensorFlow's 'same' padding, which pads minus infinity."""
+
+    def __init__(self, stride: int):
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.max_pool3d(same_padding(x, 3, self.stride, float("-inf")), 3, self.stride)
+
+
+def batch_norm(channels: int) -> nn.BatchNorm3d:
+    """Batch normalisation with Keras's defaults: eps 1e-3, momentum 0.99 (torch counts the other way round)."""
+    return nn.BatchNorm3d(channels, eps=1e-3, momentum=0.01)
+
+
+def initialise(network: nn.Module) -> None:
+    """He initialisation of every convolution, zero biases."""
+    for layer in network.modules():
+        if isinstance(layer, (nn.Conv3d, nn.ConvTranspose3d, nn.Linear)):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+class Network(nn.Module, ABC):
+    """What ``build_network`` builds: ``forward`` gives probabilities, ``logits`` what losses are computed on."""
+
+    default_size: int
+    input_size: int
+
+    @abstractmethod
+    def logits(self, x: Tensor) -> Any:
+        """(N, C) before the softmax; DenseSharp adds the mask (N, 1, 32, 32, 32) before the sigmoid."""
+
+
+class Classifier(Network):
+    """A network whose answer is a softmax over ``logits``; subclasses define ``features`` and ``head``."""
+
+    features: nn.Module
+    head: nn.Module
+
+    def logits(self, x: Tensor) -> Tensor:
+        """(N, 3, S, S, S) float32 -> (N, C) before the softmax."""
+        return self.head(self.features(x).mean(dim=(2, 3, 4)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.softmax(self.logits(x), dim=1)
+
+
+def dense_head(channels: int, n_classes: int) -> nn.Sequential:
+    """Dropout and the dense layer that every EMV network ends in."""
+    return nn.Sequential(nn.Dropout(0.5), nn.Linear(channels, n_classes))
