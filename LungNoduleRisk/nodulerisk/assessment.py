@@ -1,0 +1,227 @@
+"""Assessment: the one result that everything downstream reads.
+
+It holds what was asked, every probability with the members behind it, the mask on the CT's grid, measurements, checks
+and provenance; it round-trips through a folder of JSON and NRRD files.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import SimpleITK as sitk
+
+from nodulerisk import RESEARCH_USE_ONLY
+from nodulerisk.checks import Check
+from nodulerisk.ct import CT, with_geometry
+from nodulerisk.cubes import Grid
+from nodulerisk.errors import NoduleRiskError
+from nodulerisk.files import written_whole
+
+EvidenceLevel = Literal["pathology", "reader", "simulated", "none"]
+EVIDENCE_LEVELS: tuple[EvidenceLevel, ...] = get_args(EvidenceLevel)
+EVIDENCE_WORDS: dict[str, str] = {
+    "pathology": "trained and tested against pathology",
+    "reader": "radiologists' suspicion, not pathology",
+    "simulated": "simulated nodules: shows the workflow, says nothing about a patient",
+    "none": "no evidence",
+}
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One number from the mask, with its unit and definition's source."""
+
+    name: str
+    value: float
+    unit: str
+    source: str
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """What the networks of one task say.
+
+    Attributes:
+        classes: names, in the order of every probability tuple.
+        mean: the ensemble's class probabilities (plain mean of the members); None where the task was not run.
+        members: each network's class probabilities by its name.
+        decision: the class decided on; None where the task was not run.
+        threshold: probability of the last class from which a two-class task decides for it; None: the largest wins.
+        evidence: what the numbers rest on.
+        note: why the task was not run, or what its evidence is, in words.
+    """
+
+    classes: tuple[str, ...]
+    mean: tuple[float, ...] | None
+    members: dict[str, tuple[float, ...]]
+    decision: str | None
+    threshold: float | None
+    evidence: EvidenceLevel
+    note: str = ""
+
+    @property
+    def spread(self) -> float | None:
+        """Largest difference (0..1) between two members' probabilities of the last class; None below two members."""
+        last = [member[-1] for member in self.members.values()]
+        return max(last) - min(last) if len(last) > 1 else None
+
+
+@dataclass(frozen=True, eq=False)
+class NoduleMask:
+    """The nodule's mask on the CT's grid, kept as the part that is not empty, and the map it was drawn from.
+
+    Attributes:
+        region: uint8 (z, y, x), 1 in the nodule.
+        first_voxel: index (z, y, x) of region[0, 0, 0] on the CT's grid.
+        ct_shape: shape (z, y, x) of the CT.
+        probability: float32 (z, y, x), the network's map at 1 mm, 0 away from this nodule.
+        grid: where the map's voxels lie.
+        evidence: what the mask rests on.
+    """
+
+    region: np.ndarray
+    first_voxel: tuple[int, int, int]
+    ct_shape: tuple[int, int, int]
+    probability: np.ndarray
+    grid: Grid
+    evidence: EvidenceLevel
+
+    def on_ct(self) -> np.ndarray:
+        """uint8, the CT's shape (z, y, x)."""
+        mask = np.zeros(self.ct_shape, np.uint8)
+        mask[tuple(slice(a, a + n) for a, n in zip(self.first_voxel, self.region.shape, strict=True))] = self.region
+        return mask
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What computed the numbers: enough to compute them again."""
+
+    weight_set: str
+    weight_set_version: str
+    network_sha256: dict[str, str]
+    package_version: str
+    device: str
+    seconds: dict[str, float] = field(default_factory=dict)  # stage -> wall time
+    series_uid: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Assessment:
+    """The assessment of one nodule; ``name`` is the user's label of the point, such as ``N1``."""
+
+    name: str
+    point_lps_mm: tuple[float, float, float]
+    centre_lps_mm: tuple[float, float, float]  # where the cubes were cut: the mask's centroid, else the point
+    tasks: dict[str, TaskResult]
+    nodule: NoduleMask | None
+    measurements: tuple[Measurement, ...]
+    checks: tuple[Check, ...]
+    provenance: Provenance
+
+    @property
+    def mask(self) -> np.ndarray | None:
+        """uint8 (z, y, x) on the CT's grid; None where no mask network ran."""
+        return None if self.nodule is None else self.nodule.on_ct()
+
+    def to_dict(self) -> dict:
+        """Everything but the arrays, as JSON-ready values."""
+        values = {key: value for key, value in vars(self).items() if key != "nodule"}
+        values["tasks"] = {name: asdict(task) | {"spread": task.spread} for name, task in self.tasks.items()}
+        values["measurements"] = [asdict(measurement) for measurement in self.measurements]
+        values["checks"] = [asdict(check) for check in self.checks]
+        values["provenance"] = asdict(self.provenance)
+        values["mask_evidence"] = None if self.nodule is None else self.nodule.evidence
+        return {"research_use_only": RESEARCH_USE_ONLY} | values
+
+
+def save_assessment(assessment: Assessment, ct: CT, folder: str | Path) -> Path:
+    """Writes ``assessment.json``, ``mask.nrrd`` (uint8, the CT's grid) and ``mask_probability.nrrd`` (float32, 1 mm).
+
+    Raises:
+        OutputError: the folder cannot be written; no half-written file is left.
+    """
+    folder = Path(folder)
+    if assessment.nodule is not None:
+        write_image(mask_image(assessment.nodule, ct), folder / "mask.nrrd")
+        write_image(_probability_image(assessment.nodule), folder / "mask_probability.nrrd")
+    path = folder / "assessment.json"
+    with written_whole(path) as partial:
+        partial.write_text(json.dumps(assessment.to_dict(), indent=2, ensure_ascii=False), encoding="utf-8")
+    return path
+
+
+def load_assessment(folder: str | Path) -> Assessment:
+    """Reads what ``save_assessment`` wrote.
+
+    Raises:
+        NoduleRiskError: files are missing or not of this layout.
+    """
+    folder = Path(folder)
+    try:
+        values = json.loads((folder / "assessment.json").read_text(encoding="utf-8"))
+        evidence = values.pop("mask_evidence")
+        return Assessment(
+            name=values["name"],
+            point_lps_mm=tuple(values["point_lps_mm"]),
+            centre_lps_mm=tuple(values["centre_lps_mm"]),
+            tasks={name: _task_from(task) for name, task in values["tasks"].items()},
+            nodule=None if evidence is None else _read_mask(folder, evidence),
+            measurements=tuple(Measurement(**m) for m in values["measurements"]),
+            checks=tuple(Check(**c) for c in values["checks"]),
+            provenance=Provenance(**values["provenance"]),
+        )
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise NoduleRiskError(f"'{folder.name}' holds no complete assessment: run nodulerisk assess again.") from error
+
+
+def mask_image(nodule: NoduleMask, ct: CT) -> sitk.Image:
+    """The mask as a SimpleITK image on the CT's grid."""
+    return with_geometry(sitk.GetImageFromArray(nodule.on_ct()), ct)
+
+
+def write_image(image: sitk.Image, path: Path) -> None:
+    """Writes an image whole or not at all, compressed.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with written_whole(path) as partial:
+        sitk.WriteImage(image, str(partial), useCompression=True)
+
+
+def _probability_image(nodule: NoduleMask) -> sitk.Image:
+    image = sitk.GetImageFromArray(nodule.probability)
+    steps = np.linalg.norm(nodule.grid.axes, axis=0)
+    image.SetSpacing(steps.tolist())
+    image.SetOrigin(nodule.grid.origin_lps_mm.tolist())
+    image.SetDirection((nodule.grid.axes / steps).ravel().tolist())
+    return image
+
+
+def _task_from(values: dict) -> TaskResult:
+    values = {key: value for key, value in values.items() if key != "spread"}
+    values["classes"] = tuple(values["classes"])
+    values["mean"] = None if values["mean"] is None else tuple(values["mean"])
+    values["members"] = {name: tuple(member) for name, member in values["members"].items()}
+    return TaskResult(**values)
+
+
+def _read_mask(folder: Path, evidence: EvidenceLevel) -> NoduleMask:
+    mask = sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "mask.nrrd")))
+    probability = sitk.ReadImage(str(folder / "mask_probability.nrrd"))
+    axes = np.reshape(probability.GetDirection(), (3, 3)) * probability.GetSpacing()
+    grid = Grid(np.array(probability.GetOrigin()), axes)
+    return NoduleMask(*trimmed(mask), mask.shape, sitk.GetArrayFromImage(probability), grid, evidence)
+
+
+def trimmed(mask: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int]]:
+    """The non-empty part of a mask and the index of its first voxel; an empty mask gives an empty part."""
+    if not mask.any():
+        return np.zeros((0, 0, 0), np.uint8), (0, 0, 0)
+    low, high = zip(*((int(i.min()), int(i.max()) + 1) for i in np.nonzero(mask)), strict=True)
+    return mask[tuple(slice(a, b) for a, b in zip(low, high, strict=True))].astype(np.uint8), low

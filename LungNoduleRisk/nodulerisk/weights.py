@@ -1,0 +1,251 @@
+"""Weight sets: a folder of ``card.json`` and safetensors files.
+
+The card says which networks answer which task, with what thresholds, and what the evidence is. Cards are read without
+torch, so that Slicer can show them; weights are read by safetensors and h5py only, never unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from nodulerisk.assessment import EVIDENCE_LEVELS, EvidenceLevel
+from nodulerisk.errors import WeightsError
+from nodulerisk.files import written_whole
+
+TASKS: dict[str, tuple[str, ...]] = {
+    "malignancy": ("benign", "malignant"),
+    "invasiveness": ("pre-invasive", "invasive"),
+    "grade": ("grade 1", "grade 2", "grade 3"),
+    "subtype": ("AAH-AIS", "MIA", "IA"),
+}
+MAX_FILE_BYTES = 1 << 30  # the largest published network is 177 MB in float32
+PICKLES = {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin"}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a task's numbers rest on.
+
+    Attributes:
+        level: ``pathology``, ``reader``, ``simulated`` or ``none``.
+        data, labels: which data and labels trained and tested it, in words; for ``none`` why the task is not run.
+        nodules, patients: how many were held out.
+        figures: held-out figures, name -> [value, low, high] with a 95 % interval.
+    """
+
+    level: EvidenceLevel
+    data: str = ""
+    labels: str = ""
+    nodules: int = 0
+    patients: int = 0
+    figures: dict[str, list[float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NetworkCard:
+    """One network file: how to build it, what to feed it, and its hash."""
+
+    kind: str
+    file: str
+    sha256: str
+    n_classes: int
+    width: float = 1.0
+    sides: tuple[int, int, int] | None = None  # EMV networks: the cubes at 0.625 mm, outer first
+    size: int = 32  # side of the input
+
+    @property
+    def draws_mask(self) -> bool:
+        return self.kind == "densesharp"
+
+
+@dataclass(frozen=True)
+class TaskCard:
+    """A task: its networks (none: not run), the decision threshold of its last class, its evidence."""
+
+    networks: tuple[str, ...]
+    evidence: Evidence
+    threshold: float | None = None
+
+
+@dataclass(frozen=True)
+class WeightSet:
+    """A verified card; ``folder`` holds the files.
+
+    Attributes:
+        networks: by name.
+        tasks: by task name, every key of ``TASKS``.
+        mask_network: name of the network that draws the mask; None: no mask.
+        mask_evidence: what the mask rests on.
+        bf16_drift: how far bf16 moved a probability on real nodules; None: not measured.
+        scan_order: cubes run along z as in the scan's InstanceNumber order (the EMV authors' habit), where it is known.
+    """
+
+    folder: Path
+    name: str
+    version: str
+    licence: str
+    attribution: str
+    networks: dict[str, NetworkCard]
+    tasks: dict[str, TaskCard]
+    mask_network: str | None = None
+    mask_evidence: Evidence = Evidence("none")
+    scan_order: bool = False
+    bf16_drift: float | None = None
+
+    def hashes(self) -> dict[str, str]:
+        return {name: network.sha256 for name, network in self.networks.items()}
+
+
+def weights_root() -> Path:
+    """Where named weight sets are looked for: $NODULERISK_WEIGHTS, else the checkout's Resources/Weights."""
+    configured = os.environ.get("NODULERISK_WEIGHTS")
+    return Path(configured) if configured else Path(__file__).parents[2] / "Resources" / "Weights"
+
+
+def load_weight_set(name_or_folder: str | Path = "open") -> WeightSet:
+    """Reads and verifies a weight set by name (``open``) or folder: card, file hashes, array shapes by header.
+
+    Raises:
+        WeightsError: no such set, a damaged card, a file that is missing, changed, a pickle or too large.
+    """
+    folder = Path(name_or_folder)
+    if not folder.is_dir():
+        folder = weights_root() / str(name_or_folder)
+    try:
+        values = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise WeightsError(
+            f"There is no weight set '{name_or_folder}' (a folder with card.json): use 'open', or import one with "
+            "nodulerisk import-weights."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise WeightsError(
+            f"The card of weight set '{folder.name}' is damaged: import or copy the set again."
+        ) from error
+    weights = _weight_set_from(values, folder)
+    for network in weights.networks.values():
+        _verify(folder, network)
+    return weights
+
+
+def save_card(weights: WeightSet) -> None:
+    """Writes ``card.json`` into the set's folder."""
+    values = asdict(weights)
+    del values["folder"]
+    with written_whole(weights.folder / "card.json") as partial:
+        partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def read_arrays(folder: Path, network: NetworkCard) -> dict[str, np.ndarray]:
+    """A network's arrays from its safetensors file, stored half precision widened to float32.
+
+    Raises:
+        WeightsError: truncated or malformed file.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        arrays = load_file(folder / network.file)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"{network.file} is truncated or not safetensors: copy or import the weight set again."
+        ) from error
+    return {name: a.astype(np.float32) if a.dtype == np.float16 else a for name, a in arrays.items()}
+
+
+def sha256_of(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def refuse_pickle(path: Path) -> None:
+    """Refuses a file that would have to be unpickled, by its name or its first bytes.
+
+    Raises:
+        WeightsError: a pickle, or a zip as torch.save writes it.
+    """
+    with open(path, "rb") as file:
+        start = file.read(9)
+    safetensors = start[8:] == b"{"  # behind its length, whose first byte may look like a pickle's
+    if path.suffix.lower() in PICKLES or start[:2] == b"PK" or (start[:1] == b"\x80" and not safetensors):
+        raise WeightsError(
+            f"{path.name} is a pickle, which can run any code when opened: it is not read. "
+            "Save the weights as safetensors, or import the authors' Keras .h5 files."
+        )
+
+
+def _verify(folder: Path, network: NetworkCard) -> None:
+    path = folder / network.file
+    if path.resolve().parent != folder.resolve():
+        raise WeightsError(f"The card of '{folder.name}' names a file outside its folder: do not use this set.")
+    if not path.is_file():
+        raise WeightsError(f"{network.file} is missing from weight set '{folder.name}': copy or import the set again.")
+    refuse_pickle(path)
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise WeightsError(f"{network.file} is larger than {MAX_FILE_BYTES >> 20} MiB: this is no network of ours.")
+    if sha256_of(path) != network.sha256:
+        raise WeightsError(
+            f"{network.file} is not the file that the card of '{folder.name}' describes (its SHA-256 differs): "
+            "it is truncated or was changed. Copy or import the set again."
+        )
+
+
+def _weight_set_from(values: dict, folder: Path) -> WeightSet:
+    try:
+        networks = {name: _network_from(network) for name, network in values["networks"].items()}
+        tasks = {name: _task_from(values["tasks"][name], networks) for name in TASKS}
+        mask_network = values.get("mask_network")
+        if mask_network is not None and not networks[mask_network].draws_mask:
+            raise ValueError(f"{mask_network} draws no mask")
+        for name, task in tasks.items():
+            _refuse_wrong_classes(name, task, networks)
+        return WeightSet(
+            folder=folder,
+            name=str(values["name"]),
+            version=str(values["version"]),
+            licence=str(values["licence"]),
+            attribution=str(values["attribution"]),
+            networks=networks,
+            tasks=tasks,
+            mask_network=mask_network,
+            mask_evidence=_evidence_from(values["mask_evidence"]),
+            scan_order=bool(values.get("scan_order", False)),
+            bf16_drift=values.get("bf16_drift"),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise WeightsError(
+            f"The card of weight set '{folder.name}' is not valid ({error}): import the set again."
+        ) from error
+
+
+def _network_from(values: dict) -> NetworkCard:
+    sides = values.get("sides")
+    return NetworkCard(**{**values, "sides": None if sides is None else tuple(int(s) for s in sides)})
+
+
+def _task_from(values: dict, networks: dict[str, NetworkCard]) -> TaskCard:
+    names = tuple(values["networks"])
+    missing = [name for name in names if name not in networks]
+    if missing:
+        raise ValueError(f"unknown network {missing[0]}")
+    return TaskCard(names, _evidence_from(values["evidence"]), values.get("threshold"))
+
+
+def _evidence_from(values: dict) -> Evidence:
+    evidence = Evidence(**values)
+    if evidence.level not in EVIDENCE_LEVELS:
+        raise ValueError(f"unknown evidence level {evidence.level}")
+    return evidence
+
+
+def _refuse_wrong_classes(task: str, card: TaskCard, networks: dict[str, NetworkCard]) -> None:
+    for name in card.networks:
+        if networks[name].n_classes != len(TASKS[task]):
+            raise ValueError(f"{name} has {networks[name].n_classes} classes, {task} needs {len(TASKS[task])}")
