@@ -1,0 +1,187 @@
+"""The main job: one nodule from a point on a CT to mask and probabilities."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from nodulerisk import __version__
+from nodulerisk.assessment import Assessment, NoduleMask, Provenance, TaskResult
+from nodulerisk.checks import Check
+from nodulerisk.ct import CT
+from nodulerisk.cubes import densesharp_cube, densesharp_grid, emv_views
+from nodulerisk.engine import Engine, Networks
+from nodulerisk.masking import centroid_lps_mm, nodule_mask
+from nodulerisk.measure import measure
+from nodulerisk.nodule_checks import block_checks, nodule_checks, refuse_missing_slices
+from nodulerisk.weights import TASKS, TaskCard, WeightSet
+
+Progress = Callable[[str, float], None]
+
+
+def assess(
+    ct: CT,
+    point_lps_mm,
+    weights: WeightSet,
+    device: str = "auto",
+    *,
+    name: str = "N1",
+    networks: Networks | None = None,
+    progress: Progress | None = None,
+) -> Assessment:
+    """Assesses the nodule at a point.
+
+    The mask network draws the nodule around the point; the cubes are cut around the mask's centroid, so that a click a
+    little off gives the same answer; each task's networks answer, and their plain mean is the ensemble's.
+
+    Args:
+        ct: the CT.
+        point_lps_mm: a point on the nodule (x, y, z), LPS mm.
+        weights: from ``load_weight_set``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``; unused when ``networks`` are given.
+        name: the user's label of the nodule.
+        networks: a warm Engine or Worker of the same weights, for several nodules.
+        progress: called with the stage and the share done, 0..1.
+
+    Returns:
+        The assessment; tasks without networks say why they were not run.
+
+    Raises:
+        PointError: the point lies outside the CT, or a slice is missing near it.
+        NoduleRiskError: the device or the weights do not serve.
+    """
+    stages = _Stages(progress)
+    with stages("checks", 0.0):
+        checks = [*ct.checks, *block_checks(ct, point_lps_mm)]
+        refuse_missing_slices(ct, point_lps_mm)
+    with stages("weights", 0.05):
+        networks = networks or Engine(weights, device)
+    with stages("mask", 0.1):
+        nodule, centre = _draw_mask(ct, np.asarray(point_lps_mm, float), weights, networks)
+    with stages("networks", 0.2):
+        answers = _ask_networks(ct, centre, weights, networks, stages)
+    with stages("measurements", 0.95):
+        tasks = {task: _task_result(task, card, answers) for task, card in weights.tasks.items()}
+        measurements = measure(nodule, ct) if nodule is not None else ()
+        checks += nodule_checks(nodule, measurements, ct)
+        checks += _answer_checks(tasks, answers)
+    return Assessment(
+        name=name,
+        point_lps_mm=_triple(point_lps_mm),
+        centre_lps_mm=_triple(centre),
+        tasks=tasks,
+        nodule=nodule,
+        measurements=measurements,
+        checks=tuple(checks + networks.checks),
+        provenance=_provenance(ct, weights, networks, stages.seconds),
+    )
+
+
+def _draw_mask(
+    ct: CT, point: np.ndarray, weights: WeightSet, networks: Networks
+) -> tuple[NoduleMask | None, np.ndarray]:
+    """The mask, and the centre to cut the other cubes around: the mask's centroid, else the point."""
+    if weights.mask_network is None:
+        return None, point
+    centre = point
+    for _ in range(2):  # drawn again around its own centroid, it hardly depends on where the user clicked
+        cube = densesharp_cube(ct, centre)
+        _, probability = networks.predict(weights.mask_network, cube[None, None])
+        grid = densesharp_grid(ct, centre)
+        nodule = nodule_mask(probability[0, 0], grid, ct, point, weights.mask_evidence.level)
+        if not nodule.region.any():
+            return nodule, point
+        centre = centroid_lps_mm(nodule)
+    return nodule, centre
+
+
+def _ask_networks(
+    ct: CT, centre: np.ndarray, weights: WeightSet, networks: Networks, stages: _Stages
+) -> dict[str, np.ndarray]:
+    """Class probabilities (C,) of every network that some task needs; networks of one view share its cube."""
+    needed = [name for task in weights.tasks.values() for name in task.networks]
+    cubes: dict[tuple | None, np.ndarray] = {}
+    answers = {}
+    for index, name in enumerate(needed):
+        card = weights.networks[name]
+        view = None if card.sides is None else (card.sides, card.size)
+        if view not in cubes:
+            cubes[view] = (
+                emv_views(ct, centre, *view, scan_order=weights.scan_order)
+                if view
+                else densesharp_cube(ct, centre)[None]
+            )
+        stages.report(f"network {index + 1} of {len(needed)}", 0.2 + 0.75 * index / len(needed))
+        answers[name] = networks.predict(name, cubes[view][None])[0][0]
+    return answers
+
+
+def _task_result(task: str, card: TaskCard, answers: dict[str, np.ndarray]) -> TaskResult:
+    """The plain mean of the members and the decision; a task without networks, or with NaN among them, is not run."""
+    classes, level = TASKS[task], card.evidence.level
+    broken = [name for name in card.networks if not np.isfinite(answers[name]).all()]
+    if broken or not card.networks:
+        note = f"network {broken[0]} gave no number" if broken else card.evidence.data
+        return TaskResult(classes, None, {}, None, None, "none", note)
+    members = {name: tuple(float(p) for p in answers[name]) for name in card.networks}
+    mean = np.mean(list(members.values()), axis=0)
+    return TaskResult(
+        classes=classes,
+        mean=tuple(float(p) for p in mean),
+        members=members,
+        decision=classes[_decide(mean, card.threshold)],
+        threshold=card.threshold,
+        evidence=level,
+        note=card.evidence.labels,
+    )
+
+
+def _decide(mean: np.ndarray, threshold: float | None) -> int:
+    """The last class from its threshold on; without one the most probable."""
+    return int(np.argmax(mean)) if threshold is None else (len(mean) - 1 if mean[-1] >= threshold else 0)
+
+
+def _answer_checks(tasks: dict[str, TaskResult], answers: dict[str, np.ndarray]) -> Iterator[Check]:
+    """Fault 39: a network whose answer is no number."""
+    for name, probabilities in answers.items():
+        if not np.isfinite(probabilities).all():
+            yield Check("network-nan", "warning", f"Network {name} gave no number: its task is not shown.", 39)
+    adenocarcinoma = [task for task in ("invasiveness", "grade", "subtype") if tasks[task].mean is not None]
+    if adenocarcinoma:
+        message = f"The {', '.join(adenocarcinoma)} of a nodule means something only if it is an adenocarcinoma."
+        yield Check("adenocarcinoma-only", "note", message, 30)
+
+
+def _provenance(ct: CT, weights: WeightSet, networks: Networks, seconds: dict[str, float]) -> Provenance:
+    return Provenance(
+        weight_set=weights.name,
+        weight_set_version=weights.version,
+        network_sha256=weights.hashes(),
+        package_version=__version__,
+        device=networks.device,
+        seconds={stage: round(value, 4) for stage, value in seconds.items()},
+        series_uid=ct.acquisition.series_uid,
+    )
+
+
+def _triple(point) -> tuple[float, float, float]:
+    x, y, z = (float(v) for v in point)
+    return x, y, z
+
+
+class _Stages:
+    """Times the stages and reports them."""
+
+    def __init__(self, progress: Progress | None):
+        self.report: Progress = progress or (lambda stage, share: None)
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str, share: float) -> Iterator[None]:
+        self.report(stage, share)
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = time.perf_counter() - start

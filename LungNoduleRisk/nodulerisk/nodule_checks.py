@@ -1,0 +1,100 @@
+"""What must be said about a point and its nodule before their numbers are believed (fault rows 1, 21, 25-31)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from nodulerisk.assessment import Measurement, NoduleMask
+from nodulerisk.checks import Check
+from nodulerisk.ct import CT
+from nodulerisk.cubes import EMV_BLOCK, EMV_SPACING_MM, lps_block, padded_fraction
+from nodulerisk.errors import PointError
+from nodulerisk.masking import touches_cube_edge
+from nodulerisk.measure import nodule_hu, value_of
+
+BLOCK_MM = EMV_BLOCK * EMV_SPACING_MM
+METAL_HU = 3000
+LUNG_HU = -500
+CALCIUM_HU = 200
+CYST_HU = -900
+PUBLISHED_RANGE_MM = (4.0, 30.0)
+
+
+def refuse_missing_slices(ct: CT, point_lps_mm) -> None:
+    """Fault 1: a slice that was interpolated because it is missing must not lie inside the nodule's block.
+
+    Raises:
+        PointError: it does.
+    """
+    centre = ct.voxel_of(point_lps_mm)[2]
+    half = BLOCK_MM / 2 / ct.spacing_mm[2]
+    if any(abs(z - centre) <= half for z in ct.filled_slices):
+        raise PointError(
+            "A slice of the series is missing within 31 mm of this point: export the complete series and try again."
+        )
+
+
+def block_checks(ct: CT, point_lps_mm) -> Iterator[Check]:
+    """Findings in the 62.5 mm block around the point (faults 21, 26, 27, 28).
+
+    Raises:
+        PointError: the point lies outside the CT (fault 25).
+    """
+    block = lps_block(ct, point_lps_mm)
+    hu = _box(block, point_lps_mm, BLOCK_MM / 2)
+    if hu.max() > METAL_HU:
+        yield Check("metal", "warning", "Values above 3000 HU near the nodule: metal or motion may distort it.", 21)
+    if (_box(block, point_lps_mm, 16) < LUNG_HU).mean() < 0.05:
+        yield Check(
+            "no-lung", "warning", "There is hardly any lung around the point: no nodule is to be expected here.", 26
+        )
+    yield from _padding_checks(block, ct, point_lps_mm)
+
+
+def nodule_checks(nodule: NoduleMask | None, measurements: tuple[Measurement, ...], ct: CT) -> Iterator[Check]:
+    """Findings about the nodule that was drawn (faults 26, 30, 31)."""
+    if nodule is None:
+        return
+    if not nodule.region.any():
+        yield Check(
+            "no-nodule", "warning", "No nodule was found at the point: the probabilities describe what lies there.", 26
+        )
+        return
+    diameter = value_of(measurements, "equivalent diameter") or 0
+    low, high = PUBLISHED_RANGE_MM
+    if not low <= diameter <= high:
+        message = f"The nodule measures {diameter:.1f} mm; the networks were published for {low:.0f} to {high:.0f} mm."
+        yield Check("size-out-of-range", "warning", message, 30)
+    if touches_cube_edge(nodule):
+        yield Check(
+            "mask-cut", "warning", "The nodule reaches past the 32 mm that the mask network sees: it is cut.", 30
+        )
+    hu = nodule_hu(nodule, ct)
+    if (hu > CALCIUM_HU).mean() > 0.1:
+        yield Check("calcified", "warning", "More than a tenth of the nodule is above 200 HU: it may be calcified.", 31)
+    if (hu < CYST_HU).mean() > 0.1:
+        yield Check("cystic", "warning", "More than a tenth of the nodule is below -900 HU: it may be cystic.", 31)
+
+
+def _padding_checks(block: CT, ct: CT, point_lps_mm) -> Iterator[Check]:
+    voxel = block.voxel_of(point_lps_mm)
+    half = BLOCK_MM / 2 / np.array(block.spacing_mm)
+    outside = (voxel - half < -0.5) | (voxel + half > np.array(block.hu.shape[::-1]) - 0.5)
+    share = f"{padded_fraction(ct, point_lps_mm, BLOCK_MM):.0%}"
+    if outside[:2].any():
+        yield Check(
+            "padded-in-plane", "warning", f"The block reaches past the image's edge: {share} of it is padded.", 27
+        )
+    if outside[2]:
+        yield Check(
+            "padded-in-z", "warning", f"The block reaches past the first or last slice: {share} of it is padded.", 28
+        )
+
+
+def _box(block: CT, point_lps_mm, half_mm: float) -> np.ndarray:
+    """The HU within ``half_mm`` of the point along each axis, inside the CT."""
+    centre = np.rint(block.voxel_of(point_lps_mm)).astype(int)
+    half = np.ceil(half_mm / np.array(block.spacing_mm)).astype(int)
+    return block.hu[tuple(slice(max(c - h, 0), c + h + 1) for c, h in zip(centre[::-1], half[::-1], strict=True))]
