@@ -1,0 +1,1 @@
+"""What an Assessment becomes: a mesh, pictures, tables and files."""

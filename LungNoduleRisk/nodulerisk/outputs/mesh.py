@@ -1,0 +1,81 @@
+"""The nodule's surface as a closed triangle mesh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from skimage.measure import marching_cubes
+
+from nodulerisk import RESEARCH_USE_ONLY
+from nodulerisk.assessment import NoduleMask
+from nodulerisk.files import written_whole
+
+SURFACE = 0.5  # probability
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """A closed surface; its faces run counter-clockwise seen from outside.
+
+    Attributes:
+        vertices_lps_mm: float32 (n, 3), x, y, z, LPS mm.
+        faces: int32 (m, 3), indices of vertices.
+    """
+
+    vertices_lps_mm: np.ndarray
+    faces: np.ndarray
+
+    @property
+    def volume_mm3(self) -> float:
+        """The enclosed volume; positive where the faces look outward."""
+        a, b, c = np.moveaxis(self.vertices_lps_mm.astype(float)[self.faces], 1, 0)
+        return float(np.einsum("ij,ij->", a - self._middle, np.cross(b - self._middle, c - self._middle)) / 6)
+
+    @property
+    def _middle(self) -> np.ndarray:
+        return self.vertices_lps_mm.mean(axis=0, dtype=float) if len(self.faces) else np.zeros(3)
+
+
+def nodule_mesh(nodule: NoduleMask, step_size: int = 1) -> Mesh:
+    """The surface where the nodule's probability map is 0.5, closed at the map's edges.
+
+    Args:
+        nodule: its ``probability`` (z, y, x) and ``grid`` are used.
+        step_size: voxels of 1 mm a step; larger is coarser and quicker.
+
+    Returns:
+        The mesh; without faces where the map stays below 0.5 or the nodule is smaller than a step.
+    """
+    probability = np.pad(nodule.probability, step_size)  # a step of zeros all round closes the surface
+    try:
+        vertices_zyx, faces, *_ = marching_cubes(probability, SURFACE, step_size=step_size, allow_degenerate=False)
+    except (ValueError, RuntimeError):  # skimage: the level is outside the data; no surface found
+        return Mesh(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32))
+    voxels = vertices_zyx[:, ::-1] - step_size
+    vertices = nodule.grid.origin_lps_mm + voxels @ nodule.grid.axes.T
+    return _facing_outward(Mesh(vertices.astype(np.float32), faces.astype(np.int32)))
+
+
+def write_ply(mesh: Mesh, path: Path) -> None:
+    """Writes binary little-endian PLY: float x, y, z (LPS mm) and triangles.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    faces = np.empty(len(mesh.faces), [("n", "u1"), ("vertices", "<i4", 3)])
+    faces["n"], faces["vertices"] = 3, mesh.faces
+    header = (
+        "ply\nformat binary_little_endian 1.0\n"
+        f"comment {RESEARCH_USE_ONLY}\ncomment coordinates: LPS, mm\n"
+        f"element vertex {len(mesh.vertices_lps_mm)}\nproperty float x\nproperty float y\nproperty float z\n"
+        f"element face {len(faces)}\nproperty list uchar int vertex_indices\nend_header\n"
+    )
+    with written_whole(path) as partial:
+        partial.write_bytes(header.encode("ascii") + mesh.vertices_lps_mm.astype("<f4").tobytes() + faces.tobytes())
+
+
+def _facing_outward(mesh: Mesh) -> Mesh:
+    """The mesh with its faces turned where they all look inward (a mirrored grid, or the other winding)."""
+    return mesh if mesh.volume_mm3 >= 0 else Mesh(mesh.vertices_lps_mm, mesh.faces[:, ::-1])

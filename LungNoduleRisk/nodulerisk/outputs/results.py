@@ -1,0 +1,102 @@
+"""The folder of one nodule's results: every file, or none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import disk_usage
+from tempfile import TemporaryFile
+
+from nodulerisk.assessment import Assessment, mask_image, save_assessment, write_image
+from nodulerisk.ct import CT
+from nodulerisk.errors import OutputError
+from nodulerisk.outputs.interactive import interactive_html
+from nodulerisk.outputs.mesh import nodule_mesh, write_ply
+from nodulerisk.outputs.picture import picture_png
+from nodulerisk.points import Point
+
+RESULT_FILES = (
+    "assessment.json",
+    "mask.nrrd",
+    "mask_probability.nrrd",
+    "mask.nii.gz",
+    "mesh.ply",
+    "nodule.html",
+    "nodule.png",
+)
+BYTES_A_NODULE = 10 << 20  # plotly.js makes half of it
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What became of a point: its assessment, or why it was refused."""
+
+    point: Point
+    assessment: Assessment | None = None
+    refusal: str = ""
+
+
+def write_results(ct: CT, assessment: Assessment, folder: str | Path) -> list[Path]:
+    """Writes ``RESULT_FILES`` (without mask and mesh where no mask was drawn) in place of earlier ones.
+
+    Returns:
+        The files written.
+
+    Raises:
+        OutputError: the folder cannot be written; none of the files is left.
+    """
+    folder = Path(folder)
+    remove_results(folder)
+    try:
+        save_assessment(assessment, ct, folder)
+        if assessment.nodule is not None:
+            write_image(mask_image(assessment.nodule, ct), folder / "mask.nii.gz")
+            write_ply(nodule_mesh(assessment.nodule), folder / "mesh.ply")
+        interactive_html(ct, assessment, folder / "nodule.html")
+        picture_png(ct, assessment, folder / "nodule.png")
+    except BaseException:  # cancelled by the user too
+        remove_results(folder)
+        raise
+    return [folder / name for name in RESULT_FILES if (folder / name).exists()]
+
+
+def refuse_unwritable(folder: Path, nodules: int) -> None:
+    """Creates the folder and tries it out, so that hours of computing do not end at a full disk.
+
+    Raises:
+        OutputError: it cannot be written, or has not enough space for so many nodules.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder) as probe:
+            probe.write(b"0")
+        free = disk_usage(folder).free
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written ({error.strerror}): choose another folder.") from error
+    if free < nodules * BYTES_A_NODULE:
+        needed = nodules * BYTES_A_NODULE >> 20
+        raise OutputError(f"{folder} has {free >> 20} MB free, {needed} MB are needed: choose another folder.")
+
+
+def remove_results(folder: Path) -> None:
+    """Removes ``RESULT_FILES`` from a folder, and nothing else, so that old results never pass for new ones.
+
+    Raises:
+        OutputError: a file cannot be removed.
+    """
+    for name in RESULT_FILES:
+        remove_file(folder / name)
+
+
+def remove_file(path: Path) -> None:
+    """Removes a file if it is there.
+
+    Raises:
+        OutputError: it cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except NotADirectoryError:
+        pass
+    except OSError as error:
+        raise OutputError(f"{path} cannot be replaced ({error.strerror}): choose another folder.") from error

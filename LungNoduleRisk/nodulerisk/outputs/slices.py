@@ -1,0 +1,79 @@
+"""The three orthogonal pictures of a nodule: CT and mask contour, sampled straight from the volumes at LPS positions.
+
+Sampling positions, and not array slices, gives oblique CTs, any axis order and any spacing the same upright pictures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import map_coordinates
+from skimage.measure import find_contours
+
+from nodulerisk.assessment import Assessment, NoduleMask
+from nodulerisk.ct import CT
+from nodulerisk.outputs.mesh import SURFACE
+
+FIELD_MM = 60.0
+PIXEL_MM = 0.4
+LUNG_WINDOW_HU = (-1350, 150)
+AIR_HU = -1024
+TICKS_MM = np.linspace(-FIELD_MM / 2, FIELD_MM / 2, round(FIELD_MM / PIXEL_MM) + 1)
+
+
+@dataclass(frozen=True)
+class Plane:
+    """How a picture lies in the patient, as radiologists look at it: from the feet, the front and the left."""
+
+    name: str
+    right: tuple[int, int, int]  # LPS direction from left to right in the picture
+    down: tuple[int, int, int]
+    edges: tuple[str, str, str, str]  # what lies left, right, above, below
+
+
+PLANES = (
+    Plane("Axial", (1, 0, 0), (0, 1, 0), ("R", "L", "A", "P")),
+    Plane("Coronal", (1, 0, 0), (0, 0, -1), ("R", "L", "S", "I")),
+    Plane("Sagittal", (0, 1, 0), (0, 0, -1), ("A", "P", "S", "I")),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """A picture through the nodule's centre.
+
+    Attributes:
+        plane: how it lies in the patient.
+        hu: float32 (rows down, columns right) at ``TICKS_MM`` from the centre; air outside the scan.
+        outlines: the mask's contours, each (n, 2): mm to the right of and below the centre.
+    """
+
+    plane: Plane
+    hu: np.ndarray
+    outlines: list[np.ndarray]
+
+
+def nodule_slices(ct: CT, assessment: Assessment) -> list[Slice]:
+    """The axial, coronal and sagittal slice through ``assessment.centre_lps_mm``."""
+    return [_slice(ct, assessment, plane) for plane in PLANES]
+
+
+def _slice(ct: CT, assessment: Assessment, plane: Plane) -> Slice:
+    down, right = np.meshgrid(TICKS_MM, TICKS_MM, indexing="ij")
+    points = assessment.centre_lps_mm + right[..., None] * plane.right + down[..., None] * plane.down
+    voxels = (points - ct.origin_lps_mm) @ ct.direction / ct.spacing_mm
+    hu = _sampled(ct.hu, voxels, AIR_HU)
+    return Slice(plane, hu, [] if assessment.nodule is None else _outlines(assessment.nodule, points))
+
+
+def _outlines(nodule: NoduleMask, points: np.ndarray) -> list[np.ndarray]:
+    voxels = (points - nodule.grid.origin_lps_mm) @ np.linalg.inv(nodule.grid.axes).T
+    contours = find_contours(_sampled(nodule.probability, voxels, 0), SURFACE)
+    return [contour[:, ::-1] * PIXEL_MM + TICKS_MM[0] for contour in contours]
+
+
+def _sampled(volume: np.ndarray, voxels_xyz: np.ndarray, outside: float) -> np.ndarray:
+    """Linear interpolation of a (z, y, x) volume at voxel positions (..., 3)."""
+    zyx = np.moveaxis(voxels_xyz[..., ::-1], -1, 0)
+    return map_coordinates(volume, zyx, output=np.float32, order=1, mode="constant", cval=outside)

@@ -1,0 +1,142 @@
+"""Many nodules at a glance: a table in the terminal, a CSV file for a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from nodulerisk import RESEARCH_USE_ONLY
+from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, Measurement, TaskResult
+from nodulerisk.files import written_whole
+from nodulerisk.outputs.results import Outcome
+from nodulerisk.outputs.words import check_words, measurement_value, task_bars
+from nodulerisk.weights import TASKS
+
+SIZES = ("equivalent diameter", "volume")  # measurements shown in the table
+Row = dict[str, str | float | None]
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def results_view(outcomes: Sequence[Outcome]) -> RenderableType:
+    """The table of all nodules, then the checks, the refusals and the evidence in words."""
+    remarks = (*_remarks(outcomes), *_evidence_legend(outcomes), Text(RESEARCH_USE_ONLY, "bold"))
+    return Group(_table(outcomes), Text(""), *remarks)
+
+
+def write_csv(outcomes: Sequence[Outcome], path: Path) -> None:
+    """Writes a row a nodule, in the order asked.
+
+    Columns: ``name``; ``x_lps_mm``, ``y_lps_mm``, ``z_lps_mm`` (the point asked for); ``refusal`` (why there is no
+    assessment); for every task ``<task>_decision``, ``<task>_evidence``, ``<task>_threshold``, ``<task>_spread`` and
+    ``<task>_<class>`` (mean probabilities); a column a measurement, ``<name> (<unit>)``; ``warnings`` (their number),
+    ``checks`` (their codes), ``weight_set``. Text that a spreadsheet would take for a formula starts with ``'``.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    rows = [_csv_row(outcome) for outcome in outcomes]
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8-sig") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows({column: _inert(value) for column, value in row.items()} for row in rows)
+
+
+def _table(outcomes: Sequence[Outcome]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("Nodule", overflow="fold")
+    for title in (*(task.capitalize() for task in TASKS), "Size", "Warnings"):
+        table.add_column(title, no_wrap=True)
+    for outcome in outcomes:
+        table.add_row(*(Text(cell) for cell in _cells(outcome)))
+    return table
+
+
+def _cells(outcome: Outcome) -> Iterator[str]:
+    x, y, z = outcome.point.lps_mm
+    yield f"{outcome.point.name}\n{x:.0f}, {y:.0f}, {z:.0f}"
+    assessment = outcome.assessment
+    if assessment is None:
+        yield "refused"
+        return
+    for task in TASKS:
+        yield _task_cell(assessment.tasks.get(task))
+    yield "\n".join(measurement_value(m) for m in assessment.measurements if m.name in SIZES)
+    yield str(_warnings(assessment))
+
+
+def _task_cell(task: TaskResult | None) -> str:
+    """The decision, the probabilities it was made from, the networks' spread and the evidence level, a line each."""
+    if task is None or task.mean is None:
+        return "not run"
+    lines = [task.decision or "", "/".join(f"{bar.mean:.2f}" for bar in task_bars(task))]
+    if task.spread is not None:
+        lines.append(f"spread {task.spread:.2f}")
+    return "\n".join([*lines, f"({task.evidence})"])
+
+
+def _remarks(outcomes: Iterable[Outcome]) -> Iterator[Text]:
+    for outcome in outcomes:
+        if outcome.assessment is None:
+            yield Text(f"{outcome.point.name}: refused: {outcome.refusal}", "red")
+            continue
+        for check in outcome.assessment.checks:
+            yield Text(f"{outcome.point.name}: {check_words(check)}", "yellow" if check.severity == "warning" else "")
+
+
+def _evidence_legend(outcomes: Iterable[Outcome]) -> Iterator[Text]:
+    assessments = [outcome.assessment for outcome in outcomes if outcome.assessment is not None]
+    levels = {task.evidence for assessment in assessments for task in assessment.tasks.values()}
+    for level, meaning in EVIDENCE_WORDS.items():
+        if level in levels - {"none"}:
+            yield Text(f"({level}): {meaning}", "dim")
+
+
+def _csv_row(outcome: Outcome) -> Row:
+    row: Row = {"name": outcome.point.name}
+    row |= dict(zip(("x_lps_mm", "y_lps_mm", "z_lps_mm"), outcome.point.lps_mm, strict=True))
+    row["refusal"] = outcome.refusal
+    assessment = outcome.assessment
+    for name, classes in TASKS.items():
+        row |= _task_columns(name, classes, None if assessment is None else assessment.tasks.get(name))
+    if assessment is not None:
+        row |= {_measurement_column(m): round(m.value, 3) for m in assessment.measurements}
+        row["warnings"] = _warnings(assessment)
+        row["checks"] = " ".join(check.code for check in assessment.checks)
+        row["weight_set"] = f"{assessment.provenance.weight_set} {assessment.provenance.weight_set_version}"
+    return row
+
+
+def _task_columns(name: str, classes: Sequence[str], task: TaskResult | None) -> Row:
+    task = task or TaskResult(tuple(classes), None, {}, None, None, "none")
+    columns: Row = {
+        f"{name}_decision": task.decision,
+        f"{name}_evidence": task.evidence,
+        f"{name}_threshold": task.threshold,
+        f"{name}_spread": _rounded(task.spread),
+    }
+    mean = task.mean or [None] * len(classes)
+    return columns | {f"{name}_{label}": _rounded(p) for label, p in zip(classes, mean, strict=True)}
+
+
+def _measurement_column(measurement: Measurement) -> str:
+    return f"{measurement.name} ({measurement.unit})" if measurement.unit else measurement.name
+
+
+def _rounded(probability: float | None) -> float | None:
+    return None if probability is None else round(probability, 4)
+
+
+def _warnings(assessment: Assessment) -> int:
+    return sum(check.severity == "warning" for check in assessment.checks)
+
+
+def _inert(value: str | float | None) -> str | float | None:
+    """Text that a spreadsheet would run as a formula, made plain text."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value

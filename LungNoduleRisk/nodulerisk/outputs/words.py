@@ -1,0 +1,73 @@
+"""How results read in pictures, pages and tables: the same words, the same digits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, Measurement, Provenance, TaskResult
+from nodulerisk.checks import Check
+
+
+@dataclass(frozen=True)
+class Bar:
+    """The probability (0..1) of one class: the mean, the members behind it, and where the decision turns."""
+
+    label: str
+    mean: float
+    members: dict[str, float]
+    threshold: float | None
+
+
+def task_bars(task: TaskResult) -> list[Bar]:
+    """A bar a class; of two classes, the last alone says it all. None where the task was not run."""
+    if task.mean is None:
+        return []
+    shown = range(len(task.classes)) if len(task.classes) > 2 else [1]
+    members = [{name: p[i] for name, p in task.members.items()} for i in range(len(task.classes))]
+    return [Bar(task.classes[i], task.mean[i], members[i], task.threshold) for i in shown]
+
+
+def task_title(name: str, task: TaskResult) -> str:
+    """``Malignancy: malignant`` or ``Subtype: not run``."""
+    return f"{name.capitalize()}: {task.decision or 'not run'}"
+
+
+def task_basis(task: TaskResult) -> str:
+    """What the task's numbers rest on, or why there are none."""
+    if task.mean is None:
+        return task.note or EVIDENCE_WORDS["none"]
+    spread = "" if task.spread is None else f"; networks differ by up to {task.spread:.2f}"
+    return EVIDENCE_WORDS[task.evidence] + spread
+
+
+def measurement_value(measurement: Measurement) -> str:
+    """Whole numbers from 100, else one decimal; two for ratios."""
+    digits = 2 if not measurement.unit else 0 if abs(measurement.value) >= 100 else 1
+    return f"{measurement.value:.{digits}f} {measurement.unit}".rstrip()
+
+
+def measured_on(assessment: Assessment) -> str:
+    """What the measurements rest on."""
+    if assessment.nodule is None:
+        return "no mask was drawn"
+    if not assessment.nodule.region.any():
+        return "no nodule was found at the point"
+    return f"on the mask: {EVIDENCE_WORDS[assessment.nodule.evidence]}"
+
+
+def check_words(check: Check) -> str:
+    """``Warning: …`` or ``Note: …``."""
+    return f"{check.severity.capitalize()}: {check.message}"
+
+
+def position_words(point_lps_mm) -> str:
+    """``-81.0, -192.0, -192.0 mm (LPS)``."""
+    return ", ".join(f"{value:.1f}" for value in point_lps_mm) + " mm (LPS)"
+
+
+def provenance_words(provenance: Provenance) -> str:
+    """One line; the assessment's JSON file has the rest."""
+    return (
+        f"Weight set {provenance.weight_set} {provenance.weight_set_version}, "
+        f"nodulerisk {provenance.package_version}, on {provenance.device}"
+    )
