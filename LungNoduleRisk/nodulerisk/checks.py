@@ -16,7 +16,7 @@ class Check:
         code: stable kebab-case name, such as ``thick-slices``.
         severity: ``note`` (to know) or ``warning`` (the numbers may not hold).
         message: one sentence for the user, without patient identity.
-        fault: the row of the project's fault table (docs/FAULTS.md) this check answers.
+        fault: the row of the project's fault table (Testing/FAULTS.md) this check answers.
     """
 
     code: str

@@ -103,9 +103,12 @@ class WeightSet:
 
 
 def weights_root() -> Path:
-    """Where named weight sets are looked for: $NODULERISK_WEIGHTS, else the checkout's Resources/Weights."""
+    """Where named weight sets are looked for: $NODULERISK_WEIGHTS, else Resources/Weights of Slicer or the checkout."""
     configured = os.environ.get("NODULERISK_WEIGHTS")
-    return Path(configured) if configured else Path(__file__).parents[2] / "Resources" / "Weights"
+    if configured:
+        return Path(configured)
+    installed, checkout = (folder / "Resources" / "Weights" for folder in Path(__file__).parents[1:3])
+    return installed if installed.is_dir() else checkout
 
 
 def load_weight_set(name_or_folder: str | Path = "open") -> WeightSet:

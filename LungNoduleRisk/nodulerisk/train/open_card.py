@@ -215,8 +215,13 @@ def calibration_error(outcomes: list[Outcome]) -> float:
 
 
 def share(values: Callable[[Outcome], Iterable[float]]) -> Callable[[list[Outcome]], float]:
-    """Mean over all nodules' values."""
-    return lambda outcomes: float(np.mean([v for o in outcomes for v in values(o)]))
+    """Mean over all nodules' values; NaN without any."""
+
+    def figure(outcomes: list[Outcome]) -> float:
+        found = [v for o in outcomes for v in values(o)]
+        return float(np.mean(found)) if found else float("nan")
+
+    return figure
 
 
 def small(figure: Callable[[list[Outcome]], float]) -> Callable[[list[Outcome]], float]:
