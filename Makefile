@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TORCH := 2.13.0
 KERAS := build/keras-venv/bin/python
 
-.PHONY: demo test test-all bench faults lint clean
+.PHONY: demo test test-all bench faults parity lint clean
 
 demo: $(VENV)/.core
 	$(BIN)/nodulerisk assess Resources/SampleData/demo-chest-ct.zip \
@@ -23,11 +23,14 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 	PYTHONPATH=LungNoduleRisk $(BIN)/lint-imports
 
+parity: $(VENV)/.test
+	$(BIN)/python Testing/parity.py
+
 faults: $(VENV)/.test
 	$(BIN)/python Testing/faults.py
 
 bench: $(VENV)/.test $(KERAS)
-	$(BIN)/python -m nodulerisk.bench --keras-python $(KERAS) --out demo-output/bench.md
+	PYTHONPATH=Testing/Bench $(BIN)/python -m bench --keras-python $(KERAS) --out demo-output/bench.md
 
 $(VENV)/.core: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -41,7 +44,8 @@ $(VENV)/.test: $(VENV)/.core
 
 $(KERAS): # a throw-away environment: TensorFlow is measured against, never used
 	$(PYTHON) -m venv build/keras-venv
-	$(KERAS) -m pip install --quiet "tensorflow-cpu>=2.16,<3" "numpy<2.2" scipy
+	$(KERAS) -m pip install --quiet "tensorflow-cpu>=2.15,<2.16; python_version < '3.12'" \
+		"tensorflow-cpu>=2.16,<3; python_version >= '3.12'"
 
 clean:
 	rm -rf $(VENV) build demo-output

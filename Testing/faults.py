@@ -18,7 +18,9 @@ HERE = Path(__file__).parent
 
 def rows() -> list[tuple[int, str, str]]:
     """Number, fault and promised outcome of every row."""
-    found = re.findall(r"^\| (\d+) \| (.+?) \| (.+?) \|$", (HERE / "FAULTS.md").read_text(encoding="utf-8"), re.MULTILINE)
+    found = re.findall(
+        r"^\| (\d+) \| (.+?) \| (.+?) \|$", (HERE / "FAULTS.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
     return [(int(number), fault, outcome) for number, fault, outcome in found]
 
 

@@ -12,7 +12,7 @@ from nodulerisk import __version__
 from nodulerisk.assessment import Assessment, NoduleMask, Provenance, TaskResult
 from nodulerisk.checks import Check
 from nodulerisk.ct import CT
-from nodulerisk.cubes import densesharp_cube, densesharp_grid, emv_views
+from nodulerisk.cubes import densesharp_cube, densesharp_grid, emv_block, views_of
 from nodulerisk.engine import Engine, Networks
 from nodulerisk.masking import centroid_lps_mm, nodule_mask
 from nodulerisk.measure import measure
@@ -58,7 +58,7 @@ def assess(
         checks = [*ct.checks, *block_checks(ct, point_lps_mm)]
         refuse_missing_slices(ct, point_lps_mm)
     with stages("weights", 0.05):
-        networks = networks or Engine(weights, device)
+        networks = networks or Engine(weights, device, keep=False)
     with stages("mask", 0.1):
         nodule, centre = _draw_mask(ct, np.asarray(point_lps_mm, float), weights, networks)
     with stages("networks", 0.2):
@@ -67,7 +67,7 @@ def assess(
         tasks = {task: _task_result(task, card, answers) for task, card in weights.tasks.items()}
         measurements = measure(nodule, ct) if nodule is not None else ()
         checks += nodule_checks(nodule, measurements, ct)
-        checks += _answer_checks(tasks, answers)
+        checks += _answer_checks(tasks, answers, weights.mask_network if nodule is None else None)
     return Assessment(
         name=name,
         point_lps_mm=_triple(point_lps_mm),
@@ -90,6 +90,8 @@ def _draw_mask(
     for _ in range(2):  # drawn again around its own centroid, it hardly depends on where the user clicked
         cube = densesharp_cube(ct, centre)
         _, probability = networks.predict(weights.mask_network, cube[None, None])
+        if not np.isfinite(probability).all():
+            return None, point
         grid = densesharp_grid(ct, centre)
         nodule = nodule_mask(probability[0, 0], grid, ct, point, weights.mask_evidence.level)
         if not nodule.region.any():
@@ -102,19 +104,17 @@ def _ask_networks(
     ct: CT, centre: np.ndarray, weights: WeightSet, networks: Networks, stages: _Stages
 ) -> dict[str, np.ndarray]:
     """Class probabilities (C,) of every network that some task needs; networks of one view share its cube."""
-    needed = [name for task in weights.tasks.values() for name in task.networks]
+    needed = {name for task in weights.tasks.values() for name in task.networks}
+    ordered = sorted(needed, key=lambda name: (name != weights.mask_network, name))  # the mask's is still loaded
+    block = emv_block(ct, centre, scan_order=weights.scan_order)
     cubes: dict[tuple | None, np.ndarray] = {}
     answers = {}
-    for index, name in enumerate(needed):
+    for index, name in enumerate(ordered):
         card = weights.networks[name]
         view = None if card.sides is None else (card.sides, card.size)
         if view not in cubes:
-            cubes[view] = (
-                emv_views(ct, centre, *view, scan_order=weights.scan_order)
-                if view
-                else densesharp_cube(ct, centre)[None]
-            )
-        stages.report(f"network {index + 1} of {len(needed)}", 0.2 + 0.75 * index / len(needed))
+            cubes[view] = densesharp_cube(ct, centre)[None] if view is None else views_of(block, *view)
+        stages.report(f"network {index + 1} of {len(ordered)}", 0.2 + 0.75 * index / len(ordered))
         answers[name] = networks.predict(name, cubes[view][None])[0][0]
     return answers
 
@@ -144,11 +144,15 @@ def _decide(mean: np.ndarray, threshold: float | None) -> int:
     return int(np.argmax(mean)) if threshold is None else (len(mean) - 1 if mean[-1] >= threshold else 0)
 
 
-def _answer_checks(tasks: dict[str, TaskResult], answers: dict[str, np.ndarray]) -> Iterator[Check]:
-    """Fault 39: a network whose answer is no number."""
+def _answer_checks(
+    tasks: dict[str, TaskResult], answers: dict[str, np.ndarray], failed_mask: str | None
+) -> Iterator[Check]:
+    """Networks whose answer is no number (fault 39), and what the answers of others are about."""
     for name, probabilities in answers.items():
         if not np.isfinite(probabilities).all():
             yield Check("network-nan", "warning", f"Network {name} gave no number: its task is not shown.", 39)
+    if failed_mask is not None:
+        yield Check("network-nan", "warning", f"Network {failed_mask} gave no number: no mask is shown.", 39)
     adenocarcinoma = [task for task in ("invasiveness", "grade", "subtype") if tasks[task].mean is not None]
     if adenocarcinoma:
         message = f"The {', '.join(adenocarcinoma)} of a nodule means something only if it is an adenocarcinoma."

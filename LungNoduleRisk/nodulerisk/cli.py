@@ -143,7 +143,7 @@ def _assess_points(
     from nodulerisk.weights import load_weight_set
 
     weight_set = load_weight_set(weights)
-    networks = Engine(weight_set, device)
+    networks = Engine(weight_set, device, keep=len(points) > 1)
     show("reading the CT", None)
     ct = read_ct(ct_path, series_uid=series)
     outcomes = []

@@ -18,6 +18,7 @@ from nodulerisk.errors import CTError
 
 MAX_VOXELS = 750_000_000  # 1.5 GB as int16: 2860 slices of 512 x 512
 THICK_SLICE_MM = 2.5
+AIR_HU = -1024
 INT16 = np.iinfo(np.int16)
 SINGLE_SLICE = "This is one slice, or has no slice positions: the distance between slices is unknown. Load the series."
 SKEWED = "The axes of this CT are not at right angles. Resample it onto a straight grid first."
@@ -206,10 +207,16 @@ def read_ct(path: str | Path, *, series_uid: str | None = None) -> CT:
     if not path.exists():
         raise CTError("There is no file or folder at this path. Check the spelling and that the disk is connected.")
     if image_files.can_read(path):
-        return image_files.read_image(path)
+        return _without_padding(image_files.read_image(path))
     if dicom_series.can_read(path):
-        return dicom_series.read_dicom(path, series_uid=series_uid)
+        return _without_padding(dicom_series.read_dicom(path, series_uid=series_uid))
     raise CTError("This file is not a CT that can be read. Use a DICOM folder or .zip, NRRD, NIfTI, MHA or MHD.")
+
+
+def _without_padding(ct: CT) -> CT:
+    """Nothing is thinner than air: what scanners write outside their field of view (-2000, -3024) becomes -1024 HU,
+    or a spline would ring at its edge (fault 17)."""
+    return ct if ct.hu.min() >= AIR_HU else replace(ct, hu=np.maximum(ct.hu, np.int16(AIR_HU)))
 
 
 def refuse_bad_spacing(spacing_mm: Sequence[float]) -> None:

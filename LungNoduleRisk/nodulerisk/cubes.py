@@ -21,7 +21,7 @@ from nodulerisk.errors import PointError
 
 EMV_SPACING_MM = 0.625
 EMV_BLOCK = 100  # voxels: 62.5 mm
-EMV_WINDOW_HU = (-1400.0, 400.0)
+EMV_WINDOW_HU = (-1400, 400)
 DENSESHARP_SPACING_MM = 1.0
 DENSESHARP_SIDE = 32  # voxels: 32 mm
 DENSESHARP_WINDOW_HU = (-1024.0, 400.0)
@@ -90,17 +90,39 @@ def emv_views(
 
     Source: npj Digital Medicine 2023, doi:10.1038/s41746-023-00866-z, Methods, and the authors' code.
     """
+    return views_of(emv_block(ct, point_lps_mm, scan_order=scan_order), sides, size)
+
+
+def emv_block(ct: CT, point_lps_mm, *, scan_order: bool = False) -> np.ndarray:
+    """What every view of a nodule is cut from: float32 (100, 100, 100), z, y, x, at 0.625 mm; see ``emv_views``."""
     block = lps_block(ct, point_lps_mm)
     if scan_order and block.acquisition.head_to_foot:
         block = _head_first(block)
     centre = _nearest_voxel(block, point_lps_mm)
     spacing = _zyx(block.spacing_mm)
-    half = [emv_half_size(s) for s in spacing]
+    half = np.array([emv_half_size(s) for s in spacing])
+    crop = _edge_padded_crop(block.hu, centre - half, centre + half)
+    return _apply(_windowed(crop), [emv_matrix(s) for s in spacing])
+
+
+def _windowed(hu: np.ndarray) -> np.ndarray:
+    """int16 HU -> float32 -0.25..0.75, in place after the first copy: fresh memory costs more than the arithmetic."""
     low, high = EMV_WINDOW_HU
-    crop = _edge_padded_crop(block.hu, centre - half, centre + half).astype(np.float32)
-    crop = np.clip((crop - low) / (high - low), 0, 1) - np.float32(0.25)
+    values = hu.clip(low, high).astype(np.float32)
+    values -= low
+    values /= high - low
+    values -= 0.25
+    return values
+
+
+def views_of(block: np.ndarray, sides: tuple[int, int, int], size: int | None = None) -> np.ndarray:
+    """The three concentric cubes of an ``emv_block``: float32 (3, size, size, size); see ``emv_views``."""
     size = sides[1] if size is None else size
-    return np.stack([_apply(crop, [emv_matrix(s, side, size) for s in spacing]) for side in sides])
+    views = np.empty((len(sides), size, size, size), np.float32)
+    for view, side in zip(views, sides, strict=True):
+        cube = block[(slice((EMV_BLOCK - side) // 2, (EMV_BLOCK + side) // 2),) * 3]
+        view[:] = cube if side == size else _apply(cube, [view_matrix(side, size)] * 3)
+    return views
 
 
 def _head_first(block: CT) -> CT:
@@ -113,14 +135,19 @@ def emv_half_size(spacing_mm: float) -> int:
     return int(np.ceil(EMV_BLOCK * EMV_SPACING_MM / spacing_mm / 2))
 
 
-@lru_cache(maxsize=256)
-def emv_matrix(spacing_mm: float, side: int, size: int) -> np.ndarray:
-    """One axis of crop -> 0.625 mm -> central 100 -> central ``side`` -> ``size``: float32 (size, crop length)."""
+@lru_cache(maxsize=64)
+def emv_matrix(spacing_mm: float) -> np.ndarray:
+    """One axis of crop -> 0.625 mm -> central 100: float32 (100, crop length)."""
     n = 2 * emv_half_size(spacing_mm)
     resampled = _zoom_matrix(n, round(n * spacing_mm / EMV_SPACING_MM))
     middle = round(len(resampled) / 2)  # Python's banker's rounding, as the authors' code rounds
-    view = resampled[middle - side // 2 : middle + side // 2]
-    return _without_tails(_zoom_matrix(side, size) @ view).astype(np.float32)
+    return _without_tails(resampled[middle - EMV_BLOCK // 2 : middle + EMV_BLOCK // 2]).astype(np.float32)
+
+
+@lru_cache(maxsize=64)
+def view_matrix(side: int, size: int) -> np.ndarray:
+    """One axis of a view's zoom: float32 (size, side)."""
+    return _without_tails(_zoom_matrix(side, size)).astype(np.float32)
 
 
 def densesharp_cube(ct: CT, point_lps_mm) -> np.ndarray:
@@ -204,15 +231,16 @@ def _without_tails(matrix: np.ndarray) -> np.ndarray:
 
 def _apply(volume: np.ndarray, matrices: list[np.ndarray]) -> np.ndarray:
     """Multiplies the z, y and x axes of a (z, y, x) volume by one matrix each."""
-    for matrix in matrices:  # the first axis is consumed and comes back last: three turns restore the order
-        volume = np.tensordot(volume, matrix, axes=(0, 1))
+    for matrix in reversed(matrices):  # the last axis is consumed and comes back first: nothing is copied on the way
+        volume = np.tensordot(matrix, volume, axes=(1, 2))
     return volume
 
 
-def _edge_padded_crop(volume: np.ndarray, low, high) -> np.ndarray:
+def _edge_padded_crop(volume: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """volume[low:high] along every axis, indices past an edge repeating it."""
-    index = [np.clip(np.arange(a, b), 0, n - 1) for a, b, n in zip(low, high, volume.shape, strict=True)]
-    return volume[np.ix_(*index)]
+    first, last = np.maximum(low, 0), np.minimum(high, volume.shape)
+    inside = volume[tuple(slice(a, b) for a, b in zip(first, last, strict=True))]
+    return np.pad(inside, np.stack([first - low, high - last], axis=1), mode="edge")
 
 
 def _nearest_voxel(ct: CT, point_lps_mm) -> np.ndarray:

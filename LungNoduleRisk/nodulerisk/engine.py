@@ -10,6 +10,8 @@ from __future__ import annotations
 import importlib.util
 import sys
 import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -48,14 +50,20 @@ class Engine:
         checks: what happened on the way that a reader must know (fault 40).
     """
 
-    def __init__(self, weights: WeightSet, device: str = "auto", precision: str = "auto"):
+    def __init__(self, weights: WeightSet, device: str = "auto", precision: str = "auto", *, keep: bool = True):
         """Chooses the device; networks are loaded when first asked for.
+
+        Args:
+            weights: from ``load_weight_set``.
+            device: one of ``DEVICES``.
+            precision: one of ``PRECISIONS``; on a GPU always fp32.
+            keep: networks stay loaded for the next nodule; without it one at a time is, in a third of the memory.
 
         Raises:
             NoduleRiskError: an unknown device or precision, or one that this machine does not have.
         """
         self.weights = weights
-        self.precision = precision
+        self._precision, self._keep = precision, keep
         self.checks: list[Check] = []
         self._use(choose_device(device))
 
@@ -75,9 +83,11 @@ class Engine:
 
     def _use(self, device: str) -> None:
         fast_cpu = device == "cpu" and importlib.util.find_spec("openvino") is not None
-        self._backend = (
-            OpenVINOBackend(self.weights, self.precision) if fast_cpu else TorchBackend(self.weights, device)
-        )
+        self._backend: Backend
+        if fast_cpu:
+            self._backend = OpenVINOBackend(self.weights, self._precision, keep=self._keep)
+        else:
+            self._backend = TorchBackend(self.weights, device, keep=self._keep)
         self.device = self._backend.name
 
 
@@ -113,48 +123,69 @@ def _gpu_possible() -> bool:
     )
 
 
-class TorchBackend:
+class Backend(ABC):
+    """What runs the networks of a weight set; ``keep`` as for Engine."""
+
+    kind: str
+    name: str
+
+    def __init__(self, weights: WeightSet, *, keep: bool = True):
+        self._weights = weights
+        self._keep = keep
+        self._loaded: dict[Any, Any] = {}
+
+    @abstractmethod
+    def predict(self, network: str, cubes: np.ndarray) -> tuple[np.ndarray, ...]:
+        """See ``Networks.predict``."""
+
+    def _ready(self, key, load: Callable[[], Any]):
+        """What ``load`` gives for the key, loaded once as long as it is kept."""
+        if key not in self._loaded:
+            if not self._keep:
+                self._loaded.clear()
+            self._loaded[key] = load()
+        return self._loaded[key]
+
+
+class TorchBackend(Backend):
     """Plain torch in fp32 on CUDA, MPS or the CPU."""
 
-    def __init__(self, weights: WeightSet, device: str):
+    def __init__(self, weights: WeightSet, device: str, *, keep: bool = True):
+        super().__init__(weights, keep=keep)
         self.kind = device
         self.name = f"{device.upper()} (torch, fp32)"
-        self._weights = weights
-        self._networks: dict[str, Any] = {}
 
     def predict(self, network: str, cubes: np.ndarray) -> tuple[np.ndarray, ...]:
         import torch
 
-        if network not in self._networks:
-            self._networks[network] = load_network(self._weights, network).to(self.kind)
+        ready = self._ready(network, lambda: load_network(self._weights, network).to(self.kind))
         with torch.inference_mode():
-            answer = self._networks[network](torch.from_numpy(cubes).to(self.kind))
+            answer = ready(torch.from_numpy(cubes).to(self.kind))
         return tuple(part.float().cpu().numpy() for part in (answer if isinstance(answer, tuple) else (answer,)))
 
 
-class OpenVINOBackend:
+class OpenVINOBackend(Backend):
     """OpenVINO on the CPU; one compiled model a network and batch size."""
 
     kind = "cpu"
 
-    def __init__(self, weights: WeightSet, precision: str = "auto"):
-        self._weights = weights
+    def __init__(self, weights: WeightSet, precision: str = "auto", *, keep: bool = True):
+        super().__init__(weights, keep=keep)
         self._precision = choose_precision(precision, weights)
         self.name = f"CPU (OpenVINO, {self._precision})"
-        self._compiled: dict[tuple[str, int], Any] = {}
 
     def predict(self, network: str, cubes: np.ndarray) -> tuple[np.ndarray, ...]:
-        key = (network, len(cubes))
-        if key not in self._compiled:
-            self._compiled[key] = self._compile(network, cubes.shape)
-        answer = self._compiled[key](cubes)
-        return tuple(np.array(answer[port]) for port in self._compiled[key].outputs)
+        compiled = self._ready((network, len(cubes)), lambda: self._compile(network, cubes.shape))
+        answer = compiled(cubes)
+        return tuple(np.array(answer[port]) for port in compiled.outputs)
 
     def _compile(self, network: str, shape: tuple[int, ...]):
         model = converted(self._weights, network)
         model.reshape(list(shape))
-        hints = {"INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[self._precision]}
-        return _core().compile_model(model, "CPU", hints | {"PERFORMANCE_HINT": "LATENCY"})
+        precision = {"fp32": "f32", "bf16": "bf16"}[self._precision]
+        return _core().compile_model(
+            model, "CPU", {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+        )
 
 
 @lru_cache(maxsize=1)
@@ -228,9 +259,11 @@ def _convert(network, card: NetworkCard):
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     channels = 1 if card.sides is None else 3
-    with warnings.catch_warnings():
+    cubes = torch.zeros(1, channels, *(card.size,) * 3)
+    unchecked = {"check_trace": False}  # the check runs the network twice more
+    with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # tracing warns that it fixes the padding for this input size, which is meant
-        decoder = TorchScriptPythonDecoder(network, example_input=torch.zeros(1, channels, *(card.size,) * 3))
+        decoder = TorchScriptPythonDecoder(network, example_input=cubes, trace_kwargs=unchecked)
         frontend = FrontEndManager().load_by_framework("pytorch")
         return frontend.convert(frontend.load(decoder))
 

@@ -174,6 +174,20 @@ def test_fault_39_nan_of_one_network_costs_its_task_only(run, weights, engine):
     assert [check.fault for check in assessment.checks if check.code == "network-nan"] == [39]
 
 
+def test_fault_39_nan_in_the_mask_costs_the_mask_only(weights, engine):
+    class Broken:
+        device, checks = "test", []
+
+        def predict(self, network, cubes):
+            answer = engine.predict(network, cubes)
+            return (answer[0], np.full_like(answer[1], np.nan)) if network == "densesharp" else answer
+
+    assessment = assess(made_ct(), POINT, weights, networks=Broken())
+    assert assessment.mask is None
+    assert assessment.tasks["malignancy"].mean is not None
+    assert "network-nan" in codes(assessment)
+
+
 def test_an_assessment_round_trips_through_its_folder(run, tmp_path):
     ct = replace(made_ct(), checks=(Check("thick-slices", "warning", "Slices are 3 mm", 8),))
     assessment = run(ct)

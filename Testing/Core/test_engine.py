@@ -56,6 +56,15 @@ def test_a_damaged_cache_is_rebuilt(weights, views, tmp_path, monkeypatch):
     np.testing.assert_array_equal(OpenVINOBackend(weights).predict("vgg", views)[0], first[0])
 
 
+def test_one_network_at_a_time_answers_the_same(weights, views):
+    frugal = Engine(weights, "cpu", keep=False)
+    for network in ("vgg", "resnet", "vgg"):
+        np.testing.assert_array_equal(
+            frugal.predict(network, views)[0], Engine(weights, "cpu").predict(network, views)[0]
+        )
+        assert len(frugal._backend._loaded) == 1
+
+
 def test_without_openvino_torch_runs(weights, views, monkeypatch):
     monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: None)
     assert Engine(weights, "cpu").device == "CPU (torch, fp32)"

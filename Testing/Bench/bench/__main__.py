@@ -1,0 +1,45 @@
+"""``python -m bench``: measures, prints the report and writes it as Markdown, the raw values as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.markdown import Markdown
+
+from bench.report import markdown
+from bench.run import QUICK, full, run
+from nodulerisk.errors import NoduleRiskError
+from nodulerisk.files import written_whole
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--keras-python", type=Path, help="a Python with TensorFlow 2.15 or later, to measure against")
+    parser.add_argument("--out", type=Path, default=Path("demo-output/bench.md"))
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--quick", action="store_true", help="narrow networks, one round: only shows that it runs")
+    asked = parser.parse_args(arguments)
+    if asked.keras_python is not None and not asked.keras_python.is_file():
+        parser.error(f"there is no {asked.keras_python}: give a virtual environment's bin/python")
+    try:
+        found = run(QUICK if asked.quick else full(asked.rounds), asked.keras_python)
+        text = markdown(found)
+        _write(asked.out, text)
+        _write(asked.out.with_suffix(".json"), json.dumps(asdict(found), indent=1))
+    except NoduleRiskError as error:
+        parser.exit(2, f"{error}\n")
+    Console().print(Markdown(text))
+    Console().print(f"Written: {asked.out} and {asked.out.with_suffix('.json').name}")
+
+
+def _write(path: Path, text: str) -> None:
+    with written_whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

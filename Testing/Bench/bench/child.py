@@ -1,0 +1,117 @@
+"""One of our engines in a process of its own: ``python -m bench.child ENGINE serve|cold|memory FOLDER``.
+
+``serve`` answers JSON lines; ``cold`` assesses one nodule and ``memory`` runs one network at a time, then both say how
+much memory they held at most. FOLDER is a benchmark set (``benchset``) and, but for ``memory``, holds job.json: the CT
+and the point.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from bench.machine import peak_mb
+from bench.timing import timed
+from nodulerisk.assess import assess
+from nodulerisk.checks import Check
+from nodulerisk.ct import read_ct
+from nodulerisk.engine import Engine, Networks, TorchBackend
+from nodulerisk.weights import WeightSet, load_weight_set
+
+PRODUCT_SIDE = 2048
+PRODUCTS = 3
+
+
+def engine_for(name: str, weights: WeightSet) -> Networks:
+    """``torch-fp32`` (eager), ``openvino-fp32`` or ``openvino-bf16``, on the CPU."""
+    library, precision = name.split("-")
+    if library == "torch":
+        return TorchEager(weights)
+    return Engine(weights, "cpu", precision)
+
+
+class TorchEager(TorchBackend):
+    """Torch where an Engine would choose OpenVINO."""
+
+    def __init__(self, weights: WeightSet):
+        super().__init__(weights, "cpu")
+        self.device = self.name
+        self.checks: list[Check] = []
+
+
+class Server:
+    """What a parent can ask for."""
+
+    def __init__(self, engine: str, folder: Path):
+        self.weights = load_weight_set(folder)
+        self.engine = engine_for(engine, self.weights)
+
+    def predict(self, network: str, batch: int) -> dict:
+        """Seconds of one forward pass, and its class probabilities."""
+        cubes = input_cubes(self.weights, network, batch)
+        seconds, answer = timed(lambda: self.engine.predict(network, cubes))
+        return {"seconds": seconds, "probabilities": answer[0].tolist()}
+
+    def product(self, precision: str) -> dict:
+        """GFLOP/s of a few 2048³ matrix products by torch, in ``fp32`` or ``bf16``."""
+        import torch
+
+        a, b = torch.rand(2, PRODUCT_SIDE, PRODUCT_SIDE).to({"fp32": torch.float32, "bf16": torch.bfloat16}[precision])
+        return {"gflops": [2e-9 * PRODUCT_SIDE**3 / timed(lambda: a @ b)[0] for _ in range(PRODUCTS)]}
+
+    def stages(self) -> dict[str, float]:
+        """Seconds of each stage of one assessment by a warm engine."""
+        from bench.stages import stage_seconds
+
+        return stage_seconds(*job(self.weights.folder), self.weights, self.engine)
+
+
+def input_cubes(weights: WeightSet, network: str, batch: int) -> np.ndarray:
+    """float32 (batch, channels, S, S, S)."""
+    cubes = np.load(weights.folder / f"input-{weights.networks[network].size}.npy", mmap_mode="r")
+    return cubes[:batch].astype(np.float32)
+
+
+def job(folder: Path) -> tuple[str, list[float]]:
+    """The CT's path and the point (x, y, z), LPS mm."""
+    values = json.loads((folder / "job.json").read_text())
+    return values["ct"], values["point_lps_mm"]
+
+
+def serve(engine: str, folder: Path) -> None:
+    server = Server(engine, folder)
+    say({"name": server.engine.device})
+    for line in sys.stdin:
+        request = json.loads(line)
+        say(getattr(server, request.pop("do"))(**request))
+
+
+def cold(engine: str, folder: Path) -> None:
+    """Everything a first nodule needs: imports, weights verified, CT read, networks loaded, one assessment."""
+    weights = load_weight_set(folder)
+    path, point = job(folder)
+    read, ct = timed(lambda: read_ct(path))
+    assess(ct, point, weights, networks=engine_for(engine, weights))
+    say({"read_seconds": read, "peak_mb": peak_mb()})
+
+
+def memory(engine: str, folder: Path) -> None:
+    """Each network in turn, none kept."""
+    weights = load_weight_set(folder)
+    for network in weights.networks:
+        engine_for(engine, weights).predict(network, input_cubes(weights, network, 1))
+    say({"peak_mb": peak_mb()})
+
+
+def say(answer: dict) -> None:
+    print(json.dumps(answer), file=ANSWERS, flush=True)
+
+
+if __name__ == "__main__":
+    ANSWERS = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print is no answer
+    {"serve": serve, "cold": cold, "memory": memory}[sys.argv[2]](sys.argv[1], Path(sys.argv[3]))
