@@ -50,7 +50,7 @@ def made_networks(monkeypatch, made):
         return replace(made, name=name, point_lps_mm=tuple(point_lps_mm))
 
     monkeypatch.setattr("nodulerisk.assess.assess", assess)
-    monkeypatch.setattr("nodulerisk.engine.Engine", lambda weights, device: None)
+    monkeypatch.setattr("nodulerisk.engine.Engine", lambda weights, device, *, keep: None)
     monkeypatch.setattr("nodulerisk.weights.load_weight_set", lambda name: None)
     return assessed
 

@@ -7,6 +7,13 @@ from dataclasses import dataclass
 from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, Measurement, Provenance, TaskResult
 from nodulerisk.checks import Check
 
+MASK_WORDS = {
+    "pathology": "learnt from outlines on resected nodules",
+    "reader": "learnt from radiologists' outlines",
+    "simulated": "learnt from simulated nodules",
+    "none": "of unknown evidence",
+}
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -52,7 +59,7 @@ def measured_on(assessment: Assessment) -> str:
         return "no mask was drawn"
     if not assessment.nodule.region.any():
         return "no nodule was found at the point"
-    return f"on the mask: {EVIDENCE_WORDS[assessment.nodule.evidence]}"
+    return f"on the mask, {MASK_WORDS[assessment.nodule.evidence]}"
 
 
 def check_words(check: Check) -> str:

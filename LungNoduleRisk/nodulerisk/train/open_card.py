@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,7 +31,7 @@ from nodulerisk.train.open_set import MALIGNANCY_WIDTHS, MASK_WIDTH, SIDES, SIZE
 from nodulerisk.weights import Evidence, NetworkCard, TaskCard, WeightSet, load_weight_set, save_card, sha256_of
 
 CLICK_MM = 2.0
-NOT_RUN = "not run: no public CT data carry this label; import the authors' weights or train on your own"
+NOT_RUN = "no public CT data carry this label; import the authors' weights or train on your own"
 ATTRIBUTION = (
     "Trained on LIDC-IDRI (CC BY 3.0): Armato SG 3rd et al. (2015) Data From LIDC-IDRI, The Cancer Imaging Archive, "
     "doi:10.7937/K9/TCIA.2015.LO9QL9SX; Armato et al., Med Phys 2011;38:915-931. The authors acknowledge the "
@@ -71,6 +72,9 @@ def main() -> None:
     drift = bf16_drift(weights, of_split(nodules, "test"))
     save_card(with_figures(weights, test, drift))
     write_outcomes(test, arguments.out / "test_nodules.csv")
+    for job in ("mask", "malignancy"):
+        for name in ("log.csv", "settings.json"):
+            shutil.copy(arguments.trained / job / name, arguments.out / f"{job}_{name}")
 
 
 def of_split(nodules: list[LidcNodule], split: str) -> list[LidcNodule]:
