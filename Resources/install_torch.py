@@ -13,8 +13,9 @@ import sys
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 
-def pip_install(python: str, *arguments: str) -> bool:
-    return subprocess.run([python, "-m", "pip", "install", "--quiet", *arguments]).returncode == 0
+def pip_install(python: str, *arguments: str, silent: bool = False) -> bool:
+    command = [python, "-m", "pip", "install", "--quiet", *arguments]
+    return subprocess.run(command, capture_output=silent).returncode == 0
 
 
 def main() -> None:
@@ -23,7 +24,7 @@ def main() -> None:
         done = pip_install(python, f"torch=={version}")
     else:
         cpu_build = f"torch=={version}+cpu"
-        done = pip_install(python, cpu_build) or pip_install(python, cpu_build, "--index-url", CPU_INDEX)
+        done = pip_install(python, cpu_build, silent=True) or pip_install(python, cpu_build, "--index-url", CPU_INDEX)
     if not done:
         sys.exit(
             f"torch {version} could not be installed. Install torch into the environment by hand, then run make again."

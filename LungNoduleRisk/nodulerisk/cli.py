@@ -1,4 +1,4 @@
-"""The terminal: ``nodulerisk assess`` and ``nodulerisk import-weights``.
+"""The terminal: ``nodulerisk assess``, ``show-weights`` and ``import-weights``.
 
 What computes is imported inside the commands, so that ``--help`` and a mistyped option answer at once.
 """
@@ -67,6 +67,20 @@ def assess(
         _report(outcomes, out)
     if any(outcome.assessment is None for outcome in outcomes):
         raise typer.Exit(FAILED)
+
+
+@app.command()
+def show_weights(
+    weights: Annotated[str, typer.Argument(help="Weight set: its name or folder.")] = "open", verbose: Verbose = False
+) -> None:
+    """Show a weight set's card: its networks, and the evidence behind their numbers."""
+    with _errors_in_one_line(verbose):
+        from rich.console import Console
+
+        from nodulerisk.outputs.tables import weights_view
+        from nodulerisk.weights import load_weight_set
+
+        Console().print(weights_view(load_weight_set(weights)))
 
 
 @app.command()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from made_assessment import made_assessment, made_ct
 from made_weights import made_weights
+from nodulerisk.assessment import Assessment
+from nodulerisk.ct import CT
 from nodulerisk.weights import WeightSet
 
 
@@ -14,6 +17,17 @@ def own_cache(tmp_path_factory) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def ct() -> CT:
+    return made_ct()
+
+
+@pytest.fixture(scope="session")
+def assessment(ct) -> Assessment:
+    """One with every kind of result, of ``ct``."""
+    return made_assessment(ct)
 
 
 @pytest.fixture(scope="session")

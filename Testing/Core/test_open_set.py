@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from nodulerisk.assess import assess
+from nodulerisk.cli import app
 from nodulerisk.ct import read_ct
 from nodulerisk.engine import Engine
 from nodulerisk.points import read_points
@@ -51,6 +53,13 @@ def test_the_set_is_small_and_says_what_it_rests_on(open_set):
     assert task.evidence.patients > 50
     assert all(open_set.tasks[name].evidence.level == "none" for name in ("invasiveness", "grade", "subtype"))
     assert "LIDC" in open_set.attribution
+
+
+def test_its_card_can_be_read_in_the_terminal():
+    shown = CliRunner().invoke(app, ["show-weights"], env={"COLUMNS": "200"})
+    assert shown.exit_code == 0
+    for words in ("AUC of diameter alone 0.", "reader: radiologists", "none: no public CT data", "Research use only"):
+        assert words in shown.stdout
 
 
 def test_the_demo_nodule_is_found_and_its_scan_is_flagged(first, ct):

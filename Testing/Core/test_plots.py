@@ -25,16 +25,6 @@ HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>$\\frac{"
 OBLIQUE = Rotation.from_euler("xyz", [20, -15, 30], degrees=True).as_matrix()
 
 
-@pytest.fixture(scope="module")
-def ct():
-    return made_ct()
-
-
-@pytest.fixture(scope="module")
-def assessment(ct):
-    return made_assessment(ct)
-
-
 @pytest.fixture
 def html_of(ct, tmp_path):
     """The page of an assessment, without plotly.js."""

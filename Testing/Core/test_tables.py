@@ -11,7 +11,6 @@ import pytest
 import SimpleITK as sitk
 from rich.console import Console
 
-from made_assessment import made_assessment, made_ct
 from nodulerisk.assessment import EVIDENCE_WORDS, load_assessment
 from nodulerisk.errors import OutputError
 from nodulerisk.outputs import results
@@ -20,16 +19,6 @@ from nodulerisk.outputs.tables import results_view, write_csv
 from nodulerisk.points import Point
 
 WHERE = (-81.5, -191.0, -192.5)
-
-
-@pytest.fixture(scope="module")
-def ct():
-    return made_ct()
-
-
-@pytest.fixture(scope="module")
-def assessment(ct):
-    return made_assessment(ct)
 
 
 @pytest.fixture

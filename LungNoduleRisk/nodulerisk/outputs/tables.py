@@ -16,7 +16,7 @@ from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, Measurement, TaskR
 from nodulerisk.files import written_whole
 from nodulerisk.outputs.results import Outcome
 from nodulerisk.outputs.words import check_words, measurement_value, task_bars
-from nodulerisk.weights import TASKS
+from nodulerisk.weights import TASKS, Evidence, WeightSet
 
 SIZES = ("equivalent diameter", "volume")  # measurements shown in the table
 Row = dict[str, str | float | None]
@@ -27,6 +27,18 @@ def results_view(outcomes: Sequence[Outcome]) -> RenderableType:
     """The table of all nodules, then the checks, the refusals and the evidence in words."""
     remarks = (*_remarks(outcomes), *_evidence_legend(outcomes), Text(RESEARCH_USE_ONLY, "bold"))
     return Group(_table(outcomes), Text(""), *remarks)
+
+
+def weights_view(weights: WeightSet) -> RenderableType:
+    """A weight set's card: for every task, and for the mask, its networks, evidence and held-out figures."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    for title in ("Answers", "Networks", "Evidence", "Held-out figures, with 95 % intervals"):
+        table.add_column(title, overflow="fold")
+    for name, task in weights.tasks.items():
+        table.add_row(name, "\n".join(task.networks) or "none", *_evidence_cells(task.evidence))
+    table.add_row("mask", weights.mask_network or "none", *_evidence_cells(weights.mask_evidence))
+    about = Text(f"{weights.name} {weights.version}, {weights.licence}\n{weights.attribution}", "dim")
+    return Group(table, Text(""), about, Text(RESEARCH_USE_ONLY, "bold"))
 
 
 def write_csv(outcomes: Sequence[Outcome], path: Path) -> None:
@@ -79,6 +91,19 @@ def _task_cell(task: TaskResult | None) -> str:
     if task.spread is not None:
         lines.append(f"spread {task.spread:.2f}")
     return "\n".join([*lines, f"({task.evidence})"])
+
+
+def _evidence_cells(evidence: Evidence) -> tuple[str, str]:
+    held_out = f" ({evidence.nodules} nodules, {evidence.patients} patients)" if evidence.nodules else ""
+    basis = "; ".join(filter(None, (evidence.labels, evidence.data))) + held_out
+    figures = [f"{name} {_figure(numbers)}" for name, numbers in evidence.figures.items()]
+    return f"{evidence.level}: {basis}", "\n".join(figures) or "–"
+
+
+def _figure(numbers: Sequence[float]) -> str:
+    """``0.914 (0.867–0.959)``; without an interval the value alone."""
+    value, *interval = (f"{number:.3f}" for number in numbers)
+    return f"{value} ({'–'.join(interval)})" if interval else value
 
 
 def _remarks(outcomes: Iterable[Outcome]) -> Iterator[Text]:
