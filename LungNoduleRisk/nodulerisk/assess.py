@@ -62,6 +62,7 @@ def assess(
     with stages("mask", 0.1):
         nodule, centre = _draw_mask(ct, np.asarray(point_lps_mm, float), weights, networks)
     with stages("networks", 0.2):
+        refuse_missing_slices(ct, centre)
         answers = _ask_networks(ct, centre, weights, networks, stages)
     with stages("measurements", 0.95):
         tasks = {task: _task_result(task, card, answers) for task, card in weights.tasks.items()}
@@ -96,7 +97,8 @@ def _draw_mask(
         nodule = nodule_mask(probability[0, 0], grid, ct, point, weights.mask_evidence.level)
         if not nodule.region.any():
             return nodule, point
-        centre = centroid_lps_mm(nodule)
+        centroid = centroid_lps_mm(nodule)
+        centre = centroid if ct.contains(centroid) else point  # at the scan's edge a map may reach beyond it
     return nodule, centre
 
 

@@ -26,12 +26,12 @@ PRODUCT_SIDE = 2048
 PRODUCTS = 3
 
 
-def engine_for(name: str, weights: WeightSet) -> Networks:
+def engine_for(name: str, weights: WeightSet, *, keep: bool = True) -> Networks:
     """``torch-fp32`` (eager), ``openvino-fp32`` or ``openvino-bf16``, on the CPU."""
     library, precision = name.split("-")
     if library == "torch":
         return TorchEager(weights)
-    return Engine(weights, "cpu", precision)
+    return Engine(weights, "cpu", precision, keep=keep)
 
 
 class TorchEager(TorchBackend):
@@ -95,7 +95,7 @@ def cold(engine: str, folder: Path) -> None:
     weights = load_weight_set(folder)
     path, point = job(folder)
     read, ct = timed(lambda: read_ct(path))
-    assess(ct, point, weights, networks=engine_for(engine, weights))
+    assess(ct, point, weights, networks=engine_for(engine, weights, keep=False))  # as the terminal does
     say({"read_seconds": read, "peak_mb": peak_mb()})
 
 
