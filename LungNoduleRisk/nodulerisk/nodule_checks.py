@@ -29,11 +29,10 @@ def refuse_missing_slices(ct: CT, point_lps_mm) -> None:
         PointError: it does.
     """
     centre = ct.voxel_of(point_lps_mm)[2]
-    half = BLOCK_MM / 2 / ct.spacing_mm[2]
+    reach = np.abs(ct.direction[:, 2]).sum()  # of the LPS-aligned block across slices that may lie oblique
+    half = BLOCK_MM / 2 * reach / ct.spacing_mm[2]
     if any(abs(z - centre) <= half for z in ct.filled_slices):
-        raise PointError(
-            "A slice of the series is missing within 31 mm of this point: export the complete series and try again."
-        )
+        raise PointError("A slice of the series is missing near this point: export the complete series and try again.")
 
 
 def block_checks(ct: CT, point_lps_mm) -> Iterator[Check]:

@@ -112,7 +112,7 @@ def weights_root() -> Path:
 
 
 def load_weight_set(name_or_folder: str | Path = "open") -> WeightSet:
-    """Reads and verifies a weight set by name (``open``) or folder: card, file hashes, array shapes by header.
+    """Reads a weight set by name (``open``) or folder and verifies its card and its files' hashes.
 
     Raises:
         WeightsError: no such set, a damaged card, a file that is missing, changed, a pickle or too large.
