@@ -11,7 +11,7 @@ import numpy as np
 from nodulerisk import __version__
 from nodulerisk.assessment import Assessment, NoduleMask, Provenance, TaskResult
 from nodulerisk.checks import Check
-from nodulerisk.ct import CT
+from nodulerisk.ct import CT, triple
 from nodulerisk.cubes import densesharp_cube, densesharp_grid, emv_block, views_of
 from nodulerisk.engine import Engine, Networks
 from nodulerisk.masking import centroid_lps_mm, nodule_mask
@@ -71,8 +71,8 @@ def assess(
         checks += _answer_checks(tasks, answers, weights.mask_network if nodule is None else None)
     return Assessment(
         name=name,
-        point_lps_mm=_triple(point_lps_mm),
-        centre_lps_mm=_triple(centre),
+        point_lps_mm=triple(point_lps_mm),
+        centre_lps_mm=triple(centre),
         tasks=tasks,
         nodule=nodule,
         measurements=measurements,
@@ -171,11 +171,6 @@ def _provenance(ct: CT, weights: WeightSet, networks: Networks, seconds: dict[st
         seconds={stage: round(value, 4) for stage, value in seconds.items()},
         series_uid=ct.acquisition.series_uid,
     )
-
-
-def _triple(point) -> tuple[float, float, float]:
-    x, y, z = (float(v) for v in point)
-    return x, y, z
 
 
 class _Stages:

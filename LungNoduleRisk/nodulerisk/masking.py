@@ -9,7 +9,7 @@ from nodulerisk.assessment import EvidenceLevel, NoduleMask, trimmed
 from nodulerisk.ct import CT
 from nodulerisk.cubes import Grid
 
-MASK_LEVEL = 0.5
+MASK_LEVEL = 0.5  # probability at the nodule's surface: of mask, mesh and outlines alike
 REACH_MM = 5.0  # a nodule that begins farther than this from the point is another one
 
 

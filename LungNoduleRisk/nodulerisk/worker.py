@@ -92,7 +92,8 @@ class Worker:
             self._start()
         answer, arrays = self._ask({"network": network}, [np.ascontiguousarray(cubes, np.float32)])
         self.device = answer["device"]
-        self.checks += [Check(**check) for check in answer["checks"] if Check(**check) not in self.checks]
+        found = [Check(**check) for check in answer["checks"]]
+        self.checks += [check for check in found if check not in self.checks]
         return tuple(arrays)
 
     def _start(self) -> None:

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import zoom
 
+from golden import SIDES
 from made_assessment import made_ct
 from nodulerisk.ct import CT, Acquisition
 from nodulerisk.cubes import densesharp_cube, densesharp_grid, emv_views, padded_fraction
 from nodulerisk.errors import PointError
 
-SIDES = {40: (60, 40, 20), 60: (80, 60, 40), 80: (100, 80, 60)}
 ORIGIN = (-50.0, 20.0, -300.0)
 
 

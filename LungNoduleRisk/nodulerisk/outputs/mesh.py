@@ -11,8 +11,7 @@ from skimage.measure import marching_cubes
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import NoduleMask
 from nodulerisk.files import written_whole
-
-SURFACE = 0.5  # probability
+from nodulerisk.masking import MASK_LEVEL
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +49,7 @@ def nodule_mesh(nodule: NoduleMask, step_size: int = 1) -> Mesh:
     """
     probability = np.pad(nodule.probability, step_size)  # a step of zeros all round closes the surface
     try:
-        vertices_zyx, faces, *_ = marching_cubes(probability, SURFACE, step_size=step_size, allow_degenerate=False)
+        vertices_zyx, faces, *_ = marching_cubes(probability, MASK_LEVEL, step_size=step_size, allow_degenerate=False)
     except (ValueError, RuntimeError):  # skimage: the level is outside the data; no surface found
         return Mesh(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32))
     voxels = vertices_zyx[:, ::-1] - step_size

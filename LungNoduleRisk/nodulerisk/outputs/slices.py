@@ -13,7 +13,7 @@ from skimage.measure import find_contours
 
 from nodulerisk.assessment import Assessment, NoduleMask
 from nodulerisk.ct import CT
-from nodulerisk.outputs.mesh import SURFACE
+from nodulerisk.masking import MASK_LEVEL
 
 FIELD_MM = 60.0
 PIXEL_MM = 0.4
@@ -69,7 +69,7 @@ def _slice(ct: CT, assessment: Assessment, plane: Plane) -> Slice:
 
 def _outlines(nodule: NoduleMask, points: np.ndarray) -> list[np.ndarray]:
     voxels = (points - nodule.grid.origin_lps_mm) @ np.linalg.inv(nodule.grid.axes).T
-    contours = find_contours(_sampled(nodule.probability, voxels, 0), SURFACE)
+    contours = find_contours(_sampled(nodule.probability, voxels, 0), MASK_LEVEL)
     return [contour[:, ::-1] * PIXEL_MM + TICKS_MM[0] for contour in contours]
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import binary_dilation, gaussian_filter
+from scipy.ndimage import binary_dilation, center_of_mass, gaussian_filter
 
 from nodulerisk.ct import CT
 
@@ -53,7 +53,7 @@ class LidcNodule:
     @property
     def centroid(self) -> np.ndarray:
         """Index (z, y, x) of the mask's centre of mass."""
-        return np.array([i.mean() for i in np.nonzero(self.mask)])
+        return np.array(center_of_mass(self.mask))
 
 
 def split_of(patient: str) -> str:
@@ -107,10 +107,11 @@ def with_context(nodule: LidcNodule, rng: np.random.Generator, kinds: tuple[str,
     return np.concatenate([below[::-1], nodule.hu, above]), np.concatenate([empty, nodule.mask, empty])
 
 
-def ct_of(nodule: LidcNodule) -> tuple[CT, np.ndarray]:
-    """The nodule as a CT with drawn-once lung context, and its mask on the same grid: for evaluation."""
+def ct_of(nodule: LidcNodule) -> tuple[CT, np.ndarray, np.ndarray]:
+    """The nodule as a CT with drawn-once lung context, its mask on that grid, and its centre (LPS mm): to evaluate."""
     hu, mask = with_context(nodule, np.random.default_rng(0), ("lung",))
-    return CT(hu, nodule.spacing_mm, (0.0, 0.0, 0.0)), mask
+    ct = CT(hu, nodule.spacing_mm, (0.0, 0.0, 0.0))
+    return ct, mask, ct.point_of(center_of_mass(mask)[::-1])
 
 
 def _context(hu, mask, count: int, spacing, kind: str, rng: np.random.Generator) -> np.ndarray:

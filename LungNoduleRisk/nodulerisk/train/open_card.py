@@ -129,8 +129,7 @@ def outcomes(weights: WeightSet, nodules: list[LidcNodule], clicks: int = 0) -> 
 
 
 def outcome(nodule: LidcNodule, weights: WeightSet, engine: Engine, clicks: int) -> Outcome:
-    ct, mask = ct_of(nodule)
-    point = ct.point_of(np.array([i.mean() for i in np.nonzero(mask)])[::-1])
+    ct, mask, point = ct_of(nodule)
     first = assess(ct, point, weights, networks=engine)
     rng = np.random.default_rng(7)
     offsets = [CLICK_MM * v / np.linalg.norm(v) for v in rng.standard_normal((clicks, 3))]
@@ -159,8 +158,7 @@ def bf16_drift(weights: WeightSet, nodules: list[LidcNodule]) -> float:
     networks = [load_network(weights, name) for name in MALIGNANCY_WIDTHS]
     farthest = 0.0
     for nodule in tqdm(nodules, "bf16"):
-        ct, mask = ct_of(nodule)
-        point = ct.point_of(np.array([i.mean() for i in np.nonzero(mask)])[::-1])
+        ct, _, point = ct_of(nodule)
         views = torch.from_numpy(emv_views(ct, point, SIDES, SIZE)[None])
         with torch.inference_mode():
             exact = torch.stack([network(views) for network in networks]).mean(dim=0)
