@@ -24,6 +24,7 @@ from nodulerisk.weights import TASKS
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 VOLUME_ROLE = "LungNoduleRisk.Volume"  # node reference from a result to its CT
 FOLDER = "Lung nodule risk"
+NOT_RUN = {"decision": None, "mean": None, "evidence": "none"}  # a task that an older assessment does not name
 RESULTS = {
     "vtkMRMLSegmentationNode": "Lung nodules",
     "vtkMRMLTableNode": "Lung nodule probabilities",
@@ -188,7 +189,7 @@ def _row(values: dict) -> dict[str, str | float]:
     """A nodule's row of the table, by column title; probabilities are NaN where a task was not run."""
     row: dict[str, str | float] = {"Nodule": values["name"]}
     for task, classes in TASKS.items():
-        result = values["tasks"][task]
+        result = values["tasks"].get(task, NOT_RUN)
         row[task.capitalize()] = result["decision"] or "not run"
         row |= {f"P({c})": p for c, p in zip(classes, result["mean"] or [math.nan] * len(classes), strict=True)}
         row[f"{task.capitalize()} rests on"] = EVIDENCE_WORDS[result["evidence"]]

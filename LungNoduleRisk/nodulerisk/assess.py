@@ -10,6 +10,7 @@ import numpy as np
 
 from nodulerisk import __version__
 from nodulerisk.assessment import Assessment, NoduleMask, Provenance, TaskResult
+from nodulerisk.calibration import calibrated
 from nodulerisk.checks import Check
 from nodulerisk.ct import CT, triple
 from nodulerisk.cubes import densesharp_cube, densesharp_grid, emv_block, views_of
@@ -17,7 +18,7 @@ from nodulerisk.engine import Engine, Networks
 from nodulerisk.masking import centroid_lps_mm, nodule_mask
 from nodulerisk.measure import measure
 from nodulerisk.nodule_checks import block_checks, nodule_checks, refuse_missing_slices
-from nodulerisk.weights import TASKS, TaskCard, WeightSet
+from nodulerisk.weights import TASKS, WeightSet
 
 Progress = Callable[[str, float], None]
 
@@ -65,7 +66,7 @@ def assess(
         refuse_missing_slices(ct, centre)
         answers = _ask_networks(ct, centre, weights, networks, stages)
     with stages("measurements", 0.95):
-        tasks = {task: _task_result(task, card, answers) for task, card in weights.tasks.items()}
+        tasks = {task: _task_result(task, weights, answers) for task in weights.tasks}
         measurements = measure(nodule, ct) if nodule is not None else ()
         checks += nodule_checks(nodule, measurements, ct)
         checks += _answer_checks(tasks, answers, weights.mask_network if nodule is None else None)
@@ -121,22 +122,28 @@ def _ask_networks(
     return answers
 
 
-def _task_result(task: str, card: TaskCard, answers: dict[str, np.ndarray]) -> TaskResult:
+def _members(task: str, weights: WeightSet, answers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Class probabilities of every network of the task, calibrated as the card says."""
+    card = weights.tasks[task]
+    members = {name: answers[name][weights.networks[name].columns(task)] for name in card.networks}
+    return members if card.calibration is None else {k: calibrated(p, card.calibration) for k, p in members.items()}
+
+
+def _task_result(task: str, weights: WeightSet, answers: dict[str, np.ndarray]) -> TaskResult:
     """The plain mean of the members and the decision; a task without networks, or with NaN among them, is not run."""
-    classes, level = TASKS[task], card.evidence.level
-    broken = [name for name in card.networks if not np.isfinite(answers[name]).all()]
-    if broken or not card.networks:
+    classes, card, members = TASKS[task], weights.tasks[task], _members(task, weights, answers)
+    broken = [name for name, member in members.items() if not np.isfinite(member).all()]
+    if broken or not members:
         note = f"network {broken[0]} gave no number" if broken else card.evidence.data
         return TaskResult(classes, None, {}, None, None, "none", note)
-    members = {name: tuple(float(p) for p in answers[name]) for name in card.networks}
     mean = np.mean(list(members.values()), axis=0)
     return TaskResult(
         classes=classes,
         mean=tuple(float(p) for p in mean),
-        members=members,
+        members={name: tuple(float(p) for p in member) for name, member in members.items()},
         decision=classes[_decide(mean, card.threshold)],
         threshold=card.threshold,
-        evidence=level,
+        evidence=card.evidence.level,
         note=card.evidence.labels,
     )
 

@@ -226,7 +226,7 @@ def load_network(weights: WeightSet, name: str):
     from nodulerisk.networks import build_network
 
     card = weights.networks[name]
-    network = build_network(card.kind, input_size=card.size, n_classes=card.n_classes, width=card.width)
+    network = build_network(card.kind, input_size=card.size, n_classes=card.heads, width=card.width)
     arrays = read_arrays(weights.folder, card)
     needed = {key: value for key, value in network.state_dict().items() if not key.endswith("num_batches_tracked")}
     for key, value in needed.items():

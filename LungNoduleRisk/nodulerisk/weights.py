@@ -23,7 +23,15 @@ TASKS: dict[str, tuple[str, ...]] = {
     "invasiveness": ("pre-invasive", "invasive"),
     "grade": ("grade 1", "grade 2", "grade 3"),
     "subtype": ("AAH-AIS", "MIA", "IA"),
+    # appearance: what a reader would describe
+    "density": ("ground glass", "part-solid", "solid"),
+    "spiculation": ("not spiculated", "spiculated"),
+    "lobulation": ("not lobulated", "lobulated"),
+    "margin": ("sharp margin", "ill-defined margin"),
+    "calcification": ("not calcified", "calcified"),
 }
+APPEARANCE = ("density", "spiculation", "lobulation", "margin", "calcification")
+NOT_IN_SET = {"networks": (), "evidence": {"level": "none", "data": "this weight set has no network for it"}}
 MAX_FILE_BYTES = 1 << 30  # the largest published network is 177 MB in float32
 PICKLES = {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin"}
 
@@ -49,15 +57,33 @@ class Evidence:
 
 @dataclass(frozen=True)
 class NetworkCard:
-    """One network file: how to build it, what to feed it, and its hash."""
+    """One network file: how to build it, what to feed it, and its hash.
+
+    Attributes:
+        kind, width: as ``build_network`` takes them.
+        file, sha256: in the set's folder.
+        tasks: the tasks it answers, in the order of its probabilities.
+        sides: of EMV networks: the cubes in voxels of 0.625 mm, outer first.
+        size: side of the input.
+    """
 
     kind: str
     file: str
     sha256: str
-    n_classes: int
+    tasks: tuple[str, ...]
     width: float = 1.0
-    sides: tuple[int, int, int] | None = None  # EMV networks: the cubes at 0.625 mm, outer first
-    size: int = 32  # side of the input
+    sides: tuple[int, int, int] | None = None
+    size: int = 32
+
+    @property
+    def heads(self) -> tuple[int, ...]:
+        """The number of classes of each task."""
+        return tuple(len(TASKS[task]) for task in self.tasks)
+
+    def columns(self, task: str) -> slice:
+        """Which of its probabilities answer the task."""
+        start = sum(self.heads[: self.tasks.index(task)])
+        return slice(start, start + len(TASKS[task]))
 
     @property
     def draws_mask(self) -> bool:
@@ -66,11 +92,18 @@ class NetworkCard:
 
 @dataclass(frozen=True)
 class TaskCard:
-    """A task: its networks (none: not run), the decision threshold of its last class, its evidence."""
+    """A task: its networks (none: not run), its evidence, and how their probabilities become a decision.
+
+    Attributes:
+        networks: names of the members.
+        threshold: calibrated probability of the last class from which it is decided for; None: the largest wins.
+        calibration: (a, b) of ``calibrated``, applied to every member; None: as the networks say.
+    """
 
     networks: tuple[str, ...]
     evidence: Evidence
     threshold: float | None = None
+    calibration: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -203,12 +236,10 @@ def _verify(folder: Path, network: NetworkCard) -> None:
 def _weight_set_from(values: dict, folder: Path) -> WeightSet:
     try:
         networks = {name: _network_from(network) for name, network in values["networks"].items()}
-        tasks = {name: _task_from(values["tasks"][name], networks) for name in TASKS}
+        tasks = {name: _task_from(name, values["tasks"].get(name, NOT_IN_SET), networks) for name in TASKS}
         mask_network = values.get("mask_network")
         if mask_network is not None and not networks[mask_network].draws_mask:
             raise ValueError(f"{mask_network} draws no mask")
-        for name, task in tasks.items():
-            _refuse_wrong_classes(name, task, networks)
         return WeightSet(
             folder=folder,
             name=str(values["name"]),
@@ -229,16 +260,21 @@ def _weight_set_from(values: dict, folder: Path) -> WeightSet:
 
 
 def _network_from(values: dict) -> NetworkCard:
-    sides = values.get("sides")
-    return NetworkCard(**{**values, "sides": None if sides is None else tuple(int(s) for s in sides)})
+    sides, tasks = values.get("sides"), tuple(values["tasks"])
+    unknown = [task for task in tasks if task not in TASKS]
+    if unknown:
+        raise ValueError(f"unknown task {unknown[0]}")
+    return NetworkCard(**{**values, "tasks": tasks, "sides": None if sides is None else tuple(int(s) for s in sides)})
 
 
-def _task_from(values: dict, networks: dict[str, NetworkCard]) -> TaskCard:
+def _task_from(task: str, values: dict, networks: dict[str, NetworkCard]) -> TaskCard:
     names = tuple(values["networks"])
-    missing = [name for name in names if name not in networks]
-    if missing:
-        raise ValueError(f"unknown network {missing[0]}")
-    return TaskCard(names, _evidence_from(values["evidence"]), values.get("threshold"))
+    for name in names:
+        if name not in networks or task not in networks[name].tasks:
+            raise ValueError(f"no network {name} that answers {task}")
+    calibration = values.get("calibration")
+    slope_and_offset = None if calibration is None else (float(calibration[0]), float(calibration[1]))
+    return TaskCard(names, _evidence_from(values["evidence"]), values.get("threshold"), slope_and_offset)
 
 
 def _evidence_from(values: dict) -> Evidence:
@@ -246,9 +282,3 @@ def _evidence_from(values: dict) -> Evidence:
     if evidence.level not in EVIDENCE_LEVELS:
         raise ValueError(f"unknown evidence level {evidence.level}")
     return evidence
-
-
-def _refuse_wrong_classes(task: str, card: TaskCard, networks: dict[str, NetworkCard]) -> None:
-    for name in card.networks:
-        if networks[name].n_classes != len(TASKS[task]):
-            raise ValueError(f"{name} has {networks[name].n_classes} classes, {task} needs {len(TASKS[task])}")

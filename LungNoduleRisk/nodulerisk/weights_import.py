@@ -123,11 +123,10 @@ def _import_network(key: str, path: Path, folder: Path) -> NetworkCard:
 
     refuse_pickle(path)
     task, kind, size = key.split("-") if "-" in key else ("subtype", key, "32")
-    n_classes = len(TASKS[task])
-    network = load_keras_weights(build_network(kind, input_size=int(size), n_classes=n_classes), path)
+    network = load_keras_weights(build_network(kind, input_size=int(size), n_classes=len(TASKS[task])), path)
     file = folder / f"{key}.safetensors"
     save_file(network.state_dict(), file)
-    return NetworkCard(kind, file.name, sha256_of(file), n_classes, 1.0, EMV_SIDES.get(int(size)), int(size))
+    return NetworkCard(kind, file.name, sha256_of(file), (task,), 1.0, EMV_SIDES.get(int(size)), int(size))
 
 
 def _weight_set(folder: Path, name: str, networks: dict[str, NetworkCard], densesharp: EvidenceLevel) -> WeightSet:

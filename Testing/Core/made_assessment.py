@@ -38,6 +38,17 @@ TASKS = {
     "subtype": TaskResult(
         ("AAH-AIS", "MIA", "IA"), None, {}, None, None, "none", "no public CT carries these labels: import DenseSharp"
     ),
+    "density": TaskResult(
+        ("ground glass", "part-solid", "solid"),
+        (0.01, 0.06, 0.93),
+        {"small": (0.01, 0.06, 0.93)},
+        "solid",
+        None,
+        "reader",
+    ),
+    "spiculation": TaskResult(
+        ("not spiculated", "spiculated"), (0.8, 0.2), {"small": (0.8, 0.2)}, "spiculated", 0.15, "reader"
+    ),
 }
 
 MEASUREMENTS = (

@@ -9,7 +9,16 @@ import torch
 from safetensors.torch import save_file
 
 from nodulerisk.networks import build_network
-from nodulerisk.weights import Evidence, NetworkCard, TaskCard, WeightSet, load_weight_set, save_card, sha256_of
+from nodulerisk.weights import (
+    TASKS,
+    Evidence,
+    NetworkCard,
+    TaskCard,
+    WeightSet,
+    load_weight_set,
+    save_card,
+    sha256_of,
+)
 
 SIDES, SIZE, WIDTH = (60, 40, 20), 40, 0.125
 
@@ -18,8 +27,8 @@ def made_weights(folder: Path, seed: int = 0) -> WeightSet:
     """Malignancy by three narrow networks, subtype and mask by a narrow DenseSharp; the rest not run."""
     torch.manual_seed(seed)
     folder.mkdir(parents=True, exist_ok=True)
-    networks = {kind: _network(folder, kind, 2) for kind in ("inception", "vgg", "resnet")}
-    networks["densesharp"] = _network(folder, "densesharp", 3)
+    networks = {kind: _network(folder, kind, "malignancy") for kind in ("inception", "vgg", "resnet")}
+    networks["densesharp"] = _network(folder, "densesharp", "subtype")
     reader, none = Evidence("reader", "made up", "made up"), Evidence("none", "no weights for it")
     tasks = {
         "malignancy": TaskCard(("inception", "vgg", "resnet"), reader, 0.4),
@@ -31,16 +40,14 @@ def made_weights(folder: Path, seed: int = 0) -> WeightSet:
     return load_weight_set(folder)
 
 
-def _network(folder: Path, kind: str, n_classes: int) -> NetworkCard:
+def _network(folder: Path, kind: str, task: str) -> NetworkCard:
     mask = kind == "densesharp"
-    network = build_network(kind, input_size=32 if mask else SIZE, n_classes=n_classes, width=WIDTH)
+    network = build_network(kind, input_size=32 if mask else SIZE, n_classes=len(TASKS[task]), width=WIDTH)
     if mask:
         draw_bright_blobs(network)
     file = folder / f"{kind}.safetensors"
     save_file(network.state_dict(), file)
-    return NetworkCard(
-        kind, file.name, sha256_of(file), n_classes, WIDTH, None if mask else SIDES, 32 if mask else SIZE
-    )
+    return NetworkCard(kind, file.name, sha256_of(file), (task,), WIDTH, None if mask else SIDES, 32 if mask else SIZE)
 
 
 def draw_bright_blobs(network: torch.nn.Module) -> None:

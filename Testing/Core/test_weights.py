@@ -105,7 +105,7 @@ def test_fault_37_bloated_header_and_huge_file(copy, monkeypatch):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"tasks": {}},
+        {"tasks": {"malignancy": {"networks": ["other"], "evidence": {"level": "reader"}}}},
         {"mask_network": "vgg"},
         {"networks": {}},
         {"tasks": {task: {"networks": ["densesharp"], "evidence": {"level": "reader"}} for task in TASKS}},
@@ -145,7 +145,7 @@ def test_the_authors_files_become_a_weight_set(emv_files, tmp_path):
     assert weights.tasks["malignancy"].networks == ()
     assert weights.scan_order
     network = weights.networks["invasiveness-vgg-60"]
-    assert (network.sides, network.size, network.n_classes) == ((80, 60, 40), 60, 2)
+    assert (network.sides, network.size, network.heads) == ((80, 60, 40), 60, (2,))
     assert load_network(weights, "invasiveness-inception-40").input_size == 40
 
 

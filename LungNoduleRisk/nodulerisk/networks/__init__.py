@@ -6,7 +6,7 @@ Within a network, layers of one kind are registered in the order Keras numbers t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from nodulerisk.networks.densesharp import DenseNet, DenseSharp
 from nodulerisk.networks.inception import Inception
@@ -26,7 +26,9 @@ NETWORKS: dict[str, Callable[..., Network]] = {
 }
 
 
-def build_network(kind: str, *, input_size: int | None = None, n_classes: int = 2, width: float = 1.0) -> Network:
+def build_network(
+    kind: str, *, input_size: int | None = None, n_classes: int | Sequence[int] = 2, width: float = 1.0
+) -> Network:
     """Builds a network in eval mode.
 
     Args:
@@ -34,7 +36,8 @@ def build_network(kind: str, *, input_size: int | None = None, n_classes: int = 
             ``densesharp`` (input 0..255 (N, 1, 32, 32, 32) -> probabilities (N, C), mask (N, 1, 32, 32, 32)),
             ``densenet`` (the same input -> probabilities).
         input_size: S, recorded as ``network.input_size``; the published size of the kind when not given.
-        n_classes: C; 1 gives DenseSharp and DenseNet a sigmoid head.
+        n_classes: C; 1 gives a sigmoid. Several numbers: as many answers from one trunk, a softmax each, side by side
+            in the C = sum(n_classes) probabilities.
         width: factor on the channels; 1.0 as published.
 
     Raises:
@@ -42,7 +45,9 @@ def build_network(kind: str, *, input_size: int | None = None, n_classes: int = 
     """
     if kind not in NETWORKS:
         raise ValueError(f"Unknown network '{kind}': choose one of {', '.join(NETWORKS)}.")
-    network = NETWORKS[kind](n_classes=n_classes, width=width)
+    heads = (n_classes,) if isinstance(n_classes, int) else tuple(n_classes)
+    network = NETWORKS[kind](n_classes=sum(heads), width=width)
+    network.heads = heads
     network.input_size = input_size or network.default_size
     initialise(network)
     return network.eval()

@@ -73,10 +73,6 @@ class DenseTrunk(Network):
         """The deepest map -> (N, C) logits."""
         return self.head(torch.relu(self.norm(deepest)).mean(dim=(2, 3, 4)))
 
-    def probabilities(self, logits: Tensor) -> Tensor:
-        """Softmax, or a sigmoid where there is one class."""
-        return torch.sigmoid(logits) if logits.shape[1] == 1 else torch.softmax(logits, dim=1)
-
 
 class DenseNet(DenseTrunk):
     """Classification of a 32 mm cube; source: Cancer Research 2018, doi:10.1158/0008-5472.CAN-18-0696."""

@@ -64,14 +64,26 @@ def initialise(network: nn.Module) -> None:
 
 
 class Network(nn.Module, ABC):
-    """What ``build_network`` builds: ``forward`` gives probabilities, ``logits`` what losses are computed on."""
+    """What ``build_network`` builds: ``forward`` gives probabilities, ``logits`` what losses are computed on.
+
+    Attributes:
+        input_size: side of the input cube.
+        heads: how many classes each of its answers has; one answer in the published networks.
+    """
 
     default_size: int
     input_size: int
+    heads: tuple[int, ...]
 
     @abstractmethod
     def logits(self, x: Tensor) -> Any:
         """(N, C) before the softmax; DenseSharp adds the mask (N, 1, 32, 32, 32) before the sigmoid."""
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """A softmax over each head's classes; a sigmoid where the network has one class in all."""
+        if self.heads == (1,):
+            return torch.sigmoid(logits)
+        return torch.cat([torch.softmax(head, dim=1) for head in logits.split(self.heads, dim=1)], dim=1)
 
 
 class Classifier(Network):
@@ -85,7 +97,7 @@ class Classifier(Network):
         return self.head(self.features(x).mean(dim=(2, 3, 4)))
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.softmax(self.logits(x), dim=1)
+        return self.probabilities(self.logits(x))
 
 
 def dense_head(channels: int, n_classes: int) -> nn.Sequential:

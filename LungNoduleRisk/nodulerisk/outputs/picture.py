@@ -25,7 +25,7 @@ from nodulerisk.outputs.words import Bar
 
 SIZE_INCHES = (16, 10)
 DPI = 100
-ROWS = 21.5  # of the probability panel: every task run
+ROWS = 24  # of the probability panel: every task run
 INK, FAINT = "#1c2733", "#5d6b78"
 CONTOUR = "#ffb000"
 COLOURS = {"pathology": "#1b7f5c", "reader": "#2f6fb2", "simulated": "#a3abb3", "none": "#a3abb3"}
@@ -108,7 +108,7 @@ def _draw_mesh(figure: Figure, mesh: Mesh) -> None:
 def _draw_probabilities(axes: Axes, assessment: Assessment) -> None:
     """Under each task's title and evidence its bars, with every network as a dot and the threshold as a line."""
     y = 0.0
-    for name, task in assessment.tasks.items():
+    for name, task in words.main_tasks(assessment).items():
         _write(axes, -0.3, y, words.task_title(name, task), size=12, weight="bold", va="center")
         basis = textwrap.wrap(words.task_basis(task), 105, max_lines=2, placeholder=" …")
         _write(axes, -0.3, y + 0.75, "\n".join(basis), size=9.5, color=FAINT, va="top", linespacing=1.3)
@@ -117,6 +117,9 @@ def _draw_probabilities(axes: Axes, assessment: Assessment) -> None:
             y += 1
             _draw_bar(axes, y, bar, COLOURS[task.evidence])
         y += 1.6
+    if seen := words.appearance_words(assessment):
+        _write(axes, -0.3, y, "Appearance: " + " · ".join(seen), size=9.5, va="center")
+        _write(axes, -0.3, y + 0.75, words.appearance_basis(assessment), size=9.5, color=FAINT, va="top")
     axes.set(xlim=(-0.3, 1.1), ylim=(ROWS, -0.5))
     axes.set_axis_off()
 

@@ -15,10 +15,11 @@ from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, Measurement, TaskResult
 from nodulerisk.files import written_whole
 from nodulerisk.outputs.results import Outcome
-from nodulerisk.outputs.words import check_words, measurement_value, task_bars
-from nodulerisk.weights import TASKS, Evidence, WeightSet
+from nodulerisk.outputs.words import appearance_words, check_words, measurement_value, task_bars
+from nodulerisk.weights import APPEARANCE, TASKS, Evidence, WeightSet
 
 SIZES = ("equivalent diameter", "volume")  # measurements shown in the table
+MAIN_TASKS = tuple(task for task in TASKS if task not in APPEARANCE)
 Row = dict[str, str | float | None]
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -63,7 +64,7 @@ def write_csv(outcomes: Sequence[Outcome], path: Path) -> None:
 def _table(outcomes: Sequence[Outcome]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column("Nodule", overflow="fold")
-    for title in (*(task.capitalize() for task in TASKS), "Size", "Warnings"):
+    for title in (*(task.capitalize() for task in MAIN_TASKS), "Appearance", "Size", "Warnings"):
         table.add_column(title, no_wrap=True)
     for outcome in outcomes:
         table.add_row(*(Text(cell) for cell in _cells(outcome)))
@@ -77,8 +78,9 @@ def _cells(outcome: Outcome) -> Iterator[str]:
     if assessment is None:
         yield "refused"
         return
-    for task in TASKS:
+    for task in MAIN_TASKS:
         yield _task_cell(assessment.tasks.get(task))
+    yield "\n".join(appearance_words(assessment)) or "not run"
     yield "\n".join(measurement_value(m) for m in assessment.measurements if m.name in SIZES)
     yield str(_warnings(assessment))
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, Measurement, Provenance, TaskResult
 from nodulerisk.checks import Check
+from nodulerisk.weights import APPEARANCE
 
 MASK_WORDS = {
     "pathology": "learnt from outlines on resected nodules",
@@ -23,6 +24,23 @@ class Bar:
     mean: float
     members: dict[str, float]
     threshold: float | None
+
+
+def main_tasks(assessment: Assessment) -> dict[str, TaskResult]:
+    """The tasks with bars of their own: all but those of appearance."""
+    return {name: task for name, task in assessment.tasks.items() if name not in APPEARANCE}
+
+
+def appearance_words(assessment: Assessment) -> list[str]:
+    """What a reader would describe, such as ``solid 0.93``: the class decided on and its probability."""
+    found = [assessment.tasks[name] for name in APPEARANCE if name in assessment.tasks]
+    return [f"{t.decision} {t.mean[t.classes.index(t.decision)]:.2f}" for t in found if t.mean and t.decision]
+
+
+def appearance_basis(assessment: Assessment) -> str:
+    """What the appearance's numbers rest on."""
+    levels = [assessment.tasks[name].evidence for name in APPEARANCE if name in assessment.tasks]
+    return "; ".join(dict.fromkeys(EVIDENCE_WORDS[level] for level in levels if level != "none"))
 
 
 def task_bars(task: TaskResult) -> list[Bar]:

@@ -1,80 +1,111 @@
-"""Random cubes of LIDC nodules: made-up context, rotation, flips, scale, shift, noise; sampled linearly in one step."""
+"""How a training sample differs from the nodule it shows: the pose it is cut in, and the scan it could have come from.
+
+Every geometric augmentation of both papers is a linear map of the cube's sampling grid, so a sample is cut from the CT
+in one interpolation, whatever was drawn. What a scanner would have changed (noise, kernel, slice thickness) is done to
+the HU before that, by MONAI's transforms.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import permutations
+
 import numpy as np
-import torch
-import torch.nn.functional as F
+from monai.transforms import (
+    Compose,
+    RandGaussianNoise,
+    RandGaussianSharpen,
+    RandGaussianSmooth,
+    RandomizableTransform,
+    RandShiftIntensity,
+)
 from torch import Tensor
 
-from nodulerisk.cubes import DENSESHARP_SIDE, DENSESHARP_WINDOW_HU, EMV_SPACING_MM, EMV_WINDOW_HU
-from nodulerisk.train.lidc import LidcNodule, with_context
+from nodulerisk.cubes import DENSESHARP_SPACING_MM, EMV_SPACING_MM
 
-CONTEXTS = ("lung", "lung", "reflect", "edge", "flat")
-
-
-def random_views(nodule: LidcNodule, sides: tuple[int, int, int], size: int, rng: np.random.Generator) -> Tensor:
-    """Three concentric cubes as ``emv_views`` cuts them, augmented: float32 (3, size, size, size)."""
-    volume, _, centre = _random_volume(nodule, rng)
-    offsets = np.stack([_cube_mm(_zoomed(side, size) * EMV_SPACING_MM) for side in sides])
-    hu = _sample(volume, nodule.spacing_mm, centre, offsets @ _random_turn(rng).T)
-    low, high = EMV_WINDOW_HU
-    return ((hu - low) / (high - low)).clamp(0, 1) - 0.25
+NO_BLUR, BLUR = (0.01, 0.02), (0.3, 0.9)  # voxels along z (which MONAI calls x), and in plane
+SMALL_MM = 10.0  # EMV-3D-CNN zooms nodules up to this size
+AXIS_ORDERS = [np.eye(3)[list(order)] for order in permutations(range(3))]
 
 
-def random_mask_sample(nodule: LidcNodule, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """A cube as ``densesharp_cube`` cuts it and its mask, augmented: float32 (1, 32, 32, 32) each, 0..255 and 0..1.
+@dataclass(frozen=True)
+class Pose:
+    """A cube's offset (z, y, x) in mm from its centre becomes ``turn @ offset + shift_mm`` in the CT."""
 
-    One in four looks past the nodule, so that the network learns to draw nothing where there is none.
+    turn: np.ndarray  # (3, 3)
+    shift_mm: np.ndarray  # (3,)
+
+
+DrawPose = Callable[[np.random.Generator, float | None], Pose]
+
+
+def straight(rng: np.random.Generator, diameter_mm: float | None) -> Pose:
+    """No augmentation."""
+    return Pose(np.eye(3), np.zeros(3))
+
+
+def emv_pose(rng: np.random.Generator, diameter_mm: float | None) -> Pose:
+    """EMV-3D-CNN's: axis permutation, rotation about z by 36°, in-plane shift of 10 voxels, zoom of small nodules.
+
+    Source: npj Digital Medicine 2023, doi:10.1038/s41746-023-00866-z, Methods; they write the samples out, here one
+    of the combinations is drawn.
     """
-    volume, mask, centre = _random_volume(nodule, rng)
-    if rng.random() < 0.25:
-        angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(8, 26) + nodule.diameter_mm / 2
-        centre = centre + distance * np.array([0, np.sin(angle), np.cos(angle)])
-    offsets = _cube_mm(np.arange(DENSESHARP_SIDE) - DENSESHARP_SIDE / 2) @ _random_turn(rng).T
-    hu = _sample(volume, nodule.spacing_mm, centre, offsets[None])
-    target = _sample(mask.astype(np.float32), nodule.spacing_mm, centre, offsets[None])
-    low, high = DENSESHARP_WINDOW_HU
-    return ((hu.clamp(low, high) - low) / (high - low) * 255).round(), target
+    turn = AXIS_ORDERS[rng.integers(6)] @ _rotation(1, 2, np.deg2rad(36) * rng.integers(10))
+    if diameter_mm is not None and diameter_mm <= SMALL_MM and rng.random() < 0.5:
+        turn = np.diag([1, 1 / 1.5, 1 / 1.5]) @ turn
+    return Pose(turn, EMV_SPACING_MM * np.array([0, *rng.integers(-10, 11, 2)]))
 
 
-def _random_volume(nodule: LidcNodule, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """HU with context and noise, the mask, and a shifted centre in mm (z, y, x) from voxel 0."""
-    hu, mask = with_context(nodule, rng, CONTEXTS)
-    volume = hu.astype(np.float32) + rng.normal(0, 15)
-    if rng.random() < 0.3:
-        volume += rng.uniform(5, 40) * rng.standard_normal(volume.shape, dtype=np.float32)
-    if rng.random() < 0.3:  # a thicker slice
-        volume[1:-1] = (volume[:-2] + volume[1:-1] * 2 + volume[2:]) / 4
-    centroid = nodule.centroid + [(len(hu) - len(nodule.hu)) / 2, 0, 0]
-    return volume, mask, centroid * nodule.spacing_mm[::-1] + rng.normal(0, 1.2, 3)
+def densesharp_pose(rng: np.random.Generator, diameter_mm: float | None) -> Pose:
+    """DenseSharp's: rotations by 90° and reflections, centre shifts of up to 3 voxels along every axis.
+
+    Source: Cancer Research 2018, doi:10.1158/0008-5472.CAN-18-0696.
+    """
+    return Pose(
+        AXIS_ORDERS[rng.integers(6)] * rng.choice([-1, 1], 3),
+        DENSESHARP_SPACING_MM * rng.integers(-3, 4, 3).astype(float),
+    )
 
 
-def _zoomed(side: int, size: int) -> np.ndarray:
-    """Positions, in 0.625 mm voxels from the centre, of a view of ``side`` voxels zoomed to ``size``."""
-    return np.linspace(-side / 2, side / 2 - 1, size)
+def free_pose(rng: np.random.Generator, diameter_mm: float | None) -> Pose:
+    """Any rotation about z, tilts of some 15°, reflections, 7 % of scale, and the 1.2 mm that a click is off."""
+    tilts = _rotation(0, 2, rng.normal(0, 0.26)) @ _rotation(0, 1, rng.normal(0, 0.26))
+    turn = _rotation(1, 2, rng.uniform(-np.pi, np.pi)) @ tilts * rng.choice([-1, 1], 3)
+    return Pose(turn * np.exp(rng.normal(0, 0.07)), rng.normal(0, 1.2, 3))
 
 
-def _cube_mm(ticks: np.ndarray) -> np.ndarray:
-    """(n, n, n, 3) positions z, y, x in mm around the centre."""
-    return np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij"), axis=-1)
+POSES: dict[str, DrawPose] = {"none": straight, "emv": emv_pose, "densesharp": densesharp_pose, "free": free_pose}
 
 
-def _random_turn(rng: np.random.Generator) -> np.ndarray:
-    """A 3x3 map of z, y, x: free rotation about z, tilt of some 15 degrees, flips, scale of about 7 %."""
-    about_z, tilt_y, tilt_x = rng.uniform(-np.pi, np.pi), rng.normal(0, 0.26), rng.normal(0, 0.26)
+def _rotation(a: int, b: int, angle: float) -> np.ndarray:
+    """The rotation of axis a towards axis b."""
     turn = np.eye(3)
-    for angle, (a, b) in ((about_z, (1, 2)), (tilt_y, (0, 2)), (tilt_x, (0, 1))):
-        plane = np.eye(3)
-        plane[[a, a, b, b], [a, b, a, b]] = np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)
-        turn = turn @ plane
-    return turn * rng.choice([-1, 1], 3) * np.exp(rng.normal(0, 0.07))
+    turn[[a, a, b, b], [a, b, a, b]] = np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)
+    return turn
 
 
-def _sample(volume: np.ndarray, spacing_xyz, centre_mm: np.ndarray, offsets_mm: np.ndarray) -> Tensor:
-    """Linear interpolation at (channels, n, n, n, 3) offsets in mm (z, y, x); edge values outside."""
-    voxels = (centre_mm + offsets_mm) / np.array(spacing_xyz[::-1])
-    unit = voxels / (np.array(volume.shape) - 1) * 2 - 1
-    grid = torch.from_numpy(np.ascontiguousarray(unit[..., ::-1], dtype=np.float32)).flatten(0, 1)[None]
-    sampled = F.grid_sample(torch.from_numpy(volume)[None, None], grid, padding_mode="border", align_corners=True)
-    return sampled.view(offsets_mm.shape[:-1])
+class RandThickSlices(RandomizableTransform):
+    """A scan of thicker slices: every slice of (1, z, y, x) HU becomes a weighted mean with its neighbours."""
+
+    def __call__(self, hu: Tensor) -> Tensor:
+        self.randomize(None)
+        if not self._do_transform or hu.shape[1] < 3:
+            return hu
+        neighbours = self.R.uniform(0.1, 0.33)
+        thick = hu.clone()
+        thick[:, 1:-1] = (1 - 2 * neighbours) * hu[:, 1:-1] + neighbours * (hu[:, :-2] + hu[:, 2:])
+        return thick
+
+
+def other_scans() -> Compose:
+    """The same nodule on another scanner: (1, z, y, x) HU float32 -> the same."""
+    return Compose(
+        [
+            RandThickSlices(0.3),
+            RandGaussianSmooth(prob=0.15, sigma_x=NO_BLUR, sigma_y=BLUR, sigma_z=BLUR),
+            RandGaussianSharpen(prob=0.15, alpha=(0.3, 1.0)),
+            RandGaussianNoise(prob=0.3, std=40),
+            RandShiftIntensity(offsets=25, prob=0.8),
+        ]
+    )

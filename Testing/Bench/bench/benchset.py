@@ -45,7 +45,7 @@ def network_cards(width: float = 1.0, tasks: Iterable[str] = TASKS) -> dict[str,
     for task, kind, sides, size in (*EMV_NETWORKS, ("subtype", "densesharp", None, 32)):
         if task in tasks:
             name = f"{task}_{kind}{size}"
-            cards[name] = NetworkCard(kind, f"{name}.safetensors", "", len(TASKS[task]), width, sides, size)
+            cards[name] = NetworkCard(kind, f"{name}.safetensors", "", (task,), width, sides, size)
     return cards
 
 
@@ -54,7 +54,7 @@ def write_bench_set(folder: Path, cards: dict[str, NetworkCard], step: Callable[
     torch.manual_seed(0)
     written = {}
     for name, card in cards.items():
-        network = build_network(card.kind, input_size=card.size, n_classes=card.n_classes, width=card.width)
+        network = build_network(card.kind, input_size=card.size, n_classes=card.heads, width=card.width)
         cubes = _write_cubes(folder, card)
         _scale_head(network, cubes[:1])
         save_file(network.state_dict(), folder / card.file)
@@ -70,7 +70,7 @@ def write_bench_set(folder: Path, cards: dict[str, NetworkCard], step: Callable[
 def gflop(card: NetworkCard) -> float:
     """Billions of floating-point operations (two a multiply-add) of one forward pass; counted without computing."""
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        network = build_network(card.kind, input_size=card.size, n_classes=card.n_classes, width=card.width)
+        network = build_network(card.kind, input_size=card.size, n_classes=card.heads, width=card.width)
         network(torch.zeros(1, _channels(card), *(card.size,) * 3))
     return counter.get_total_flops() / 1e9
 
@@ -137,7 +137,7 @@ def _input_file(card: NetworkCard) -> str:
 
 def _write_keras_cards(folder: Path, cards: dict[str, NetworkCard]) -> None:
     values = [
-        {"name": name, "keras_file": f"{name}.h5", "input": _input_file(card)} | asdict(card)
+        {"name": name, "keras_file": f"{name}.h5", "input": _input_file(card), "heads": card.heads} | asdict(card)
         for name, card in cards.items()
     ]
     (folder / "networks.json").write_text(json.dumps(values, indent=2))

@@ -169,7 +169,7 @@ class Networks:
         """Seconds of one ``predict`` and its class probabilities."""
         card = self.cards[name]
         if name not in self.models:
-            self.models[name] = KINDS[card["kind"]](card["size"], card["n_classes"], card["width"])
+            self.models[name] = KINDS[card["kind"]](card["size"], sum(card["heads"]), card["width"])
             load_weights(self.models[name], self.folder / card["keras_file"])
         cubes = np.load(self.folder / card["input"])[:batch].astype(np.float32)
         cubes = cubes if card["kind"] != "densesharp" else np.moveaxis(cubes, 1, -1)

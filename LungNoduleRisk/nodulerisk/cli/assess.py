@@ -1,51 +1,23 @@
-"""The terminal: ``nodulerisk assess``, ``show-weights`` and ``import-weights``.
-
-What computes is imported inside the commands, so that ``--help`` and a mistyped option answer at once.
-"""
+"""``nodulerisk assess``: nodules at given points of a CT."""
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodulerisk import RESEARCH_USE_ONLY, __version__
-from nodulerisk.errors import NoduleRiskError, OutputError, PointError, WeightsError
+from nodulerisk.cli.shared import FAILED, Show, Verbose, echo_error, errors_in_one_line, progress
+from nodulerisk.errors import NoduleRiskError, OutputError, PointError
 
 if TYPE_CHECKING:
     from nodulerisk.outputs.results import Outcome
     from nodulerisk.points import Point
 
-FAILED, CANCELLED = 2, 130
 CSV_NAME = "nodules.csv"
 
-Show = Callable[[str, float | None], None]  # a stage, and how many points are done; None: not known
-Verbose = Annotated[bool, typer.Option("--verbose", help="Show where an error came from.")]
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
-
-
-def _print_version(asked: bool) -> None:
-    if asked:
-        typer.echo(f"nodulerisk {__version__}\n{RESEARCH_USE_ONLY}")
-        raise typer.Exit
-
-
-@app.callback()
-def main(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
-    ] = False,
-) -> None:
-    """Lung nodule characterisation on CT. Research use only: not a medical device, not for diagnosis."""
-
-
-@app.command()
 def assess(
     ct: Annotated[Path, typer.Argument(help="DICOM folder or .zip, NRRD, NIfTI or MetaImage file.")],
     out: Annotated[Path, typer.Option(help="Folder for the results; with several points, a folder a nodule in it.")],
@@ -59,54 +31,14 @@ def assess(
     verbose: Verbose = False,
 ) -> None:
     """Assess the nodules at given points of a chest CT."""
-    with _errors_in_one_line(verbose):
+    with errors_in_one_line(verbose):
         asked = _asked_points(point, points, ras, lps)
         folders = _prepared_folders(out, asked, [ct, *([points] if points else [])])
-        with _progress(len(asked)) as show:
+        with progress(len(asked)) as show:
             outcomes = _assess_points(ct, series, asked, folders, weights, device, show)
         _report(outcomes, out)
     if any(outcome.assessment is None for outcome in outcomes):
         raise typer.Exit(FAILED)
-
-
-@app.command()
-def show_weights(
-    weights: Annotated[str, typer.Argument(help="Weight set: its name or folder.")] = "open", verbose: Verbose = False
-) -> None:
-    """Show a weight set's card: its networks, and the evidence behind their numbers."""
-    with _errors_in_one_line(verbose):
-        from rich.console import Console
-
-        from nodulerisk.outputs.tables import weights_view
-        from nodulerisk.weights import load_weight_set
-
-        Console().print(weights_view(load_weight_set(weights)))
-
-
-@app.command()
-def import_weights(
-    folder: Annotated[Path, typer.Argument(help="Folder with the authors' Keras .h5 files.")],
-    name: Annotated[str, typer.Option(help="Name of the new weight set.")],
-    out: Annotated[Path | None, typer.Option(help="Folder of the new weight set; else beside the others.")] = None,
-    densesharp_evidence: Annotated[
-        str, typer.Option(help="What a DenseSharp file was trained on: pathology, reader, simulated or none.")
-    ] = "none",
-    verbose: Verbose = False,
-) -> None:
-    """Make a weight set of the EMV-3D-CNN or DenseSharp authors' files. Their patent and research-only terms apply."""
-    with _errors_in_one_line(verbose), _progress(1) as show:
-        show("loading", None)
-        from nodulerisk.assessment import EVIDENCE_LEVELS
-        from nodulerisk.weights import weights_root
-        from nodulerisk.weights_import import import_keras
-
-        if densesharp_evidence not in EVIDENCE_LEVELS:
-            raise WeightsError(
-                f"There is no evidence '{densesharp_evidence}': choose one of {', '.join(EVIDENCE_LEVELS)}."
-            )
-        target = out or weights_root() / name
-        weights = import_keras(folder, target, name, densesharp_evidence=densesharp_evidence, report=show)
-    typer.echo(f"{name}: {len(weights.networks)} networks. Use it with --weights {out or name}")
 
 
 def _asked_points(texts: list[str] | None, file: Path | None, ras: bool, lps: bool) -> list[Point]:
@@ -189,53 +121,4 @@ def _report(outcomes: list[Outcome], out: Path) -> None:
     typer.echo(f"Results: {out}")
     for outcome in outcomes:
         if outcome.assessment is None:
-            _echo_error(f"{outcome.point.name}: {outcome.refusal}")
-
-
-@contextmanager
-def _progress(points: int) -> Iterator[Show]:
-    """A progress bar on the terminal, gone when done."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=None)
-
-        def show(stage: str, done: float | None) -> None:
-            total = None if done is None else points
-            progress.update(task, description=stage, completed=done or 0, total=total)
-
-        yield show
-
-
-@contextmanager
-def _errors_in_one_line(verbose: bool) -> Iterator[None]:
-    """Turns errors into one line on stderr and an exit code."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        typer.echo("Cancelled.", err=True)
-        raise typer.Exit(CANCELLED) from None
-    except NoduleRiskError as error:
-        _fail(str(error), verbose)
-    except MemoryError:
-        _fail("There is not enough memory: close other programs, or crop the CT around the nodules.", verbose)
-    except Exception as error:
-        _fail(f"This should not happen ({type(error).__name__}): run again with --verbose and report it.", verbose)
-
-
-def _fail(message: str, verbose: bool) -> NoReturn:
-    if verbose:
-        traceback.print_exc()
-    _echo_error(message)
-    raise typer.Exit(FAILED)
-
-
-def _echo_error(message: str) -> None:
-    typer.echo(f"Error: {' '.join(message.split())}", err=True)
-
-
-if __name__ == "__main__":
-    app()
+            echo_error(f"{outcome.point.name}: {outcome.refusal}")

@@ -1,0 +1,36 @@
+"""The terminal: ``nodulerisk assess``, ``show-weights``, ``import-weights``, ``simulate``, ``train`` and ``evaluate``.
+
+What computes is imported inside the commands, so that ``--help`` and a mistyped option answer at once.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nodulerisk import RESEARCH_USE_ONLY, __version__
+from nodulerisk.cli.assess import assess
+from nodulerisk.cli.research import evaluate, simulate, train
+from nodulerisk.cli.weights import import_weights, show_weights
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"nodulerisk {__version__}\n{RESEARCH_USE_ONLY}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Lung nodule characterisation on CT. Research use only: not a medical device, not for diagnosis."""
+
+
+for command in (assess, show_weights, import_weights, simulate, train, evaluate):
+    app.command()(command)

@@ -1,0 +1,3 @@
+from nodulerisk.cli import app
+
+app()

@@ -1,0 +1,88 @@
+"""``nodulerisk simulate``, ``train`` and ``evaluate``: weight sets of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nodulerisk.cli.shared import Verbose, errors_in_one_line, progress
+from nodulerisk.errors import NoduleRiskError
+
+SHEET = 60  # nodules that the contact sheet is chosen from
+
+
+def simulate(
+    backgrounds: Annotated[Path, typer.Argument(help="Dataset whose lungs the nodules are put into.")],
+    out: Annotated[Path, typer.Argument(help="New folder for the simulated nodules (DenseSharp format).")],
+    count: Annotated[int, typer.Option(min=1, help="How many nodules.")] = 900,
+    seed: Annotated[int, typer.Option(help="Nodule i depends on the seed and i alone.")] = 1,
+    verbose: Verbose = False,
+) -> None:
+    """Make simulated nodules with masks, subtypes and grades: they show the workflow, they say nothing of patients."""
+    with errors_in_one_line(verbose), progress(count) as show:
+        show("loading", None)
+        from nodulerisk.datasets.densesharp_format import write_densesharp
+        from nodulerisk.datasets.read import read_dataset
+        from nodulerisk.datasets.simulate import simulate_nodules
+        from nodulerisk.datasets.simulate_sheet import contact_sheet
+
+        lungs = read_dataset(backgrounds).nodules
+        made = simulate_nodules(lungs, count, seed)
+        write_densesharp(made, out, progress=lambda done: show("nodules", done))
+        show("contact sheet", None)
+        contact_sheet(list(simulate_nodules(lungs, min(count, SHEET), seed)), out / "sheet.png")
+    typer.echo(f"{count} simulated nodules: {out}; look at {out / 'sheet.png'}")
+
+
+def train(
+    config: Annotated[Path, typer.Option(help="Training plan (.toml); the papers' are in Resources/Training.")],
+    out: Annotated[Path, typer.Option(help="Folder of the new weight set; an unfinished training in it goes on.")],
+    data: Annotated[list[str] | None, typer.Option(metavar="NAME=PATH", help="A dataset of the plan.")] = None,
+    only: Annotated[str | None, typer.Option(help="Fit this run of the plan and stop.")] = None,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu, gpu or mps.")] = "auto",
+    devices: Annotated[int | None, typer.Option(min=1, help="Devices (or CPU processes) a machine.")] = None,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that make samples.")] = 0,
+    verbose: Verbose = False,
+) -> None:
+    """Train a weight set: fit its networks, calibrate, evaluate, and fill in its card."""
+    with errors_in_one_line(verbose):
+        from nodulerisk.train.plan import read_plan
+        from nodulerisk.train.train import train_set
+
+        plan = read_plan(config).on(dict(_named(text) for text in data or ()))
+        machine = {"accelerator": accelerator, "devices": devices or "auto", "nodes": nodes, "workers": workers}
+        with progress(1) as show:
+            made = train_set(plan, out, only=only, say=typer.echo, progress=show, **machine)
+    if made:
+        typer.echo(f"{plan.name} {plan.version}: use it with --weights {out}")
+
+
+def evaluate(
+    weights: Annotated[str, typer.Argument(help="Weight set: its name or folder.")],
+    dataset: Annotated[Path, typer.Argument(help="Folder or table of labelled nodules.")],
+    out: Annotated[Path, typer.Option(help="Folder for the report and its tables.")],
+    clicks: Annotated[int, typer.Option(min=0, help="Further clicks 2 mm off, to see whether the class flips.")] = 2,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    verbose: Verbose = False,
+) -> None:
+    """Evaluate a weight set on labelled nodules: figures with intervals, and a report to look at."""
+    with errors_in_one_line(verbose):
+        from nodulerisk.datasets.read import read_dataset
+        from nodulerisk.engine import Engine
+        from nodulerisk.evaluation.study import evaluate_dataset
+        from nodulerisk.weights import load_weight_set
+
+        weight_set, nodules = load_weight_set(weights), read_dataset(dataset)
+        with progress(1) as show:
+            evaluate_dataset(weight_set, nodules, Engine(weight_set, device), out, clicks, show)
+    typer.echo(f"Report: {out / 'evaluation.html'}")
+
+
+def _named(text: str) -> tuple[str, Path]:
+    name, equals, path = text.partition("=")
+    if not (name and equals and path):
+        raise NoduleRiskError(f"'{text}' is not NAME=PATH, such as lidc=/data/LIDC.")
+    return name, Path(path)

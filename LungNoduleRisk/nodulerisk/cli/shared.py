@@ -1,0 +1,62 @@
+"""What the commands share: options, the progress bar, and errors in one line."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, NoReturn
+
+import typer
+
+from nodulerisk.errors import NoduleRiskError
+
+FAILED, CANCELLED = 2, 130
+
+Show = Callable[[str, float | None], None]  # a stage, and how many steps are done; None: not known
+Verbose = Annotated[bool, typer.Option("--verbose", help="Show where an error came from.")]
+
+
+@contextmanager
+def progress(steps: int) -> Iterator[Show]:
+    """A progress bar on the terminal, gone when done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(stage: str, done: float | None) -> None:
+            total = None if done is None else steps
+            bar.update(task, description=stage, completed=done or 0, total=total)
+
+        yield show
+
+
+@contextmanager
+def errors_in_one_line(verbose: bool) -> Iterator[None]:
+    """Turns errors into one line on stderr and an exit code."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("Cancelled.", err=True)
+        raise typer.Exit(CANCELLED) from None
+    except NoduleRiskError as error:
+        _fail(str(error), verbose)
+    except MemoryError:
+        _fail("There is not enough memory: close other programs, or crop the CT around the nodules.", verbose)
+    except Exception as error:
+        _fail(f"This should not happen ({type(error).__name__}): run again with --verbose and report it.", verbose)
+
+
+def _fail(message: str, verbose: bool) -> NoReturn:
+    if verbose:
+        traceback.print_exc()
+    echo_error(message)
+    raise typer.Exit(FAILED)
+
+
+def echo_error(message: str) -> None:
+    typer.echo(f"Error: {' '.join(message.split())}", err=True)

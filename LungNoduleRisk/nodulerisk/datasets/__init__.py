@@ -1,0 +1,1 @@
+"""Labelled nodules in the formats people have them in, and simulated ones: read into one ``NoduleDataset``."""

@@ -1,0 +1,316 @@
+"""DenseSharp's data format: a cube of 80 mm with its mask for each nodule, and a table of classes and subsets.
+
+A folder with one CSV table (the authors' ``info.csv``) and, in it or in its subfolder ``nodule``, a ``<name>.npz`` for
+each row. Every npz holds ``voxel`` and ``seg``, both (80, 80, 80) at 1 mm, z, y, x along +S, +P, +L, with the nodule's
+centre at voxel (40, 40, 40). ``voxel`` is HU (any number type but uint8), or the authors' grey (uint8, the HU window
+[-1024, 400] as 0..255). ``seg`` is a mask (above 0.5) or, as floats of 0..1, the share of readers.
+
+Columns, any order and case, separated by comma, semicolon or tab:
+
+* ``name`` (or nodule, index, id, file): the npz without its suffix.
+* ``diagnosis`` (or label, class): AAH, AIS, AAH-AIS, MIA, IA or IAC; empty: unknown. Gives subtype and invasiveness.
+* ``subset`` (or fold): 0 to 3 train, 4 validation.
+
+and, of our own, all of them optional:
+
+* ``patient``: pseudonym, else the name; ``split``: train, validation or test, before subset; without either the split
+  goes by a hash of the patient.
+* ``evidence``: pathology (where empty), reader or simulated; ``diameter_mm``, else that of a ball of the mask's volume.
+* a column a task (``malignancy``, ``invasiveness``, ``grade``, ``subtype``, ``density``, ...): the class's name or
+  index, empty: unknown. It goes before what follows from the diagnosis.
+
+Source: Cancer Research 2018, doi:10.1158/0008-5472.CAN-18-0696, and the authors' data loader.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+from scipy.ndimage import affine_transform
+
+from nodulerisk.ct import AIR_HU, CT
+from nodulerisk.cubes import DENSESHARP_WINDOW_HU
+from nodulerisk.datasets.context import with_context
+from nodulerisk.datasets.nodules import (
+    Broken,
+    LabelledNodule,
+    NoduleDataset,
+    box_around,
+    cropped,
+    equivalent_diameter_mm,
+    read_each,
+    refuse_leak,
+    split_of,
+)
+from nodulerisk.datasets.rows import (
+    LINE,
+    Row,
+    cell,
+    evidence_in,
+    labels_in,
+    plain,
+    positive_number,
+    read_rows,
+    repeated,
+    split_in,
+)
+from nodulerisk.errors import NoduleRiskError, OutputError
+from nodulerisk.files import written_whole
+from nodulerisk.weights import TASKS
+
+SIDE = 80  # voxels of 1 mm
+CENTRE = SIDE // 2  # the authors' crops take index 40 as the middle
+MAX_ARRAY_BYTES = SIDE**3 * 8 + 4096  # float64 and the header of an .npy
+TABLE, ARCHIVES = "info.csv", "nodule"
+NAME, DIAGNOSIS, SUBSET = ("name", "nodule", "index", "id", "file"), ("diagnosis", "label", "class"), ("subset", "fold")
+DIAGNOSES = {"AAH": 0, "AIS": 0, "AAH-AIS": 0, "MIA": 1, "IA": 2}  # index of the task's class
+BY_PLAIN_WORD = {plain(name): name for name in DIAGNOSES} | {"iac": "IA"}
+INVASIVENESS = (0, 0, 1)  # of each subtype
+DAMAGE = (OSError, EOFError, ValueError, OverflowError, MemoryError, RuntimeError, zlib.error, zipfile.BadZipFile)
+SUBSETS = {**dict.fromkeys("0123", "train"), "4": "validation"}
+
+
+def holds_densesharp(folder: Path) -> bool:
+    """Whether npz files lie where this format has them."""
+    return any(_archives(folder))
+
+
+def read_densesharp(folder: Path) -> NoduleDataset:
+    """All nodules of the folder; a file that cannot be trusted, or that has no row, is reported as broken.
+
+    Raises:
+        NoduleRiskError: no table or several, a table without a column of names, or a patient in two splits.
+    """
+    table = _table(folder)
+    rows = read_rows(table)
+    if not any(column in rows[0] for column in NAME):
+        raise NoduleRiskError(f"{table.name} has no column 'name' with the names of the .npz files: add it.")
+    files = {path.stem: path for path in _archives(folder)}
+    twice = repeated(map(_name, rows))
+    nodules, broken = read_each(rows, _name, lambda row: _nodule(row, files, twice))
+    refuse_leak(nodules)
+    unlisted = sorted(files.keys() - set(map(_name, rows)))
+    strays = tuple(Broken(name, f"{table.name} has no row for this file") for name in unlisted)
+    return NoduleDataset(folder.resolve().name, nodules, (*broken, *strays))
+
+
+def _archives(folder: Path) -> list[Path]:
+    """The npz files, without hidden ones, which are half-written or a file system's."""
+    found = [*folder.glob("*.npz"), *(folder / ARCHIVES).glob("*.npz")]
+    return sorted(path for path in found if not path.name.startswith("."))
+
+
+def _table(folder: Path) -> Path:
+    tables = [path for path in folder.glob("*.csv") if not path.name.startswith(".")]
+    if len(tables) != 1:
+        problem = "several .csv tables" if tables else "no .csv table"
+        raise NoduleRiskError(
+            f"{folder} holds {problem}: keep exactly one, with a row (name, diagnosis, subset) for each .npz."
+        )
+    return tables[0]
+
+
+def _name(row: Row) -> str:
+    return cell(row, *NAME).removesuffix(".npz") or f"line {row[LINE]}"
+
+
+def _nodule(row: Row, files: dict[str, Path], twice: frozenset[str]) -> LabelledNodule:
+    name = _name(row)
+    if name in twice:
+        raise NoduleRiskError("the table has several rows of this name")
+    if name not in files:
+        raise NoduleRiskError("there is no .npz of this name")
+    patient = cell(row, "patient") or name
+    diagnosis = _diagnosis(row)
+    split, evidence, labels = _split(row, patient), evidence_in(row), _labels(row, diagnosis)
+    ct, marked = _read_arrays(files[name])
+    return LabelledNodule(
+        name=name,
+        patient=patient,
+        ct=ct,
+        centre_lps_mm=(CENTRE, CENTRE, CENTRE),
+        evidence=evidence,
+        labels=labels,
+        marked=marked,
+        diameter_mm=positive_number(row, "diameter_mm") or equivalent_diameter_mm(marked >= 0.5, ct.spacing_mm),
+        split=split,
+        pathology=diagnosis,
+    )
+
+
+def _split(row: Row, patient: str) -> str:
+    subset = cell(row, *SUBSET).removesuffix(".0")  # as spreadsheets and pandas write columns with gaps
+    if subset and subset not in SUBSETS:
+        raise NoduleRiskError(f"unknown subset '{subset}': 0 to 3 train, 4 validation")
+    return split_in(row) or (SUBSETS[subset] if subset else split_of(patient))
+
+
+def _diagnosis(row: Row) -> str:
+    """One of ``DIAGNOSES``; empty: not known. The column ``subtype`` may hold it too."""
+    text = cell(row, *DIAGNOSIS)
+    if text and plain(text) not in BY_PLAIN_WORD:
+        raise NoduleRiskError(f"unknown diagnosis '{text}': write {', '.join(DIAGNOSES)}")
+    return BY_PLAIN_WORD.get(plain(text or row.get("subtype", "")), "")
+
+
+def _labels(row: Row, diagnosis: str) -> dict[str, int]:
+    """What follows from the diagnosis, and the columns of tasks before it."""
+    subtype = TASKS["subtype"][DIAGNOSES[diagnosis]] if diagnosis else row.get("subtype", "")
+    labels = labels_in(row | {"subtype": subtype})
+    return {"invasiveness": INVASIVENESS[labels["subtype"]]} | labels if "subtype" in labels else labels
+
+
+def _read_arrays(path: Path) -> tuple[CT, np.ndarray]:
+    """The cube as a CT and the share of readers, float32 (80, 80, 80)."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            voxel, seg = _array(archive, "voxel"), _array(archive, "seg")
+    except DAMAGE as error:
+        raise NoduleRiskError("the .npz is damaged, or holds pickled objects: save arrays of numbers") from error
+    return CT.from_array(_hounsfield(voxel), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3)), _share(seg)
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    """One array, never unpickled; a size that no cube has is refused before anything is allocated."""
+    if f"{name}.npy" not in archive.namelist():
+        raise NoduleRiskError(f"the .npz has no array '{name}'")
+    member = archive.getinfo(f"{name}.npy")
+    if member.file_size > MAX_ARRAY_BYTES:
+        raise NoduleRiskError(f"'{name}' is larger than {SIDE} x {SIDE} x {SIDE} voxels")
+    with archive.open(member) as stream:
+        array = np.lib.format.read_array(stream, allow_pickle=False)
+    if array.shape != (SIDE,) * 3 or array.dtype.kind not in "buif":
+        raise NoduleRiskError(f"'{name}' is {array.dtype} {array.shape}, not numbers of shape {(SIDE,) * 3}")
+    return array
+
+
+def _hounsfield(voxel: np.ndarray) -> np.ndarray:
+    """HU from the authors' grey or from HU; nothing is thinner than air."""
+    low, high = DENSESHARP_WINDOW_HU
+    return np.rint(low + voxel * ((high - low) / 255)) if voxel.dtype == np.uint8 else np.maximum(voxel, AIR_HU)
+
+
+def _share(seg: np.ndarray) -> np.ndarray:
+    if not np.isfinite(seg).all():
+        raise NoduleRiskError("'seg' has voxels that are not numbers")
+    is_share = seg.dtype.kind == "f" and seg.min() >= 0 and seg.max() <= 1
+    marked = (seg if is_share else seg > 0.5).astype(np.float32)
+    if not (marked >= 0.5).any():
+        raise NoduleRiskError("the mask is empty")
+    return marked
+
+
+def write_densesharp(
+    nodules: Iterable[LabelledNodule], folder: Path, *, progress: Callable[[int], None] | None = None
+) -> Path:
+    """Writes nodules in this format: ``nodule/<name>.npz`` with int16 HU and a uint8 mask, and last ``info.csv``.
+
+    The CT is resampled to 1 mm by a cubic spline, its edge repeated where it ends. Nodules whose CT ends with them are
+    continued first (``with_context``). Beliefs are not kept, nor pathologies that are no diagnosis here. Names and
+    patients are written in letters that every file system takes.
+
+    Args:
+        nodules: each with a mask; read one by one, so they need not fit into memory.
+        folder: a new or empty one.
+        progress: called with the number of nodules written so far.
+
+    Returns:
+        The folder.
+
+    Raises:
+        OutputError: the folder holds nodules already, or cannot be written.
+        NoduleRiskError: there are no nodules, or one has no mask; there is no table then.
+    """
+    if holds_densesharp(folder) or any(folder.glob("*.csv")):
+        raise OutputError(f"{folder} holds nodules or a table already, maybe half-written: choose an empty folder.")
+    rows: list[dict[str, str]] = []
+    taken: set[str] = set()
+    for nodule in nodules:
+        name = _free_name(nodule.name, taken)
+        _write_arrays(nodule, folder / ARCHIVES / f"{name}.npz")
+        rows.append(_row_of(nodule, name))
+        if progress:
+            progress(len(rows))
+    if not rows:
+        raise NoduleRiskError("There are no nodules to write: annotate or choose at least one.")
+    _write_table(rows, folder / TABLE)
+    return folder
+
+
+def _safe(text: str) -> str:
+    """Text that neither a file system nor a spreadsheet takes for anything but a name."""
+    return re.sub(r"[^\w.-]+", "_", text).strip("._-") or "nodule"
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    """A safe name; a number behind it where only case or unsafe letters told it from another."""
+    safe = free = _safe(name)
+    number = 2
+    while free.casefold() in taken:
+        free, number = f"{safe}_{number}", number + 1
+    taken.add(free.casefold())
+    return free
+
+
+def _write_arrays(nodule: LabelledNodule, path: Path) -> None:
+    voxel, seg = _cubes(nodule)
+    with written_whole(path) as partial:
+        np.savez_compressed(partial, voxel=voxel, seg=seg)
+
+
+def _cubes(nodule: LabelledNodule) -> tuple[np.ndarray, np.ndarray]:
+    """int16 HU and uint8 mask, (80, 80, 80) at 1 mm around the centre."""
+    if nodule.marked is None:
+        raise NoduleRiskError(f"{nodule.name} has no mask: draw one, this format needs it.")
+    ct, marked = with_context(nodule, np.random.default_rng(list(nodule.name.encode())))
+    box = box_around(ct, nodule.centre_lps_mm, SIDE + 20.0)  # a margin for the spline
+    ct, mask = cropped(ct, box), marked[box] >= 0.5  # shares between voxels would cut the rim off
+    hu = _resampled(ct.hu, ct, nodule.centre_lps_mm, order=3, mode="nearest")
+    seg = _resampled(mask, ct, nodule.centre_lps_mm, order=1, mode="constant") >= 0.5
+    if not seg.any():
+        raise NoduleRiskError(f"The mask of {nodule.name} is empty within 40 mm of its centre: draw it again.")
+    return np.rint(hu).clip(AIR_HU, np.iinfo(np.int16).max).astype(np.int16), seg.astype(np.uint8)
+
+
+def _resampled(array: np.ndarray, ct: CT, centre_lps_mm, order: int, mode: str) -> np.ndarray:
+    """An array on the CT's grid at the cube's voxels: float32 (80, 80, 80)."""
+    steps = ct.direction.T / np.array(ct.spacing_mm)[:, None]  # voxels (x, y, z) of the CT a mm along x, y, z
+    corner = ct.voxel_of(np.array(centre_lps_mm) - CENTRE)
+    return affine_transform(
+        array.astype(np.float32),
+        steps[::-1, ::-1],
+        corner[::-1],
+        output_shape=(SIDE,) * 3,
+        output=np.float32,
+        order=order,
+        mode=mode,
+    )
+
+
+def _row_of(nodule: LabelledNodule, name: str) -> dict[str, str]:
+    def class_name(task: str) -> str:
+        return TASKS[task][nodule.labels[task]] if task in nodule.labels else ""
+
+    return {
+        "name": name,
+        "diagnosis": BY_PLAIN_WORD.get(plain(nodule.pathology)) or class_name("subtype"),
+        "subset": {"train": "0", "validation": "4"}.get(nodule.split, ""),
+        "patient": _safe(nodule.patient),
+        "split": nodule.split,
+        "evidence": nodule.evidence,
+        "diameter_mm": "" if nodule.diameter_mm is None else f"{nodule.diameter_mm:.3f}",
+        **{task: class_name(task) for task in TASKS if task != "subtype"},
+    }
+
+
+def _write_table(rows: list[dict[str, str]], path: Path) -> None:
+    with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)

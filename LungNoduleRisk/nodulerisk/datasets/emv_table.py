@@ -1,0 +1,287 @@
+"""A table of nodules on whole CTs with their pathology, as EMV-3D-CNN was trained on: a row a nodule, CSV or TSV.
+
+Columns, any order and case, separated by comma, semicolon or tab:
+
+* ``ct`` (or ct_path, path, scan, image): a DICOM folder, a .zip of one, NRRD, NIfTI or MHA; relative to the table.
+  ``series_uid`` (or series) chooses where there are several series.
+* the nodule's centre: ``x, y, z`` in mm, LPS unless the column ``coordinates`` says ``ras`` or ``voxel``; or
+  ``x_lps, y_lps, z_lps``; ``x_ras, y_ras, z_ras``; ``i, j, k`` (voxels from 0 as in ITK and Slicer: k of a DICOM series
+  runs along its slice normal, whatever its InstanceNumber).
+* ``pathology`` (or diagnosis, label, class): see ``labels_of``; empty: unknown.
+
+and all optional:
+
+* ``size_mm`` (or size, diameter_mm, diameter); else from the mask.
+* ``name``, else the line; ``patient`` (or patient_id), a pseudonym: without it each CT counts as a patient of its own.
+* ``split``: train, validation or test; else by a hash of the patient.
+* ``evidence``: pathology (where empty), reader or simulated.
+* ``mask`` (or mask_path, segmentation): an image on the CT's grid; the connected part at the centre is the nodule.
+* a column a task (``malignancy``, ``grade``, ...): the class's name or index, before what follows from the pathology.
+
+Source of the rules: npj Digital Medicine 2023, doi:10.1038/s41746-023-00866-z.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from scipy.ndimage import label
+
+from nodulerisk.ct import CT, read_ct, triple
+from nodulerisk.datasets.nodules import (
+    CROP_MM,
+    Broken,
+    LabelledNodule,
+    NoduleDataset,
+    box_around,
+    cropped,
+    equivalent_diameter_mm,
+    read_each,
+    refuse_leak,
+    split_of,
+)
+from nodulerisk.datasets.rows import (
+    LINE,
+    Row,
+    cell,
+    evidence_in,
+    labels_in,
+    number,
+    plain,
+    positive_number,
+    read_rows,
+    repeated,
+    split_in,
+)
+from nodulerisk.errors import NoduleRiskError
+
+CT_PATH = ("ct", "ct_path", "path", "scan", "image")
+SERIES, PATIENT = ("series_uid", "series"), ("patient", "patient_id")
+PATHOLOGY, MASK = ("pathology", "diagnosis", "label", "class"), ("mask", "mask_path", "segmentation")
+SIZE = ("size_mm", "size", "diameter_mm", "diameter")
+BY_COLUMN = "by the column 'coordinates'"
+CENTRES = {
+    ("x", "y", "z"): BY_COLUMN,
+    ("x_mm", "y_mm", "z_mm"): BY_COLUMN,
+    ("x_lps", "y_lps", "z_lps"): "lps",
+    ("x_lps_mm", "y_lps_mm", "z_lps_mm"): "lps",
+    ("x_ras", "y_ras", "z_ras"): "ras",
+    ("x_ras_mm", "y_ras_mm", "z_ras_mm"): "ras",
+    ("i", "j", "k"): "voxel",
+}
+REACH_MM = 5.0  # a mask that begins farther than this from the centre is another nodule's
+
+BENIGN, MALIGNANT = {"malignancy": 0}, {"malignancy": 1}
+PRE_INVASIVE = MALIGNANT | {"invasiveness": 0}
+AAH_AIS, MIA = PRE_INVASIVE | {"subtype": 0}, PRE_INVASIVE | {"subtype": 1}
+INVASIVE = MALIGNANT | {"invasiveness": 1, "subtype": 2}
+PATHOLOGIES: dict[str, dict[str, int]] = {
+    "benign": BENIGN,
+    "hamartoma": BENIGN,
+    "granuloma": BENIGN,
+    "pre-invasive": PRE_INVASIVE,
+    "AAH": AAH_AIS,
+    "AIS": AAH_AIS,
+    "AAH-AIS": AAH_AIS,
+    "atypical adenomatous hyperplasia": AAH_AIS,
+    "adenocarcinoma in situ": AAH_AIS,
+    "MIA": MIA,
+    "minimally invasive adenocarcinoma": MIA,
+    "invasive adenocarcinoma": INVASIVE,
+    "IA": INVASIVE,
+    "IAC": INVASIVE,
+    "other malignant": MALIGNANT,
+    "malignant": MALIGNANT,
+    "adenocarcinoma": MALIGNANT,  # in situ or invasive is not said
+    "squamous cell carcinoma": MALIGNANT,
+    "small cell carcinoma": MALIGNANT,
+    "large cell carcinoma": MALIGNANT,
+    "carcinoid": MALIGNANT,
+    "lymphoma": MALIGNANT,
+    "metastasis": MALIGNANT,
+}
+BY_PLAIN_WORD = {plain(word): labels for word, labels in PATHOLOGIES.items()} | {"": INVASIVE}  # a grade alone
+GRADE = re.compile(r"(?<![a-z])(?:grade[\s_-]*(i{1,3}|[123])|g\s?([123]))(?!\w)", re.IGNORECASE)
+
+
+def labels_of(pathology: str) -> dict[str, int]:
+    """Labels by the published rules, whatever the case, spaces and hyphens; a remark behind ``(``, ``:`` or ``,`` is
+    left out.
+
+    * benign: malignancy 0.
+    * pre-invasive, AAH, AIS, MIA: malignancy 1, invasiveness 0, and the subtype where it is named.
+    * invasive adenocarcinoma, IA: malignancy 1, invasiveness 1, subtype IA; ``grade 1`` to ``grade 3`` (or grade I, G1)
+      behind it or alone gives the grade.
+    * other malignant, squamous cell carcinoma, metastasis and the like: malignancy 1 alone.
+
+    Raises:
+        NoduleRiskError: another word.
+    """
+    if not pathology:
+        return {}
+    grade = GRADE.search(pathology)
+    word = plain(re.split(r"[(:,]", GRADE.sub("", pathology))[0])
+    if word not in BY_PLAIN_WORD or not (word or grade):
+        raise NoduleRiskError(
+            f"unknown pathology '{pathology}': write {', '.join(PATHOLOGIES)} or invasive adenocarcinoma grade 1, 2, 3"
+        )
+    if grade is None:
+        return BY_PLAIN_WORD[word]
+    text = grade[1] or grade[2]
+    return BY_PLAIN_WORD[word] | {"grade": int(text) - 1 if text.isdigit() else len(text) - 1}
+
+
+def read_emv_table(table: Path) -> NoduleDataset:
+    """All nodules of the table, each with 100 mm of its CT; every CT is read once, and one that fails breaks its rows.
+
+    Raises:
+        NoduleRiskError: no table, no columns for the CT or the centre, or a patient in two splits.
+    """
+    rows = read_rows(table)
+    _refuse_missing_columns(rows[0], table)
+    twice = repeated(map(_name, rows))
+    nodules: list[LabelledNodule] = []
+    broken: list[Broken] = []
+    for group in _by_ct(rows):
+        read, failed = _read_group(group, table.parent, twice)
+        nodules += read
+        broken += failed
+    refuse_leak(nodules)
+    place = {_name(row): index for index, row in enumerate(rows)}
+    return NoduleDataset(
+        table.stem,
+        tuple(sorted(nodules, key=lambda nodule: place[nodule.name])),
+        tuple(sorted(broken, key=lambda case: place[case.name])),
+    )
+
+
+def _refuse_missing_columns(row: Row, table: Path) -> None:
+    if not any(column in row for column in CT_PATH):
+        raise NoduleRiskError(f"{table.name} has no column 'ct' with the paths of the CTs: add it.")
+    if not any(set(columns) <= row.keys() for columns in CENTRES):
+        raise NoduleRiskError(
+            f"{table.name} has no columns for the nodules' centres: add x, y, z (LPS mm), x_ras, y_ras, z_ras "
+            "or i, j, k."
+        )
+
+
+def _name(row: Row) -> str:
+    return cell(row, "name") or f"line {row[LINE]}"
+
+
+def _by_ct(rows: list[Row]) -> list[list[Row]]:
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((cell(row, *CT_PATH), cell(row, *SERIES)), []).append(row)
+    return list(groups.values())
+
+
+def _read_group(
+    rows: list[Row], folder: Path, twice: frozenset[str]
+) -> tuple[tuple[LabelledNodule, ...], tuple[Broken, ...]]:
+    """The nodules of one CT."""
+    try:
+        ct = read_ct(_path(folder, rows[0], *CT_PATH), series_uid=cell(rows[0], *SERIES) or None)
+    except NoduleRiskError as error:
+        return (), tuple(Broken(_name(row), str(error)) for row in rows)
+    return read_each(rows, _name, lambda row: _nodule(row, ct, folder, twice))
+
+
+def _path(folder: Path, row: Row, *columns: str) -> Path:
+    text = cell(row, *columns)
+    if not text:
+        raise NoduleRiskError(f"the row has no path under '{columns[0]}'")
+    return folder / text.replace("\\", "/")
+
+
+def _nodule(row: Row, ct: CT, folder: Path, twice: frozenset[str]) -> LabelledNodule:
+    if _name(row) in twice:
+        raise NoduleRiskError("the table has several rows of this name")
+    patient, centre = _patient(row), _centre(row, ct)
+    split, evidence, labels, size = split_in(row), evidence_in(row), _labels(row), positive_number(row, *SIZE)
+    box = box_around(ct, centre, CROP_MM)
+    mask = _mask(row, ct, centre, folder)
+    if mask is not None and size is None:
+        size = equivalent_diameter_mm(mask, ct.spacing_mm)
+    return LabelledNodule(
+        name=_name(row),
+        patient=patient,
+        ct=cropped(ct, box),
+        centre_lps_mm=centre,
+        evidence=evidence,
+        labels=labels,
+        marked=None if mask is None else mask[box].astype(np.float32),
+        diameter_mm=size,
+        split=split or split_of(patient),
+        pathology=cell(row, *PATHOLOGY),
+    )
+
+
+def _patient(row: Row) -> str:
+    """The pseudonym, else a hash of the CT's path, which may hold a name."""
+    path = cell(row, *CT_PATH) + cell(row, *SERIES)
+    return cell(row, *PATIENT) or f"ct-{hashlib.sha256(path.encode()).hexdigest()[:12]}"
+
+
+def _labels(row: Row) -> dict[str, int]:
+    pathology = labels_of(cell(row, *PATHOLOGY))
+    labels = pathology | labels_in(row)
+    if pathology and "grade" in labels and labels.get("invasiveness") != 1:
+        raise NoduleRiskError("only invasive adenocarcinoma has a grade: correct the pathology or leave the grade out")
+    return labels
+
+
+def _centre(row: Row, ct: CT) -> tuple[float, float, float]:
+    """LPS mm."""
+    columns = next((columns for columns in CENTRES if all(row.get(column) for column in columns)), None)
+    if columns is None:
+        raise NoduleRiskError("the row has no centre")
+    system = CENTRES[columns] if CENTRES[columns] != BY_COLUMN else plain(cell(row, "coordinates")) or "lps"
+    values = np.array([number(row[column], column) for column in columns])
+    if system not in ("lps", "ras", "voxel"):
+        raise NoduleRiskError(f"unknown coordinates '{row['coordinates']}': write LPS, RAS or voxel")
+    if system == "voxel":
+        return triple(ct.point_of(values))
+    return triple(values * (-1, -1, 1) if system == "ras" else values)
+
+
+def _mask(row: Row, ct: CT, centre_lps_mm, folder: Path) -> np.ndarray | None:
+    """bool (z, y, x) on the CT's grid: the connected part at the centre; None: the row names no mask."""
+    if not cell(row, *MASK):
+        return None
+    parts, _ = label(_read_mask(_path(folder, row, *MASK), ct), np.ones((3, 3, 3)))
+    voxels = np.argwhere(parts)
+    if len(voxels) == 0:
+        raise NoduleRiskError("the mask is empty")
+    distances = np.linalg.norm((voxels[:, ::-1] - ct.voxel_of(centre_lps_mm)) * ct.spacing_mm, axis=1)
+    if distances.min() > REACH_MM:
+        raise NoduleRiskError(f"the mask lies {distances.min():.0f} mm from the centre")
+    return parts == parts[tuple(voxels[distances.argmin()])]
+
+
+def _read_mask(path: Path, ct: CT) -> np.ndarray:
+    """bool (z, y, x); nothing is allocated before the header agrees with the CT."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+        _refuse_other_grid(reader, ct)
+        return sitk.GetArrayFromImage(reader.Execute()) > 0
+    except RuntimeError as error:
+        raise NoduleRiskError("the mask is not there or cannot be read: save it as NRRD or NIfTI") from error
+
+
+def _refuse_other_grid(reader: sitk.ImageFileReader, ct: CT) -> None:
+    same = (
+        reader.GetSize() == ct.hu.shape[::-1]
+        and reader.GetNumberOfComponents() == 1
+        and np.allclose(reader.GetSpacing(), ct.spacing_mm, rtol=1e-3)
+        and np.allclose(np.reshape(reader.GetDirection(), (3, 3)), ct.direction, atol=1e-3)
+        and np.allclose(reader.GetOrigin(), ct.origin_lps_mm, atol=min(ct.spacing_mm) / 10)
+    )
+    if not same:
+        raise NoduleRiskError("the mask is not on the CT's grid: save it with the CT as reference geometry")

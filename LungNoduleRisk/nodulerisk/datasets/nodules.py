@@ -1,0 +1,170 @@
+"""Labelled nodules: what training and evaluation read, whatever format they lay in.
+
+Every format has a module of its own beside this one; each reads into a ``NoduleDataset``. Nothing here needs torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+import numpy as np
+
+from nodulerisk.assessment import EvidenceLevel
+from nodulerisk.ct import CT, triple
+from nodulerisk.errors import NoduleRiskError
+
+SPLITS = ("train", "validation", "test")
+CROP_MM = 100.0  # around the centre: the widest published view (62.5 mm) at any rotation about z, and its shifts
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledNodule:
+    """One nodule with what is known of it.
+
+    Attributes:
+        name: unique in its dataset; no patient identity.
+        patient: pseudonym that splits go by.
+        ct: HU around the nodule.
+        centre_lps_mm: the nodule's centre (x, y, z), LPS mm.
+        evidence: what its labels rest on: ``pathology``, ``reader`` or ``simulated``.
+        labels: task -> index of its class in ``TASKS``; tasks without a decided label are absent.
+        beliefs: task -> probabilities of the classes to train towards, where they say more than the label (readers
+            who disagree); see ``target``.
+        marked: float32 (z, y, x) on the CT's grid, the share (0..1) of readers who marked a voxel as nodule; None:
+            no mask.
+        diameter_mm: longest in-plane diameter or what the source calls size; None: not known.
+        split: ``train``, ``validation`` or ``test``.
+        only_own_slices: the CT ends with the nodule along z: what lies above and below has to be made up.
+        pathology: as the source calls it, such as ``AAH``; empty: not known.
+    """
+
+    name: str
+    patient: str
+    ct: CT
+    centre_lps_mm: tuple[float, float, float]
+    evidence: EvidenceLevel
+    labels: dict[str, int] = field(default_factory=dict)
+    beliefs: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    marked: np.ndarray | None = None
+    diameter_mm: float | None = None
+    split: str = "train"
+    only_own_slices: bool = False
+    pathology: str = ""
+
+    @property
+    def mask(self) -> np.ndarray | None:
+        """bool (z, y, x): marked by at least half of the readers."""
+        return None if self.marked is None else self.marked >= 0.5
+
+    def target(self, task: str, n_classes: int) -> np.ndarray | None:
+        """Class probabilities to train towards: the belief, else the label; None where neither is known."""
+        if task in self.beliefs:
+            return np.array(self.beliefs[task], np.float32)
+        return np.eye(n_classes, dtype=np.float32)[self.labels[task]] if task in self.labels else None
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A case that could not be read, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class NoduleDataset:
+    """The nodules of a folder or table; ``broken`` cases are reported by whoever reads it, never silently left out.
+
+    Attributes:
+        name: what to call the data in a card.
+        nodules: in the order of the source.
+        broken: cases that could not be read.
+        attribution: what the data's licence asks to be said; empty: nothing known.
+    """
+
+    name: str
+    nodules: tuple[LabelledNodule, ...]
+    broken: tuple[Broken, ...] = ()
+    attribution: str = ""
+
+    def of_split(self, split: str) -> tuple[LabelledNodule, ...]:
+        return tuple(nodule for nodule in self.nodules if nodule.split == split)
+
+    def in_folds(self, count: int, fold: int) -> NoduleDataset:
+        """Fold ``fold`` of ``count`` as validation, the rest as train, by patient; test nodules stay test."""
+
+        def moved(nodule: LabelledNodule) -> LabelledNodule:
+            inside = int(_share(nodule.patient) * count) == fold
+            return replace(nodule, split="validation" if inside else "train")
+
+        return replace(self, nodules=tuple(n if n.split == "test" else moved(n) for n in self.nodules))
+
+
+def split_of(patient: str) -> str:
+    """train 65 %, validation 15 %, test 20 % of patients, by a hash: the same on every machine."""
+    share = _share(patient)
+    return "train" if share < 0.65 else "validation" if share < 0.80 else "test"
+
+
+def _share(patient: str) -> float:
+    return int(hashlib.sha256(patient.encode()).hexdigest()[:8], 16) / (0xFFFFFFFF + 1)
+
+
+def refuse_leak(nodules: Iterable[LabelledNodule]) -> None:
+    """Raises NoduleRiskError where a patient has nodules in two splits: what is learnt of one would be tested on."""
+    splits: dict[str, str] = {}
+    for nodule in nodules:
+        if splits.setdefault(nodule.patient, nodule.split) != nodule.split:
+            raise NoduleRiskError(
+                f"Patient {nodule.patient} is in both {splits[nodule.patient]} and {nodule.split}: "
+                "give all nodules of a patient the same split."
+            )
+
+
+def box_around(ct: CT, centre_lps_mm, side_mm: float) -> tuple[slice, slice, slice]:
+    """Where (z, y, x) the CT holds the LPS-aligned cube of ``side_mm`` around the centre, whatever its direction.
+
+    Raises:
+        NoduleRiskError: the centre lies outside the CT.
+    """
+    if not ct.contains(centre_lps_mm):
+        x, y, z = centre_lps_mm
+        raise NoduleRiskError(f"the centre ({x:.1f}, {y:.1f}, {z:.1f}) mm LPS lies outside the CT")
+    half = np.abs(ct.direction.T).sum(axis=1) * side_mm / 2 / ct.spacing_mm
+    centre = ct.voxel_of(centre_lps_mm)
+    low = np.maximum(np.floor(centre - half), 0).astype(int)
+    high = np.minimum(np.ceil(centre + half) + 1, ct.hu.shape[::-1]).astype(int)
+    z, y, x = (slice(int(a), int(b)) for a, b in zip(low[::-1], high[::-1], strict=True))
+    return z, y, x
+
+
+def cropped(ct: CT, box: tuple[slice, slice, slice]) -> CT:
+    """The box (z, y, x) of the CT as a CT of its own, its voxels copied and where they were.
+
+    ``filled_slices`` refer to the whole array, and are dropped here.
+    """
+    first = [part.start for part in reversed(box)]
+    return replace(ct, hu=ct.hu[box].copy(), origin_lps_mm=triple(ct.point_of(first)), filled_slices=())
+
+
+def equivalent_diameter_mm(mask: np.ndarray, spacing_mm: tuple[float, float, float]) -> float:
+    """Diameter in mm of the ball of the mask's volume; mask bool (z, y, x)."""
+    return float(np.cbrt(6 / np.pi * mask.sum() * np.prod(spacing_mm)))
+
+
+def read_each(
+    rows: Iterable[Row], name_of: Callable[[Row], str], read: Callable[[Row], LabelledNodule]
+) -> tuple[tuple[LabelledNodule, ...], tuple[Broken, ...]]:
+    """Reads every row; one that raises NoduleRiskError becomes a broken case and the rest go on."""
+    nodules, broken = [], []
+    for row in rows:
+        try:
+            nodules.append(read(row))
+        except NoduleRiskError as error:
+            broken.append(Broken(name_of(row), str(error)))
+    return tuple(nodules), tuple(broken)

@@ -1,0 +1,39 @@
+"""Any dataset of labelled nodules, by what lies at its path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nodulerisk.datasets.densesharp_format import holds_densesharp, read_densesharp
+from nodulerisk.datasets.emv_table import read_emv_table
+from nodulerisk.datasets.lidc_slices import read_lidc_slices
+from nodulerisk.datasets.lidc_xml import is_lidc_download, read_lidc_xml
+from nodulerisk.datasets.nodules import NoduleDataset
+from nodulerisk.errors import NoduleRiskError
+
+FORMATS = (
+    "a .csv or .tsv table of nodules on CTs (its own path, not its folder's)",
+    "a folder of DenseSharp's .npz cubes with one .csv table",
+    "LIDC-IDRI as downloaded, DICOM series and readers' .xml files",
+    "a folder of LIDC slices with slices.npz",
+)
+
+
+def read_dataset(path: str | Path) -> NoduleDataset:
+    """Recognises the format of a dataset and reads it.
+
+    Raises:
+        NoduleRiskError: nothing is there, it is of no known format, or it cannot be read.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise NoduleRiskError(f"There is no file or folder at {path}: check the path.")
+    if path.suffix.lower() in (".csv", ".tsv") and path.is_file():
+        return read_emv_table(path)
+    if (path / "slices.npz").is_file():
+        return read_lidc_slices(path)
+    if holds_densesharp(path):
+        return read_densesharp(path)
+    if path.is_dir() and is_lidc_download(path):
+        return read_lidc_xml(path)
+    raise NoduleRiskError(f"{path} holds no dataset of a known format. Give {'; or '.join(FORMATS)}.")

@@ -1,0 +1,150 @@
+"""Tables of nodules: a CSV or TSV file with a row a nodule, and the columns that all formats share."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from nodulerisk.assessment import EvidenceLevel
+from nodulerisk.datasets.nodules import SPLITS
+from nodulerisk.errors import NoduleRiskError
+from nodulerisk.weights import TASKS
+
+Row = dict[str, str]
+LINE = "#line"  # no header reads so: it keeps letters, digits and underscores only
+DELIMITERS = ",;\t"
+EVIDENCE: dict[str, EvidenceLevel] = {"pathology": "pathology", "reader": "reader", "simulated": "simulated"}
+
+
+def read_rows(table: Path) -> list[Row]:
+    """The rows of a UTF-8 table, separated by comma, semicolon or tab, whichever its header has most of.
+
+    Headers are read in lower case with underscores (``CT path`` is ``ct_path``), cells without surrounding spaces, and
+    ``row[LINE]`` is the line in the file. Rows without any text are skipped.
+
+    Raises:
+        NoduleRiskError: no such file, not UTF-8 text, no rows, or a row with more cells than the header.
+    """
+    try:
+        with open(table, newline="", encoding="utf-8-sig") as file:
+            header = file.readline()
+            file.seek(0)
+            reader = csv.DictReader(file, delimiter=max(DELIMITERS, key=header.count), strict=True)
+            rows = [_row(cells, reader.line_num, table) for cells in reader]
+    except OSError as error:
+        raise NoduleRiskError(f"{table.name} cannot be read ({error.strerror}): check the path.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise NoduleRiskError(f"{table.name} is not a table in UTF-8: save it as 'CSV UTF-8'.") from error
+    rows = [row for row in rows if any(text for key, text in row.items() if key != LINE)]
+    if not rows:
+        raise NoduleRiskError(f"{table.name} has no rows: write a header and a row for each nodule.")
+    return rows
+
+
+def _row(cells: dict, line: int, table: Path) -> Row:
+    if None in cells:  # every cell behind the surplus one would be read as its neighbour's
+        raise NoduleRiskError(
+            f"Line {line} of {table.name} has more cells than the header: quote cells that hold the separator."
+        )
+    named = {re.sub(r"\W+", "_", key.strip().lower()).strip("_"): (text or "").strip() for key, text in cells.items()}
+    return named | {LINE: str(line)}
+
+
+def cell(row: Row, *columns: str) -> str:
+    """The first of the columns that is there and not empty, else an empty text."""
+    return next((row[column] for column in columns if row.get(column)), "")
+
+
+def positive_number(row: Row, *columns: str) -> float | None:
+    """A size in mm; None where the cell is empty.
+
+    Raises:
+        NoduleRiskError: not a positive, finite number.
+    """
+    text = cell(row, *columns)
+    if not text:
+        return None
+    value = number(text, columns[0])
+    if value <= 0:
+        raise NoduleRiskError(f"{columns[0]} '{text}' is not positive")
+    return value
+
+
+def number(text: str, what: str) -> float:
+    """A finite number with a decimal point.
+
+    Raises:
+        NoduleRiskError: anything else; ``what`` names the cell.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise NoduleRiskError(f"{what} '{text}' is not a number: write it with a decimal point")
+    return value
+
+
+def plain(text: str) -> str:
+    """Letters and digits alone, in lower case, so that ``Pre-invasive`` and ``pre invasive`` are one word."""
+    return re.sub(r"[\W_]+", "", text.casefold())
+
+
+def split_in(row: Row) -> str | None:
+    """The ``split`` column: train, validation or test; None where it is empty.
+
+    Raises:
+        NoduleRiskError: another word.
+    """
+    text = cell(row, "split")
+    if not text:
+        return None
+    word = {"training": "train", "val": "validation", "valid": "validation", "testing": "test"}.get(
+        plain(text), plain(text)
+    )
+    if word not in SPLITS:
+        raise NoduleRiskError(f"unknown split '{text}': write {', '.join(SPLITS)}")
+    return word
+
+
+def evidence_in(row: Row) -> EvidenceLevel:
+    """The ``evidence`` column: pathology where it is empty.
+
+    Raises:
+        NoduleRiskError: another word than pathology, reader or simulated.
+    """
+    text = cell(row, "evidence")
+    if text and plain(text) not in EVIDENCE:
+        raise NoduleRiskError(f"unknown evidence '{text}': write {', '.join(EVIDENCE)}")
+    return EVIDENCE[plain(text) or "pathology"]
+
+
+def labels_in(row: Row) -> dict[str, int]:
+    """The columns named as tasks: a class's name or index each, nothing for unknown.
+
+    A bare number under ``grade`` is the grade (1, 2, 3), not an index.
+
+    Raises:
+        NoduleRiskError: no such class.
+    """
+    return {task: class_index(task, row[task]) for task in TASKS if row.get(task)}
+
+
+def class_index(task: str, text: str) -> int:
+    """The index in ``TASKS[task]`` of a class that is given by name or index."""
+    words = [plain(name) for name in TASKS[task]]
+    known = {str(index): index for index in range(len(words))} | {word: index for index, word in enumerate(words)}
+    if task == "grade":
+        known = {word.removeprefix(prefix): i for i, word in enumerate(words) for prefix in ("", "grade")}
+    if plain(text) not in known:
+        raise NoduleRiskError(f"unknown {task} '{text}': write {', '.join(TASKS[task])}, or leave it empty")
+    return known[plain(text)]
+
+
+def repeated(names: Iterable[str]) -> frozenset[str]:
+    """The names that occur more than once."""
+    return frozenset(name for name, count in Counter(names).items() if count > 1)

@@ -1,0 +1,69 @@
+"""95 % intervals from patients drawn again and again.
+
+A figure is a function of weights (1 + draws, n): how often each of n nodules counts. Row 0 counts each nodule once and
+gives the value; every other row is one draw of patients, with replacement. So one expression serves value and interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+DRAWS = 1000
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number with its 95 % interval (``low`` to ``high``), and how many nodules and patients it comes from."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    nodules: int
+    patients: int
+
+
+def patient_weights(patients: Sequence[str], draws: int = DRAWS) -> np.ndarray:
+    """float64 (1 + draws, n) for the patients of n nodules; all nodules of a patient are drawn together."""
+    names, index = np.unique(np.asarray(patients, str), return_inverse=True)
+    share = np.full(len(names), 1 / max(len(names), 1))
+    drawn = np.random.default_rng(SEED).multinomial(len(names), share, draws)
+    return np.vstack([np.ones(len(index)), drawn[:, index]])
+
+
+def interval(values: np.ndarray) -> tuple[float, float, float]:
+    """Value, low and high of a figure's rows (1 + draws,).
+
+    Percentiles of the draws in which the figure exists, widened to hold the value where the draws lean to one side, as
+    those of a calibration error do.
+    """
+    value, drawn = float(values[0]), values[1:][np.isfinite(values[1:])]
+    low, high = np.percentile(drawn, [2.5, 97.5]) if drawn.size else (value, value)
+    return value, min(value, float(low)), max(value, float(high))
+
+
+def figure(name: str, values: np.ndarray, patients: Sequence[str]) -> Figure | None:
+    """The figure of rows (1 + draws,); None where it does not exist, as an AUC of one class."""
+    if not np.isfinite(values[0]):
+        return None
+    return Figure(name, *interval(values), nodules=len(patients), patients=len(set(patients)))
+
+
+def kept(figures: Iterable[Figure | None]) -> tuple[Figure, ...]:
+    """Those that exist."""
+    return tuple(f for f in figures if f is not None)
+
+
+def weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean of n values for every row of weights (D, n); NaN where nothing counts."""
+    return ratio(weights @ np.asarray(values, float), weights.sum(axis=1))
+
+
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """part / whole, NaN where whole is 0."""
+    part, whole = np.broadcast_arrays(np.asarray(part, float), np.asarray(whole, float))
+    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)

@@ -1,0 +1,60 @@
+"""What is chosen on validation nodules: thresholds and calibration. Never on those that the figures come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from nodulerisk.calibration import Line
+from nodulerisk.evaluation.calibration import fit_calibration
+from nodulerisk.evaluation.figures import youden
+from nodulerisk.evaluation.outcomes import Outcome
+from nodulerisk.evaluation.samples import TaskSample, task_sample, with_task
+from nodulerisk.weights import TASKS
+
+ENOUGH = 5  # nodules of every class: fewer choose nothing
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Probability of the last class from which it is decided on (None: the most probable class), and why this one."""
+
+    value: float | None
+    source: str
+
+    def decide(self, probabilities: np.ndarray) -> np.ndarray:
+        """int (...): the class of each of (..., C) probabilities."""
+        if self.value is None:
+            return probabilities.argmax(axis=-1)
+        return np.where(probabilities[..., -1] >= self.value, probabilities.shape[-1] - 1, 0)
+
+
+def chosen_thresholds(outcomes: Iterable[Outcome]) -> dict[str, float]:
+    """For a card: the largest Youden index on the validation outcomes, for every two-class task with enough of them."""
+    samples = {task: _validation(outcomes, task) for task, classes in TASKS.items() if len(classes) == 2}
+    return {task: youden(s.labels == 1, s.probabilities[:, 1]) for task, s in samples.items() if s is not None}
+
+
+def chosen_calibration(outcomes: Iterable[Outcome]) -> dict[str, Line]:
+    """For a card: the line that fits the validation outcomes best, for every task with enough of them."""
+    samples = {task: _validation(outcomes, task) for task in TASKS}
+    return {task: fit_calibration(s.members, s.labels) for task, s in samples.items() if s is not None}
+
+
+def threshold_for(task: str, chosen: dict[str, float], answered: Iterable[Outcome]) -> Threshold:
+    """The threshold chosen on validation, else the card's as the outcomes carry it, else the most probable class."""
+    if task in chosen:
+        return Threshold(chosen[task], "largest Youden index on validation nodules")
+    card = next((o.thresholds.get(task) for o in answered), None)
+    if card is not None:
+        return Threshold(card, "the weight set's own")
+    return Threshold(None, "the most probable class")
+
+
+def _validation(outcomes: Iterable[Outcome], task: str) -> TaskSample | None:
+    """The validation nodules that answer the task; None with fewer than ``ENOUGH`` of a class."""
+    answered = with_task([o for o in outcomes if o.split == "validation"], task)
+    counts = np.bincount([o.labels[task] for o in answered], minlength=len(TASKS[task]))
+    return task_sample(answered, task) if counts.min() >= ENOUGH else None

@@ -1,0 +1,194 @@
+"""What a weight set says of labelled nodules, kept in a file so that figures can be computed again without networks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from nodulerisk.assess import Progress, assess
+from nodulerisk.assessment import Assessment, EvidenceLevel
+from nodulerisk.calibration import Line, calibrated
+from nodulerisk.ct import CT
+from nodulerisk.datasets.context import with_context
+from nodulerisk.datasets.nodules import Broken, LabelledNodule
+from nodulerisk.engine import Networks
+from nodulerisk.errors import NoduleRiskError
+from nodulerisk.evaluation.masks import MaskFit, dice, mask_fit
+from nodulerisk.files import written_whole
+from nodulerisk.weights import WeightSet
+
+CLICK_MM = 2.0
+
+Answers = dict[str, dict[str, tuple[float, ...]]]  # task -> network -> class probabilities
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the weight set said of one nodule clicked at its centre, and what is known of it.
+
+    Attributes:
+        name, patient, split, evidence, labels, diameter_mm: as in ``LabelledNodule``.
+        members: task -> network -> class probabilities; tasks that were not run are absent.
+        thresholds: task -> the card's threshold; None: the most probable class.
+        mask: the mask against the nodule's; None without a mask network or without a mask to compare with.
+        clicks: for every click off the centre what ``members`` holds for the centre.
+        click_dice: for every such click, its mask against the first one.
+    """
+
+    name: str
+    patient: str
+    split: str
+    evidence: EvidenceLevel
+    labels: dict[str, int]
+    diameter_mm: float | None = None
+    members: Answers = field(default_factory=dict)
+    thresholds: dict[str, float | None] = field(default_factory=dict)
+    mask: MaskFit | None = None
+    clicks: tuple[Answers, ...] = ()
+    click_dice: tuple[float, ...] = ()
+
+    def mean(self, task: str) -> np.ndarray | None:
+        """Class probabilities (C,), the members' plain mean; None where the task was not run."""
+        return np.mean(list(self.members[task].values()), axis=0) if task in self.members else None
+
+    def recalibrated(self, lines: dict[str, Line]) -> Outcome:
+        """What the same networks would say with these lines on the card; it must have none for these tasks yet."""
+        clicks = tuple(_recalibrated(answers, lines) for answers in self.clicks)
+        return replace(self, members=_recalibrated(self.members, lines), clicks=clicks)
+
+
+def outcomes(
+    weights: WeightSet,
+    nodules: Sequence[LabelledNodule],
+    networks: Networks,
+    clicks: int = 0,
+    progress: Progress | None = None,
+) -> tuple[list[Outcome], list[Broken]]:
+    """Assesses every nodule at its centre, and at ``clicks`` points 2 mm off in random directions.
+
+    Nodules that are refused come back as broken and the rest go on. Where the data end with the nodule along z, the CT
+    is continued by what lies beside it (see ``with_context``), always the same.
+
+    Args:
+        weights: the weight set.
+        nodules: what to assess; the directions of the clicks go by the place in this sequence.
+        networks: a warm Engine or Worker of the same weights.
+        clicks: how many further points a nodule.
+        progress: called with the nodule's name and the share done, 0..1.
+    """
+    answered, broken = [], []
+    for index, nodule in enumerate(nodules):
+        if progress is not None:
+            progress(nodule.name, index / len(nodules))
+        try:
+            answered.append(_outcome(nodule, weights, networks, _clicks_mm(clicks, index)))
+        except NoduleRiskError as error:
+            broken.append(Broken(nodule.name, str(error)))
+    return answered, broken
+
+
+def write_outcomes(answered: Iterable[Outcome], path: Path) -> None:
+    """Writes JSON lines, one a nodule.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with written_whole(path) as partial, partial.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(asdict(outcome)) + "\n" for outcome in answered)
+
+
+def read_outcomes(path: Path) -> list[Outcome]:
+    """Reads what ``write_outcomes`` wrote.
+
+    Raises:
+        NoduleRiskError: the file is missing or not of this layout.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            return [_outcome_from(json.loads(line)) for line in file]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise NoduleRiskError(f"{path} is not a file of outcomes ({error}): evaluate again.") from error
+
+
+def _outcome(
+    nodule: LabelledNodule, weights: WeightSet, networks: Networks, clicks_mm: Iterable[np.ndarray]
+) -> Outcome:
+    ct, reference = _ct_and_mask(nodule)
+    centre = np.array(nodule.centre_lps_mm)
+    first = assess(ct, centre, weights, networks=networks)
+    others = [assess(ct, centre + click, weights, networks=networks) for click in clicks_mm]
+    return Outcome(
+        name=nodule.name,
+        patient=nodule.patient,
+        split=nodule.split,
+        evidence=nodule.evidence,
+        labels=nodule.labels,
+        diameter_mm=nodule.diameter_mm,
+        members=_answers(first),
+        thresholds={task: result.threshold for task, result in first.tasks.items() if result.mean is not None},
+        mask=_fit(first, reference, ct),
+        clicks=tuple(_answers(other) for other in others),
+        click_dice=tuple(_click_dice(first, others)),
+    )
+
+
+def _answers(assessment: Assessment) -> Answers:
+    return {task: result.members for task, result in assessment.tasks.items() if result.mean is not None}
+
+
+def _recalibrated(answers: Answers, lines: dict[str, Line]) -> Answers:
+    return answers | {
+        task: {name: tuple(calibrated(p, lines[task]).tolist()) for name, p in members.items()}
+        for task, members in answers.items()
+        if task in lines
+    }
+
+
+def _ct_and_mask(nodule: LabelledNodule) -> tuple[CT, np.ndarray | None]:
+    """The CT, continued where it ends with the nodule, and the readers' mask on its grid.
+
+    Raises:
+        NoduleRiskError: it would have to be continued around a nodule that has no mask.
+    """
+    if nodule.marked is None:
+        if nodule.only_own_slices:
+            raise NoduleRiskError("the CT ends with the nodule, and without a mask it cannot be continued")
+        return nodule.ct, None
+    ct, marked = with_context(nodule, np.random.default_rng(0), ("lung",))
+    return ct, marked >= 0.5
+
+
+def _clicks_mm(count: int, index: int) -> list[np.ndarray]:
+    """Offsets (x, y, z) of 2 mm in random directions, always the same for the nodule at this place."""
+    directions = np.random.default_rng(index).standard_normal((count, 3))
+    return [CLICK_MM * direction / np.linalg.norm(direction) for direction in directions]
+
+
+def _fit(assessment: Assessment, reference: np.ndarray | None, ct: CT) -> MaskFit | None:
+    if assessment.mask is None or reference is None:
+        return None
+    return mask_fit(assessment.mask > 0, reference, ct.spacing_mm)
+
+
+def _click_dice(first: Assessment, others: Iterable[Assessment]) -> Iterator[float]:
+    if first.mask is not None:
+        yield from (dice(first.mask > 0, other.mask > 0) for other in others if other.mask is not None)
+
+
+def _outcome_from(values: dict) -> Outcome:
+    mask = values["mask"]
+    parsed = {
+        "members": _answers_from(values["members"]),
+        "mask": None if mask is None else MaskFit(**mask),
+        "clicks": tuple(_answers_from(answers) for answers in values["clicks"]),
+        "click_dice": tuple(values["click_dice"]),
+    }
+    return Outcome(**values | parsed)
+
+
+def _answers_from(values: dict) -> Answers:
+    return {task: {name: tuple(p) for name, p in members.items()} for task, members in values.items()}

@@ -1,0 +1,178 @@
+"""Outcomes as arrays: the nodules that a figure comes from, and the groups that they fall into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Self
+
+import numpy as np
+
+from nodulerisk.assessment import EVIDENCE_LEVELS, EvidenceLevel
+from nodulerisk.evaluation.bootstrap import Figure, figure, kept, patient_weights, weighted_mean
+from nodulerisk.evaluation.outcomes import Outcome
+from nodulerisk.weights import TASKS
+
+SIZES_MM = (6.0, 8.0, 15.0)  # where Lung-RADS v2022 changes its category of a solid nodule
+SIZE_NAMES = ("below 6 mm", "6 to 8 mm", "8 to 15 mm", "15 mm and above")
+UNKNOWN = -1
+
+
+@dataclass(frozen=True)
+class Group:
+    """Figures of nodules of one size or density type; ``classes`` counts those of each label, for a task's."""
+
+    by: str
+    name: str
+    nodules: int
+    patients: int
+    classes: tuple[int, ...]
+    figures: tuple[Figure, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """n nodules.
+
+    Attributes:
+        patients: str (n,).
+        diameters_mm: float (n,), NaN where not known.
+        densities: int (n,), the labelled density type's class, -1 where not known.
+        weights: float (1 + draws, n), see ``bootstrap``.
+    """
+
+    patients: np.ndarray
+    diameters_mm: np.ndarray
+    densities: np.ndarray
+    weights: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.patients)
+
+    def where(self, chosen: np.ndarray) -> Self:
+        """The nodules for which bool (n,) is true; the patients drawn stay those of the whole sample."""
+        arrays = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{k: a[:, chosen] if k == "weights" else a[chosen] for k, a in arrays.items()})
+
+    def figure(self, name: str, rows: np.ndarray) -> Figure | None:
+        """The figure of rows (1 + draws,) that come from these nodules."""
+        return figure(name, rows, self.patients.tolist())
+
+    def mean_of(self, name: str, values: np.ndarray) -> Figure | None:
+        """Mean of values (n,) over the nodules that have one."""
+        known = np.isfinite(values)
+        chosen = self.where(known)
+        return chosen.figure(name, weighted_mean(values[known], chosen.weights))
+
+    def groups(self, figures: Callable[[Self], Iterable[Figure | None]]) -> tuple[Group, ...]:
+        """Figures of the nodules of each size and of each density type, groups without nodules left out."""
+        return tuple(
+            Group(by, name, len(group), len(set(group.patients)), group.class_counts(), kept(figures(group)))
+            for by, name, group in self._parts()
+            if len(group)
+        )
+
+    def class_counts(self) -> tuple[int, ...]:
+        """Nodules of each label; none where there are no labels."""
+        return ()
+
+    def _parts(self) -> Iterator[tuple[str, str, Self]]:
+        """The nodules by size and by density type: what divides them, the group's name, its nodules."""
+        sized = np.isfinite(self.diameters_mm)
+        step = np.digitize(self.diameters_mm, SIZES_MM)
+        for index, name in enumerate(SIZE_NAMES):
+            yield "size", name, self.where(sized & (step == index))
+        for index, name in enumerate(TASKS["density"]):
+            yield "density", name, self.where(self.densities == index)
+
+
+@dataclass(frozen=True, eq=False)
+class TaskSample(Sample):
+    """Nodules with a task's label and answer.
+
+    Attributes:
+        labels: int (n,).
+        members: float (n, M, C), class probabilities of each network.
+        clicked: float (n, K, M, C), the same for K clicks off the centre.
+    """
+
+    labels: np.ndarray
+    members: np.ndarray
+    clicked: np.ndarray
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """(n, C), the members' plain mean."""
+        return self.members.mean(axis=1)
+
+    def class_counts(self) -> tuple[int, ...]:
+        return tuple(np.bincount(self.labels, minlength=self.members.shape[-1]).tolist())
+
+
+@dataclass(frozen=True, eq=False)
+class MaskSample(Sample):
+    """Nodules with a mask to compare with, and how well theirs does: float (n,) each, NaN where there is none."""
+
+    dice: np.ndarray
+    surface_mm: np.ndarray
+    hausdorff95_mm: np.ndarray
+    click_dice: np.ndarray
+
+
+def with_task(outcomes: Sequence[Outcome], task: str) -> list[Outcome]:
+    """Those with the task's label and answer."""
+    return [o for o in outcomes if task in o.labels and task in o.members]
+
+
+def with_mask(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Those with a mask that was compared."""
+    return [o for o in outcomes if o.mask is not None]
+
+
+def task_sample(outcomes: Sequence[Outcome], task: str) -> TaskSample:
+    """Arrays of outcomes that all have the task's label and answer."""
+    return TaskSample(
+        **_common(outcomes),
+        labels=np.array([o.labels[task] for o in outcomes], int),
+        members=np.array([list(o.members[task].values()) for o in outcomes], float),
+        clicked=_clicked(outcomes, task),
+    )
+
+
+def _clicked(outcomes: Sequence[Outcome], task: str) -> np.ndarray:
+    """(n, K, M, C) for as many clicks as every nodule has."""
+    answers = [[list(click[task].values()) for click in o.clicks if task in click] for o in outcomes]
+    count = min(map(len, answers))
+    once = [list(o.members[task].values()) for o in outcomes]
+    return np.array([a[:count] for a in answers], float).reshape(len(answers), count, *np.shape(once)[1:])
+
+
+def mask_sample(outcomes: Sequence[Outcome]) -> MaskSample:
+    """Arrays of outcomes that all have a mask that was compared."""
+    fits = [o.mask for o in outcomes if o.mask is not None]
+    return MaskSample(
+        **_common(outcomes),
+        dice=np.array([fit.dice for fit in fits], float),
+        surface_mm=np.array([fit.surface_mm for fit in fits], float),
+        hausdorff95_mm=np.array([fit.hausdorff95_mm for fit in fits], float),
+        click_dice=np.array([_mean(o.click_dice) for o in outcomes], float),
+    )
+
+
+def weakest_evidence(outcomes: Iterable[Outcome]) -> EvidenceLevel:
+    """What the labels rest on; of several kinds the weakest."""
+    return max((o.evidence for o in outcomes), key=EVIDENCE_LEVELS.index)
+
+
+def _common(outcomes: Sequence[Outcome]) -> dict[str, np.ndarray]:
+    patients = [o.patient for o in outcomes]
+    return {
+        "patients": np.array(patients, str),
+        "diameters_mm": np.array([o.diameter_mm for o in outcomes], float),  # None becomes NaN
+        "densities": np.array([o.labels.get("density", UNKNOWN) for o in outcomes], int),
+        "weights": patient_weights(patients),
+    }
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")

@@ -1,0 +1,133 @@
+"""An evaluation from beginning to end: outcomes, their figures, and the files that show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from nodulerisk.assess import Progress
+from nodulerisk.datasets.nodules import NoduleDataset
+from nodulerisk.engine import Networks
+from nodulerisk.errors import NoduleRiskError
+from nodulerisk.evaluation.bootstrap import Figure, kept
+from nodulerisk.evaluation.choices import chosen_calibration, chosen_thresholds, threshold_for
+from nodulerisk.evaluation.outcomes import Outcome, outcomes, write_outcomes
+from nodulerisk.evaluation.report import write_page
+from nodulerisk.evaluation.samples import MaskSample, mask_sample, weakest_evidence, with_mask, with_task
+from nodulerisk.evaluation.summary import About, Evaluation, MaskEvaluation, MaskPoint
+from nodulerisk.evaluation.tables import write_figures_csv, write_figures_markdown, write_nodules_csv
+from nodulerisk.evaluation.task_figures import evaluate_task
+from nodulerisk.weights import TASKS, WeightSet
+
+FILES = ("evaluation.html", "figures.csv", "figures.md", "nodules.csv", "outcomes.jsonl")
+
+
+def evaluate_dataset(
+    weights: WeightSet,
+    dataset: NoduleDataset,
+    networks: Networks,
+    out: Path,
+    clicks: int = 0,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Assesses the data's validation and test nodules (all, where none is for test) and writes the evaluation.
+
+    Args:
+        weights: the weight set.
+        dataset: labelled nodules.
+        networks: a warm Engine or Worker of the same weights.
+        out: folder for ``FILES``.
+        clicks: how many points 2 mm off the centre each nodule is also assessed at.
+        progress: called with the nodule's name and the share done, 0..1.
+
+    Raises:
+        NoduleRiskError: no nodule could be assessed.
+        OutputError: the folder cannot be written.
+    """
+    test = dataset.of_split("test")
+    nodules = (*dataset.of_split("validation"), *test) if test else dataset.nodules
+    answered, broken = outcomes(weights, nodules, networks, clicks, progress)
+    if not answered:
+        raise NoduleRiskError(f"No nodule of {dataset.name} could be assessed: {(*dataset.broken, *broken)[:1]}")
+    evaluation = evaluate(
+        answered,
+        About(
+            weight_set=weights.name,
+            version=weights.version,
+            hashes=weights.hashes(),
+            dataset=dataset.name,
+            attribution=dataset.attribution,
+            broken=(*dataset.broken, *broken),
+            shared_patients=len({n.patient for n in test} & {n.patient for n in dataset.nodules if n.split != "test"}),
+        ),
+    )
+    write_evaluation(evaluation, answered, out)
+    return evaluation
+
+
+def evaluate(answered: Sequence[Outcome], about: About | None = None) -> Evaluation:
+    """Figures of the test outcomes, with thresholds and calibration from the validation outcomes.
+
+    Without test outcomes the figures are of all, nothing is chosen on them, and ``split`` says ``all``.
+    """
+    test = [o for o in answered if o.split == "test"]
+    validation = [o for o in answered if o.split == "validation"] if test else []
+    counted = test or list(answered)
+    thresholds, lines = chosen_thresholds(validation), chosen_calibration(validation)
+    found = {task: those for task in TASKS if (those := with_task(counted, task))}
+    masks = with_mask(counted)
+    return Evaluation(
+        about=about or About(),
+        split="test" if test else "all",
+        nodules=len(counted),
+        patients=len({o.patient for o in counted}),
+        validation=len(validation),
+        tasks={
+            task: evaluate_task(task, those, threshold_for(task, thresholds, those), lines.get(task))
+            for task, those in found.items()
+        },
+        left_out={task: _why_left_out(counted, task) for task in TASKS if task not in found},
+        mask=_evaluate_mask(masks) if masks else None,
+    )
+
+
+def write_evaluation(evaluation: Evaluation, answered: Sequence[Outcome], folder: Path) -> None:
+    """Writes ``FILES``; from the outcomes every figure can be computed again without networks.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    page, figures, figures_text, nodules, lines = (folder / name for name in FILES)
+    write_page(evaluation, page)
+    write_figures_csv(evaluation, figures)
+    write_figures_markdown(evaluation, figures_text)
+    write_nodules_csv(answered, nodules)
+    write_outcomes(answered, lines)
+
+
+def _why_left_out(answered: Iterable[Outcome], task: str) -> str:
+    if any(task in o.members for o in answered):
+        return "no nodule has a label"
+    return "the weight set does not answer it"
+
+
+def _evaluate_mask(compared: list[Outcome]) -> MaskEvaluation:
+    sample = mask_sample(compared)
+    return MaskEvaluation(
+        evidence=weakest_evidence(compared),
+        nodules=len(sample),
+        patients=len(set(sample.patients)),
+        figures=kept(_mask_figures(sample)),
+        groups=sample.groups(_mask_figures),
+        points=tuple(
+            MaskPoint(o.name, o.diameter_mm, o.mask.dice, o.mask.surface_mm) for o in compared if o.mask is not None
+        ),
+    )
+
+
+def _mask_figures(sample: MaskSample) -> Iterator[Figure | None]:
+    yield sample.mean_of("Dice", sample.dice)
+    yield sample.mean_of("nodules found", (sample.dice > 0).astype(float))
+    yield sample.mean_of("mean surface distance (mm)", sample.surface_mm)
+    yield sample.mean_of("95 % Hausdorff distance (mm)", sample.hausdorff95_mm)
+    yield sample.mean_of("Dice of masks 2 mm clicks apart", sample.click_dice)

@@ -1,0 +1,142 @@
+"""An evaluation as tables: figures for a spreadsheet and a README, nodules a row each."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from nodulerisk import RESEARCH_USE_ONLY
+from nodulerisk.evaluation.bootstrap import Figure
+from nodulerisk.evaluation.evidence import data_words, evidence_of, mask_evidence_of
+from nodulerisk.evaluation.outcomes import Outcome
+from nodulerisk.evaluation.samples import Group
+from nodulerisk.evaluation.summary import Evaluation
+from nodulerisk.files import written_whole
+from nodulerisk.outputs.tables import FORMULA_STARTS
+from nodulerisk.weights import TASKS
+
+FIGURE_COLUMNS = ("task", "group", "figure", "value", "low", "high", "nodules", "patients", "evidence", "split")
+AFTER_LINE = "calibrated on validation"
+
+Cell = str | float | int | None
+Row = dict[str, Cell]
+
+
+def figure_rows(evaluation: Evaluation) -> list[Row]:
+    """A row a figure: of all nodules, calibrated on validation, and of each group; columns ``FIGURE_COLUMNS``."""
+    return [
+        dict(zip(FIGURE_COLUMNS, (task, group, *_numbers(f), evidence, evaluation.split), strict=True))
+        for task, evidence, group, figures in _parts(evaluation)
+        for f in figures
+    ]
+
+
+def write_figures_csv(evaluation: Evaluation, path: Path) -> None:
+    """Raises OutputError where the file cannot be written."""
+    _write_csv(figure_rows(evaluation), FIGURE_COLUMNS, path)
+
+
+def write_nodules_csv(outcomes: Sequence[Outcome], path: Path) -> None:
+    """Writes a row a nodule with labels, mean probabilities of every class and how well the mask fits.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    rows = [_nodule_row(outcome) for outcome in outcomes]
+    _write_csv(rows, tuple(dict.fromkeys(column for row in rows for column in row)), path)
+
+
+def write_figures_markdown(evaluation: Evaluation, path: Path) -> None:
+    """Raises OutputError where the file cannot be written."""
+    with written_whole(path) as partial:
+        partial.write_text("\n".join(_markdown(evaluation)) + "\n", encoding="utf-8")
+
+
+def with_interval(figure: Figure) -> str:
+    """``0.914 (0.867–0.959)``, and in mm two decimals."""
+    digits = 2 if "mm)" in figure.name else 3
+    value, low, high = (f"{number:.{digits}f}" for number in (figure.value, figure.low, figure.high))
+    return f"{value} ({low} to {high})" if figure.low < 0 else f"{value} ({low}–{high})"
+
+
+def _parts(evaluation: Evaluation) -> Iterator[tuple[str, str, str, tuple[Figure, ...]]]:
+    """Task, evidence, group and its figures."""
+    for task in evaluation.tasks.values():
+        yield task.task, task.evidence, "all", task.figures
+        yield task.task, task.evidence, AFTER_LINE, task.figures_after_line
+        yield from ((task.task, task.evidence, _group_name(group), group.figures) for group in task.groups)
+    if evaluation.mask is not None:
+        yield "mask", evaluation.mask.evidence, "all", evaluation.mask.figures
+        for group in evaluation.mask.groups:
+            yield "mask", evaluation.mask.evidence, _group_name(group), group.figures
+
+
+def _group_name(group: Group) -> str:
+    return f"{group.by} {group.name}"
+
+
+def _numbers(figure: Figure) -> tuple[Cell, ...]:
+    rounded = (round(number, 4) for number in (figure.value, figure.low, figure.high))
+    return (figure.name, *rounded, figure.nodules, figure.patients)
+
+
+def _nodule_row(outcome: Outcome) -> Row:
+    row: Row = {
+        "name": outcome.name,
+        "patient": outcome.patient,
+        "split": outcome.split,
+        "evidence": outcome.evidence,
+        "diameter_mm": _rounded(outcome.diameter_mm),
+    }
+    for task, classes in TASKS.items():
+        mean, label = outcome.mean(task), outcome.labels.get(task)
+        row[f"{task}_label"] = None if label is None else classes[label]
+        shown = [None] * len(classes) if mean is None else mean
+        row |= {f"{task}_{name}": _rounded(p) for name, p in zip(classes, shown, strict=True)}
+    fit = outcome.mask
+    row["mask_dice"] = None if fit is None else _rounded(fit.dice)
+    row["mask_surface_mm"] = None if fit is None else _rounded(fit.surface_mm)
+    row["mask_hausdorff95_mm"] = None if fit is None else _rounded(fit.hausdorff95_mm)
+    return row
+
+
+def _rounded(number: float | None) -> float | None:
+    return None if number is None else round(float(number), 4)
+
+
+def _write_csv(rows: Iterable[Row], columns: Sequence[str], path: Path) -> None:
+    with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8-sig") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows({column: _inert(value) for column, value in row.items()} for row in rows)
+
+
+def _inert(value: Cell) -> Cell:
+    """Text that a spreadsheet would run as a formula, made plain text."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+
+
+def _markdown(evaluation: Evaluation) -> Iterator[str]:
+    about = evaluation.about
+    yield f"# {_plain(about.weight_set)} {_plain(about.version)} on {_plain(data_words(evaluation))}"
+    yield f"\n{RESEARCH_USE_ONLY}\n\n{evaluation.nodules} nodules of {evaluation.patients} patients. "
+    yield "Intervals are 95 %, from patients drawn again and again.\n"
+    for task in evaluation.tasks.values():
+        yield from _section(task.task, task.evidence, evidence_of(evaluation, task.task).labels, task.figures)
+    if evaluation.mask is not None:
+        evidence = mask_evidence_of(evaluation)
+        yield from _section("mask", evidence.level, evidence.labels, evaluation.mask.figures)
+
+
+def _section(title: str, evidence: str, labels: str, figures: Iterable[Figure]) -> Iterator[str]:
+    yield f"## {title.capitalize()}\n\n{labels[0].upper()}{labels[1:]}.\n"
+    yield "| figure | value (95 % interval) | nodules | patients | labels |\n|---|---|---|---|---|"
+    for f in figures:
+        yield f"| {f.name} | {with_interval(f)} | {f.nodules} | {f.patients} | {evidence} |"
+    yield ""
+
+
+def _plain(text: str) -> str:
+    """Text without characters that Markdown would read as markup."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|!" else " " if c in "\r\n" else c for c in text)

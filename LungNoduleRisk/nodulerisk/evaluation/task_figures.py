@@ -1,0 +1,222 @@
+"""The figures and curves of one task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from nodulerisk.calibration import Line, calibrated
+from nodulerisk.evaluation.bootstrap import Figure, kept
+from nodulerisk.evaluation.calibration import brier, calibration_error, confidence, reliability
+from nodulerisk.evaluation.choices import Threshold
+from nodulerisk.evaluation.figures import (
+    accuracy,
+    auc,
+    confusion,
+    delong_p,
+    net_benefit,
+    roc,
+    two_class_rates,
+    weighted_f1,
+)
+from nodulerisk.evaluation.outcomes import Outcome
+from nodulerisk.evaluation.samples import TaskSample, task_sample, weakest_evidence
+from nodulerisk.evaluation.summary import GRID, DecisionCurve, Points, RocCurve, TaskEvaluation
+from nodulerisk.weights import TASKS
+
+SMALL_MM = (6.0, 12.0)  # where size helps least
+CUTS = np.linspace(0.01, 0.95, 95)  # thresholds of the decision curve
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Some classes of a task against its others."""
+
+    name: str
+    classes: tuple[int, ...]
+
+    def positive(self, sample: TaskSample) -> np.ndarray:
+        return np.isin(sample.labels, self.classes)
+
+    def scores(self, sample: TaskSample) -> np.ndarray:
+        return sample.probabilities[:, list(self.classes)].sum(axis=1)
+
+    def parts(self, sample: TaskSample) -> bool:
+        """Whether the sample has nodules on both sides."""
+        positive = self.positive(sample)
+        return bool(positive.any() and not positive.all())
+
+    def is_upper(self, n_classes: int) -> bool:
+        """Whether it holds the last class: then a larger nodule may mean a higher one."""
+        return n_classes - 1 in self.classes
+
+
+def evaluate_task(task: str, outcomes: Sequence[Outcome], threshold: Threshold, line: Line | None) -> TaskEvaluation:
+    """Figures of outcomes that all have the task's label and answer.
+
+    Args:
+        task: of ``TASKS``.
+        outcomes: at least one.
+        threshold: what decides.
+        line: calibration chosen on other nodules, whose effect on these is shown; None: none was.
+    """
+    sample = task_sample(outcomes, task)
+    n_classes = len(TASKS[task])
+    evaluation = TaskEvaluation(
+        task=task,
+        classes=TASKS[task],
+        evidence=weakest_evidence(outcomes),
+        nodules=len(sample),
+        patients=len(set(sample.patients)),
+        threshold=threshold,
+        figures=kept(_task_figures(task, sample, threshold)),
+        confusion=_counts(_decisions(sample, threshold)),
+        rocs=tuple(_roc_curve(contrast, sample) for contrast in contrasts(task) if contrast.parts(sample)),
+        reliability=reliability(*confidence(sample.probabilities, sample.labels), sample.weights),
+        decision_curve=_decision_curve(sample) if n_classes == 2 else None,
+        groups=sample.groups(lambda group: _group_figures(task, group, threshold)),
+    )
+    return evaluation if line is None else _with_line(evaluation, sample, line)
+
+
+def contrasts(task: str) -> tuple[Contrast, ...]:
+    """Of two classes the last against the first; of more each against the rest.
+
+    Of the subtype not AAH-AIS but the rest against it, which DenseSharp's authors call invasive.
+    """
+    classes = TASKS[task]
+    if len(classes) == 2:
+        return (Contrast(classes[1], (1,)),)
+    first, *others = (Contrast(name, (index,)) for index, name in enumerate(classes))
+    return (Contrast("invasive (MIA or IA)", (1, 2)) if task == "subtype" else first, *others)
+
+
+def _task_figures(task: str, sample: TaskSample, threshold: Threshold) -> Iterator[Figure | None]:
+    n_classes = len(TASKS[task])
+    for contrast in contrasts(task):
+        suffix = "" if n_classes == 2 else f", {contrast.name}"
+        yield sample.figure(f"AUC{suffix}", auc(contrast.positive(sample), contrast.scores(sample), sample.weights))
+        if contrast.is_upper(n_classes):
+            yield from _beside_size(contrast, sample, suffix)
+    yield from _decision_figures(task, sample, threshold)
+    yield from _calibration_figures(sample)
+    if sample.clicked.shape[1]:
+        yield sample.mean_of("class flips under 2 mm clicks", _flipped(sample, threshold))
+
+
+def _beside_size(contrast: Contrast, whole: TaskSample, suffix: str) -> Iterator[Figure | None]:
+    """What the networks add to the diameter: among all nodules, and among those of a size that says little."""
+    sized = whole.where(np.isfinite(whole.diameters_mm))
+    network, size = _auc_pair(contrast, sized)
+    yield sized.figure(f"AUC of diameter alone{suffix}", size)
+    yield sized.figure(f"AUC minus that of diameter alone{suffix}", network - size)
+    small = sized.where((sized.diameters_mm >= SMALL_MM[0]) & (sized.diameters_mm <= SMALL_MM[1]))
+    network, size = _auc_pair(contrast, small)
+    yield small.figure(f"AUC within 6-12 mm{suffix}", network)
+    yield small.figure(f"AUC of diameter alone within 6-12 mm{suffix}", size)
+
+
+def _auc_pair(contrast: Contrast, sample: TaskSample) -> tuple[np.ndarray, np.ndarray]:
+    positive = contrast.positive(sample)
+    scores = (contrast.scores(sample), sample.diameters_mm)
+    network, size = (auc(positive, score, sample.weights) for score in scores)
+    return network, size
+
+
+def _decision_figures(task: str, sample: TaskSample, threshold: Threshold) -> Iterator[Figure | None]:
+    """Of two classes the rates; of more accuracy and F1, and the rates of the contrasts that hold the last class."""
+    n_classes, table = len(TASKS[task]), _decisions(sample, threshold)
+    if n_classes == 2:
+        yield from (sample.figure(name, rows) for name, rows in two_class_rates(table).items())
+        return
+    yield sample.figure("accuracy", accuracy(table))
+    yield sample.figure("weighted F1", weighted_f1(table))
+    for contrast in contrasts(task):
+        if contrast.is_upper(n_classes):
+            rates = two_class_rates(_merged(table, contrast.classes))
+            yield from (sample.figure(f"{name}, {contrast.name}", rows) for name, rows in rates.items())
+
+
+def _group_figures(task: str, group: TaskSample, threshold: Threshold) -> Iterator[Figure | None]:
+    table = _decisions(group, threshold)
+    if len(TASKS[task]) == 2:
+        yield group.figure("AUC", auc(group.labels == 1, group.probabilities[:, 1], group.weights))
+        rates = two_class_rates(table)
+        yield from (group.figure(name, rates[name]) for name in ("accuracy", "sensitivity", "specificity"))
+    else:
+        yield group.figure("accuracy", accuracy(table))
+        yield group.figure("weighted F1", weighted_f1(table))
+
+
+def _decisions(sample: TaskSample, threshold: Threshold) -> np.ndarray:
+    """Confusion matrices (1 + draws, C, C)."""
+    probabilities = sample.probabilities
+    return confusion(sample.labels, threshold.decide(probabilities), probabilities.shape[1], sample.weights)
+
+
+def _merged(table: np.ndarray, classes: tuple[int, ...]) -> np.ndarray:
+    """Confusion matrices (D, 2, 2) of some classes against the others, of (D, C, C)."""
+    side = np.eye(2)[np.isin(np.arange(table.shape[1]), classes).astype(int)]  # (C, 2)
+    return side.T @ table @ side
+
+
+def _flipped(sample: TaskSample, threshold: Threshold) -> np.ndarray:
+    """(n,): share of the clicks off the centre that change the decision."""
+    at_centre = threshold.decide(sample.probabilities)
+    return (threshold.decide(sample.clicked.mean(axis=2)) != at_centre[:, None]).mean(axis=1)
+
+
+def _counts(table: np.ndarray) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(int(count) for count in row) for row in table[0])
+
+
+def _calibration_figures(sample: TaskSample) -> Iterator[Figure | None]:
+    said, true = confidence(sample.probabilities, sample.labels)
+    yield sample.figure("calibration error", calibration_error(said, true, sample.weights))
+    yield sample.figure("Brier score", brier(sample.probabilities, sample.labels, sample.weights))
+
+
+def _with_line(evaluation: TaskEvaluation, sample: TaskSample, line: Line) -> TaskEvaluation:
+    moved = replace(sample, members=calibrated(sample.members, line))
+    return replace(
+        evaluation,
+        line=line,
+        reliability_after_line=reliability(*confidence(moved.probabilities, moved.labels), moved.weights),
+        figures_after_line=kept(_calibration_figures(moved)),
+    )
+
+
+# --- Curves
+
+
+def _roc_curve(contrast: Contrast, sample: TaskSample) -> RocCurve:
+    x, y = roc(contrast.positive(sample), contrast.scores(sample), sample.weights)
+    drawn = [np.interp(GRID, *curve) for curve in zip(x[1:], y[1:], strict=True) if np.isfinite(curve).all()]
+    low, high = np.percentile(drawn, [2.5, 97.5], axis=0) if drawn else (np.interp(GRID, x[0], y[0]),) * 2
+    curve = RocCurve(contrast.name, _points(x[0]), _points(y[0]), _points(low), _points(high))
+    sized = sample.where(np.isfinite(sample.diameters_mm))
+    if not (contrast.is_upper(sample.probabilities.shape[1]) and contrast.parts(sized)):
+        return curve
+    return replace(curve, **_size_curve(contrast, sized))
+
+
+def _size_curve(contrast: Contrast, sized: TaskSample) -> dict:
+    positive, diameters = contrast.positive(sized), sized.diameters_mm
+    x, y = roc(positive, diameters, sized.weights[:1])
+    p = delong_p(positive, contrast.scores(sized), diameters)
+    network, size = _auc_pair(contrast, sized)
+    compared = {"gain": float(network[0] - size[0]), "p": p if np.isfinite(p) else None}
+    return {"size_x": _points(x[0]), "size_y": _points(y[0]), **compared}
+
+
+def _decision_curve(sample: TaskSample) -> DecisionCurve:
+    once, positive = sample.weights[:1], sample.labels == 1
+    network = net_benefit(positive, sample.probabilities[:, 1], CUTS, once)
+    everyone = net_benefit(positive, np.ones(len(sample)), CUTS, once)
+    return DecisionCurve(_points(CUTS), _points(network[0]), _points(everyone[0]))
+
+
+def _points(values: np.ndarray) -> Points:
+    return tuple(round(float(value), 4) for value in values)

@@ -1,0 +1,383 @@
+"""Plots to get to know a nodule and the networks with; ``Resources/Notebooks/explore.ipynb`` shows them all.
+
+Matplotlib's figures are in no global state: a notebook shows what a cell returns (``%matplotlib inline``). Lengths are
+mm, densities HU; volumes are indexed z, y, x.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import re
+import timeit
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import plotly.graph_objects as go
+import torch
+from matplotlib.animation import FuncAnimation
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, MultipleLocator
+from plotly.subplots import make_subplots
+from rich.table import Table
+from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
+from torch.utils.flop_counter import FlopCounterMode
+
+from nodulerisk.assessment import Assessment, NoduleMask
+from nodulerisk.ct import CT, to_lps, triple
+from nodulerisk.cubes import DENSESHARP_SIDE, DENSESHARP_SPACING_MM, EMV_SPACING_MM
+from nodulerisk.errors import NoduleRiskError
+from nodulerisk.masking import MASK_LEVEL
+from nodulerisk.networks import build_network
+from nodulerisk.outputs.interactive import LIGHT, SURFACE_COLOUR
+from nodulerisk.outputs.mesh import nodule_mesh
+from nodulerisk.outputs.picture import CONTOUR, HALO
+from nodulerisk.outputs.slices import FIELD_MM, LUNG_WINDOW_HU, PIXEL_MM, TICKS_MM, Plane, Slice, nodule_slices
+from nodulerisk.weights import TASKS, WeightSet
+
+CHECKOUT = "NODULERISK_CHECKOUT"  # environment variable: the folder with pyproject.toml
+MARGIN_MM = 15.0  # of lung around the nodule, in the pictures of slices
+RIM_MM = 5.0  # the shell around the mask whose densities the histogram compares
+LEVELS = (MASK_LEVEL, 0.7, 0.9)  # of the contours of the mask's probability
+LEVEL_COLOURS = (CONTOUR, "#dc267f", "#648fff")
+CLOSE_MM = 20.0  # from the centre to the edge of a contour plot
+SMOOTHING_MM = 0.8  # of the densities that contours are drawn through: noise would tear them
+DENSITIES_HU = np.arange(-1000, 201, 100)
+BINS_HU = range(-1025, 301, 25)
+STEP_SIZES = (1, 2, 4)
+ICONS = {  # of matplotlib's player, in letters
+    "minus": "−",
+    "plus": "+",
+    "play": "▶",
+    "pause": "■",
+    "step-backward": "‹",
+    "step-forward": "›",
+    "fast-backward": "«",
+    "fast-forward": "»",
+}
+LUNG, NODULE = "#7d93a8", "#e08a00"  # colours of histograms
+TRAINING, VALIDATION = "#2f6fb2", CONTOUR
+PUBLISHED = (  # task, kind and side of the input: EMV-3D-CNN's nine networks, and DenseSharp
+    ("malignancy", "inception", 60),
+    ("malignancy", "vgg", 40),
+    ("malignancy", "resnet", 60),
+    ("invasiveness", "inception", 40),
+    ("invasiveness", "vgg", 60),
+    ("invasiveness", "resnet", 40),
+    ("grade", "inception", 60),
+    ("grade", "vgg", 80),
+    ("grade", "resnet", 40),
+    ("subtype", "densesharp", 32),
+)
+
+
+def checkout() -> Path:
+    """The folder of the checkout: ``$NODULERISK_CHECKOUT``, else where this package or the working directory lies.
+
+    Raises:
+        NoduleRiskError: the sample data are at none of these places.
+    """
+    named = os.environ.get(CHECKOUT)
+    places = [Path(named)] if named else [*Path(__file__).resolve().parents, Path.cwd(), *Path.cwd().parents]
+    for place in places:
+        if (place / "Resources" / "SampleData" / "demo-chest-ct.zip").is_file():
+            return place
+    raise NoduleRiskError(f"The sample data were not found: set {CHECKOUT} to the folder that holds pyproject.toml.")
+
+
+# --- Slices
+
+
+def slices_figure(ct: CT, assessment: Assessment) -> Figure:
+    """The axial, coronal and sagittal slice through the nodule's centre, with the mask laid over them."""
+    figure = Figure((13, 4.6), layout="constrained")
+    for axes, picture in zip(figure.subplots(1, 3), nodule_slices(ct, assessment), strict=True):
+        _draw_plane(axes, picture)
+        probability = _probability_in(picture.plane, assessment)
+        axes.contourf(TICKS_MM, TICKS_MM, probability, [MASK_LEVEL, 1], colors=CONTOUR, alpha=0.3)
+        axes.contour(TICKS_MM, TICKS_MM, probability, [MASK_LEVEL], colors=CONTOUR)
+    return figure
+
+
+def contours_figure(ct: CT, assessment: Assessment) -> Figure:
+    """Above, lines of equal probability of the mask; below, steps of density with the mask's outline."""
+    figure = Figure((12, 9), layout="constrained")
+    rows = figure.subplots(2, 3)
+    for (above, below), picture in zip(rows.T, nodule_slices(ct, assessment), strict=True):
+        probability = _probability_in(picture.plane, assessment)
+        _draw_plane(above, picture, CLOSE_MM)
+        lines = above.contour(TICKS_MM, TICKS_MM, probability, LEVELS, colors=LEVEL_COLOURS)
+        smooth = gaussian_filter(picture.hu, SMOOTHING_MM / PIXEL_MM)
+        _draw_plane(below, picture, CLOSE_MM)
+        steps = below.contourf(TICKS_MM, TICKS_MM, smooth, DENSITIES_HU, cmap="viridis", extend="both")
+        below.contour(TICKS_MM, TICKS_MM, probability, [MASK_LEVEL], colors="white", linewidths=2)
+    above.legend(lines.legend_elements()[0], [f"probability {level:g}" for level in LEVELS], loc="lower right")
+    figure.colorbar(steps, ax=rows, label="HU of the lower row", location="bottom", shrink=0.5, aspect=40)
+    return figure
+
+
+def _draw_plane(axes: Axes, picture: Slice, half_mm: float = FIELD_MM / 2) -> None:
+    """A slice in mm from the nodule's centre; the labels say where right and left, front and back lie."""
+    edge = (FIELD_MM + PIXEL_MM) / 2
+    _draw_grey(axes, picture.hu, extent=(-edge, edge, edge, -edge))
+    left, right, above, below = picture.plane.edges
+    axes.set(xlim=(-half_mm, half_mm), ylim=(half_mm, -half_mm), title=picture.plane.name)
+    axes.set(xlabel=f"{left} – {right}, mm", ylabel=f"{below} – {above}, mm")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MultipleLocator(10))
+        axis.set_major_formatter(lambda mm, _: f"{abs(mm):g}")
+
+
+def _draw_grey(axes: Axes, hu: np.ndarray, **place) -> None:
+    low, high = LUNG_WINDOW_HU
+    axes.imshow(hu, cmap="gray", vmin=low, vmax=high, interpolation="bilinear", **place)
+
+
+def _probability_in(plane: Plane, assessment: Assessment) -> np.ndarray:
+    """The mask network's probability (0..1) in a plane through the nodule's centre, at ``TICKS_MM`` down and right."""
+    nodule = _nodule_of(assessment)
+    down, right = np.meshgrid(TICKS_MM, TICKS_MM, indexing="ij")
+    points = assessment.centre_lps_mm + right[..., None] * plane.right + down[..., None] * plane.down
+    voxels = (points - nodule.grid.origin_lps_mm) @ np.linalg.inv(nodule.grid.axes).T
+    return map_coordinates(nodule.probability, np.moveaxis(voxels[..., ::-1], -1, 0), order=1)
+
+
+def _nodule_of(assessment: Assessment) -> NoduleMask:
+    if assessment.nodule is None or not assessment.nodule.region.any():
+        raise NoduleRiskError(f"{assessment.name} has no mask to show: assess with a weight set that draws masks.")
+    return assessment.nodule
+
+
+# --- The CT's own voxels
+
+
+@dataclass(frozen=True, eq=False)
+class Surroundings:
+    """What lies around a nodule, in the CT's own voxels, axes turned to run nearest to +S, +P, +L.
+
+    Attributes:
+        ct: the part of the CT.
+        mask: bool (z, y, x) on its grid.
+    """
+
+    ct: CT
+    mask: np.ndarray
+
+    def z_mm(self, index: int) -> float:
+        """LPS height of the middle of a slice."""
+        _, rows, columns = self.mask.shape
+        return float(self.ct.point_of((columns / 2, rows / 2, index))[2])
+
+
+def surroundings(ct: CT, assessment: Assessment, margin_mm: float = MARGIN_MM) -> Surroundings:
+    """The box around the mask and a margin, as far as the scan reaches."""
+    on_ct = _nodule_of(assessment).on_ct().astype(np.int16)
+    straight, mask = to_lps(ct), to_lps(replace(ct, hu=on_ct)).hu > 0
+    voxels, margin = np.argwhere(mask), np.ceil(margin_mm / np.array(straight.spacing_mm[::-1])).astype(int)
+    first, end = np.maximum(voxels.min(axis=0) - margin, 0), voxels.max(axis=0) + margin + 1
+    box = tuple(slice(a, b) for a, b in zip(first, end, strict=True))
+    corner = triple(straight.point_of(first[::-1]))
+    return Surroundings(replace(straight, hu=straight.hu[box], origin_lps_mm=corner), mask[box])
+
+
+def montage_figure(ct: CT, assessment: Assessment) -> Figure:
+    """Every axial slice that the mask reaches, from the feet upwards, as the scanner made it."""
+    around = surroundings(ct, assessment)
+    slices = np.flatnonzero(around.mask.any(axis=(1, 2)))
+    columns = math.ceil(math.sqrt(1.6 * len(slices)))
+    rows = math.ceil(len(slices) / columns)
+    figure = Figure((13, 13.4 / columns * rows), layout="constrained")
+    every = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in every:
+        axes.set_axis_off()
+    for axes, index in zip(every, slices, strict=False):
+        _draw_axial(axes, around, int(index))
+    return figure
+
+
+def animated_slices(ct: CT, assessment: Assessment, frames_per_second: int = 6) -> str:
+    """A player (HTML) that walks through the axial slices around the nodule, up and down; needs no ffmpeg."""
+    around = surroundings(ct, assessment)
+    figure = Figure((5, 5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+
+    def draw(index: int) -> list:
+        axes.clear()
+        axes.set_axis_off()
+        _draw_axial(axes, around, index)
+        return []
+
+    animation = FuncAnimation(figure, draw, frames=len(around.mask), init_func=list)
+    return _without_internet(animation.to_jshtml(fps=frames_per_second, default_mode="reflect"))
+
+
+def _without_internet(player: str) -> str:
+    """Matplotlib's player with plain letters for the icons that it would fetch from a server."""
+    plain = re.sub(r"<link[^>]*font-awesome[^>]*>", "", player)
+    icon = r'<i class="fa fa-([\w-]+)( fa-flip-horizontal)?"></i>'
+    return re.sub(icon, lambda found: "◀" if found[2] else ICONS.get(found[1], found[1]), plain)
+
+
+def _draw_axial(axes: Axes, around: Surroundings, index: int) -> None:
+    """One axial slice seen from the feet, the mask outlined in the CT's voxels."""
+    x_mm, y_mm, _ = around.ct.spacing_mm
+    _draw_grey(axes, around.ct.hu[index], aspect=y_mm / x_mm)
+    if around.mask[index].any():
+        axes.contour(around.mask[index], [0.5], colors=CONTOUR)
+    height = f"z {around.z_mm(index):.1f} mm"
+    axes.text(0.04, 0.93, height, transform=axes.transAxes, color="white", path_effects=HALO)
+
+
+def histogram_figure(ct: CT, assessment: Assessment, rim_mm: float = RIM_MM) -> Figure:
+    """Densities inside the mask against those of the shell of ``rim_mm`` around it, as shares of each volume."""
+    around = surroundings(ct, assessment, rim_mm)
+    distance = distance_transform_edt(~around.mask, sampling=around.ct.spacing_mm[::-1])
+    figure = Figure((9, 4), layout="constrained")
+    axes = figure.subplots()
+    rim = (distance > 0) & (distance <= rim_mm)
+    for where, name, colour in ((rim, f"{rim_mm:g} mm around it", LUNG), (around.mask, "inside the mask", NODULE)):
+        hu = around.ct.hu[where]
+        label = f"{name}: {np.prod(around.ct.spacing_mm) * hu.size / 1000:.1f} ml, mean {hu.mean():.0f} HU"
+        shares = np.full(hu.size, 100 / hu.size)
+        axes.hist(hu.clip(BINS_HU[0], BINS_HU[-1]), BINS_HU, weights=shares, color=colour, alpha=0.6, label=label)
+        axes.axvline(hu.mean(), color=colour, linestyle="--")
+    axes.set(xlabel="HU", ylabel="% of its voxels", xlim=(BINS_HU[0], BINS_HU[-1]))
+    axes.legend(frameon=False)
+    return _plain(figure)
+
+
+def _plain(figure: Figure) -> Figure:
+    """Without the box around each plot."""
+    for axes in figure.axes:
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+# --- Meshes
+
+
+def meshes_figure(nodule: NoduleMask, step_sizes: Sequence[int] = STEP_SIZES) -> go.Figure:
+    """The nodule's mesh at several step sizes side by side, to turn; titles say what each costs and keeps."""
+    scenes = [[{"type": "scene"} for _ in step_sizes]]
+    figure = make_subplots(1, len(step_sizes), specs=scenes, subplot_titles=[" "] * len(step_sizes))
+    for column, step_size in enumerate(step_sizes, start=1):
+        mesh = nodule_mesh(nodule, step_size)
+        milliseconds = 1000 * min(timeit.repeat(partial(nodule_mesh, nodule, step_size), number=1, repeat=3))
+        x, y, z = (mesh.vertices_lps_mm - nodule.grid.origin_lps_mm).T  # the light stands near the origin
+        i, j, k = mesh.faces.T
+        look = {"color": SURFACE_COLOUR, "flatshading": False, "hoverinfo": "skip", **LIGHT}
+        figure.add_mesh3d(x=x, y=y, z=z, i=i, j=j, k=k, row=1, col=column, **look)
+        cost = f"{len(mesh.faces):,} triangles, {milliseconds:.1f} ms, {mesh.volume_mm3 / 1000:.2f} ml"
+        figure.layout.annotations[column - 1].text = f"step_size {step_size}<br>{cost}"
+    hidden = dict.fromkeys(("xaxis", "yaxis", "zaxis"), {"visible": False})
+    figure.update_scenes(aspectmode="data", camera_eye={"x": 0.8, "y": -1.4, "z": 0.5}, **hidden)
+    return figure.update_layout(height=380, margin={"l": 0, "r": 0, "t": 60, "b": 0})
+
+
+# --- What networks see
+
+
+def cubes_figure(views: np.ndarray, sides: Sequence[int], cube: np.ndarray) -> Figure:
+    """The middle slices of the cubes that go into the networks, grey as the networks take them.
+
+    Args:
+        views: of ``emv_views``, float32 (3, S, S, S).
+        sides: of ``emv_views``, voxels of 0.625 mm.
+        cube: of ``densesharp_cube``, uint8 (32, 32, 32).
+    """
+    size = views.shape[1]
+    names = [f"EMV view: {side * EMV_SPACING_MM:g} mm in {size}³" for side in sides]
+    names.append(f"DenseSharp: {DENSESHARP_SIDE * DENSESHARP_SPACING_MM:g} mm in {DENSESHARP_SIDE}³")
+    figure = Figure((12, 9), layout="constrained")
+    columns = figure.subplots(3, len(names)).T
+    for column, name, volume in zip(columns, names, (*views, cube), strict=True):
+        _draw_middle(column, volume, (0, 255) if volume is cube else (-0.25, 0.75))
+        column[0].set_title(name)
+    for axes, name in zip(columns[0], ("Axial", "Coronal", "Sagittal"), strict=True):
+        axes.set_ylabel(name)
+    return figure
+
+
+def _draw_middle(column: Sequence[Axes], volume: np.ndarray, greys: tuple[float, float]) -> None:
+    """The middle axial, coronal and sagittal slice of a cube whose axes run along +S, +P, +L."""
+    middle = len(volume) // 2
+    slices = (volume[middle], volume[::-1, middle], volume[::-1, :, middle])
+    for axes, picture in zip(column, slices, strict=True):
+        axes.imshow(picture, cmap="gray", vmin=greys[0], vmax=greys[1])
+        axes.set(xticks=[], yticks=[])
+
+
+@dataclass(frozen=True)
+class NetworkSize:
+    """What a network weighs and what one nodule costs.
+
+    Attributes:
+        name: what to call it.
+        kind, width: as ``build_network`` takes them.
+        side: of its input, voxels.
+        parameters: as Keras counts them, with the running means and variances of batch normalisation.
+        gflop: 10⁹ multiplications and additions a nodule.
+    """
+
+    name: str
+    kind: str
+    width: float
+    side: int
+    parameters: int
+    gflop: float
+
+
+def network_size(name: str, kind: str, side: int, n_classes: int | Sequence[int], width: float = 1.0) -> NetworkSize:
+    """Counts on torch's meta device: nothing is allocated and nothing computed."""
+    with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network = build_network(kind, input_size=side, n_classes=n_classes, width=width)
+        network(torch.empty(1, 1 if kind in ("densesharp", "densenet") else 3, side, side, side))
+    parameters = sum(array.numel() for array in network.state_dict().values() if array.is_floating_point())
+    return NetworkSize(name, kind, width, side, parameters, counter.get_total_flops() / 1e9)
+
+
+def published_sizes() -> list[NetworkSize]:
+    """EMV-3D-CNN's nine networks and DenseSharp, as published."""
+    return [network_size(f"{task} {kind}", kind, side, len(TASKS[task])) for task, kind, side in PUBLISHED]
+
+
+def sizes_of(weights: WeightSet) -> list[NetworkSize]:
+    """The networks of a weight set."""
+    return [network_size(name, n.kind, n.size, n.heads, n.width) for name, n in weights.networks.items()]
+
+
+def sizes_table(title: str, sizes: Sequence[NetworkSize]) -> Table:
+    """A row a network and their sum; a notebook and a terminal can both show it."""
+    table = Table(title=title, show_footer=True)
+    table.add_column("Network", "all of them")
+    table.add_column("Width", justify="right")
+    table.add_column("Input", justify="right")
+    table.add_column("Parameters", f"{sum(size.parameters for size in sizes):,}", justify="right")
+    table.add_column("GFLOP a nodule", f"{sum(size.gflop for size in sizes):.2f}", justify="right")
+    for size in sizes:
+        table.add_row(size.name, f"{size.width:g}", f"{size.side}³", f"{size.parameters:,}", f"{size.gflop:.2f}")
+    return table
+
+
+def losses_figure(log: Path) -> Figure:
+    """The losses of a run by epoch, from the ``metrics.csv`` that its training logs."""
+    with log.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    figure = Figure((9, 4), layout="constrained")
+    axes = figure.subplots()
+    for prefix, what, colour in (("loss/", "training", TRAINING), ("val_loss/", "validation", VALIDATION)):
+        for column in [column for column in rows[0] if column.startswith(prefix)]:
+            points = [(int(row["epoch"]) + 1, float(row[column])) for row in rows if row[column]]
+            label = f"{column.removeprefix(prefix)}, {what}"
+            axes.plot(*np.transpose(points), marker="o", color=colour, label=label)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
+    axes.legend(frameon=False)
+    return _plain(figure)

@@ -1,0 +1,207 @@
+"""A training plan: the TOML file that says what is trained on which data, and how.
+
+::
+
+    name = "mine"
+    version = "1.0"
+    licence = "all rights reserved"
+    data = { hospital = "nodules" }        # a name for each dataset, and its folder or table beside this file
+
+    [[runs]]                               # networks trained side by side on the same batches
+    name = "malignancy"
+    data = ["hospital"]
+    tasks = ["malignancy"]
+    networks = { inception = { kind = "inception" } }
+    sides = [80, 60, 40]
+    size = 60
+    epochs = 200
+
+Everything else has a default, the published one where both papers agree; see ``Run``.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from nodulerisk.errors import NoduleRiskError
+from nodulerisk.networks import NETWORKS
+from nodulerisk.weights import TASKS
+
+CHOICES = {
+    "pose": ("none", "emv", "densesharp", "free"),
+    "optimiser": ("adam", "adamw"),
+    "schedule": ("constant", "plateau", "one-cycle"),
+    "monitor": ("loss", "accuracy", "dice"),
+    "keep": ("best", "last"),
+    "precision": ("32", "16-mixed", "bf16-mixed"),
+}
+
+
+@dataclass(frozen=True)
+class NetworkPlan:
+    """Kind and width as ``build_network`` takes them."""
+
+    kind: str
+    width: float = 1.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """Networks trained side by side on the same batches.
+
+    Attributes:
+        name: of the run and its folder.
+        data: names of the plan's datasets.
+        tasks: what every network of the run answers; each is learnt where it is known.
+        networks: by name.
+        sides, size: of EMV networks, the cubes in voxels of 0.625 mm; DenseSharp has none.
+        pose: ``none``, ``emv`` and ``densesharp`` (as published) or ``free``; see ``nodulerisk.train.augment``.
+        scans: whether noise, kernel and slice thickness vary.
+        beside: share of samples that look past the nodule, for the mask.
+        epochs, batch: ``batch`` counts samples a process.
+        balance: samples a batch of each pathology (such as ``{AAH = 3, AIS = 5, MIA = 8, IA = 8}``) or class of the
+            first task, in place of ``batch``; an epoch ends when the largest group is used up.
+        optimiser, learning_rate, weight_decay: L2 in ``adam``, decoupled in ``adamw``.
+        schedule: ``plateau`` multiplies the rate by ``factor`` after ``patience`` epochs without gain.
+        stop_after: epochs without gain that end the run; 0: never.
+        monitor: what a gain is of, on validation, and what the best checkpoint has best.
+        keep: the best checkpoint's weights or the last's.
+        task_weights: factor on a task's cross-entropy (1).
+        dice, mask_cross_entropy: factors on the mask's losses.
+        precision: ``32``, ``16-mixed`` or ``bf16-mixed``.
+    """
+
+    name: str
+    data: tuple[str, ...]
+    tasks: tuple[str, ...]
+    networks: dict[str, NetworkPlan]
+    sides: tuple[int, int, int] | None = None
+    size: int = 32
+    pose: str = "free"
+    scans: bool = True
+    beside: float = 0.0
+    epochs: int = 200
+    batch: int = 15
+    balance: dict[str, int] = field(default_factory=dict)
+    optimiser: str = "adam"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    schedule: str = "plateau"
+    factor: float = 0.5
+    patience: int = 10
+    stop_after: int = 0
+    monitor: str = "loss"
+    keep: str = "best"
+    task_weights: dict[str, float] = field(default_factory=dict)
+    dice: float = 0.2
+    mask_cross_entropy: float = 0.0
+    precision: str = "32"
+
+    def __post_init__(self) -> None:
+        for key, choices in CHOICES.items():
+            if getattr(self, key) not in choices:
+                raise ValueError(f"{key} is '{getattr(self, key)}': choose one of {', '.join(choices)}")
+        unknown = [task for task in self.tasks if task not in TASKS]
+        if unknown or not self.tasks:
+            raise ValueError(f"tasks must be some of {', '.join(TASKS)}")
+        kinds = {plan.kind for plan in self.networks.values()}
+        if not kinds or not kinds <= set(NETWORKS):
+            raise ValueError(f"networks must be of the kinds {', '.join(NETWORKS)}")
+        if kinds & {"densesharp", "densenet"} and (len(kinds) > 1 or self.sides is not None):
+            raise ValueError("DenseSharp sees another cube than EMV networks: give it a run of its own, without sides")
+        if not kinds & {"densesharp", "densenet"} and self.sides is None:
+            raise ValueError("EMV networks need sides, such as [80, 60, 40]")
+
+    @property
+    def mode(self) -> Literal["min", "max"]:
+        """Which way ``monitor`` gets better."""
+        return "min" if self.monitor == "loss" else "max"
+
+    @property
+    def draws_mask(self) -> bool:
+        return any(plan.kind == "densesharp" for plan in self.networks.values())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What ``nodulerisk train`` does.
+
+    Attributes:
+        name, version, licence: of the weight set.
+        data: dataset name -> folder or table.
+        runs: one after the other.
+        seed: of every draw.
+        members: task -> the networks whose mean answers it; all that were trained on it where not given.
+    """
+
+    name: str
+    version: str
+    licence: str
+    data: dict[str, Path]
+    runs: tuple[Run, ...]
+    seed: int = 0
+    members: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def on(self, data: dict[str, Path]) -> Plan:
+        """The plan with these datasets in place of its own of the same names.
+
+        Raises:
+            NoduleRiskError: a name that the plan does not have.
+        """
+        for name in data:
+            if name not in self.data:
+                raise NoduleRiskError(f"The plan has no data '{name}', only {', '.join(self.data)}.")
+        return replace(self, data=self.data | data)
+
+
+def read_plan(path: Path) -> Plan:
+    """Reads a plan; its relative data paths start from the file's folder.
+
+    Raises:
+        NoduleRiskError: the file cannot be read, or says something that is not understood.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise NoduleRiskError(f"{path} is not a TOML file that can be read: {error}") from error
+    try:
+        return _plan_from(values, path.parent)
+    except (KeyError, TypeError, ValueError) as error:
+        raise NoduleRiskError(f"{path.name}: {_said(error)}.") from error
+
+
+def _said(error: Exception) -> str:
+    return f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
+
+
+def _plan_from(values: dict[str, Any], folder: Path) -> Plan:
+    runs = tuple(_run_from(run) for run in values.pop("runs"))
+    data = {name: folder / place for name, place in values.pop("data").items()}
+    for run in runs:
+        missing = [name for name in run.data if name not in data]
+        if missing or not run.data:
+            raise ValueError(f"run {run.name}: data must be some of {', '.join(data)}")
+    names = [name for run in runs for name in run.networks]
+    if len(set(names)) < len(names) or len({run.name for run in runs}) < len(runs):
+        raise ValueError("every run and every network needs a name of its own")
+    members = {task: tuple(found) for task, found in values.pop("members", {}).items()}
+    for task, found in members.items():
+        if not set(found) <= {name for run in runs if task in run.tasks for name in run.networks}:
+            raise ValueError(f"members of {task} must be networks that are trained on it")
+    return _made(Plan, values | {"data": data, "runs": runs, "members": members})
+
+
+def _run_from(values: dict[str, Any]) -> Run:
+    networks = {name: _made(NetworkPlan, network) for name, network in values["networks"].items()}
+    tuples = {key: tuple(values[key]) for key in ("data", "tasks", "sides") if key in values}
+    return _made(Run, values | tuples | {"networks": networks})
+
+
+def _made(kind: type, values: dict[str, Any]):
+    unknown = set(values) - {f.name for f in fields(kind)}
+    if unknown:
+        raise ValueError(f"'{min(unknown)}' is not understood")
+    return kind(**values)

@@ -1,0 +1,91 @@
+"""``nodulerisk train``: the runs of a plan, one after the other, then the weight set made of them."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from safetensors.torch import save_file
+
+from nodulerisk.datasets.nodules import NoduleDataset
+from nodulerisk.datasets.read import read_dataset
+from nodulerisk.errors import NoduleRiskError
+from nodulerisk.evaluation.outcomes import Progress
+from nodulerisk.files import written_whole
+from nodulerisk.train.fit import fit
+from nodulerisk.train.plan import Plan, Run
+from nodulerisk.train.weight_set import make_weight_set, run_file
+from nodulerisk.weights import WeightSet
+
+Say = Callable[[str], None]
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of mallopt(3)
+
+
+def train_set(
+    plan: Plan, out: Path, *, only: str | None = None, say: Say = print, progress: Progress | None = None, **machine
+) -> WeightSet | None:
+    """Fits the plan's runs that are not finished yet, each in ``out/runs/NAME``, then makes the weight set.
+
+    Args:
+        plan: from ``read_plan``.
+        out: folder of the weight set.
+        only: fit this one run and stop.
+        say: told what is done, and every case that was left out and why.
+        progress: called with what is being evaluated and the share of it, 0..1.
+        machine: ``accelerator``, ``devices``, ``nodes`` and ``workers`` of ``fit``.
+
+    Returns:
+        The set; None after one run alone, and in all but the first of several processes.
+
+    Raises:
+        NoduleRiskError: data that cannot be read or taught from, or an unknown run.
+    """
+    runs = [run for run in plan.runs if only in (None, run.name)]
+    if not runs:
+        raise NoduleRiskError(f"The plan has no run '{only}', only {', '.join(run.name for run in plan.runs)}.")
+    _keep_freed_memory()
+    data = {name: _read(plan.data[name], say) for name in dict.fromkeys(name for run in runs for name in run.data)}
+    for run in runs:
+        _finish(run, data, out, plan.seed, say, machine)
+    if only is not None or not _first_process():
+        return None
+    say("Evaluating on validation and test nodules.")
+    return make_weight_set(plan, data, out, progress)
+
+
+def _read(path: Path, say: Say) -> NoduleDataset:
+    dataset = read_dataset(path)
+    for case in dataset.broken:
+        say(f"Left out: {case.name}: {case.reason}")
+    say(f"{dataset.name}: {', '.join(f'{len(dataset.of_split(s))} {s}' for s in ('train', 'validation', 'test'))}")
+    return dataset
+
+
+def _finish(run: Run, data: dict[str, NoduleDataset], out: Path, seed: int, say: Say, machine: dict) -> None:
+    files = {name: run_file(out, run, name) for name in run.networks}
+    if all(file.exists() for file in files.values()):
+        say(f"Run {run.name} is finished.")
+        return
+    say(f"Run {run.name}: {', '.join(run.networks)}")
+    nodules = [nodule for name in run.data for nodule in data[name].nodules]
+    module = fit(run, nodules, out / "runs" / run.name, seed=seed, **machine)
+    for name, file in files.items() if _first_process() else ():
+        with written_whole(file) as partial:
+            state = module.networks[name].state_dict()
+            save_file({key: value.contiguous() for key, value in state.items()}, partial)
+
+
+def _first_process() -> bool:
+    return getattr(rank_zero_only, "rank", 0) == 0
+
+
+def _keep_freed_memory() -> None:
+    """Lets glibc keep what tensors free: to fetch it from the system again costs half of a DenseSharp step."""
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None)
+        if hasattr(libc, "mallopt"):
+            libc.mallopt(M_MMAP_MAX, 0)
+            libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)

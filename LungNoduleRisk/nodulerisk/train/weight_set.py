@@ -1,0 +1,164 @@
+"""The weight set that a training ends in: files, calibration and thresholds from validation, figures from test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from nodulerisk.calibration import Line
+from nodulerisk.datasets.nodules import NoduleDataset
+from nodulerisk.engine import Engine, load_network
+from nodulerisk.evaluation.choices import chosen_calibration, chosen_thresholds
+from nodulerisk.evaluation.evidence import evidence_of, mask_evidence_of
+from nodulerisk.evaluation.outcomes import Outcome, Progress, outcomes
+from nodulerisk.evaluation.study import evaluate, write_evaluation
+from nodulerisk.evaluation.summary import About, Evaluation
+from nodulerisk.files import written_whole
+from nodulerisk.train.plan import Plan, Run
+from nodulerisk.train.samples import View, exact_sample
+from nodulerisk.weights import TASKS, Evidence, NetworkCard, TaskCard, WeightSet, load_weight_set, save_card, sha256_of
+
+CLICKS = 2  # further points a nodule, to see whether its class flips
+NOT_EVALUATED = Evidence("none", "not evaluated yet")
+NOT_TRAINED = Evidence("none", "no data with this label trained this set")
+DRIFT_NODULES = 100
+
+
+def make_weight_set(
+    plan: Plan, data: dict[str, NoduleDataset], out: Path, progress: Progress | None = None
+) -> WeightSet:
+    """Writes the set of a plan whose runs are finished, evaluates it on every dataset, and fills in its card.
+
+    Networks are stored in half precision. Calibration and thresholds are chosen on validation nodules, the figures on
+    the card come from test nodules alone; ``out/evaluation/NAME`` holds the report of each dataset.
+
+    Args:
+        plan: the finished plan.
+        data: its datasets by name.
+        out: folder of the set, with ``runs`` in it.
+        progress: called with what is being done and the share of it, 0..1.
+    """
+    weights = _stored(plan, data, out)
+    save_card(weights)
+    for name, dataset in data.items():
+        weights = _with_figures_of(name, dataset, plan, weights, progress)
+    weights = replace(weights, bf16_drift=_bf16_drift(weights, plan, data))
+    save_card(weights)
+    return load_weight_set(out)
+
+
+def run_file(out: Path, run: Run, network: str) -> Path:
+    """Where a finished run leaves a network, in full precision."""
+    return out / "runs" / run.name / f"{network}.safetensors"
+
+
+# --- Files and the first card
+
+
+def _stored(plan: Plan, data: dict[str, NoduleDataset], out: Path) -> WeightSet:
+    networks = {name: _store(run, name, out) for run in plan.runs for name in run.networks}
+    return WeightSet(
+        folder=out,
+        name=plan.name,
+        version=plan.version,
+        licence=plan.licence,
+        attribution="Trained on " + "; ".join(dict.fromkeys(d.attribution or d.name for d in data.values())),
+        networks=networks,
+        tasks={task: _task(task, networks, plan) for task in TASKS},
+        mask_network=next((name for name, network in networks.items() if network.draws_mask), None),
+        mask_evidence=NOT_EVALUATED,
+    )
+
+
+def _store(run: Run, name: str, out: Path) -> NetworkCard:
+    arrays = load_file(run_file(out, run, name))
+    file = out / f"{name}.safetensors"
+    with written_whole(file) as partial:
+        save_file({k: v.half() if v.is_floating_point() else v for k, v in arrays.items()}, partial)
+    kind = run.networks[name]
+    return NetworkCard(kind.kind, file.name, sha256_of(file), run.tasks, kind.width, run.sides, run.size)
+
+
+def _task(task: str, networks: dict[str, NetworkCard], plan: Plan) -> TaskCard:
+    trained = tuple(name for name, network in networks.items() if task in network.tasks)
+    return TaskCard(plan.members.get(task, trained), NOT_EVALUATED if trained else NOT_TRAINED)
+
+
+# --- Calibration, thresholds and figures
+
+
+def _with_figures_of(
+    name: str, dataset: NoduleDataset, plan: Plan, weights: WeightSet, progress: Progress | None
+) -> WeightSet:
+    """The set with everything that one dataset says of the tasks and the mask that were trained on it."""
+    nodules = (*dataset.of_split("validation"), *dataset.of_split("test"))
+    answered, broken = outcomes(weights, nodules, Engine(weights), CLICKS, progress)
+    runs = [run for run in plan.runs if name in run.data]
+    lines = _lines(answered, runs)
+    answered = [outcome.recalibrated(lines) for outcome in answered]
+    about = About(
+        weights.name,
+        weights.version,
+        weights.hashes(),
+        dataset.name,
+        dataset.attribution,
+        dataset.broken + tuple(broken),
+    )
+    evaluation = evaluate(answered, about)
+    write_evaluation(evaluation, answered, weights.folder / "evaluation" / name)
+    tasks = {task: card for run in runs for task, card in _cards(run, weights, evaluation, lines, answered)}
+    weights = replace(weights, tasks=weights.tasks | tasks)
+    draws_mask = any(weights.mask_network in run.networks for run in runs)
+    return replace(weights, mask_evidence=mask_evidence_of(evaluation)) if draws_mask else weights
+
+
+def _lines(answered: Sequence[Outcome], runs: Sequence[Run]) -> dict[str, Line]:
+    trained = {task for run in runs for task in run.tasks}
+    return {task: line for task, line in chosen_calibration(answered).items() if task in trained}
+
+
+def _cards(
+    run: Run, weights: WeightSet, evaluation: Evaluation, lines: dict[str, Line], answered: Sequence[Outcome]
+) -> Iterator[tuple[str, TaskCard]]:
+    thresholds = chosen_thresholds(answered)
+    for task in run.tasks:
+        if task in evaluation.tasks:
+            yield (
+                task,
+                replace(
+                    weights.tasks[task],
+                    evidence=evidence_of(evaluation, task),
+                    threshold=thresholds.get(task),
+                    calibration=lines.get(task),
+                ),
+            )
+
+
+def _bf16_drift(weights: WeightSet, plan: Plan, data: dict[str, NoduleDataset]) -> float:
+    """The farthest that bf16 arithmetic moves a network's class probability on validation nodules."""
+    farthest = 0.0
+    for run in plan.runs:
+        nodules = [n for name in run.data for n in data[name].of_split("validation")][:DRIFT_NODULES]
+        cubes = torch.stack([exact_sample(n, View(run.sides, run.size), run.tasks)["cube"] for n in nodules])
+        for name in run.networks:
+            farthest = max(farthest, _moved(load_network(weights, name), cubes))
+    return round(farthest, 4)
+
+
+def _moved(network: Callable, cubes: torch.Tensor) -> float:
+    """How far bf16 moves class probabilities."""
+
+    def probabilities(batch: torch.Tensor) -> torch.Tensor:
+        answer = network(batch)
+        return (answer[0] if isinstance(answer, tuple) else answer).float()
+
+    with torch.inference_mode():
+        exact = torch.cat([probabilities(batch) for batch in cubes.split(8)])
+        with torch.autocast("cpu", torch.bfloat16):
+            rounded = torch.cat([probabilities(batch) for batch in cubes.split(8)])
+    return float(np.abs((exact - rounded).numpy()).max())
