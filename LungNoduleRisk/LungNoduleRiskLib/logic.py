@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from LungNoduleRiskLib import scene
 from nodulerisk.assessment import Assessment
 from nodulerisk.ct import CT
+from nodulerisk.datasets.densesharp_format import add_densesharp, write_densesharp
 from nodulerisk.errors import NoduleRiskError, PointError, WorkerError
 from nodulerisk.points import Point
 from nodulerisk.weights import WeightSet, load_weight_set
@@ -80,8 +82,7 @@ class NoduleLogic:
         Raises:
             NoduleRiskError: see ``scene.ctFromNode`` and ``scene.pointsLps``.
         """
-        if volumeNode is None or markupsNode is None:
-            raise NoduleRiskError("Select a CT and a list of points.")
+        _refuseNothing(volumeNode, markupsNode)
         for name in scene.pointNames(markupsNode):
             scene.removeAssessment(name, volumeNode)
         self._cancelled.clear()
@@ -113,6 +114,42 @@ class NoduleLogic:
         for assessment in run.assessments:
             scene.showAssessment(assessment, run.volumeNode)
 
+    def exportNodules(
+        self,
+        volumeNode,
+        markupsNode,
+        folder: str | Path,
+        patient: str | None = None,
+        evidence: str = "reader",
+        split: str | None = None,
+    ) -> Path:
+        """Writes the nodules with their segments, as they are now, as training data in DenseSharp's format.
+
+        One folder takes the nodules of many CTs, export by export; ``nodulerisk train`` and ``evaluate`` read it. A
+        nodule of the same CT and name takes the place of its earlier export.
+
+        Args:
+            volumeNode: the CT (vtkMRMLScalarVolumeNode).
+            markupsNode: the points (vtkMRMLMarkupsFiducialNode), each with a segment of its name; labels in their
+                descriptions, such as ``AIS, part-solid``: see ``scene.labelledNodules``.
+            folder: new, empty, or of earlier exports.
+            patient: pseudonym, never the name or ID; None: each CT counts as a patient of its own, so give it where a
+                patient has several.
+            evidence: what the labels rest on: ``reader``, ``pathology`` or ``simulated``.
+            split: ``train``, ``validation`` or ``test``; None: by a hash of the patient.
+
+        Returns:
+            The folder.
+
+        Raises:
+            NoduleRiskError: see ``scene.labelledNodules`` and ``add_densesharp``; nothing was written.
+            OutputError: the folder holds something else, or cannot be written.
+        """
+        _refuseNothing(volumeNode, markupsNode)
+        nodules = scene.labelledNodules(volumeNode, markupsNode, patient, evidence, split)
+        with TemporaryDirectory() as passing:  # a nodule that the format refuses leaves nothing in the folder
+            return add_densesharp(write_densesharp(nodules, Path(passing)), Path(folder))
+
     def cancel(self) -> None:
         """Ends the run under way, from any thread: its ``compute`` raises."""
         self._cancelled.set()
@@ -131,6 +168,11 @@ class NoduleLogic:
             self.close()
             self._networks, self._networksOf = self._makeNetworks(weights, device), wanted
         return self._networks
+
+
+def _refuseNothing(volumeNode, markupsNode) -> None:
+    if volumeNode is None or markupsNode is None:
+        raise NoduleRiskError("Select a CT and a list of points.")
 
 
 def _report(progress: Progress, name: str, index: int, count: int, stage: str, share: float) -> None:

@@ -7,16 +7,31 @@ it. None of these nodes bears the CT's name, which may be the patient's, since n
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import slicer
 import vtk
+from scipy.ndimage import center_of_mass
 from vtk.util.numpy_support import vtk_to_numpy
 
 from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, NoduleMask
-from nodulerisk.ct import CT
+from nodulerisk.ct import CT, triple
+from nodulerisk.datasets.emv_table import REACH_MM, labels_in_words
+from nodulerisk.datasets.nodules import (
+    CROP_MM,
+    LabelledNodule,
+    box_around,
+    cropped,
+    equivalent_diameter_mm,
+    read_each,
+    split_of,
+)
+from nodulerisk.datasets.rows import evidence_in, split_in
 from nodulerisk.errors import CTError, NoduleRiskError, PointError
 from nodulerisk.points import Point, named_points
 from nodulerisk.weights import TASKS
@@ -119,9 +134,128 @@ def savedAssessments(volumeNode) -> dict[str, dict]:
 
 def resultNode(className: str, volumeNode):
     """The CT's result node of a class of ``RESULTS``, or None."""
-    scene = volumeNode.GetScene()
-    nodes = (scene.GetNthNodeByClass(i, className) for i in range(scene.GetNumberOfNodesByClass(className)))
+    nodes = _nodes(className, volumeNode.GetScene())
     return next((node for node in nodes if node.GetNodeReferenceID(VOLUME_ROLE) == volumeNode.GetID()), None)
+
+
+def labelledNodules(
+    volumeNode, markupsNode, patient: str | None = None, evidence: str = "reader", split: str | None = None
+) -> list[LabelledNodule]:
+    """The nodules of a point list as training data: each with its segment as it is now, edited or drawn by hand.
+
+    A nodule's mask is the segment of the point's name (case does not matter) in the CT's result segmentation; else in
+    a segmentation drawn on this CT; else in any other that is no other CT's result. Its labels are the words of the
+    point's description in the Markups module, as ``labels_in_words`` takes them: ``AIS, part-solid``; none where that
+    is empty. Its centre is the mask's. Its name begins with the patient and a hash of the CT's voxels, so that data of
+    many CTs can be joined.
+
+    Args:
+        volumeNode: the CT (vtkMRMLScalarVolumeNode).
+        markupsNode: the points (vtkMRMLMarkupsFiducialNode).
+        patient: pseudonym that splits go by; None: the hash, so that each CT counts as a patient of its own.
+        evidence: what the labels rest on: ``reader``, ``pathology`` or ``simulated``.
+        split: ``train``, ``validation`` or ``test``; None: by a hash of the patient.
+
+    Raises:
+        CTError, PointError: see ``ctFromNode`` and ``pointsLps``.
+        NoduleRiskError: a parent transform is not linear, unknown evidence or split; or points that have no segment,
+            an empty one or one that lies elsewhere, or an unknown label: all of them are named.
+    """
+    ct, points = ctFromNode(volumeNode), pointsLps(markupsNode)
+    voxelHash = _voxelHash(ct)
+    patient = patient or voxelHash
+    common = {
+        "patient": patient,
+        "evidence": evidence_in({"evidence": evidence}),
+        "split": split_in({"split": split or ""}) or split_of(patient),
+    }
+    prefix = "-".join(dict.fromkeys([patient, voxelHash]))
+    descriptions = [markupsNode.GetNthControlPointDescription(index) for index in _placed(markupsNode)]
+    nodules, refused = read_each(
+        zip(points, descriptions, strict=True),
+        lambda described: described[0].name,
+        lambda described: _labelledNodule(*described, ct, volumeNode, prefix, common),
+    )
+    if refused:
+        reasons = "\n".join(f"{point.name}: {point.reason}." for point in refused)
+        raise NoduleRiskError(f"Nothing was exported. Correct these points, or delete them:\n{reasons}")
+    return list(nodules)
+
+
+def _voxelHash(ct: CT) -> str:
+    """Names a CT without saying whose it is: the same in every scene, whatever its node, file or DICOM says."""
+    return f"ct-{hashlib.sha256(np.ascontiguousarray(ct.hu)).hexdigest()[:12]}"
+
+
+def _labelledNodule(
+    point: Point, description: str, ct: CT, volumeNode, prefix: str, common: dict[str, Any]
+) -> LabelledNodule:
+    labels, mask = labels_in_words(description), _maskOf(point, ct, volumeNode)
+    centre = triple(ct.point_of(center_of_mass(mask)[::-1]))
+    box = box_around(ct, centre, CROP_MM)
+    return LabelledNodule(
+        name=f"{prefix}-{point.name}",
+        ct=cropped(ct, box),
+        centre_lps_mm=centre,
+        labels=labels,
+        marked=mask[box].astype(np.float32),
+        diameter_mm=equivalent_diameter_mm(mask, ct.spacing_mm),
+        pathology=description,
+        **common,
+    )
+
+
+def _maskOf(point: Point, ct: CT, volumeNode) -> np.ndarray:
+    """bool (z, y, x) on the CT's grid: the segment of a point's name, where the point is."""
+    for segmentationNode in _segmentationNodes(volumeNode):
+        segmentId = segmentationNode.GetSegmentation().GetSegmentIdBySegmentName(point.name)
+        if segmentId:
+            break
+    else:
+        raise NoduleRiskError(f"no segment is named '{point.name}': assess the point, or draw a segment of this name")
+    mask = _onGridOf(volumeNode, segmentationNode, segmentId)
+    voxels = np.argwhere(mask)
+    if len(voxels) == 0:
+        raise NoduleRiskError("its segment is empty on this CT: draw it")
+    offsets_mm = (voxels[:, ::-1] - ct.voxel_of(point.lps_mm)) * ct.spacing_mm
+    distance_mm = np.linalg.norm(offsets_mm, axis=1).min()
+    if distance_mm > REACH_MM:
+        raise NoduleRiskError(f"its segment lies {distance_mm:.0f} mm from the point: it may be another nodule's")
+    return mask
+
+
+def _segmentationNodes(volumeNode) -> list:
+    """Where to look for a CT's segments: its result, then what was drawn on it, then all but other CTs' results."""
+    drawnOn = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+    own = volumeNode.GetID()
+    nodes = _nodes("vtkMRMLSegmentationNode", volumeNode.GetScene())
+    return sorted(
+        (node for node in nodes if node.GetNodeReferenceID(VOLUME_ROLE) in (None, own)),
+        key=lambda node: [node.GetNodeReferenceID(role) != own for role in (VOLUME_ROLE, drawnOn)],
+    )
+
+
+def _onGridOf(volumeNode, segmentationNode, segmentId: str) -> np.ndarray:
+    """bool (z, y, x): a segment on the CT's grid, by nearest neighbour where its own grid is another.
+
+    As slicer.util.arrayFromSegmentBinaryLabelmap, but that leaves a display node in the scene at each call.
+    """
+    segmentationNode.CreateBinaryLabelmapRepresentation()  # where the segment is a surface alone
+    labelmap, grid, onGrid = (slicer.vtkOrientedImageData() for _ in range(3))
+    segmentationNode.GetBinaryLabelmapRepresentation(segmentId, labelmap)
+    ijkToSegmentation = vtk.vtkMatrix4x4()
+    labelmap.GetImageToWorldMatrix(ijkToSegmentation)
+    ijkToRas = _toWorld(segmentationNode) @ slicer.util.arrayFromVTKMatrix(ijkToSegmentation)
+    labelmap.SetGeometryFromImageToWorldMatrix(slicer.util.vtkMatrixFromArray(ijkToRas))
+    grid.SetExtent(volumeNode.GetImageData().GetExtent())
+    grid.SetGeometryFromImageToWorldMatrix(slicer.util.vtkMatrixFromArray(_ijkToWorld(volumeNode)))
+    slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(labelmap, grid, onGrid)
+    shape = volumeNode.GetImageData().GetDimensions()[::-1]
+    return vtk_to_numpy(onGrid.GetPointData().GetScalars()).reshape(shape) > 0
+
+
+def _nodes(className: str, scene) -> Iterator:
+    return (scene.GetNthNodeByClass(index, className) for index in range(scene.GetNumberOfNodesByClass(className)))
 
 
 def _toWorld(node) -> np.ndarray:

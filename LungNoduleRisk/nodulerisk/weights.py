@@ -31,7 +31,6 @@ TASKS: dict[str, tuple[str, ...]] = {
     "calcification": ("not calcified", "calcified"),
 }
 APPEARANCE = ("density", "spiculation", "lobulation", "margin", "calcification")
-NOT_IN_SET = {"networks": (), "evidence": {"level": "none", "data": "this weight set has no network for it"}}
 MAX_FILE_BYTES = 1 << 30  # the largest published network is 177 MB in float32
 PICKLES = {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin"}
 
@@ -104,6 +103,9 @@ class TaskCard:
     evidence: Evidence
     threshold: float | None = None
     calibration: tuple[float, float] | None = None
+
+
+NOT_ANSWERED = TaskCard((), Evidence("none", "this weight set has no network for it"))
 
 
 @dataclass(frozen=True)
@@ -236,7 +238,8 @@ def _verify(folder: Path, network: NetworkCard) -> None:
 def _weight_set_from(values: dict, folder: Path) -> WeightSet:
     try:
         networks = {name: _network_from(network) for name, network in values["networks"].items()}
-        tasks = {name: _task_from(name, values["tasks"].get(name, NOT_IN_SET), networks) for name in TASKS}
+        named = {name: _task_from(name, task, networks) for name, task in values["tasks"].items() if name in TASKS}
+        tasks = dict.fromkeys(TASKS, NOT_ANSWERED) | named
         mask_network = values.get("mask_network")
         if mask_network is not None and not networks[mask_network].draws_mask:
             raise ValueError(f"{mask_network} draws no mask")

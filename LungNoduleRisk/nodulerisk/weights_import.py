@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nodulerisk.errors import OutputError, WeightsError
 from nodulerisk.weights import (
+    NOT_ANSWERED,
     TASKS,
     Evidence,
     EvidenceLevel,
@@ -141,7 +142,7 @@ def _weight_set(folder: Path, name: str, networks: dict[str, NetworkCard], dense
         licence=EMV_LICENCE,
         attribution=EMV_ATTRIBUTION,
         networks=networks,
-        tasks=tasks,
+        tasks=dict.fromkeys(TASKS, NOT_ANSWERED) | tasks,
         mask_network=mask,
         mask_evidence=evidence,
         scan_order=True,

@@ -9,6 +9,7 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_ct, positions_of
 from nodulerisk.assess import assess
@@ -18,6 +19,8 @@ from nodulerisk.ct import CT, read_ct
 from nodulerisk.engine import Engine
 from nodulerisk.errors import NoduleRiskError, PointError
 from nodulerisk.measure import value_of
+from nodulerisk.networks import build_network
+from nodulerisk.weights import Evidence, NetworkCard, TaskCard, WeightSet, load_weight_set, save_card, sha256_of
 from test_cubes import reoriented
 
 POINT = np.array(CENTRE_LPS_MM)
@@ -220,3 +223,30 @@ def test_dicom_zip_nrrd_and_nifti_of_the_real_ct_give_one_assessment(run, shared
             assert other.tasks[task].decision == result.decision
             np.testing.assert_allclose(other.tasks[task].mean or (), result.mean or (), atol=1e-5)
         np.testing.assert_array_equal(other.mask, first.mask)
+
+
+def test_one_network_answers_several_tasks_each_calibrated_by_its_card(weights, tmp_path):
+    """The answer of a head is its softmax moved by the card's line, whatever the other heads say."""
+    network = build_network("vgg", input_size=40, n_classes=(2, 3), width=0.125)
+    save_file(network.state_dict(), tmp_path / "both.safetensors")
+    card = NetworkCard(
+        "vgg",
+        "both.safetensors",
+        sha256_of(tmp_path / "both.safetensors"),
+        ("malignancy", "grade"),
+        0.125,
+        (60, 40, 20),
+        40,
+    )
+    plain = {task: TaskCard(("both",), Evidence("reader")) for task in card.tasks}
+    shifted = plain | {"malignancy": replace(plain["malignancy"], calibration=(2.0, 0.5), threshold=0.5)}
+    answers = []
+    for tasks in (plain, shifted):
+        save_card(WeightSet(tmp_path, "both", "1", "none", "nobody", {"both": card}, tasks))
+        answers.append(assess(made_ct(), POINT, load_weight_set(tmp_path), "cpu").tasks)
+    before, after = answers
+    p = before["malignancy"].mean[1]
+    logit = 2 * np.log(p / (1 - p)) + 0.5
+    assert after["malignancy"].mean[1] == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-4)
+    assert after["grade"].mean == pytest.approx(before["grade"].mean, abs=1e-6)
+    assert after["malignancy"].decision == ("malignant" if logit >= 0 else "benign")

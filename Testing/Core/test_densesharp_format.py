@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_ct, positions_of
 from nodulerisk.ct import CT
-from nodulerisk.datasets.densesharp_format import read_densesharp, write_densesharp
+from nodulerisk.datasets.densesharp_format import add_densesharp, read_densesharp, write_densesharp
 from nodulerisk.datasets.nodules import LabelledNodule, NoduleDataset
 from nodulerisk.errors import NoduleRiskError, OutputError
 from nodulerisk.weights import TASKS
@@ -361,6 +361,70 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(OutputError, match="cannot be written"):
         write_densesharp([nodule(made_ct())], tmp_path / "file")
+
+
+# --- Adding
+
+
+def written(folder: Path, *names: str, **changes) -> Path:
+    return write_densesharp([nodule(made_ct(), name, **changes) for name in names], folder)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*.*")}
+
+
+def test_data_grow_and_a_nodule_of_the_same_name_is_replaced(tmp_path):
+    grown = tmp_path / "grown"
+    for source, labels in (("a", {"malignancy": 0}), ("b", {"malignancy": 1})):
+        assert add_densesharp(written(tmp_path / source, source, "shared", labels=labels), grown) == grown
+    read = read_densesharp(grown)
+    assert read.broken == ()
+    assert {n.name: n.labels["malignancy"] for n in read.nodules} == {"a": 0, "b": 1, "shared": 1}
+
+
+def test_adding_keeps_the_columns_that_are_there(tmp_path):
+    (tmp_path / "theirs").mkdir()
+    theirs = folder_of(tmp_path / "theirs", "Index;Label;Subset;Smoker, years\nx;IAC;4;30\n", x={})
+    add_densesharp(written(tmp_path / "ours", "n1", split="test"), theirs)
+    first, second = read_densesharp(theirs).nodules
+    assert (first.name, first.pathology, first.split, first.evidence) == ("x", "IA", "validation", "pathology")
+    assert (second.name, second.pathology, second.split) == ("n1", "", "test")
+    assert "30" in (theirs / "info.csv").read_text(encoding="utf-8")
+
+
+def test_adding_that_was_interrupted_is_completed_by_adding_again(tmp_path, monkeypatch):
+    grown, source = written(tmp_path / "grown", "a"), written(tmp_path / "source", "b", patient="p2")
+    with monkeypatch.context() as patched:
+        patched.setattr("nodulerisk.datasets.densesharp_format._write_table", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            add_densesharp(source, grown)
+    assert reasons(read_densesharp(grown)) == {"b": "info.csv has no row for this file"}
+    read = read_densesharp(add_densesharp(source, grown))
+    assert ([n.name for n in read.nodules], read.broken) == (["a", "b"], ())
+
+
+def test_a_patient_who_would_be_in_two_splits_is_not_added(tmp_path):
+    grown = written(tmp_path / "grown", "a", split="train")
+    before = files_of(grown)
+    with pytest.raises(NoduleRiskError, match="Patient p1 is in both train and test"):
+        add_densesharp(written(tmp_path / "source", "b", split="test"), grown)
+    assert files_of(grown) == before
+
+
+@pytest.mark.parametrize("there", ["info.csv", "a.npz", "other.csv"])
+def test_nothing_is_added_to_other_data(tmp_path, there):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / there).write_bytes(b"precious")
+    with pytest.raises(OutputError, match="other data"):
+        add_densesharp(written(tmp_path / "source", "b"), tmp_path / "other")
+    assert list(files_of(tmp_path / "other").values()) == [b"precious"]
+
+
+@pytest.mark.parametrize(("pathology", "written"), [("malignant, AAH, solid", "AAH"), ("IAC, G2", "IA"), ("G2", "")])
+def test_the_diagnosis_may_stand_among_other_words(tmp_path, pathology, written):
+    (read,) = read_densesharp(write_densesharp([nodule(made_ct(), pathology=pathology)], tmp_path / "new")).nodules
+    assert read.pathology == written
 
 
 def test_real_nodules(shared, tmp_path):

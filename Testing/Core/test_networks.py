@@ -121,3 +121,13 @@ def test_keras_3_layout_is_refused_by_name(tmp_path):
 def _count(network: torch.nn.Module) -> int:
     statistics = sum(b.numel() for name, b in network.named_buffers() if "running" in name)
     return sum(p.numel() for p in network.parameters()) + statistics
+
+
+def test_several_answers_from_one_trunk():
+    network = build_network("vgg", input_size=40, n_classes=(2, 3), width=0.125)
+    x = torch.rand(2, 3, 40, 40, 40)
+    with torch.inference_mode():
+        answer, logits = network(x), network.logits(x)
+    assert network.heads == (2, 3)
+    assert torch.allclose(answer[:, :2], logits[:, :2].softmax(dim=1))
+    assert torch.allclose(answer[:, 2:], logits[:, 2:].softmax(dim=1))

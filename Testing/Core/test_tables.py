@@ -119,3 +119,7 @@ def test_fault_44_unwritable_or_full_folder_is_refused_with_its_path(tmp_path, m
     refuse_unwritable(tmp_path / "out", 1)
     with pytest.raises(OutputError, match="15 MB free, 20 MB are needed"):
         refuse_unwritable(tmp_path / "out", 2)
+
+
+def test_the_appearance_stands_below_the_table(outcomes):
+    assert "N1: solid 0.93, spiculated 0.20 (radiologists' suspicion, not pathology)" in shown(outcomes, 120)

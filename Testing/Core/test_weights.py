@@ -14,7 +14,7 @@ import torch
 from golden import Golden
 from nodulerisk.engine import load_network
 from nodulerisk.errors import OutputError, WeightsError
-from nodulerisk.weights import TASKS, load_weight_set, refuse_pickle, save_card, sha256_of
+from nodulerisk.weights import TASKS, NetworkCard, load_weight_set, refuse_pickle, save_card, sha256_of
 from nodulerisk.weights_import import import_keras
 
 
@@ -167,3 +167,14 @@ def test_import_refuses_nothing_to_import_and_existing_targets(tmp_path):
         import_keras(tmp_path / "empty", tmp_path / "set", "EMV")
     with pytest.raises(OutputError, match="exists already"):
         import_keras(tmp_path / "empty", tmp_path / "empty", "EMV")
+
+
+def test_a_network_may_answer_several_tasks():
+    card = NetworkCard("vgg", "vgg.safetensors", "", ("malignancy", "grade", "margin"))
+    assert card.heads == (2, 3, 2)
+    assert [card.columns(task) for task in card.tasks] == [slice(0, 2), slice(2, 5), slice(5, 7)]
+
+
+def test_a_task_that_a_card_does_not_name_is_not_run(copy):
+    density = load_weight_set(copy).tasks["density"]
+    assert (density.networks, density.evidence.level) == ((), "none")

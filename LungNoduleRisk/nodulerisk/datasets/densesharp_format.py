@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
@@ -46,6 +47,7 @@ from nodulerisk.datasets.nodules import (
     equivalent_diameter_mm,
     read_each,
     refuse_leak,
+    refuse_two_splits,
     split_of,
 )
 from nodulerisk.datasets.rows import (
@@ -120,14 +122,17 @@ def _name(row: Row) -> str:
     return cell(row, *NAME).removesuffix(".npz") or f"line {row[LINE]}"
 
 
+def _patient(row: Row) -> str:
+    return cell(row, "patient") or _name(row)
+
+
 def _nodule(row: Row, files: dict[str, Path], twice: frozenset[str]) -> LabelledNodule:
     name = _name(row)
     if name in twice:
         raise NoduleRiskError("the table has several rows of this name")
     if name not in files:
         raise NoduleRiskError("there is no .npz of this name")
-    patient = cell(row, "patient") or name
-    diagnosis = _diagnosis(row)
+    patient, diagnosis = _patient(row), _diagnosis(row)
     split, evidence, labels = _split(row, patient), evidence_in(row), _labels(row, diagnosis)
     ct, marked = _read_arrays(files[name])
     return LabelledNodule(
@@ -243,6 +248,47 @@ def write_densesharp(
     return folder
 
 
+def add_densesharp(source: Path, folder: Path) -> Path:
+    """Adds the nodules that ``write_densesharp`` wrote into one folder to those of another: data grow CT by CT.
+
+    A nodule that the folder has already under the same name is replaced. The table comes last: archives that an
+    interruption left without a row are reported when the folder is read, and adding once more completes it.
+
+    Args:
+        source: left as it is.
+        folder: new, empty, or with nodules from ``write_densesharp`` or this function.
+
+    Returns:
+        The folder.
+
+    Raises:
+        OutputError: the folder holds anything else in tables or .npz, or cannot be written.
+        NoduleRiskError: the source has no table, or a patient would be in two splits; the folder is as it was.
+    """
+    there, new = _rows_there(folder), read_rows(source / TABLE)
+    names = set(map(_name, new))
+    rows = [row for row in there if _name(row) not in names] + new
+    refuse_two_splits((_patient(row), _split(row, _patient(row))) for row in rows)
+    for path in _archives(source):
+        with written_whole(folder / ARCHIVES / path.name) as partial:
+            shutil.copyfile(path, partial)
+    _write_table(rows, folder / TABLE)
+    return folder
+
+
+def _rows_there(folder: Path) -> list[Row]:
+    """The rows of a folder that nodules may be added to; none where it is empty or not there."""
+    tables = [path.name for path in folder.glob("*.csv") if not path.name.startswith(".")]
+    if not tables and not holds_densesharp(folder):
+        return []
+    if tables != [TABLE] or not holds_densesharp(folder):
+        raise OutputError(
+            f"{folder} holds other data, or nodules that were half-written: choose an empty folder, or one that "
+            f"nodules were exported to, with {TABLE} as its only table."
+        )
+    return read_rows(folder / TABLE)
+
+
 def _safe(text: str) -> str:
     """Text that neither a file system nor a spreadsheet takes for anything but a name."""
     return re.sub(r"[^\w.-]+", "_", text).strip("._-") or "nodule"
@@ -297,9 +343,10 @@ def _row_of(nodule: LabelledNodule, name: str) -> dict[str, str]:
     def class_name(task: str) -> str:
         return TASKS[task][nodule.labels[task]] if task in nodule.labels else ""
 
+    words = map(plain, nodule.pathology.split(","))
     return {
         "name": name,
-        "diagnosis": BY_PLAIN_WORD.get(plain(nodule.pathology)) or class_name("subtype"),
+        "diagnosis": next(filter(None, map(BY_PLAIN_WORD.get, words)), class_name("subtype")),
         "subset": {"train": "0", "validation": "4"}.get(nodule.split, ""),
         "patient": _safe(nodule.patient),
         "split": nodule.split,
@@ -309,8 +356,9 @@ def _row_of(nodule: LabelledNodule, name: str) -> dict[str, str]:
     }
 
 
-def _write_table(rows: list[dict[str, str]], path: Path) -> None:
+def _write_table(rows: list[Row], path: Path) -> None:
+    columns = dict.fromkeys(column for row in rows for column in row if column != LINE)
     with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
+        writer = csv.DictWriter(file, list(columns), extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)

@@ -58,6 +58,7 @@ from nodulerisk.datasets.rows import (
     split_in,
 )
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.weights import TASKS
 
 CT_PATH = ("ct", "ct_path", "path", "scan", "image")
 SERIES, PATIENT = ("series_uid", "series"), ("patient", "patient_id")
@@ -105,6 +106,13 @@ PATHOLOGIES: dict[str, dict[str, int]] = {
     "metastasis": MALIGNANT,
 }
 BY_PLAIN_WORD = {plain(word): labels for word, labels in PATHOLOGIES.items()} | {"": INVASIVE}  # a grade alone
+CLASSES = {  # of tasks, where they are no pathology
+    name: {task: index}
+    for task, names in TASKS.items()
+    for index, name in enumerate(names)
+    if task != "grade" and plain(name) not in BY_PLAIN_WORD
+}
+BY_PLAIN_CLASS = {plain(name): labels for name, labels in CLASSES.items()}
 GRADE = re.compile(r"(?<![a-z])(?:grade[\s_-]*(i{1,3}|[123])|g\s?([123]))(?!\w)", re.IGNORECASE)
 
 
@@ -133,6 +141,31 @@ def labels_of(pathology: str) -> dict[str, int]:
         return BY_PLAIN_WORD[word]
     text = grade[1] or grade[2]
     return BY_PLAIN_WORD[word] | {"grade": int(text) - 1 if text.isdigit() else len(text) - 1}
+
+
+def labels_in_words(text: str) -> dict[str, int]:
+    """Labels of words between commas, each a pathology (``labels_of``) or a class of ``TASKS``: ``AIS, part-solid``.
+
+    A word that is both counts as the pathology, which says more.
+
+    Raises:
+        NoduleRiskError: a word that is neither, or two that contradict each other.
+    """
+    labels: dict[str, int] = {}
+    for word in filter(None, map(str.strip, text.split(","))):
+        for task, index in _labels_of_word(word).items():
+            if labels.setdefault(task, index) != index:
+                raise NoduleRiskError(f"'{word}' contradicts the rest of '{text}': leave out what does not apply")
+    return labels
+
+
+def _labels_of_word(word: str) -> dict[str, int]:
+    if plain(word) in BY_PLAIN_CLASS:
+        return BY_PLAIN_CLASS[plain(word)]
+    try:
+        return labels_of(word)
+    except NoduleRiskError as error:
+        raise NoduleRiskError(f"{error}, or {', '.join(CLASSES)}") from None
 
 
 def read_emv_table(table: Path) -> NoduleDataset:

@@ -117,11 +117,16 @@ def _share(patient: str) -> float:
 
 def refuse_leak(nodules: Iterable[LabelledNodule]) -> None:
     """Raises NoduleRiskError where a patient has nodules in two splits: what is learnt of one would be tested on."""
+    refuse_two_splits((nodule.patient, nodule.split) for nodule in nodules)
+
+
+def refuse_two_splits(patients: Iterable[tuple[str, str]]) -> None:
+    """``refuse_leak`` of patients and their splits, without their nodules."""
     splits: dict[str, str] = {}
-    for nodule in nodules:
-        if splits.setdefault(nodule.patient, nodule.split) != nodule.split:
+    for patient, split in patients:
+        if splits.setdefault(patient, split) != split:
             raise NoduleRiskError(
-                f"Patient {nodule.patient} is in both {splits[nodule.patient]} and {nodule.split}: "
+                f"Patient {patient} is in both {splits[patient]} and {split}: "
                 "give all nodules of a patient the same split."
             )
 

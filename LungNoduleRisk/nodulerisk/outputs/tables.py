@@ -15,7 +15,7 @@ from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, Measurement, TaskResult
 from nodulerisk.files import written_whole
 from nodulerisk.outputs.results import Outcome
-from nodulerisk.outputs.words import appearance_words, check_words, measurement_value, task_bars
+from nodulerisk.outputs.words import appearance_basis, appearance_words, check_words, measurement_value, task_bars
 from nodulerisk.weights import APPEARANCE, TASKS, Evidence, WeightSet
 
 SIZES = ("equivalent diameter", "volume")  # measurements shown in the table
@@ -64,7 +64,7 @@ def write_csv(outcomes: Sequence[Outcome], path: Path) -> None:
 def _table(outcomes: Sequence[Outcome]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column("Nodule", overflow="fold")
-    for title in (*(task.capitalize() for task in MAIN_TASKS), "Appearance", "Size", "Warnings"):
+    for title in (*(task.capitalize() for task in MAIN_TASKS), "Size", "Warnings"):
         table.add_column(title, no_wrap=True)
     for outcome in outcomes:
         table.add_row(*(Text(cell) for cell in _cells(outcome)))
@@ -80,7 +80,6 @@ def _cells(outcome: Outcome) -> Iterator[str]:
         return
     for task in MAIN_TASKS:
         yield _task_cell(assessment.tasks.get(task))
-    yield "\n".join(appearance_words(assessment)) or "not run"
     yield "\n".join(measurement_value(m) for m in assessment.measurements if m.name in SIZES)
     yield str(_warnings(assessment))
 
@@ -113,6 +112,8 @@ def _remarks(outcomes: Iterable[Outcome]) -> Iterator[Text]:
         if outcome.assessment is None:
             yield Text(f"{outcome.point.name}: refused: {outcome.refusal}", "red")
             continue
+        if seen := appearance_words(outcome.assessment):
+            yield Text(f"{outcome.point.name}: {', '.join(seen)} ({appearance_basis(outcome.assessment)})")
         for check in outcome.assessment.checks:
             yield Text(f"{outcome.point.name}: {check_words(check)}", "yellow" if check.severity == "warning" else "")
 

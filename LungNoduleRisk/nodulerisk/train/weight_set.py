@@ -32,7 +32,7 @@ from nodulerisk.train.plan import Plan, Run
 from nodulerisk.train.samples import View, exact_sample
 from nodulerisk.weights import TASKS, Evidence, NetworkCard, TaskCard, WeightSet, load_weight_set, save_card, sha256_of
 
-MASK_OFFSETS = np.arange(-1.0, 2.01, 0.125).tolist()
+MASK_OFFSETS = np.arange(-1.0, 3.01, 0.125).tolist()
 CLICKS = 2  # further points a nodule, to see whether its class flips
 NOT_EVALUATED = Evidence("none", "not evaluated yet")
 NOT_TRAINED = Evidence("none", "no data with this label trained this set")
@@ -44,8 +44,9 @@ def make_weight_set(
 ) -> WeightSet:
     """Writes the set of a plan whose runs are finished, evaluates it on every dataset, and fills in its card.
 
-    Networks are stored in half precision. The mask's level, calibration and thresholds are chosen on validation nodules, the figures on
-    the card come from test nodules alone; ``out/evaluation/NAME`` holds the report of each dataset.
+    Networks are stored in half precision. The mask's level, calibration and thresholds are chosen on validation
+    nodules, the figures on the card come from test nodules alone; ``out/evaluation/NAME`` holds the report of each
+    dataset.
 
     Args:
         plan: the finished plan.
