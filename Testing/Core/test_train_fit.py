@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -89,6 +90,17 @@ def test_ten_nodules_become_a_weight_set(ten_nodules, tmp_path):
     assert "Run mask is finished" in again.output
 
 
+def test_a_run_does_not_go_on_under_other_settings(ten_nodules, tmp_path):
+    out = tmp_path / "set"
+    whole = CliRunner().invoke(app, command(plan_file(tmp_path, ten_nodules, MASK_RUN), out, "--only", "mask")[3:])
+    assert whole.exit_code == 0, whole.output
+    (out / "runs" / "mask" / "densesharp.safetensors").unlink()
+    changed = plan_file(tmp_path, ten_nodules, MASK_RUN.replace("epochs = 2", "epochs = 3"))
+    refused = CliRunner().invoke(app, command(changed, out, "--only", "mask")[3:])
+    assert refused.exit_code == 2
+    assert "began with other settings" in refused.output
+
+
 def test_a_killed_training_goes_on_to_the_same_result(ten_nodules, tmp_path):
     plan = plan_file(tmp_path, ten_nodules, VIEWS_RUN.format(epochs=6))
     subprocess.run(command(plan, tmp_path / "whole", "--only", "views"), check=True, capture_output=True)
@@ -112,7 +124,9 @@ def test_two_processes_train_one_network(ten_nodules, tmp_path):
         command(plan, tmp_path / "set", "--devices", "2"), check=False, capture_output=True, text=True
     )
     assert result.returncode == 0, result.stderr[-2000:]
-    assert "GLOBAL_RANK: 1" in result.stderr + result.stdout or "MEMBER: 2/2" in result.stderr + result.stdout
+    log = tmp_path / "set" / "runs" / "views" / "logs" / "version_0" / "metrics.csv"
+    steps = [int(row["step"]) for row in csv.DictReader(log.open())]
+    assert max(steps) == 1  # one step an epoch: of six nodules each process has three
     assert load_weight_set(tmp_path / "set").tasks["subtype"].networks == ("densesharp",)
 
 

@@ -149,8 +149,10 @@ def labels_in_words(text: str) -> dict[str, int]:
     A word that is both counts as the pathology, which says more.
 
     Raises:
-        NoduleRiskError: a word that is neither, or two that contradict each other.
+        NoduleRiskError: a word that is neither, two that contradict each other, or a question mark.
     """
+    if "?" in text:
+        raise NoduleRiskError(f"'{text}' asks: leave out what is not decided, and the question mark")
     labels: dict[str, int] = {}
     for word in filter(None, map(str.strip, text.split(","))):
         for task, index in _labels_of_word(word).items():

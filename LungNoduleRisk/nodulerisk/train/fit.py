@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +53,8 @@ def fit(
     Raises:
         NoduleRiskError: no nodule to train on or to validate with, or a checkpoint of another run.
     """
+    _refuse_other_settings(run, seed, out / "run.json")
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises at INFO
     module = NetworksInTraining(run, seed)
     checkpoints = ModelCheckpoint(
         out,
@@ -73,16 +78,18 @@ def fit(
         use_distributed_sampler=False,  # Batches shares out by itself
         reload_dataloaders_every_n_epochs=1,
         num_sanity_val_steps=0,
-        log_every_n_steps=10,
+        log_every_n_steps=1,
+        enable_model_summary=False,
     )
     last = out / "last.ckpt"
     data = NoduleData(run, nodules, seed, workers)
-    trainer.fit(module, data, ckpt_path=last if last.exists() else None, weights_only=True)
-    if not trainer.interrupted and run.keep == "best":
+    try:
+        trainer.fit(module, data, ckpt_path=last if last.exists() else None, weights_only=True)
+    except SystemExit as ended:  # Lightning's answer to Ctrl-C
+        raise KeyboardInterrupt from ended
+    if run.keep == "best":
         state = torch.load(out / "best.ckpt", map_location="cpu", weights_only=True)
         module.load_state_dict(state["state_dict"])
-    if trainer.interrupted:
-        raise KeyboardInterrupt
     return module.cpu().eval()
 
 
@@ -126,6 +133,18 @@ class WholeCheckpoints(TorchCheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path, storage_options: Any | None = None) -> None:
         with written_whole(Path(path)) as partial:
             super().save_checkpoint(checkpoint, partial, storage_options)
+
+
+def _refuse_other_settings(run: Run, seed: int, path: Path) -> None:
+    """Keeps the settings beside the checkpoints: a run goes on as it began."""
+    settings = json.dumps(asdict(run) | {"seed": seed}, indent=2) + "\n"
+    if not path.exists():
+        with written_whole(path) as partial:
+            partial.write_text(settings, encoding="utf-8")
+    elif path.read_text(encoding="utf-8") != settings:
+        raise NoduleRiskError(
+            f"{path.parent} holds a run that began with other settings: give it its old plan, or choose another --out."
+        )
 
 
 def _teaches(nodule: LabelledNodule, run: Run) -> bool:

@@ -47,6 +47,7 @@ def train_set(
     if not runs:
         raise NoduleRiskError(f"The plan has no run '{only}', only {', '.join(run.name for run in plan.runs)}.")
     _keep_freed_memory()
+    say = say if _first_process() else _silent
     data = {name: _read(plan.data[name], say) for name in dict.fromkeys(name for run in runs for name in run.data)}
     for run in runs:
         _finish(run, data, out, plan.seed, say, machine)
@@ -76,6 +77,10 @@ def _finish(run: Run, data: dict[str, NoduleDataset], out: Path, seed: int, say:
         with written_whole(file) as partial:
             state = module.networks[name].state_dict()
             save_file({key: value.contiguous() for key, value in state.items()}, partial)
+
+
+def _silent(text: str) -> None:
+    """What every process but the first has to say."""
 
 
 def _first_process() -> bool:
