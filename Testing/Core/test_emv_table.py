@@ -89,10 +89,15 @@ def test_pathology_in_any_spelling(word, upper, separator):
     assert labels_of(spelled) == PATHOLOGIES[word]
 
 
-@pytest.mark.parametrize("pathology", ["cancer?", "IA grade 4", "benign or malignant", "-", "grade", "not malignant"])
+@pytest.mark.parametrize("pathology", ["cancer", "IA grade 4", "benign or malignant", "-", "grade", "not malignant"])
 def test_unknown_pathology_names_the_known(pathology):
     with pytest.raises(NoduleRiskError, match="benign.*AAH.*MIA.*grade 1, 2, 3"):
         labels_of(pathology)
+
+
+def test_a_doubt_is_no_pathology():
+    with pytest.raises(NoduleRiskError, match="question mark"):
+        labels_of("malignant?")
 
 
 @pytest.mark.parametrize("cells", ["MIA grade 1,", "benign,1", "squamous cell carcinoma G2,", "AIS,2"])

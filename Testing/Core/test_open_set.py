@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from nodulerisk.cli import app
 from nodulerisk.ct import read_ct
 from nodulerisk.engine import Engine
 from nodulerisk.points import read_points
-from nodulerisk.weights import load_weight_set
+from nodulerisk.weights import APPEARANCE, load_weight_set
+from whole_ct import lung_points
 
 SAMPLES = Path(__file__).parents[2] / "Resources" / "SampleData"
 CLICKS_MM = [(2, 0, 0), (0, -2, 0), (0, 0, 2), (-1.2, 1.2, 1.0)]
@@ -45,20 +47,23 @@ def first(ct, point, open_set, engine):
 
 
 def test_the_set_is_small_and_says_what_it_rests_on(open_set):
-    assert sum(file.stat().st_size for file in open_set.folder.iterdir()) < 25e6
+    assert sum(file.stat().st_size for file in open_set.folder.rglob("*")) < 25e6
     task = open_set.tasks["malignancy"]
     assert (task.evidence.level, open_set.mask_evidence.level) == ("reader", "reader")
     assert {"AUC", "AUC of diameter alone"} <= set(task.evidence.figures)
     assert all(low <= value <= high for value, low, high in task.evidence.figures.values())
     assert task.evidence.patients > 50
-    assert all(open_set.tasks[name].evidence.level == "none" for name in ("invasiveness", "grade", "subtype"))
+    assert all(open_set.tasks[name].evidence.level == "simulated" for name in ("invasiveness", "grade", "subtype"))
+    assert all(open_set.tasks[name].evidence.level == "reader" for name in APPEARANCE)
+    assert all(task.networks and task.calibration for task in open_set.tasks.values())
     assert "LIDC" in open_set.attribution
 
 
 def test_its_card_can_be_read_in_the_terminal():
     shown = CliRunner().invoke(app, ["show-weights"], env={"COLUMNS": "200"})
     assert shown.exit_code == 0
-    for words in ("AUC of diameter alone 0.", "reader: radiologists", "none: no public CT data", "Research use only"):
+    said = ("AUC of diameter alone 0.", "reader: labels are radiologists", "simulated: simulated", "Research use only")
+    for words in said:
         assert words in shown.stdout
 
 
@@ -72,7 +77,8 @@ def test_the_demo_nodule_is_found_and_its_scan_is_flagged(first, ct):
     assert {"thick-slices", "contrast", "sharp-kernel"} <= codes
     assert "no-nodule" not in codes
     assert first.tasks["malignancy"].evidence == "reader"
-    assert first.tasks["grade"].mean is None
+    assert first.tasks["grade"].evidence == "simulated"
+    assert first.tasks["density"].decision == "solid"
 
 
 @pytest.mark.parametrize("click", CLICKS_MM)
@@ -92,3 +98,21 @@ def test_fault_26_points_where_no_nodule_is_are_flagged(shared, open_set, engine
         {"no-nodule", "no-lung"} & {c.code for c in assess(whole, p, open_set, networks=engine).checks} for p in points
     ]
     assert sum(map(bool, flagged)) >= 8, place
+
+
+def test_the_card_says_what_its_evaluation_says(open_set):
+    """The figures on the card are those of the evaluation's table, which lies beside it."""
+    for data, tasks in (("lidc", ("malignancy", *APPEARANCE)), ("simulated", ("invasiveness", "grade", "subtype"))):
+        with (open_set.folder / "evaluation" / data / "figures.csv").open(encoding="utf-8-sig", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["group"] == "all"]
+        for task in tasks:
+            table = {row["figure"]: float(row["value"]) for row in rows if row["task"] == task}
+            card = {name: figures[0] for name, figures in open_set.tasks[task].evidence.figures.items()}
+            assert card == pytest.approx({name: table[name] for name in card}, abs=1e-3)
+
+
+def test_lung_without_a_nodule_is_mostly_said_to_hold_none(shared, open_set, engine):
+    crop = read_ct(shared / "data" / "chest_crop_no_nodule_1p5mm.nii.gz")
+    answers = [assess(crop, point, open_set, networks=engine) for point in lung_points(crop, None, 20)]
+    assert sum("no-nodule" in {check.code for check in answer.checks} for answer in answers) >= 10
+

@@ -127,10 +127,11 @@ def labels_of(pathology: str) -> dict[str, int]:
     * other malignant, squamous cell carcinoma, metastasis and the like: malignancy 1 alone.
 
     Raises:
-        NoduleRiskError: another word.
+        NoduleRiskError: another word, or a question mark.
     """
     if not pathology:
         return {}
+    _refuse_doubt(pathology)
     grade = GRADE.search(pathology)
     word = plain(re.split(r"[(:,]", GRADE.sub("", pathology))[0])
     if word not in BY_PLAIN_WORD or not (word or grade):
@@ -143,6 +144,11 @@ def labels_of(pathology: str) -> dict[str, int]:
     return BY_PLAIN_WORD[word] | {"grade": int(text) - 1 if text.isdigit() else len(text) - 1}
 
 
+def _refuse_doubt(text: str) -> None:
+    if "?" in text:
+        raise NoduleRiskError(f"'{text}' asks: leave out what is not decided, and the question mark")
+
+
 def labels_in_words(text: str) -> dict[str, int]:
     """Labels of words between commas, each a pathology (``labels_of``) or a class of ``TASKS``: ``AIS, part-solid``.
 
@@ -151,8 +157,7 @@ def labels_in_words(text: str) -> dict[str, int]:
     Raises:
         NoduleRiskError: a word that is neither, two that contradict each other, or a question mark.
     """
-    if "?" in text:
-        raise NoduleRiskError(f"'{text}' asks: leave out what is not decided, and the question mark")
+    _refuse_doubt(text)
     labels: dict[str, int] = {}
     for word in filter(None, map(str.strip, text.split(","))):
         for task, index in _labels_of_word(word).items():
