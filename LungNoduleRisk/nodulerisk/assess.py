@@ -15,7 +15,7 @@ from nodulerisk.checks import Check
 from nodulerisk.ct import CT, triple
 from nodulerisk.cubes import densesharp_cube, densesharp_grid, emv_block, views_of
 from nodulerisk.engine import Engine, Networks
-from nodulerisk.masking import centroid_lps_mm, nodule_mask
+from nodulerisk.masking import REFLECTIONS, centroid_lps_mm, nodule_mask
 from nodulerisk.measure import measure
 from nodulerisk.nodule_checks import block_checks, nodule_checks, refuse_missing_slices
 from nodulerisk.weights import TASKS, WeightSet
@@ -90,17 +90,25 @@ def _draw_mask(
         return None, point
     centre = point
     for _ in range(2):  # drawn again around its own centroid, it hardly depends on where the user clicked
-        cube = densesharp_cube(ct, centre)
-        _, probability = networks.predict(weights.mask_network, cube[None, None])
+        probability = _mask_map(densesharp_cube(ct, centre), weights, networks)
         if not np.isfinite(probability).all():
             return None, point
         grid = densesharp_grid(ct, centre)
-        nodule = nodule_mask(probability[0, 0], grid, ct, point, weights.mask_evidence.level)
+        nodule = nodule_mask(probability, grid, ct, point, weights.mask_evidence.level)
         if not nodule.region.any():
             return nodule, point
         centroid = centroid_lps_mm(nodule)
         centre = centroid if ct.contains(centroid) else point  # at the scan's edge a map may reach beyond it
     return nodule, centre
+
+
+def _mask_map(cube: np.ndarray, weights: WeightSet, networks: Networks) -> np.ndarray:
+    """The mask network's map of a cube: float32 (32, 32, 32), the mean over reflections where the card asks for it."""
+    assert weights.mask_network is not None
+    reflections = REFLECTIONS if weights.mask_reflected else REFLECTIONS[:1]
+    cubes = np.stack([np.flip(cube, axes) for axes in reflections])[:, None]
+    _, maps = networks.predict(weights.mask_network, cubes)
+    return np.stack([np.flip(m[0], axes) for m, axes in zip(maps, reflections, strict=True)]).mean(axis=0)
 
 
 def _ask_networks(

@@ -10,6 +10,7 @@ from nodulerisk.ct import CT
 from nodulerisk.cubes import Grid
 
 MASK_LEVEL = 0.5  # probability at the nodule's surface: of mask, mesh and outlines alike
+REFLECTIONS: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (1, 2))  # axes of a (z, y, x) cube; first none
 REACH_MM = 5.0  # a nodule that begins farther than this from the point is another one
 
 

@@ -117,6 +117,7 @@ class WeightSet:
         tasks: by task name, every key of ``TASKS``.
         mask_network: name of the network that draws the mask; None: no mask.
         mask_evidence: what the mask rests on.
+        mask_reflected: the mask is the mean over the cube and its reflections in plane.
         bf16_drift: how far bf16 moved a probability on real nodules; None: not measured.
         scan_order: cubes run along z as in the scan's InstanceNumber order (the EMV authors' habit), where it is known.
     """
@@ -130,6 +131,7 @@ class WeightSet:
     tasks: dict[str, TaskCard]
     mask_network: str | None = None
     mask_evidence: Evidence = Evidence("none")
+    mask_reflected: bool = False
     scan_order: bool = False
     bf16_drift: float | None = None
 
@@ -253,6 +255,7 @@ def _weight_set_from(values: dict, folder: Path) -> WeightSet:
             tasks=tasks,
             mask_network=mask_network,
             mask_evidence=_evidence_from(values["mask_evidence"]),
+            mask_reflected=bool(values.get("mask_reflected", False)),
             scan_order=bool(values.get("scan_order", False)),
             bf16_drift=values.get("bf16_drift"),
         )

@@ -250,3 +250,14 @@ def test_one_network_answers_several_tasks_each_calibrated_by_its_card(weights, 
     assert after["malignancy"].mean[1] == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-4)
     assert after["grade"].mean == pytest.approx(before["grade"].mean, abs=1e-6)
     assert after["malignancy"].decision == ("malignant" if logit >= 0 else "benign")
+
+
+def test_a_reflected_mask_is_the_mean_of_the_reflections(weights, engine):
+    """The made network draws what is dense, however the cube lies: the mean must be that map, the right way round."""
+    ct = sphere_ct(5)
+    hu = ct.hu.copy()
+    hu[np.linalg.norm(positions_of(ct) - (POINT + (3, 4, 2)), axis=-1) < 4] = 30  # no symmetry left
+    ct = replace(ct, hu=hu)
+    plain = assess(ct, POINT, weights, networks=engine)
+    reflected = assess(ct, POINT, replace(weights, mask_reflected=True), networks=engine)
+    assert np.array_equal(reflected.mask, plain.mask)

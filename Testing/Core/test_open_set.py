@@ -115,4 +115,3 @@ def test_lung_without_a_nodule_is_mostly_said_to_hold_none(shared, open_set, eng
     crop = read_ct(shared / "data" / "chest_crop_no_nodule_1p5mm.nii.gz")
     answers = [assess(crop, point, open_set, networks=engine) for point in lung_points(crop, None, 20)]
     assert sum("no-nodule" in {check.code for check in answer.checks} for answer in answers) >= 10
-

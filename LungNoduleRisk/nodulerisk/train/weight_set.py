@@ -25,7 +25,7 @@ from nodulerisk.evaluation.outcomes import Outcome, Progress, outcomes
 from nodulerisk.evaluation.study import evaluate, write_evaluation
 from nodulerisk.evaluation.summary import About, Evaluation
 from nodulerisk.files import written_whole
-from nodulerisk.masking import nodule_mask
+from nodulerisk.masking import REFLECTIONS, nodule_mask
 from nodulerisk.networks import build_network
 from nodulerisk.networks.layers import Network
 from nodulerisk.train.plan import Plan, Run
@@ -83,6 +83,7 @@ def _stored(plan: Plan, data: dict[str, NoduleDataset], out: Path) -> WeightSet:
         tasks={task: _task(task, networks, plan) for task in TASKS},
         mask_network=next((name for name, network in networks.items() if network.draws_mask), None),
         mask_evidence=NOT_EVALUATED,
+        mask_reflected=True,
     )
 
 
@@ -119,17 +120,18 @@ def mask_offset(network: Network, nodules: Sequence[LabelledNodule]) -> float:
 
 
 def _map_and_reference(network: Network, nodule: LabelledNodule) -> tuple[np.ndarray, CT, np.ndarray, np.ndarray]:
-    """The map's logits (32, 32, 32), the CT, the centre, and the majority's mask on the CT's grid."""
+    """The reflections' logits (4, 32, 32, 32), the CT, the centre, and the majority's mask on the CT's grid."""
     ct, marked = with_context(nodule, np.random.default_rng(0))
     centre = np.array(nodule.centre_lps_mm)
     cube = torch.from_numpy(densesharp_cube(ct, centre).astype(np.float32))[None, None]
     with torch.inference_mode():
-        _, logits = network.logits(cube)
-    return logits[0, 0].numpy(), ct, centre, marked >= 0.5
+        maps = [network.logits(cube.flip([a + 2 for a in axes]))[1][0, 0] for axes in REFLECTIONS]
+    logits = [m.flip(axes).numpy() for m, axes in zip(maps, REFLECTIONS, strict=True)]
+    return np.stack(logits), ct, centre, marked >= 0.5
 
 
 def _dice_at(offset: float, logits: np.ndarray, ct: CT, centre: np.ndarray, reference: np.ndarray) -> float:
-    mask = nodule_mask(expit(logits + offset), densesharp_grid(ct, centre), ct, centre, "none")
+    mask = nodule_mask(expit(logits + offset).mean(axis=0), densesharp_grid(ct, centre), ct, centre, "none")
     return dice(mask.on_ct() > 0, reference)
 
 
