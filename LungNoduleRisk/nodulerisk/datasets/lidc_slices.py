@@ -15,7 +15,7 @@ from scipy.ndimage import center_of_mass
 
 from nodulerisk.ct import AIR_HU, CT
 from nodulerisk.datasets.lidc_ratings import ATTRIBUTION, beliefs_from, consensus, labels_from
-from nodulerisk.datasets.nodules import LabelledNodule, NoduleDataset, read_each, split_of
+from nodulerisk.datasets.nodules import LabelledNodule, NoduleDataset, dice_among, read_each, split_of
 from nodulerisk.errors import NoduleRiskError
 
 PREPARED_BY = "Volumes of interest prepared by the Computer Vision Center, UAB."
@@ -52,7 +52,8 @@ class _Slices:
         self.slope, self.intercept = arrays["hu_slope"], arrays["hu_intercept"]
 
     def nodule(self, row: Row, name: str, agreed: Row) -> LabelledNodule:
-        hu, marked = self._volume(row)
+        hu, readers_marked = self._volume(row)
+        marked = _share(readers_marked, int(row["n_readers"]))
         if not (marked >= 0.5).any():
             raise NoduleRiskError("no voxel is marked by half of the readers")
         spacing = (float(row["spacing_xy"]), float(row["spacing_xy"]), float(row["dz"]))
@@ -76,17 +77,23 @@ class _Slices:
             diameter_mm=float(agreed["diameter_mm"]),
             split=split_of(row["patient"]),
             only_own_slices=True,
+            readers_dice=dice_among([set(np.flatnonzero(m)) for m in readers_marked if m.any()]),
         )
 
     def _volume(self, row: Row) -> tuple[np.ndarray, np.ndarray]:
-        """HU int16, what lies outside the field of view as air, and the share of readers, float32: (z, y, x)."""
+        """HU int16 (z, y, x), air outside the field of view; and what each reader marked, bool (reader, z, y, x)."""
         chosen = np.flatnonzero(
             (self.index[:, 0] == int(row["patient"][-4:])) & (self.index[:, 1] == int(row["nodule"]))
         )
         chosen = chosen[np.argsort(self.index[chosen, 2])]
         hu = self.image[chosen] * self.slope[chosen, None, None] + self.intercept[chosen, None, None]
-        readers = np.unpackbits(self.packed[chosen], axis=-1).sum(axis=1) / max(int(row["n_readers"]), 1)
-        return np.maximum(np.rint(hu), AIR_HU).astype(np.int16), readers.astype(np.float32)
+        readers = np.unpackbits(self.packed[chosen], axis=-1).astype(bool).swapaxes(0, 1)
+        return np.maximum(np.rint(hu), AIR_HU).astype(np.int16), readers
+
+
+def _share(marked: np.ndarray, readers: int) -> np.ndarray:
+    """Of (reader, z, y, x) outlines the share of the readers, float32 (z, y, x)."""
+    return (marked.sum(axis=0) / max(readers, 1)).astype(np.float32)
 
 
 def _agreed(row: Row) -> dict[str, int]:

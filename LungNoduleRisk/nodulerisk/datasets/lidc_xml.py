@@ -34,6 +34,7 @@ from nodulerisk.datasets.nodules import (
     NoduleDataset,
     box_around,
     cropped,
+    dice_among,
     equivalent_diameter_mm,
     read_each,
     split_of,
@@ -307,6 +308,7 @@ def _nodule(name: str, patient: str, group: Sequence[Outline], ct: CT) -> Labell
         marked=marked,
         diameter_mm=equivalent_diameter_mm(marked >= 0.5, ct.spacing_mm),
         split=split_of(patient),
+        readers_dice=dice_among([outline.voxels for outline in group]),
     )
 
 

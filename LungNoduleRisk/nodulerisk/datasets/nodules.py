@@ -6,8 +6,9 @@ Every format has a module of its own beside this one; each reads into a ``Nodule
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from typing import TypeVar
 
 import numpy as np
@@ -41,6 +42,7 @@ class LabelledNodule:
         split: ``train``, ``validation`` or ``test``.
         only_own_slices: the CT ends with the nodule along z: what lies above and below has to be made up.
         pathology: as the source calls it, such as ``AAH``; empty: not known.
+        readers_dice: mean Dice of the readers' outlines with each other; None with fewer than two.
     """
 
     name: str
@@ -55,6 +57,7 @@ class LabelledNodule:
     split: str = "train"
     only_own_slices: bool = False
     pathology: str = ""
+    readers_dice: float | None = None
 
     @property
     def mask(self) -> np.ndarray | None:
@@ -66,6 +69,12 @@ class LabelledNodule:
         if task in self.beliefs:
             return np.array(self.beliefs[task], np.float32)
         return np.eye(n_classes, dtype=np.float32)[self.labels[task]] if task in self.labels else None
+
+
+def dice_among(readers: Sequence[Set]) -> float | None:
+    """Mean Dice of the readers' voxels with each other; None with fewer than two readers."""
+    pairs = [2 * len(one & other) / (len(one) + len(other)) for one, other in combinations(readers, 2)]
+    return float(np.mean(pairs)) if pairs else None
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class Outcome:
     """What the weight set said of one nodule clicked at its centre, and what is known of it.
 
     Attributes:
-        name, patient, split, evidence, labels, diameter_mm: as in ``LabelledNodule``.
+        name, patient, split, evidence, labels, diameter_mm, readers_dice: as in ``LabelledNodule``.
         members: task -> network -> class probabilities; tasks that were not run are absent.
         thresholds: task -> the card's threshold; None: the most probable class.
         mask: the mask against the nodule's; None without a mask network or without a mask to compare with.
@@ -50,6 +50,7 @@ class Outcome:
     mask: MaskFit | None = None
     clicks: tuple[Answers, ...] = ()
     click_dice: tuple[float, ...] = ()
+    readers_dice: float | None = None
 
     def mean(self, task: str) -> np.ndarray | None:
         """Class probabilities (C,), the members' plain mean; None where the task was not run."""
@@ -133,6 +134,7 @@ def _outcome(
         mask=_fit(first, reference, ct),
         clicks=tuple(_answers(other) for other in others),
         click_dice=tuple(_click_dice(first, others)),
+        readers_dice=nodule.readers_dice,
     )
 
 

@@ -117,6 +117,7 @@ class MaskSample(Sample):
     surface_mm: np.ndarray
     hausdorff95_mm: np.ndarray
     click_dice: np.ndarray
+    readers_dice: np.ndarray
 
 
 def with_task(outcomes: Sequence[Outcome], task: str) -> list[Outcome]:
@@ -156,6 +157,7 @@ def mask_sample(outcomes: Sequence[Outcome]) -> MaskSample:
         surface_mm=np.array([fit.surface_mm for fit in fits], float),
         hausdorff95_mm=np.array([fit.hausdorff95_mm for fit in fits], float),
         click_dice=np.array([_mean(o.click_dice) for o in outcomes], float),
+        readers_dice=np.array([o.readers_dice for o in outcomes], float),
     )
 
 

@@ -127,6 +127,7 @@ def _evaluate_mask(compared: list[Outcome]) -> MaskEvaluation:
 
 def _mask_figures(sample: MaskSample) -> Iterator[Figure | None]:
     yield sample.mean_of("Dice", sample.dice)
+    yield sample.mean_of("Dice of readers with each other", sample.readers_dice)
     yield sample.mean_of("nodules found", (sample.dice > 0).astype(float))
     yield sample.mean_of("mean surface distance (mm)", sample.surface_mm)
     yield sample.mean_of("95 % Hausdorff distance (mm)", sample.hausdorff95_mm)

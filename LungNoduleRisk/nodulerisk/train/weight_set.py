@@ -32,7 +32,7 @@ from nodulerisk.train.plan import Plan, Run
 from nodulerisk.train.samples import View, exact_sample
 from nodulerisk.weights import TASKS, Evidence, NetworkCard, TaskCard, WeightSet, load_weight_set, save_card, sha256_of
 
-MASK_OFFSETS = np.arange(-1.0, 3.01, 0.125).tolist()
+MASK_OFFSETS = np.arange(0.0, 3.01, 0.25).tolist()
 CLICKS = 2  # further points a nodule, to see whether its class flips
 NOT_EVALUATED = Evidence("none", "not evaluated yet")
 NOT_TRAINED = Evidence("none", "no data with this label trained this set")
