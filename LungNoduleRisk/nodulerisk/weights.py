@@ -96,13 +96,13 @@ class TaskCard:
     Attributes:
         networks: names of the members.
         threshold: calibrated probability of the last class from which it is decided for; None: the largest wins.
-        calibration: (a, b) of ``calibrated``, applied to every member; None: as the networks say.
+        calibration: the line of ``calibrated``, applied to every member; None: as the networks say.
     """
 
     networks: tuple[str, ...]
     evidence: Evidence
     threshold: float | None = None
-    calibration: tuple[float, float] | None = None
+    calibration: tuple[float, ...] | None = None
 
 
 NOT_ANSWERED = TaskCard((), Evidence("none", "this weight set has no network for it"))
@@ -279,8 +279,8 @@ def _task_from(task: str, values: dict, networks: dict[str, NetworkCard]) -> Tas
         if name not in networks or task not in networks[name].tasks:
             raise ValueError(f"no network {name} that answers {task}")
     calibration = values.get("calibration")
-    slope_and_offset = None if calibration is None else (float(calibration[0]), float(calibration[1]))
-    return TaskCard(names, _evidence_from(values["evidence"]), values.get("threshold"), slope_and_offset)
+    line = None if calibration is None else tuple(float(number) for number in calibration)
+    return TaskCard(names, _evidence_from(values["evidence"]), values.get("threshold"), line)
 
 
 def _evidence_from(values: dict) -> Evidence:

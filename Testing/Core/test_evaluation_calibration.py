@@ -58,13 +58,13 @@ def test_certain_answers_stay_finite():
     assert np.isfinite(calibrated([[0.0, 1.0], [1.0, 0.0]], (3.0, -2.0))).all()
 
 
-@pytest.mark.parametrize(("n_classes", "line"), [(2, (1.7, -0.8)), (2, (0.4, 1.0)), (3, (2.0, 0.5))])
+@pytest.mark.parametrize(("n_classes", "line"), [(2, (1.7, -0.8)), (2, (0.4, 1.0)), (3, (2.0, -0.4, 0.5))])
 def test_the_line_that_was_taken_away_is_found_again(n_classes, line):
     rng = np.random.default_rng(0)
     true = rng.dirichlet(np.full(n_classes, 1.5), 6000)
     labels = np.array([rng.choice(n_classes, p=p) for p in true])
     logits = np.log(true)
-    logits[:, -1] -= line[1]
+    logits[:, 1:] -= line[1:]
     odds = np.exp(logits / line[0])
     said = odds / odds.sum(axis=1, keepdims=True)
     assert calibrated(said, line) == pytest.approx(true, abs=1e-3)

@@ -27,7 +27,7 @@ class ReliabilityBin:
 
 
 def fit_calibration(members: np.ndarray, labels: np.ndarray) -> Line:
-    """Slope and offset under which the mean of the calibrated members has the least negative log-likelihood.
+    """Slope and offsets under which the mean of the calibrated members has the least negative log-likelihood.
 
     Args:
         members: (n, M, C), class probabilities of M networks for n validation nodules.
@@ -35,11 +35,12 @@ def fit_calibration(members: np.ndarray, labels: np.ndarray) -> Line:
     """
 
     def loss(line: np.ndarray) -> float:
-        mean = calibrated(members, (line[0], line[1])).mean(axis=1)
+        mean = calibrated(members, tuple(line)).mean(axis=1)
         return float(-np.log(np.clip(mean[np.arange(len(labels)), labels], TINY, 1)).mean())
 
-    slope, offset = minimize(loss, np.array([1.0, 0.0]), bounds=(SLOPES, OFFSETS), method="L-BFGS-B").x
-    return float(slope), float(offset)
+    start = [1.0, *[0.0] * (members.shape[2] - 1)]
+    bounds = [SLOPES, *[OFFSETS] * (members.shape[2] - 1)]
+    return tuple(minimize(loss, start, bounds=bounds, method="L-BFGS-B").x.tolist())
 
 
 def confidence(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
