@@ -11,6 +11,7 @@ import pytest
 import SimpleITK as sitk
 from rich.console import Console
 
+from made_assessment import TASKS
 from nodulerisk.assessment import EVIDENCE_WORDS, load_assessment
 from nodulerisk.errors import OutputError
 from nodulerisk.outputs import results
@@ -47,9 +48,12 @@ def test_table_shows_probabilities_with_evidence_checks_and_refusals(outcomes):
 
 
 def test_table_cuts_nothing_in_a_narrow_terminal(outcomes):
-    assert "0.15/0.60/0.25" in shown(outcomes, 80)
-    assert "(simulated)" in shown(outcomes, 80)
-    assert "…" not in shown(outcomes, 80)
+    every_task = replace(outcomes[0].assessment, tasks=TASKS | {"subtype": replace(TASKS["grade"], decision="AAH-AIS")})
+    text = shown([Outcome(Point("N1", WHERE), every_task), outcomes[1]], 80)
+    assert any(line.startswith("N1 ") for line in text.splitlines())
+    assert text.count("0.15/0.60/0.25") == 2
+    assert "(simulated)" in text and "1 warning" in text
+    assert "…" not in text
 
 
 def test_names_are_no_markup(assessment):

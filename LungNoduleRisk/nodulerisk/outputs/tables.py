@@ -63,8 +63,8 @@ def write_csv(outcomes: Sequence[Outcome], path: Path) -> None:
 
 def _table(outcomes: Sequence[Outcome]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    table.add_column("Nodule", overflow="fold")
-    for title in (*(task.capitalize() for task in MAIN_TASKS), "Size", "Warnings"):
+    table.add_column("Nodule", overflow="fold", min_width=8)
+    for title in (*(task.capitalize() for task in MAIN_TASKS), "Size"):
         table.add_column(title, no_wrap=True)
     for outcome in outcomes:
         table.add_row(*(Text(cell) for cell in _cells(outcome)))
@@ -80,8 +80,9 @@ def _cells(outcome: Outcome) -> Iterator[str]:
         return
     for task in MAIN_TASKS:
         yield _task_cell(assessment.tasks.get(task))
-    yield "\n".join(measurement_value(m) for m in assessment.measurements if m.name in SIZES)
-    yield str(_warnings(assessment))
+    sizes = [measurement_value(m) for m in assessment.measurements if m.name in SIZES]
+    count = _warnings(assessment)
+    yield "\n".join([*sizes, f"{count} warning" if count == 1 else f"{count} warnings"])
 
 
 def _task_cell(task: TaskResult | None) -> str:
