@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nodulerisk.cli.shared import Verbose, errors_in_one_line, progress
+from nodulerisk.cli.shared import Verbose, errors_in_one_line, late_progress, progress
 from nodulerisk.errors import NoduleRiskError
 
 SHEET = 60  # nodules that the contact sheet is chosen from
@@ -54,7 +54,7 @@ def train(
 
         plan = read_plan(config).on(dict(_named(text) for text in data or ()))
         machine = {"accelerator": accelerator, "devices": devices or "auto", "nodes": nodes, "workers": workers}
-        with progress(1) as show:
+        with late_progress(1) as show:  # Lightning has bars of its own
             made = train_set(plan, out, only=only, say=typer.echo, progress=show, **machine)
     if made:
         typer.echo(f"{plan.name} {plan.version}: use it with --weights {out}")

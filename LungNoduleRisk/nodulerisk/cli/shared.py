@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import Annotated, NoReturn
 
 import typer
@@ -33,6 +34,14 @@ def progress(steps: int) -> Iterator[Show]:
             bar.update(task, description=stage, completed=done or 0, total=total)
 
         yield show
+
+
+@contextmanager
+def late_progress(steps: int) -> Iterator[Show]:
+    """A progress bar that appears with the first report: until then the terminal is another's."""
+    with ExitStack() as bar:
+        started = cache(lambda: bar.enter_context(progress(steps)))
+        yield lambda stage, done: started()(stage, done)
 
 
 @contextmanager

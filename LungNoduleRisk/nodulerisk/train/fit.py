@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -83,6 +84,7 @@ def fit(
     )
     last = out / "last.ckpt"
     data = NoduleData(run, nodules, seed, workers)
+    warnings.filterwarnings("ignore", message="Checkpoint directory")  # it holds the settings
     try:
         trainer.fit(module, data, ckpt_path=last if last.exists() else None, weights_only=True)
     except SystemExit as ended:  # Lightning's answer to Ctrl-C
