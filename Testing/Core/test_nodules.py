@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from nodulerisk.ct import CT
 from nodulerisk.datasets.nodules import (
     SPLITS,
+    Broken,
     LabelledNodule,
     NoduleDataset,
     box_around,
     equivalent_diameter_mm,
+    joined,
     read_each,
     refuse_leak,
     split_of,
@@ -99,3 +101,12 @@ def test_the_equivalent_diameter_of_a_ball():
     z, y, x = np.indices((41, 41, 41)) - 20
     mask = (2 * z) ** 2 + y**2 + x**2 <= 15**2
     assert equivalent_diameter_mm(mask, (1.0, 1.0, 2.0)) == pytest.approx(30, rel=0.01)
+
+
+def test_datasets_are_joined_unless_a_patient_would_be_in_two_splits():
+    one = NoduleDataset("one", (NODULE,), (Broken("x", "cut"),), "by one")
+    two = NoduleDataset("two", (replace(NODULE, patient="q", split="test"),), (), "by two")
+    both = joined([one, two])
+    assert (both.name, both.attribution, len(both.nodules), len(both.broken)) == ("one and two", "by one by two", 2, 1)
+    with pytest.raises(NoduleRiskError, match="Patient p is in both train and test"):
+        joined([one, NoduleDataset("three", (replace(NODULE, split="test"),))])

@@ -25,6 +25,16 @@ sides = [80, 60, 40]
 size = 60
 """
 
+OTHER_DATA = """
+[[runs]]
+name = "other"
+data = ["hospital", "hospital"]
+tasks = ["malignancy"]
+networks = { vgg = { kind = "vgg" } }
+sides = [80, 60, 40]
+size = 60
+"""
+
 
 def plan_from(folder, text):
     path = folder / "plan.toml"
@@ -68,6 +78,7 @@ def test_paths_start_from_the_plan_and_can_be_given(tmp_path):
         ('kind = "inception"', 'kind = "densesharp"', "without sides"),
         ('data = ["hospital"]', 'data = ["clinic"]', "data must be some of hospital"),
         ('data = { hospital = "nodules" }', "data = [", "not a TOML file"),
+        ("size = 60", f"size = 60\n{OTHER_DATA}", "malignancy must be learnt from the same data"),
         ('licence = "none"', 'licence = "none"\nmembers = { malignancy = ["vgg"] }', "members of malignancy"),
     ],
 )

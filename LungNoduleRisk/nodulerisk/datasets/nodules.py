@@ -124,6 +124,22 @@ def _share(patient: str) -> float:
     return int(hashlib.sha256(patient.encode()).hexdigest()[:8], 16) / (0xFFFFFFFF + 1)
 
 
+def joined(datasets: Sequence[NoduleDataset]) -> NoduleDataset:
+    """Several datasets as one.
+
+    Raises:
+        NoduleRiskError: a patient is in two splits.
+    """
+    nodules = tuple(nodule for dataset in datasets for nodule in dataset.nodules)
+    refuse_leak(nodules)
+    return NoduleDataset(
+        name=" and ".join(dataset.name for dataset in datasets),
+        nodules=nodules,
+        broken=tuple(case for dataset in datasets for case in dataset.broken),
+        attribution=" ".join(dict.fromkeys(filter(None, (dataset.attribution for dataset in datasets)))),
+    )
+
+
 def refuse_leak(nodules: Iterable[LabelledNodule]) -> None:
     """Raises NoduleRiskError where a patient has nodules in two splits: what is learnt of one would be tested on."""
     refuse_two_splits((nodule.patient, nodule.split) for nodule in nodules)

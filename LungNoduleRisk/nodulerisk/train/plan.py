@@ -187,6 +187,9 @@ def _plan_from(values: dict[str, Any], folder: Path) -> Plan:
     names = [name for run in runs for name in run.networks]
     if len(set(names)) < len(names) or len({run.name for run in runs}) < len(runs):
         raise ValueError("every run and every network needs a name of its own")
+    for task in TASKS:
+        if len({run.data for run in runs if task in run.tasks}) > 1:
+            raise ValueError(f"{task} must be learnt from the same data in all its runs")
     members = {task: tuple(found) for task, found in values.pop("members", {}).items()}
     for task, found in members.items():
         if not set(found) <= {name for run in runs if task in run.tasks for name in run.networks}:

@@ -10,7 +10,7 @@ from pathlib import Path
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from safetensors.torch import save_file
 
-from nodulerisk.datasets.nodules import NoduleDataset
+from nodulerisk.datasets.nodules import NoduleDataset, joined
 from nodulerisk.datasets.read import read_dataset
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.evaluation.outcomes import Progress
@@ -71,7 +71,7 @@ def _finish(run: Run, data: dict[str, NoduleDataset], out: Path, seed: int, say:
         say(f"Run {run.name} is finished.")
         return
     say(f"Run {run.name}: {', '.join(run.networks)}")
-    nodules = [nodule for name in run.data for nodule in data[name].nodules]
+    nodules = joined([data[name] for name in run.data]).nodules
     module = fit(run, nodules, out / "runs" / run.name, seed=seed, **machine)
     for name, file in files.items() if _first_process() else ():
         with written_whole(file) as partial:

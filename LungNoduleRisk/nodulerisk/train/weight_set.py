@@ -16,7 +16,7 @@ from nodulerisk.calibration import Line
 from nodulerisk.ct import CT
 from nodulerisk.cubes import densesharp_cube, densesharp_grid
 from nodulerisk.datasets.context import with_context
-from nodulerisk.datasets.nodules import LabelledNodule, NoduleDataset
+from nodulerisk.datasets.nodules import LabelledNodule, NoduleDataset, joined
 from nodulerisk.engine import Engine, load_network
 from nodulerisk.evaluation.choices import chosen_calibration, chosen_thresholds
 from nodulerisk.evaluation.evidence import evidence_of, mask_evidence_of
@@ -45,8 +45,8 @@ def make_weight_set(
     """Writes the set of a plan whose runs are finished, evaluates it on every dataset, and fills in its card.
 
     Networks are stored in half precision. The mask's level, calibration and thresholds are chosen on validation
-    nodules, the figures on the card come from test nodules alone; ``out/evaluation/NAME`` holds the report of each
-    dataset.
+    nodules, the figures on the card come from test nodules alone; ``out/evaluation`` holds a report for all datasets
+    that trained networks together.
 
     Args:
         plan: the finished plan.
@@ -56,8 +56,9 @@ def make_weight_set(
     """
     weights = _stored(plan, data, out)
     save_card(weights)
-    for name, dataset in data.items():
-        weights = _with_figures_of(name, dataset, plan, weights, progress)
+    for names in dict.fromkeys(run.data for run in plan.runs):
+        runs = [run for run in plan.runs if run.data == names]
+        weights = _with_figures_of(joined([data[name] for name in names]), runs, weights, progress)
     weights = replace(weights, bf16_drift=_bf16_drift(weights, plan, data))
     save_card(weights)
     return load_weight_set(out)
@@ -144,12 +145,11 @@ def _task(task: str, networks: dict[str, NetworkCard], plan: Plan) -> TaskCard:
 
 
 def _with_figures_of(
-    name: str, dataset: NoduleDataset, plan: Plan, weights: WeightSet, progress: Progress | None
+    dataset: NoduleDataset, runs: Sequence[Run], weights: WeightSet, progress: Progress | None
 ) -> WeightSet:
-    """The set with everything that one dataset says of the tasks and the mask that were trained on it."""
+    """The set with everything that a dataset says of the tasks and the mask that the runs learnt from it."""
     nodules = (*dataset.of_split("validation"), *dataset.of_split("test"))
     answered, broken = outcomes(weights, nodules, Engine(weights), CLICKS, progress)
-    runs = [run for run in plan.runs if name in run.data]
     lines = _lines(answered, runs)
     answered = [outcome.recalibrated(lines) for outcome in answered]
     about = About(
@@ -161,7 +161,7 @@ def _with_figures_of(
         dataset.broken + tuple(broken),
     )
     evaluation = evaluate(answered, about)
-    write_evaluation(evaluation, answered, weights.folder / "evaluation" / name)
+    write_evaluation(evaluation, answered, weights.folder / "evaluation" / "-".join(runs[0].data))
     tasks = {task: card for run in runs for task, card in _cards(run, weights, evaluation, lines, answered)}
     weights = replace(weights, tasks=weights.tasks | tasks)
     draws_mask = any(weights.mask_network in run.networks for run in runs)
