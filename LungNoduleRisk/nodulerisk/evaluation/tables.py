@@ -13,7 +13,7 @@ from nodulerisk.evaluation.outcomes import Outcome
 from nodulerisk.evaluation.samples import Group
 from nodulerisk.evaluation.summary import Evaluation
 from nodulerisk.files import written_whole
-from nodulerisk.outputs.tables import FORMULA_STARTS
+from nodulerisk.outputs.tables import inert
 from nodulerisk.weights import TASKS
 
 FIGURE_COLUMNS = ("task", "group", "figure", "value", "low", "high", "nodules", "patients", "evidence", "split")
@@ -109,12 +109,7 @@ def _write_csv(rows: Iterable[Row], columns: Sequence[str], path: Path) -> None:
     with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8-sig") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
-        writer.writerows({column: _inert(value) for column, value in row.items()} for row in rows)
-
-
-def _inert(value: Cell) -> Cell:
-    """Text that a spreadsheet would run as a formula, made plain text."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+        writer.writerows({column: inert(value) for column, value in row.items()} for row in rows)
 
 
 def _markdown(evaluation: Evaluation) -> Iterator[str]:

@@ -58,7 +58,7 @@ def write_csv(outcomes: Sequence[Outcome], path: Path) -> None:
     with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8-sig") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
-        writer.writerows({column: _inert(value) for column, value in row.items()} for row in rows)
+        writer.writerows({column: inert(value) for column, value in row.items()} for row in rows)
 
 
 def _table(outcomes: Sequence[Outcome]) -> Table:
@@ -166,6 +166,6 @@ def _warnings(assessment: Assessment) -> int:
     return sum(check.severity == "warning" for check in assessment.checks)
 
 
-def _inert(value: str | float | None) -> str | float | None:
+def inert(value: str | float | None) -> str | float | None:
     """Text that a spreadsheet would run as a formula, made plain text."""
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
