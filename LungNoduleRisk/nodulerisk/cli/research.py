@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated
 
@@ -30,9 +31,10 @@ def simulate(
 
         lungs = read_dataset(backgrounds).nodules
         made = simulate_nodules(lungs, count, seed)
-        write_densesharp(made, out, progress=lambda done: show("nodules", done))
+        shown = list(islice(made, SHEET))
+        write_densesharp(chain(shown, made), out, progress=lambda done: show("nodules", done))
         show("contact sheet", None)
-        contact_sheet(list(simulate_nodules(lungs, min(count, SHEET), seed)), out / "sheet.png")
+        contact_sheet(shown, out / "sheet.png")
     typer.echo(f"{count} simulated nodules: {out}; look at {out / 'sheet.png'}")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from nodulerisk.assess import Progress
-from nodulerisk.datasets.nodules import NoduleDataset
+from nodulerisk.datasets.nodules import Broken, NoduleDataset
 from nodulerisk.engine import Networks
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.evaluation.bootstrap import Figure, kept
@@ -49,20 +49,23 @@ def evaluate_dataset(
     answered, broken = outcomes(weights, nodules, networks, clicks, progress)
     if not answered:
         raise NoduleRiskError(f"No nodule of {dataset.name} could be assessed: {(*dataset.broken, *broken)[:1]}")
-    evaluation = evaluate(
-        answered,
-        About(
-            weight_set=weights.name,
-            version=weights.version,
-            hashes=weights.hashes(),
-            dataset=dataset.name,
-            attribution=dataset.attribution,
-            broken=(*dataset.broken, *broken),
-            shared_patients=len({n.patient for n in test} & {n.patient for n in dataset.nodules if n.split != "test"}),
-        ),
-    )
+    evaluation = evaluate(answered, about(weights, dataset, broken))
     write_evaluation(evaluation, answered, out)
     return evaluation
+
+
+def about(weights: WeightSet, dataset: NoduleDataset, broken: Iterable[Broken]) -> About:
+    """What is evaluated on what; ``broken``: nodules that could be read but not assessed."""
+    test = {nodule.patient for nodule in dataset.of_split("test")}
+    return About(
+        weight_set=weights.name,
+        version=weights.version,
+        hashes=weights.hashes(),
+        dataset=dataset.name,
+        attribution=dataset.attribution,
+        broken=(*dataset.broken, *broken),
+        shared_patients=len(test & {nodule.patient for nodule in dataset.nodules if nodule.split != "test"}),
+    )
 
 
 def evaluate(answered: Sequence[Outcome], about: About | None = None) -> Evaluation:

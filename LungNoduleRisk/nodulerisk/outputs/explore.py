@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 from plotly.subplots import make_subplots
 from rich.table import Table
-from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 from torch.utils.flop_counter import FlopCounterMode
 
 from nodulerisk.assessment import Assessment, NoduleMask
@@ -38,7 +38,17 @@ from nodulerisk.networks import build_network
 from nodulerisk.outputs.interactive import LIGHT, SURFACE_COLOUR
 from nodulerisk.outputs.mesh import nodule_mesh
 from nodulerisk.outputs.picture import CONTOUR, HALO
-from nodulerisk.outputs.slices import FIELD_MM, LUNG_WINDOW_HU, PIXEL_MM, TICKS_MM, Plane, Slice, nodule_slices
+from nodulerisk.outputs.slices import (
+    FIELD_MM,
+    LUNG_WINDOW_HU,
+    PIXEL_MM,
+    TICKS_MM,
+    Plane,
+    Slice,
+    nodule_slices,
+    points_in,
+    probability_at,
+)
 from nodulerisk.weights import TASKS, WeightSet
 
 CHECKOUT = "NODULERISK_CHECKOUT"  # environment variable: the folder with pyproject.toml
@@ -141,11 +151,7 @@ def _draw_grey(axes: Axes, hu: np.ndarray, **place) -> None:
 
 def _probability_in(plane: Plane, assessment: Assessment) -> np.ndarray:
     """The mask network's probability (0..1) in a plane through the nodule's centre, at ``TICKS_MM`` down and right."""
-    nodule = _nodule_of(assessment)
-    down, right = np.meshgrid(TICKS_MM, TICKS_MM, indexing="ij")
-    points = assessment.centre_lps_mm + right[..., None] * plane.right + down[..., None] * plane.down
-    voxels = (points - nodule.grid.origin_lps_mm) @ np.linalg.inv(nodule.grid.axes).T
-    return map_coordinates(nodule.probability, np.moveaxis(voxels[..., ::-1], -1, 0), order=1)
+    return probability_at(points_in(plane, assessment), _nodule_of(assessment))
 
 
 def _nodule_of(assessment: Assessment) -> NoduleMask:

@@ -59,17 +59,27 @@ def nodule_slices(ct: CT, assessment: Assessment) -> list[Slice]:
     return [_slice(ct, assessment, plane) for plane in PLANES]
 
 
-def _slice(ct: CT, assessment: Assessment, plane: Plane) -> Slice:
+def points_in(plane: Plane, assessment: Assessment) -> np.ndarray:
+    """LPS points (rows down, columns right, 3) in mm of a plane through the nodule's centre, at ``TICKS_MM``."""
     down, right = np.meshgrid(TICKS_MM, TICKS_MM, indexing="ij")
-    points = assessment.centre_lps_mm + right[..., None] * plane.right + down[..., None] * plane.down
+    return assessment.centre_lps_mm + right[..., None] * plane.right + down[..., None] * plane.down
+
+
+def probability_at(points: np.ndarray, nodule: NoduleMask) -> np.ndarray:
+    """The mask network's probability (0..1), float32, at LPS points (..., 3) in mm; 0 outside its map."""
+    voxels = (points - nodule.grid.origin_lps_mm) @ np.linalg.inv(nodule.grid.axes).T
+    return _sampled(nodule.probability, voxels, 0)
+
+
+def _slice(ct: CT, assessment: Assessment, plane: Plane) -> Slice:
+    points = points_in(plane, assessment)
     voxels = (points - ct.origin_lps_mm) @ ct.direction / ct.spacing_mm
     hu = _sampled(ct.hu, voxels, AIR_HU)
     return Slice(plane, hu, [] if assessment.nodule is None else _outlines(assessment.nodule, points))
 
 
 def _outlines(nodule: NoduleMask, points: np.ndarray) -> list[np.ndarray]:
-    voxels = (points - nodule.grid.origin_lps_mm) @ np.linalg.inv(nodule.grid.axes).T
-    contours = find_contours(_sampled(nodule.probability, voxels, 0), MASK_LEVEL)
+    contours = find_contours(probability_at(points, nodule), MASK_LEVEL)
     return [contour[:, ::-1] * PIXEL_MM + TICKS_MM[0] for contour in contours]
 
 

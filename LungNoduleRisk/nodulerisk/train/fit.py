@@ -57,31 +57,9 @@ def fit(
     _refuse_other_settings(run, seed, out / "run.json")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises at INFO
     module = NetworksInTraining(run, seed)
-    checkpoints = ModelCheckpoint(
-        out,
-        filename="best",
-        monitor=f"val_{run.monitor}",
-        mode=run.mode,
-        save_last=True,
-        enable_version_counter=False,
-        save_on_train_epoch_end=False,
-    )
-    trainer = lightning.Trainer(
-        max_epochs=run.epochs,
-        accelerator=accelerator,
-        devices=devices,
-        num_nodes=nodes,
-        strategy="ddp" if nodes > 1 or (isinstance(devices, int) and devices > 1) else "auto",
-        precision=run.precision,  # type: ignore[arg-type]
-        callbacks=[checkpoints, LearningRateMonitor(), *_early_stopping(run)],
-        logger=[CSVLogger(out, name="logs"), TensorBoardLogger(out, name="tensorboard")],
-        plugins=[WholeCheckpoints()],
-        use_distributed_sampler=False,  # Batches shares out by itself
-        reload_dataloaders_every_n_epochs=1,
-        num_sanity_val_steps=0,
-        log_every_n_steps=1,
-        enable_model_summary=False,
-    )
+    several = nodes > 1 or (isinstance(devices, int) and devices > 1)
+    machine = {"accelerator": accelerator, "devices": devices, "num_nodes": nodes}
+    trainer = _trainer(run, out, strategy="ddp" if several else "auto", **machine)
     last = out / "last.ckpt"
     data = NoduleData(run, nodules, seed, workers)
     warnings.filterwarnings("ignore", message="Checkpoint directory")  # it holds the settings
@@ -135,6 +113,32 @@ class WholeCheckpoints(TorchCheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path, storage_options: Any | None = None) -> None:
         with written_whole(Path(path)) as partial:
             super().save_checkpoint(checkpoint, partial, storage_options)
+
+
+def _trainer(run: Run, out: Path, **machine) -> lightning.Trainer:
+    """Keeps ``best.ckpt``, ``last.ckpt`` and the logs in the folder; ``machine`` goes to Lightning as it is."""
+    checkpoints = ModelCheckpoint(
+        out,
+        filename="best",
+        monitor=f"val_{run.monitor}",
+        mode=run.mode,
+        save_last=True,
+        enable_version_counter=False,
+        save_on_train_epoch_end=False,
+    )
+    return lightning.Trainer(
+        max_epochs=run.epochs,
+        precision=run.precision,  # type: ignore[arg-type]
+        callbacks=[checkpoints, LearningRateMonitor(), *_early_stopping(run)],
+        logger=[CSVLogger(out, name="logs"), TensorBoardLogger(out, name="tensorboard")],
+        plugins=[WholeCheckpoints()],
+        use_distributed_sampler=False,  # Batches shares out by itself
+        reload_dataloaders_every_n_epochs=1,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+        enable_model_summary=False,
+        **machine,
+    )
 
 
 def _refuse_other_settings(run: Run, seed: int, path: Path) -> None:

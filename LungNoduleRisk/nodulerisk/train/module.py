@@ -14,9 +14,14 @@ from nodulerisk.networks import build_network
 from nodulerisk.networks.layers import Network
 from nodulerisk.train.plan import Run
 from nodulerisk.train.samples import Sample
-from nodulerisk.weights import TASKS
 
 CLIP = 5.0  # norm of a step's gradient
+
+
+def network_of(run: Run, name: str) -> Network:
+    """A network of the run as it is before training."""
+    plan = run.networks[name]
+    return build_network(plan.kind, input_size=run.size, n_classes=run.heads, width=plan.width)
 
 
 class NetworksInTraining(lightning.LightningModule):
@@ -26,13 +31,7 @@ class NetworksInTraining(lightning.LightningModule):
         super().__init__()
         torch.manual_seed(seed)
         self.run, self.seed = run, seed
-        heads = [len(TASKS[task]) for task in run.tasks]
-        self.networks = nn.ModuleDict(
-            {
-                name: build_network(plan.kind, input_size=run.size, n_classes=heads, width=plan.width)
-                for name, plan in run.networks.items()
-            }
-        )
+        self.networks = nn.ModuleDict({name: network_of(run, name) for name in run.networks})
         self.networks.train()
         self.networks.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # twice as fast on CPUs
         self._dice_loss = DiceLoss(sigmoid=True, batch=True, smooth_nr=1.0, smooth_dr=1.0)  # the published, plus 1
@@ -42,12 +41,13 @@ class NetworksInTraining(lightning.LightningModule):
 
     def training_step(self, batch: Sample) -> Tensor:
         losses = {name: self._loss(network, batch) for name, network in self._each()}
-        self._log({f"loss/{name}": loss for name, loss in losses.items()}, len(batch["cube"]), on_epoch=True)
+        self._log({f"loss/{name}": loss for name, loss in losses.items()}, len(batch["cube"]))
         return torch.stack(list(losses.values())).sum()
 
     def validation_step(self, batch: Sample) -> None:
         for name, network in self._each():
-            figures = {"loss": self._loss(network, batch), **self._figures(network, batch)}
+            answers = _answers(network, batch["cube"])
+            figures = {"loss": self._loss_of(*answers, batch), **self._figures(*answers, batch)}
             self._log({f"val_{figure}/{name}": value for figure, value in figures.items()}, len(batch["cube"]))
 
     def on_validation_epoch_end(self) -> None:
@@ -78,16 +78,18 @@ class NetworksInTraining(lightning.LightningModule):
     def _each(self) -> list[tuple[str, Network]]:
         return list(self.networks.items())  # type: ignore[arg-type]
 
-    def _log(self, values: dict[str, Tensor], count: int, on_epoch: bool = True) -> None:
-        self.log_dict(values, batch_size=count, on_step=False, on_epoch=on_epoch, sync_dist=True)
+    def _log(self, values: dict[str, Tensor], count: int) -> None:
+        self.log_dict(values, batch_size=count, on_step=False, on_epoch=True, sync_dist=True)
 
     def _loss(self, network: Network, batch: Sample) -> Tensor:
-        logits, mask = _answers(network, batch["cube"])
+        return self._loss_of(*_answers(network, batch["cube"]), batch)
+
+    def _loss_of(self, logits: Tensor, mask: Tensor | None, batch: Sample) -> Tensor:
         loss = torch.stack([self._task_loss(*parts) for parts in self._by_task(logits, batch["targets"])]).sum()
         return loss if mask is None else loss + self._mask_loss(mask, batch["mask"])
 
     def _by_task(self, logits: Tensor, targets: Tensor):
-        heads = [len(TASKS[task]) for task in self.run.tasks]
+        heads = self.run.heads
         return zip(self.run.tasks, logits.split(heads, dim=1), targets.split(heads, dim=1), strict=True)
 
     def _task_loss(self, task: str, logits: Tensor, targets: Tensor) -> Tensor:
@@ -107,9 +109,8 @@ class NetworksInTraining(lightning.LightningModule):
             loss = loss + self.run.mask_cross_entropy * F.binary_cross_entropy_with_logits(logits, mask)
         return loss
 
-    def _figures(self, network: Network, batch: Sample) -> dict[str, Tensor]:
+    def _figures(self, logits: Tensor, mask: Tensor | None, batch: Sample) -> dict[str, Tensor]:
         """Accuracy over all tasks, and the mean Dice of the masks."""
-        logits, mask = _answers(network, batch["cube"])
         hits = [
             (answer.argmax(dim=1) == target.argmax(dim=1))[target[:, 0].isfinite()].float()
             for _, answer, target in self._by_task(logits, batch["targets"])

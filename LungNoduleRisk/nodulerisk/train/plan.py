@@ -121,6 +121,11 @@ class Run:
         return "min" if self.monitor == "loss" else "max"
 
     @property
+    def heads(self) -> tuple[int, ...]:
+        """The number of classes of each task."""
+        return tuple(len(TASKS[task]) for task in self.tasks)
+
+    @property
     def draws_mask(self) -> bool:
         return any(plan.kind == "densesharp" for plan in self.networks.values())
 

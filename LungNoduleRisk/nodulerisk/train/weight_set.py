@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from scipy.special import expit
-from torch import Tensor
 
 from nodulerisk.calibration import Line
 from nodulerisk.ct import CT
@@ -21,13 +20,13 @@ from nodulerisk.engine import Engine, load_network
 from nodulerisk.evaluation.choices import chosen_calibration, chosen_thresholds
 from nodulerisk.evaluation.evidence import evidence_of, mask_evidence_of
 from nodulerisk.evaluation.masks import dice
-from nodulerisk.evaluation.outcomes import Outcome, Progress, outcomes
-from nodulerisk.evaluation.study import evaluate, write_evaluation
-from nodulerisk.evaluation.summary import About, Evaluation
+from nodulerisk.evaluation.outcomes import Progress, outcomes
+from nodulerisk.evaluation.study import about, evaluate, write_evaluation
+from nodulerisk.evaluation.summary import Evaluation
 from nodulerisk.files import written_whole
 from nodulerisk.masking import REFLECTIONS, nodule_mask
-from nodulerisk.networks import build_network
 from nodulerisk.networks.layers import Network
+from nodulerisk.train.module import network_of
 from nodulerisk.train.plan import Plan, Run
 from nodulerisk.train.samples import View, exact_sample
 from nodulerisk.weights import TASKS, Evidence, NetworkCard, TaskCard, WeightSet, load_weight_set, save_card, sha256_of
@@ -92,20 +91,14 @@ def _store(run: Run, name: str, out: Path, data: dict[str, NoduleDataset]) -> Ne
     arrays = load_file(run_file(out, run, name))
     if run.networks[name].kind == "densesharp":
         nodules = [n for source in run.data for n in data[source].of_split("validation") if n.marked is not None]
-        arrays["mask_head.bias"] += mask_offset(_network(run, name, arrays), nodules)
+        network = network_of(run, name)
+        network.load_state_dict(arrays)
+        arrays["mask_head.bias"] += mask_offset(network, nodules)
     file = out / f"{name}.safetensors"
     with written_whole(file) as partial:
         save_file({k: v.half() if v.is_floating_point() else v for k, v in arrays.items()}, partial)
     kind = run.networks[name]
     return NetworkCard(kind.kind, file.name, sha256_of(file), run.tasks, kind.width, run.sides, run.size)
-
-
-def _network(run: Run, name: str, arrays: dict[str, Tensor]) -> Network:
-    heads = [len(TASKS[task]) for task in run.tasks]
-    kind = run.networks[name]
-    network = build_network(kind.kind, input_size=run.size, n_classes=heads, width=kind.width)
-    network.load_state_dict(arrays)
-    return network
 
 
 def mask_offset(network: Network, nodules: Sequence[LabelledNodule]) -> float:
@@ -150,44 +143,33 @@ def _with_figures_of(
     """The set with everything that a dataset says of the tasks and the mask that the runs learnt from it."""
     nodules = (*dataset.of_split("validation"), *dataset.of_split("test"))
     answered, broken = outcomes(weights, nodules, Engine(weights), CLICKS, progress)
-    lines = _lines(answered, runs)
+    trained = {task for run in runs for task in run.tasks}
+    lines = {task: line for task, line in chosen_calibration(answered).items() if task in trained}
     answered = [outcome.recalibrated(lines) for outcome in answered]
-    about = About(
-        weights.name,
-        weights.version,
-        weights.hashes(),
-        dataset.name,
-        dataset.attribution,
-        dataset.broken + tuple(broken),
-    )
-    evaluation = evaluate(answered, about)
+    evaluation = evaluate(answered, about(weights, dataset, broken))
     write_evaluation(evaluation, answered, weights.folder / "evaluation" / "-".join(runs[0].data))
-    tasks = {task: card for run in runs for task, card in _cards(run, weights, evaluation, lines, answered)}
+    tasks = _cards(trained & evaluation.tasks.keys(), weights, evaluation, lines, chosen_thresholds(answered))
     weights = replace(weights, tasks=weights.tasks | tasks)
     draws_mask = any(weights.mask_network in run.networks for run in runs)
     return replace(weights, mask_evidence=mask_evidence_of(evaluation)) if draws_mask else weights
 
 
-def _lines(answered: Sequence[Outcome], runs: Sequence[Run]) -> dict[str, Line]:
-    trained = {task for run in runs for task in run.tasks}
-    return {task: line for task, line in chosen_calibration(answered).items() if task in trained}
-
-
 def _cards(
-    run: Run, weights: WeightSet, evaluation: Evaluation, lines: dict[str, Line], answered: Sequence[Outcome]
-) -> Iterator[tuple[str, TaskCard]]:
-    thresholds = chosen_thresholds(answered)
-    for task in run.tasks:
-        if task in evaluation.tasks:
-            yield (
-                task,
-                replace(
-                    weights.tasks[task],
-                    evidence=evidence_of(evaluation, task),
-                    threshold=thresholds.get(task),
-                    calibration=lines.get(task),
-                ),
-            )
+    tasks: Iterable[str],
+    weights: WeightSet,
+    evaluation: Evaluation,
+    lines: dict[str, Line],
+    thresholds: dict[str, float],
+) -> dict[str, TaskCard]:
+    return {
+        task: replace(
+            weights.tasks[task],
+            evidence=evidence_of(evaluation, task),
+            threshold=thresholds.get(task),
+            calibration=lines.get(task),
+        )
+        for task in tasks
+    }
 
 
 def _bf16_drift(weights: WeightSet, plan: Plan, data: dict[str, NoduleDataset]) -> float:
