@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import slicer
+import vtk
 
 from made_assessment import made_ct
 from nodulerisk.ct import CT
@@ -68,6 +69,21 @@ def transformed(scene):
         return transformNode
 
     return transform
+
+
+@pytest.fixture
+def stored_away():
+    """Moves a CT and its first point in their own coordinates, so that a transform (4x4, RAS mm) brings them back."""
+
+    def move(volumeNode, markupsNode, toWorld):
+        ijkToRas = vtk.vtkMatrix4x4()
+        volumeNode.GetIJKToRASMatrix(ijkToRas)
+        stored = np.linalg.inv(toWorld) @ slicer.util.arrayFromVTKMatrix(ijkToRas)
+        volumeNode.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(stored))
+        position = np.linalg.inv(toWorld) @ [*markupsNode.GetNthControlPointPosition(0), 1]
+        markupsNode.SetNthControlPointPosition(0, *position[:3])
+
+    return move
 
 
 @pytest.fixture

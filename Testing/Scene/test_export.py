@@ -166,18 +166,14 @@ def assert_upper_half(nodule: LabelledNodule) -> None:
     assert volume_mm3(nodule) == pytest.approx(half.sum(), rel=0.06)
 
 
-def test_fault_13_linear_transforms_give_the_same_nodule(exported, loaded, placed, transformed, ct):
+def test_fault_13_linear_transforms_give_the_same_nodule(exported, loaded, placed, stored_away, transformed, ct):
     """The CT and the points are stored moved away; the segment was drawn before the CT's transform was hardened."""
     transform = vtk.vtkTransform()
     transform.Translate(30, -12, 7)
     transform.RotateWXYZ(25, 0.3, 0.2, 1)
-    toWorld, ijkToRas = slicer.util.arrayFromVTKMatrix(transform.GetMatrix()), vtk.vtkMatrix4x4()
+    toWorld = slicer.util.arrayFromVTKMatrix(transform.GetMatrix())
     volumeNode, markupsNode = loaded(ct), placed(N1=CENTRE_LPS_MM)
-    volumeNode.GetIJKToRASMatrix(ijkToRas)
-    stored = np.linalg.inv(toWorld) @ slicer.util.arrayFromVTKMatrix(ijkToRas)
-    volumeNode.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(stored))
-    position = np.linalg.inv(toWorld) @ [*markupsNode.GetNthControlPointPosition(0), 1]
-    markupsNode.SetNthControlPointPosition(0, *position[:3])
+    stored_away(volumeNode, markupsNode, toWorld)
     for node in (volumeNode, markupsNode):
         transformed(node, toWorld)
     showAssessment(made_assessment(ct), volumeNode)

@@ -102,16 +102,11 @@ def test_fault_10_the_ct_and_the_segment_lie_on_the_anatomy(loaded, direction):
     np.testing.assert_allclose(segment_centre_lps(volumeNode), CENTRE_LPS_MM, atol=2)
 
 
-def test_fault_13_linear_transforms_move_ct_points_and_segment(loaded, placed, transformed, ct):
+def test_fault_13_linear_transforms_move_ct_points_and_segment(loaded, placed, stored_away, transformed, ct):
     """The CT and the points are stored moved away, and two nested transforms bring them back."""
     volumeNode, markupsNode = loaded(ct), placed(N1=CENTRE_LPS_MM)
     toWorld = rigid() @ rigid(-50, 70)
-    ijkToRas = vtk.vtkMatrix4x4()
-    volumeNode.GetIJKToRASMatrix(ijkToRas)
-    stored = np.linalg.inv(toWorld) @ slicer.util.arrayFromVTKMatrix(ijkToRas)
-    volumeNode.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(stored))
-    position = np.linalg.inv(toWorld) @ [*markupsNode.GetNthControlPointPosition(0), 1]
-    markupsNode.SetNthControlPointPosition(0, *position[:3])
+    stored_away(volumeNode, markupsNode, toWorld)
     for node in (volumeNode, markupsNode):
         transformed(transformed(node, rigid(-50, 70)), rigid())
 
