@@ -30,15 +30,29 @@ class LungNoduleRisk(ScriptedLoadableModule):
             "The networks are those of EMV-3D-CNN and DenseSharp, as published. Their authors' own weights are not "
             "included; those of EMV-3D-CNN are for research only and protected by a patent."
         )
+        slicer.app.connect("startupCompleted()", registerWithOtherModules)
+
+
+def registerWithOtherModules():
+    """Offers the sample and the measurements to the modules for such, where Slicer has them."""
+    if hasattr(slicer.modules, "sampledata"):
+        from LungNoduleRiskLib.sample import registerSampleData
+
+        registerSampleData()
+    if hasattr(slicer.modules, "segmentstatistics"):
+        from LungNoduleRiskLib.statistics import registerStatistics
+
+        registerStatistics()
 
 
 class LungNoduleRiskWidget(ScriptedLoadableModuleWidget):
     def setup(self):
         super().setup()
-        from LungNoduleRiskLib.widget import Widget
+        from LungNoduleRiskLib.widgets.panel import Panel
 
-        self.panel = Widget()
-        self.layout.addWidget(self.panel)
+        self.logic = LungNoduleRiskLogic()
+        self.panel = Panel(self.logic.getParameterNode, self.logic.nodules)
+        self.layout.addWidget(self.panel.widget)
 
     def cleanup(self):
         self.panel.cleanup()
@@ -61,19 +75,61 @@ class LungNoduleRiskLogic(ScriptedLoadableModuleLogic):
 
 
 class LungNoduleRiskTest(ScriptedLoadableModuleTest):
-    """What needs no networks, in the application itself; the project's own tests are in Testing."""
+    """The whole job on the bundled sample, in the application itself; the project's own tests are in Testing."""
 
     def setUp(self):
+        from LungNoduleRiskLib.install import missingPackages
+        from LungNoduleRiskLib.sample import loadSample
+
+        if missing := missingPackages():
+            self.skipTest(f"Install {', '.join(missing)} first: assess a nodule once in the module.")
         slicer.mrmlScene.Clear()
+        self.nodules = LungNoduleRiskLogic().nodules
+        self.ct, self.points = loadSample()
 
-    def test_theCtLiesInTheCoreWhereItLiesInTheScene(self):
-        import numpy as np
+    def tearDown(self):
+        self.nodules.close()
 
-        from LungNoduleRiskLib.scene import ctFromNode
+    def test_assess(self):
+        """The nodule is found where the point is, with its segment, table, chart, and the numbers as trained."""
+        from LungNoduleRiskLib.results import RESULTS, resultNode, savedAssessments
 
-        hu = np.full((20, 20, 20), -1000, np.int16)
-        hu[5, 6, 7] = 300
-        volumeNode = slicer.util.addVolumeFromArray(hu, np.diag([-1.0, -1.0, 2.0, 1.0]))
-        ct = ctFromNode(volumeNode)
-        z, y, x = np.round(ct.voxel_of((7, 6, 10))).astype(int)[::-1]
-        assert ct.hu[z, y, x] == 300
+        run = self.nodules.assess(self.ct, self.points)
+        assert run.refusals == {}
+        for role in RESULTS:
+            assert resultNode(role, self.ct) is not None, role
+        assessment = savedAssessments(self.ct)["N1"]
+        assert assessment.tasks["malignancy"].decision == "malignant"
+        diameter = next(m.value for m in assessment.measurements if m.name == "equivalent diameter")
+        assert abs(diameter - 20.9) < 0.5
+        centre = [0.0, 0.0, 0.0]
+        resultNode("segmentation", self.ct).GetSegmentCenterRAS("N1", centre)
+        self.points.GetNthControlPointPositionWorld(0, point := [0.0, 0.0, 0.0])
+        assert max(abs(a - b) for a, b in zip(centre, point, strict=True)) < 5
+
+    def test_cancel(self):
+        """A run that was cancelled raises, and leaves nothing; the next one works."""
+        from LungNoduleRiskLib.results import savedAssessments
+        from nodulerisk.errors import WorkerError
+
+        run = self.nodules.prepare(self.ct, self.points)
+        self.nodules.cancel()
+        with self.assertRaises(WorkerError):  # noqa: PT027 - Slicer has no pytest
+            self.nodules.compute(run)
+        assert savedAssessments(self.ct) == {}
+        self.test_assess()
+
+    def test_saveAndReload(self):
+        """A saved scene has the results again."""
+        import tempfile
+
+        from LungNoduleRiskLib.results import savedAssessments
+
+        self.test_assess()
+        before = savedAssessments(self.ct)["N1"].to_dict()
+        with tempfile.TemporaryDirectory(dir=slicer.app.temporaryPath) as folder:
+            assert slicer.util.saveScene(f"{folder}/nodules.mrb")
+            slicer.mrmlScene.Clear()
+            slicer.util.loadScene(f"{folder}/nodules.mrb")
+        self.ct = slicer.util.getFirstNodeByClassByName("vtkMRMLScalarVolumeNode", "Demo chest CT")
+        assert savedAssessments(self.ct)["N1"].to_dict() == before

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from LungNoduleRiskLib import scene
+import numpy as np
+
+from LungNoduleRiskLib import annotations, results, scene
 from nodulerisk.assessment import Assessment
 from nodulerisk.ct import CT
 from nodulerisk.datasets.densesharp_format import add_densesharp, write_densesharp
@@ -19,6 +21,8 @@ from nodulerisk.weights import WeightSet, load_weight_set
 from nodulerisk.worker import CANCELLED, Worker
 
 Progress = Callable[[str, float], None]
+MOVED_MM = 0.1  # a point farther than this from where it was assessed was moved
+PAGE_MM = 40.0  # of the CT around a nodule, for its page
 
 
 @dataclass
@@ -26,12 +30,34 @@ class Run:
     """What is asked, read from the scene, and what becomes of it: every point ends as an assessment or a refusal."""
 
     volumeNode: object
-    ct: CT
+    markupsNode: object
+    readCt: Callable[[], CT]
     points: list[Point]
     weights: str | Path
     device: str
+    cascade: bool
+    thresholds: Mapping[str, float]
+    keptMasks: frozenset[str]
     assessments: list[Assessment] = field(default_factory=list)
     refusals: dict[str, str] = field(default_factory=dict)  # name of the point -> why
+    shown: int = 0  # of the assessments
+
+
+@dataclass(frozen=True)
+class Nodule:
+    """A nodule as the scene has it: a point, an assessment, or both.
+
+    Attributes:
+        name: of the point.
+        index: of the control point; None where the point was deleted after it was assessed.
+        assessment: without its mask; None where it was not assessed yet.
+        moved: the point was moved since.
+    """
+
+    name: str
+    index: int | None
+    assessment: Assessment | None
+    moved: bool = False
 
 
 class NoduleLogic:
@@ -55,6 +81,7 @@ class NoduleLogic:
         weights: str | Path = "open",
         device: str = "auto",
         progress: Progress | None = None,
+        **choices,
     ) -> Run:
         """Assesses every point and shows the results; a point that is refused does not stop the others.
 
@@ -64,55 +91,112 @@ class NoduleLogic:
             weights: name or folder of a weight set.
             device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
             progress: called with what is being done and the share done, 0..1.
+            choices: see ``prepare``.
 
         Raises:
             NoduleRiskError: see ``prepare`` and ``compute``. The nodules assessed until then are shown; of these points
-                nothing from an earlier run is left.
+                nothing from an earlier run is left but masks that were changed by hand.
         """
-        run = self.prepare(volumeNode, markupsNode, weights, device)
+        run = self.prepare(volumeNode, markupsNode, weights, device, **choices)
         try:
             self.compute(run, progress)
         finally:
             self.show(run)
         return run
 
-    def prepare(self, volumeNode, markupsNode, weights: str | Path = "open", device: str = "auto") -> Run:
-        """Reads the CT and the points, once these points' earlier results are gone: none passes for new (fault 42).
+    def prepare(
+        self,
+        volumeNode,
+        markupsNode,
+        weights: str | Path = "open",
+        device: str = "auto",
+        cascade: bool = False,
+        thresholds: Mapping[str, float] | None = None,
+        replaceMasks: bool = False,
+    ) -> Run:
+        """Looks at the CT and the points, once these points' earlier results are gone: none passes for new (fault 42).
+
+        Args:
+            cascade, thresholds: as ``assess`` and ``WeightSet.with_thresholds`` take them.
+            replaceMasks: masks that were drawn or changed by hand are drawn anew; else they stay, and are measured.
 
         Raises:
-            NoduleRiskError: see ``scene.ctFromNode`` and ``scene.pointsLps``.
+            NoduleRiskError: see ``scene.ctReader`` and ``scene.pointsLps``.
         """
         _refuseNothing(volumeNode, markupsNode)
-        for name in scene.pointNames(markupsNode):
-            scene.removeAssessment(name, volumeNode)
+        names = scene.pointNames(markupsNode)
+        kept = frozenset() if replaceMasks else frozenset(results.handDrawn(volumeNode, names))
+        for name in names:
+            results.removeAssessment(name, volumeNode, keepMask=name in kept)
         self._cancelled.clear()
-        return Run(volumeNode, scene.ctFromNode(volumeNode), scene.pointsLps(markupsNode), weights, device)
+        readCt, points = scene.ctReader(volumeNode), scene.pointsLps(markupsNode)
+        return Run(volumeNode, markupsNode, readCt, points, weights, device, cascade, thresholds or {}, kept)
 
     def compute(self, run: Run, progress: Progress | None = None) -> None:
         """Fills the run's assessments and refusals; touches no MRML.
 
         Raises:
-            NoduleRiskError: the weight set does not serve, the networks failed, or the run was cancelled.
+            NoduleRiskError: the CT or the weight set does not serve, the networks failed, or the run was cancelled.
         """
         from nodulerisk.assess import assess  # needs packages that are installed only when the user first assesses
 
-        weights = load_weight_set(run.weights)
+        weights = load_weight_set(run.weights).with_thresholds(run.thresholds)
         networks = self._warm(weights, run.device)
+        ct = run.readCt()
         for index, point in enumerate(run.points):
             if self._cancelled.is_set():
                 raise WorkerError(CANCELLED)
             report = partial(_report, progress, point.name, index, len(run.points)) if progress else None
+            options = {"name": point.name, "networks": networks, "cascade": run.cascade, "progress": report}
             try:
-                run.assessments.append(
-                    assess(run.ct, point.lps_mm, weights, name=point.name, networks=networks, progress=report)
-                )
+                run.assessments.append(assess(ct, point.lps_mm, weights, **options))
             except PointError as error:
                 run.refusals[point.name] = str(error)
 
     def show(self, run: Run) -> None:
-        """Shows what the run has assessed so far, be it complete or not."""
-        for assessment in run.assessments:
-            scene.showAssessment(assessment, run.volumeNode)
+        """Shows what the run has assessed since it was last shown, be it complete or not."""
+        while run.shown < len(run.assessments):
+            assessment = run.assessments[run.shown]
+            run.shown += 1
+            results.showAssessment(assessment, run.volumeNode, keepMask=assessment.name in run.keptMasks)
+            if run.markupsNode.GetScene() is not None:
+                results.colourPoint(run.markupsNode, assessment)
+
+    def nodules(self, volumeNode, markupsNode) -> list[Nodule]:
+        """Every point of the list, then what was assessed on the CT and has no point in it any more.
+
+        Raises:
+            NoduleRiskError: see ``scene.pointsLps`` and ``results.savedAssessments``.
+        """
+        saved = results.savedAssessments(volumeNode) if volumeNode is not None else {}
+        indices = scene.placed(markupsNode) if markupsNode is not None else {}
+        points = scene.pointsLps(markupsNode) if indices else []
+        listed = [
+            Nodule(point.name, index, saved.get(point.name), _moved(point, saved.get(point.name)))
+            for point, index in zip(points, indices, strict=True)
+        ]
+        names = {nodule.name for nodule in listed}
+        return listed + [Nodule(name, None, assessment) for name, assessment in saved.items() if name not in names]
+
+    def delete(self, nodule: Nodule, volumeNode, markupsNode) -> None:
+        """Removes a nodule's point and its results."""
+        if nodule.index is not None:
+            markupsNode.RemoveNthControlPoint(nodule.index)
+        if volumeNode is not None:
+            results.removeAssessment(nodule.name, volumeNode)
+
+    def pageWriter(self, assessment: Assessment, volumeNode, path: Path) -> Callable[[], None]:
+        """What writes the nodule's interactive page (HTML), its mesh and slices with its mask as it is now.
+
+        It takes a second, and may be called on any thread; it raises OutputError where the file cannot be written.
+
+        Raises:
+            NoduleRiskError: the nodule has no mask.
+        """
+        found = results.withMask(assessment, volumeNode, PAGE_MM)
+        if found is None:
+            raise NoduleRiskError(f"{assessment.name} has no mask to show: no nodule was found at the point.")
+        return partial(_writePage, *found, path)
 
     def exportNodules(
         self,
@@ -131,7 +215,7 @@ class NoduleLogic:
         Args:
             volumeNode: the CT (vtkMRMLScalarVolumeNode).
             markupsNode: the points (vtkMRMLMarkupsFiducialNode), each with a segment of its name; labels in their
-                descriptions, such as ``AIS, part-solid``: see ``scene.labelledNodules``.
+                descriptions, such as ``AIS, part-solid``: see ``annotations.labelledNodules``.
             folder: new, empty, or of earlier exports.
             patient: pseudonym, never the name or ID; None: each CT counts as a patient of its own, so give it where a
                 patient has several.
@@ -142,13 +226,18 @@ class NoduleLogic:
             The folder.
 
         Raises:
-            NoduleRiskError: see ``scene.labelledNodules`` and ``add_densesharp``; nothing was written.
+            NoduleRiskError: see ``annotations.labelledNodules`` and ``add_densesharp``; nothing was written.
             OutputError: the folder holds something else, or cannot be written.
         """
         _refuseNothing(volumeNode, markupsNode)
-        nodules = scene.labelledNodules(volumeNode, markupsNode, patient, evidence, split)
+        nodules = annotations.labelledNodules(volumeNode, markupsNode, patient, evidence, split)
         with TemporaryDirectory() as passing:  # a nodule that the format refuses leaves nothing in the folder
             return add_densesharp(write_densesharp(nodules, Path(passing)), Path(folder))
+
+    def exportLabels(self, volumeNode, markupsNode, path: str | Path, patient: str | None = None) -> None:
+        """Writes what is said of the points as CSV: see ``annotations.writeLabels``."""
+        _refuseNothing(volumeNode, markupsNode)
+        annotations.writeLabels(volumeNode, markupsNode, Path(path), patient)
 
     def cancel(self) -> None:
         """Ends the run under way, from any thread: its ``compute`` raises."""
@@ -170,9 +259,21 @@ class NoduleLogic:
         return self._networks
 
 
+def _writePage(ct: CT, assessment: Assessment, path: Path) -> None:
+    from nodulerisk.outputs.interactive import interactive_html  # needs packages that are installed at first use
+
+    interactive_html(ct, assessment, path)
+
+
 def _refuseNothing(volumeNode, markupsNode) -> None:
     if volumeNode is None or markupsNode is None:
         raise NoduleRiskError("Select a CT and a list of points.")
+
+
+def _moved(point: Point, assessment: Assessment | None) -> bool:
+    return assessment is not None and bool(
+        np.linalg.norm(np.subtract(point.lps_mm, assessment.point_lps_mm)) > MOVED_MM
+    )
 
 
 def _report(progress: Progress, name: str, index: int, count: int, stage: str, share: float) -> None:

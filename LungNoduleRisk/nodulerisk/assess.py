@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -18,9 +18,13 @@ from nodulerisk.engine import Engine, Networks
 from nodulerisk.masking import REFLECTIONS, centroid_lps_mm, nodule_mask
 from nodulerisk.measure import measure
 from nodulerisk.nodule_checks import block_checks, nodule_checks, refuse_missing_slices
-from nodulerisk.weights import TASKS, WeightSet
+from nodulerisk.weights import APPEARANCE, TASKS, NetworkCard, WeightSet
 
 Progress = Callable[[str, float], None]
+
+# The cascade of the EMV-3D-CNN paper: each step is put to the nodules that the steps before it let through.
+CASCADE = (("malignancy", *APPEARANCE), ("invasiveness", "subtype"), ("grade",))
+LET_THROUGH = {"malignancy": ("malignant",), "invasiveness": ("invasive", None)}  # decisions; None: not run
 
 
 def assess(
@@ -32,6 +36,7 @@ def assess(
     name: str = "N1",
     networks: Networks | None = None,
     progress: Progress | None = None,
+    cascade: bool = False,
 ) -> Assessment:
     """Assesses the nodule at a point.
 
@@ -46,9 +51,11 @@ def assess(
         name: the user's label of the nodule.
         networks: a warm Engine or Worker of the same weights, for several nodules.
         progress: called with the stage and the share done, 0..1.
+        cascade: invasiveness and subtype are asked only of a nodule decided malignant, grade only of one decided
+            invasive too; networks that no asked task needs are not run.
 
     Returns:
-        The assessment; tasks without networks say why they were not run.
+        The assessment; tasks that were not run or not asked say why.
 
     Raises:
         PointError: the point lies outside the CT, or a slice is missing near it.
@@ -64,12 +71,13 @@ def assess(
         nodule, centre = _draw_mask(ct, np.asarray(point_lps_mm, float), weights, networks)
     with stages("networks", 0.2):
         refuse_missing_slices(ct, centre)
-        answers = _ask_networks(ct, centre, weights, networks, stages)
+        questions = _Questions(ct, centre, weights, networks, stages.report)
+        tasks = _ask_tasks(questions, weights, cascade)
     with stages("measurements", 0.95):
-        tasks = {task: _task_result(task, weights, answers) for task in weights.tasks}
         measurements = measure(nodule, ct) if nodule is not None else ()
         checks += nodule_checks(nodule, measurements, ct)
-        checks += _answer_checks(tasks, answers, weights.mask_network if nodule is None else None)
+        checks += _answer_checks(tasks, questions.answers, weights.mask_network if nodule is None else None)
+        checks += _threshold_checks(tasks, weights)
     return Assessment(
         name=name,
         point_lps_mm=triple(point_lps_mm),
@@ -111,23 +119,24 @@ def _mask_map(cube: np.ndarray, weights: WeightSet, networks: Networks) -> np.nd
     return np.stack([np.flip(m[0], axes) for m, axes in zip(maps, reflections, strict=True)]).mean(axis=0)
 
 
-def _ask_networks(
-    ct: CT, centre: np.ndarray, weights: WeightSet, networks: Networks, stages: _Stages
-) -> dict[str, np.ndarray]:
-    """Class probabilities (C,) of every network that some task needs; networks of one view share its cube."""
-    needed = {name for task in weights.tasks.values() for name in task.networks}
-    ordered = sorted(needed, key=lambda name: (name != weights.mask_network, name))  # the mask's is still loaded
-    block = emv_block(ct, centre, scan_order=weights.scan_order)
-    cubes: dict[tuple | None, np.ndarray] = {}
-    answers = {}
-    for index, name in enumerate(ordered):
-        card = weights.networks[name]
-        view = None if card.sides is None else (card.sides, card.size)
-        if view not in cubes:
-            cubes[view] = densesharp_cube(ct, centre)[None] if view is None else views_of(block, *view)
-        stages.report(f"network {index + 1} of {len(ordered)}", 0.2 + 0.75 * index / len(ordered))
-        answers[name] = networks.predict(name, cubes[view][None])[0][0]
-    return answers
+def _ask_tasks(questions: _Questions, weights: WeightSet, cascade: bool) -> dict[str, TaskResult]:
+    """Every task's result, from networks that are asked only once a task needs them."""
+    results: dict[str, TaskResult] = {}
+    for step in CASCADE if cascade else (tuple(TASKS),):
+        if why := _barred(results):
+            results |= {task: _not_run(task, why) for task in step}
+            continue
+        questions.ask(name for task in step for name in weights.tasks[task].networks)
+        results |= {task: _task_result(task, weights, questions.answers) for task in step}
+    return {task: results[task] for task in weights.tasks}
+
+
+def _barred(results: dict[str, TaskResult]) -> str | None:
+    """Why the steps that follow are not asked; None: they are."""
+    for task, passing in LET_THROUGH.items():
+        if task in results and (decision := results[task].decision) not in passing:
+            return "not asked: " + (f"the nodule was decided {decision}" if decision else f"{task} was not decided")
+    return None
 
 
 def _members(task: str, weights: WeightSet, answers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -140,20 +149,25 @@ def _members(task: str, weights: WeightSet, answers: dict[str, np.ndarray]) -> d
 def _task_result(task: str, weights: WeightSet, answers: dict[str, np.ndarray]) -> TaskResult:
     """The plain mean of the members and the decision; a task without networks, or with NaN among them, is not run."""
     classes, card, members = TASKS[task], weights.tasks[task], _members(task, weights, answers)
+    threshold = weights.threshold(task)
     broken = [name for name, member in members.items() if not np.isfinite(member).all()]
     if broken or not members:
         note = f"network {broken[0]} gave no number" if broken else card.evidence.data
-        return TaskResult(classes, None, {}, None, None, "none", note)
+        return _not_run(task, note)
     mean = np.mean(list(members.values()), axis=0)
     return TaskResult(
         classes=classes,
         mean=tuple(float(p) for p in mean),
         members={name: tuple(float(p) for p in member) for name, member in members.items()},
-        decision=classes[_decide(mean, card.threshold)],
-        threshold=card.threshold,
+        decision=classes[_decide(mean, threshold)],
+        threshold=threshold,
         evidence=card.evidence.level,
         note=card.evidence.labels,
     )
+
+
+def _not_run(task: str, why: str) -> TaskResult:
+    return TaskResult(TASKS[task], None, {}, None, None, "none", why)
 
 
 def _decide(mean: np.ndarray, threshold: float | None) -> int:
@@ -169,11 +183,21 @@ def _answer_checks(
         if not np.isfinite(probabilities).all():
             yield Check("network-nan", "warning", f"Network {name} gave no number: its task is not shown.", 39)
     if failed_mask is not None:
-        yield Check("network-nan", "warning", f"Network {failed_mask} gave no number: no mask is shown.", 39)
+        yield Check("network-nan", "warning", f"Network {failed_mask} gave no number: it drew no mask.", 39)
     adenocarcinoma = [task for task in ("invasiveness", "grade", "subtype") if tasks[task].mean is not None]
     if adenocarcinoma:
         message = f"The {', '.join(adenocarcinoma)} of a nodule means something only if it is an adenocarcinoma."
         yield Check("adenocarcinoma-only", "note", message, 30)
+
+
+def _threshold_checks(tasks: dict[str, TaskResult], weights: WeightSet) -> Iterator[Check]:
+    """Decisions that the user's own thresholds made, not the card's."""
+    for task, own in weights.thresholds.items():
+        card = weights.tasks[task].threshold
+        card = 0.5 if card is None else card  # of two classes, the larger wins
+        if tasks[task].mean is not None and own != card:
+            message = f"The {task} threshold was set by the user to {own:.3f}; the card's is {card:.3f}."
+            yield Check("own-threshold", "note", message, 30)
 
 
 def _provenance(ct: CT, weights: WeightSet, networks: Networks, seconds: dict[str, float]) -> Provenance:
@@ -186,6 +210,42 @@ def _provenance(ct: CT, weights: WeightSet, networks: Networks, seconds: dict[st
         seconds={stage: round(value, 4) for stage, value in seconds.items()},
         series_uid=ct.acquisition.series_uid,
     )
+
+
+class _Questions:
+    """Asks networks about one nodule, each once; networks of one view share its cube.
+
+    Attributes:
+        answers: class probabilities (C,) by network.
+    """
+
+    def __init__(self, ct: CT, centre: np.ndarray, weights: WeightSet, networks: Networks, report: Progress):
+        self.answers: dict[str, np.ndarray] = {}
+        self._ct, self._centre = ct, centre
+        self._weights, self._networks, self._report = weights, networks, report
+        self._count = len({name for task in weights.tasks.values() for name in task.networks})
+        self._block = emv_block(ct, centre, scan_order=weights.scan_order)
+        self._cubes: dict[tuple, np.ndarray] = {}
+
+    def ask(self, names: Iterable[str]) -> None:
+        """Asks those that were not asked yet; the mask's network is still loaded, so it comes first."""
+        mask_network = self._weights.mask_network
+        for name in sorted(set(names) - set(self.answers), key=lambda name: (name != mask_network, name)):
+            done = len(self.answers)
+            self._report(f"network {done + 1} of {self._count}", 0.2 + 0.75 * done / self._count)
+            cube = self._cube(self._weights.networks[name])
+            self.answers[name] = self._networks.predict(name, cube[None])[0][0]
+
+    def _cube(self, card: NetworkCard) -> np.ndarray:
+        view = (card.sides, card.size)
+        if view not in self._cubes:
+            self._cubes[view] = self._cut(card)
+        return self._cubes[view]
+
+    def _cut(self, card: NetworkCard) -> np.ndarray:
+        if card.sides is None:
+            return densesharp_cube(self._ct, self._centre)[None]
+        return views_of(self._block, card.sides, card.size)
 
 
 class _Stages:

@@ -7,16 +7,16 @@ and provenance; it round-trips through a folder of JSON and NRRD files.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import SimpleITK as sitk
 
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.checks import Check
-from nodulerisk.ct import CT, with_geometry
+from nodulerisk.ct import CT, triple, with_geometry
 from nodulerisk.cubes import Grid
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import written_whole
@@ -78,7 +78,8 @@ class NoduleMask:
         region: uint8 (z, y, x), 1 in the nodule.
         first_voxel: index (z, y, x) of region[0, 0, 0] on the CT's grid.
         ct_shape: shape (z, y, x) of the CT.
-        probability: float32 (z, y, x), the network's map at 1 mm, 0 away from this nodule.
+        probability: float32 (z, y, x), the network's map at 1 mm, 0 away from this nodule; of a mask drawn by hand the
+            region itself, with a voxel of 0 all round.
         grid: where the map's voxels lie.
         evidence: what the mask rests on.
     """
@@ -138,9 +139,27 @@ class Assessment:
         values["mask_evidence"] = None if self.nodule is None else self.nodule.evidence
         return {"research_use_only": RESEARCH_USE_ONLY} | values
 
+    @classmethod
+    def from_dict(cls, values: dict, nodule: NoduleMask | None = None) -> Assessment:
+        """What ``to_dict`` turned into values, with the mask that they leave out; unknown keys are ignored.
+
+        Raises:
+            KeyError, TypeError, ValueError: the values are damaged.
+        """
+        return cls(
+            name=values["name"],
+            point_lps_mm=triple(values["point_lps_mm"]),
+            centre_lps_mm=triple(values["centre_lps_mm"]),
+            tasks={name: _task_from(task) for name, task in {**values["tasks"]}.items()},
+            nodule=nodule,
+            measurements=tuple(_made(Measurement, measurement) for measurement in values["measurements"]),
+            checks=tuple(_made(Check, check) for check in values["checks"]),
+            provenance=_made(Provenance, values["provenance"]),
+        )
+
 
 def save_assessment(assessment: Assessment, ct: CT, folder: str | Path) -> Path:
-    """Writes ``assessment.json``, ``mask.nrrd`` (uint8, the CT's grid) and ``mask_probability.nrrd`` (float32, 1 mm).
+    """Writes ``assessment.json``, ``mask.nrrd`` (uint8, the CT's grid) and ``mask_probability.nrrd`` (float32).
 
     Raises:
         OutputError: the folder cannot be written; no half-written file is left.
@@ -164,17 +183,8 @@ def load_assessment(folder: str | Path) -> Assessment:
     folder = Path(folder)
     try:
         values = json.loads((folder / "assessment.json").read_text(encoding="utf-8"))
-        evidence = values.pop("mask_evidence")
-        return Assessment(
-            name=values["name"],
-            point_lps_mm=tuple(values["point_lps_mm"]),
-            centre_lps_mm=tuple(values["centre_lps_mm"]),
-            tasks={name: _task_from(task) for name, task in values["tasks"].items()},
-            nodule=None if evidence is None else _read_mask(folder, evidence),
-            measurements=tuple(Measurement(**m) for m in values["measurements"]),
-            checks=tuple(Check(**c) for c in values["checks"]),
-            provenance=Provenance(**values["provenance"]),
-        )
+        evidence = values["mask_evidence"]
+        return Assessment.from_dict(values, None if evidence is None else _read_mask(folder, evidence))
     except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise NoduleRiskError(f"'{folder.name}' holds no complete assessment: run nodulerisk assess again.") from error
 
@@ -203,12 +213,15 @@ def _probability_image(nodule: NoduleMask) -> sitk.Image:
     return image
 
 
-def _task_from(values: dict) -> TaskResult:
-    values = {key: value for key, value in values.items() if key != "spread"}
-    values["classes"] = tuple(values["classes"])
-    values["mean"] = None if values["mean"] is None else tuple(values["mean"])
-    values["members"] = {name: tuple(member) for name, member in values["members"].items()}
-    return TaskResult(**values)
+def _made(kind: type[Any], values: dict[str, Any]) -> Any:
+    """The dataclass with these values; keys that it does not know are left out."""
+    return kind(**{field.name: values[field.name] for field in fields(kind) if field.name in values})
+
+
+def _task_from(values: dict[str, Any]) -> TaskResult:
+    members = {name: tuple(member) for name, member in {**values["members"]}.items()}
+    mean = None if values["mean"] is None else tuple(values["mean"])
+    return _made(TaskResult, {**values, "classes": tuple(values["classes"]), "mean": mean, "members": members})
 
 
 def _read_mask(folder: Path, evidence: EvidenceLevel) -> NoduleMask:

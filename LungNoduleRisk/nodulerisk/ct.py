@@ -107,7 +107,7 @@ class CT:
             triple(origin_lps_mm),
             np.array(direction, float).reshape(3, 3),
             acquisition,
-            (*checks, *intensity_checks(hu), *acquisition_checks(acquisition, spacing_mm)),
+            tuple(dict.fromkeys([*checks, *intensity_checks(hu), *acquisition_checks(acquisition, spacing_mm)])),
             tuple(filled_slices),
         )
 

@@ -13,7 +13,7 @@ import warnings
 import zipfile
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -114,6 +114,21 @@ def read_dicom(path: Path, *, series_uid: str | None = None) -> CT:
         files = zip_members(stack, path) if path.suffix.lower() == ".zip" else files_in(path)
         slices = choose_series(ct_slices(files), series_uid)
         return volume(slices)
+
+
+def acquisition_in(paths: Sequence[Path]) -> Acquisition:
+    """What files of one series say of the scan, for voxels that another program read; its first and last will do.
+
+    Raises:
+        CTError: damaged files, not CT, or not in Hounsfield units (fault 19).
+    """
+    with damage_refused(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        slices = ct_slices([file for path in paths for file in files_in(path)])
+        if not slices:
+            raise CTError("The series is a localizer, not a CT volume. Choose the CT series.")
+        refuse_not_ct(slices[0])
+        return acquisition_of(slices)
 
 
 # --- Files

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from nodulerisk.errors import OutputError
 
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
@@ -32,3 +34,8 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 def _reason(error: Exception) -> str:
     return error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+
+
+def inert(value: str | float | None) -> str | float | None:
+    """Text that a spreadsheet would run as a formula, made plain text."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value

@@ -31,6 +31,23 @@ def nodule_mask(probability: np.ndarray, grid: Grid, ct: CT, point_lps_mm, evide
     return NoduleMask(part, (z, y, x), ct.hu.shape, alone, grid, evidence)
 
 
+def hand_mask(
+    region: np.ndarray, first_voxel: tuple[int, int, int], ct: CT, evidence: EvidenceLevel = "reader"
+) -> NoduleMask:
+    """A mask that was drawn or corrected by hand; its map is the mask itself, on the CT's own grid.
+
+    Args:
+        region: bool or uint8 (z, y, x), a part of the CT's grid, not 0 in the nodule; may hold none.
+        first_voxel: index (z, y, x) of region[0, 0, 0] in the CT.
+        ct: the CT, or a crop of it that ``first_voxel`` counts from.
+        evidence: what the mask rests on.
+    """
+    part, offset = trimmed(region > 0)
+    z, y, x = (int(a + b) for a, b in zip(first_voxel, offset, strict=True))
+    grid = Grid(ct.point_of((x - 1, y - 1, z - 1)), ct.direction * ct.spacing_mm)
+    return NoduleMask(part, (z, y, x), ct.hu.shape, np.pad(part, 1).astype(np.float32), grid, evidence)
+
+
 def centroid_lps_mm(nodule: NoduleMask) -> np.ndarray:
     """LPS position in mm of the centre of mass of the map's part above 0.5."""
     voxels = np.argwhere(nodule.probability >= MASK_LEVEL).mean(axis=0)

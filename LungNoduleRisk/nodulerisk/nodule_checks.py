@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
-from nodulerisk.assessment import Measurement, NoduleMask
+from nodulerisk.assessment import Assessment, Measurement, NoduleMask
 from nodulerisk.checks import Check
 from nodulerisk.ct import CT
 from nodulerisk.cubes import EMV_BLOCK, EMV_SPACING_MM, lps_block, padded_fraction
 from nodulerisk.errors import PointError
 from nodulerisk.masking import touches_cube_edge
-from nodulerisk.measure import nodule_hu, value_of
+from nodulerisk.measure import measure, nodule_hu, value_of
 
 BLOCK_MM = EMV_BLOCK * EMV_SPACING_MM
 METAL_HU = 3000
@@ -20,6 +21,7 @@ LUNG_HU = -500
 CALCIUM_HU = 200
 CYST_HU = -900
 PUBLISHED_RANGE_MM = (4.0, 30.0)
+OF_THE_MASK = {"no-nodule", "size-out-of-range", "mask-cut", "calcified", "cystic", "mask-edited"}  # codes of checks
 
 
 def refuse_missing_slices(ct: CT, point_lps_mm) -> None:
@@ -75,6 +77,29 @@ def nodule_checks(nodule: NoduleMask | None, measurements: tuple[Measurement, ..
         yield Check("calcified", "warning", "More than a tenth of the nodule is above 200 HU: it may be calcified.", 31)
     if (hu < CYST_HU).mean() > 0.1:
         yield Check("cystic", "warning", "More than a tenth of the nodule is below -900 HU: it may be cystic.", 31)
+
+
+def remeasured(assessment: Assessment, ct: CT, nodule: NoduleMask | None) -> Assessment:
+    """The assessment with a mask corrected by hand: its measurements and findings in place of the old mask's.
+
+    The probabilities stay those that the networks gave around their own mask, and a note says so.
+
+    Args:
+        assessment: with any mask, or none.
+        ct: the CT, or a crop of it around the nodule.
+        nodule: from ``hand_mask``, on the grid of this ``ct``; None: the mask was deleted.
+    """
+    measurements = () if nodule is None else measure(nodule, ct)
+    kept = [check for check in assessment.checks if check.code not in OF_THE_MASK]
+    edited = Check(
+        "mask-edited",
+        "note",
+        "The mask was corrected by hand: sizes and densities are the corrected mask's, the probabilities those of the "
+        "networks' own mask.",
+        42,
+    )
+    checks = (*kept, *nodule_checks(nodule, measurements, ct), edited)
+    return replace(assessment, nodule=nodule, measurements=measurements, checks=checks)
 
 
 def _padding_checks(block: CT, ct: CT, point_lps_mm) -> Iterator[Check]:

@@ -9,13 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, field
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from nodulerisk.assessment import EVIDENCE_LEVELS, EvidenceLevel
-from nodulerisk.errors import WeightsError
+from nodulerisk.errors import OutputError, WeightsError
 from nodulerisk.files import written_whole
 
 TASKS: dict[str, tuple[str, ...]] = {
@@ -120,6 +123,7 @@ class WeightSet:
         mask_reflected: the mask is the mean over the cube and its reflections in plane.
         bf16_drift: how far bf16 moved a probability on real nodules; None: not measured.
         scan_order: cubes run along z as in the scan's InstanceNumber order (the EMV authors' habit), where it is known.
+        thresholds: the user's own, by task, in place of the cards'; see ``with_thresholds``. Not part of the card.
     """
 
     folder: Path
@@ -134,18 +138,105 @@ class WeightSet:
     mask_reflected: bool = False
     scan_order: bool = False
     bf16_drift: float | None = None
+    thresholds: dict[str, float] = field(default_factory=dict)
+
+    def threshold(self, task: str) -> float | None:
+        """From which probability of the last class it is decided for; None: the largest wins."""
+        return self.thresholds.get(task, self.tasks[task].threshold)
+
+    def with_thresholds(self, thresholds: Mapping[str, float]) -> WeightSet:
+        """The set with the user's own thresholds of two-class tasks, such as ``{"malignancy": 0.3}``.
+
+        Raises:
+            WeightsError: no task of two classes has this name, or the value is not within 0..1.
+        """
+        for task, value in thresholds.items():
+            if len(TASKS.get(task, ())) != 2:
+                names = ", ".join(name for name, classes in TASKS.items() if len(classes) == 2)
+                raise WeightsError(f"There is no threshold for '{task}': choose one of {names}.")
+            if not 0 <= value <= 1:
+                raise WeightsError(f"The {task} threshold must lie between 0 and 1, {value:g} does not.")
+        return replace(self, thresholds={**self.thresholds, **thresholds})
 
     def hashes(self) -> dict[str, str]:
         return {name: network.sha256 for name, network in self.networks.items()}
 
 
-def weights_root() -> Path:
-    """Where named weight sets are looked for: $NODULERISK_WEIGHTS, else Resources/Weights of Slicer or the checkout."""
+def bundled_root() -> Path:
+    """Where the bundled sets lie: Resources/Weights of Slicer's extension or of the checkout."""
+    installed, checkout = (folder / "Resources" / "Weights" for folder in Path(__file__).parents[1:3])
+    return installed if installed.is_dir() else checkout
+
+
+def user_root() -> Path:
+    """Where the user's own sets lie, which outlive an update of the extension: $NODULERISK_WEIGHTS, else in the user's
+    data folder."""
     configured = os.environ.get("NODULERISK_WEIGHTS")
     if configured:
         return Path(configured)
-    installed, checkout = (folder / "Resources" / "Weights" for folder in Path(__file__).parents[1:3])
-    return installed if installed.is_dir() else checkout
+    from platformdirs import user_data_path
+
+    return user_data_path("nodulerisk") / "weights"
+
+
+def weight_set_names() -> list[str]:
+    """The sets that ``load_weight_set`` finds by name: ``open`` first, the others in alphabetical order."""
+    names = {card.parent.name for root in _roots() for card in root.glob("*/card.json")}
+    return sorted(names, key=lambda name: (name != "open", name))
+
+
+def is_bundled(name: str) -> bool:
+    """Whether a set of this name came with the program."""
+    folder = bundled_root() / name
+    return folder.parent == bundled_root() and _is_set(folder)
+
+
+def user_set_folder(name: str) -> Path:
+    """The folder of the user's own set of this name, be it there or not.
+
+    Raises:
+        WeightsError: a bundled set has the name, or no folder of the user's sets can have it.
+    """
+    folder = user_root() / name
+    if is_bundled(name):
+        raise WeightsError(f"The weight set '{name}' came with the program: choose one of your own, or another name.")
+    if folder.resolve().parent != user_root().resolve():
+        raise WeightsError(f"'{name}' cannot name a weight set: choose a name without slashes.")
+    return folder
+
+
+def delete_weight_set(name: str) -> None:
+    """Deletes a set of the user's own.
+
+    Raises:
+        WeightsError: a bundled set, or no set of the user's own.
+        OutputError: its files cannot be deleted.
+    """
+    folder = user_set_folder(name)
+    if not _is_set(folder):
+        raise WeightsError(f"There is no weight set '{name}' of your own: nothing was deleted.")
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be deleted ({error.strerror}): close what uses it.") from error
+
+
+def _roots() -> Iterator[Path]:
+    """Where named sets are looked for, in this order."""
+    yield bundled_root()
+    with suppress(ImportError):  # platformdirs, in Slicer before the first run: no set of the user's can be there yet
+        yield user_root()
+
+
+def _folder_of(name_or_folder: str | Path) -> Path:
+    """The set's folder: as given, else the first of this name."""
+    given = Path(name_or_folder)
+    named = (root / given for root in _roots())
+    return given if _is_set(given) else next(filter(_is_set, named), given)
+
+
+def _is_set(folder: Path) -> bool:
+    return (folder / "card.json").is_file()
 
 
 def load_weight_set(name_or_folder: str | Path = "open") -> WeightSet:
@@ -154,9 +245,7 @@ def load_weight_set(name_or_folder: str | Path = "open") -> WeightSet:
     Raises:
         WeightsError: no such set, a damaged card, a file that is missing, changed, a pickle or too large.
     """
-    folder = Path(name_or_folder)
-    if not folder.is_dir():
-        folder = weights_root() / str(name_or_folder)
+    folder = _folder_of(name_or_folder)
     try:
         values = json.loads((folder / "card.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -177,7 +266,7 @@ def load_weight_set(name_or_folder: str | Path = "open") -> WeightSet:
 def save_card(weights: WeightSet) -> None:
     """Writes ``card.json`` into the set's folder."""
     values = asdict(weights)
-    del values["folder"]
+    del values["folder"], values["thresholds"]
     with written_whole(weights.folder / "card.json") as partial:
         partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_ct, positions_of
 from nodulerisk.assess import assess
-from nodulerisk.assessment import load_assessment, save_assessment
+from nodulerisk.assessment import Assessment, load_assessment, save_assessment
 from nodulerisk.checks import Check
 from nodulerisk.ct import CT, read_ct
 from nodulerisk.engine import Engine
@@ -205,6 +205,35 @@ def test_an_assessment_round_trips_through_its_folder(run, tmp_path):
         load_assessment(tmp_path)
 
 
+def test_an_assessment_round_trips_through_its_values_and_ignores_what_others_added(assessment):
+    values = assessment.to_dict() | {"shown": True}
+    parts = [values["tasks"]["malignancy"], values["measurements"][0], values["checks"][0], values["provenance"]]
+    for part in parts:
+        part["colour"] = "red"
+    restored = Assessment.from_dict(values, assessment.nodule)
+    assert restored.to_dict() == assessment.to_dict()
+    assert restored.tasks == assessment.tasks and restored.checks == assessment.checks
+    assert Assessment.from_dict(values).nodule is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"point_lps_mm": [1, 2]},
+        {"centre_lps_mm": "here"},
+        {"tasks": [1]},
+        {"tasks": {"malignancy": {"mean": None}}},
+        {"tasks": {"malignancy": "benign"}},
+        {"measurements": [3.0]},
+        {"checks": [{}]},
+        {"provenance": None},
+    ],
+)
+def test_damaged_values_are_refused(assessment, damage):
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        Assessment.from_dict(assessment.to_dict() | damage)
+
+
 def test_progress_runs_from_start_to_end(run):
     seen = []
     run(made_ct(), progress=lambda stage, share: seen.append((stage, share)))
@@ -225,26 +254,23 @@ def test_dicom_zip_nrrd_and_nifti_of_the_real_ct_give_one_assessment(run, shared
         np.testing.assert_array_equal(other.mask, first.mask)
 
 
-def test_one_network_answers_several_tasks_each_calibrated_by_its_card(weights, tmp_path):
+@pytest.fixture(scope="module")
+def one_trunk(tmp_path_factory) -> WeightSet:
+    """A set whose one network answers malignancy and grade."""
+    folder = tmp_path_factory.mktemp("one trunk")
+    file = folder / "both.safetensors"
+    save_file(build_network("vgg", input_size=40, n_classes=(2, 3), width=0.125).state_dict(), file)
+    card = NetworkCard("vgg", file.name, sha256_of(file), ("malignancy", "grade"), 0.125, (60, 40, 20), 40)
+    tasks = {task: TaskCard(("both",), Evidence("reader")) for task in card.tasks}
+    save_card(WeightSet(folder, "both", "1", "none", "nobody", {"both": card}, tasks))
+    return load_weight_set(folder)
+
+
+def test_one_network_answers_several_tasks_each_calibrated_by_its_card(one_trunk):
     """The answer of a head is its softmax moved by the card's line, whatever the other heads say."""
-    network = build_network("vgg", input_size=40, n_classes=(2, 3), width=0.125)
-    save_file(network.state_dict(), tmp_path / "both.safetensors")
-    card = NetworkCard(
-        "vgg",
-        "both.safetensors",
-        sha256_of(tmp_path / "both.safetensors"),
-        ("malignancy", "grade"),
-        0.125,
-        (60, 40, 20),
-        40,
-    )
-    plain = {task: TaskCard(("both",), Evidence("reader")) for task in card.tasks}
-    shifted = plain | {"malignancy": replace(plain["malignancy"], calibration=(2.0, 0.5), threshold=0.5)}
-    answers = []
-    for tasks in (plain, shifted):
-        save_card(WeightSet(tmp_path, "both", "1", "none", "nobody", {"both": card}, tasks))
-        answers.append(assess(made_ct(), POINT, load_weight_set(tmp_path), "cpu").tasks)
-    before, after = answers
+    malignancy = replace(one_trunk.tasks["malignancy"], calibration=(2.0, 0.5), threshold=0.5)
+    shifted = replace(one_trunk, tasks=one_trunk.tasks | {"malignancy": malignancy})
+    before, after = (assess(made_ct(), POINT, weights, "cpu").tasks for weights in (one_trunk, shifted))
     p = before["malignancy"].mean[1]
     logit = 2 * np.log(p / (1 - p)) + 0.5
     assert after["malignancy"].mean[1] == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-4)
@@ -261,3 +287,108 @@ def test_a_reflected_mask_is_the_mean_of_the_reflections(weights, engine):
     plain = assess(ct, POINT, weights, networks=engine)
     reflected = assess(ct, POINT, replace(weights, mask_reflected=True), networks=engine)
     assert np.array_equal(reflected.mask, plain.mask)
+
+
+class Recording:
+    """An Engine that remembers which networks were asked."""
+
+    device, checks = "test", []
+
+    def __init__(self, weights):
+        self.asked = []
+        self._engine = Engine(weights, "cpu")
+
+    def predict(self, network, cubes):
+        self.asked.append(network)
+        return self._engine.predict(network, cubes)
+
+
+@pytest.fixture(scope="module")
+def four_tasks(weights) -> WeightSet:
+    """The small set with a network of its own for invasiveness and for grade; without calibration any will do."""
+    vgg, densesharp = weights.networks["vgg"], weights.networks["densesharp"]
+    networks = {"invasive": replace(vgg, tasks=("invasiveness",)), "graded": replace(densesharp, tasks=("grade",))}
+    malignancy, subtype = weights.tasks["malignancy"], weights.tasks["subtype"]
+    tasks = {
+        "invasiveness": replace(malignancy, networks=("invasive",)),
+        "grade": replace(subtype, networks=("graded",)),
+    }
+    return replace(weights, networks=weights.networks | networks, tasks=weights.tasks | tasks)
+
+
+MASK = ["densesharp"] * 2  # drawn twice
+BENIGN, MALIGNANT = {"malignancy": 1}, {"malignancy": 0}
+PRE_INVASIVE, INVASIVE = {"invasiveness": 1}, {"invasiveness": 0}
+MEMBERS = ["inception", "resnet", "vgg"]
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "asked", "notes"),
+    [
+        (
+            BENIGN,
+            MEMBERS,
+            dict.fromkeys(["invasiveness", "grade", "subtype"], "not asked: the nodule was decided benign"),
+        ),
+        (
+            MALIGNANT | PRE_INVASIVE,
+            [*MEMBERS, "densesharp", "invasive"],
+            {"grade": "not asked: the nodule was decided pre-invasive"},
+        ),
+        (MALIGNANT | INVASIVE, [*MEMBERS, "densesharp", "invasive", "graded"], {}),
+    ],
+    ids=["benign", "pre-invasive", "invasive"],
+)
+def test_a_cascade_asks_only_of_what_was_let_through(four_tasks, thresholds, asked, notes):
+    weights = four_tasks.with_thresholds(thresholds)
+    networks = Recording(weights)
+    found = assess(made_ct(), POINT, weights, networks=networks, cascade=True)
+    whole = assess(made_ct(), POINT, weights, networks=Recording(weights))
+    assert networks.asked == MASK + asked
+    assert list(found.tasks) == list(whole.tasks)
+    for task, result in found.tasks.items():
+        if task in notes:
+            assert (result.mean, result.decision, result.evidence, result.note) == (None, None, "none", notes[task])
+        else:
+            assert result == whole.tasks[task]
+
+
+def test_without_a_cascade_the_masks_network_is_asked_while_it_is_loaded(four_tasks):
+    networks = Recording(four_tasks)
+    assess(made_ct(), POINT, four_tasks, networks=networks)
+    assert networks.asked == [*MASK, "densesharp", "graded", "inception", "invasive", "resnet", "vgg"]
+
+
+def test_a_cascade_asks_a_trunk_once_and_lets_grade_through_where_invasiveness_is_not_run(one_trunk):
+    weights = one_trunk.with_thresholds(MALIGNANT)
+    networks = Recording(weights)
+    found = assess(made_ct(), POINT, weights, networks=networks, cascade=True)
+    assert networks.asked == ["both"]
+    assert found.tasks == assess(made_ct(), POINT, weights, "cpu").tasks
+    assert found.tasks["grade"].mean is not None
+
+
+def test_a_cascade_stops_where_malignancy_is_not_decided(four_tasks):
+    undecided = replace(four_tasks, tasks=four_tasks.tasks | {"malignancy": four_tasks.tasks["density"]})
+    tasks = assess(made_ct(), POINT, undecided, "cpu", cascade=True).tasks
+    assert tasks["malignancy"].note == four_tasks.tasks["density"].evidence.data
+    assert tasks["invasiveness"].note == tasks["grade"].note == "not asked: malignancy was not decided"
+
+
+def test_the_users_own_threshold_decides_and_is_noted(run, weights):
+    first = run(made_ct())
+    p = first.tasks["malignancy"].mean[1]
+    for threshold, decision in ((p - 1e-3, "malignant"), (p + 1e-3, "benign")):
+        own = assess(made_ct(), POINT, weights.with_thresholds({"malignancy": threshold}), "cpu")
+        task = own.tasks["malignancy"]
+        assert (task.mean[1], task.decision, task.threshold) == (pytest.approx(p), decision, threshold)
+        (note,) = [check for check in own.checks if check.code == "own-threshold"]
+        assert note.severity == "note"
+        assert f"set by the user to {threshold:.3f}; the card's is 0.400" in note.message
+
+
+def test_the_cards_own_threshold_is_not_worth_a_note(weights, one_trunk):
+    for same in (weights.with_thresholds({"malignancy": 0.4}), one_trunk.with_thresholds({"malignancy": 0.5})):
+        assert "own-threshold" not in codes(assess(made_ct(), POINT, same, "cpu"))
+    not_run = weights.with_thresholds({"invasiveness": 0.3})
+    assert "own-threshold" not in codes(assess(made_ct(), POINT, not_run, "cpu"))

@@ -38,11 +38,11 @@ def made() -> Assessment:
 
 
 @pytest.fixture(autouse=True)
-def made_networks(monkeypatch, made):
+def made_networks(monkeypatch, made, weights):
     """Replaces weights and networks; the points that were assessed, by name."""
     assessed = {}
 
-    def assess(ct, point_lps_mm, weights, device="auto", *, name="N1", networks=None, progress=None):
+    def assess(ct, point_lps_mm, weights, device="auto", *, name="N1", networks=None, progress=None, cascade=False):
         progress("mask", 0.5)
         if not ct.contains(point_lps_mm):
             raise PointError("The point lies outside the CT: place it inside.")
@@ -51,7 +51,7 @@ def made_networks(monkeypatch, made):
 
     monkeypatch.setattr("nodulerisk.assess.assess", assess)
     monkeypatch.setattr("nodulerisk.engine.Engine", lambda weights, device, *, keep: None)
-    monkeypatch.setattr("nodulerisk.weights.load_weight_set", lambda name: None)
+    monkeypatch.setattr("nodulerisk.weights.load_weight_set", lambda name: weights)
     return assessed
 
 
@@ -117,6 +117,26 @@ def test_fault_29_hundred_points(ct_file, made_networks, monkeypatch, tmp_path):
     assert len(made_networks) == len(rows_of(tmp_path / "out")) == 100
 
 
+def test_thresholds_and_cascade_reach_the_assessment(ct_file, made, monkeypatch, tmp_path):
+    asked = []
+
+    def assess(ct, point_lps_mm, weights, *, cascade, **_):
+        asked.append((weights.thresholds, cascade))
+        return made
+
+    monkeypatch.setattr("nodulerisk.assess.assess", assess)
+    here = ["assess", ct_file, "--point", INSIDE, "--out", tmp_path]
+    assert run(*here, "--threshold", "malignancy=0.3", "--threshold", "margin=.5", "--cascade").exit_code == 0
+    assert run(*here).exit_code == 0
+    assert asked == [({"malignancy": 0.3, "margin": 0.5}, True), ({}, False)]
+
+
+def test_a_threshold_of_an_unknown_task_is_refused_in_one_line(ct_file, tmp_path):
+    done = run("assess", ct_file, "--point", INSIDE, "--out", tmp_path, "--threshold", "cancer=0.3")
+    assert done.exit_code == 2
+    assert is_one_line_error(done.stderr) and "malignancy" in done.stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -126,6 +146,8 @@ def test_fault_29_hundred_points(ct_file, made_networks, monkeypatch, tmp_path):
         ["--point", INSIDE, "--points", "points.csv"],
         ["--points", "missing.csv"],
         ["--point", INSIDE, "--ras", "--lps"],
+        ["--point", INSIDE, "--threshold", "malignancy"],
+        ["--point", INSIDE, "--threshold", "malignancy=high"],
         ["--point", INSIDE, "--out", f"{__file__}/out"],
     ],
 )
@@ -207,6 +229,19 @@ def test_import_weights_says_how_to_use_the_set(tmp_path, monkeypatch):
     done = run("import-weights", tmp_path, "--name", "emv", "--densesharp-evidence", "pathology")
     assert (done.exit_code, done.stdout) == (0, "emv: 1 networks. Use it with --weights emv\n")
     assert asked == {"source": tmp_path, "target": tmp_path / "sets" / "emv", "evidence": "pathology"}
+
+
+def test_a_bundled_set_is_not_imported_over(tmp_path):
+    done = run("import-weights", tmp_path, "--name", "open")
+    assert done.exit_code == 2
+    assert is_one_line_error(done.stderr) and "came with the program" in done.stderr
+
+
+def test_weight_sets_are_listed_a_line_each(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "card.json").write_text("{}")
+    monkeypatch.setenv("NODULERISK_WEIGHTS", str(tmp_path))
+    assert run("list-weights").stdout == "open\nmine\n"
 
 
 @pytest.mark.parametrize("arguments", [[], ["--densesharp-evidence", "belief"]])

@@ -6,6 +6,7 @@ import json
 import pickle
 import shutil
 import struct
+import sys
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,20 @@ import torch
 from golden import Golden
 from nodulerisk.engine import load_network
 from nodulerisk.errors import OutputError, WeightsError
-from nodulerisk.weights import TASKS, NetworkCard, load_weight_set, refuse_pickle, save_card, sha256_of
+from nodulerisk.weights import (
+    TASKS,
+    NetworkCard,
+    bundled_root,
+    delete_weight_set,
+    is_bundled,
+    load_weight_set,
+    refuse_pickle,
+    save_card,
+    sha256_of,
+    user_root,
+    user_set_folder,
+    weight_set_names,
+)
 from nodulerisk.weights_import import import_keras
 
 
@@ -39,6 +53,98 @@ def test_card_round_trips(weights, copy):
 def test_sets_are_found_by_name(weights, monkeypatch):
     monkeypatch.setenv("NODULERISK_WEIGHTS", str(weights.folder.parent))
     assert load_weight_set(weights.folder.name) == weights
+
+
+@pytest.fixture
+def own_sets(weights, tmp_path, monkeypatch):
+    """The user's folder with two sets of their own, an unfinished import and a stray file."""
+    folder = tmp_path / "own sets"
+    for name in ("b", "a", "open", ".partial-x/set"):
+        shutil.copytree(weights.folder, folder / name)
+    (folder / "notes.txt").write_text("mine")
+    monkeypatch.setenv("NODULERISK_WEIGHTS", str(folder))
+    return folder
+
+
+def test_sets_are_listed_with_the_bundled_one_first(own_sets):
+    assert weight_set_names() == ["open", "a", "b"]
+    assert [load_weight_set(name).folder for name in weight_set_names()] == [
+        bundled_root() / "open",
+        own_sets / "a",
+        own_sets / "b",
+    ]
+
+
+def test_own_sets_are_kept_in_the_users_data_folder(tmp_path, monkeypatch):
+    monkeypatch.delenv("NODULERISK_WEIGHTS", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert user_root() == tmp_path / "nodulerisk" / "weights"
+    assert weight_set_names() == ["open"]
+
+
+def test_bundled_sets_are_found_before_platformdirs_is_installed(monkeypatch):
+    monkeypatch.delenv("NODULERISK_WEIGHTS", raising=False)
+    monkeypatch.setitem(sys.modules, "platformdirs", None)
+    assert weight_set_names() == ["open"]
+    with pytest.raises(WeightsError, match="use 'open'"):
+        load_weight_set("nowhere")
+
+
+def test_only_own_sets_are_deleted(own_sets, weights):
+    shutil.copytree(weights.folder, own_sets.parent / "elsewhere")
+    before = sorted(bundled_root().rglob("*"))
+    delete_weight_set("a")
+    assert weight_set_names() == ["open", "b"]
+    for name in ("open", "a", "nowhere", "", ".", "..", "../elsewhere", ".partial-x/set", str(weights.folder)):
+        with pytest.raises(WeightsError):
+            delete_weight_set(name)
+    assert weight_set_names() == ["open", "b"]
+    assert sorted(path.name for path in own_sets.iterdir()) == [".partial-x", "b", "notes.txt", "open"]
+    assert sorted(bundled_root().rglob("*")) == before
+    assert load_weight_set(own_sets.parent / "elsewhere").hashes() == weights.hashes()
+
+
+def test_a_link_out_of_the_users_folder_is_not_followed(own_sets, weights):
+    (own_sets / "link").symlink_to(weights.folder)
+    with pytest.raises(WeightsError):
+        delete_weight_set("link")
+    assert load_weight_set(weights.folder) == weights
+
+
+def test_a_new_set_gets_a_folder_of_its_own(own_sets):
+    assert user_set_folder("new") == own_sets / "new"
+    assert is_bundled("open") and not is_bundled("a") and not is_bundled(str(own_sets / "a"))
+    with pytest.raises(WeightsError, match="came with the program"):
+        user_set_folder("open")
+    with pytest.raises(WeightsError, match="without slashes"):
+        user_set_folder("../new")
+
+
+def test_fault_44_a_set_that_cannot_be_deleted_is_refused_with_its_path(own_sets, monkeypatch):
+    def locked(folder):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("shutil.rmtree", locked)
+    with pytest.raises(OutputError, match="own sets.a cannot be deleted"):
+        delete_weight_set("a")
+
+
+def test_own_thresholds_replace_the_cards_and_are_not_saved(copy):
+    weights = load_weight_set(copy)
+    own = weights.with_thresholds({"malignancy": 0.2}).with_thresholds({"margin": 1})
+    assert [own.threshold(task) for task in ("malignancy", "margin", "grade")] == [0.2, 1, None]
+    assert (weights.threshold("malignancy"), own.tasks) == (0.4, weights.tasks)
+    save_card(own)
+    assert load_weight_set(copy) == weights
+
+
+@pytest.mark.parametrize(
+    ("task", "value"),
+    [("cancer", 0.5), ("grade", 0.5), ("malignancy", -0.1), ("malignancy", 1.1), ("margin", float("nan"))],
+)
+def test_senseless_thresholds_are_refused(weights, task, value):
+    with pytest.raises(WeightsError, match=task):
+        weights.with_thresholds({task: value})
 
 
 def test_unknown_set():

@@ -15,15 +15,18 @@ from nodulerisk.ct import CT
 
 @pytest.fixture
 def scene(monkeypatch, tmp_path):
-    """An empty scene; ``slicer.util`` finds it, and the segmentations logic, as in Slicer."""
+    """An empty scene; ``slicer.util`` finds it, and the logics it asks, as in Slicer."""
     scene = slicer.vtkMRMLScene()
     files = slicer.vtkMRMLRemoteIOLogic()  # an .mrb is unpacked into its cache
     files.SetMRMLScene(scene)
     files.GetCacheManager().SetRemoteCacheDirectory(str(tmp_path))
     files.AddDataIOToScene()
-    logic = slicer.vtkSlicerSegmentationsModuleLogic()
-    logic.SetMRMLScene(scene)
-    modules = SimpleNamespace(segmentations=SimpleNamespace(logic=lambda: logic))
+    logics = {"segmentations": slicer.vtkSlicerSegmentationsModuleLogic(), "volumes": slicer.vtkSlicerVolumesLogic()}
+    for logic in logics.values():
+        logic.SetMRMLScene(scene)
+    modules = SimpleNamespace(
+        **{name: SimpleNamespace(logic=lambda logic=logic: logic) for name, logic in logics.items()}
+    )
     monkeypatch.setattr(slicer, "mrmlScene", scene, raising=False)
     monkeypatch.setattr(slicer, "modules", modules, raising=False)
     yield scene

@@ -9,11 +9,11 @@ import pytest
 import SimpleITK as sitk
 import slicer
 import vtk
-from vtk.util.numpy_support import vtk_to_numpy
 
 from LungNoduleRiskLib.logic import NoduleLogic
-from LungNoduleRiskLib.scene import resultNode, showAssessment
+from LungNoduleRiskLib.results import resultNode, showAssessment
 from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_assessment, made_ct, positions_of
+from made_scene import edit
 from made_weights import made_weights
 from nodulerisk.ct import CT
 from nodulerisk.datasets.densesharp_format import read_densesharp
@@ -79,19 +79,6 @@ def assessed(loaded, ct):
         return volumeNode
 
     return assess
-
-
-def edit(volumeNode, mask: np.ndarray, name: str = "N1", segmentationNode=None) -> None:
-    """Gives a segment other voxels (z, y, x on the CT's grid), as the Segment Editor does."""
-    segmentationNode = segmentationNode or resultNode("vtkMRMLSegmentationNode", volumeNode)
-    image, ijkToRas = slicer.vtkOrientedImageData(), vtk.vtkMatrix4x4()
-    image.SetExtent(volumeNode.GetImageData().GetExtent())
-    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
-    vtk_to_numpy(image.GetPointData().GetScalars())[:] = mask.ravel()
-    volumeNode.GetIJKToRASMatrix(ijkToRas)
-    image.SetGeometryFromImageToWorldMatrix(ijkToRas)
-    segmentId = segmentationNode.GetSegmentation().GetSegmentIdBySegmentName(name)
-    assert slicer.vtkSlicerSegmentationsModuleLogic.SetBinaryLabelmapToSegment(image, segmentationNode, segmentId)
 
 
 def drawn(volumeNode, mask: np.ndarray, name: str):
@@ -189,7 +176,7 @@ def test_fault_13_linear_transforms_give_the_same_nodule(exported, loaded, place
 def test_segments_that_share_a_labelmap_are_told_apart(exported, assessed, placed, ct):
     volumeNode = assessed("N1", "N2")
     edit(volumeNode, ball(ct, 5, BESIDE_LPS_MM), "N2")
-    segmentation = resultNode("vtkMRMLSegmentationNode", volumeNode).GetSegmentation()
+    segmentation = resultNode("segmentation", volumeNode).GetSegmentation()
     segmentation.CollapseBinaryLabelmaps(False)
     assert segmentation.GetNumberOfLayers() == 1
     nodules = exported(volumeNode, placed(N1=CENTRE_LPS_MM, N2=BESIDE_LPS_MM))

@@ -2,82 +2,35 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from itertools import permutations, product
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
 import vtk
+from pydicom import dcmread
 
-from LungNoduleRiskLib.scene import (
-    RESULTS,
-    ctFromNode,
-    pointsLps,
-    removeAssessment,
-    resultNode,
-    savedAssessments,
-    showAssessment,
-)
+from LungNoduleRiskLib.results import showAssessment
+from LungNoduleRiskLib.scene import addCt, ctFromNode, pointsLps
 from made_assessment import CENTRE_LPS_MM, made_assessment, made_ct
-from nodulerisk.assessment import EVIDENCE_WORDS
-from nodulerisk.ct import CT, read_ct, to_lps
+from made_dicom import phantom, write_series
+from made_scene import OBLIQUE, bending, rigid, segment_centre_lps, segment_mask
+from nodulerisk.checks import Check
+from nodulerisk.ct import CT, Acquisition, read_ct, to_lps
 from nodulerisk.errors import CTError, NoduleRiskError, PointError
 
 SPACING_MM = (2.0, 2.2, 2.5)
-OBLIQUE = np.reshape(sitk.Euler3DTransform((0, 0, 0), 0.2, -0.1, 0.3).GetMatrix(), (3, 3))
 AXES = [np.eye(3)[:, list(order)] * signs for order in permutations(range(3)) for signs in product((1, -1), repeat=3)]
 DIRECTIONS = [*AXES, OBLIQUE, OBLIQUE * (1, 1, -1)]
-
-
-def rigid(x_mm: float = 30, degrees: float = 25) -> np.ndarray:
-    """4x4: turns about the third axis and moves."""
-    transform = vtk.vtkTransform()
-    transform.Translate(x_mm, -12, 7)
-    transform.RotateWXYZ(degrees, 0.3, 0.2, 1)
-    return slicer.util.arrayFromVTKMatrix(transform.GetMatrix())
-
-
-def bending():
-    """A transform that is not linear."""
-    transform = vtk.vtkThinPlateSplineTransform()
-    transform.SetBasisToR()
-    corners = [(0, 0, 0), (100, 0, 0), (0, 100, 0), (0, 0, 100), (100, 100, 100)]
-    for setPoints, shift in ((transform.SetSourceLandmarks, 0), (transform.SetTargetLandmarks, 8)):
-        points = vtk.vtkPoints()
-        for index, corner in enumerate(corners):
-            points.InsertNextPoint(*(v + shift * (index == 4) for v in corner))
-        setPoints(points)
-    return transform
 
 
 def assert_same(one: CT, other: CT) -> None:
     np.testing.assert_array_equal(one.hu, other.hu)
     for name in ("spacing_mm", "origin_lps_mm", "direction"):
         np.testing.assert_allclose(getattr(one, name), getattr(other, name), atol=1e-4)
-
-
-def segment_mask(volumeNode, name: str = "N1") -> np.ndarray:
-    """(z, y, x): the segment on the volume's grid, through Slicer's own export."""
-    segmentationNode = resultNode("vtkMRMLSegmentationNode", volumeNode)
-    return slicer.util.arrayFromSegmentBinaryLabelmap(segmentationNode, name, volumeNode)
-
-
-def segment_centre_lps(volumeNode, name: str = "N1") -> np.ndarray:
-    centre = np.zeros(3)
-    resultNode("vtkMRMLSegmentationNode", volumeNode).GetSegmentCenterRAS(name, centre)
-    return centre * (-1, -1, 1)
-
-
-def rows(volumeNode) -> list[dict[str, str]]:
-    table = resultNode("vtkMRMLTableNode", volumeNode).GetTable()
-    titles = [table.GetColumnName(column) for column in range(table.GetNumberOfColumns())]
-    return [
-        {title: table.GetValue(row, column).ToString() for column, title in enumerate(titles)}
-        for row in range(table.GetNumberOfRows())
-    ]
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS, ids=range(len(DIRECTIONS)))
@@ -182,103 +135,54 @@ def test_no_points_are_refused(placed):
         pointsLps(placed())
 
 
-def test_an_assessment_makes_a_segment_a_row_and_json_in_one_folder(loaded, ct):
-    volumeNode = loaded(ct)
-    assessment = made_assessment(ct)
-    showAssessment(assessment, volumeNode)
-    showAssessment(replace(assessment, name="N2"), volumeNode)
-    showAssessment(replace(assessment, name="N3", nodule=None), volumeNode)
-
-    segmentation = resultNode("vtkMRMLSegmentationNode", volumeNode).GetSegmentation()
-    assert list(segmentation.GetSegmentIDs()) == ["N1", "N2"]
-    for segment in map(segmentation.GetSegment, ("N1", "N2")):
-        assert segment.GetRepresentation("Closed surface").GetNumberOfPoints() > 50
-        assert "^Nodule~" in terminology(segment)
-    first, *others = rows(volumeNode)
-    assert (first["Nodule"], first["Malignancy"], float(first["P(malignant)"])) == ("N1", "malignant", 0.7333)
-    assert first["Malignancy rests on"] == EVIDENCE_WORDS["reader"]
-    assert (first["Subtype"], first["P(IA)"], first["Subtype rests on"]) == ("not run", "nan", EVIDENCE_WORDS["none"])
-    assert "Slices are 3 mm thick" in first["Checks"]
-    assert [row["Nodule"] for row in others] == ["N2", "N3"]
-    assert savedAssessments(volumeNode)["N1"] == json.loads(json.dumps(assessment.to_dict()))
-    assert len(folders(volumeNode)) == 1
+# What is known of a CT beside its voxels
 
 
-def terminology(segment) -> str:
-    tag = vtk.reference("")
-    assert segment.GetTag(segment.GetTerminologyEntryTagName(), tag)
-    return str(tag)
+def test_a_ct_added_to_the_scene_keeps_what_its_reader_found(scene):
+    found = Check("missing-slice", "warning", "A slice was missing.", 1)
+    ct = replace(made_ct(), checks=(found,), filled_slices=(7,), acquisition=Acquisition("CT", "1.2.3", 1.0, "B70f"))
+    read = ctFromNode(addCt(ct))
+    assert_same(read, ct)
+    assert read.acquisition == ct.acquisition
+    assert read.filled_slices == (7,)
+    assert found in read.checks and "sharp-kernel" in [check.code for check in read.checks]
 
 
-def folders(volumeNode) -> set[str]:
-    """Names of the subject-hierarchy folders of the CT's results."""
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(volumeNode.GetScene())
-    nodes = [resultNode(className, volumeNode) for className in RESULTS]
-    items = [hierarchy.GetItemByDataNode(node) for node in nodes]
-    assert all(items)
-    return {hierarchy.GetItemName(hierarchy.GetItemParent(item)) for item in items}
+@pytest.fixture
+def from_dicom(loaded, tmp_path, monkeypatch):
+    """A volume as Slicer's DICOM module loads a series: `from_dicom(header element=value) -> volume node`."""
+
+    def load(**header):
+        hu = phantom()
+        files = write_series(tmp_path / "series", hu, **header)
+        instances = {f"1.2.{k}": str(file) for k, file in enumerate(files)}
+        database = SimpleNamespace(fileForInstance=lambda instance: instances.get(instance, ""))
+        monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+        volumeNode = loaded(read_ct(tmp_path / "series"))
+        volumeNode.SetAttribute("DICOM.instanceUIDs", " ".join(instances))
+        return volumeNode
+
+    return load
 
 
-def test_two_cts_keep_their_results_apart(loaded, ct):
-    one, other = loaded(ct), loaded(ct)
-    for volumeNode in (one, other):
-        showAssessment(made_assessment(ct), volumeNode)
-    removeAssessment("N1", other)
-    assert len(rows(one)) == 1
-    assert segment_mask(one).any()
-    assert not rows(other)
-    assert not folders(one) & folders(other)
+def test_fault_24_the_kernel_is_read_from_slicers_dicom_database(from_dicom):
+    ct = ctFromNode(from_dicom(ConvolutionKernel="B70f"))
+    assert ct.acquisition.kernel == "B70f"
+    assert ct.acquisition.head_to_foot is True
+    assert "sharp-kernel" in [check.code for check in ct.checks]
 
 
-def test_fault_46_no_result_bears_the_name_of_the_volume(loaded, ct):
-    volumeNode = loaded(ct, "SMITH^JOHN")
-    showAssessment(made_assessment(ct), volumeNode)
-    nodes = [resultNode(className, volumeNode) for className in RESULTS]
-    assert not any("SMITH" in node.GetName() for node in nodes)
-    assert "SMITH" not in resultNode("vtkMRMLTextNode", volumeNode).GetText()
+def test_fault_19_a_volume_of_another_modality_is_refused(from_dicom, tmp_path):
+    volumeNode = from_dicom()
+    for file in (tmp_path / "series").iterdir():
+        header = dcmread(file)
+        header.Modality = "MR"
+        header.save_as(file)
+    with pytest.raises(CTError, match="MR, not CT"):
+        ctFromNode(volumeNode)
 
 
-def test_assessing_again_replaces_the_nodule(loaded, ct):
-    volumeNode = loaded(ct)
-    showAssessment(made_assessment(ct), volumeNode)
-    showAssessment(made_assessment(ct, nodule=None), volumeNode)
-    assert not list(resultNode("vtkMRMLSegmentationNode", volumeNode).GetSegmentation().GetSegmentIDs())
-    assert len(rows(volumeNode)) == 1
-
-
-def test_fault_42_a_ct_that_changed_meanwhile_shows_nothing(scene, loaded, ct):
-    volumeNode = loaded(ct)
-    showAssessment(made_assessment(ct), volumeNode)
-    slicer.util.updateVolumeFromArray(volumeNode, ct.hu[:-1])
-    with pytest.raises(NoduleRiskError, match="was changed"):
-        showAssessment(made_assessment(ct), volumeNode)
-    assert not rows(volumeNode)
-    assert not savedAssessments(volumeNode)
-    scene.RemoveNode(volumeNode)
-    with pytest.raises(NoduleRiskError, match="was removed"):
-        showAssessment(made_assessment(ct), volumeNode)
-
-
-def test_a_saved_scene_comes_back(scene, loaded, ct, tmp_path):
-    showAssessment(made_assessment(ct), volumeNode := loaded(ct))
-    saved = savedAssessments(volumeNode)
-    path = str(tmp_path / "scene.mrb")
-    assert scene.WriteToMRB(path)
-    scene.Clear()
-    assert scene.ReadFromMRB(path)
-
-    volumeNode = scene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
-    assert savedAssessments(volumeNode) == saved
-    np.testing.assert_array_equal(segment_mask(volumeNode), ct.hu == 30)
-    assert rows(volumeNode)[0]["Malignancy"] == "malignant"
-    showAssessment(made_assessment(ct), volumeNode)
-    assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 1
-    assert len(folders(volumeNode)) == 1
-
-
-def test_a_damaged_text_node_is_refused(loaded, ct):
-    volumeNode = loaded(ct)
-    showAssessment(made_assessment(ct), volumeNode)
-    resultNode("vtkMRMLTextNode", volumeNode).SetText("{")
-    with pytest.raises(NoduleRiskError, match="is damaged"):
-        savedAssessments(volumeNode)
+def test_a_series_that_left_the_database_is_taken_as_it_lies(from_dicom, monkeypatch):
+    volumeNode = from_dicom()
+    monkeypatch.setattr(slicer, "dicomDatabase", SimpleNamespace(fileForInstance=lambda _: ""))
+    assert ctFromNode(volumeNode).acquisition == Acquisition()

@@ -1,4 +1,5 @@
-"""The terminal: ``nodulerisk assess``, ``show-weights``, ``import-weights``, ``simulate``, ``train`` and ``evaluate``.
+"""The terminal: ``nodulerisk assess``, ``list-weights``, ``show-weights``, ``import-weights``, ``simulate``, ``train``
+and ``evaluate``.
 
 What computes is imported inside the commands, so that ``--help`` and a mistyped option answer at once.
 """
@@ -12,7 +13,7 @@ import typer
 from nodulerisk import RESEARCH_USE_ONLY, __version__
 from nodulerisk.cli.assess import assess
 from nodulerisk.cli.research import evaluate, simulate, train
-from nodulerisk.cli.weights import import_weights, show_weights
+from nodulerisk.cli.weights import import_weights, list_weights, show_weights
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -32,5 +33,5 @@ def main(
     """Lung nodule characterisation on CT. Research use only: not a medical device, not for diagnosis."""
 
 
-for command in (assess, show_weights, import_weights, simulate, train, evaluate):
+for command in (assess, list_weights, show_weights, import_weights, simulate, train, evaluate):
     app.command()(command)

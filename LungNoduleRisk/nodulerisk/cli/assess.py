@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nodulerisk.cli.shared import FAILED, Show, Verbose, echo_error, errors_in_one_line, progress
-from nodulerisk.errors import NoduleRiskError, OutputError, PointError
+from nodulerisk.errors import NoduleRiskError, OutputError, PointError, WeightsError
 
 if TYPE_CHECKING:
     from nodulerisk.outputs.results import Outcome
     from nodulerisk.points import Point
+    from nodulerisk.weights import WeightSet
 
 CSV_NAME = "nodules.csv"
 
@@ -26,6 +27,14 @@ def assess(
     ras: Annotated[bool, typer.Option("--ras", help="The points are RAS, as Slicer shows them.")] = False,
     lps: Annotated[bool, typer.Option("--lps", help="The points are LPS, as in DICOM (the default).")] = False,
     weights: Annotated[str, typer.Option(help="Weight set: its name or folder.")] = "open",
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TASK=VALUE", help="Your own threshold, such as malignancy=0.3; repeatable."),
+    ] = None,
+    cascade: Annotated[
+        bool,
+        typer.Option("--cascade", help="Ask further only of what was decided malignant, then invasive; saves time."),
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where the folder holds several.")] = None,
     verbose: Verbose = False,
@@ -33,9 +42,12 @@ def assess(
     """Assess the nodules at given points of a chest CT."""
     with errors_in_one_line(verbose):
         asked = _asked_points(point, points, ras, lps)
+        thresholds = _thresholds(threshold or [])
         folders = _prepared_folders(out, asked, [ct, *([points] if points else [])])
         with progress(len(asked)) as show:
-            outcomes = _assess_points(ct, series, asked, folders, weights, device, show)
+            show("loading", None)
+            weight_set = _weight_set(weights, thresholds)
+            outcomes = _assess_points(ct, series, asked, folders, weight_set, device, cascade, show)
         _report(outcomes, out)
     if any(outcome.assessment is None for outcome in outcomes):
         raise typer.Exit(FAILED)
@@ -58,6 +70,24 @@ def _asked_points(texts: list[str] | None, file: Path | None, ras: bool, lps: bo
     return named_points(("", parse_point(text, "ras" if ras else "lps")) for text in texts or ())
 
 
+def _thresholds(texts: list[str]) -> dict[str, float]:
+    """Thresholds by task, from texts such as ``malignancy=0.3``.
+
+    Raises:
+        WeightsError: not of this form.
+    """
+    try:
+        return {task: float(value) for task, value in (text.split("=") for text in texts)}
+    except ValueError as error:
+        raise WeightsError("This is no threshold: write TASK=VALUE, such as malignancy=0.3.") from error
+
+
+def _weight_set(name: str, thresholds: dict[str, float]) -> WeightSet:
+    from nodulerisk.weights import load_weight_set
+
+    return load_weight_set(name).with_thresholds(thresholds)
+
+
 def _prepared_folders(out: Path, points: list[Point], inputs: list[Path]) -> list[Path]:
     """The points' result folders: writable, and free of old results (fault 42).
 
@@ -78,25 +108,31 @@ def _prepared_folders(out: Path, points: list[Point], inputs: list[Path]) -> lis
 
 
 def _assess_points(
-    ct_path: Path, series: str | None, points: list[Point], folders: list[Path], weights: str, device: str, show: Show
+    ct_path: Path,
+    series: str | None,
+    points: list[Point],
+    folders: list[Path],
+    weights: WeightSet,
+    device: str,
+    cascade: bool,
+    show: Show,
 ) -> list[Outcome]:
     """Assesses every point and writes its results; a refused point does not stop the others (fault 25)."""
-    show("loading", None)
     from nodulerisk.assess import assess as assess_nodule
     from nodulerisk.ct import read_ct
     from nodulerisk.engine import Engine
     from nodulerisk.outputs.results import Outcome, write_results
-    from nodulerisk.weights import load_weight_set
 
-    weight_set = load_weight_set(weights)
-    networks = Engine(weight_set, device, keep=len(points) > 1)
+    networks = Engine(weights, device, keep=len(points) > 1)
     show("reading the CT", None)
     ct = read_ct(ct_path, series_uid=series)
     outcomes = []
     for number, (point, folder) in enumerate(zip(points, folders, strict=True)):
         report = partial(_show_stage, show, point.name, number)
         try:
-            found = assess_nodule(ct, point.lps_mm, weight_set, name=point.name, networks=networks, progress=report)
+            found = assess_nodule(
+                ct, point.lps_mm, weights, name=point.name, networks=networks, progress=report, cascade=cascade
+            )
         except NoduleRiskError as refusal:
             outcomes.append(Outcome(point, refusal=str(refusal)))
             continue

@@ -1,4 +1,4 @@
-"""``nodulerisk show-weights`` and ``import-weights``."""
+"""``nodulerisk list-weights``, ``show-weights`` and ``import-weights``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,14 @@ import typer
 
 from nodulerisk.cli.shared import Verbose, errors_in_one_line, progress
 from nodulerisk.errors import WeightsError
+
+
+def list_weights(verbose: Verbose = False) -> None:
+    """List the weight sets by name: the bundled ones and your own."""
+    with errors_in_one_line(verbose):
+        from nodulerisk.weights import weight_set_names
+
+        typer.echo("\n".join(weight_set_names()))
 
 
 def show_weights(
@@ -27,7 +35,7 @@ def show_weights(
 def import_weights(
     folder: Annotated[Path, typer.Argument(help="Folder with the authors' Keras .h5 files.")],
     name: Annotated[str, typer.Option(help="Name of the new weight set.")],
-    out: Annotated[Path | None, typer.Option(help="Folder of the new weight set; else beside the others.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the new weight set; else among your own.")] = None,
     densesharp_evidence: Annotated[
         str, typer.Option(help="What a DenseSharp file was trained on: pathology, reader, simulated or none.")
     ] = "none",
@@ -37,13 +45,13 @@ def import_weights(
     with errors_in_one_line(verbose), progress(1) as show:
         show("loading", None)
         from nodulerisk.assessment import EVIDENCE_LEVELS
-        from nodulerisk.weights import weights_root
+        from nodulerisk.weights import user_set_folder
         from nodulerisk.weights_import import import_keras
 
         if densesharp_evidence not in EVIDENCE_LEVELS:
             raise WeightsError(
                 f"There is no evidence '{densesharp_evidence}': choose one of {', '.join(EVIDENCE_LEVELS)}."
             )
-        target = out or weights_root() / name
+        target = out or user_set_folder(name)
         weights = import_keras(folder, target, name, densesharp_evidence=densesharp_evidence, report=show)
     typer.echo(f"{name}: {len(weights.networks)} networks. Use it with --weights {out or name}")

@@ -12,8 +12,7 @@ from nodulerisk.evaluation.evidence import data_words, evidence_of, mask_evidenc
 from nodulerisk.evaluation.outcomes import Outcome
 from nodulerisk.evaluation.samples import Group
 from nodulerisk.evaluation.summary import Evaluation
-from nodulerisk.files import written_whole
-from nodulerisk.outputs.tables import inert
+from nodulerisk.files import inert, written_whole
 from nodulerisk.weights import TASKS
 
 FIGURE_COLUMNS = ("task", "group", "figure", "value", "low", "high", "nodules", "patients", "evidence", "split")

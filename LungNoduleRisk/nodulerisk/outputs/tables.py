@@ -13,7 +13,7 @@ from rich.text import Text
 
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, Measurement, TaskResult
-from nodulerisk.files import written_whole
+from nodulerisk.files import inert, written_whole
 from nodulerisk.outputs.results import Outcome
 from nodulerisk.outputs.words import appearance_basis, appearance_words, check_words, measurement_value, task_bars
 from nodulerisk.weights import APPEARANCE, TASKS, Evidence, WeightSet
@@ -21,7 +21,6 @@ from nodulerisk.weights import APPEARANCE, TASKS, Evidence, WeightSet
 SIZES = ("equivalent diameter", "volume")  # measurements shown in the table
 MAIN_TASKS = tuple(task for task in TASKS if task not in APPEARANCE)
 Row = dict[str, str | float | None]
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def results_view(outcomes: Sequence[Outcome]) -> RenderableType:
@@ -164,8 +163,3 @@ def _rounded(probability: float | None) -> float | None:
 
 def _warnings(assessment: Assessment) -> int:
     return sum(check.severity == "warning" for check in assessment.checks)
-
-
-def inert(value: str | float | None) -> str | float | None:
-    """Text that a spreadsheet would run as a formula, made plain text."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value

@@ -77,6 +77,8 @@ def measured_on(assessment: Assessment) -> str:
         return "no mask was drawn"
     if not assessment.nodule.region.any():
         return "no nodule was found at the point"
+    if any(check.code == "mask-edited" for check in assessment.checks):
+        return "on the mask, corrected by hand"
     return f"on the mask, {MASK_WORDS[assessment.nodule.evidence]}"
 
 

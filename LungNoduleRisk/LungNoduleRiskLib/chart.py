@@ -1,0 +1,168 @@
+"""A CT's chart: for each nodule and task one bar, the probabilities of its classes stacked to 1, the worst lowest.
+
+Slicer draws the bars of several series side by side, and bars alone from the axis up. So there is a series a rank of
+class: the first (green) reaches to 1, the middle (amber) and the last (red) are drawn over it, each to where the worse
+classes end, and each series is moved by what Slicer will move it back. Axes show numbers only: the bars have numbers,
+and the title of the axis says whose they are.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import slicer
+import vtk
+
+from nodulerisk.assessment import Assessment, TaskResult
+from nodulerisk.outputs.words import main_tasks
+
+COLOURS = {"first": (0.0, 0.62, 0.45), "middle": (0.90, 0.62, 0.0), "last": (0.84, 0.37, 0.0)}  # Okabe and Ito's
+RANKS = {2: ("first", "last"), 3: ("first", "middle", "last")}  # of a task's classes, by their number
+NO_RISK_KNOWN = (0.34, 0.71, 0.91)
+MANY = 12  # bars; of more, each nodule keeps its first task
+PLACES = 10  # along the axis at least: room for the legend, and Slicer's ticks are whole numbers in usual views
+KEY_WIDTH = 70  # characters
+NO_BREAK = "\N{NO-BREAK SPACE}"
+WIDTH_ROW = "(width)"  # not empty: Slicer loses a row's empty first cell when it loads a table
+TITLE = "Lung nodule probabilities: research use only"
+
+
+@dataclass(frozen=True)
+class _Bar:
+    nodule: str
+    task: str
+    result: TaskResult
+
+    @property
+    def basis(self) -> str:
+        return f"{self.task} ({self.result.evidence})"
+
+    @property
+    def tooltip(self) -> str:
+        each = (f"{name} {p:.2f}" for name, p in zip(self.result.classes, self.result.mean, strict=True))
+        return f"{self.nodule} {self.basis}: {', '.join(each)}"
+
+    @property
+    def classes(self) -> dict[str, str]:
+        """By rank, the class's name."""
+        return dict(zip(RANKS[len(self.result.classes)], self.result.classes, strict=True))
+
+    @property
+    def tops(self) -> dict[str, float]:
+        """By rank, the probability of that class or a worse one."""
+        return {rank: sum(self.result.mean[index:]) for index, rank in enumerate(self.classes)}
+
+
+def showChart(assessments: Mapping[str, Assessment], chartNode, tableNode) -> None:
+    """Draws the assessments in a chart, by way of a table; both are filled anew.
+
+    Args:
+        assessments: by nodule name.
+        chartNode: vtkMRMLPlotChartNode in a scene.
+        tableNode: vtkMRMLTableNode in that scene, for this chart alone.
+    """
+    removeSeries(chartNode)
+    bars = _bars(assessments.values())
+    names = {rank: dict.fromkeys(bar.classes[rank] for bar in bars if rank in bar.classes) for rank in COLOURS}
+    ranks = [rank for rank in COLOURS if names[rank]]
+    _fill(tableNode, _columns(bars, ranks))
+    for rank in ranks:
+        _addSeries(rank, ", ".join(names[rank]), chartNode, tableNode)
+    _describe(bars, chartNode)
+
+
+def removeSeries(chartNode) -> None:
+    """Removes what a chart draws from the scene; the chart stays, empty."""
+    nodes = [chartNode.GetNthPlotSeriesNode(index) for index in range(chartNode.GetNumberOfPlotSeriesNodes())]
+    chartNode.RemoveAllPlotSeriesNodeIDs()
+    for node in filter(None, nodes):  # None was deleted by hand
+        chartNode.GetScene().RemoveNode(node)
+
+
+def riskColour(assessment: Assessment) -> tuple[float, float, float]:
+    """RGB (0..1) of the class decided on in the first task that rests on patients; blue where there is none."""
+    found = [bar for bar in _barsOf(assessment) if bar.result.evidence != "simulated"]
+    ranks = (rank for bar in found for rank, name in bar.classes.items() if name == bar.result.decision)
+    return COLOURS.get(next(ranks, None), NO_RISK_KNOWN)
+
+
+def _bars(assessments: Iterable[Assessment]) -> list[_Bar]:
+    bars = [_barsOf(assessment) for assessment in assessments]
+    many = sum(map(len, bars)) > MANY
+    return [bar for nodule in bars for bar in (nodule[:1] if many else nodule)]
+
+
+def _barsOf(assessment: Assessment) -> list[_Bar]:
+    tasks = main_tasks(assessment).items()
+    return [_Bar(assessment.name, task, result) for task, result in tasks if result.mean is not None]
+
+
+def _columns(bars: Sequence[_Bar], ranks: Sequence[str]) -> dict[str, list]:
+    """The table's columns by title. Two rows without height go first.
+
+    A bar's width is what VTK makes of the first two rows: 0.8 times their distance, divided by the number of series. It
+    then moves each series left by a part of the width; so they are placed right of the bar's number by as much.
+    """
+    columns: dict[str, list] = {"bar": [WIDTH_ROW, WIDTH_ROW, *(bar.tooltip for bar in bars)]}
+    for index, rank in enumerate(ranks):
+        moved = 0.8 * ((len(ranks) - 1) / 2 - index)
+        columns[f"{rank} x"] = [x + moved for x in (1, 1 + len(ranks), *range(1, len(bars) + 1))]
+        columns[rank] = [0.0, 0.0, *(bar.tops.get(rank, 0.0) for bar in bars)]
+    return columns
+
+
+def _fill(tableNode, columns: Mapping[str, Sequence]) -> None:
+    table = vtk.vtkTable()
+    for title, values in columns.items():
+        column = vtk.vtkStringArray() if isinstance(values[0], str) else vtk.vtkDoubleArray()
+        column.SetName(title)
+        for value in values:
+            column.InsertNextValue(value)
+        table.AddColumn(column)
+    tableNode.SetAndObserveTable(table)
+
+
+def _addSeries(rank: str, name: str, chartNode, tableNode) -> None:
+    seriesNode = slicer.vtkMRMLPlotSeriesNode()
+    seriesNode.SetHideFromEditors(True)  # before it is added, so that it is not listed under the subjects either
+    seriesNode.SetName(name)
+    seriesNode.SetPlotType(seriesNode.PlotTypeScatterBar)
+    seriesNode.SetXColumnName(f"{rank} x")
+    seriesNode.SetYColumnName(rank)
+    seriesNode.SetLabelColumnName("bar")
+    seriesNode.SetColor(*COLOURS[rank])
+    chartNode.GetScene().AddNode(seriesNode)
+    seriesNode.SetAndObserveTableNodeID(tableNode.GetID())
+    chartNode.AddAndObservePlotSeriesNodeID(seriesNode.GetID())
+
+
+def _describe(bars: Sequence[_Bar], chartNode) -> None:
+    levels = dict.fromkeys(bar.result.evidence for bar in bars) or ["nothing assessed"]
+    chartNode.SetTitle(TITLE)
+    chartNode.SetYAxisTitle(f"Probability ({'; '.join(levels)})")
+    chartNode.SetXAxisTitle(_key(bars))
+    chartNode.SetXAxisRangeAuto(False)
+    chartNode.SetXAxisRange(0.5, max(PLACES, 2 * len(bars)) + 0.5)  # the right half is the legend's
+    chartNode.SetYAxisRangeAuto(False)
+    chartNode.SetYAxisRange(0, 1)
+    chartNode.SetTitleFontSize(16)
+    chartNode.SetLegendFontSize(12)
+    chartNode.SetAxisTitleFontSize(12)
+    chartNode.SetGridVisibility(False)
+    chartNode.SetEnablePointMoveAlongX(False)
+    chartNode.SetEnablePointMoveAlongY(False)
+
+
+def _key(bars: Sequence[_Bar]) -> str:
+    """``1 N1 malignancy (reader), 2 N1 grade (simulated)``; ``Malignancy (reader): 1 N1, 2 N2`` where all are alike.
+
+    Lines break between bars only.
+    """
+    alike = len({bar.basis for bar in bars}) == 1
+    names = [bar.nodule if alike else f"{bar.nodule} {bar.basis}" for bar in bars]
+    labels = (f"{number} {name}".replace(" ", NO_BREAK) for number, name in enumerate(names, 1))
+    heading = f"{bars[0].basis.capitalize()}: " if alike else ""
+    key = textwrap.fill(heading + ", ".join(labels), KEY_WIDTH, break_on_hyphens=False, break_long_words=False)
+    return key.replace(NO_BREAK, " ")

@@ -1,0 +1,273 @@
+"""A CT's results in the scene: a segment, a table row, bars of the chart and a saved assessment for every nodule.
+
+The text node with the assessments as JSON is what counts; table and chart are written from it. All lie in one
+subject-hierarchy folder. None of the nodes bears the CT's name, which may be the patient's, since node names become
+file names. A mask that was changed by hand is never removed or replaced unless that is asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import slicer
+import vtk
+
+from LungNoduleRiskLib.chart import COLOURS, riskColour, showChart
+from LungNoduleRiskLib.scene import placed, pointNames
+from LungNoduleRiskLib.segments import addSegment, fingerprint, segmentOnCt
+from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, TaskResult
+from nodulerisk.ct import CT
+from nodulerisk.errors import NoduleRiskError
+from nodulerisk.nodule_checks import remeasured
+from nodulerisk.weights import TASKS
+
+VOLUME_ROLE = "LungNoduleRisk.Volume"  # node reference from a result to its CT
+ROLE = "LungNoduleRisk.Role"  # node attribute: which of the results
+FOLDER = "Lung nodule risk"
+RESULTS = {  # by role: class and name
+    "segmentation": ("vtkMRMLSegmentationNode", "Lung nodules"),
+    "table": ("vtkMRMLTableNode", "Lung nodule probabilities"),
+    "text": ("vtkMRMLTextNode", "Lung nodule assessments"),
+    "chart": ("vtkMRMLPlotChartNode", "Lung nodule chart"),
+    "chart data": ("vtkMRMLTableNode", "Lung nodule chart data"),
+}
+MEASURED_MM = 5.0  # of the CT around a mask, to measure it
+NOT_RUN = TaskResult((), None, {}, None, None, "none")
+MASK = "mask_fingerprints"  # beside an assessment: of the mask as the networks drew it, and as it was last measured
+AS_DRAWN = "as_drawn"  # beside an assessment whose mask was changed by hand: the entry before that
+Entry = dict[str, Any]
+
+
+def showAssessment(assessment: Assessment, volumeNode, keepMask: bool = False) -> None:
+    """Shows a nodule's assessment in the CT's scene, in place of the earlier one of that name.
+
+    Args:
+        assessment: with the mask as the networks drew it.
+        volumeNode: the CT.
+        keepMask: where the nodule has a segment it stays, and is measured in place of the networks' mask.
+
+    Raises:
+        NoduleRiskError: the CT has left the scene or has another size now; the earlier assessment is gone nevertheless.
+    """
+    if volumeNode.GetScene() is None:
+        raise NoduleRiskError("The CT was removed while it was assessed: load it again.")
+    removeAssessment(assessment.name, volumeNode, keepMask)
+    if _hasSegment(assessment.name, volumeNode):
+        drawn = measured = None  # by hand, and yet to be measured
+    else:
+        _addMask(assessment, volumeNode)
+        drawn = measured = _fingerprintOf(assessment.name, volumeNode)
+    entry = assessment.to_dict() | {MASK: {"drawn": drawn, "measured": measured}}
+    _save(_entries(volumeNode) | {assessment.name: entry}, volumeNode)
+    remeasure(volumeNode, [assessment.name])
+
+
+def removeAssessment(name: str, volumeNode, keepMask: bool = False) -> None:
+    """Removes a nodule's saved assessment, row and bars, and its segment unless that is to stay."""
+    segmentationNode = resultNode("segmentation", volumeNode)
+    if segmentationNode is not None and not keepMask:
+        segmentationNode.GetSegmentation().RemoveSegment(name)
+    entries = _entries(volumeNode)
+    if entries.pop(name, None) is not None:
+        _save(entries, volumeNode)
+
+
+def savedAssessments(volumeNode) -> dict[str, Assessment]:
+    """The CT's assessments by nodule name, without their masks (see ``withMask``).
+
+    Raises:
+        NoduleRiskError: the text node was edited into something else.
+    """
+    try:
+        return {name: Assessment.from_dict(entry) for name, entry in _entries(volumeNode).items()}
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(volumeNode) from error
+
+
+def withMask(assessment: Assessment, volumeNode, marginMm: float) -> tuple[CT, Assessment] | None:
+    """The assessment with its segment as it is now, and the part of the CT around it; None where there is no mask."""
+    if not _hasSegment(assessment.name, volumeNode):
+        return None
+    ct, nodule = segmentOnCt(resultNode("segmentation", volumeNode), assessment.name, volumeNode, marginMm)
+    return ct, replace(assessment, nodule=nodule)
+
+
+def handDrawn(volumeNode, names: Iterable[str]) -> list[str]:
+    """Those of the nodules whose segment is not as the networks drew it."""
+    drawn = {name: entry[MASK]["drawn"] for name, entry in _entries(volumeNode).items()}
+    there = [name for name in names if _hasSegment(name, volumeNode)]
+    return [name for name in there if _fingerprintOf(name, volumeNode) != drawn.get(name)]
+
+
+def remeasure(volumeNode, names: Iterable[str] | None = None) -> list[str]:
+    """Measures the nodules anew whose segments were changed since they were measured, and returns their names."""
+    entries = _entries(volumeNode)
+    now = {name: _fingerprintOf(name, volumeNode) for name in entries if names is None or name in names}
+    changed = [name for name, found in now.items() if found != entries[name][MASK]["measured"]]
+    for name in changed:
+        entries[name] = _remeasured(entries[name], now[name], volumeNode)
+    if changed:
+        _save(entries, volumeNode)
+    return changed
+
+
+def resultNode(role: str, volumeNode):
+    """The CT's result node of a role of ``RESULTS``, or None."""
+    nodes = _nodes(RESULTS[role][0], volumeNode.GetScene())
+    return next((node for node in nodes if _is(role, node, volumeNode)), None)
+
+
+def segmentationNodes(volumeNode) -> list:
+    """Where to look for a CT's segments: its result, then what was drawn on it, then all but other CTs' results."""
+    drawnOn = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+    own = volumeNode.GetID()
+    nodes = _nodes("vtkMRMLSegmentationNode", volumeNode.GetScene())
+    return sorted(
+        (node for node in nodes if node.GetNodeReferenceID(VOLUME_ROLE) in (None, own)),
+        key=lambda node: [node.GetNodeReferenceID(role) != own for role in (VOLUME_ROLE, drawnOn)],
+    )
+
+
+def detachStrays(scene) -> None:
+    """Makes the results whose CT was removed nobody's: another CT may get its ID, and would be taken for theirs."""
+    for className in {className for className, _ in RESULTS.values()}:
+        for node in _nodes(className, scene):
+            if node.GetNodeReferenceID(VOLUME_ROLE) and node.GetNodeReference(VOLUME_ROLE) is None:
+                node.RemoveNodeReferenceIDs(VOLUME_ROLE)
+
+
+def colourPoint(markupsNode, assessment: Assessment) -> None:
+    """Colours the nodule's point: of a list's points Slicer colours the selected and the others, no single ones.
+
+    A point decided benign is not selected, and has the first class's colour; all others look suspicious.
+    """
+    malignancy = assessment.tasks.get("malignancy", NOT_RUN)
+    markupsNode.CreateDefaultDisplayNodes()
+    displayNode = markupsNode.GetDisplayNode()
+    displayNode.SetColor(*COLOURS["first"])
+    displayNode.SetSelectedColor(*COLOURS["last"])
+    for index, name in zip(placed(markupsNode), pointNames(markupsNode), strict=True):
+        if name == assessment.name:
+            markupsNode.SetNthControlPointSelected(index, malignancy.decision != TASKS["malignancy"][0])
+
+
+def _addMask(assessment: Assessment, volumeNode) -> None:
+    nodule = assessment.nodule
+    if nodule is None:
+        return
+    if volumeNode.GetImageData().GetDimensions() != nodule.ct_shape[::-1]:
+        raise NoduleRiskError("The CT was changed while it was assessed: assess it again.")
+    segmentationNode = _ensureResultNode("segmentation", volumeNode)
+    addSegment(segmentationNode, assessment.name, nodule, volumeNode, riskColour(assessment))
+
+
+def _hasSegment(name: str, volumeNode) -> bool:
+    segmentationNode = resultNode("segmentation", volumeNode)
+    return segmentationNode is not None and segmentationNode.GetSegmentation().GetSegment(name) is not None
+
+
+def _fingerprintOf(name: str, volumeNode) -> str:
+    return fingerprint(resultNode("segmentation", volumeNode), name)
+
+
+def _remeasured(entry: Entry, found: str, volumeNode) -> Entry:
+    """The entry with its segment's measurements; the networks' own where the segment is as they drew it again."""
+    asDrawn = entry.get(AS_DRAWN, entry)
+    if found == entry[MASK]["drawn"]:
+        return asDrawn
+    assessment = Assessment.from_dict(entry)
+    masked = withMask(assessment, volumeNode, MEASURED_MM)
+    measured = remeasured(assessment, *(masked[0], masked[1].nodule) if masked else (None, None))
+    return measured.to_dict() | {MASK: entry[MASK] | {"measured": found}, AS_DRAWN: asDrawn}
+
+
+def _entries(volumeNode) -> dict[str, Entry]:
+    """What the text node holds: by nodule name, each as ``Assessment.to_dict`` made it, with ``MASK``."""
+    textNode = resultNode("text", volumeNode)
+    if textNode is None:
+        return {}
+    try:
+        entries = json.loads(textNode.GetText())
+        if not all(set(entry[MASK]) == {"drawn", "measured"} for entry in entries.values()):
+            raise ValueError(MASK)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _damaged(volumeNode) from error
+    return entries
+
+
+def _damaged(volumeNode) -> NoduleRiskError:
+    name = resultNode("text", volumeNode).GetName()
+    return NoduleRiskError(f"'{name}' is damaged: delete it in the Data module, and assess again.")
+
+
+def _save(entries: dict[str, Entry], volumeNode) -> None:
+    text = json.dumps(entries, ensure_ascii=False)
+    _ensureResultNode("text", volumeNode).SetText(text)
+    assessments = {name: Assessment.from_dict(entry) for name, entry in entries.items()}
+    _fillTable(_ensureResultNode("table", volumeNode), [_row(assessment) for assessment in assessments.values()])
+    showChart(assessments, *(_ensureResultNode(role, volumeNode) for role in ("chart", "chart data")))
+
+
+def _row(assessment: Assessment) -> dict[str, str | float]:
+    """A nodule's row of the table, by column title; probabilities are NaN where a task was not run."""
+    row: dict[str, str | float] = {"Nodule": assessment.name}
+    for task, classes in TASKS.items():
+        result = assessment.tasks.get(task, NOT_RUN)
+        row[task.capitalize()] = result.decision or "not run"
+        row |= {f"P({c})": p for c, p in zip(classes, result.mean or [math.nan] * len(classes), strict=True)}
+        row[f"{task.capitalize()} rests on"] = EVIDENCE_WORDS[result.evidence]
+    row |= {f"{m.name} ({m.unit})": m.value for m in assessment.measurements}
+    row["Checks"] = " ".join(check.message for check in assessment.checks)
+    return row
+
+
+def _fillTable(tableNode, rows: list[dict[str, str | float]]) -> None:
+    table = vtk.vtkTable()
+    for title, value in {title: value for row in rows for title, value in row.items()}.items():
+        column = vtk.vtkStringArray() if isinstance(value, str) else vtk.vtkDoubleArray()
+        column.SetName(title)
+        for row in rows:
+            column.InsertNextValue(row.get(title, "" if isinstance(value, str) else math.nan))
+        table.AddColumn(column)
+    tableNode.SetAndObserveTable(table)
+
+
+def _nodes(className: str, scene) -> Iterator:
+    return (scene.GetNthNodeByClass(index, className) for index in range(scene.GetNumberOfNodesByClass(className)))
+
+
+def _is(role: str, node, volumeNode) -> bool:
+    return node.GetAttribute(ROLE) == role and node.GetNodeReferenceID(VOLUME_ROLE) == volumeNode.GetID()
+
+
+def _ensureResultNode(role: str, volumeNode):
+    """The CT's result node of a role, added to its folder if there is none yet."""
+    node = resultNode(role, volumeNode)
+    if node is not None:
+        return node
+    scene, (className, name) = volumeNode.GetScene(), RESULTS[role]
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    folder = _folder(hierarchy, volumeNode)
+    node = scene.AddNewNodeByClass(className, scene.GenerateUniqueName(name))
+    node.SetAttribute(ROLE, role)
+    node.SetNodeReferenceID(VOLUME_ROLE, volumeNode.GetID())
+    hierarchy.CreateItem(folder, node)
+    if role == "segmentation":
+        node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
+        node.CreateDefaultDisplayNodes()
+    return node
+
+
+def _folder(hierarchy, volumeNode) -> int:
+    """The subject-hierarchy item of the folder with the CT's results; a new one beside the CT if there are none."""
+    for role in RESULTS:
+        node = resultNode(role, volumeNode)
+        if node is not None:
+            return hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node))
+    volumeItem = hierarchy.GetItemByDataNode(volumeNode)
+    beside = hierarchy.GetItemParent(volumeItem) if volumeItem else hierarchy.GetSceneItemID()
+    return hierarchy.CreateFolderItem(beside, hierarchy.GenerateUniqueItemName(FOLDER))

@@ -1,0 +1,79 @@
+"""The section for researchers: what a nodule is, and the export of nodules as training data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import qt
+from slicer.i18n import tr as _
+
+from LungNoduleRiskLib.annotations import LABELS, Annotation, annotate, annotationOf
+from LungNoduleRiskLib.logic import Nodule, NoduleLogic
+from nodulerisk.errors import NoduleRiskError
+
+EVIDENCE = ("reader", "pathology")
+
+
+class Annotating:
+    """Shows and writes what is said of one nodule at a time, and exports all."""
+
+    def __init__(self, ui, logic: NoduleLogic, say: Callable[[str], None]):
+        self._ui, self._logic, self._say = ui, logic, say
+        self._markupsNode = None
+        self._index: int | None = None
+        ui.labelSelector.addItems(["", *LABELS])
+        ui.evidenceSelector.addItems(EVIDENCE)
+        ui.labelSelector.currentTextChanged.connect(self._onEdited)
+        ui.noteEdit.textEdited.connect(self._onEdited)
+
+    def show(self, nodule: Nodule | None, markupsNode) -> None:
+        """Shows what is said of the nodule; without a point nothing can be said."""
+        self._index = None  # what is filled in here is not written back
+        isPoint = nodule is not None and nodule.index is not None
+        said = annotationOf(markupsNode, nodule.index) if isPoint else Annotation()
+        if self._ui.labelSelector.currentText != said.label:
+            self._ui.labelSelector.setCurrentText(said.label)
+        if self._ui.noteEdit.text.strip() != said.note:
+            self._ui.noteEdit.text = said.note
+        for field in (self._ui.labelSelector, self._ui.noteEdit):
+            field.enabled = isPoint
+        self._markupsNode, self._index = markupsNode, nodule.index if isPoint else None
+
+    def exportSamples(self, volumeNode, patient: str) -> None:
+        """Asks where to, and writes the nodules as training data."""
+        folder = qt.QFileDialog.getExistingDirectory(self._ui.exportButton, _("Export training samples to"))
+        if folder:
+            evidence = self._ui.evidenceSelector.currentText
+            self._report(self._logic.exportNodules, volumeNode, folder, patient or None, evidence)
+
+    def exportLabels(self, volumeNode, patient: str) -> None:
+        """Asks where to, and writes the labels as a table."""
+        path = self._askFile()
+        if path:
+            self._report(self._logic.exportLabels, volumeNode, path, patient or None)
+
+    def _askFile(self) -> str:
+        chosen = qt.QFileDialog.getSaveFileName(self._ui.exportLabelsButton, _("Export labels to"), "", "CSV (*.csv)")
+        return chosen[0] if isinstance(chosen, tuple) else chosen  # PySide6 returns the filter beside it
+
+    def _report(self, export: Callable, volumeNode, where: str, *choices) -> None:
+        try:
+            export(volumeNode, self._markupsNode, where, *choices)
+        except NoduleRiskError as error:
+            self._say(str(error))
+        else:
+            self._say(_("Exported to {where}").format(where=where))
+
+    def _onEdited(self, _text: str = "") -> None:
+        if self._index is None:
+            return
+        said = Annotation(
+            self._ui.labelSelector.currentText.strip(), self._ui.readerEdit.text.strip(), self._ui.noteEdit.text.strip()
+        )
+        annotate(self._markupsNode, self._index, said)
+        try:
+            said.labels()
+        except NoduleRiskError as error:
+            self._say(str(error))
+        else:
+            self._say("")

@@ -1,0 +1,49 @@
+"""Work on another thread while Qt goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+
+import qt
+
+POLL_MS = 20
+TURN_S = 0.03
+
+
+class Background:
+    """Runs one function at a time on another thread."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1)
+        self._future: Future | None = None
+        self._timer = qt.QTimer()
+        self._timer.timeout.connect(self._poll)
+
+    @property
+    def isBusy(self) -> bool:
+        return self._future is not None
+
+    def start(
+        self, work: Callable[[], object], onEnd: Callable[[Future], None], onTurn: Callable[[], None] | None = None
+    ) -> None:
+        """Starts the work; then, on this thread, ``onTurn`` is called now and again and ``onEnd`` once it has ended."""
+        self._onTurn, self._onEnd = onTurn, onEnd
+        self._future = self._thread.submit(work)
+        self._timer.start(POLL_MS)
+
+    def close(self) -> None:
+        """Waits for the work, of whose end nobody is told."""
+        self._timer.stop()
+        self._future = None
+        self._thread.shutdown()
+
+    def _poll(self) -> None:
+        # Slicer keeps Python's lock while it waits for events: the other thread runs only while we wait for it here.
+        wait([self._future], TURN_S)
+        if self._onTurn is not None:
+            self._onTurn()
+        if self._future is not None and self._future.done():
+            self._timer.stop()
+            future, self._future = self._future, None
+            self._onEnd(future)

@@ -1,0 +1,90 @@
+"""What is known of a nodule, in words (rich text as Qt shows it)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from html import escape
+
+from slicer.i18n import tr as _
+
+from LungNoduleRiskLib.logic import Nodule
+from nodulerisk import RESEARCH_USE_ONLY
+from nodulerisk.assessment import Assessment, TaskResult
+from nodulerisk.outputs import words
+from nodulerisk.weights import WeightSet
+
+
+def noduleHtml(nodule: Nodule, refusal: str | None = None) -> str:
+    """Every number of the nodule, what it rests on and what must be known about it."""
+    parts = [f"<h3>{escape(nodule.name)}</h3>", *map(_paragraph, _remarks(nodule, refusal))]
+    if nodule.assessment is not None:
+        parts += _assessment(nodule.assessment)
+    return "".join([*parts, f"<p><b>{escape(RESEARCH_USE_ONLY)}</b></p>"])
+
+
+def cardHtml(weights: WeightSet) -> str:
+    """A weight set's card: for every task, and for the mask, its networks, evidence and held-out figures."""
+    rows = [(name, task.networks, task.evidence) for name, task in weights.tasks.items()]
+    rows.append(("mask", [weights.mask_network or ""], weights.mask_evidence))
+    parts = [f"<h3>{escape(weights.name)} {escape(weights.version)}</h3>"]
+    parts += [_paragraph(weights.licence), _paragraph(weights.attribution)]
+    for name, networks, evidence in rows:
+        figures = [f"{figure}: {_figure(values)}" for figure, values in evidence.figures.items()]
+        held_out = _("{nodules} nodules, {patients} patients held out").format(
+            nodules=evidence.nodules, patients=evidence.patients
+        )
+        lines = [evidence.level, evidence.data, evidence.labels, held_out if evidence.nodules else "", *figures]
+        parts.append(
+            f"<h4>{escape(name.capitalize())}</h4>{_paragraph(', '.join(networks))}{_list(filter(None, lines))}"
+        )
+    return "".join([*parts, f"<p><b>{escape(RESEARCH_USE_ONLY)}</b></p>"])
+
+
+def _remarks(nodule: Nodule, refusal: str | None) -> Iterator[str]:
+    if refusal is not None:
+        yield _("Refused: {reason}").format(reason=refusal)
+    elif nodule.assessment is None:
+        yield _("Not assessed yet.")
+    if nodule.moved:
+        yield _("The point was moved since: these results are of where it was. Assess again.")
+    if nodule.index is None:
+        yield _("Its point was deleted or renamed, or is in another list.")
+
+
+def _assessment(assessment: Assessment) -> Iterator[str]:
+    yield _list(map(words.check_words, assessment.checks))
+    for name, task in words.main_tasks(assessment).items():
+        yield _heading(words.task_title(name, task)) + _paragraph(words.task_basis(task)) + _bars(task)
+    if seen := ", ".join(words.appearance_words(assessment)):
+        yield _heading(_("Appearance")) + _paragraph(f"{seen} ({words.appearance_basis(assessment)})")
+    yield _heading(_("Measurements")) + _paragraph(words.measured_on(assessment))
+    yield _list(f"{m.name}: {words.measurement_value(m)} ({m.source})" for m in assessment.measurements)
+    yield _paragraph(words.position_words(assessment.point_lps_mm))
+    yield _paragraph(words.provenance_words(assessment.provenance))
+
+
+def _bars(task: TaskResult) -> str:
+    """A line a class: the mean, and every network's own answer."""
+    lines = []
+    for bar in words.task_bars(task):
+        members = ", ".join(f"{name} {p:.2f}" for name, p in bar.members.items())
+        threshold = "" if bar.threshold is None else _("; threshold {value:.2f}").format(value=bar.threshold)
+        lines.append(f"{bar.label} {bar.mean:.2f}{threshold} ({members})")
+    return _list(lines)
+
+
+def _figure(values: list[float]) -> str:
+    value, *interval = (f"{number:.3f}" for number in values)
+    return f"{value} ({'–'.join(interval)})" if interval else value
+
+
+def _heading(text: str) -> str:
+    return f"<h4>{escape(text)}</h4>"
+
+
+def _paragraph(text: str) -> str:
+    return f"<p>{escape(text)}</p>"
+
+
+def _list(lines: Iterable[str]) -> str:
+    return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"

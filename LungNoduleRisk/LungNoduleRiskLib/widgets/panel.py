@@ -1,0 +1,413 @@
+"""The panel: a CT and points are chosen, their nodules assessed, and the results read."""
+
+from __future__ import annotations
+
+import tempfile
+from concurrent.futures import Future
+from pathlib import Path
+
+import qt
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
+
+from LungNoduleRiskLib import results, scene
+from LungNoduleRiskLib.install import ensurePackages
+from LungNoduleRiskLib.logic import Nodule, NoduleLogic, Run
+from LungNoduleRiskLib.parameters import DEVICES, Parameters, thresholdsOf
+from LungNoduleRiskLib.sample import loadSample
+from LungNoduleRiskLib.widgets import views
+from LungNoduleRiskLib.widgets.advanced import Advanced
+from LungNoduleRiskLib.widgets.annotating import Annotating
+from LungNoduleRiskLib.widgets.background import Background
+from LungNoduleRiskLib.widgets.details import noduleHtml
+from LungNoduleRiskLib.widgets.nodules import NodulesTable
+from nodulerisk import RESEARCH_USE_ONLY
+from nodulerisk.errors import NoduleRiskError
+
+PANEL = Path(__file__).parents[2] / "Resources" / "UI" / "LungNoduleRisk.ui"
+REFRESH_MS = 100  # many changes of the scene are shown at once
+MEASURE_MS = 500  # after the last stroke in the Segment Editor
+SHORTCUTS = {"Alt+Up": -1, "Alt+Down": 1}
+
+
+class Panel(VTKObservationMixin):
+    """MRML is read and written here, on the main thread; the networks are asked on another, so that nothing freezes.
+
+    What is shown follows the scene: whoever changes points, segments or results, ``refresh`` reads them anew.
+    """
+
+    def __init__(self, getParameterNode, logic: NoduleLogic | None = None):
+        """``getParameterNode`` returns the scene's vtkMRMLScriptedModuleNode of this module."""
+        super().__init__()
+        self.logic = logic or NoduleLogic()
+        self.parameters: Parameters | None = None
+        self._getParameterNode = getParameterNode
+        self._background = Background()
+        self._run: Run | None = None
+        self._news = ("", 0.0)  # what is being done, and the share done; written by the other thread
+        self._refusals: dict[str, str] = {}
+        self._page = None
+        self._setUp()
+        self._observeScene()
+        self.useScene()
+
+    def _setUp(self) -> None:
+        self.widget = slicer.util.loadUI(PANEL.as_posix())
+        self.ui = slicer.util.childWidgetVariables(self.widget)
+        self.ui.researchLabel.text = RESEARCH_USE_ONLY
+        self.ui.deviceSelector.addItems(DEVICES)
+        self.widget.setMRMLScene(slicer.mrmlScene)
+        self._table = NodulesTable(self.ui.nodulesTable, self.onSelected)
+        self._annotating = Annotating(self.ui, self.logic, self._say)
+        self._advanced = Advanced(self.ui, self._background, self.onWeights, self._showState)
+        self._timers = [self._timer(self.refresh), self._timer(self._remeasure)]
+        self._refreshTimer, self._measureTimer = self._timers
+        self._connect()
+
+    def _connect(self) -> None:
+        for button, slot in (
+            (self.ui.sampleButton, self.onSample),
+            (self.ui.assessButton, self.onAssess),
+            (self.ui.cancelButton, self.onCancel),
+            (self.ui.previousButton, lambda: self._table.step(-1)),
+            (self.ui.nextButton, lambda: self._table.step(1)),
+            (self.ui.pageButton, self.onPage),
+            (self.ui.chartButton, lambda: views.showChart(self.parameters.ct)),
+            (self.ui.editButton, lambda: views.editMask(self._table.selected.name, self.parameters.ct)),
+            (self.ui.deleteButton, self.onDelete),
+            (self.ui.exportButton, lambda: self._annotating.exportSamples(self.parameters.ct, self.parameters.patient)),
+            (
+                self.ui.exportLabelsButton,
+                lambda: self._annotating.exportLabels(self.parameters.ct, self.parameters.patient),
+            ),
+        ):
+            button.clicked.connect(lambda _checked=False, slot=slot: slot())
+        self.ui.placeButton.toggled.connect(self.onPlace)
+        self.ui.placeWidget.activeMarkupsPlaceModeChanged.connect(self.onPlaceModeChanged)
+        self.ui.placeWidget.placeMultipleMarkups = slicer.qSlicerMarkupsPlaceWidget.ForcePlaceMultipleMarkups
+        self._shortcuts = [self._shortcut(keys, by) for keys, by in SHORTCUTS.items()]
+        deleteKey = qt.QShortcut(qt.QKeySequence("Del"), self.ui.nodulesTable)
+        deleteKey.activated.connect(self.onDelete)
+
+    def _timer(self, slot):
+        timer = qt.QTimer()
+        timer.setSingleShot(True)
+        timer.timeout.connect(slot)
+        return timer
+
+    def _shortcut(self, keys: str, by: int):
+        """Steps through the nodules from anywhere in the application, the Segment Editor among it."""
+        shortcut = qt.QShortcut(qt.QKeySequence(keys), slicer.util.mainWindow() or self.widget)
+        shortcut.activated.connect(lambda: self._table.step(by))
+        return shortcut
+
+    # The scene
+
+    def _observeScene(self) -> None:
+        for event, slot in (
+            (slicer.vtkMRMLScene.StartCloseEvent, self.onSceneStartClose),
+            (slicer.vtkMRMLScene.EndCloseEvent, self.useScene),
+            (slicer.vtkMRMLScene.EndImportEvent, self.useScene),
+            (slicer.vtkMRMLScene.NodeAddedEvent, self.onChanged),
+            (slicer.vtkMRMLScene.NodeRemovedEvent, self.onNodeRemoved),
+        ):
+            self.addObserver(slicer.mrmlScene, event, slot)
+
+    def useScene(self, caller=None, event=None) -> None:
+        """Takes the scene's parameter node, a new one where it has none."""
+        self._dropParameters()
+        self.parameters = Parameters(self._getParameterNode())
+        self._guiTag = self.parameters.connectGui(self.ui)
+        self.addObserver(self.parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onChanged)
+        self._advanced.listWeights(self.parameters.weights)
+        if self.parameters.ct is None:
+            self.parameters.ct = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+        self.refresh()
+
+    def _dropParameters(self) -> None:
+        if self.parameters is not None:
+            self.parameters.disconnectGui(self._guiTag)
+            self.removeObserver(self.parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onChanged)
+            self.parameters = None
+
+    def onSceneStartClose(self, caller, event) -> None:
+        self.logic.cancel()
+        self._refusals = {}
+        self._dropParameters()
+
+    def onNodeRemoved(self, caller, event) -> None:
+        """A CT that goes takes its run with it, and its results are nobody's (fault 43)."""
+        if self._run is not None and self._run.volumeNode.GetScene() is None:
+            self.logic.cancel()
+        if not slicer.mrmlScene.IsClosing():
+            results.detachStrays(slicer.mrmlScene)
+        self.onChanged()
+
+    def onChanged(self, caller=None, event=None) -> None:
+        self._refreshTimer.start(REFRESH_MS)
+
+    def refresh(self) -> None:
+        """Shows the scene as it is now."""
+        if self.parameters is None:
+            return
+        self._observeNodes()
+        try:
+            nodules = self.logic.nodules(self.parameters.ct, self.parameters.points)
+        except NoduleRiskError as error:
+            nodules = []
+            self._say(str(error))
+        self._table.show(nodules, self._refusals)
+        self._showSelected()
+        self._showState()
+
+    def _observeNodes(self) -> None:
+        """Follows the points of the list, and the segments of the CT."""
+        markupsNode, ct = self.parameters.points, self.parameters.ct
+        self.removeObservers(self.onPointsChanged)
+        self.removeObservers(self.onMaskChanged)
+        if markupsNode is not None:
+            self.ui.placeWidget.setCurrentNode(markupsNode)
+            for event in (
+                markupsNode.PointModifiedEvent,
+                markupsNode.PointPositionDefinedEvent,
+                markupsNode.PointRemovedEvent,
+            ):
+                self.addObserver(markupsNode, event, self.onPointsChanged)
+        segmentationNode = None if ct is None else results.resultNode("segmentation", ct)
+        if segmentationNode is not None:
+            event = slicer.vtkSegmentation.SourceRepresentationModified
+            self.addObserver(segmentationNode.GetSegmentation(), event, self.onMaskChanged)
+
+    def onPointsChanged(self, caller, event) -> None:
+        self.onChanged()
+
+    def onMaskChanged(self, caller, event) -> None:
+        self._measureTimer.start(MEASURE_MS)
+
+    def _remeasure(self) -> None:
+        """Measures what was changed in the Segment Editor."""
+        if self.parameters is None or self.parameters.ct is None or self._run is not None:
+            return
+        try:
+            if results.remeasure(self.parameters.ct):
+                self.refresh()
+        except NoduleRiskError as error:
+            self._say(str(error))
+
+    # What the user does
+
+    def onWeights(self, name: str) -> None:
+        if self.parameters is not None:
+            self.parameters.weights = name
+
+    def onSample(self) -> None:
+        try:
+            ct, points = loadSample()
+        except NoduleRiskError as error:
+            self._say(str(error))
+            return
+        self.parameters.ct, self.parameters.points = ct, points
+        views.showCt(ct)
+        self.refresh()
+        self._jump()
+
+    def onPlace(self, on: bool) -> None:
+        """Starts or ends placing points, in a new list where none is chosen."""
+        if on and self.parameters.points is None:
+            self.parameters.points = scene.addPointsNode()
+            self.ui.placeWidget.setCurrentNode(self.parameters.points)
+        self.ui.placeWidget.setPlaceModeEnabled(on)
+
+    def onPlaceModeChanged(self, on: bool) -> None:
+        self.ui.placeButton.checked = on
+
+    def onSelected(self) -> None:
+        self._showSelected()
+        self._showState()
+        self._jump()
+
+    def onDelete(self) -> None:
+        """Deletes the selected nodule; one whose mask was changed by hand after asking."""
+        nodule, ct = self._table.selected, self.parameters.ct
+        if nodule is None or self._run is not None:
+            return
+        question = _("{name}'s mask was changed by hand. Delete it, too?").format(name=nodule.name)
+        if ct is not None and results.handDrawn(ct, [nodule.name]) and not slicer.util.confirmYesNoDisplay(question):
+            return
+        self.logic.delete(nodule, ct, self.parameters.points)
+        self._refusals.pop(nodule.name, None)
+        self.refresh()
+
+    def onPage(self) -> None:
+        """Writes the nodule's page on the other thread, and opens it."""
+        path = Path(tempfile.mkdtemp(dir=slicer.app.temporaryPath)) / "nodule.html"
+        try:
+            write = self.logic.pageWriter(self._table.selected.assessment, self.parameters.ct, path)
+        except NoduleRiskError as error:
+            self._say(str(error))
+            return
+        self._say(_("Writing the page…"))
+        self._background.start(write, lambda future: self._onPage(future, path))
+        self._showState()
+
+    def _onPage(self, future: Future, path: Path) -> None:
+        self._showState()
+        self._say("")
+        if not self._failed(future):
+            self._page = views.openPage(path)
+
+    # A run
+
+    def onAssess(self) -> None:
+        """Reads the scene and starts the run; a refusal is shown in its place."""
+        self._refusals = {}
+        self._news = ("", 0.0)
+        try:
+            ensurePackages()
+            self._run = self._prepared()
+        except NoduleRiskError as error:
+            self._say(str(error))
+            self.refresh()
+            return
+        run = self._run
+        self._background.start(lambda: self.logic.compute(run, self._onProgress), self._onEnd, self._onTurn)
+        self.refresh()
+
+    def onCancel(self) -> None:
+        self.logic.cancel()
+
+    def _prepared(self) -> Run:
+        chosen = self.parameters
+        return self.logic.prepare(
+            chosen.ct,
+            chosen.points,
+            chosen.weights,
+            chosen.device,
+            cascade=chosen.cascade,
+            thresholds=thresholdsOf(chosen),
+            replaceMasks=self._mayReplaceMasks(),
+        )
+
+    def _mayReplaceMasks(self) -> bool:
+        """Whether masks that were changed by hand are drawn anew, which is asked where there are any."""
+        chosen = self.parameters
+        if chosen.ct is None or chosen.points is None:
+            return False
+        changed = results.handDrawn(chosen.ct, scene.pointNames(chosen.points))
+        question = _(
+            "These masks were drawn or changed by hand: {names}. Draw them anew, so that your changes are lost? "
+            "If not, they stay, and are measured as they are."
+        ).format(names=", ".join(changed))
+        return bool(changed) and slicer.util.confirmYesNoDisplay(question)
+
+    def _onProgress(self, what: str, share: float) -> None:
+        self._news = (what, share)
+
+    def _onTurn(self) -> None:
+        """Shows how far the run is, and what was assessed since."""
+        what, share = self._news
+        self._say(what)
+        self.ui.progressBar.value = round(100 * share)
+        if self._run.shown < len(self._run.assessments):
+            self._showRun()
+
+    def _showRun(self) -> bool:
+        """Shows what was assessed; False where it cannot be shown, and then the run ends."""
+        try:
+            self.logic.show(self._run)
+        except NoduleRiskError as error:
+            self.logic.cancel()
+            self._run.refusals[_("Stopped")] = str(error)
+            return False
+        self.onChanged()
+        return True
+
+    def _onEnd(self, future: Future) -> None:
+        """Says how the run went: what was assessed is shown, though others were not."""
+        shown, run = self._showRun(), self._run
+        self._run, self._refusals = None, dict(run.refusals)
+        problems = [f"{name}: {why}" for name, why in run.refusals.items()]
+        assessed = _("{count} of {asked} nodules assessed.").format(count=len(run.assessments), asked=len(run.points))
+        error = future.exception()
+        if error is not None and shown:
+            problems.append(str(error))
+        self._say("\n".join([assessed, *problems]))
+        self.refresh()
+        self._jump()
+        if error is not None and not isinstance(error, NoduleRiskError):
+            raise error  # a fault of ours: into Slicer's log, with its traceback
+
+    # What is shown
+
+    def _showSelected(self) -> None:
+        nodule = self._table.selected
+        refusal = self._refusals.get(nodule.name) if nodule else None
+        self.ui.detailsBrowser.setHtml(noduleHtml(nodule, refusal) if nodule else "")
+        self._annotating.show(nodule, self.parameters.points if self.parameters else None)
+
+    def _jump(self) -> None:
+        """Shows the selected nodule in the slices and in 3D."""
+        nodule = self._table.selected
+        position = self._positionOf(nodule) if nodule else None
+        if position is not None:
+            views.jumpTo(position)
+
+    def _positionOf(self, nodule: Nodule) -> tuple[float, float, float] | None:
+        """RAS mm: of the nodule's point, else of what was assessed."""
+        if nodule.index is None:
+            return scene.rasOf(nodule.assessment.centre_lps_mm)
+        position = [0.0, 0.0, 0.0]
+        self.parameters.points.GetNthControlPointPositionWorld(nodule.index, position)
+        return tuple(position)
+
+    def _showState(self) -> None:
+        """Enables what can be done now, and says why the rest cannot."""
+        running, busy = self._run is not None, self._background.isBusy
+        reason = self._whyNot()
+        self.ui.assessButton.enabled = not busy and not reason
+        self.ui.assessButton.toolTip = reason or _("Draw each nodule and ask the networks about it.")
+        self.ui.cancelButton.enabled = running
+        self.ui.progressBar.visible = running
+        nodule = self._table.selected
+        assessed = nodule is not None and nodule.assessment is not None
+        for button in (self.ui.previousButton, self.ui.nextButton):
+            button.enabled = nodule is not None
+        self.ui.deleteButton.enabled = nodule is not None and not running
+        for button in (self.ui.pageButton, self.ui.editButton, self.ui.chartButton):
+            button.enabled = assessed and not busy
+        for button in (self.ui.exportButton, self.ui.exportLabelsButton):
+            button.enabled = not reason and not busy
+        if reason and not busy:
+            self._say(reason)
+
+    def _whyNot(self) -> str:
+        """Why nothing can be assessed; empty where it can."""
+        if self.parameters is None or self.parameters.ct is None:
+            return _("Load a chest CT and select it, or press 'Try it'.")
+        if self.parameters.points is None or not scene.placed(self.parameters.points):
+            return _("Place a point on each nodule: press 'Place points', then click in the slices.")
+        return ""
+
+    def _failed(self, future: Future) -> bool:
+        error = future.exception()
+        if error is not None:
+            self._say(str(error))
+            if not isinstance(error, NoduleRiskError):
+                raise error
+        return error is not None
+
+    def _say(self, text: str) -> None:
+        self.ui.statusLabel.text = text
+
+    def cleanup(self) -> None:
+        """Ends what is running; the panel cannot be used any more."""
+        self.logic.cancel()
+        self._background.close()
+        self._dropParameters()
+        self.removeObservers()
+        for timer in self._timers:
+            timer.stop()
+        for shortcut in self._shortcuts:
+            shortcut.setParent(None)

@@ -1,0 +1,70 @@
+"""What the panel shows elsewhere in the application: slices, 3D view, chart, Segment Editor, web page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import qt
+import slicer
+
+from LungNoduleRiskLib.results import resultNode
+
+CAMERA_MM = 150.0  # from the nodule to the camera
+
+
+def jumpTo(ras: tuple[float, float, float]) -> None:
+    """Centres the slices on a position, and turns the 3D views' cameras to it."""
+    slicer.modules.markups.logic().JumpSlicesToLocation(*ras, True)
+    cameras = slicer.modules.cameras.logic()
+    for viewNode in slicer.util.getNodesByClass("vtkMRMLViewNode"):
+        cameraNode = cameras.GetViewActiveCameraNode(viewNode)
+        if cameraNode is not None:
+            _lookAt(cameraNode, ras)
+
+
+def showCt(volumeNode) -> None:
+    """Shows the CT in the slices."""
+    slicer.util.setSliceViewerLayers(background=volumeNode, fit=True)
+
+
+def showSegments(volumeNode) -> None:
+    """Shows the nodules' masks in the slices and their surfaces in 3D."""
+    segmentationNode = resultNode("segmentation", volumeNode)
+    if segmentationNode is not None:
+        segmentationNode.GetDisplayNode().SetVisibility(True)
+
+
+def showChart(volumeNode) -> None:
+    """Shows the chart of the CT's nodules in a layout with a plot."""
+    slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalPlotView)
+    slicer.modules.plots.logic().ShowChartInLayout(resultNode("chart", volumeNode))
+
+
+def editMask(name: str, volumeNode) -> None:
+    """Opens the Segment Editor on the nodule's segment."""
+    slicer.util.selectModule("SegmentEditor")
+    editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
+    editor.setSegmentationNode(resultNode("segmentation", volumeNode))
+    editor.setSourceVolumeNode(volumeNode)
+    editor.setCurrentSegmentID(name)
+
+
+def openPage(path: Path):
+    """Opens a page in Slicer's web view, else in the browser; returns the web view, which lives while it is kept."""
+    url = qt.QUrl.fromLocalFile(str(path))
+    if not hasattr(slicer, "qSlicerWebWidget"):  # Slicer was built without it
+        qt.QDesktopServices.openUrl(url)
+        return None
+    view = slicer.qSlicerWebWidget()
+    view.url = url.toString()
+    view.show()
+    return view
+
+
+def _lookAt(cameraNode, ras: tuple[float, float, float]) -> None:
+    """From the side it looked from before, at a distance that shows a nodule."""
+    camera = cameraNode.GetCamera()
+    camera.SetFocalPoint(ras)
+    away = camera.GetDirectionOfProjection()
+    camera.SetPosition([value - CAMERA_MM * direction for value, direction in zip(ras, away, strict=True)])
+    cameraNode.ResetClippingRange()

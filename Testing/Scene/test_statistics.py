@@ -1,0 +1,191 @@
+"""The Segment Statistics plugin on real MRML, with Slicer's own base class where $SLICER_PYTHON_DIR leads to it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from unittest.mock import MagicMock, patch
+
+import numpy as np
+import pytest
+import slicer
+import vtk
+from slicer_core import vtkITK
+
+from LungNoduleRiskLib.segments import addSegment
+from made_assessment import RADIUS_MM, made_ct, sphere_nodule
+from nodulerisk.measure import measure
+
+SLICER_PYTHON = os.environ.get("SLICER_PYTHON_DIR")
+SPHERE_MM3 = 4 / 3 * np.pi * RADIUS_MM**3
+
+
+class SegmentStatisticsPluginBase:
+    """What a plugin uses of Slicer's class of this name."""
+
+    def __init__(self):
+        self.name, self.title, self.keys, self.defaultKeys = "", "", [], []
+        self.parameterNode = None
+
+    @staticmethod
+    def createCodedEntry(codeValue, codingScheme, codeMeaning, returnAsString=False):
+        entry = slicer.vtkCodedEntry()
+        entry.SetValueSchemeMeaning(codeValue, codingScheme, codeMeaning)
+        return entry.GetAsString() if returnAsString else entry
+
+    @staticmethod
+    def createMeasurementInfo(
+        name,
+        title,
+        description,
+        units,
+        quantityDicomCode=None,
+        unitsDicomCode=None,
+        measurementMethodDicomCode=None,
+        derivationDicomCode=None,
+    ):
+        codes = {
+            "DICOM.QuantityCode": quantityDicomCode,
+            "DICOM.UnitsCode": unitsDicomCode,
+            "DICOM.MeasurementMethodCode": measurementMethodDicomCode,
+            "DICOM.DerivationCode": derivationDicomCode,
+        }
+        info = {"name": name, "title": title, "description": description, "units": units}
+        return info | {kind: code for kind, code in codes.items() if code}
+
+    def toLongKey(self, key):
+        return f"{type(self).__name__}.{key}"
+
+    def setParameterNode(self, parameterNode):
+        self.parameterNode = parameterNode
+        for key in self.keys:
+            if not parameterNode.GetParameter(self.toLongKey(key) + ".enabled"):
+                parameterNode.SetParameter(self.toLongKey(key) + ".enabled", str(key in self.defaultKeys))
+
+    def getParameterNode(self):
+        return self.parameterNode
+
+    def getRequestedKeys(self):
+        enabled = self.parameterNode.GetParameter
+        return [key for key in self.keys if enabled(self.toLongKey(key) + ".enabled") == "True"]
+
+
+@pytest.fixture
+def statistics(scene, monkeypatch):
+    """The module of the plugin, as imported in Slicer; the plugin's check boxes do nothing."""
+    beside = {"qt": MagicMock(), "slicer.i18n": SimpleNamespace(tr=str), "vtkITK": vtkITK}
+    with patch.dict(sys.modules, beside):
+        if SLICER_PYTHON:
+            own = Path(SLICER_PYTHON).parents[1] / "Modules" / "Scripted" / "SegmentStatistics"
+            monkeypatch.syspath_prepend(own)
+        else:
+            plugins = ModuleType("SegmentStatisticsPlugins")
+            plugins.SegmentStatisticsPluginBase = SegmentStatisticsPluginBase
+            sys.modules["SegmentStatisticsPlugins"] = plugins
+        sys.modules.pop("LungNoduleRiskLib.statistics", None)
+        yield importlib.import_module("LungNoduleRiskLib.statistics")
+
+
+@pytest.fixture
+def plugin(statistics, scene):
+    """A plugin with every measurement ticked: `plugin(segmentationNode, volumeNode) -> plugin`."""
+
+    def make(segmentationNode, volumeNode):
+        parameterNode = scene.AddNewNodeByClass("vtkMRMLScriptedModuleNode")
+        made = statistics.LungNoduleSegmentStatisticsPlugin()
+        parameterNode.SetParameter("Segmentation", segmentationNode.GetID())
+        parameterNode.SetParameter("ScalarVolume", volumeNode.GetID() if volumeNode else "")
+        for key in made.keys:
+            parameterNode.SetParameter(made.toLongKey(key) + ".enabled", "True")
+        made.setParameterNode(parameterNode)
+        return made
+
+    return make
+
+
+@pytest.fixture
+def drawn(scene):
+    """A segmentation with a sphere and an empty segment: `drawn(ct, volumeNode) -> segmentation node`."""
+
+    def draw(ct, volumeNode):
+        segmentationNode = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+        addSegment(segmentationNode, "sphere", sphere_nodule(ct), volumeNode, (1, 0, 0))
+        segmentationNode.GetSegmentation().AddEmptySegment("empty")
+        return segmentationNode
+
+    return draw
+
+
+def test_a_segment_measures_as_the_core_measures_its_mask(plugin, drawn, loaded):
+    ct = made_ct()
+    computed = plugin(drawn(ct, volumeNode := loaded(ct)), volumeNode).computeStatistics("sphere")
+    measured = {m.name.replace(" ", "_"): m.value for m in measure(sphere_nodule(ct), ct)}
+    assert computed == pytest.approx(measured)
+    assert computed["volume"] == pytest.approx(SPHERE_MM3, rel=0.03)
+    assert computed["equivalent_diameter"] == pytest.approx(2 * RADIUS_MM, rel=0.01)
+    assert (computed["mean_density"], computed["density_SD"]) == (30, 0)
+
+
+def test_only_what_is_ticked_is_measured(plugin, drawn, loaded, ct):
+    made = plugin(drawn(ct, volumeNode := loaded(ct)), volumeNode)
+    for key in made.keys:
+        made.getParameterNode().SetParameter(made.toLongKey(key) + ".enabled", str(key == "volume"))
+    assert list(made.computeStatistics("sphere")) == ["volume"]
+
+
+def test_nothing_is_ticked_at_first(statistics, scene):
+    made = statistics.LungNoduleSegmentStatisticsPlugin()
+    made.setParameterNode(scene.AddNewNodeByClass("vtkMRMLScriptedModuleNode"))
+    assert made.computeStatistics("sphere") == {}
+
+
+def test_without_voxels_on_a_ct_nothing_is_measured(plugin, drawn, loaded, ct):
+    segmentationNode = drawn(ct, volumeNode := loaded(ct))
+    assert plugin(segmentationNode, volumeNode).computeStatistics("empty") == {}
+    assert plugin(segmentationNode, None).computeStatistics("sphere") == {}
+
+
+def test_a_bent_ct_is_refused_in_the_log_and_other_plugins_go_on(plugin, drawn, loaded, transformed, caplog, ct):
+    made = plugin(drawn(ct, volumeNode := loaded(ct)), volumeNode)
+    transformed(volumeNode, vtk.vtkThinPlateSplineTransform())
+    assert made.computeStatistics("sphere") == {}
+    assert "bends space" in caplog.text
+
+
+def test_every_measurement_has_its_dicom_code_and_unit(statistics, ct):
+    measured = measure(sphere_nodule(ct), ct)
+    assert {m.name: m.unit for m in measured} == {name: coded.unit for name, coded in statistics.CODES.items()}
+
+
+def test_a_measurement_is_described_in_words_and_codes(statistics):
+    info = statistics.LungNoduleSegmentStatisticsPlugin().getMeasurementInfo("density_SD")
+    assert (info["name"], info["title"], info["units"]) == ("Density SD", "Density SD", "HU")
+    codes = {kind: coded(text) for kind, text in info.items() if kind.startswith("DICOM")}
+    assert codes == {
+        "DICOM.QuantityCode": ("112031", "DCM", "Attenuation Coefficient"),
+        "DICOM.UnitsCode": ("[hnsf'U]", "UCUM", "Hounsfield unit"),
+        "DICOM.DerivationCode": ("386136009", "SCT", "Standard Deviation"),
+    }
+
+
+def coded(text: str) -> tuple[str, str, str]:
+    entry = slicer.vtkCodedEntry()
+    assert entry.SetFromString(text)
+    return entry.GetCodeValue(), entry.GetCodingSchemeDesignator(), entry.GetCodeMeaning()
+
+
+def test_a_measurement_of_another_plugin_is_none_of_ours(statistics):
+    assert statistics.LungNoduleSegmentStatisticsPlugin().getMeasurementInfo("voxel_count") is None
+
+
+def test_the_plugin_is_registered_with_slicers_module(statistics, monkeypatch):
+    registered = []
+    logic = SimpleNamespace(registerPlugin=registered.append)
+    monkeypatch.setitem(sys.modules, "SegmentStatistics", SimpleNamespace(SegmentStatisticsLogic=logic))
+    statistics.registerStatistics()
+    (made,) = registered
+    assert isinstance(made, statistics.SegmentStatisticsPluginBase)
+    assert made.keys and not any("." in key for key in made.keys)  # Slicer puts the plugin's name and a dot before
