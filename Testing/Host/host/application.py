@@ -1,0 +1,153 @@
+"""Stands in for qSlicerApplication and what it holds: the MRML scene, the logics, modules, layout and settings.
+
+Scene and logics are Slicer's own. Not done: readers and writers but for scenes as .mrb, extensions, translations, the
+error log, the Python console. Settings go to a file that ends with the process.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from types import ModuleType
+
+import qt
+import slicer
+import vtk
+
+from .layout import qSlicerLayoutManager
+from .modules import LOGICS, Module, qSlicerModuleManager
+from .pythonqt import connects
+
+IN_SUBJECT_HIERARCHY = (
+    "vtkMRMLMarkupsNode",
+    "vtkMRMLModelNode",
+    "vtkMRMLPlotChartNode",
+    "vtkMRMLPlotSeriesNode",
+    "vtkMRMLSegmentationNode",
+    "vtkMRMLTableNode",
+    "vtkMRMLTextNode",
+    "vtkMRMLTransformNode",
+    "vtkMRMLVolumeNode",
+)
+
+
+class qSlicerCoreIOManager:
+    """Saves and loads scenes as .mrb, and nothing else."""
+
+    def __init__(self, scene):
+        self._scene = scene
+
+    def saveNodes(self, fileType: str, properties: dict, messages=None) -> bool:
+        self._refuseOthers(fileType, properties)
+        return self._scene.WriteToMRB(properties["fileName"])
+
+    def loadNodes(self, fileType: str, properties: dict, loadedNodes, messages=None) -> bool:
+        self._refuseOthers(fileType, properties)
+        before = set(slicer.util.getNodesByClass("vtkMRMLNode"))
+        loaded = self._scene.ReadFromMRB(properties["fileName"], properties.get("clear", False))
+        for node in set(slicer.util.getNodesByClass("vtkMRMLNode")) - before:
+            loadedNodes.AddItem(node)
+        return loaded
+
+    @staticmethod
+    def _refuseOthers(fileType: str, properties: dict):
+        if fileType != "SceneFile" or not properties["fileName"].endswith(".mrb"):
+            raise NotImplementedError(f"The stand-in host reads and writes scenes as .mrb, not {properties}")
+
+
+class qSlicerCoreCommandOptions:
+    """``isTestingEnabled = True`` has Slicer answer its message boxes by itself."""
+
+    isTestingEnabled = False
+
+
+@connects
+class qSlicerApplication(qt.QApplication):
+    startupCompleted = qt.Signal()
+    documentationBaseUrl = "https://slicer.readthedocs.io/"
+
+    def __init__(self):
+        super().__init__([])
+        self.applicationName, self.organizationName = "Slicer", "stand-in host"
+        self._folder = tempfile.TemporaryDirectory()
+        self.temporaryPath = self._folder.name
+        qt.QSettings.setDefaultFormat(qt.QSettings.IniFormat)
+        qt.QSettings.setPath(qt.QSettings.IniFormat, qt.QSettings.UserScope, self.temporaryPath)
+        self._options = qSlicerCoreCommandOptions()
+        self._modules = qSlicerModuleManager()
+        self._scene = slicer.vtkMRMLScene()
+        self._logic = slicer.vtkSlicerApplicationLogic()
+        slicer.app, slicer.mrmlScene, slicer.modules = self, self._scene, ModuleType("slicer.modules")
+        sys.modules["slicer.modules"] = slicer.modules
+        self._fillScene()
+
+    def _fillScene(self):
+        """What is in Slicer's scene and modules before the first scripted module."""
+        self._scene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, self._addToSubjectHierarchy)
+        self._files = slicer.vtkMRMLRemoteIOLogic()  # an .mrb is unpacked into its cache
+        self._files.GetCacheManager().SetRemoteCacheDirectory(self.temporaryPath)
+        self._files.SetMRMLApplicationLogic(self._logic)
+        self._files.SetMRMLScene(self._scene)
+        self._files.AddDataIOToScene()
+        self._logic.SetMRMLScene(self._scene)
+        crosshair = slicer.vtkMRMLCrosshairNode()
+        crosshair.SetCrosshairName("default")
+        self._scene.AddNode(crosshair)
+        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(self._scene, True)
+        for name, logic in LOGICS.items():
+            self._addModule(name, logic())
+        self._layoutManager = qSlicerLayoutManager(self._logic, self._scene)
+
+    def _addModule(self, name: str, logic):
+        logic.SetMRMLApplicationLogic(self._logic)
+        logic.SetMRMLScene(self._scene)
+        self._logic.SetModuleLogic(name, logic)
+        self._modules.add(Module(name, logic))
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _addToSubjectHierarchy(self, scene, event, node):
+        """As Slicer's subject hierarchy plugins do, which are Qt classes."""
+        shown = not node.GetHideFromEditors() and any(node.IsA(name) for name in IN_SUBJECT_HIERARCHY)
+        if shown and not scene.IsImporting():
+            hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+            hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
+
+    def applicationLogic(self):
+        return self._logic
+
+    def mrmlScene(self):
+        return self._scene
+
+    def moduleLogic(self, name: str):
+        return self._logic.GetModuleLogic(name)
+
+    def layoutManager(self):
+        return self._layoutManager
+
+    def moduleManager(self):
+        return self._modules
+
+    def coreIOManager(self):
+        return qSlicerCoreIOManager(self._scene)
+
+    def settings(self):
+        return qt.QSettings()
+
+    userSettings = settings
+
+    def commandOptions(self):
+        return self._options
+
+    def testingEnabled(self) -> bool:
+        return self._options.isTestingEnabled
+
+    def pythonConsole(self):
+        return None
+
+    def pauseRender(self):
+        """Nothing renders."""
+
+    resumeRender = pauseRender
+
+    def moduleDocumentationUrl(self, moduleName: str) -> str:
+        return self.documentationBaseUrl + moduleName

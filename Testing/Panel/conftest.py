@@ -1,0 +1,43 @@
+"""The panel in the stand-in host: a scene cleared for each test, the module opened and closed, clicks as in Slicer."""
+
+from __future__ import annotations
+
+import pytest
+
+from host import start
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Runs each test in an event loop, as Slicer runs all that a user does."""
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    start().inEventLoop(lambda: pyfuncitem.obj(**arguments))
+    return True
+
+
+@pytest.fixture(scope="session")
+def running_host():
+    return start()
+
+
+@pytest.fixture
+def host(running_host):
+    """The host; what a callback of Qt or VTK raised fails the test, unless the test cleared ``host.errors``."""
+    running_host.errors.clear()
+    yield running_host
+    assert running_host.errors == []
+
+
+@pytest.fixture
+def scene(host):
+    """The application's scene, empty but for what Slicer always has in it."""
+    host.clearScene()
+    yield host.scene
+    host.clearScene()
+
+
+@pytest.fixture
+def panel(host, scene):
+    """The module's Python widget, opened in the main window as in Slicer."""
+    yield host.openModule()
+    host.closeModule()

@@ -1,0 +1,450 @@
+"""The module's panel as a user meets it: real widgets, MRML and networks, in the stand-in host."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import qt
+import slicer
+import vtk
+from PySide6.QtTest import QTest
+
+from LungNoduleRiskLib import results
+from made_scene import edit
+from made_weights import made_weights
+from nodulerisk import RESEARCH_USE_ONLY
+from nodulerisk.datasets.densesharp_format import read_densesharp
+
+PICTURES = os.environ.get("NODULERISK_PICTURES")
+OUTSIDE_RAS = (500.0, 0.0, 0.0)
+
+
+@pytest.fixture
+def ui(panel):
+    return panel.panel.ui
+
+
+@pytest.fixture
+def picture(host):
+    """Saves a picture of the main window to look at, where the environment says where to: `picture(name)`."""
+    return lambda name: host.screenshot(Path(PICTURES) / f"{name}.png") if PICTURES else None
+
+
+@pytest.fixture
+def sample(host, panel, ui):
+    """The sample, loaded by its button; `sample.ct` and `sample.points` are its nodes."""
+    ui.sampleButton.click()
+    host.process(0.3)
+    return panel.panel.parameters
+
+
+@pytest.fixture
+def finished(host, panel):
+    """Waits until nothing runs any more."""
+    return lambda: host.process(lambda: not panel.panel._background.isBusy, timeout=60)
+
+
+@pytest.fixture
+def assessed(host, sample, ui, finished):
+    """The sample's nodule, assessed by the button."""
+    ui.assessButton.click()
+    finished()
+    host.process(0.3)
+    return sample
+
+
+def children() -> list[psutil.Process]:
+    """The processes that run networks for this one."""
+    return [p for p in psutil.Process().children(recursive=True) if "nodulerisk.worker" in " ".join(p.cmdline())]
+
+
+def text_of(browser) -> str:
+    return browser.toPlainText()
+
+
+def add_point(markupsNode, ras, name: str) -> None:
+    markupsNode.AddControlPointWorld(vtk.vtkVector3d(*ras), name)
+
+
+def slice_position(name: str) -> float:
+    return slicer.mrmlScene.GetNodeByID(f"vtkMRMLSliceNode{name}").GetSliceToRAS().GetElement(2, 3)
+
+
+# Before anything runs
+
+
+def test_an_empty_scene_says_what_to_do(ui, picture):
+    assert not ui.assessButton.enabled
+    assert "Load a chest CT" in ui.statusLabel.text
+    assert ui.assessButton.toolTip == ui.statusLabel.text
+    assert ui.researchLabel.text == RESEARCH_USE_ONLY and ui.researchLabel.visible
+    picture("empty")
+
+
+def test_fault_29_without_points_the_reason_is_shown(host, sample, ui):
+    sample.points.RemoveAllControlPoints()
+    host.process(0.3)
+    assert not ui.assessButton.enabled
+    assert "Place a point" in ui.statusLabel.text
+
+
+def test_the_sample_comes_in_one_click(host, sample, ui, picture):
+    assert ui.assessButton.enabled
+    assert ui.ctSelector.currentNode() is sample.ct
+    assert ui.nodulesTable.rowCount == 1
+    assert "Not assessed yet" in text_of(ui.detailsBrowser)
+    picture("ready")
+
+
+def test_placing_points_starts_a_list_and_places_many(host, scene, ui, sample):
+    sample.points = None
+    host.process(0.3)
+    ui.placeButton.click()
+    interaction = scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
+    assert interaction.GetCurrentInteractionMode() == interaction.Place
+    assert scene.GetNodeByID("vtkMRMLSelectionNodeSingleton").GetActivePlaceNodeID() == sample.points.GetID()
+    add_point(sample.points, (0, 0, 0), "")
+    assert sample.points.GetNumberOfControlPoints() == 1
+    ui.placeButton.click()
+    assert interaction.GetCurrentInteractionMode() != interaction.Place
+    interaction.SetCurrentInteractionMode(interaction.Place)
+    host.process(0.1)
+    assert ui.placeButton.checked
+    interaction.SetCurrentInteractionMode(interaction.ViewTransform)
+    host.process(0.1)
+    assert not ui.placeButton.checked
+
+
+@pytest.mark.parametrize("kind", [qt.QPushButton, qt.QComboBox, qt.QLineEdit, qt.QDoubleSpinBox, qt.QCheckBox])
+def test_everything_to_press_or_fill_has_a_name_and_a_tip(panel, kind):
+    for widget in panel.panel.widget.findChildren(kind):
+        if widget.objectName.endswith(("Button", "Selector", "Edit", "SpinBox", "CheckBox")):
+            assert widget.accessibleName, widget.objectName
+            assert widget.toolTip, widget.objectName
+
+
+# A run
+
+
+def test_a_run_fills_scene_table_details_and_chart(host, assessed, ui, picture):
+    ct = assessed.ct
+    assert ui.statusLabel.text.startswith("1 of 1 nodules assessed")
+    segmentationNode = results.resultNode("segmentation", ct)
+    assert list(segmentationNode.GetSegmentation().GetSegmentIDs()) == ["N1"]
+    assert results.resultNode("table", ct).GetTable().GetNumberOfRows() == 1
+    assert results.resultNode("chart", ct).GetNumberOfPlotSeriesNodes() == 3
+    assert ui.nodulesTable.item(0, 0).text().startswith("N1\n20.9 mm")
+    bars = ui.nodulesTable.cellWidget(0, 1).findChildren(qt.QProgressBar)
+    assert [bar.text for bar in bars][0] == "malignant: p(malignant) 0.99"
+    badges = [label.text for label in ui.nodulesTable.cellWidget(0, 1).findChildren(qt.QLabel)]
+    assert [badge.split(",")[0] for badge in badges] == ["reader", "simulated", "simulated", "simulated"]
+    details = text_of(ui.detailsBrowser)
+    for words in ("radiologists' suspicion", "Slices are 3 mm thick", "20.9 mm", "Weight set open", RESEARCH_USE_ONLY):
+        assert words in details
+    assert not ui.progressBar.visible and not ui.cancelButton.enabled and ui.assessButton.enabled
+    picture("results")
+
+
+def test_while_it_runs_there_is_progress_and_nothing_else_can_start(host, sample, ui, finished, picture):
+    ui.assessButton.click()
+    host.process(lambda: ui.progressBar.value > 0, timeout=30)
+    assert ui.progressBar.visible and ui.cancelButton.enabled
+    assert not ui.assessButton.enabled and not ui.deleteButton.enabled
+    assert "N1" in ui.statusLabel.text
+    picture("running")
+    finished()
+
+
+def test_a_row_jumps_to_its_nodule(host, assessed, ui):
+    ras = [0.0, 0.0, 0.0]
+    assessed.points.GetNthControlPointPositionWorld(0, ras)
+    add_point(assessed.points, (ras[0], ras[1], ras[2] + 20), "N2")
+    host.process(0.3)
+    for row, z in ((1, ras[2] + 20), (0, ras[2])):
+        QTest.mouseClick(
+            ui.nodulesTable.viewport(),
+            qt.Qt.LeftButton,
+            qt.Qt.NoModifier,
+            ui.nodulesTable.visualItemRect(ui.nodulesTable.item(row, 0)).center(),
+        )
+        assert slice_position("Red") == pytest.approx(z, abs=0.1)
+        camera = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCameraNode")
+        assert camera.GetFocalPoint()[2] == pytest.approx(z, abs=0.1)
+
+
+def test_fault_25_a_refused_point_is_named_and_the_others_are_assessed(host, sample, ui, finished, picture):
+    add_point(sample.points, OUTSIDE_RAS, "far")
+    ui.assessButton.click()
+    finished()
+    assert "1 of 2 nodules assessed" in ui.statusLabel.text and "far: " in ui.statusLabel.text
+    assert "refused" in ui.nodulesTable.item(1, 1).text()
+    ui.nodulesTable.setCurrentCell(1, 0)
+    assert "outside the CT" in text_of(ui.detailsBrowser)
+    picture("refused")
+
+
+def test_fault_13_what_cannot_be_assessed_is_said(host, scene, sample, ui, picture):
+    transform = vtk.vtkThinPlateSplineTransform()
+    transform.SetBasisToR()
+    transformNode = scene.AddNewNodeByClass("vtkMRMLTransformNode")
+    transformNode.SetAndObserveTransformToParent(transform)
+    sample.ct.SetAndObserveTransformNodeID(transformNode.GetID())
+    ui.assessButton.click()
+    assert "bends space" in ui.statusLabel.text
+    assert ui.assessButton.enabled
+    picture("error")
+
+
+def test_a_moved_point_does_not_pass_for_the_old_one(host, assessed, ui):
+    assessed.points.SetNthControlPointPosition(0, 0, 0, 0)
+    host.process(0.3)
+    assert "moved: assess again" in ui.nodulesTable.item(0, 0).text()
+    assert "moved since" in text_of(ui.detailsBrowser)
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.3, 0.7])
+def test_fault_43_cancel_takes_less_than_a_second_at_any_moment(host, sample, ui, finished, after_s):
+    ui.assessButton.click()
+    host.process(after_s)
+    started = time.perf_counter()
+    ui.cancelButton.click()
+    finished()
+    assert time.perf_counter() - started < 1
+    assert "cancelled" in ui.statusLabel.text
+    assert not results.savedAssessments(sample.ct)
+    assert not children()
+    ui.assessButton.click()
+    finished()
+    assert list(results.savedAssessments(sample.ct)) == ["N1"]
+
+
+def test_fault_43_a_scene_closed_in_the_midst_leaves_a_panel_that_works(host, sample, ui, panel, finished):
+    ui.assessButton.click()
+    host.process(0.3)
+    host.clearScene()
+    finished()
+    assert not children()
+    assert "Load a chest CT" in ui.statusLabel.text and ui.nodulesTable.rowCount == 0
+    ui.sampleButton.click()
+    ui.assessButton.click()
+    finished()
+    assert list(results.savedAssessments(panel.panel.parameters.ct)) == ["N1"]
+
+
+def test_fault_43_a_ct_deleted_in_the_midst_ends_the_run(host, scene, sample, ui, finished):
+    ui.assessButton.click()
+    host.process(0.3)
+    scene.RemoveNode(sample.ct)
+    finished()
+    assert not ui.assessButton.enabled and not ui.progressBar.visible
+    assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
+
+
+def test_fault_43_a_reload_in_the_midst_leaves_no_process(host, sample, ui):
+    ui.assessButton.click()
+    host.process(0.5)
+    panel = host.reload()
+    assert not children()
+    panel.panel.ui.assessButton.click()
+    host.process(lambda: not panel.panel._background.isBusy, timeout=60)
+    assert list(results.savedAssessments(panel.panel.parameters.ct)) == ["N1"]
+
+
+def test_fault_43_a_killed_worker_costs_that_run_only(host, sample, ui, finished):
+    ui.assessButton.click()
+    host.process(lambda: ui.progressBar.value >= 20, timeout=10)
+    os.kill(children()[0].pid, signal.SIGKILL)
+    finished()
+    assert "0 of 1 nodules assessed" in ui.statusLabel.text and "ended unexpectedly" in ui.statusLabel.text
+    ui.assessButton.click()
+    finished()
+    assert list(results.savedAssessments(sample.ct)) == ["N1"]
+
+
+# Masks, points and scenes of the user's own
+
+
+def cubes(volumeNode) -> np.ndarray:
+    """A mask that no network draws: a cube of 10 voxels around the middle."""
+    mask = np.zeros(slicer.util.arrayFromVolume(volumeNode).shape, np.uint8)
+    mask[tuple(slice(n // 2 - 5, n // 2 + 5) for n in mask.shape)] = 1
+    return mask
+
+
+def test_a_corrected_mask_is_measured_again(host, assessed, ui):
+    edit(assessed.ct, cubes(assessed.ct))
+    host.process(lambda: "corrected by hand" in text_of(ui.detailsBrowser), timeout=5)
+    assert not ui.nodulesTable.item(0, 0).text().startswith("N1\n20.9 mm")
+
+
+@pytest.mark.parametrize(("answer", "kept"), [("No", True), ("Yes", False)])
+def test_a_corrected_mask_is_drawn_anew_only_when_told(host, assessed, ui, finished, answer, kept):
+    edit(assessed.ct, cubes(assessed.ct))
+    asked = host.answer(answer)
+    ui.assessButton.click()
+    finished()
+    assert "drawn or changed by hand: N1" in " ".join(asked)
+    assert (results.handDrawn(assessed.ct, ["N1"]) == ["N1"]) == kept
+
+
+def test_deleting_a_nodule_takes_its_results_along(host, assessed, ui):
+    ui.deleteButton.click()
+    assert assessed.points.GetNumberOfControlPoints() == 0
+    assert not results.savedAssessments(assessed.ct)
+    assert ui.nodulesTable.rowCount == 0
+
+
+def test_a_saved_scene_restores_the_panel(host, assessed, ui, panel, tmp_path, picture):
+    ui.cascadeCheckBox.checked = True
+    ui.malignancySpinBox.value = 0.3
+    ui.readerEdit.text = "R1"
+    before = text_of(ui.detailsBrowser)
+    host.saveScene(tmp_path / "nodules.mrb")
+    host.clearScene()
+    assert ui.nodulesTable.rowCount == 0 and not ui.cascadeCheckBox.checked
+    host.loadScene(tmp_path / "nodules.mrb")
+    host.process(0.3)
+    parameters = panel.panel.parameters
+    assert parameters.ct.GetName() == "Demo chest CT" and ui.ctSelector.currentNode() is parameters.ct
+    assert text_of(ui.detailsBrowser) == before
+    assert ui.cascadeCheckBox.checked and ui.malignancySpinBox.value == 0.3 and ui.readerEdit.text == "R1"
+    assert results.resultNode("chart", parameters.ct).GetNumberOfPlotSeriesNodes() == 3
+    assert results.handDrawn(parameters.ct, ["N1"]) == []
+
+
+def test_two_cts_have_their_own_nodules(host, assessed, ui, panel):
+    first = assessed.ct
+    ui.sampleButton.click()
+    host.process(0.3)
+    assert panel.panel.parameters.ct is not first
+    assert "Not assessed yet" in text_of(ui.detailsBrowser)
+    ui.ctSelector.setCurrentNode(first)
+    host.process(0.3)
+    assert "radiologists' suspicion" in text_of(ui.detailsBrowser)
+
+
+# The keyboard
+
+
+def test_the_whole_job_by_keys(host, panel, ui, finished):
+    window = slicer.util.mainWindow()
+    window.activateWindow()
+    for keys in ("T", "A"):  # Try it, Assess nodules
+        QTest.keyClick(window, getattr(qt.Qt, f"Key_{keys}"), qt.Qt.AltModifier)
+        host.process(0.3)
+    finished()
+    parameters = panel.panel.parameters
+    assert list(results.savedAssessments(parameters.ct)) == ["N1"]
+    add_point(parameters.points, (0, 0, 0), "N2")
+    host.process(0.3)
+    for key, row in ((qt.Qt.Key_Down, 1), (qt.Qt.Key_Down, 0), (qt.Qt.Key_Up, 1)):
+        QTest.keyClick(window, key, qt.Qt.AltModifier)
+        assert ui.nodulesTable.currentRow() == row
+    ui.nodulesTable.setFocus()
+    QTest.keyClick(ui.nodulesTable, qt.Qt.Key_Delete)
+    assert parameters.points.GetNumberOfControlPoints() == 1
+
+
+# Pages, annotations, advanced
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """The addresses that the browser was asked to open."""
+    addresses: list[str] = []
+    monkeypatch.setattr(qt.QDesktopServices, "openUrl", lambda url: addresses.append(url.toLocalFile()))
+    return addresses
+
+
+@pytest.mark.parametrize("hasWebView", [True, False])
+def test_the_page_opens_in_the_web_view_or_the_browser(
+    host, assessed, ui, panel, finished, opened, monkeypatch, hasWebView
+):
+    if not hasWebView:
+        monkeypatch.delattr(slicer, "qSlicerWebWidget")
+    ui.pageButton.click()
+    finished()
+    path = panel.panel._page.url.removeprefix("file://") if hasWebView else opened[0]
+    page = Path(path).read_text(encoding="utf-8")
+    assert "mesh3d" in page and RESEARCH_USE_ONLY in page
+
+
+def test_the_chart_is_shown_in_a_layout_with_a_plot(host, assessed, ui, picture):
+    ui.chartButton.click()
+    assert slicer.app.layoutManager().layout == slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalPlotView
+    plotView = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLPlotViewNode")
+    assert plotView.GetPlotChartNodeID() == results.resultNode("chart", assessed.ct).GetID()
+    picture("chart")
+
+
+def test_what_is_said_of_a_nodule_is_kept_with_its_point(host, sample, ui):
+    ui.readerEdit.text = "R1"
+    host.process(0.3)
+    ui.labelSelector.setCurrentText("MIA")
+    QTest.keyClicks(ui.noteEdit, "subtle")
+    assert sample.points.GetNthControlPointDescription(0) == "MIA | reader: R1 | note: subtle"
+    host.process(0.3)
+    assert ui.noteEdit.text == "subtle"
+    ui.labelSelector.setCurrentText("squamish")
+    assert "squamish" in ui.statusLabel.text
+
+
+def test_nodules_become_training_samples(host, assessed, ui, monkeypatch, tmp_path):
+    ui.labelSelector.setCurrentText("IA grade 3")
+    monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "set"))
+    monkeypatch.setattr(qt.QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "labels.csv"), ""))
+    ui.patientEdit.text = "P1"
+    host.process(0.3)
+    ui.exportButton.click()
+    assert "Exported" in ui.statusLabel.text
+    (nodule,) = read_densesharp(tmp_path / "set").nodules
+    assert nodule.labels["grade"] == 2 and nodule.patient == "P1"
+    ui.exportLabelsButton.click()
+    assert "IA grade 3" in (tmp_path / "labels.csv").read_text(encoding="utf-8-sig")
+
+
+def test_a_weight_set_is_shown_verified_and_deleted(host, panel, ui, finished, monkeypatch, tmp_path):
+    monkeypatch.setenv("NODULERISK_WEIGHTS", str(tmp_path))
+    made_weights(tmp_path / "mine")
+    panel.panel._advanced.listWeights("open")
+    assert [ui.weightsSelector.itemText(index) for index in range(ui.weightsSelector.count)] == ["open", "mine"]
+    ui.cardButton.click()
+    finished()
+    assert "held out" in text_of(ui.advancedBrowser) and "CC BY 3.0" in text_of(ui.advancedBrowser)
+    ui.weightsSelector.setCurrentText("mine")
+    assert panel.panel.parameters.weights == "mine"
+    ui.verifyButton.click()
+    finished()
+    assert "as its card says" in text_of(ui.advancedBrowser)
+    host.answer("Yes")
+    ui.deleteWeightsButton.click()
+    assert not (tmp_path / "mine").exists() and panel.panel.parameters.weights == "open"
+
+
+def test_fault_34_a_changed_weight_file_is_named(host, panel, ui, finished, monkeypatch, tmp_path):
+    monkeypatch.setenv("NODULERISK_WEIGHTS", str(tmp_path))
+    folder = made_weights(tmp_path / "mine").folder
+    file = next(folder.glob("*.safetensors"))
+    file.write_bytes(file.read_bytes()[:-1] + b"\0")
+    panel.panel._advanced.listWeights("mine")
+    ui.verifyButton.click()
+    finished()
+    assert file.name in text_of(ui.advancedBrowser)
+
+
+def test_the_packages_are_listed(ui):
+    ui.packagesButton.click()
+    assert "torch 2" in text_of(ui.advancedBrowser) and "missing" not in text_of(ui.advancedBrowser)
+
+
+# What Slicer itself runs
+
+
+def test_the_modules_own_self_test_passes(host, panel):
+    slicer.selfTests["LungNoduleRisk"]()
