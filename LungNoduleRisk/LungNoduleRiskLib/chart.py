@@ -1,9 +1,9 @@
 """A CT's chart: for each nodule and task one bar, the probabilities of its classes stacked to 1, the worst lowest.
 
-Slicer draws the bars of several series side by side, and bars alone from the axis up. So there is a series a rank of
-class: the first (green) reaches to 1, the middle (amber) and the last (red) are drawn over it, each to where the worse
-classes end, and each series is moved by what Slicer will move it back. Axes show numbers only: the bars have numbers,
-and the title of the axis says whose they are.
+Slicer draws the bars of several series side by side, each up from the axis. So there is a series for each rank of
+class: the first (green) reaches to 1; the middle (amber) and the last (red) are drawn over it, each up to where the
+better classes begin; and each is placed aside by as much as Slicer will move it. Slicer's axes show numbers, not names:
+the bars are numbered, and the axis' title says whose they are.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import slicer
-import vtk
 
+from LungNoduleRiskLib.tables import fillTable
 from nodulerisk.assessment import Assessment, TaskResult
 from nodulerisk.outputs.words import main_tasks
 
@@ -67,7 +67,7 @@ def showChart(assessments: Mapping[str, Assessment], chartNode, tableNode) -> No
     bars = _bars(assessments.values())
     names = {rank: dict.fromkeys(bar.classes[rank] for bar in bars if rank in bar.classes) for rank in COLOURS}
     ranks = [rank for rank in COLOURS if names[rank]]
-    _fill(tableNode, _columns(bars, ranks))
+    fillTable(tableNode, _columns(bars, ranks))
     for rank in ranks:
         _addSeries(rank, ", ".join(names[rank]), chartNode, tableNode)
     _describe(bars, chartNode)
@@ -111,17 +111,6 @@ def _columns(bars: Sequence[_Bar], ranks: Sequence[str]) -> dict[str, list]:
         columns[f"{rank} x"] = [x + moved for x in (1, 1 + len(ranks), *range(1, len(bars) + 1))]
         columns[rank] = [0.0, 0.0, *(bar.tops.get(rank, 0.0) for bar in bars)]
     return columns
-
-
-def _fill(tableNode, columns: Mapping[str, Sequence]) -> None:
-    table = vtk.vtkTable()
-    for title, values in columns.items():
-        column = vtk.vtkStringArray() if isinstance(values[0], str) else vtk.vtkDoubleArray()
-        column.SetName(title)
-        for value in values:
-            column.InsertNextValue(value)
-        table.AddColumn(column)
-    tableNode.SetAndObserveTable(table)
 
 
 def _addSeries(rank: str, name: str, chartNode, tableNode) -> None:

@@ -126,8 +126,7 @@ class NoduleLogic:
         _refuseNothing(volumeNode, markupsNode)
         names = scene.pointNames(markupsNode)
         kept = frozenset() if replaceMasks else frozenset(results.handDrawn(volumeNode, names))
-        for name in names:
-            results.removeAssessment(name, volumeNode, keepMask=name in kept)
+        results.removeAssessments(names, volumeNode, kept)
         self._cancelled.clear()
         readCt, points = scene.ctReader(volumeNode), scene.pointsLps(markupsNode)
         return Run(volumeNode, markupsNode, readCt, points, weights, device, cascade, thresholds or {}, kept)
@@ -155,12 +154,19 @@ class NoduleLogic:
 
     def show(self, run: Run) -> None:
         """Shows what the run has assessed since it was last shown, be it complete or not."""
-        while run.shown < len(run.assessments):
-            assessment = run.assessments[run.shown]
-            run.shown += 1
-            results.showAssessment(assessment, run.volumeNode, keepMask=assessment.name in run.keptMasks)
-            if run.markupsNode.GetScene() is not None:
-                results.colourPoint(run.markupsNode, assessment)
+        while self.showNext(run):
+            pass
+
+    def showNext(self, run: Run) -> bool:
+        """Shows one nodule of those; False where there is none."""
+        if run.shown == len(run.assessments):
+            return False
+        assessment = run.assessments[run.shown]
+        run.shown += 1
+        results.showAssessment(assessment, run.volumeNode, keepMask=assessment.name in run.keptMasks)
+        if run.markupsNode.GetScene() is not None:
+            results.colourPoint(run.markupsNode, assessment)
+        return True
 
     def nodules(self, volumeNode, markupsNode) -> list[Nodule]:
         """Every point of the list, then what was assessed on the CT and has no point in it any more.

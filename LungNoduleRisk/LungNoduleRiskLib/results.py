@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import slicer
-import vtk
 
-from LungNoduleRiskLib.chart import COLOURS, riskColour, showChart
+from LungNoduleRiskLib.chart import COLOURS, NO_RISK_KNOWN, riskColour, showChart
 from LungNoduleRiskLib.scene import placed, pointNames
-from LungNoduleRiskLib.segments import addSegment, fingerprint, segmentOnCt
+from LungNoduleRiskLib.segments import addSegment, fingerprint, newSegment, segmentOnCt
+from LungNoduleRiskLib.tables import fillTable
 from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, TaskResult
 from nodulerisk.ct import CT
 from nodulerisk.errors import NoduleRiskError
@@ -35,6 +35,7 @@ RESULTS = {  # by role: class and name
     "chart": ("vtkMRMLPlotChartNode", "Lung nodule chart"),
     "chart data": ("vtkMRMLTableNode", "Lung nodule chart data"),
 }
+FILL = 0.2  # opacity of masks in slices: the nodule's texture shows through
 MEASURED_MM = 5.0  # of the CT around a mask, to measure it
 NOT_RUN = TaskResult((), None, {}, None, None, "none")
 MASK = "mask_fingerprints"  # beside an assessment: of the mask as the networks drew it, and as it was last measured
@@ -55,25 +56,28 @@ def showAssessment(assessment: Assessment, volumeNode, keepMask: bool = False) -
     """
     if volumeNode.GetScene() is None:
         raise NoduleRiskError("The CT was removed while it was assessed: load it again.")
-    removeAssessment(assessment.name, volumeNode, keepMask)
-    if _hasSegment(assessment.name, volumeNode):
-        drawn = measured = None  # by hand, and yet to be measured
-    else:
-        _addMask(assessment, volumeNode)
-        drawn = measured = _fingerprintOf(assessment.name, volumeNode)
-    entry = assessment.to_dict() | {MASK: {"drawn": drawn, "measured": measured}}
-    _save(_entries(volumeNode) | {assessment.name: entry}, volumeNode)
-    remeasure(volumeNode, [assessment.name])
+    name, entries = assessment.name, _entries(volumeNode)
+    entries.pop(name, None)
+    if not keepMask:
+        _removeSegments([name], volumeNode)
+    try:
+        entries[name] = _entryOf(assessment, volumeNode)
+    finally:
+        _save(entries, volumeNode)
 
 
 def removeAssessment(name: str, volumeNode, keepMask: bool = False) -> None:
     """Removes a nodule's saved assessment, row and bars, and its segment unless that is to stay."""
-    segmentationNode = resultNode("segmentation", volumeNode)
-    if segmentationNode is not None and not keepMask:
-        segmentationNode.GetSegmentation().RemoveSegment(name)
+    removeAssessments([name], volumeNode, [name] if keepMask else [])
+
+
+def removeAssessments(names: Collection[str], volumeNode, keptMasks: Collection[str] = ()) -> None:
+    """The same for many nodules at once."""
+    _removeSegments([name for name in names if name not in keptMasks], volumeNode)
     entries = _entries(volumeNode)
-    if entries.pop(name, None) is not None:
-        _save(entries, volumeNode)
+    left = {name: entry for name, entry in entries.items() if name not in names}
+    if len(left) < len(entries):
+        _save(left, volumeNode)
 
 
 def savedAssessments(volumeNode) -> dict[str, Assessment]:
@@ -96,14 +100,22 @@ def withMask(assessment: Assessment, volumeNode, marginMm: float) -> tuple[CT, A
     return ct, replace(assessment, nodule=nodule)
 
 
-def handDrawn(volumeNode, names: Iterable[str]) -> list[str]:
-    """Those of the nodules whose segment is not as the networks drew it."""
+def handDrawn(volumeNode, names: Collection[str]) -> list[str]:
+    """Those of the nodules whose segment is not empty, and not as the networks drew it."""
     drawn = {name: entry[MASK]["drawn"] for name, entry in _entries(volumeNode).items()}
-    there = [name for name in names if _hasSegment(name, volumeNode)]
-    return [name for name in there if _fingerprintOf(name, volumeNode) != drawn.get(name)]
+    return [name for name in names if _fingerprintOf(name, volumeNode) not in ("", drawn.get(name))]
 
 
-def remeasure(volumeNode, names: Iterable[str] | None = None) -> list[str]:
+def segmentToEdit(name: str, volumeNode):
+    """The CT's segmentation node with a segment of the nodule, a new and empty one where it has none."""
+    segmentationNode = _ensureResultNode("segmentation", volumeNode)
+    if not _hasSegment(name, volumeNode):
+        segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
+        segmentationNode.GetSegmentation().AddSegment(newSegment(name, NO_RISK_KNOWN), name)
+    return segmentationNode
+
+
+def remeasure(volumeNode, names: Collection[str] | None = None) -> list[str]:
     """Measures the nodules anew whose segments were changed since they were measured, and returns their names."""
     entries = _entries(volumeNode)
     now = {name: _fingerprintOf(name, volumeNode) for name in entries if names is None or name in names}
@@ -153,6 +165,23 @@ def colourPoint(markupsNode, assessment: Assessment) -> None:
     for index, name in zip(placed(markupsNode), pointNames(markupsNode), strict=True):
         if name == assessment.name:
             markupsNode.SetNthControlPointSelected(index, malignancy.decision != TASKS["malignancy"][0])
+
+
+def _entryOf(assessment: Assessment, volumeNode) -> Entry:
+    """Adds the networks' mask, and gives what is to be saved; where a segment has stayed it is measured instead."""
+    kept = _hasSegment(assessment.name, volumeNode)
+    if not kept:
+        _addMask(assessment, volumeNode)
+    found = _fingerprintOf(assessment.name, volumeNode)
+    drawn = None if kept else found
+    entry = assessment.to_dict() | {MASK: {"drawn": drawn, "measured": drawn}}
+    return _remeasured(entry, found, volumeNode) if kept else entry
+
+
+def _removeSegments(names: Collection[str], volumeNode) -> None:
+    segmentationNode = resultNode("segmentation", volumeNode)
+    for name in names if segmentationNode is not None else ():
+        segmentationNode.GetSegmentation().RemoveSegment(name)
 
 
 def _addMask(assessment: Assessment, volumeNode) -> None:
@@ -208,7 +237,7 @@ def _save(entries: dict[str, Entry], volumeNode) -> None:
     text = json.dumps(entries, ensure_ascii=False)
     _ensureResultNode("text", volumeNode).SetText(text)
     assessments = {name: Assessment.from_dict(entry) for name, entry in entries.items()}
-    _fillTable(_ensureResultNode("table", volumeNode), [_row(assessment) for assessment in assessments.values()])
+    fillTable(_ensureResultNode("table", volumeNode), _columns(list(map(_row, assessments.values()))))
     showChart(assessments, *(_ensureResultNode(role, volumeNode) for role in ("chart", "chart data")))
 
 
@@ -225,15 +254,11 @@ def _row(assessment: Assessment) -> dict[str, str | float]:
     return row
 
 
-def _fillTable(tableNode, rows: list[dict[str, str | float]]) -> None:
-    table = vtk.vtkTable()
-    for title, value in {title: value for row in rows for title, value in row.items()}.items():
-        column = vtk.vtkStringArray() if isinstance(value, str) else vtk.vtkDoubleArray()
-        column.SetName(title)
-        for row in rows:
-            column.InsertNextValue(row.get(title, "" if isinstance(value, str) else math.nan))
-        table.AddColumn(column)
-    tableNode.SetAndObserveTable(table)
+def _columns(rows: Sequence[dict[str, str | float]]) -> dict[str, list[str | float]]:
+    """The rows' columns; not every nodule has every measurement."""
+    kinds = {title: value for row in rows for title, value in row.items()}
+    blank = {title: "" if isinstance(value, str) else math.nan for title, value in kinds.items()}
+    return {title: [row.get(title, blank[title]) for row in rows] for title in kinds}
 
 
 def _nodes(className: str, scene) -> Iterator:
@@ -252,13 +277,19 @@ def _ensureResultNode(role: str, volumeNode):
     scene, (className, name) = volumeNode.GetScene(), RESULTS[role]
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     folder = _folder(hierarchy, volumeNode)
-    node = scene.AddNewNodeByClass(className, scene.GenerateUniqueName(name))
+    node = scene.CreateNodeByClass(className)
+    node.UnRegister(None)
+    node.SetName(scene.GenerateUniqueName(name))
+    node.SetHideFromEditors(role == "chart data")  # before it is added, so that it is listed nowhere
     node.SetAttribute(ROLE, role)
+    scene.AddNode(node)
     node.SetNodeReferenceID(VOLUME_ROLE, volumeNode.GetID())
-    hierarchy.CreateItem(folder, node)
+    if not node.GetHideFromEditors():
+        hierarchy.CreateItem(folder, node)
     if role == "segmentation":
         node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
         node.CreateDefaultDisplayNodes()
+        node.GetDisplayNode().SetOpacity2DFill(FILL)
     return node
 
 

@@ -27,16 +27,22 @@ def addSegment(segmentationNode, name: str, nodule: NoduleMask, volumeNode, colo
     if not nodule.region.any():
         return
     segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
-    segment = slicer.vtkSegment()
-    segment.SetName(name)
-    segment.SetColor(*colour)
-    segment.SetTag(segment.GetTerminologyEntryTagName(), NODULE_IN_LUNG)
+    segment = newSegment(name, colour)
     # The segmentation keeps the transform that the CT had at first; the CT's may have been hardened since.
     ijkToSegmentation = np.linalg.solve(toWorld(segmentationNode), ijkToWorld(volumeNode))
     labelmap = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
     segment.AddRepresentation(labelmap, _labelmap(nodule, ijkToSegmentation))
     segmentationNode.GetSegmentation().AddSegment(segment, name)
     segmentationNode.CreateClosedSurfaceRepresentation()
+
+
+def newSegment(name: str, colour: tuple[float, float, float]):
+    """An empty vtkSegment that says it is a nodule in the lung."""
+    segment = slicer.vtkSegment()
+    segment.SetName(name)
+    segment.SetColor(*colour)
+    segment.SetTag(segment.GetTerminologyEntryTagName(), NODULE_IN_LUNG)
+    return segment
 
 
 def regionOnCt(segmentationNode, segmentId: str, volumeNode) -> tuple[np.ndarray, Voxel]:

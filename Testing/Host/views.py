@@ -21,19 +21,21 @@ SPACE_MANAGERS = (
     "vtkMRMLModelDisplayableManager",
     "vtkMRMLMarkupsDisplayableManager",
 )
+SPACE = "1"  # the layouts' name of the first 3D view
 CAMERA_MM = 500.0  # from what it looks at
 
 
 class Views:
-    """The views "Red", "Yellow", "Green" and "3D" of a scene: once a scene, and closed before it is let go."""
+    """The views "Red", "Yellow", "Green" and "3D" of a scene; to be closed before the scene is let go.
 
-    def __init__(self, scene):
-        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)
-        self._application = _application_logic(scene)
-        self._markups = slicer.vtkSlicerMarkupsLogic()  # makes the widgets that draw points
-        self._markups.SetMRMLApplicationLogic(self._application)
-        self._markups.SetMRMLScene(scene)
-        self._application.SetModuleLogic("Markups", self._markups)
+    Args:
+        scene: vtkMRMLScene; the nodes of views that it lacks are added.
+        application: the scene's vtkMRMLApplicationLogic; None: made here, which goes once a scene.
+    """
+
+    def __init__(self, scene, application=None):
+        self._application = application or _application_logic(scene)
+        self._markups = _markups_logic(scene, self._application)
         self._slices = {name: _Slice(name, scene, self._application) for name in ORIENTATIONS}
         self._views = self._slices | {"3D": _Space(scene, self._application)}
 
@@ -94,29 +96,19 @@ class _View:
     def close(self) -> None:
         self.group.SetMRMLDisplayableNode(None)
         self.window.Finalize()
-        self.logic.SetMRMLScene(None)
 
 
 class _Slice(_View):
     def __init__(self, name, scene, application):
-        self.logic = slicer.vtkMRMLSliceLogic()
-        self.logic.SetMRMLApplicationLogic(application)
-        self.logic.SetMRMLScene(scene)
-        application.GetSliceLogics().AddItem(self.logic)
-        self.node = self.logic.AddSliceNode(name)
-        self.node.SetOrientation(ORIENTATIONS[name])
+        self.logic = application.GetSliceLogicByLayoutName(name) or _slice_logic(name, scene, application)
         self.image = vtk.vtkImageMapper()  # of the colours that the slice logic makes
         self.image.SetColorWindow(255)
         self.image.SetColorLevel(127.5)
         self.actor = vtk.vtkActor2D()
         self.actor.SetMapper(self.image)
         self.actor.GetProperty().SetDisplayLocationToBackground()
-        super().__init__(
-            self.node,
-            _factory(slicer.vtkMRMLSliceViewDisplayableManagerFactory, application),
-            SLICE_MANAGERS,
-            self.actor,
-        )
+        factory = _factory(slicer.vtkMRMLSliceViewDisplayableManagerFactory, application)
+        super().__init__(self.logic.GetSliceNode(), factory, SLICE_MANAGERS, self.actor)
         self.renderer.GetActiveCamera().ParallelProjectionOn()
 
     def jump(self, ras, across_mm: float) -> None:
@@ -134,12 +126,8 @@ class _Slice(_View):
 
 class _Space(_View):
     def __init__(self, scene, application):
-        self.logic = slicer.vtkMRMLViewLogic()
-        self.logic.SetMRMLApplicationLogic(application)
-        self.logic.SetMRMLScene(scene)
-        application.GetViewLogics().AddItem(self.logic)
         factory = _factory(slicer.vtkMRMLThreeDViewDisplayableManagerFactory, application)
-        super().__init__(self.logic.AddViewNode("3D"), factory, SPACE_MANAGERS)
+        super().__init__(_space_node(scene), factory, SPACE_MANAGERS)
 
     def jump(self, ras, across_mm: float) -> None:
         camera = self.renderer.GetActiveCamera()
@@ -158,6 +146,39 @@ def _application_logic(scene):
     logic.SetSliceLogics(vtk.vtkCollection())
     logic.SetViewLogics(vtk.vtkCollection())
     return logic
+
+
+def _markups_logic(scene, application):
+    """What makes the widgets that draw points."""
+    logic = application.GetModuleLogic("Markups")
+    if logic is None:
+        logic = slicer.vtkSlicerMarkupsLogic()
+        logic.SetMRMLApplicationLogic(application)
+        logic.SetMRMLScene(scene)
+        application.SetModuleLogic("Markups", logic)
+    return logic
+
+
+def _slice_logic(name, scene, application):
+    logic = slicer.vtkMRMLSliceLogic()
+    logic.SetMRMLApplicationLogic(application)
+    logic.SetMRMLScene(scene)
+    node = scene.GetSingletonNode(name, "vtkMRMLSliceNode")
+    if node is None:
+        logic.AddSliceNode(name).SetOrientation(ORIENTATIONS[name])
+    else:
+        logic.SetSliceNode(node)
+    application.GetSliceLogics().AddItem(logic)
+    return logic
+
+
+def _space_node(scene):
+    node = scene.GetSingletonNode(SPACE, "vtkMRMLViewNode")
+    if node is None:
+        node = slicer.vtkMRMLViewNode()
+        node.SetLayoutName(SPACE)
+        scene.AddNode(node)
+    return node
 
 
 def _factory(factory_class, application):

@@ -21,10 +21,11 @@ from LungNoduleRiskLib.results import (
     removeAssessment,
     resultNode,
     savedAssessments,
+    segmentToEdit,
     showAssessment,
     withMask,
 )
-from made_assessment import CENTRE_LPS_MM, MEASUREMENTS, TASKS, made_assessment, made_ct, positions_of
+from made_assessment import CENTRE_LPS_MM, CHECKS, MEASUREMENTS, TASKS, made_assessment, made_ct, positions_of
 from made_scene import OBLIQUE, edit, rigid, rows, segment_mask
 from nodulerisk.assessment import EVIDENCE_WORDS, Assessment
 from nodulerisk.errors import NoduleRiskError
@@ -66,7 +67,7 @@ def terminology(segment) -> str:
 def folders(volumeNode) -> set[str]:
     """Names of the subject-hierarchy folders of the CT's results."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(volumeNode.GetScene())
-    nodes = [resultNode(role, volumeNode) for role in RESULTS]
+    nodes = [resultNode(role, volumeNode) for role in RESULTS if role != "chart data"]
     items = [hierarchy.GetItemByDataNode(node) for node in nodes]
     assert all(items)
     return {hierarchy.GetItemName(hierarchy.GetItemParent(item)) for item in items}
@@ -113,7 +114,11 @@ def test_fault_42_a_ct_that_changed_meanwhile_shows_nothing(scene, loaded, ct):
 
 
 def test_a_saved_scene_comes_back(scene, loaded, ct, tmp_path):
-    showAssessment(made_assessment(ct), volumeNode := loaded(ct))
+    awkward = replace(CHECKS[0], message='A "quoted"\ttabbed\nmessage.')
+    volumeNode = loaded(ct)
+    showAssessment(made_assessment(ct, checks=(awkward,)), volumeNode)
+    showAssessment(made_assessment(ct, "N2", checks=(), measurements=()), volumeNode)
+    table = rows(volumeNode)
     saved = {name: as_json(one) for name, one in savedAssessments(volumeNode).items()}
     path = str(tmp_path / "scene.mrb")
     assert scene.WriteToMRB(path)
@@ -123,7 +128,8 @@ def test_a_saved_scene_comes_back(scene, loaded, ct, tmp_path):
     volumeNode = scene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
     assert {name: as_json(one) for name, one in savedAssessments(volumeNode).items()} == saved
     np.testing.assert_array_equal(segment_mask(volumeNode), ct.hu == 30)
-    assert rows(volumeNode)[0]["Malignancy"] == "malignant"
+    assert rows(volumeNode) == table
+    assert table[0]["Malignancy"] == "malignant"
     showAssessment(made_assessment(ct), volumeNode)
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 1
     assert len(folders(volumeNode)) == 1
@@ -196,6 +202,16 @@ def test_a_deleted_mask_has_no_measurements(assessed):
     assert remeasure(assessed) == ["N1"]
     assert savedAssessments(assessed)["N1"].measurements == ()
     assert "mask-edited" in codes(assessed)
+
+
+def test_a_mask_can_be_drawn_where_the_networks_drew_none(loaded, ct):
+    volumeNode = loaded(ct)
+    showAssessment(made_assessment(ct, nodule=None), volumeNode)
+    assert segmentToEdit("N1", volumeNode).GetSegmentation().GetNumberOfSegments() == 1
+    assert handDrawn(volumeNode, ["N1"]) == [] and remeasure(volumeNode) == []
+    edit(volumeNode, ball(ct, 9))
+    assert remeasure(volumeNode) == ["N1"]
+    assert volume_of(volumeNode) == pytest.approx(ball(ct, 9).sum() * 10)
 
 
 def test_a_kept_mask_is_measured_in_place_of_the_networks(assessed, ct):

@@ -25,9 +25,13 @@ class Background:
         return self._future is not None
 
     def start(
-        self, work: Callable[[], object], onEnd: Callable[[Future], None], onTurn: Callable[[], None] | None = None
+        self,
+        work: Callable[[], object],
+        onEnd: Callable[[Future], None],
+        onTurn: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Starts the work; then, on this thread, ``onTurn`` is called now and again and ``onEnd`` once it has ended."""
+        """Starts the work. Then, on this thread, ``onTurn`` is called again and again: it does a little, and says
+        whether it did anything; ``onEnd`` is called once the work has ended and there was nothing to do any more."""
         self._onTurn, self._onEnd = onTurn, onEnd
         self._future = self._thread.submit(work)
         self._timer.start(POLL_MS)
@@ -39,11 +43,12 @@ class Background:
         self._thread.shutdown()
 
     def _poll(self) -> None:
-        # Slicer keeps Python's lock while it waits for events: the other thread runs only while we wait for it here.
-        wait([self._future], TURN_S)
-        if self._onTurn is not None:
-            self._onTurn()
-        if self._future is not None and self._future.done():
+        ended = self._future.done()
+        if self._onTurn():
+            return
+        if ended:
             self._timer.stop()
             future, self._future = self._future, None
             self._onEnd(future)
+        else:  # Slicer keeps Python's lock while it waits for events: the other thread runs only while we wait here
+            wait([self._future], TURN_S)

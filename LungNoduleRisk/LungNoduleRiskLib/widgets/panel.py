@@ -305,35 +305,29 @@ class Panel(VTKObservationMixin):
     def _onProgress(self, what: str, share: float) -> None:
         self._news = (what, share)
 
-    def _onTurn(self) -> None:
-        """Shows how far the run is, and what was assessed since."""
+    def _onTurn(self) -> bool:
+        """Shows how far the run is, and a nodule that was assessed since; whether there was one."""
         what, share = self._news
         self._say(what)
         self.ui.progressBar.value = round(100 * share)
-        if self._run.shown < len(self._run.assessments):
-            self._showRun()
-
-    def _showRun(self) -> bool:
-        """Shows what was assessed; False where it cannot be shown, and then the run ends."""
         try:
-            self.logic.show(self._run)
+            shown = self.logic.showNext(self._run)
         except NoduleRiskError as error:
             self.logic.cancel()
+            self._run.assessments.clear()
             self._run.refusals[_("Stopped")] = str(error)
             return False
-        self.onChanged()
-        return True
+        if shown:
+            self.onChanged()
+        return shown
 
     def _onEnd(self, future: Future) -> None:
         """Says how the run went: what was assessed is shown, though others were not."""
-        shown, run = self._showRun(), self._run
+        run, error = self._run, future.exception()
         self._run, self._refusals = None, dict(run.refusals)
-        problems = [f"{name}: {why}" for name, why in run.refusals.items()]
-        assessed = _("{count} of {asked} nodules assessed.").format(count=len(run.assessments), asked=len(run.points))
-        error = future.exception()
-        if error is not None and shown:
-            problems.append(str(error))
-        self._say("\n".join([assessed, *problems]))
+        lines = [_("{count} of {asked} nodules assessed.").format(count=run.shown, asked=len(run.points))]
+        lines += [f"{name}: {why}" for name, why in run.refusals.items()]
+        self._say("\n".join([*lines, str(error)] if error else lines))
         self.refresh()
         self._jump()
         if error is not None and not isinstance(error, NoduleRiskError):
@@ -375,7 +369,8 @@ class Panel(VTKObservationMixin):
         for button in (self.ui.previousButton, self.ui.nextButton):
             button.enabled = nodule is not None
         self.ui.deleteButton.enabled = nodule is not None and not running
-        for button in (self.ui.pageButton, self.ui.editButton, self.ui.chartButton):
+        self.ui.editButton.enabled = nodule is not None and self.parameters.ct is not None and not busy
+        for button in (self.ui.pageButton, self.ui.chartButton):
             button.enabled = assessed and not busy
         for button in (self.ui.exportButton, self.ui.exportLabelsButton):
             button.enabled = not reason and not busy

@@ -7,7 +7,7 @@ from pathlib import Path
 import qt
 import slicer
 
-from LungNoduleRiskLib.results import resultNode
+from LungNoduleRiskLib.results import resultNode, segmentToEdit
 
 CAMERA_MM = 150.0  # from the nodule to the camera
 
@@ -27,13 +27,6 @@ def showCt(volumeNode) -> None:
     slicer.util.setSliceViewerLayers(background=volumeNode, fit=True)
 
 
-def showSegments(volumeNode) -> None:
-    """Shows the nodules' masks in the slices and their surfaces in 3D."""
-    segmentationNode = resultNode("segmentation", volumeNode)
-    if segmentationNode is not None:
-        segmentationNode.GetDisplayNode().SetVisibility(True)
-
-
 def showChart(volumeNode) -> None:
     """Shows the chart of the CT's nodules in a layout with a plot."""
     slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalPlotView)
@@ -41,10 +34,11 @@ def showChart(volumeNode) -> None:
 
 
 def editMask(name: str, volumeNode) -> None:
-    """Opens the Segment Editor on the nodule's segment."""
+    """Opens the Segment Editor on the nodule's segment, an empty one where it has none."""
+    segmentationNode = segmentToEdit(name, volumeNode)
     slicer.util.selectModule("SegmentEditor")
     editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
-    editor.setSegmentationNode(resultNode("segmentation", volumeNode))
+    editor.setSegmentationNode(segmentationNode)
     editor.setSourceVolumeNode(volumeNode)
     editor.setCurrentSegmentID(name)
 

@@ -12,24 +12,11 @@ from types import ModuleType
 
 import qt
 import slicer
-import vtk
 
+from . import subject_hierarchy
 from .layout import qSlicerLayoutManager
-from .modules import LOGICS, Module, qSlicerModuleManager
+from .modules import LOGICS, Module, addModule, qSlicerModuleManager
 from .pythonqt import connects
-
-IN_SUBJECT_HIERARCHY = (
-    "vtkMRMLMarkupsNode",
-    "vtkMRMLModelNode",
-    "vtkMRMLPlotChartNode",
-    "vtkMRMLPlotSeriesNode",
-    "vtkMRMLSegmentationNode",
-    "vtkMRMLTableNode",
-    "vtkMRMLTextNode",
-    "vtkMRMLTransformNode",
-    "vtkMRMLVolumeNode",
-)
-
 
 class qSlicerCoreIOManager:
     """Saves and loads scenes as .mrb, and nothing else."""
@@ -56,9 +43,9 @@ class qSlicerCoreIOManager:
 
 
 class qSlicerCoreCommandOptions:
-    """``isTestingEnabled = True`` has Slicer answer its message boxes by itself."""
+    """``testingEnabled = True`` has Slicer answer its message boxes by itself."""
 
-    isTestingEnabled = False
+    testingEnabled = False
 
 
 @connects
@@ -74,7 +61,7 @@ class qSlicerApplication(qt.QApplication):
         qt.QSettings.setDefaultFormat(qt.QSettings.IniFormat)
         qt.QSettings.setPath(qt.QSettings.IniFormat, qt.QSettings.UserScope, self.temporaryPath)
         self._options = qSlicerCoreCommandOptions()
-        self._modules = qSlicerModuleManager()
+        self._moduleManager = qSlicerModuleManager()
         self._scene = slicer.vtkMRMLScene()
         self._logic = slicer.vtkSlicerApplicationLogic()
         slicer.app, slicer.mrmlScene, slicer.modules = self, self._scene, ModuleType("slicer.modules")
@@ -83,7 +70,6 @@ class qSlicerApplication(qt.QApplication):
 
     def _fillScene(self):
         """What is in Slicer's scene and modules before the first scripted module."""
-        self._scene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, self._addToSubjectHierarchy)
         self._files = slicer.vtkMRMLRemoteIOLogic()  # an .mrb is unpacked into its cache
         self._files.GetCacheManager().SetRemoteCacheDirectory(self.temporaryPath)
         self._files.SetMRMLApplicationLogic(self._logic)
@@ -97,20 +83,13 @@ class qSlicerApplication(qt.QApplication):
         for name, logic in LOGICS.items():
             self._addModule(name, logic())
         self._layoutManager = qSlicerLayoutManager(self._logic, self._scene)
+        subject_hierarchy.follow(self._scene)
 
     def _addModule(self, name: str, logic):
         logic.SetMRMLApplicationLogic(self._logic)
         logic.SetMRMLScene(self._scene)
         self._logic.SetModuleLogic(name, logic)
-        self._modules.add(Module(name, logic))
-
-    @vtk.calldata_type(vtk.VTK_OBJECT)
-    def _addToSubjectHierarchy(self, scene, event, node):
-        """As Slicer's subject hierarchy plugins do, which are Qt classes."""
-        shown = not node.GetHideFromEditors() and any(node.IsA(name) for name in IN_SUBJECT_HIERARCHY)
-        if shown and not scene.IsImporting():
-            hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-            hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
+        addModule(Module(name, logic))
 
     def applicationLogic(self):
         return self._logic
@@ -125,7 +104,7 @@ class qSlicerApplication(qt.QApplication):
         return self._layoutManager
 
     def moduleManager(self):
-        return self._modules
+        return self._moduleManager
 
     def coreIOManager(self):
         return qSlicerCoreIOManager(self._scene)
@@ -139,7 +118,7 @@ class qSlicerApplication(qt.QApplication):
         return self._options
 
     def testingEnabled(self) -> bool:
-        return self._options.isTestingEnabled
+        return self._options.testingEnabled
 
     def pythonConsole(self):
         return None

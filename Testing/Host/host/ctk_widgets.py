@@ -29,10 +29,10 @@ class ctkCollapsibleButton(qt.QAbstractButton):
         self.setContentsMargins(0, HEADER_PIXELS, 0, 0)
         self.toggled.connect(self._collapse)
 
-    def setCollapsed(self, collapsed: bool):
+    def _setCollapsed(self, collapsed: bool):
         self.checked = not collapsed
 
-    collapsed = qt.Property(bool, lambda self: not self.checked, setCollapsed)
+    collapsed = qt.Property(bool, lambda self: not self.checked, _setCollapsed)
 
     def _collapse(self, expanded: bool):
         if expanded:

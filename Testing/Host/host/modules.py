@@ -68,14 +68,6 @@ class qSlicerScriptedLoadableModule(qt.QObject):
             self._representation = qSlicerScriptedLoadableModuleWidget(self)
         return self._representation
 
-    def unload(self):
-        """Ends the panel, if there is one; the next `widgetRepresentation` is new."""
-        slicer.app.moduleManager().moduleAboutToBeUnloaded.emit(self.name)
-        if self._representation is not None:
-            self._representation.deleteLater()
-            self._representation = None
-            delattr(slicer.modules, self.name + "Widget")
-
 
 class qSlicerScriptedLoadableModuleWidget(qSlicerWidget):
     """What a module's Python widget class gets as its parent, to lay out the panel in."""
@@ -98,7 +90,7 @@ class qSlicerScriptedLoadableModuleWidget(qSlicerWidget):
         self.self().setup()
 
 
-class FactoryManager:
+class qSlicerModuleFactoryManager:
     def __init__(self, modules: dict):
         self._modules = modules
 
@@ -114,15 +106,26 @@ class qSlicerModuleManager(qt.QObject):
         super().__init__()
         self._modules = {}
 
-    def add(self, module):
-        self._modules[module.name] = module
-        setattr(slicer.modules, module.name.lower(), module)
-
     def module(self, name: str):
         return self._modules.get(name)
 
     def factoryManager(self):
-        return FactoryManager(self._modules)
+        return qSlicerModuleFactoryManager(self._modules)
+
+
+def addModule(module) -> None:
+    """Makes a module known to the application."""
+    slicer.app.moduleManager()._modules[module.name] = module
+    setattr(slicer.modules, module.name.lower(), module)
+
+
+def unloadWidget(module: qSlicerScriptedLoadableModule) -> None:
+    """Ends a module's panel, if there is one; the next `widgetRepresentation` is new."""
+    slicer.app.moduleManager().moduleAboutToBeUnloaded.emit(module.name)
+    if module._representation is not None:
+        module._representation.deleteLater()
+        module._representation = None
+        delattr(slicer.modules, module.name + "Widget")
 
 
 for cls in (qSlicerScriptedLoadableModule, qSlicerScriptedLoadableModuleWidget):

@@ -8,6 +8,7 @@ nothing.
 from __future__ import annotations
 
 import logging
+from weakref import WeakMethod
 
 import ctk
 import qt
@@ -16,27 +17,29 @@ import vtk
 
 from .pythonqt import connects, missing
 
+SCENE_EVENTS = slicer.vtkMRMLScene.NodeAddedEvent, slicer.vtkMRMLScene.NodeRemovedEvent
 Scene, Node = object, object  # what Signal(...) calls a vtkMRMLScene* and a vtkMRMLNode*
 
 
 def setting(type_, name: str, default):
-    """A Qt property of a widget, and its setter; the widget's `_configure` is called after a change."""
+    """A Qt property of a widget, whose `_configure` is called after a change."""
 
-    def set_(self, value):
+    def change(self, value):
         setattr(self, "_" + name, value)
         self._configure()
 
-    return qt.Property(type_, lambda self: getattr(self, "_" + name, default), set_), set_
+    return qt.Property(type_, lambda self: getattr(self, "_" + name, default), change)
 
 
 class Observers:
-    """VTK observers that end with the widget they belong to."""
+    """VTK observers that end with the widget they belong to, and do not keep it."""
 
     def __init__(self, widget):
         self._tags = []
         widget.destroyed.connect(self.clear)
 
-    def add(self, vtkObject, events, callback):
+    def add(self, vtkObject, events, method):
+        callback = weakly(method)
         if vtkObject is not None:
             self._tags += [(vtkObject, vtkObject.AddObserver(event, callback)) for event in events]
 
@@ -44,6 +47,17 @@ class Observers:
         for vtkObject, tag in self._tags:
             vtkObject.RemoveObserver(tag)
         self._tags = []
+
+
+def weakly(method):
+    """A function that calls a method as long as there is its object."""
+    reference = WeakMethod(method)
+
+    def call(*arguments):
+        if (method := reference()) is not None:
+            method(*arguments)
+
+    return call
 
 
 @connects
@@ -66,11 +80,8 @@ class qMRMLWidget(qt.QWidget):
 class qSlicerWidget(qMRMLWidget):
     """In Slicer, this one is a sibling of qMRMLWidget."""
 
-    def appLogic(self):
-        return slicer.app.applicationLogic()
-
-    def moduleLogic(self, name: str):
-        return self.appLogic().GetModuleLogic(name)
+    def _moduleLogic(self, name: str):
+        return slicer.app.moduleLogic(name)
 
 
 @connects
@@ -82,18 +93,17 @@ class qMRMLNodeComboBox(qt.QWidget):
     nodeAdded = qt.Signal(Node)
     nodeAddedByUser = qt.Signal(Node)
     nodeAddedByUserAction = qt.Signal(Node)
-    nodeAboutToBeRemoved = qt.Signal(Node)
 
-    nodeTypes, setNodeTypes = setting("QStringList", "nodeTypes", [])
-    showHidden, setShowHidden = setting(bool, "showHidden", False)
-    showChildNodeTypes, setShowChildNodeTypes = setting(bool, "showChildNodeTypes", True)
-    hideChildNodeTypes, setHideChildNodeTypes = setting("QStringList", "hideChildNodeTypes", [])
-    noneEnabled, setNoneEnabled = setting(bool, "noneEnabled", False)
-    noneDisplay, setNoneDisplay = setting(str, "noneDisplay", "None")
-    addEnabled, setAddEnabled = setting(bool, "addEnabled", True)
-    removeEnabled, setRemoveEnabled = setting(bool, "removeEnabled", True)
-    renameEnabled, setRenameEnabled = setting(bool, "renameEnabled", False)
-    selectNodeUponCreation, setSelectNodeUponCreation = setting(bool, "selectNodeUponCreation", True)
+    nodeTypes = setting("QStringList", "nodeTypes", [])
+    showHidden = setting(bool, "showHidden", False)
+    showChildNodeTypes = setting(bool, "showChildNodeTypes", True)
+    hideChildNodeTypes = setting("QStringList", "hideChildNodeTypes", [])
+    noneEnabled = setting(bool, "noneEnabled", False)
+    noneDisplay = setting(str, "noneDisplay", "None")
+    addEnabled = setting(bool, "addEnabled", True)
+    removeEnabled = setting(bool, "removeEnabled", True)
+    renameEnabled = setting(bool, "renameEnabled", False)
+    selectNodeUponCreation = setting(bool, "selectNodeUponCreation", True)
 
     def __init__(self, parent=None):
         super().__init__(parent)
@@ -119,8 +129,7 @@ class qMRMLNodeComboBox(qt.QWidget):
             return
         self._scene = scene
         self._observers.clear()
-        self._observers.add(scene, (scene.NodeAddedEvent, scene.NodeRemovedEvent) if scene else (), self._onScene)
-        self._observers.add(scene, (scene.NodeAboutToBeRemovedEvent,) if scene else (), self._onAboutToBeRemoved)
+        self._observers.add(scene, SCENE_EVENTS, self._configure)
         self._ids = []
         self._configure()
         self.setCurrentNodeID(self._requestedID or self._currentID)
@@ -150,18 +159,15 @@ class qMRMLNodeComboBox(qt.QWidget):
     def nodeFromIndex(self, index: int):
         return self._scene.GetNodeByID(self._ids[index]) if 0 <= index < len(self._ids) else None
 
-    def nodes(self) -> list:
-        return [self._scene.GetNodeByID(nodeID) for nodeID in self._ids]
+    def _getBaseName(self) -> str:
+        return self._baseNames.get(self.nodeTypes[0], "") if self.nodeTypes else ""
 
-    def setBaseName(self, baseName: str, nodeType: str = ""):
-        types = [nodeType] if nodeType else self.nodeTypes
-        if not types:
+    def _setBaseName(self, baseName: str):
+        if not self.nodeTypes:
             logging.warning("qMRMLNodeComboBox::setBaseName failed: no node types have been set yet")
-        self._baseNames.update(dict.fromkeys(types, baseName))
+        self._baseNames.update(dict.fromkeys(self.nodeTypes, baseName))
 
-    baseName = qt.Property(
-        str, lambda self: self._baseNames.get(self.nodeTypes[0], "") if self.nodeTypes else "", setBaseName
-    )
+    baseName = qt.Property(str, _getBaseName, _setBaseName)
 
     def setNodeTypeLabel(self, label: str, nodeType: str):
         self._labels[nodeType] = label
@@ -295,18 +301,10 @@ class qMRMLNodeComboBox(qt.QWidget):
             self._select(chosen)
             self.nodeActivated.emit(self.currentNode())
 
-    def _onScene(self, scene, event):
-        self._configure()
-
     def _onNode(self, node, event):
         row = self._box.findData(node.GetID())
         if self._shows(node) != (node.GetID() in self._ids) or (row >= 0 and self._box.itemText(row) != node.GetName()):
             self._configure()
-
-    @vtk.calldata_type(vtk.VTK_OBJECT)
-    def _onAboutToBeRemoved(self, scene, event, node):
-        if node.GetID() in self._ids:
-            self.nodeAboutToBeRemoved.emit(node)
 
 
 class qSlicerMarkupsPlaceWidget(qSlicerWidget):
@@ -316,10 +314,8 @@ class qSlicerMarkupsPlaceWidget(qSlicerWidget):
     ShowPlaceMultipleMarkupsOption, HidePlaceMultipleMarkupsOption = 0, 1
     ForcePlaceSingleMarkup, ForcePlaceMultipleMarkups = 2, 3
 
-    placeMultipleMarkups, setPlaceMultipleMarkups = setting(int, "placeMultipleMarkups", 0)
-    deleteAllControlPointsOptionVisible, setDeleteAllControlPointsOptionVisible = setting(
-        bool, "deleteAllControlPointsOptionVisible", True
-    )
+    placeMultipleMarkups = setting(int, "placeMultipleMarkups", 0)
+    deleteAllControlPointsOptionVisible = setting(bool, "deleteAllControlPointsOptionVisible", True)
 
     def __init__(self, parent=None):
         super().__init__(parent)
@@ -375,7 +371,7 @@ class qSlicerMarkupsPlaceWidget(qSlicerWidget):
         return self._delete
 
     def _markupsLogic(self):
-        return self.moduleLogic("Markups")
+        return self._moduleLogic("Markups")
 
     def _isReady(self) -> bool:
         return None not in (self.mrmlScene(), self._interaction, self._selection, self._node)
@@ -427,8 +423,13 @@ class qSlicerMarkupsPlaceWidget(qSlicerWidget):
 
     buttonsVisible = qt.Property(bool, lambda self: self._place.visible and self._delete.visible, setButtonsVisible)
 
-    def setDeleteAllMarkupsOptionVisible(self, visible: bool):
-        self.setDeleteAllControlPointsOptionVisible(visible)
+    def setPlaceMultipleMarkups(self, option: int):
+        self.placeMultipleMarkups = option
+
+    def setDeleteAllControlPointsOptionVisible(self, visible: bool):
+        self.deleteAllControlPointsOptionVisible = visible
+
+    setDeleteAllMarkupsOptionVisible = setDeleteAllControlPointsOptionVisible
 
     deleteAllMarkupsOptionVisible = qt.Property(
         bool, lambda self: self.deleteAllControlPointsOptionVisible, setDeleteAllMarkupsOptionVisible

@@ -111,6 +111,7 @@ def makeQt() -> ModuleType:
     qt.QTimer, qt.QPushButton = QTimer, QPushButton
     QtCore.QObject.name = QtCore.QObject.__dict__["objectName"]
     QtWidgets.QDialog.exec_ = QtWidgets.QDialog.exec
+    QtWidgets.QComboBox.currentData = property(lambda box: box.itemData(box.currentIndex))  # PySide6 leaves it a method
     QtCore.QObject.className = lambda self: self.metaObject().className()
     return qt
 

@@ -24,7 +24,6 @@ class Host:
 
     def __init__(self):
         from .application import qSlicerApplication
-        from .modules import qSlicerScriptedLoadableModule
         from .window import qSlicerMainWindow
 
         self.errors: list[BaseException] = []
@@ -36,7 +35,6 @@ class Host:
         self._beats: list[float] = []
         self._heart = qt.QTimer()
         self._heart.timeout.connect(lambda: self._beats.append(time.perf_counter()))
-        self._makeModule = qSlicerScriptedLoadableModule
         self.loadModule("SegmentEditor", FOLDER / "minimal" / "modules")
 
     def _noteError(self, kind, error, traceback):
@@ -49,7 +47,9 @@ class Host:
 
     def loadModule(self, name: str, folder: Path = MODULE):
         """Loads a scripted module, as Slicer does when it starts."""
-        self.app.moduleManager().add(self._makeModule(name, folder / f"{name}.py"))
+        from .modules import addModule, qSlicerScriptedLoadableModule
+
+        addModule(qSlicerScriptedLoadableModule(name, folder / f"{name}.py"))
         self.app.startupCompleted.emit()
 
     def openModule(self, name: str = "LungNoduleRisk"):
@@ -61,8 +61,10 @@ class Host:
 
     def closeModule(self, name: str = "LungNoduleRisk"):
         """Leaves the module and ends its panel, as Slicer does when it quits."""
+        from .modules import unloadWidget
+
         slicer.util.selectModule("")
-        self.app.moduleManager().module(name).unload()
+        unloadWidget(self.app.moduleManager().module(name))
         self.process()
 
     def reload(self, name: str = "LungNoduleRisk"):
@@ -148,7 +150,9 @@ class Host:
 
     def screenshot(self, path: str | Path):
         """Draws the views, and saves a picture of the main window."""
-        self.window.draw()
+        from .window import draw
+
+        draw(self.window)
         self.process(0.1)
         self.window.grab().save(str(path))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import qt
 import slicer
 
-from .drawing import VIEWS, drawChart, drawViews
+from .drawing import VIEWS, drawChart, drawViews, shownChart
 
 WHAT_IT_IS = "Stand-in host, not 3D Slicer"
 PANEL_PIXELS = 560
@@ -69,20 +69,27 @@ class qSlicerMainWindow(qt.QMainWindow):
     def _makeViews(self):
         views = qt.QWidget(self)
         grid = qt.QGridLayout(views)
-        for place, label in enumerate([*self._pictures.values(), self._chart]):
+        for place, label in enumerate(self._pictures.values()):
             grid.addWidget(label, place // 2, place % 2)
-            label.scaledContents = True
+        grid.addWidget(self._chart, 2, 0, 1, 2)
+        for label in (*self._pictures.values(), self._chart):
             label.setSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Ignored)
         return views
 
-    def draw(self):
-        """Draws the views, and the chart where the layout has one."""
-        for name, picture in drawViews().items():
-            self._pictures[name].setPixmap(pixmap(picture))
-        chart = drawChart()
-        self._chart.visible = chart is not None
-        if chart is not None:
-            self._chart.setPixmap(pixmap(chart))
+
+def draw(window):
+    """Draws the views in the main window, and the chart where the layout has one."""
+    chartNode = shownChart()
+    window._chart.visible = chartNode is not None
+    window.centralWidget().layout().activate()
+    for name, picture in drawViews(sizeOf(window._pictures[VIEWS[0]])).items():
+        window._pictures[name].setPixmap(pixmap(picture))
+    if chartNode is not None:
+        window._chart.setPixmap(pixmap(drawChart(chartNode, sizeOf(window._chart))))
+
+
+def sizeOf(label) -> tuple[int, int]:
+    return label.width, label.height
 
 
 def pixmap(rgb):

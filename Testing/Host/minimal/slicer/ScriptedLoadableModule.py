@@ -86,8 +86,9 @@ class ScriptedLoadableModuleLogic:
 
     def getParameterNode(self):
         """The module's own node in the scene, made when there is none."""
-        node = next(iter(self.getAllParameterNodes()), None)
-        return node or slicer.mrmlScene.AddNode(self.createParameterNode())
+        node = next(iter(self.getAllParameterNodes()), None) or slicer.mrmlScene.AddNode(self.createParameterNode())
+        node.SetAttribute("ModuleName", self.moduleName)  # it goes when the scene is closed
+        return node
 
     def getAllParameterNodes(self) -> list:
         nodes = slicer.util.getNodesByClass("vtkMRMLScriptedModuleNode")
