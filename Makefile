@@ -40,6 +40,7 @@ $(VENV)/.core: pyproject.toml
 
 $(VENV)/.test: $(VENV)/.core
 	$(BIN)/python -m pip install --quiet -c Resources/constraints.txt -e ".[train,dicom,slicer,test]"
+	sh Testing/Host/libraries.sh
 	touch $@
 
 $(KERAS): # a throw-away environment: TensorFlow is measured against, never used

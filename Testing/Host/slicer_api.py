@@ -14,7 +14,11 @@ from pathlib import Path
 
 CORE, GUI, MRML = "Base/QTCore", "Base/QTGUI", "Libs/MRML/Widgets"
 SCRIPTED_MODULE = f"{CORE}/qSlicerAbstractCoreModule", f"{GUI}/qSlicerScriptedLoadableModule"
-MODULE_WIDGET = f"{GUI}/qSlicerWidget", f"{GUI}/qSlicerAbstractModuleWidget", f"{GUI}/qSlicerScriptedLoadableModuleWidget"
+MODULE_WIDGET = (
+    f"{GUI}/qSlicerWidget",
+    f"{GUI}/qSlicerAbstractModuleWidget",
+    f"{GUI}/qSlicerScriptedLoadableModuleWidget",
+)
 HEADERS = {  # by class, its own and those of its bases outside Qt
     "ctkCollapsibleButton": ("Libs/Widgets/ctkCollapsibleButton",),
     "ctkMessageBox": ("Libs/Widgets/ctkMessageBox",),
@@ -53,7 +57,9 @@ DECORATED = {  # the base that Slicer adds methods to, by the class that has the
     "qSlicerScriptedLoadableModuleWidget": "qSlicerAbstractModuleWidget",
 }
 METHOD = re.compile(r"^\s*(?:[\w:<>,*&]+\s+)+[*&]*(\w+)\s*\(", re.MULTILINE)
-ACCESS = re.compile(r"^\s*(public|protected|private|public slots|protected slots|private slots|signals)\s*:", re.MULTILINE)
+ACCESS = re.compile(
+    r"^\s*(public|protected|private|public slots|protected slots|private slots|signals)\s*:", re.MULTILINE
+)
 
 
 def reachable(header: str, className: str) -> set[str]:

@@ -13,10 +13,11 @@ import qt
 import slicer
 import vtk
 from host import pythonqt
+from PySide6.QtTest import QTest
 
 VOLUME, POINTS = "vtkMRMLScalarVolumeNode", "vtkMRMLMarkupsFiducialNode"
 API = json.loads((Path(__file__).parents[1] / "Host" / "slicer_api.json").read_text())
-MODULE = '''
+MODULE = """
 from typing import Annotated
 import qt, slicer
 from slicer.i18n import tr as _
@@ -65,7 +66,7 @@ class HostExampleTest(ScriptedLoadableModuleTest):
     def test_something(self):
         self.delayDisplay("testing")
         CALLS.append("test_something")
-'''
+"""
 PANEL = """<ui version="4.0"><class>Panel</class><widget class="qMRMLWidget" name="Panel">
  <layout class="QVBoxLayout" name="verticalLayout">
   <item><widget class="qMRMLNodeComboBox" name="selector">
@@ -183,7 +184,9 @@ def test_a_combo_boxs_data_is_an_attribute(host):
     assert box.currentData == "data"
 
 
-@pytest.mark.parametrize(("kind", "signal", "act"), [("QTimer", "timeout()", "start"), ("QPushButton", "clicked()", "click")])
+@pytest.mark.parametrize(
+    ("kind", "signal", "act"), [("QTimer", "timeout()", "start"), ("QPushButton", "clicked()", "click")]
+)
 def test_signals_connect_by_their_text(host, kind, signal, act):
     sender, sent = getattr(qt, kind)(), []
     sender.connect(signal, lambda: sent.append(signal))
@@ -210,7 +213,9 @@ def stand_ins() -> list[type]:
 
     files = application, ctk_widgets, layout, modules, mrml_widgets, window, SegmentEditor
     classes = [value for file in files for value in vars(file).values() if isinstance(value, type)]
-    return sorted({cls for cls in classes if cls.__name__.startswith(("qMRML", "qSlicer", "ctk"))}, key=lambda cls: cls.__name__)
+    return sorted(
+        {cls for cls in classes if cls.__name__.startswith(("qMRML", "qSlicer", "ctk"))}, key=lambda cls: cls.__name__
+    )
 
 
 def added_names(cls: type) -> set[str]:
@@ -337,7 +342,9 @@ def test_the_user_creates_renames_and_deletes_nodes(host, scene, selector):
     label = selector.nodeTypeLabel(VOLUME)
     choose(selector, f"Create new {label}")
     assert [node.GetName() for node in added] == ["Mine"] and selector.currentNode() is added[0]
-    qt.QTimer.singleShot(100, lambda: (slicer.app.activeModalWidget().setTextValue("Yours"), slicer.app.activeModalWidget().accept()))
+    qt.QTimer.singleShot(
+        100, lambda: (slicer.app.activeModalWidget().setTextValue("Yours"), slicer.app.activeModalWidget().accept())
+    )
     choose(selector, f"Rename current {label}")
     assert added[0].GetName() == "Yours"
     choose(selector, f"Delete current {label}")
@@ -529,6 +536,19 @@ def test_a_message_box_is_answered(host):
     said = host.answer("OK")
     slicer.util.errorDisplay("It failed", detailedText="because")
     assert said == ["It failed", "because"]
+
+
+def test_keys_go_to_the_main_window_before_and_after_a_message_box(host):
+    window, pressed = slicer.util.mainWindow(), []
+    shortcut = qt.QShortcut(qt.QKeySequence("Alt+Down"), window)
+    shortcut.activated.connect(lambda: pressed.append(1))
+    for times in (1, 2):
+        host.process(lambda: window.isActiveWindow)
+        QTest.keyClick(window, qt.Qt.Key_Down, qt.Qt.AltModifier)
+        assert len(pressed) == times
+        host.answer("OK")
+        slicer.util.errorDisplay("It failed")
+    shortcut.setParent(None)
 
 
 def test_an_answer_that_is_not_offered_fails_the_test(host):

@@ -337,6 +337,7 @@ def test_two_cts_have_their_own_nodules(host, assessed, ui, panel):
 def test_the_whole_job_by_keys(host, panel, ui, finished):
     window = slicer.util.mainWindow()
     window.activateWindow()
+    host.process(lambda: window.isActiveWindow, timeout=5)
     for keys in ("T", "A"):  # Try it, Assess nodules
         QTest.keyClick(window, getattr(qt.Qt, f"Key_{keys}"), qt.Qt.AltModifier)
         host.process(0.3)

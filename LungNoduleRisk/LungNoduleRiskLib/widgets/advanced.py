@@ -22,7 +22,7 @@ class Advanced:
 
     def __init__(self, ui, background: Background, onChosen: Callable[[str], None], onBusy: Callable[[], None]):
         """``onChosen`` is told the weight set that the user chose, ``onBusy`` that something started or ended."""
-        self._ui, self._background, self._onBusy = ui, background, onBusy
+        self._ui, self._background, self._onChosen, self._onBusy = ui, background, onChosen, onBusy
         self.listWeights("open")
         ui.weightsSelector.currentTextChanged.connect(onChosen)
         ui.cardButton.clicked.connect(self.onCard)
@@ -71,8 +71,7 @@ class Advanced:
         except NoduleRiskError as error:
             self._say(str(error))
         else:
-            self.listWeights("open")
-            self._ui.weightsSelector.currentTextChanged.emit("open")
+            self._choose("open")
             self._say(_("{name} was deleted.").format(name=name))
 
     def onPackages(self) -> None:
@@ -90,9 +89,12 @@ class Advanced:
     def _chosen(self) -> str:
         return self._ui.weightsSelector.currentText
 
+    def _choose(self, name: str) -> None:
+        self.listWeights(name)
+        self._onChosen(name)
+
     def _onImported(self, weights) -> None:
-        self.listWeights(weights.name)
-        self._ui.weightsSelector.currentTextChanged.emit(weights.name)
+        self._choose(weights.name)
         self._show(cardHtml(weights))
 
     def _do(self, work: Callable[[], object], onDone: Callable) -> None:

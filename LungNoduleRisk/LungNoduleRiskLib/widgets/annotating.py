@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from LungNoduleRiskLib.annotations import LABELS, Annotation, annotate, annotationOf
 from LungNoduleRiskLib.logic import Nodule, NoduleLogic
+from LungNoduleRiskLib.parameters import Parameters
 from nodulerisk.errors import NoduleRiskError
 
 EVIDENCE = ("reader", "pathology")
@@ -39,26 +40,25 @@ class Annotating:
             field.enabled = isPoint
         self._markupsNode, self._index = markupsNode, nodule.index if isPoint else None
 
-    def exportSamples(self, volumeNode, patient: str) -> None:
+    def exportSamples(self, chosen: Parameters) -> None:
         """Asks where to, and writes the nodules as training data."""
         folder = qt.QFileDialog.getExistingDirectory(self._ui.exportButton, _("Export training samples to"))
         if folder:
-            evidence = self._ui.evidenceSelector.currentText
-            self._report(self._logic.exportNodules, volumeNode, folder, patient or None, evidence)
+            self._export(self._logic.exportNodules, chosen, folder, self._ui.evidenceSelector.currentText)
 
-    def exportLabels(self, volumeNode, patient: str) -> None:
+    def exportLabels(self, chosen: Parameters) -> None:
         """Asks where to, and writes the labels as a table."""
         path = self._askFile()
         if path:
-            self._report(self._logic.exportLabels, volumeNode, path, patient or None)
+            self._export(self._logic.exportLabels, chosen, path)
 
     def _askFile(self) -> str:
         chosen = qt.QFileDialog.getSaveFileName(self._ui.exportLabelsButton, _("Export labels to"), "", "CSV (*.csv)")
         return chosen[0] if isinstance(chosen, tuple) else chosen  # PySide6 returns the filter beside it
 
-    def _report(self, export: Callable, volumeNode, where: str, *choices) -> None:
+    def _export(self, export: Callable, chosen: Parameters, where: str, *choices) -> None:
         try:
-            export(volumeNode, self._markupsNode, where, *choices)
+            export(chosen.ct, chosen.points, where, chosen.patient or None, *choices)
         except NoduleRiskError as error:
             self._say(str(error))
         else:

@@ -23,6 +23,7 @@ from LungNoduleRiskLib.widgets.annotating import Annotating
 from LungNoduleRiskLib.widgets.background import Background
 from LungNoduleRiskLib.widgets.details import noduleHtml
 from LungNoduleRiskLib.widgets.nodules import NodulesTable
+from LungNoduleRiskLib.widgets.running import Running
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.errors import NoduleRiskError
 
@@ -45,10 +46,7 @@ class Panel(VTKObservationMixin):
         self.parameters: Parameters | None = None
         self._getParameterNode = getParameterNode
         self._background = Background()
-        self._run: Run | None = None
-        self._news = ("", 0.0)  # what is being done, and the share done; written by the other thread
-        self._refusals: dict[str, str] = {}
-        self._page = None
+        self._page = None  # the web view, which lives while it is kept
         self._setUp()
         self._observeScene()
         self.useScene()
@@ -62,28 +60,26 @@ class Panel(VTKObservationMixin):
         self._table = NodulesTable(self.ui.nodulesTable, self.onSelected)
         self._annotating = Annotating(self.ui, self.logic, self._say)
         self._advanced = Advanced(self.ui, self._background, self.onWeights, self._showState)
+        self._running = Running(self.ui, self.logic, self._background, self.onChanged, self.onEnded)
         self._timers = [self._timer(self.refresh), self._timer(self._remeasure)]
         self._refreshTimer, self._measureTimer = self._timers
         self._connect()
 
     def _connect(self) -> None:
-        for button, slot in (
-            (self.ui.sampleButton, self.onSample),
-            (self.ui.assessButton, self.onAssess),
-            (self.ui.cancelButton, self.onCancel),
-            (self.ui.previousButton, lambda: self._table.step(-1)),
-            (self.ui.nextButton, lambda: self._table.step(1)),
-            (self.ui.pageButton, self.onPage),
-            (self.ui.chartButton, lambda: views.showChart(self.parameters.ct)),
-            (self.ui.editButton, lambda: views.editMask(self._table.selected.name, self.parameters.ct)),
-            (self.ui.deleteButton, self.onDelete),
-            (self.ui.exportButton, lambda: self._annotating.exportSamples(self.parameters.ct, self.parameters.patient)),
-            (
-                self.ui.exportLabelsButton,
-                lambda: self._annotating.exportLabels(self.parameters.ct, self.parameters.patient),
-            ),
-        ):
-            button.clicked.connect(lambda _checked=False, slot=slot: slot())
+        for button, slot in {
+            self.ui.sampleButton: self.onSample,
+            self.ui.assessButton: self.onAssess,
+            self.ui.cancelButton: self._running.cancel,
+            self.ui.previousButton: lambda: self._table.step(-1),
+            self.ui.nextButton: lambda: self._table.step(1),
+            self.ui.pageButton: self.onPage,
+            self.ui.chartButton: lambda: views.showChart(self.parameters.ct),
+            self.ui.editButton: lambda: views.editMask(self._table.selected.name, self.parameters.ct),
+            self.ui.deleteButton: self.onDelete,
+            self.ui.exportButton: lambda: self._annotating.exportSamples(self.parameters),
+            self.ui.exportLabelsButton: lambda: self._annotating.exportLabels(self.parameters),
+        }.items():
+            button.clicked.connect(slot)
         self.ui.placeButton.toggled.connect(self.onPlace)
         self.ui.placeWidget.activeMarkupsPlaceModeChanged.connect(self.onPlaceModeChanged)
         self.ui.placeWidget.placeMultipleMarkups = slicer.qSlicerMarkupsPlaceWidget.ForcePlaceMultipleMarkups
@@ -133,14 +129,13 @@ class Panel(VTKObservationMixin):
             self.parameters = None
 
     def onSceneStartClose(self, caller, event) -> None:
-        self.logic.cancel()
-        self._refusals = {}
+        self._running.cancel()
+        self._running.refusals = {}
         self._dropParameters()
 
     def onNodeRemoved(self, caller, event) -> None:
         """A CT that goes takes its run with it, and its results are nobody's (fault 43)."""
-        if self._run is not None and self._run.volumeNode.GetScene() is None:
-            self.logic.cancel()
+        self._running.cancelWithoutCt()
         if not slicer.mrmlScene.IsClosing():
             results.detachStrays(slicer.mrmlScene)
         self.onChanged()
@@ -158,7 +153,7 @@ class Panel(VTKObservationMixin):
         except NoduleRiskError as error:
             nodules = []
             self._say(str(error))
-        self._table.show(nodules, self._refusals)
+        self._table.show(nodules, self._running.refusals)
         self._showSelected()
         self._showState()
 
@@ -188,7 +183,7 @@ class Panel(VTKObservationMixin):
 
     def _remeasure(self) -> None:
         """Measures what was changed in the Segment Editor."""
-        if self.parameters is None or self.parameters.ct is None or self._run is not None:
+        if self.parameters is None or self.parameters.ct is None or self._running.run is not None:
             return
         try:
             if results.remeasure(self.parameters.ct):
@@ -231,13 +226,13 @@ class Panel(VTKObservationMixin):
     def onDelete(self) -> None:
         """Deletes the selected nodule; one whose mask was changed by hand after asking."""
         nodule, ct = self._table.selected, self.parameters.ct
-        if nodule is None or self._run is not None:
+        if nodule is None or self._running.run is not None:
             return
         question = _("{name}'s mask was changed by hand. Delete it, too?").format(name=nodule.name)
         if ct is not None and results.handDrawn(ct, [nodule.name]) and not slicer.util.confirmYesNoDisplay(question):
             return
         self.logic.delete(nodule, ct, self.parameters.points)
-        self._refusals.pop(nodule.name, None)
+        self._running.refusals.pop(nodule.name, None)
         self.refresh()
 
     def onPage(self) -> None:
@@ -262,21 +257,17 @@ class Panel(VTKObservationMixin):
 
     def onAssess(self) -> None:
         """Reads the scene and starts the run; a refusal is shown in its place."""
-        self._refusals = {}
-        self._news = ("", 0.0)
+        self._running.refusals = {}
         try:
             ensurePackages()
-            self._run = self._prepared()
+            self._running.start(self._prepared())
         except NoduleRiskError as error:
             self._say(str(error))
-            self.refresh()
-            return
-        run = self._run
-        self._background.start(lambda: self.logic.compute(run, self._onProgress), self._onEnd, self._onTurn)
         self.refresh()
 
-    def onCancel(self) -> None:
-        self.logic.cancel()
+    def onEnded(self) -> None:
+        self.refresh()
+        self._jump()
 
     def _prepared(self) -> Run:
         chosen = self.parameters
@@ -302,42 +293,11 @@ class Panel(VTKObservationMixin):
         ).format(names=", ".join(changed))
         return bool(changed) and slicer.util.confirmYesNoDisplay(question)
 
-    def _onProgress(self, what: str, share: float) -> None:
-        self._news = (what, share)
-
-    def _onTurn(self) -> bool:
-        """Shows how far the run is, and a nodule that was assessed since; whether there was one."""
-        what, share = self._news
-        self._say(what)
-        self.ui.progressBar.value = round(100 * share)
-        try:
-            shown = self.logic.showNext(self._run)
-        except NoduleRiskError as error:
-            self.logic.cancel()
-            self._run.assessments.clear()
-            self._run.refusals[_("Stopped")] = str(error)
-            return False
-        if shown:
-            self.onChanged()
-        return shown
-
-    def _onEnd(self, future: Future) -> None:
-        """Says how the run went: what was assessed is shown, though others were not."""
-        run, error = self._run, future.exception()
-        self._run, self._refusals = None, dict(run.refusals)
-        lines = [_("{count} of {asked} nodules assessed.").format(count=run.shown, asked=len(run.points))]
-        lines += [f"{name}: {why}" for name, why in run.refusals.items()]
-        self._say("\n".join([*lines, str(error)] if error else lines))
-        self.refresh()
-        self._jump()
-        if error is not None and not isinstance(error, NoduleRiskError):
-            raise error  # a fault of ours: into Slicer's log, with its traceback
-
     # What is shown
 
     def _showSelected(self) -> None:
         nodule = self._table.selected
-        refusal = self._refusals.get(nodule.name) if nodule else None
+        refusal = self._running.refusals.get(nodule.name) if nodule else None
         self.ui.detailsBrowser.setHtml(noduleHtml(nodule, refusal) if nodule else "")
         self._annotating.show(nodule, self.parameters.points if self.parameters else None)
 
@@ -358,7 +318,7 @@ class Panel(VTKObservationMixin):
 
     def _showState(self) -> None:
         """Enables what can be done now, and says why the rest cannot."""
-        running, busy = self._run is not None, self._background.isBusy
+        running, busy = self._running.run is not None, self._background.isBusy
         reason = self._whyNot()
         self.ui.assessButton.enabled = not busy and not reason
         self.ui.assessButton.toolTip = reason or _("Draw each nodule and ask the networks about it.")

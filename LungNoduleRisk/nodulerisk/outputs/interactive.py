@@ -107,7 +107,7 @@ def _camera(degrees: float) -> dict:
 def _detail() -> dict:
     """The menu that shows the mesh of one step size."""
     buttons = [
-        {"label": f"Mesh at {step} mm", "method": "restyle", "args": [{"visible": [step == s for s in STEP_SIZES]}]}
+        {"label": f"Mesh, step {step}", "method": "restyle", "args": [{"visible": [step == s for s in STEP_SIZES]}]}
         for step in STEP_SIZES
     ]
     return {"buttons": buttons, "x": 0.01, "xanchor": "left", "y": 0.99, "yanchor": "top"}

@@ -18,6 +18,7 @@ from .layout import qSlicerLayoutManager
 from .modules import LOGICS, Module, addModule, qSlicerModuleManager
 from .pythonqt import connects
 
+
 class qSlicerCoreIOManager:
     """Saves and loads scenes as .mrb, and nothing else."""
 

@@ -36,6 +36,8 @@ class Host:
         self._heart = qt.QTimer()
         self._heart.timeout.connect(lambda: self._beats.append(time.perf_counter()))
         self.loadModule("SegmentEditor", FOLDER / "minimal" / "modules")
+        self.window.activateWindow()
+        self.process(lambda: self.window.isActiveWindow)
 
     def _noteError(self, kind, error, traceback):
         self.errors.append(error)

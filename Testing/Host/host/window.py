@@ -56,6 +56,11 @@ class qSlicerMainWindow(qt.QMainWindow):
     def moduleSelector(self):
         return self._selector
 
+    def event(self, event) -> bool:
+        if event.type() == qt.QEvent.WindowUnblocked:  # a dialog closed, and no window manager gives the keys back
+            qt.QTimer.singleShot(0, self.activateWindow)
+        return super().event(event)
+
     def _makePanelArea(self):
         dock = qt.QDockWidget(self)
         dock.objectName = "PanelDockWidget"
