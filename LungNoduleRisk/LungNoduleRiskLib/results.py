@@ -115,10 +115,10 @@ def segmentToEdit(name: str, volumeNode):
     return segmentationNode
 
 
-def remeasure(volumeNode, names: Collection[str] | None = None) -> list[str]:
+def remeasure(volumeNode) -> list[str]:
     """Measures the nodules anew whose segments were changed since they were measured, and returns their names."""
     entries = _entries(volumeNode)
-    now = {name: _fingerprintOf(name, volumeNode) for name in entries if names is None or name in names}
+    now = {name: _fingerprintOf(name, volumeNode) for name in entries}
     changed = [name for name, found in now.items() if found != entries[name][MASK]["measured"]]
     for name in changed:
         entries[name] = _remeasured(entries[name], now[name], volumeNode)
@@ -179,9 +179,9 @@ def _entryOf(assessment: Assessment, volumeNode) -> Entry:
 
 
 def _removeSegments(names: Collection[str], volumeNode) -> None:
-    segmentationNode = resultNode("segmentation", volumeNode)
-    for name in names if segmentationNode is not None else ():
-        segmentationNode.GetSegmentation().RemoveSegment(name)
+    for name in names:
+        if _hasSegment(name, volumeNode):
+            resultNode("segmentation", volumeNode).GetSegmentation().RemoveSegment(name)
 
 
 def _addMask(assessment: Assessment, volumeNode) -> None:

@@ -285,6 +285,11 @@ def test_a_corrected_mask_is_measured_again(host, assessed, ui):
     assert not ui.nodulesTable.item(0, 0).text().startswith("N1\n20.9 mm")
 
 
+def test_a_deleted_mask_has_no_size(host, assessed, ui):
+    results.resultNode("segmentation", assessed.ct).GetSegmentation().RemoveSegment("N1")
+    host.process(lambda: "mm" not in ui.nodulesTable.item(0, 0).text(), timeout=5)
+
+
 @pytest.mark.parametrize(("answer", "kept"), [("No", True), ("Yes", False)])
 def test_a_corrected_mask_is_drawn_anew_only_when_told(host, assessed, ui, finished, answer, kept):
     edit(assessed.ct, cubes(assessed.ct))

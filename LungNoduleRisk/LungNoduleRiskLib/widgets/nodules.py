@@ -55,6 +55,10 @@ class NodulesTable:
         row = self._table.currentRow()
         return self._nodules[row] if 0 <= row < len(self._nodules) else None
 
+    @property
+    def hasAssessed(self) -> bool:
+        return any(nodule.assessment is not None for nodule in self._nodules)
+
     def show(self, nodules: list[Nodule], refusals: Mapping[str, str]) -> None:
         """Shows the nodules; the one that was selected stays selected."""
         selected = self.selected.name if self.selected else None

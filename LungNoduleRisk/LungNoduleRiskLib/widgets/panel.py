@@ -172,8 +172,8 @@ class Panel(VTKObservationMixin):
                 self.addObserver(markupsNode, event, self.onPointsChanged)
         segmentationNode = None if ct is None else results.resultNode("segmentation", ct)
         if segmentationNode is not None:
-            event = slicer.vtkSegmentation.SourceRepresentationModified
-            self.addObserver(segmentationNode.GetSegmentation(), event, self.onMaskChanged)
+            for event in (slicer.vtkSegmentation.SourceRepresentationModified, slicer.vtkSegmentation.SegmentRemoved):
+                self.addObserver(segmentationNode.GetSegmentation(), event, self.onMaskChanged)
 
     def onPointsChanged(self, caller, event) -> None:
         self.onChanged()
@@ -330,8 +330,8 @@ class Panel(VTKObservationMixin):
             button.enabled = nodule is not None
         self.ui.deleteButton.enabled = nodule is not None and not running
         self.ui.editButton.enabled = nodule is not None and self.parameters.ct is not None and not busy
-        for button in (self.ui.pageButton, self.ui.chartButton):
-            button.enabled = assessed and not busy
+        self.ui.pageButton.enabled = assessed and not busy
+        self.ui.chartButton.enabled = self._table.hasAssessed and not busy
         for button in (self.ui.exportButton, self.ui.exportLabelsButton):
             button.enabled = not reason and not busy
         if reason and not busy:
