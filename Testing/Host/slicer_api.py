@@ -1,7 +1,7 @@
 """Writes slicer_api.json: the names of Slicer's and CTK's Qt classes that Python code reaches, read from the headers.
 
-Those are what PythonQt shows: properties, signals, public slots, Q_INVOKABLE methods, values of registered enums, and the
-methods that Slicer adds in "PythonQtDecorators". With two checkouts: ``python slicer_api.py Slicer CTK``.
+Those are what PythonQt shows: properties, signals, public slots, Q_INVOKABLE methods, values of registered enums, and
+the methods that Slicer adds in "PythonQtDecorators". With two checkouts: ``python slicer_api.py Slicer CTK``.
 """
 
 from __future__ import annotations
@@ -57,9 +57,7 @@ DECORATED = {  # the base that Slicer adds methods to, by the class that has the
     "qSlicerScriptedLoadableModuleWidget": "qSlicerAbstractModuleWidget",
 }
 METHOD = re.compile(r"^\s*(?:[\w:<>,*&]+\s+)+[*&]*(\w+)\s*\(", re.MULTILINE)
-ACCESS = re.compile(
-    r"^\s*(public|protected|private|public slots|protected slots|private slots|signals)\s*:", re.MULTILINE
-)
+ACCESS = re.compile(r"^\s*((?:public|protected|private)(?: slots)?|signals)\s*:", re.MULTILINE)
 
 
 def reachable(header: str, className: str) -> set[str]:

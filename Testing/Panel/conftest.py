@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from host import start
@@ -23,9 +25,9 @@ def running_host():
 @pytest.fixture
 def host(running_host):
     """The host; what a callback of Qt or VTK raised fails the test, unless the test cleared ``host.errors``."""
-    running_host.errors.clear()
     yield running_host
-    assert running_host.errors == []
+    errors, running_host.errors = running_host.errors, []
+    assert errors == []
 
 
 @pytest.fixture
@@ -39,5 +41,15 @@ def scene(host):
 @pytest.fixture
 def panel(host, scene):
     """The module's Python widget, opened in the main window as in Slicer."""
+    before = our_modules()
     yield host.openModule()
     host.closeModule()
+    if sys.modules["nodulerisk"] is not before["nodulerisk"]:  # it was reloaded; other tests hold the classes of before
+        for name in our_modules():
+            del sys.modules[name]
+        sys.modules.update(before)
+
+
+def our_modules() -> dict:
+    ours = ("LungNoduleRisk", "LungNoduleRiskLib", "nodulerisk")
+    return {name: module for name, module in sys.modules.items() if name.partition(".")[0] in ours}

@@ -1,8 +1,9 @@
 """Stands in for PythonQt: the modules ``qt`` and ``ctk``, with PySide6's classes in PythonQt's manner.
 
-PythonQt has a Qt property as an attribute (``label.text = "x"``) beside its methods (``label.setText("x")``); PySide6 has
-only the one or the other, chosen for each module by its ``true_property`` feature. Here the modules that Slicer would
-run get both. Of ctk there is what Slicer's own Python code and the panel need; the rest is named, and refuses to be made.
+PythonQt has a Qt property as an attribute (``label.text = "x"``) beside its methods (``label.setText("x")``); PySide6
+has only the one or the other, chosen for each module by its ``true_property`` feature. Here the modules that Slicer
+would run get both. Of ctk there is what Slicer's own Python code and the panel need; the rest is named, and refuses to
+be made.
 
 Not done: ``obj.connect("signal()", f)`` on more than the classes below, the C++ decorators of PythonQt (``delete()``,
 ``findChildren("QToolBar")``), and Qt 5's names.

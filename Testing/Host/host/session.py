@@ -13,6 +13,11 @@ from pathlib import Path
 import qt
 import slicer
 
+from . import ctk_widgets, markups_place_widget, node_combo_box, ui_loader  # noqa: F401 (into qt, ctk and slicer)
+from .application import qSlicerApplication
+from .modules import addModule, qSlicerScriptedLoadableModule, unloadWidget
+from .window import draw, qSlicerMainWindow
+
 HEARTBEAT_MS = 5
 LOOK_FOR_BOX_MS = 10
 FOLDER = Path(__file__).parents[1]
@@ -23,9 +28,6 @@ class Host:
     """One in a process, made by `start`. What callbacks of Qt and VTK raised is in `errors`."""
 
     def __init__(self):
-        from .application import qSlicerApplication
-        from .window import qSlicerMainWindow
-
         self.errors: list[BaseException] = []
         sys.excepthook = self._noteError
         qt.qInstallMessageHandler(noteMessage)
@@ -36,6 +38,8 @@ class Host:
         self._heart = qt.QTimer()
         self._heart.timeout.connect(lambda: self._beats.append(time.perf_counter()))
         self.loadModule("SegmentEditor", FOLDER / "minimal" / "modules")
+        self.loadModule("LungNoduleRisk", MODULE)
+        self.app.startupCompleted.emit()
         self.window.activateWindow()
         self.process(lambda: self.window.isActiveWindow)
 
@@ -47,24 +51,17 @@ class Host:
     def scene(self):
         return self.app.mrmlScene()
 
-    def loadModule(self, name: str, folder: Path = MODULE):
+    def loadModule(self, name: str, folder: Path):
         """Loads a scripted module, as Slicer does when it starts."""
-        from .modules import addModule, qSlicerScriptedLoadableModule
-
         addModule(qSlicerScriptedLoadableModule(name, folder / f"{name}.py"))
-        self.app.startupCompleted.emit()
 
     def openModule(self, name: str = "LungNoduleRisk"):
-        """Loads the module if it is not, makes its panel, and enters it. Its Python widget object comes back."""
-        if self.app.moduleManager().module(name) is None:
-            self.loadModule(name)
+        """Makes the module's panel, if there is none, and enters it. Its Python widget object comes back."""
         slicer.util.selectModule(name)
         return getattr(slicer.modules, name + "Widget")
 
     def closeModule(self, name: str = "LungNoduleRisk"):
         """Leaves the module and ends its panel, as Slicer does when it quits."""
-        from .modules import unloadWidget
-
         slicer.util.selectModule("")
         unloadWidget(self.app.moduleManager().module(name))
         self.process()
@@ -127,19 +124,16 @@ class Host:
         """Presses this button of the next message box; the list holds the box's texts once that is done."""
         said: list[str] = []
         deadline = time.perf_counter() + timeout
-        timer = qt.QTimer(self.window)
 
         def look():
             box = self.app.activeModalWidget()
             if isinstance(box, qt.QMessageBox):
-                timer.stop()
                 said.extend(text for text in (box.text, box.informativeText, box.detailedText) if text)
                 press(box, buttonText)
-            elif time.perf_counter() > deadline:
-                timer.stop()
+            elif time.perf_counter() < deadline:
+                qt.QTimer.singleShot(LOOK_FOR_BOX_MS, look)
 
-        timer.timeout.connect(look)
-        timer.start(LOOK_FOR_BOX_MS)
+        look()
         return said
 
     def startStallWatch(self):
@@ -152,8 +146,6 @@ class Host:
 
     def screenshot(self, path: str | Path):
         """Draws the views, and saves a picture of the main window."""
-        from .window import draw
-
         draw(self.window)
         self.process(0.1)
         self.window.grab().save(str(path))
@@ -180,8 +172,9 @@ def useSlicersPython() -> None:
     """Brings Slicer's Python code into reach: its own from a checkout ($SLICER_PYTHON_DIR: Base/Python), else ours."""
     own = os.environ.get("SLICER_PYTHON_DIR")
     slicer.__path__.append(str(Path(own or FOLDER / "minimal") / "slicer"))
-    scripted = Path(own).parents[1] / "Modules" / "Scripted" if own else FOLDER
-    sys.path += [str(scripted / name) for name in ("SampleData", "SegmentStatistics")]
+    if own:
+        scripted = Path(own).parents[1] / "Modules" / "Scripted"
+        sys.path += [str(scripted / name) for name in ("SampleData", "SegmentStatistics")]
     sys.path.append(str(FOLDER / "minimal" / "modules"))
 
 
@@ -195,7 +188,5 @@ def start() -> Host:
         if not os.environ.get("DISPLAY"):
             os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
         useSlicersPython()
-        from . import ctk_widgets, mrml_widgets, ui_loader  # noqa: F401  (each puts its classes in qt, ctk or slicer)
-
         _host = Host()
     return _host

@@ -1,5 +1,5 @@
-"""Stands in for Slicer's ``slicer.parameterNodeWrapper``, whose code it does not copy: a scripted module's parameters as
-typed attributes, kept in a vtkMRMLScriptedModuleNode in the same form, so that scenes go from the one to the other.
+"""Stands in for Slicer's ``slicer.parameterNodeWrapper``, whose code it does not copy: a scripted module's parameters
+as typed attributes, kept in a vtkMRMLScriptedModuleNode in the same form, so that scenes go from the one to the other.
 
 Done: str, bool, int, float and MRML node types; the annotations Default, Choice, WithinRange, Minimum and Maximum;
 QLineEdit, QCheckBox, QComboBox with Choice, QSpinBox, QDoubleSpinBox and qMRMLNodeComboBox. Not done: lists, unions,
