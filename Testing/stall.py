@@ -1,20 +1,18 @@
-"""Measures how long the panel's thread stands still while nodules are assessed: ``python Testing/stall.py CT --ras X,Y,Z``.
+"""Measures how long the panel's thread stands still while nodules are assessed.
 
-Runs the real panel in the stand-in host (Testing/Host) on a CT file, folder or zip, with as many points as asked around
-the given one, and prints the longest gap between two turns of Qt's event loop: while it runs, and while it ends.
+``PYTHONPATH=Testing/Host python Testing/stall.py CT --lps X,Y,Z`` runs the real panel in the stand-in host on a CT (file,
+folder or zip), with as many points as asked from the given one on, and prints the longest gap between two turns of Qt's
+event loop, from the click on the button until the results are shown.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
-
-sys.path[:0] = [str(Path(__file__).parent / "Host"), str(Path(__file__).parents[1] / "LungNoduleRisk")]
 
 from host import start
 
-parser = argparse.ArgumentParser(description=__doc__)
+parser = argparse.ArgumentParser()
 parser.add_argument("ct", type=Path)
 parser.add_argument("--lps", required=True, help="a point, LPS mm: X,Y,Z")
 parser.add_argument("--points", type=int, default=1, help="how many, 1 mm apart")
