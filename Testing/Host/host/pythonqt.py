@@ -61,6 +61,13 @@ def chooseManner(moduleName: str) -> None:
     feature.set_selection(TRUE_PROPERTY, moduleName)
 
 
+def beginChoosing() -> None:
+    """PySide6 first reads the source of every module there is; some of torch's do not bear to be looked at."""
+    hidden = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "torch"}
+    chooseManner(__name__)
+    sys.modules.update(hidden)
+
+
 def connects(cls: type) -> type:
     """Gives a class ``obj.connect("clicked()", f)``, as Slicer's own Python code still writes for a few."""
 
@@ -119,8 +126,8 @@ def makeQt() -> ModuleType:
 
 def install() -> None:
     """Makes ``import qt`` and ``import ctk`` work, and the modules imported after it see properties as attributes."""
-    for name in (__name__, "slicer.util"):
-        chooseManner(name)
+    beginChoosing()
+    chooseManner("slicer.util")
     sys.meta_path.insert(0, ChooseManner)
     sys.modules["qt"] = makeQt()
     sys.modules["ctk"] = ModuleType("ctk", "Stand-ins for CTK's widgets.")
