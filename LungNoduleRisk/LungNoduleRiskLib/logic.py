@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,9 @@ from LungNoduleRiskLib import annotations, results, scene
 from nodulerisk.assessment import Assessment
 from nodulerisk.ct import CT
 from nodulerisk.datasets.densesharp_format import add_densesharp, write_densesharp
-from nodulerisk.errors import NoduleRiskError, PointError, WorkerError
+from nodulerisk.errors import NoduleRiskError, OutputError, PointError, WorkerError
+from nodulerisk.guidelines import Guideline, guidelines
+from nodulerisk.patient import Patient
 from nodulerisk.points import Point
 from nodulerisk.weights import WeightSet, load_weight_set
 from nodulerisk.worker import CANCELLED, Worker
@@ -191,18 +193,36 @@ class NoduleLogic:
         if volumeNode is not None:
             results.removeAssessment(nodule.name, volumeNode)
 
-    def pageWriter(self, assessment: Assessment, volumeNode, path: Path) -> Callable[[], None]:
-        """What writes the nodule's interactive page (HTML), its mesh and slices with its mask as it is now.
+    def reportWriter(
+        self, assessments: Sequence[Assessment], volumeNode, patientWith: Callable[[str], Patient], path: Path
+    ) -> Callable[[], None]:
+        """What writes the nodules' report (HTML): meshes and slices with their masks as they are now, and guidelines.
 
-        It takes a second, and may be called on any thread; it raises OutputError where the file cannot be written.
+        It takes seconds, and may be called on any thread; it raises OutputError where the file cannot be written.
+
+        Args:
+            assessments: without their masks.
+            volumeNode: their CT.
+            patientWith: what guidelines need to know of the patient with the nodule of a name; what they used is in the
+                report, nothing else of it is kept.
+            path: the file.
+        """
+        found = [results.withMask(assessment, volumeNode, PAGE_MM) for assessment in assessments]
+        return partial(_writeReport, [(ct, one, guidelines(one, patientWith(one.name))) for ct, one in found], path)
+
+    def dicomWriter(self, volumeNode, folder: Path) -> Callable[[], None]:
+        """What writes the nodules as DICOM, SEG and SR; both name the patient, as the series does.
+
+        It takes seconds, and may be called on any thread; it raises OutputError where a file cannot be written.
 
         Raises:
-            NoduleRiskError: the nodule has no mask.
+            OutputError: the CT was not loaded by Slicer's DICOM module.
+            NoduleRiskError: see ``scene.ctFromNode``.
         """
-        found = results.withMask(assessment, volumeNode, PAGE_MM)
-        if found is None:
-            raise NoduleRiskError(f"{assessment.name} has no mask to show: no nodule was found at the point.")
-        return partial(_writePage, *found, path)
+        files = scene.dicomFiles(volumeNode)
+        if not files:
+            raise OutputError("The CT does not come from Slicer's DICOM module: load its series there, and assess it.")
+        return partial(_writeDicom, files, results.withMasks(volumeNode, scene.ctFromNode(volumeNode)), folder)
 
     def exportNodules(
         self,
@@ -265,10 +285,16 @@ class NoduleLogic:
         return self._networks
 
 
-def _writePage(ct: CT, assessment: Assessment, path: Path) -> None:
-    from nodulerisk.outputs.interactive import interactive_html  # needs packages that are installed at first use
+def _writeReport(nodules: Sequence[tuple[CT, Assessment, Sequence[Guideline]]], path: Path) -> None:
+    from nodulerisk.outputs.report import ReportNodule, write_report  # needs packages that are installed at first use
 
-    interactive_html(ct, assessment, path)
+    write_report([ReportNodule(*nodule) for nodule in nodules], path)
+
+
+def _writeDicom(files: Sequence[Path], assessments: Sequence[Assessment], folder: Path) -> None:
+    from nodulerisk.outputs.dicom import source_of, write_dicom  # needs packages that are installed at first use
+
+    write_dicom(assessments, source_of(files), folder)
 
 
 def _refuseNothing(volumeNode, markupsNode) -> None:

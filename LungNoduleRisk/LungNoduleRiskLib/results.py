@@ -13,15 +13,17 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import slicer
 
 from LungNoduleRiskLib.chart import COLOURS, NO_RISK_KNOWN, riskColour, showChart
-from LungNoduleRiskLib.scene import placed, pointNames
-from LungNoduleRiskLib.segments import addSegment, fingerprint, newSegment, segmentOnCt
+from LungNoduleRiskLib.scene import ctPart, ijkToWorld, placed, pointNames, rasOf
+from LungNoduleRiskLib.segments import DRAWN_BY_HAND, addSegment, fingerprint, newSegment, regionOnCt, segmentOnCt
 from LungNoduleRiskLib.tables import fillTable
 from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, TaskResult
 from nodulerisk.ct import CT
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.masking import hand_mask
 from nodulerisk.nodule_checks import remeasured
 from nodulerisk.weights import TASKS
 
@@ -36,7 +38,6 @@ RESULTS = {  # by role: class and name
     "chart data": ("vtkMRMLTableNode", "Lung nodule chart data"),
 }
 FILL = 0.2  # opacity of masks in slices: the nodule's texture shows through
-MEASURED_MM = 5.0  # of the CT around a mask, to measure it
 NOT_RUN = TaskResult((), None, {}, None, None, "none")
 MASK = "mask_fingerprints"  # beside an assessment: of the mask as the networks drew it, and as it was last measured
 AS_DRAWN = "as_drawn"  # beside an assessment whose mask was changed by hand: the entry before that
@@ -92,12 +93,28 @@ def savedAssessments(volumeNode) -> dict[str, Assessment]:
         raise _damaged(volumeNode) from error
 
 
-def withMask(assessment: Assessment, volumeNode, marginMm: float) -> tuple[CT, Assessment] | None:
-    """The assessment with its segment as it is now, and the part of the CT around it; None where there is no mask."""
+def withMask(assessment: Assessment, volumeNode, marginMm: float) -> tuple[CT, Assessment]:
+    """The part of the CT around the nodule, and the assessment with its segment as it is now, where there is one."""
     if not _hasSegment(assessment.name, volumeNode):
-        return None
-    ct, nodule = segmentOnCt(resultNode("segmentation", volumeNode), assessment.name, volumeNode, marginMm)
+        voxel = _voxelAt(assessment.centre_lps_mm, volumeNode)
+        return ctPart(volumeNode, voxel, voxel + 1, marginMm)[0], replace(assessment, nodule=None)
+    evidence = _entries(volumeNode)[assessment.name]["mask_evidence"] or DRAWN_BY_HAND
+    segmentationNode = resultNode("segmentation", volumeNode)
+    ct, nodule = segmentOnCt(segmentationNode, assessment.name, volumeNode, marginMm, evidence)
     return ct, replace(assessment, nodule=nodule)
+
+
+def withMasks(volumeNode, ct: CT) -> list[Assessment]:
+    """All of the CT's assessments with their segments as they are now, on the whole CT (see ``scene.ctFromNode``)."""
+    whole = []
+    for name, assessment in savedAssessments(volumeNode).items():
+        nodule = None
+        if _hasSegment(name, volumeNode):
+            evidence = _entries(volumeNode)[name]["mask_evidence"] or DRAWN_BY_HAND
+            place = regionOnCt(resultNode("segmentation", volumeNode), name, volumeNode)
+            nodule = hand_mask(*place, ct, evidence)
+        whole.append(replace(assessment, nodule=nodule))
+    return whole
 
 
 def handDrawn(volumeNode, names: Collection[str]) -> list[str]:
@@ -178,6 +195,12 @@ def _entryOf(assessment: Assessment, volumeNode) -> Entry:
     return _remeasured(entry, found, volumeNode) if kept else entry
 
 
+def _voxelAt(point_lps_mm, volumeNode) -> np.ndarray:
+    """The CT's voxel (z, y, x) at a position."""
+    i, j, k, _ = np.linalg.solve(ijkToWorld(volumeNode), [*rasOf(point_lps_mm), 1])
+    return np.rint([k, j, i]).astype(int)
+
+
 def _removeSegments(names: Collection[str], volumeNode) -> None:
     for name in names:
         if _hasSegment(name, volumeNode):
@@ -208,9 +231,11 @@ def _remeasured(entry: Entry, found: str, volumeNode) -> Entry:
     asDrawn = entry.get(AS_DRAWN, entry)
     if found == entry[MASK]["drawn"]:
         return asDrawn
-    assessment = Assessment.from_dict(entry)
-    masked = withMask(assessment, volumeNode, MEASURED_MM)
-    measured = remeasured(assessment, *(masked[0], masked[1].nodule) if masked else (None, None))
+    assessment, ct, nodule = Assessment.from_dict(entry), None, None
+    if _hasSegment(assessment.name, volumeNode):
+        segmentationNode = resultNode("segmentation", volumeNode)
+        ct, nodule = segmentOnCt(segmentationNode, assessment.name, volumeNode)
+    measured = remeasured(assessment, ct, nodule)
     return measured.to_dict() | {MASK: entry[MASK] | {"measured": found}, AS_DRAWN: asDrawn}
 
 

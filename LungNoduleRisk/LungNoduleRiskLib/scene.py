@@ -6,7 +6,7 @@ All in mm, in the world: linear parent transforms are applied.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import slicer
 import vtk
 
 from nodulerisk.checks import Check
-from nodulerisk.ct import CT, Acquisition
+from nodulerisk.ct import CT, Acquisition, to_hounsfield, triple
 from nodulerisk.errors import CTError, NoduleRiskError, PointError
 from nodulerisk.points import Point, named_points
 
@@ -47,8 +47,27 @@ def ctReader(volumeNode) -> Callable[[], CT]:
         raise CTError("The selected volume holds no CT: load the CT, or select another volume.")
     grid = gridLps(volumeNode)
     voxels = slicer.util.arrayFromVolume(volumeNode)  # a view, which keeps the voxels though the node be removed
-    said, files = volumeNode.GetAttribute(READING), _filesOf(volumeNode)
+    instances = (volumeNode.GetAttribute("DICOM.instanceUIDs") or "").split()
+    said, files = volumeNode.GetAttribute(READING), _filesOf(list(dict.fromkeys(instances[:1] + instances[-1:])))
     return lambda: CT.from_array(voxels.copy(), *grid, **(_readingIn(said) if said else _saidIn(files)))
+
+
+def ctPart(volumeNode, low, high, marginMm: float) -> tuple[CT, tuple[np.ndarray, np.ndarray]]:
+    """The part of the CT from one voxel (z, y, x) up to, but without, another, and a margin in mm on all sides.
+
+    Returns:
+        A copy of the part, and its first voxel and the one past its last.
+
+    Raises:
+        CTError: voxels that are not numbers.
+    """
+    spacing, origin, direction = gridLps(volumeNode)
+    values = slicer.util.arrayFromVolume(volumeNode)
+    margin = np.ceil(marginMm / spacing[::-1]).astype(int)
+    low = np.clip(np.asarray(low) - margin, 0, np.array(values.shape) - 1)
+    high = np.clip(np.asarray(high) + margin, low + 1, values.shape)
+    hu = to_hounsfield(values[tuple(slice(a, b) for a, b in zip(low, high, strict=True))].copy())
+    return CT(hu, triple(spacing), triple(origin + direction @ (low[::-1] * spacing)), direction), (low, high)
 
 
 def addCt(ct: CT, name: str = "CT"):
@@ -119,12 +138,15 @@ def _readingIn(said: str) -> dict[str, Any]:
     return {**values, "acquisition": Acquisition(**values["acquisition"]), "checks": checks}
 
 
-def _filesOf(volumeNode) -> list[Path]:
-    """The first and the last file of a series that Slicer's DICOM module loaded; none where it came otherwise."""
-    instances = (volumeNode.GetAttribute("DICOM.instanceUIDs") or "").split()
+def dicomFiles(volumeNode) -> list[Path]:
+    """The files of a series that Slicer's DICOM module loaded; none where it came otherwise, or they are gone."""
+    return _filesOf((volumeNode.GetAttribute("DICOM.instanceUIDs") or "").split())
+
+
+def _filesOf(instances: Sequence[str]) -> list[Path]:
     database = getattr(slicer, "dicomDatabase", None)
-    ends = dict.fromkeys(instances[:1] + instances[-1:]) if database is not None else ()
-    return [Path(file) for file in map(database.fileForInstance, ends) if file and Path(file).is_file()] if ends else []
+    files = [database.fileForInstance(instance) for instance in instances] if database is not None else []
+    return [Path(file) for file in files if file and Path(file).is_file()]
 
 
 def _saidIn(files: list[Path]) -> dict[str, Any]:

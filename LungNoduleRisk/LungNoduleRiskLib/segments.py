@@ -10,15 +10,16 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from LungNoduleRiskLib.scene import gridLps, ijkToWorld, toWorld
-from nodulerisk.assessment import NoduleMask, trimmed
-from nodulerisk.ct import CT, to_hounsfield, triple
+from LungNoduleRiskLib.scene import ctPart, ijkToWorld, toWorld
+from nodulerisk.assessment import EvidenceLevel, NoduleMask, trimmed
+from nodulerisk.ct import CT
 from nodulerisk.masking import hand_mask
 
 NODULE_IN_LUNG = (  # SNOMED CT, by the DICOM lists that come with Slicer
     "Segmentation category and type - DICOM master list~SCT^49755003^Morphologically Altered Structure"
     "~SCT^27925004^Nodule~^^~Anatomic codes - DICOM master list~SCT^39607008^Lung~^^"
 )
+DRAWN_BY_HAND: EvidenceLevel = "reader"
 Voxel = tuple[int, int, int]  # index z, y, x
 
 
@@ -67,22 +68,18 @@ def regionOnCt(segmentationNode, segmentId: str, volumeNode) -> tuple[np.ndarray
     return region, (z + offset[0], y + offset[1], x + offset[2])
 
 
-def segmentOnCt(segmentationNode, segmentId: str, volumeNode, marginMm: float = 5.0) -> tuple[CT, NoduleMask]:
+def segmentOnCt(
+    segmentationNode, segmentId: str, volumeNode, marginMm: float = 5.0, evidence: EvidenceLevel = DRAWN_BY_HAND
+) -> tuple[CT, NoduleMask]:
     """A segment as the core takes masks, with the CT around it, so that nothing large is copied.
 
     Returns:
         The part of the CT within ``marginMm`` of the segment, and the mask on it, which may be empty.
     """
     region, first = regionOnCt(segmentationNode, segmentId, volumeNode)
-    spacing, origin, direction = gridLps(volumeNode)
-    values = slicer.util.arrayFromVolume(volumeNode)
-    margin = np.ceil(marginMm / spacing[::-1]).astype(int)
-    low = np.maximum(np.array(first) - margin, 0)
-    high = np.minimum(np.array(first) + region.shape + margin, values.shape)
-    hu = to_hounsfield(values[tuple(slice(a, b) for a, b in zip(low, high, strict=True))].copy())
-    ct = CT(hu, triple(spacing), triple(origin + direction @ (low[::-1] * spacing)), direction)
-    z, y, x = (int(v) for v in np.array(first) - low)
-    return ct, hand_mask(region, (z, y, x), ct)
+    ct, (low, _) = ctPart(volumeNode, first, np.add(first, region.shape), marginMm)
+    z, y, x = (int(v) for v in np.subtract(first, low))
+    return ct, hand_mask(region, (z, y, x), ct, evidence)
 
 
 def fingerprint(segmentationNode, segmentId: str) -> str:

@@ -3,44 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import NamedTuple
 
 import slicer
 from SegmentStatisticsPlugins import SegmentStatisticsPluginBase
 
 from nodulerisk.errors import NoduleRiskError
-
-Code = tuple[str, str, str]  # value, coding scheme, meaning
-
-UNITS: dict[str, Code] = {
-    "mm³": ("mm3", "UCUM", "cubic millimeter"),
-    "mm": ("mm", "UCUM", "millimeter"),
-    "HU": ("[hnsf'U]", "UCUM", "Hounsfield unit"),
-}
-VOLUME: Code = ("118565006", "SCT", "Volume")
-DIAMETER: Code = ("81827009", "SCT", "Diameter")
-ATTENUATION: Code = ("112031", "DCM", "Attenuation Coefficient")
-VOXEL_SUM: Code = ("126030", "DCM", "Sum of segmented voxel volumes")
-CALCULATED: Code = ("258090004", "SCT", "Calculated")
-MEAN: Code = ("373098007", "SCT", "Mean")
-STANDARD_DEVIATION: Code = ("386136009", "SCT", "Standard Deviation")
-
-
-class Coded(NamedTuple):
-    """What DICOM calls a measurement; ``unit`` is a key of ``UNITS``."""
-
-    unit: str
-    quantity: Code
-    method: Code | None = None
-    derivation: Code | None = None
-
-
-CODES = {  # by the name that nodulerisk.measure gives it
-    "volume": Coded("mm³", VOLUME, method=VOXEL_SUM),
-    "equivalent diameter": Coded("mm", DIAMETER, derivation=CALCULATED),
-    "mean density": Coded("HU", ATTENUATION, derivation=MEAN),
-    "density SD": Coded("HU", ATTENUATION, derivation=STANDARD_DEVIATION),
-}
+from nodulerisk.quantities import QUANTITIES, UNITS, Code
 
 
 class LungNoduleSegmentStatisticsPlugin(SegmentStatisticsPluginBase):
@@ -49,7 +17,7 @@ class LungNoduleSegmentStatisticsPlugin(SegmentStatisticsPluginBase):
     def __init__(self):
         super().__init__()
         self.name = self.title = "Lung Nodule"
-        self.keys = [name.replace(" ", "_") for name in CODES]
+        self.keys = [name.replace(" ", "_") for name in QUANTITIES]
 
     def computeStatistics(self, segmentID):
         keys = self.getRequestedKeys()
@@ -60,16 +28,14 @@ class LungNoduleSegmentStatisticsPlugin(SegmentStatisticsPluginBase):
         if key not in self.keys:
             return None
         name = key.replace("_", " ")
-        title, coded = name[0].upper() + name[1:], CODES[name]
+        title, quantity = name[0].upper() + name[1:], QUANTITIES[name]
         return self.createMeasurementInfo(
             name=title,
             title=title,
             description=f"{title} of the segment on the CT, as Lung Nodule Risk reports it.",
-            units=coded.unit,
-            quantityDicomCode=self._entry(coded.quantity),
-            unitsDicomCode=self._entry(UNITS[coded.unit]),
-            measurementMethodDicomCode=self._entry(coded.method),
-            derivationDicomCode=self._entry(coded.derivation),
+            units=quantity.unit,
+            quantityDicomCode=self._entry(quantity.code),
+            unitsDicomCode=self._entry(UNITS[quantity.unit]),
         )
 
     def _measured(self, segmentID) -> dict[str, float]:
@@ -93,8 +59,8 @@ class LungNoduleSegmentStatisticsPlugin(SegmentStatisticsPluginBase):
     def _node(self, parameter: str):
         return slicer.mrmlScene.GetNodeByID(self.getParameterNode().GetParameter(parameter))
 
-    def _entry(self, code: Code | None) -> str | None:
-        return self.createCodedEntry(*code, returnAsString=True) if code else None
+    def _entry(self, code: Code) -> str:
+        return self.createCodedEntry(code.value, code.scheme, code.meaning, returnAsString=True)
 
 
 def registerStatistics() -> None:

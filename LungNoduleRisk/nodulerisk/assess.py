@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from nodulerisk import __version__
-from nodulerisk.assessment import Assessment, NoduleMask, Provenance, TaskResult
+from nodulerisk.assessment import Assessment, NoduleMask, Provenance, TaskResult, decided
 from nodulerisk.calibration import calibrated
 from nodulerisk.checks import Check
 from nodulerisk.ct import CT, triple
@@ -127,7 +127,7 @@ def _ask_tasks(questions: _Questions, weights: WeightSet, cascade: bool) -> dict
             results |= {task: _not_run(task, why) for task in step}
             continue
         questions.ask(name for task in step for name in weights.tasks[task].networks)
-        results |= {task: _task_result(task, weights, questions.answers) for task in step}
+        results |= {task: task_result(task, weights, questions.answers) for task in step}
     return {task: results[task] for task in weights.tasks}
 
 
@@ -146,7 +146,7 @@ def _members(task: str, weights: WeightSet, answers: dict[str, np.ndarray]) -> d
     return members if card.calibration is None else {k: calibrated(p, card.calibration) for k, p in members.items()}
 
 
-def _task_result(task: str, weights: WeightSet, answers: dict[str, np.ndarray]) -> TaskResult:
+def task_result(task: str, weights: WeightSet, answers: dict[str, np.ndarray]) -> TaskResult:
     """The plain mean of the members and the decision; a task without networks, or with NaN among them, is not run."""
     classes, card, members = TASKS[task], weights.tasks[task], _members(task, weights, answers)
     threshold = weights.threshold(task)
@@ -159,7 +159,7 @@ def _task_result(task: str, weights: WeightSet, answers: dict[str, np.ndarray]) 
         classes=classes,
         mean=tuple(float(p) for p in mean),
         members={name: tuple(float(p) for p in member) for name, member in members.items()},
-        decision=classes[_decide(mean, threshold)],
+        decision=classes[decided(mean, threshold)],
         threshold=threshold,
         evidence=card.evidence.level,
         note=card.evidence.labels,
@@ -168,11 +168,6 @@ def _task_result(task: str, weights: WeightSet, answers: dict[str, np.ndarray]) 
 
 def _not_run(task: str, why: str) -> TaskResult:
     return TaskResult(TASKS[task], None, {}, None, None, "none", why)
-
-
-def _decide(mean: np.ndarray, threshold: float | None) -> int:
-    """The last class from its threshold on; without one the most probable."""
-    return int(np.argmax(mean)) if threshold is None else (len(mean) - 1 if mean[-1] >= threshold else 0)
 
 
 def _answer_checks(
@@ -213,7 +208,7 @@ def _provenance(ct: CT, weights: WeightSet, networks: Networks, seconds: dict[st
 
 
 class _Questions:
-    """Asks networks about one nodule, each once; networks of one view share its cube.
+    """Asks networks about one nodule, each once.
 
     Attributes:
         answers: class probabilities (C,) by network.
@@ -221,11 +216,9 @@ class _Questions:
 
     def __init__(self, ct: CT, centre: np.ndarray, weights: WeightSet, networks: Networks, report: Progress):
         self.answers: dict[str, np.ndarray] = {}
-        self._ct, self._centre = ct, centre
         self._weights, self._networks, self._report = weights, networks, report
         self._count = len({name for task in weights.tasks.values() for name in task.networks})
-        self._block = emv_block(ct, centre, scan_order=weights.scan_order)
-        self._cubes: dict[tuple, np.ndarray] = {}
+        self._cubes = NetworkCubes(ct, centre, weights)
 
     def ask(self, names: Iterable[str]) -> None:
         """Asks those that were not asked yet; the mask's network is still loaded, so it comes first."""
@@ -233,10 +226,20 @@ class _Questions:
         for name in sorted(set(names) - set(self.answers), key=lambda name: (name != mask_network, name)):
             done = len(self.answers)
             self._report(f"network {done + 1} of {self._count}", 0.2 + 0.75 * done / self._count)
-            cube = self._cube(self._weights.networks[name])
-            self.answers[name] = self._networks.predict(name, cube[None])[0][0]
+            self.answers[name] = self._networks.predict(name, self._cubes.of(name)[None])[0][0]
 
-    def _cube(self, card: NetworkCard) -> np.ndarray:
+
+class NetworkCubes:
+    """What networks look at around one point; networks of one view share its cube."""
+
+    def __init__(self, ct: CT, centre_lps_mm: np.ndarray, weights: WeightSet):
+        self._ct, self._centre, self._weights = ct, centre_lps_mm, weights
+        self._block = emv_block(ct, centre_lps_mm, scan_order=weights.scan_order)
+        self._cubes: dict[tuple, np.ndarray] = {}
+
+    def of(self, network: str) -> np.ndarray:
+        """float32 or uint8 (channels, S, S, S)."""
+        card = self._weights.networks[network]
         view = (card.sides, card.size)
         if view not in self._cubes:
             self._cubes[view] = self._cut(card)

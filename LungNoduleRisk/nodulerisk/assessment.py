@@ -7,6 +7,7 @@ and provenance; it round-trips through a folder of JSON and NRRD files.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -20,6 +21,7 @@ from nodulerisk.ct import CT, triple, with_geometry
 from nodulerisk.cubes import Grid
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import written_whole
+from nodulerisk.quantities import UNITS, Code
 
 EvidenceLevel = Literal["pathology", "reader", "simulated", "none"]
 EVIDENCE_LEVELS: tuple[EvidenceLevel, ...] = get_args(EvidenceLevel)
@@ -33,12 +35,18 @@ EVIDENCE_WORDS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Measurement:
-    """One number from the mask, with its unit and definition's source."""
+    """One number from the mask, with its unit (a key of ``UNITS``), its definition's source and what DICOM calls it."""
 
     name: str
     value: float
     unit: str
     source: str
+    code: Code
+
+    @property
+    def unit_code(self) -> Code:
+        """The unit in UCUM."""
+        return UNITS[self.unit]
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,47 @@ class TaskResult:
         """Largest difference (0..1) between two members' probabilities of the last class; None below two members."""
         last = [member[-1] for member in self.members.values()]
         return max(last) - min(last) if len(last) > 1 else None
+
+    @property
+    def disagree(self) -> bool:
+        """Whether two members, each by itself, would be decided differently."""
+        return len({decided(member, self.threshold) for member in self.members.values()}) > 1
+
+
+def decided(probabilities: Sequence[float], threshold: float | None) -> int:
+    """The class decided for: the last one from its threshold on; without a threshold the most probable."""
+    if threshold is None:
+        return int(np.argmax(probabilities))
+    return len(probabilities) - 1 if probabilities[-1] >= threshold else 0
+
+
+@dataclass(frozen=True)
+class Interval:
+    """What a task's answers were when it was asked again and again about a nodule, the assessment's own among them.
+
+    Attributes:
+        low, high: of the probability (0..1) of the last of two classes, of more classes of the one decided for.
+        unchanged: the share (0..1) of the further answers that decide as the assessment does.
+    """
+
+    low: float
+    high: float
+    unchanged: float
+
+
+@dataclass(frozen=True)
+class Stability:
+    """How far an assessment's answers move, by task; tasks that were not run are absent.
+
+    Attributes:
+        turned: under the cubes' reflections in plane and rotations by 90°.
+        clicked: under clicks 2 mm off; without the clicks that were refused.
+        click_dice: Dice (0..1) of each such click's mask with the point's own; none without a mask network.
+    """
+
+    turned: dict[str, Interval]
+    clicked: dict[str, Interval]
+    click_dice: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +172,7 @@ class Assessment:
     measurements: tuple[Measurement, ...]
     checks: tuple[Check, ...]
     provenance: Provenance
+    stability: Stability | None = None  # where it was asked for
 
     @property
     def mask(self) -> np.ndarray | None:
@@ -131,12 +181,14 @@ class Assessment:
 
     def to_dict(self) -> dict:
         """Everything but the arrays, as JSON-ready values."""
-        values = {key: value for key, value in vars(self).items() if key != "nodule"}
+        values = {key: value for key, value in vars(self).items() if key not in ("nodule", "stability")}
         values["tasks"] = {name: asdict(task) | {"spread": task.spread} for name, task in self.tasks.items()}
         values["measurements"] = [asdict(measurement) for measurement in self.measurements]
         values["checks"] = [asdict(check) for check in self.checks]
         values["provenance"] = asdict(self.provenance)
         values["mask_evidence"] = None if self.nodule is None else self.nodule.evidence
+        if self.stability is not None:
+            values["stability"] = asdict(self.stability)
         return {"research_use_only": RESEARCH_USE_ONLY} | values
 
     @classmethod
@@ -152,14 +204,21 @@ class Assessment:
             centre_lps_mm=triple(values["centre_lps_mm"]),
             tasks={name: _task_from(task) for name, task in {**values["tasks"]}.items()},
             nodule=nodule,
-            measurements=tuple(_made(Measurement, measurement) for measurement in values["measurements"]),
+            measurements=tuple(_measurement_from(measurement) for measurement in values["measurements"]),
             checks=tuple(_made(Check, check) for check in values["checks"]),
             provenance=_made(Provenance, values["provenance"]),
+            stability=_stability_from(values["stability"]) if values.get("stability") else None,
         )
 
 
-def save_assessment(assessment: Assessment, ct: CT, folder: str | Path) -> Path:
+def save_assessment(assessment: Assessment, ct: CT, folder: str | Path, more: dict[str, Any] | None = None) -> Path:
     """Writes ``assessment.json``, ``mask.nrrd`` (uint8, the CT's grid) and ``mask_probability.nrrd`` (float32).
+
+    Args:
+        assessment: what is saved.
+        ct: the CT, for the mask's geometry.
+        folder: where to.
+        more: further JSON-ready values, which ``load_assessment`` ignores.
 
     Raises:
         OutputError: the folder cannot be written; no half-written file is left.
@@ -167,10 +226,12 @@ def save_assessment(assessment: Assessment, ct: CT, folder: str | Path) -> Path:
     folder = Path(folder)
     if assessment.nodule is not None:
         write_image(mask_image(assessment.nodule, ct), folder / "mask.nrrd")
-        write_image(_probability_image(assessment.nodule), folder / "mask_probability.nrrd")
+        write_image(grid_image(assessment.nodule.probability, assessment.nodule.grid), folder / "mask_probability.nrrd")
     path = folder / "assessment.json"
     with written_whole(path) as partial:
-        partial.write_text(json.dumps(assessment.to_dict(), indent=2, ensure_ascii=False), encoding="utf-8")
+        partial.write_text(
+            json.dumps(assessment.to_dict() | (more or {}), indent=2, ensure_ascii=False), encoding="utf-8"
+        )
     return path
 
 
@@ -194,6 +255,16 @@ def mask_image(nodule: NoduleMask, ct: CT) -> sitk.Image:
     return with_geometry(sitk.GetImageFromArray(nodule.on_ct()), ct)
 
 
+def grid_image(values: np.ndarray, grid: Grid) -> sitk.Image:
+    """Values (z, y, x) on a grid as a SimpleITK image."""
+    image = sitk.GetImageFromArray(values)
+    steps = np.linalg.norm(grid.axes, axis=0)
+    image.SetSpacing(steps.tolist())
+    image.SetOrigin(grid.origin_lps_mm.tolist())
+    image.SetDirection((grid.axes / steps).ravel().tolist())
+    return image
+
+
 def write_image(image: sitk.Image, path: Path) -> None:
     """Writes an image whole or not at all, compressed.
 
@@ -204,24 +275,27 @@ def write_image(image: sitk.Image, path: Path) -> None:
         sitk.WriteImage(image, str(partial), useCompression=True)
 
 
-def _probability_image(nodule: NoduleMask) -> sitk.Image:
-    image = sitk.GetImageFromArray(nodule.probability)
-    steps = np.linalg.norm(nodule.grid.axes, axis=0)
-    image.SetSpacing(steps.tolist())
-    image.SetOrigin(nodule.grid.origin_lps_mm.tolist())
-    image.SetDirection((nodule.grid.axes / steps).ravel().tolist())
-    return image
-
-
 def _made(kind: type[Any], values: dict[str, Any]) -> Any:
     """The dataclass with these values; keys that it does not know are left out."""
     return kind(**{field.name: values[field.name] for field in fields(kind) if field.name in values})
+
+
+def _measurement_from(values: dict[str, Any]) -> Measurement:
+    return _made(Measurement, {**values, "code": _made(Code, values["code"])})
 
 
 def _task_from(values: dict[str, Any]) -> TaskResult:
     members = {name: tuple(member) for name, member in {**values["members"]}.items()}
     mean = None if values["mean"] is None else tuple(values["mean"])
     return _made(TaskResult, {**values, "classes": tuple(values["classes"]), "mean": mean, "members": members})
+
+
+def _stability_from(values: dict[str, Any]) -> Stability:
+    turned, clicked = (
+        {name: _made(Interval, interval) for name, interval in {**values[kind]}.items()}
+        for kind in ("turned", "clicked")
+    )
+    return Stability(turned, clicked, tuple(values["click_dice"]))
 
 
 def _read_mask(folder: Path, evidence: EvidenceLevel) -> NoduleMask:

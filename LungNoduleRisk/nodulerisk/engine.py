@@ -81,6 +81,12 @@ class Engine:
         self._use("cpu")
         return self._backend.predict(network, cubes)
 
+    def gradcam(self, network: str, cubes: np.ndarray, column: int) -> np.ndarray:
+        """See ``gradcam.class_activation``; torch on the CPU, whatever runs the networks otherwise."""
+        from nodulerisk.gradcam import class_activation
+
+        return class_activation(load_network(self.weights, network), cubes, column)
+
     def _use(self, device: str) -> None:
         fast_cpu = device == "cpu" and importlib.util.find_spec("openvino") is not None
         self._backend: Backend

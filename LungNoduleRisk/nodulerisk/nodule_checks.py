@@ -63,10 +63,10 @@ def nodule_checks(nodule: NoduleMask | None, measurements: tuple[Measurement, ..
             "no-nodule", "warning", "No nodule was found at the point: the probabilities describe what lies there.", 26
         )
         return
-    diameter = value_of(measurements, "equivalent diameter") or 0
+    long_axis = value_of(measurements, "long axis") or 0
     low, high = PUBLISHED_RANGE_MM
-    if not low <= diameter <= high:
-        message = f"The nodule measures {diameter:.1f} mm; the networks were published for {low:.0f} to {high:.0f} mm."
+    if not low <= long_axis <= high:
+        message = f"The nodule measures {long_axis:.1f} mm; the networks were published for {low:.0f} to {high:.0f} mm."
         yield Check("size-out-of-range", "warning", message, 30)
     if touches_cube_edge(nodule):
         yield Check(

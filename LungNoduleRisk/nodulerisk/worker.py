@@ -60,19 +60,11 @@ class Worker:
             WorkerError: cancelled, or the child died.
             NoduleRiskError: what the Engine raised in the child.
         """
-        try:
-            return self._predict(network, cubes)
-        except WorkerError:
-            if self._cancelled.is_set():
-                self._cancelled.clear()
-                raise WorkerError(CANCELLED) from None
-            if self._wanted_device == "cpu" or self.device.startswith("CPU"):
-                raise
-        self.checks.append(
-            Check("gpu-failed", "note", f"{self.device or 'The GPU'} failed: the CPU was used instead.", 40)
-        )
-        self._wanted_device = "cpu"
-        return self._predict(network, cubes)
+        return self._answer({"network": network}, cubes)
+
+    def gradcam(self, network: str, cubes: np.ndarray, column: int) -> np.ndarray:
+        """See ``gradcam.class_activation``; raises as ``predict`` does."""
+        return self._answer({"network": network, "column": column}, cubes)[0]
 
     def cancel(self) -> None:
         """Ends the child at once; the ``predict`` under way, or the next one, raises WorkerError."""
@@ -85,12 +77,28 @@ class Worker:
             self._child.kill()
             self._child.wait()
 
-    def _predict(self, network: str, cubes: np.ndarray) -> tuple[np.ndarray, ...]:
+    def _answer(self, question: dict[str, Any], cubes: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The answer, from a child on the CPU where one on a GPU died."""
+        try:
+            return self._ask_child(question, cubes)
+        except WorkerError:
+            if self._cancelled.is_set():
+                self._cancelled.clear()
+                raise WorkerError(CANCELLED) from None
+            if self._wanted_device == "cpu" or self.device.startswith("CPU"):
+                raise
+        self.checks.append(
+            Check("gpu-failed", "note", f"{self.device or 'The GPU'} failed: the CPU was used instead.", 40)
+        )
+        self._wanted_device = "cpu"
+        return self._ask_child(question, cubes)
+
+    def _ask_child(self, question: dict[str, Any], cubes: np.ndarray) -> tuple[np.ndarray, ...]:
         if self._cancelled.is_set():
             raise WorkerError(CANCELLED)
         if self._child is None or self._child.poll() is not None:
             self._start()
-        answer, arrays = self._ask({"network": network}, [np.ascontiguousarray(cubes, np.float32)])
+        answer, arrays = self._ask(question, [np.ascontiguousarray(cubes, np.float32)])
         self.device = answer["device"]
         found = [Check(**check) for check in answer["checks"]]
         self.checks += [check for check in found if check not in self.checks]
@@ -149,6 +157,8 @@ def main() -> None:
 
                 engine = Engine(load_weight_set(message["weights"]), message["device"])
                 results: tuple[np.ndarray, ...] = ()
+            elif "column" in message:
+                results = (engine.gradcam(message["network"], arrays[0], message["column"]),)
             else:
                 results = engine.predict(message["network"], arrays[0])
             _send(answers, {"device": engine.device, "checks": [vars(check) for check in engine.checks]}, results)

@@ -10,6 +10,7 @@ from nodulerisk.assessment import Assessment, Measurement, NoduleMask, Provenanc
 from nodulerisk.checks import Check
 from nodulerisk.ct import CT
 from nodulerisk.cubes import Grid
+from nodulerisk.quantities import QUANTITIES
 
 RADIUS_MM = 6.0
 CENTRE_LPS_MM = (-81.0, -192.0, -192.0)
@@ -51,14 +52,19 @@ TASKS = {
     ),
 }
 
-MEASUREMENTS = (
-    Measurement("long axis", 12.1, "mm", "Fleischner 2017"),
-    Measurement("short axis", 11.9, "mm", "Fleischner 2017"),
-    Measurement("equivalent diameter", 12.0, "mm", "(6V/π)^(1/3)"),
-    Measurement("volume", 904.78, "mm³", "mask voxels"),
-    Measurement("mean density", 27.4, "HU", "inside the mask"),
-    Measurement("mass", 929.6, "mg", "volume x density"),
-)
+SIZES = {
+    "long axis": 12.1,
+    "short axis": 11.9,
+    "mean diameter": 12.0,
+    "volume": 904.78,
+    "equivalent diameter": 12.0,
+    "mean density": 27.4,
+    "mass": 929.6,
+    "solid mean diameter": 11.6,
+    "solid volume": 814.3,
+    "CTR": 0.97,
+}
+MEASUREMENTS = tuple(Measurement(name, value, *QUANTITIES[name]) for name, value in SIZES.items())
 
 CHECKS = (
     Check("thick-slices", "warning", "Slices are 3 mm thick or apart; the networks were made for thin slices.", 8),

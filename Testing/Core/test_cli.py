@@ -98,7 +98,8 @@ def test_points_file_gives_a_folder_a_nodule(ct_file, tmp_path):
     (tmp_path / "points.csv").write_text("name,x,y,z\nupper lobe,-81,-192,-192\n../evil,-80,-192,-192\n")
     done = run("assess", ct_file, "--points", tmp_path / "points.csv", "--out", tmp_path / "out")
     assert done.exit_code == 0
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"upper lobe", "___evil", "nodules.csv"}
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"upper lobe", "___evil", "nodules.csv", "report.html"}
     assert load_assessment(tmp_path / "out" / "upper lobe").name == "upper lobe"
 
 
@@ -106,8 +107,9 @@ def test_fault_25_refused_point_does_not_stop_the_others(ct_file, tmp_path):
     done = run("assess", ct_file, "--point", INSIDE, "--point", OUTSIDE, "--point", "-80,-192,-192", "--out", tmp_path)
     assert done.exit_code == 2
     assert done.stderr == "Error: N2: The point lies outside the CT: place it inside.\n"
-    assert {path.name for path in tmp_path.iterdir()} == {"N1", "N3", "nodules.csv"}
+    assert {path.name for path in tmp_path.iterdir()} == {"N1", "N3", "nodules.csv", "report.html"}
     assert [bool(row["refusal"]) for row in rows_of(tmp_path)] == [False, True, False]
+    assert "was not assessed: The point lies outside the CT" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_fault_29_hundred_points(ct_file, made_networks, monkeypatch, tmp_path):
@@ -129,6 +131,23 @@ def test_thresholds_and_cascade_reach_the_assessment(ct_file, made, monkeypatch,
     assert run(*here, "--threshold", "malignancy=0.3", "--threshold", "margin=.5", "--cascade").exit_code == 0
     assert run(*here).exit_code == 0
     assert asked == [({"malignancy": 0.3, "margin": 0.5}, True), ({}, False)]
+
+
+def test_what_is_known_of_the_patient_reaches_the_guidelines(ct_file, tmp_path):
+    known = ("--patient", "status=baseline", "--patient", "nodules=1")
+    done = run("assess", ct_file, "--point", INSIDE, "--out", tmp_path, *known)
+    assert done.exit_code == 0
+    assert "Lung-RADS v2022: 4A" in done.output
+    with (tmp_path / "nodules.csv").open(encoding="utf-8-sig") as file:
+        assert next(csv.DictReader(file))["Lung-RADS v2022"].startswith("4A")
+
+
+def test_what_is_known_of_one_nodule_is_not_said_of_several(ct_file, tmp_path):
+    points = ("--point", INSIDE, "--point", "-80,-192,-192")
+    done = run("assess", ct_file, *points, "--out", tmp_path, "--patient", "status=new", "--patient", "age=62")
+    assert done.exit_code == 2
+    assert is_one_line_error(done.stderr) and "status can be said of one nodule" in done.stderr
+    assert run("assess", ct_file, *points, "--out", tmp_path, "--patient", "age=62").exit_code == 0
 
 
 def test_a_threshold_of_an_unknown_task_is_refused_in_one_line(ct_file, tmp_path):

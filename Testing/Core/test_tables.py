@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import replace
 from io import StringIO
 
@@ -17,6 +18,7 @@ from nodulerisk.errors import OutputError
 from nodulerisk.outputs import results
 from nodulerisk.outputs.results import RESULT_FILES, Outcome, refuse_unwritable, write_results
 from nodulerisk.outputs.tables import results_view, write_csv
+from nodulerisk.patient import Patient
 from nodulerisk.points import Point
 
 WHERE = (-81.5, -191.0, -192.5)
@@ -27,9 +29,9 @@ def outcomes(assessment):
     return [Outcome(Point("N1", WHERE), assessment), Outcome(Point("N2", (1, 2, 3)), refusal="It lies outside the CT.")]
 
 
-def shown(outcomes, width: int = 120) -> str:
+def shown(outcomes, width: int = 120, patient: Patient | None = None) -> str:
     text = StringIO()
-    Console(file=text, width=width).print(results_view(outcomes))
+    Console(file=text, width=width).print(results_view(outcomes, patient))
     return text.getvalue()
 
 
@@ -39,7 +41,7 @@ def read_csv(path) -> list[dict[str, str]]:
 
 def test_table_shows_probabilities_with_evidence_checks_and_refusals(outcomes):
     text = shown(outcomes)
-    for words in ("malignant", "0.73", "spread 0.09", "(reader)", "0.15/0.60/0.25", "not run", "12.0 mm", "905 mm³"):
+    for words in ("malignant", "0.73", "spread 0.09", "(reader)", "0.15/0.60/0.25", "not run", "12.1 mm", "905 mm³"):
         assert words in text
     assert "N1: Warning: Slices are 3 mm thick" in text
     assert "N2: refused: It lies outside the CT." in text
@@ -68,9 +70,28 @@ def test_csv_has_a_row_a_nodule(outcomes, tmp_path):
     assert (first["malignancy_evidence"], first["malignancy_threshold"]) == ("reader", "0.5")
     assert (first["grade_grade 2"], first["grade_spread"]) == ("0.6", "0.1")
     assert (first["subtype_evidence"], first["subtype_MIA"]) == ("none", "")
-    assert (first["volume (mm³)"], first["warnings"]) == ("904.78", "1")
+    assert (first["volume (mm³)"], first["mask_evidence"], first["warnings"]) == ("904.78", "reader", "1")
+    assert (first["long axis (mm)"], first["density by threshold"]) == ("12.1", "solid")
     assert first["checks"] == "thick-slices kernel-unknown"
     assert (second["refusal"], second["malignancy_malignant"]) == ("It lies outside the CT.", "")
+
+
+PATIENT = Patient(age=62, status="baseline", nodules=1)
+
+
+def test_guidelines_are_shown_where_something_is_known_of_the_patient(ct, outcomes, tmp_path):
+    text, found = " ".join(shown(outcomes, 200).split()), " ".join(shown(outcomes, 200, PATIENT).split())
+    assert "Lung-RADS" not in text
+    assert "N1: Lung-RADS v2022: 4A (solid, baseline, 8 to < 15 mm; 4X if spiculated)" in found
+    assert "N1: Brock: not computed: needs sex, family history, emphysema, upper lobe, spiculation" in found
+    write_csv(outcomes, tmp_path / "nodules.csv", PATIENT)
+    first, second = read_csv(tmp_path / "nodules.csv")
+    assert first["Fleischner 2017"].startswith("consider CT at 3 months")
+    assert second["Fleischner 2017"] == ""
+    write_results(ct, outcomes[0].assessment, tmp_path, PATIENT)
+    answers = json.loads((tmp_path / "assessment.json").read_text(encoding="utf-8"))["guidelines"]
+    assert [answer["result"] for answer in answers][0] == "4A"
+    assert load_assessment(tmp_path).to_dict() == outcomes[0].assessment.to_dict()  # which holds nothing of the patient
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)"])

@@ -139,13 +139,20 @@ def test_a_run_fills_scene_table_details_and_chart(host, assessed, ui, picture):
     assert list(segmentationNode.GetSegmentation().GetSegmentIDs()) == ["N1"]
     assert results.resultNode("table", ct).GetTable().GetNumberOfRows() == 1
     assert results.resultNode("chart", ct).GetNumberOfPlotSeriesNodes() == 3
-    assert ui.nodulesTable.item(0, 0).text().startswith("N1\n20.9 mm")
+    assert ui.nodulesTable.item(0, 0).text().startswith("N1\n24.1 mm")
     bars = ui.nodulesTable.cellWidget(0, 1).findChildren(qt.QProgressBar)
     assert [bar.text for bar in bars][0] == "malignant: p(malignant) 0.99"
     badges = [label.text for label in ui.nodulesTable.cellWidget(0, 1).findChildren(qt.QLabel)]
     assert [badge.split(",")[0] for badge in badges] == ["reader", "simulated", "simulated", "simulated"]
     details = text_of(ui.detailsBrowser)
-    for words in ("radiologists' suspicion", "Slices are 3 mm thick", "20.9 mm", "Weight set open", RESEARCH_USE_ONLY):
+    for words in (
+        "radiologists' suspicion",
+        "Slices are 3 mm thick",
+        "24.1 mm",
+        "learnt from radiologists' outlines",
+        "Weight set open",
+        RESEARCH_USE_ONLY,
+    ):
         assert words in details
     assert not ui.progressBar.visible and not ui.cancelButton.enabled and ui.assessButton.enabled
     picture("results")
@@ -282,7 +289,7 @@ def cubes(volumeNode) -> np.ndarray:
 def test_a_corrected_mask_is_measured_again(host, assessed, ui):
     edit(assessed.ct, cubes(assessed.ct))
     host.process(lambda: "corrected by hand" in text_of(ui.detailsBrowser), timeout=5)
-    assert not ui.nodulesTable.item(0, 0).text().startswith("N1\n20.9 mm")
+    assert not ui.nodulesTable.item(0, 0).text().startswith("N1\n24.1 mm")
 
 
 def test_a_deleted_mask_has_no_size(host, assessed, ui):
@@ -381,6 +388,49 @@ def test_the_page_opens_in_the_web_view_or_the_browser(
     path = panel.panel._page.url.removeprefix("file://") if hasWebView else opened[0]
     page = Path(path).read_text(encoding="utf-8")
     assert "mesh3d" in page and RESEARCH_USE_ONLY in page
+
+
+def test_the_report_of_all_nodules_is_written_where_the_user_wants(host, assessed, ui, finished, monkeypatch, tmp_path):
+    monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
+    ui.reportButton.click()
+    finished()
+    assert f"Written to {tmp_path / 'report.html'}" in ui.statusLabel.text
+    assert "24.1 mm" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_fault_46_dicom_is_written_only_when_its_identity_is_agreed_to(host, assessed, ui, monkeypatch, tmp_path):
+    monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
+    asked = host.answer("No")
+    ui.dicomButton.click()
+    assert "name the patient" in asked[0] and not list(tmp_path.iterdir())
+    host.answer("Yes")
+    ui.dicomButton.click()
+    assert "Slicer's DICOM module" in ui.statusLabel.text  # the sample was not loaded by it
+
+
+def brock(ui) -> str:
+    return next(line for line in text_of(ui.detailsBrowser).splitlines() if line.startswith("Brock"))
+
+
+def test_guidelines_say_what_they_need_and_then_what_they_give(host, assessed, ui, panel):
+    fields = {f.objectName.removesuffix("Field"): f for f in ui.patientSection.findChildren(qt.QWidget) if f.objectName}
+    assert "needs age" in brock(ui)
+    QTest.keyClicks(fields["age"], "62")
+    QTest.keyClicks(fields["nodules"], "1")
+    for name, answer in {"sex": "female", "family_history": "no", "emphysema": "yes"}.items():
+        fields[name].setCurrentText(answer)
+    assert "needs" in brock(ui) and "needs age" not in brock(ui)
+    for name, answer in {"upper_lobe": "yes", "spiculation": "no"}.items():
+        fields[name].setCurrentText(answer)
+    assert "%" in brock(ui)
+    add_point(assessed.points, (0, 0, 0), "N2")
+    host.process(0.3)
+    ui.nodulesTable.setCurrentCell(1, 0)
+    assert fields["upper_lobe"].currentText == "" and fields["age"].text == "62"
+    ui.nodulesTable.setCurrentCell(0, 0)
+    assert fields["upper_lobe"].currentText == "yes"
+    QTest.keyClicks(fields["age"], "0")  # 620
+    assert "age is a number of years" in ui.statusLabel.text
 
 
 def test_the_chart_is_shown_in_a_layout_with_a_plot(host, assessed, ui, picture):

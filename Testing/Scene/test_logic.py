@@ -8,22 +8,28 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
 import vtk
+from pydicom import dcmread
 from typer.testing import CliRunner
 
 from LungNoduleRiskLib.logic import NoduleLogic
-from LungNoduleRiskLib.results import resultNode, savedAssessments
+from LungNoduleRiskLib.results import remeasure, resultNode, savedAssessments, withMasks
+from LungNoduleRiskLib.scene import ctFromNode
 from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_ct
+from made_dicom import write_series
 from made_scene import OBLIQUE, edit, rigid, segment_mask
 from made_weights import made_weights
 from nodulerisk.assessment import Assessment, load_assessment
 from nodulerisk.cli import app
-from nodulerisk.errors import NoduleRiskError, WeightsError, WorkerError
+from nodulerisk.ct import read_ct
+from nodulerisk.errors import NoduleRiskError, OutputError, WeightsError, WorkerError
+from nodulerisk.patient import Patient
 from nodulerisk.weights import WeightSet
 
 MODULE = Path(__file__).parents[2] / "LungNoduleRisk"
@@ -261,12 +267,57 @@ def test_thresholds_and_cascade_reach_the_assessment(logic, loaded, placed, weig
     assert tasks["invasiveness"].mean is None
 
 
-def test_a_nodules_page_shows_its_mask_as_it_is_now(logic, loaded, placed, weights, ct, tmp_path):
+def test_the_report_shows_every_nodule_with_its_mask_as_it_is_now(logic, loaded, placed, weights, ct, tmp_path):
     volumeNode = loaded(ct)
-    run = logic.assess(volumeNode, placed(A=CENTRE_LPS_MM), weights)
-    logic.pageWriter(run.assessments[0], volumeNode, tmp_path / "page.html")()
-    page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "mesh3d" in page and "esearch use only" in page
+    logic.assess(volumeNode, placed(A=CENTRE_LPS_MM, B=CENTRE_LPS_MM), weights)
+    edit(volumeNode, ct.hu > 40, "B")
+    remeasure(volumeNode)
+    assessments = list(savedAssessments(volumeNode).values())
+    logic.reportWriter(assessments, volumeNode, lambda _: Patient(age=62), tmp_path / "report.html")()
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for words in ("mesh3d", "Research use only", "corrected by hand", "Brock", "age 62"):
+        assert words in page, words
+
+
+def test_a_mask_read_back_keeps_what_it_rests_on(logic, loaded, placed, weights, ct):
+    volumeNode = loaded(ct)
+    (drawn,) = logic.assess(volumeNode, placed(A=CENTRE_LPS_MM), weights).assessments
+    (read,) = withMasks(volumeNode, ctFromNode(volumeNode))
+    assert read.nodule.evidence == drawn.nodule.evidence
+    np.testing.assert_array_equal(read.mask, drawn.mask)
+    edit(volumeNode, ct.hu > 40, "A")
+    remeasure(volumeNode)
+    assert withMasks(volumeNode, ctFromNode(volumeNode))[0].nodule.evidence == "reader"
+
+
+@pytest.fixture
+def from_dicom(loaded, tmp_path, monkeypatch):
+    """A CT as Slicer's DICOM module loads a series."""
+    files = write_series(tmp_path / "series", made_ct().hu, spacing_mm=(0.8, 0.8, 1.5), StudyInstanceUID="1.2.3")
+    instances = {f"1.2.{k}": str(file) for k, file in enumerate(files)}
+    database = SimpleNamespace(fileForInstance=lambda instance: instances.get(instance, ""))
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+    ct = read_ct(tmp_path / "series")
+    volumeNode = loaded(ct)
+    volumeNode.SetAttribute("DICOM.instanceUIDs", " ".join(instances))
+    return volumeNode, ct
+
+
+def test_nodules_become_dicom_on_the_series_own_slices(logic, from_dicom, placed, weights, tmp_path):
+    volumeNode, ct = from_dicom
+    middle = ct.point_of((np.array(ct.hu.shape[::-1]) - 1) / 2)
+    (drawn,) = logic.assess(volumeNode, placed(A=middle), weights).assessments
+    logic.dicomWriter(volumeNode, tmp_path / "out")()
+    segmentation = dcmread(tmp_path / "out" / "nodules.seg.dcm")
+    assert int(segmentation.pixel_array.sum()) == int(drawn.mask.sum())
+    assert (tmp_path / "out" / "nodules.sr.dcm").is_file()
+
+
+def test_a_ct_without_dicom_cannot_become_dicom(logic, loaded, placed, weights, ct, tmp_path):
+    volumeNode = loaded(ct)
+    logic.assess(volumeNode, placed(A=CENTRE_LPS_MM), weights)
+    with pytest.raises(OutputError, match="DICOM module"):
+        logic.dicomWriter(volumeNode, tmp_path)
 
 
 def test_fault_29_a_hundred_points_are_all_assessed(logic, loaded, placed, weights, ct):

@@ -155,9 +155,15 @@ def test_a_bent_ct_is_refused_in_the_log_and_other_plugins_go_on(plugin, drawn, 
     assert "bends space" in caplog.text
 
 
-def test_every_measurement_has_its_dicom_code_and_unit(statistics, ct):
-    measured = measure(sphere_nodule(ct), ct)
-    assert {m.name: m.unit for m in measured} == {name: coded.unit for name, coded in statistics.CODES.items()}
+def test_every_measurement_is_described_with_the_codes_and_unit_of_the_core(statistics, ct):
+    made = statistics.LungNoduleSegmentStatisticsPlugin()
+    for measurement in measure(sphere_nodule(ct), ct):
+        info = made.getMeasurementInfo(measurement.name.replace(" ", "_"))
+        codes = measurement.code, measurement.unit_code
+        assert info["units"] == measurement.unit
+        assert [coded(info[f"DICOM.{kind}Code"]) for kind in ("Quantity", "Units")] == [
+            (code.value, code.scheme, code.meaning) for code in codes
+        ]
 
 
 def test_a_measurement_is_described_in_words_and_codes(statistics):
@@ -165,9 +171,8 @@ def test_a_measurement_is_described_in_words_and_codes(statistics):
     assert (info["name"], info["title"], info["units"]) == ("Density SD", "Density SD", "HU")
     codes = {kind: coded(text) for kind, text in info.items() if kind.startswith("DICOM")}
     assert codes == {
-        "DICOM.QuantityCode": ("112031", "DCM", "Attenuation Coefficient"),
+        "DICOM.QuantityCode": ("112183", "DCM", "Standard Deviation of Attenuation Coefficient"),
         "DICOM.UnitsCode": ("[hnsf'U]", "UCUM", "Hounsfield unit"),
-        "DICOM.DerivationCode": ("386136009", "SCT", "Standard Deviation"),
     }
 
 

@@ -10,15 +10,16 @@ from slicer.i18n import tr as _
 from LungNoduleRiskLib.logic import Nodule
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import Assessment, TaskResult
+from nodulerisk.guidelines import Guideline
 from nodulerisk.outputs import words
 from nodulerisk.weights import WeightSet
 
 
-def noduleHtml(nodule: Nodule, refusal: str | None = None) -> str:
-    """Every number of the nodule, what it rests on and what must be known about it."""
+def noduleHtml(nodule: Nodule, refusal: str | None = None, advice: Iterable[Guideline] = ()) -> str:
+    """Every number of the nodule, what it rests on, what must be known about it, and what guidelines say."""
     parts = [f"<h3>{escape(nodule.name)}</h3>", *map(_paragraph, _remarks(nodule, refusal))]
     if nodule.assessment is not None:
-        parts += _assessment(nodule.assessment)
+        parts += _assessment(nodule.assessment, advice)
     return "".join([*parts, f"<p><b>{escape(RESEARCH_USE_ONLY)}</b></p>"])
 
 
@@ -51,14 +52,15 @@ def _remarks(nodule: Nodule, refusal: str | None) -> Iterator[str]:
         yield _("Its point was deleted or renamed, or is in another list.")
 
 
-def _assessment(assessment: Assessment) -> Iterator[str]:
+def _assessment(assessment: Assessment, advice: Iterable[Guideline]) -> Iterator[str]:
     yield _list(map(words.check_words, assessment.checks))
     for name, task in words.main_tasks(assessment).items():
         yield _heading(words.task_title(name, task)) + _paragraph(words.task_basis(task)) + _bars(task)
     if seen := ", ".join(words.appearance_words(assessment)):
         yield _heading(_("Appearance")) + _paragraph(f"{seen} ({words.appearance_basis(assessment)})")
     yield _heading(_("Measurements")) + _paragraph(words.measured_on(assessment))
-    yield _list(f"{m.name}: {words.measurement_value(m)} ({m.source})" for m in assessment.measurements)
+    yield _list(f"{name}: {value} ({source})" for name, value, source in words.measured_words(assessment))
+    yield _heading(_("Guidelines")) + _list(f"{one.name}: {one.words}" for one in advice)
     yield _paragraph(words.position_words(assessment.point_lps_mm))
     yield _paragraph(words.provenance_words(assessment.provenance))
 

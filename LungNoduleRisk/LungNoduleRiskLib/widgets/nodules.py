@@ -12,7 +12,7 @@ from LungNoduleRiskLib.logic import Nodule
 from nodulerisk.assessment import Assessment, TaskResult
 from nodulerisk.outputs.words import main_tasks, measurement_value, task_basis
 
-SIZE = "equivalent diameter"
+SIZE = "long axis"
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,9 @@ class NodulesTable:
         return self._nodules[row] if 0 <= row < len(self._nodules) else None
 
     @property
-    def hasAssessed(self) -> bool:
-        return any(nodule.assessment is not None for nodule in self._nodules)
+    def assessments(self) -> list[Assessment]:
+        """Of the nodules shown, in their order."""
+        return [nodule.assessment for nodule in self._nodules if nodule.assessment is not None]
 
     def show(self, nodules: list[Nodule], refusals: Mapping[str, str]) -> None:
         """Shows the nodules; the one that was selected stays selected."""

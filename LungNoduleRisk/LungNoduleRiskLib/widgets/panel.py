@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import qt
@@ -23,9 +25,12 @@ from LungNoduleRiskLib.widgets.annotating import Annotating
 from LungNoduleRiskLib.widgets.background import Background
 from LungNoduleRiskLib.widgets.details import noduleHtml
 from LungNoduleRiskLib.widgets.nodules import NodulesTable
+from LungNoduleRiskLib.widgets.patient import PatientForm
 from LungNoduleRiskLib.widgets.running import Running
 from nodulerisk import RESEARCH_USE_ONLY
+from nodulerisk.assessment import Assessment
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.guidelines import guidelines
 
 PANEL = Path(__file__).parents[2] / "Resources" / "UI" / "LungNoduleRisk.ui"
 REFRESH_MS = 100  # many changes of the scene are shown at once
@@ -60,6 +65,7 @@ class Panel(VTKObservationMixin):
         self._table = NodulesTable(self.ui.nodulesTable, self.onSelected)
         self._annotating = Annotating(self.ui, self.logic, self._say)
         self._advanced = Advanced(self.ui, self._background, self.onWeights, self._showState)
+        self._patientForm = PatientForm(self.ui.patientSection, self._showSelected)
         self._running = Running(self.ui, self.logic, self._background, self.onChanged, self.onEnded)
         self._timers = [self._timer(self.refresh), self._timer(self._remeasure)]
         self._refreshTimer, self._measureTimer = self._timers
@@ -73,6 +79,8 @@ class Panel(VTKObservationMixin):
             self.ui.previousButton: lambda: self._table.step(-1),
             self.ui.nextButton: lambda: self._table.step(1),
             self.ui.pageButton: self.onPage,
+            self.ui.reportButton: self.onReport,
+            self.ui.dicomButton: self.onDicom,
             self.ui.chartButton: lambda: views.showChart(self.parameters.ct),
             self.ui.editButton: lambda: views.editMask(self._table.selected.name, self.parameters.ct),
             self.ui.deleteButton: self.onDelete,
@@ -236,22 +244,45 @@ class Panel(VTKObservationMixin):
         self.refresh()
 
     def onPage(self) -> None:
-        """Writes the nodule's page on the other thread, and opens it."""
-        path = Path(tempfile.mkdtemp(dir=slicer.app.temporaryPath)) / "nodule.html"
+        """Writes the chosen nodule's page, and opens it."""
+        self._writeReport([self._table.selected.assessment], Path(tempfile.mkdtemp(dir=slicer.app.temporaryPath)))
+
+    def onReport(self) -> None:
+        """Asks where to, writes the report of all nodules there, and opens it."""
+        folder = qt.QFileDialog.getExistingDirectory(self.ui.reportButton, _("Write the report to"))
+        if folder:
+            self._writeReport(self._table.assessments, Path(folder))
+
+    def onDicom(self) -> None:
+        """Asks where to, and writes the nodules there as DICOM, which names the patient."""
+        warning = _("DICOM files name the patient, as the CT's series does. Write them?")
+        if not slicer.util.confirmYesNoDisplay(warning):
+            return
+        folder = qt.QFileDialog.getExistingDirectory(self.ui.dicomButton, _("Write DICOM files to"))
+        if folder:
+            self._write(lambda: self.logic.dicomWriter(self.parameters.ct, Path(folder)), Path(folder))
+
+    def _writeReport(self, assessments: list[Assessment], folder: Path) -> None:
+        path, ct = folder / "report.html", self.parameters.ct
+        self._write(lambda: self.logic.reportWriter(assessments, ct, self._patientForm.patientWith, path), path)
+
+    def _write(self, writer: Callable[[], Callable[[], None]], path: Path) -> None:
+        """Writes on the other thread, says where, and opens what is a page."""
         try:
-            write = self.logic.pageWriter(self._table.selected.assessment, self.parameters.ct, path)
+            write = writer()
         except NoduleRiskError as error:
             self._say(str(error))
             return
-        self._say(_("Writing the page…"))
-        self._background.start(write, lambda future: self._onPage(future, path))
+        self._say(_("Writing…"))
+        self._background.start(write, lambda future: self._onWritten(future, path))
         self._showState()
 
-    def _onPage(self, future: Future, path: Path) -> None:
+    def _onWritten(self, future: Future, path: Path) -> None:
         self._showState()
-        self._say("")
         if not self._failed(future):
-            self._page = views.openPage(path)
+            self._say(_("Written to {path}").format(path=path))
+            if path.suffix == ".html":
+                self._page = views.openPage(path)
 
     # A run
 
@@ -297,9 +328,22 @@ class Panel(VTKObservationMixin):
 
     def _showSelected(self) -> None:
         nodule = self._table.selected
-        refusal = self._running.refusals.get(nodule.name) if nodule else None
-        self.ui.detailsBrowser.setHtml(noduleHtml(nodule, refusal) if nodule else "")
+        self._patientForm.choose(nodule.name if nodule else "")
+        self.ui.detailsBrowser.setHtml(self._detailsOf(nodule) if nodule else "")
         self._annotating.show(nodule, self.parameters.points if self.parameters else None)
+
+    def _detailsOf(self, nodule: Nodule) -> str:
+        """Everything known of a nodule, with its mask as it is now."""
+        refusal = self._running.refusals.get(nodule.name)
+        if nodule.assessment is None:
+            return noduleHtml(nodule, refusal)
+        _ct, assessment = results.withMask(nodule.assessment, self.parameters.ct, 0)
+        try:
+            advice = guidelines(assessment, self._patientForm.patientWith(nodule.name))
+        except NoduleRiskError as error:
+            advice = ()
+            self._say(str(error))
+        return noduleHtml(replace(nodule, assessment=assessment), refusal, advice)
 
     def _jump(self) -> None:
         """Shows the selected nodule in the slices and in 3D."""
@@ -331,7 +375,8 @@ class Panel(VTKObservationMixin):
         self.ui.deleteButton.enabled = nodule is not None and not running
         self.ui.editButton.enabled = nodule is not None and self.parameters.ct is not None and not busy
         self.ui.pageButton.enabled = assessed and not busy
-        self.ui.chartButton.enabled = self._table.hasAssessed and not busy
+        for button in (self.ui.chartButton, self.ui.reportButton, self.ui.dicomButton):
+            button.enabled = bool(self._table.assessments) and not busy
         for button in (self.ui.exportButton, self.ui.exportLabelsButton):
             button.enabled = not reason and not busy
         if reason and not busy:

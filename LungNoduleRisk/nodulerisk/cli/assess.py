@@ -12,11 +12,15 @@ from nodulerisk.cli.shared import FAILED, Show, Verbose, echo_error, errors_in_o
 from nodulerisk.errors import NoduleRiskError, OutputError, PointError, WeightsError
 
 if TYPE_CHECKING:
+    from nodulerisk.ct import CT
+    from nodulerisk.outputs.dicom import DicomSource
     from nodulerisk.outputs.results import Outcome
+    from nodulerisk.patient import Patient
     from nodulerisk.points import Point
     from nodulerisk.weights import WeightSet
 
-CSV_NAME = "nodules.csv"
+CSV_NAME, REPORT_NAME = "nodules.csv", "report.html"
+DICOM_NAMES = ("nodules.seg.dcm", "nodules.sr.dcm")
 
 
 def assess(
@@ -35,20 +39,40 @@ def assess(
         bool,
         typer.Option("--cascade", help="Ask further only of what was decided malignant, then invasive; saves time."),
     ] = False,
+    patient: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="What guidelines need to know, such as age=62, sex=female, nodules=1 or status=baseline; repeatable.",
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where the folder holds several.")] = None,
+    dicom: Annotated[
+        bool,
+        typer.Option("--dicom", help="Also write DICOM (SEG and SR): like the CT, it holds the patient's name and ID."),
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
     """Assess the nodules at given points of a chest CT."""
     with errors_in_one_line(verbose):
         asked = _asked_points(point, points, ras, lps)
         thresholds = _thresholds(threshold or [])
+        known = _patient(patient, len(asked))
         folders = _prepared_folders(out, asked, [ct, *([points] if points else [])])
         with progress(len(asked)) as show:
             show("loading", None)
+            source = _dicom_source(ct, series) if dicom else None
             weight_set = _weight_set(weights, thresholds)
-            outcomes = _assess_points(ct, series, asked, folders, weight_set, device, cascade, show)
-        _report(outcomes, out)
+            show("reading the CT", None)
+            scan = _read_ct(ct, series)
+            outcomes = _assess_points(scan, asked, folders, weight_set, device, cascade, known, show)
+            if len(asked) > 1:
+                show("writing the report", None)
+                _write_report(scan, outcomes, known, out / REPORT_NAME)
+        _report(outcomes, out, known)
+        if source is not None:
+            _write_dicom(outcomes, source, out)
     if any(outcome.assessment is None for outcome in outcomes):
         raise typer.Exit(FAILED)
 
@@ -82,6 +106,22 @@ def _thresholds(texts: list[str]) -> dict[str, float]:
         raise WeightsError("This is no threshold: write TASK=VALUE, such as malignancy=0.3.") from error
 
 
+def _patient(texts: list[str] | None, points: int) -> Patient | None:
+    """What is known for the guidelines; None: nothing was given.
+
+    Raises:
+        NoduleRiskError: not understood, or said of one nodule where there are several.
+    """
+    from nodulerisk.patient import OF_THE_NODULE, patient_from
+
+    if not texts:
+        return None
+    patient = patient_from(texts)
+    if points > 1 and (said := [name for name in OF_THE_NODULE if getattr(patient, name) is not None]):
+        raise NoduleRiskError(f"{', '.join(said)} can be said of one nodule: assess the points one by one.")
+    return patient
+
+
 def _weight_set(name: str, thresholds: dict[str, float]) -> WeightSet:
     from nodulerisk.weights import load_weight_set
 
@@ -97,35 +137,53 @@ def _prepared_folders(out: Path, points: list[Point], inputs: list[Path]) -> lis
     from nodulerisk.outputs.results import RESULT_FILES, refuse_unwritable, remove_file, remove_results
 
     folders = [out] if len(points) == 1 else [out / point.name for point in points]
-    ours = {out / CSV_NAME} | {folder / name for folder in (out, *folders) for name in RESULT_FILES}
+    ours = {out / name for name in (CSV_NAME, REPORT_NAME, *DICOM_NAMES)}
+    ours |= {folder / name for folder in (out, *folders) for name in RESULT_FILES}
     if {path.resolve() for path in ours} & {path.resolve() for path in inputs}:
         raise OutputError(f"{out} holds an input whose name is that of a result: choose another folder with --out.")
     refuse_unwritable(out, len(points))
     for folder in (out, *folders):
         remove_results(folder)
-    remove_file(out / CSV_NAME)
+    for name in (CSV_NAME, REPORT_NAME, *DICOM_NAMES):
+        remove_file(out / name)
     return folders
 
 
+def _dicom_source(ct: Path, series: str | None) -> DicomSource:
+    from nodulerisk.outputs.dicom import read_source
+
+    return read_source(ct, series)
+
+
+def _write_dicom(outcomes: list[Outcome], source: DicomSource, out: Path) -> None:
+    from nodulerisk.outputs.dicom import write_dicom
+
+    if found := [outcome.assessment for outcome in outcomes if outcome.assessment is not None]:
+        write_dicom(found, source, out)
+
+
+def _read_ct(path: Path, series: str | None) -> CT:
+    from nodulerisk.ct import read_ct
+
+    return read_ct(path, series_uid=series)
+
+
 def _assess_points(
-    ct_path: Path,
-    series: str | None,
+    ct: CT,
     points: list[Point],
     folders: list[Path],
     weights: WeightSet,
     device: str,
     cascade: bool,
+    patient: Patient | None,
     show: Show,
 ) -> list[Outcome]:
     """Assesses every point and writes its results; a refused point does not stop the others (fault 25)."""
     from nodulerisk.assess import assess as assess_nodule
-    from nodulerisk.ct import read_ct
     from nodulerisk.engine import Engine
     from nodulerisk.outputs.results import Outcome, write_results
 
     networks = Engine(weights, device, keep=len(points) > 1)
-    show("reading the CT", None)
-    ct = read_ct(ct_path, series_uid=series)
     outcomes = []
     for number, (point, folder) in enumerate(zip(points, folders, strict=True)):
         report = partial(_show_stage, show, point.name, number)
@@ -137,23 +195,33 @@ def _assess_points(
             outcomes.append(Outcome(point, refusal=str(refusal)))
             continue
         report("writing", 1)
-        write_results(ct, found, folder)
+        write_results(ct, found, folder, patient)
         outcomes.append(Outcome(point, found))
     return outcomes
+
+
+def _write_report(ct: CT, outcomes: list[Outcome], patient: Patient | None, path: Path) -> None:
+    """All nodules as one page, and which points were refused."""
+    from nodulerisk.guidelines import guidelines
+    from nodulerisk.outputs.report import ReportNodule, write_report
+
+    found = [outcome.assessment for outcome in outcomes if outcome.assessment is not None]
+    nodules = [ReportNodule(ct, one, guidelines(one, patient) if patient else ()) for one in found]
+    write_report(nodules, path, refusals={o.point.name: o.refusal for o in outcomes if o.assessment is None})
 
 
 def _show_stage(show: Show, name: str, points_done: int, stage: str, share: float) -> None:
     show(f"{name}: {stage}", points_done + share)
 
 
-def _report(outcomes: list[Outcome], out: Path) -> None:
+def _report(outcomes: list[Outcome], out: Path, patient: Patient | None) -> None:
     """The CSV file, the table, and a line a refused point on stderr."""
     from rich.console import Console
 
     from nodulerisk.outputs.tables import results_view, write_csv
 
-    write_csv(outcomes, out / CSV_NAME)
-    Console().print(results_view(outcomes))
+    write_csv(outcomes, out / CSV_NAME, patient)
+    Console().print(results_view(outcomes, patient))
     typer.echo(f"Results: {out}")
     for outcome in outcomes:
         if outcome.assessment is None:

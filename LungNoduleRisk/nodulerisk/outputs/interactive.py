@@ -1,25 +1,18 @@
-"""The assessment of a nodule as one self-contained page: a mesh to turn, slices to zoom, and every number in words."""
+"""A nodule's figures for the screen: a mesh to turn, slices to zoom."""
 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
-from jinja2 import Environment, Template
-from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
-from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import Assessment, NoduleMask
 from nodulerisk.ct import CT
-from nodulerisk.files import written_whole
-from nodulerisk.outputs import words
 from nodulerisk.outputs.mesh import nodule_mesh
-from nodulerisk.outputs.slices import FIELD_MM, LUNG_WINDOW_HU, TICKS_MM, Slice, nodule_slices
+from nodulerisk.outputs.slices import FIELD_MM, LUNG_WINDOW_HU, TICKS_MM, Slice
 
 STEP_SIZES = (1, 2, 3)
 CONTOUR, SURFACE_COLOUR = "#ffb000", "#f2a65a"
@@ -29,26 +22,13 @@ LIGHT = {
 }
 TURN_FRAMES = 72  # of 5 degrees
 HEIGHT = 360  # pixels
-CONFIG = {"displayModeBar": False, "responsive": True, "scrollZoom": True}
 
 
 def interactive_html(ct: CT, assessment: Assessment, path: Path) -> None:
-    """Writes one HTML file, about 5 MB with plotly.js inside, that opens without a network.
+    """Writes the report of one nodule: see ``write_report``."""
+    from nodulerisk.outputs.report import ReportNodule, write_report  # which shows the figures below
 
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    nodule = assessment.nodule
-    page = _template().render(
-        assessment=assessment,
-        words=words,
-        research_use_only=RESEARCH_USE_ONLY,
-        plotlyjs=Markup(get_plotlyjs()),
-        mesh=_embedded(mesh_figure(nodule), "mesh") if nodule is not None and nodule.region.any() else None,
-        slices=_embedded(slices_figure(nodule_slices(ct, assessment)), "slices"),
-    )
-    with written_whole(path) as partial:
-        partial.write_text(page, encoding="utf-8")
+    write_report([ReportNodule(ct, assessment)], path)
 
 
 def mesh_figure(nodule: NoduleMask) -> go.Figure:
@@ -101,7 +81,7 @@ def _add_slice(figure: go.Figure, picture: Slice, column: int) -> None:
 def _camera(degrees: float) -> dict:
     """Looking at the mesh from a direction around the patient's long axis; -90 degrees is the patient's front."""
     angle = math.radians(degrees)
-    return {"eye": {"x": 2.1 * math.cos(angle), "y": 2.1 * math.sin(angle), "z": 0.8}}
+    return {"eye": {"x": 2.4 * math.cos(angle), "y": 2.4 * math.sin(angle), "z": 0.9}}
 
 
 def _detail() -> dict:
@@ -122,15 +102,3 @@ def _turn() -> dict:
     ]
     place = {"x": 0.99, "xanchor": "right", "y": 0.99, "yanchor": "top", "direction": "right"}
     return {"type": "buttons", "buttons": buttons, **place}
-
-
-def _embedded(figure: go.Figure, name: str) -> Markup:
-    """The figure as a piece of page; plotly escapes the angle brackets in its data."""
-    html = figure.to_html(full_html=False, include_plotlyjs=False, config=CONFIG, div_id=name, auto_play=False)
-    return Markup(html)
-
-
-@lru_cache
-def _template() -> Template:
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(Path(__file__).with_name("nodule.html.jinja").read_text(encoding="utf-8"))

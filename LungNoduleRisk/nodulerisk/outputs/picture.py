@@ -55,9 +55,10 @@ def nodule_figure(ct: CT, assessment: Assessment) -> Figure:
     _write(figure, 0.02, 0.955, f"Nodule {name}", size=20, weight="bold")
     _write(figure, 0.98, 0.957, RESEARCH_USE_ONLY, ha="right", size=13, color="#b00020", weight="bold")
     for number, picture in enumerate(nodule_slices(ct, assessment)):
-        _draw_slice(figure.add_axes((0.02 + 0.24 * number, 0.535, 0.23, 0.368)), picture)
-    if assessment.nodule is not None:
-        _draw_mesh(figure, nodule_mesh(assessment.nodule))
+        draw_slice(figure.add_axes((0.02 + 0.24 * number, 0.535, 0.23, 0.368)), picture)
+    if assessment.nodule is not None and len((mesh := nodule_mesh(assessment.nodule)).faces):
+        _write(figure, 0.74, 0.909, "Mesh", size=12, weight="bold")
+        draw_mesh(figure, mesh, (0.74, 0.535, 0.24, 0.368))
     _draw_probabilities(figure.add_axes((0.02, BOTTOM, 0.46, 0.44)), assessment)
     _draw_panel(figure, 0.51, "Measurements", _measurement_paragraphs(assessment))
     _draw_panel(figure, 0.75, "Checks", _check_paragraphs(assessment))
@@ -70,7 +71,8 @@ def _write(where: Figure | Axes, x: float, y: float, text: str, **style) -> None
     where.text(x, y, text, parse_math=False, **{"color": INK} | style)
 
 
-def _draw_slice(axes: Axes, picture: Slice) -> None:
+def draw_slice(axes: Axes, picture: Slice) -> None:
+    """A slice with the mask's contours, letters at its edges and a scale."""
     half = FIELD_MM / 2
     low, high = LUNG_WINDOW_HU
     extent = (-half, half, half, -half)
@@ -87,12 +89,9 @@ def _draw_slice(axes: Axes, picture: Slice) -> None:
     axes.set_axis_off()
 
 
-def _draw_mesh(figure: Figure, mesh: Mesh) -> None:
-    """The mesh from the patient's front left, a little from above."""
-    if not len(mesh.faces):
-        return
-    _write(figure, 0.74, 0.909, "Mesh", size=12, weight="bold")
-    axes = cast(Axes3D, figure.add_axes((0.74, 0.535, 0.24, 0.368), projection="3d"))
+def draw_mesh(figure: Figure, mesh: Mesh, place: tuple[float, float, float, float]) -> None:
+    """The mesh from the patient's front left, a little from above, at left, bottom, width, height of the figure."""
+    axes = cast(Axes3D, figure.add_axes(place, projection="3d"))
     light = LightSource(azdeg=300, altdeg=50)
     triangles = mesh.vertices_lps_mm[mesh.faces]
     axes.add_collection3d(Poly3DCollection(triangles, facecolors="#f2b25c", shade=True, lightsource=light))
@@ -135,7 +134,7 @@ def _draw_bar(axes: Axes, y: float, bar: Bar, colour: str) -> None:
 
 
 def _measurement_paragraphs(assessment: Assessment) -> list[tuple[str, str]]:
-    values = [(f"{m.name}: {words.measurement_value(m)}", INK) for m in assessment.measurements]
+    values = [(f"{name}: {value}", INK) for name, value, _ in words.measured_words(assessment)]
     place = (f"point {words.position_words(assessment.point_lps_mm)}", INK)
     return [(words.measured_on(assessment), FAINT), *values, place]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from shutil import disk_usage
 from tempfile import TemporaryFile
@@ -10,9 +10,11 @@ from tempfile import TemporaryFile
 from nodulerisk.assessment import Assessment, mask_image, save_assessment, write_image
 from nodulerisk.ct import CT
 from nodulerisk.errors import OutputError
-from nodulerisk.outputs.interactive import interactive_html
+from nodulerisk.guidelines import guidelines
 from nodulerisk.outputs.mesh import nodule_mesh, write_ply
 from nodulerisk.outputs.picture import picture_png
+from nodulerisk.outputs.report import ReportNodule, write_report
+from nodulerisk.patient import Patient
 from nodulerisk.points import Point
 
 RESULT_FILES = (
@@ -36,8 +38,14 @@ class Outcome:
     refusal: str = ""
 
 
-def write_results(ct: CT, assessment: Assessment, folder: str | Path) -> list[Path]:
+def write_results(ct: CT, assessment: Assessment, folder: str | Path, patient: Patient | None = None) -> list[Path]:
     """Writes ``RESULT_FILES`` (without mask and mesh where no mask was drawn) in place of earlier ones.
+
+    Args:
+        ct: the CT.
+        assessment: of one nodule.
+        folder: where to.
+        patient: what is known for the guidelines; None: they are not asked.
 
     Returns:
         The files written.
@@ -48,11 +56,12 @@ def write_results(ct: CT, assessment: Assessment, folder: str | Path) -> list[Pa
     folder = Path(folder)
     remove_results(folder)
     try:
-        save_assessment(assessment, ct, folder)
+        advice = guidelines(assessment, patient) if patient else ()
+        save_assessment(assessment, ct, folder, {"guidelines": [asdict(one) for one in advice]} if advice else None)
         if assessment.nodule is not None:
             write_image(mask_image(assessment.nodule, ct), folder / "mask.nii.gz")
             write_ply(nodule_mesh(assessment.nodule), folder / "mesh.ply")
-        interactive_html(ct, assessment, folder / "nodule.html")
+        write_report([ReportNodule(ct, assessment, advice)], folder / "nodule.html")
         picture_png(ct, assessment, folder / "nodule.png")
     except BaseException:  # cancelled by the user too
         remove_results(folder)

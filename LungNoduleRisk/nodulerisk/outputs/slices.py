@@ -13,6 +13,7 @@ from skimage.measure import find_contours
 
 from nodulerisk.assessment import Assessment, NoduleMask
 from nodulerisk.ct import CT
+from nodulerisk.cubes import Grid
 from nodulerisk.masking import MASK_LEVEL
 
 FIELD_MM = 60.0
@@ -67,8 +68,13 @@ def points_in(plane: Plane, assessment: Assessment) -> np.ndarray:
 
 def probability_at(points: np.ndarray, nodule: NoduleMask) -> np.ndarray:
     """The mask network's probability (0..1), float32, at LPS points (..., 3) in mm; 0 outside its map."""
-    voxels = (points - nodule.grid.origin_lps_mm) @ np.linalg.inv(nodule.grid.axes).T
-    return _sampled(nodule.probability, voxels, 0)
+    return values_at(points, nodule.probability, nodule.grid)
+
+
+def values_at(points: np.ndarray, values: np.ndarray, grid: Grid) -> np.ndarray:
+    """A volume (z, y, x) on a grid, interpolated linearly at LPS points (..., 3) in mm: float32; 0 outside."""
+    voxels = (points - grid.origin_lps_mm) @ np.linalg.inv(grid.axes).T
+    return _sampled(values, voxels, 0)
 
 
 def _slice(ct: CT, assessment: Assessment, plane: Plane) -> Slice:

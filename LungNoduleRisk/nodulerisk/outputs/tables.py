@@ -14,18 +14,33 @@ from rich.text import Text
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, Measurement, TaskResult
 from nodulerisk.files import inert, written_whole
+from nodulerisk.guidelines import guidelines
+from nodulerisk.measure import density_type
 from nodulerisk.outputs.results import Outcome
-from nodulerisk.outputs.words import appearance_basis, appearance_words, check_words, measurement_value, task_bars
+from nodulerisk.outputs.words import (
+    DENSITY,
+    appearance_basis,
+    appearance_words,
+    check_words,
+    measurement_value,
+    task_bars,
+)
+from nodulerisk.patient import Patient
 from nodulerisk.weights import APPEARANCE, TASKS, Evidence, WeightSet
 
-SIZES = ("equivalent diameter", "volume")  # measurements shown in the table
+SIZES = ("long axis", "volume")  # measurements shown in the table
 MAIN_TASKS = tuple(task for task in TASKS if task not in APPEARANCE)
 Row = dict[str, str | float | None]
 
 
-def results_view(outcomes: Sequence[Outcome]) -> RenderableType:
-    """The table of all nodules, then the checks, the refusals and the evidence in words."""
-    remarks = (*_remarks(outcomes), *_evidence_legend(outcomes), Text(RESEARCH_USE_ONLY, "bold"))
+def results_view(outcomes: Sequence[Outcome], patient: Patient | None = None) -> RenderableType:
+    """The table of all nodules, then the checks, the refusals and the evidence in words.
+
+    Args:
+        outcomes: in the order asked.
+        patient: what is known for the guidelines; None: they are not shown.
+    """
+    remarks = (*_remarks(outcomes, patient), *_evidence_legend(outcomes), Text(RESEARCH_USE_ONLY, "bold"))
     return Group(_table(outcomes), Text(""), *remarks)
 
 
@@ -41,18 +56,20 @@ def weights_view(weights: WeightSet) -> RenderableType:
     return Group(table, Text(""), about, Text(RESEARCH_USE_ONLY, "bold"))
 
 
-def write_csv(outcomes: Sequence[Outcome], path: Path) -> None:
+def write_csv(outcomes: Sequence[Outcome], path: Path, patient: Patient | None = None) -> None:
     """Writes a row a nodule, in the order asked.
 
     Columns: ``name``; ``x_lps_mm``, ``y_lps_mm``, ``z_lps_mm`` (the point asked for); ``refusal`` (why there is no
     assessment); for every task ``<task>_decision``, ``<task>_evidence``, ``<task>_threshold``, ``<task>_spread`` and
-    ``<task>_<class>`` (mean probabilities); a column a measurement, ``<name> (<unit>)``; ``warnings`` (their number),
-    ``checks`` (their codes), ``weight_set``. Text that a spreadsheet would take for a formula starts with ``'``.
+    ``<task>_<class>`` (mean probabilities); ``mask_evidence`` and, resting on it, a column a measurement,
+    ``<name> (<unit>)``; ``density by threshold``; where a patient is given, a column a guideline; ``warnings`` (their
+    number), ``checks`` (their codes), ``weight_set``. Text that a spreadsheet would take for a formula starts with
+    ``'``.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    rows = [_csv_row(outcome) for outcome in outcomes]
+    rows = [_csv_row(outcome, patient) for outcome in outcomes]
     columns = list(dict.fromkeys(column for row in rows for column in row))
     with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8-sig") as file:
         writer = csv.DictWriter(file, columns)
@@ -107,13 +124,15 @@ def _figure(numbers: Sequence[float]) -> str:
     return f"{value} ({'–'.join(interval)})" if interval else value
 
 
-def _remarks(outcomes: Iterable[Outcome]) -> Iterator[Text]:
+def _remarks(outcomes: Iterable[Outcome], patient: Patient | None) -> Iterator[Text]:
     for outcome in outcomes:
         if outcome.assessment is None:
             yield Text(f"{outcome.point.name}: refused: {outcome.refusal}", "red")
             continue
         if seen := appearance_words(outcome.assessment):
             yield Text(f"{outcome.point.name}: {', '.join(seen)} ({appearance_basis(outcome.assessment)})")
+        for guideline in guidelines(outcome.assessment, patient) if patient else ():
+            yield Text(f"{outcome.point.name}: {guideline.name}: {guideline.words}")
         for check in outcome.assessment.checks:
             yield Text(f"{outcome.point.name}: {check_words(check)}", "yellow" if check.severity == "warning" else "")
 
@@ -126,7 +145,7 @@ def _evidence_legend(outcomes: Iterable[Outcome]) -> Iterator[Text]:
             yield Text(f"({level}): {meaning}", "dim")
 
 
-def _csv_row(outcome: Outcome) -> Row:
+def _csv_row(outcome: Outcome, patient: Patient | None) -> Row:
     row: Row = {"name": outcome.point.name}
     row |= dict(zip(("x_lps_mm", "y_lps_mm", "z_lps_mm"), outcome.point.lps_mm, strict=True))
     row["refusal"] = outcome.refusal
@@ -134,7 +153,11 @@ def _csv_row(outcome: Outcome) -> Row:
     for name, classes in TASKS.items():
         row |= _task_columns(name, classes, None if assessment is None else assessment.tasks.get(name))
     if assessment is not None:
+        row["mask_evidence"] = None if assessment.nodule is None else assessment.nodule.evidence
         row |= {_measurement_column(m): round(m.value, 3) for m in assessment.measurements}
+        row[DENSITY] = density_type(assessment.measurements)
+        if patient is not None:
+            row |= {guideline.name: guideline.words for guideline in guidelines(assessment, patient)}
         row["warnings"] = _warnings(assessment)
         row["checks"] = " ".join(check.code for check in assessment.checks)
         row["weight_set"] = f"{assessment.provenance.weight_set} {assessment.provenance.weight_set_version}"

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, Measurement, Provenance, TaskResult
 from nodulerisk.checks import Check
+from nodulerisk.measure import SOLID_HU, SOLID_SHARE, density_type
 from nodulerisk.weights import APPEARANCE
+
+DENSITY = "density by threshold"  # not the networks' word for it, nor a reader's
+DENSITY_SOURCE = f"solid from {SOLID_SHARE:.0%} of the volume in one part above {SOLID_HU:.0f} HU; ground glass without"
 
 MASK_WORDS = {
     "pathology": "learnt from outlines on resected nodules",
@@ -69,6 +73,13 @@ def measurement_value(measurement: Measurement) -> str:
     """Whole numbers from 100, else one decimal; two for ratios."""
     digits = 2 if not measurement.unit else 0 if abs(measurement.value) >= 100 else 1
     return f"{measurement.value:.{digits}f} {measurement.unit}".rstrip()
+
+
+def measured_words(assessment: Assessment) -> list[tuple[str, str, str]]:
+    """Name, value and source of everything measured, the density type last."""
+    numbers = [(m.name, measurement_value(m), m.source) for m in assessment.measurements]
+    density = density_type(assessment.measurements)
+    return [*numbers, (DENSITY, density, DENSITY_SOURCE)] if density else numbers
 
 
 def measured_on(assessment: Assessment) -> str:

@@ -1,0 +1,125 @@
+"""Where the networks looked, as a volume on the patient: an explanation, not evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from nodulerisk.assessment import Assessment, TaskResult
+from nodulerisk.ct import CT
+from nodulerisk.cubes import (
+    EMV_BLOCK,
+    Grid,
+    _head_first,
+    _nearest_voxel,
+    densesharp_cube,
+    densesharp_grid,
+    emv_half_size,
+    emv_matrix,
+    emv_views,
+    lps_block,
+    view_matrix,
+)
+from nodulerisk.errors import NoduleRiskError
+from nodulerisk.weights import NetworkCard, WeightSet
+
+NOT_EVIDENCE = "explanation, not evidence; research use only"
+
+
+class Explainer(Protocol):
+    """An Engine here, or a Worker in a child process, of the weight set."""
+
+    def gradcam(self, network: str, cubes: np.ndarray, column: int) -> np.ndarray:
+        """See ``gradcam.class_activation``."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Where lies what spoke for the class that a task was decided for.
+
+    Attributes:
+        network, task, label: who was asked, and the class.
+        values: float32 (z, y, x), the largest 1; relative, so not to be compared between nodules; all 0 where nothing
+            spoke for the class. Says nothing about whether the class is right.
+        grid: where the values lie. The three views of an EMV network share one map, here at the middle view's scale:
+            what the network saw in the outer or inner view lies farther from or nearer to the centre.
+    """
+
+    network: str
+    task: str
+    label: str
+    values: np.ndarray
+    grid: Grid
+
+
+def explain(
+    ct: CT,
+    assessment: Assessment,
+    weights: WeightSet,
+    networks: Explainer,
+    network: str | None = None,
+    task: str = "malignancy",
+) -> Explanation:
+    """Grad-CAM of one network for the class decided on, around the assessment's centre.
+
+    Args:
+        ct: the CT that was assessed.
+        assessment: by these weights.
+        weights: from ``load_weight_set``.
+        networks: an Engine or Worker of the same weights.
+        network: one that answers the task; None: the member whose answer lies nearest to the ensemble's.
+        task: one that was run.
+
+    Raises:
+        NoduleRiskError: the task was not run, no such network answers it, or MONAI is not installed.
+    """
+    result = assessment.tasks.get(task)
+    if result is None or result.decision is None:
+        raise NoduleRiskError(f"There is no {task} to explain: {'it is unknown' if result is None else result.note}.")
+    name = network or _nearest_member(result)
+    card = _card(weights, name, task)
+    column = card.columns(task).start + result.classes.index(result.decision)
+    cube, grid = _cube(ct, assessment.centre_lps_mm, card, weights.scan_order)
+    return Explanation(name, task, result.decision, networks.gradcam(name, cube[None], column), grid)
+
+
+def _nearest_member(result: TaskResult) -> str:
+    mean = np.array(result.mean)
+    return min(result.members, key=lambda name: np.abs(mean - result.members[name]).sum())
+
+
+def _card(weights: WeightSet, name: str, task: str) -> NetworkCard:
+    able = {name: card for name, card in weights.networks.items() if task in card.tasks}
+    if name not in able:
+        raise NoduleRiskError(f"No network '{name}' answers {task}: choose one of {', '.join(able)}.")
+    return able[name]
+
+
+def _cube(ct: CT, centre_lps_mm, card: NetworkCard, scan_order: bool) -> tuple[np.ndarray, Grid]:
+    """The network's cube, float32 (channels, S, S, S), and where its voxels lie; of three views, the middle one's."""
+    if card.sides is None:
+        return densesharp_cube(ct, centre_lps_mm)[None].astype(np.float32), densesharp_grid(ct, centre_lps_mm)
+    views = emv_views(ct, centre_lps_mm, card.sides, card.size, scan_order=scan_order)
+    return views, emv_grid(ct, centre_lps_mm, card.sides[1], card.size, scan_order=scan_order)
+
+
+def emv_grid(ct: CT, point_lps_mm, side: int, size: int, *, scan_order: bool = False) -> Grid:
+    """Where the voxels of a view of ``emv_views`` lie in the patient; the arguments are that view's."""
+    block = lps_block(ct, point_lps_mm)
+    if scan_order and block.acquisition.head_to_foot:
+        block = _head_first(block)
+    half = np.array([emv_half_size(spacing) for spacing in block.spacing_mm])
+    first, step = np.transpose([_view_axis(spacing, side, size) for spacing in block.spacing_mm])
+    corner = _nearest_voxel(block, point_lps_mm)[::-1] - half + first
+    return Grid(block.point_of(corner), block.direction * block.spacing_mm * step)
+
+
+def _view_axis(spacing_mm: float, side: int, size: int) -> tuple[float, float]:
+    """The first voxel of a view and the step to the next, in CT voxels of the crop: both zooms keep lines straight."""
+    positions = emv_matrix(round(spacing_mm, 6)) @ np.arange(2 * emv_half_size(spacing_mm))
+    view = view_matrix(side, size) @ positions[(EMV_BLOCK - side) // 2 : (EMV_BLOCK + side) // 2]
+    step = view[size // 2] - view[size // 2 - 1]  # at the middle, far from the crop's edges
+    return view[size // 2] - step * (size // 2), step

@@ -1,0 +1,474 @@
+"""Nodules as DICOM: a segmentation (SEG) and a TID 1500 structured report (SR) that refer to the source series.
+
+Both copy patient and study from the source, as the standard asks: they are written only where the user wants them.
+"""
+
+from __future__ import annotations
+
+import uuid
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import highdicom as hd
+import numpy as np
+from highdicom import sr
+from highdicom.coding_schemes import CodingSchemeIdentificationItem
+from highdicom.seg import Segmentation, SegmentDescription
+from pydicom import Dataset, dcmread
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
+from scipy.ndimage import map_coordinates
+
+from nodulerisk import RESEARCH_USE_ONLY, __version__
+from nodulerisk.assessment import Assessment, NoduleMask, TaskResult
+from nodulerisk.cubes import Grid
+from nodulerisk.dicom_series import (
+    DicomFile,
+    Slice,
+    can_read,
+    choose_series,
+    common_direction,
+    common_pixel_spacing,
+    ct_slices,
+    damage_refused,
+    files_in,
+    refuse_shear,
+    slice_grid,
+    zip_members,
+)
+from nodulerisk.errors import CTError, OutputError
+from nodulerisk.files import written_whole
+from nodulerisk.masking import MASK_LEVEL
+from nodulerisk.outputs.words import check_words, measured_on, task_basis
+
+Reference = TypeVar("Reference")
+
+SEG_NAME, SR_NAME = "nodules.seg.dcm", "nodules.sr.dcm"
+PRODUCT, MANUFACTURER = "LungNoduleRisk", "LungNoduleRisk developers"
+DEVICE_UID = "2.25.40975642210316461045358409419702036479"  # of this software, whatever its version
+SCHEME = "99LNR"
+UTF_8 = "ISO_IR 192"
+ON_THE_MASK = 0.05  # of probability, by which interpolation may miss the surface; a fifth of a voxel off fails
+IDENTIFIERS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
+MAY_BE_EMPTY = "PatientID PatientName PatientBirthDate PatientSex AccessionNumber StudyID StudyDate StudyTime".split()
+RESAMPLED = (
+    "The mask does not lie on the voxels of this DICOM series: it is of another CT, or of one that was resampled, as "
+    "after a tilted gantry. DICOM output needs the series that was assessed, as it was scanned."
+)
+
+# What the standard or RadLex names; "probability of cancer" (DCM 111047) is not used, for it would claim too much.
+STANDARD = {
+    "malignancy": Code("RID36042", "RADLEX", "Malignancy"),
+    "benign": codes.SCT.Benign,
+    "malignant": codes.SCT.Malignant,
+    "grade 1": codes.SCT.Grade1WellDifferentiated,
+    "grade 2": codes.SCT.Grade2ModeratelyDifferentiated,
+    "grade 3": codes.SCT.Grade3PoorlyDifferentiated,
+    "ground glass": Code("RID50153", "RADLEX", "non-solid pulmonary nodule"),
+    "part-solid": Code("RID50152", "RADLEX", "part-solid pulmonary nodule"),
+    "solid": Code("RID50151", "RADLEX", "solid pulmonary nodule"),
+    "spiculated": codes.DCM.Spiculated,
+    "lobulated": codes.DCM.Lobulated,
+    "sharp margin": codes.DCM.SharplyDefined,
+    "ill-defined margin": codes.SCT.PoorlyDefined,
+    "calcified": codes.SCT.Calcified,
+    "not calcified": codes.SCT.NonCalcified,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class DicomSource:
+    """A CT series without its pixels, and the grid on which ``read_ct`` puts its voxels.
+
+    Attributes:
+        images: the header of each file, in the order of the slices.
+        planes: the image plane of each z index; missing slices have none.
+        shape: of the CT, (z, y, x).
+        grid: where its voxels lie.
+    """
+
+    images: dict[DicomFile, Dataset]
+    planes: dict[int, Slice]
+    shape: tuple[int, int, int]
+    grid: Grid
+
+    @property
+    def series_uid(self) -> str:
+        return str(next(iter(self.images.values())).SeriesInstanceUID)
+
+
+def read_source(path: str | Path, series_uid: str | None = None) -> DicomSource:
+    """Reads what DICOM output needs of a series; the arguments are those of ``read_ct``.
+
+    Raises:
+        OutputError: not DICOM.
+        CTError: as ``read_ct``, and where files lack the identifiers by which they are referred to.
+    """
+    path = Path(path)
+    if not path.exists() or not can_read(path):
+        raise OutputError(
+            "DICOM output refers to a DICOM series, and this is none: load the CT's DICOM folder or .zip."
+        )
+    with damage_refused(), ExitStack() as stack, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's warnings quote header values
+        files = zip_members(stack, path) if path.suffix.lower() == ".zip" else files_in(path)
+        return _source(choose_series(ct_slices(files), series_uid))
+
+
+def source_of(paths: Iterable[Path]) -> DicomSource:
+    """The same of the files of one series, wherever each lies."""
+    with damage_refused(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _source(choose_series(ct_slices([file for path in paths for file in files_in(path)]), None))
+
+
+def write_dicom(assessments: Sequence[Assessment], source: DicomSource, folder: str | Path) -> list[Path]:
+    """Writes ``nodules.sr.dcm``, and ``nodules.seg.dcm`` where a mask was drawn, in place of earlier ones.
+
+    Args:
+        assessments: at least one, of the source's CT.
+        source: from ``read_source``.
+        folder: where to; created if need be.
+
+    Returns:
+        The files written.
+
+    Raises:
+        OutputError: the masks do not lie on the source's voxels, its headers break the standard, or the folder cannot
+            be written.
+    """
+    folder = Path(folder)
+    for assessment in assessments:
+        _refuse_other_ct(assessment, source)
+    with _broken_headers_refused(), ExitStack() as files:  # both take their places once both are whole
+        segmentation = _segmentation(assessments, source)
+        made: dict[str, Dataset] = {SR_NAME: _report(assessments, segmentation, source)}
+        if segmentation is not None:
+            made[SEG_NAME] = segmentation
+        for name, dataset in made.items():
+            dataset.save_as(files.enter_context(written_whole(folder / name)))
+        if segmentation is None:
+            (folder / SEG_NAME).unlink(missing_ok=True)
+    return [folder / name for name in made]
+
+
+# --- The source
+
+
+def _source(slices: list[Slice]) -> DicomSource:
+    direction = common_direction(slices)
+    down, along = common_pixel_spacing(slices)
+    normal = direction[:, 2]
+    slices = sorted(slices, key=lambda plane: plane.position @ normal)
+    try:
+        refuse_shear(slices, normal, min(down, along))
+    except CTError:
+        raise CTError(RESAMPLED) from None
+    index, step, _ = slice_grid(slices, np.array([plane.position @ normal for plane in slices]))
+    by_file = {plane.file: plane for plane in slices}
+    images = {file: _header(plane, slices[0].orientation, step) for file, plane in by_file.items()}
+    if len(images) > 1 and len(images) < len(slices):
+        raise CTError("The series is split over several multi-frame files: for DICOM output, export it as one.")
+    return DicomSource(
+        images,
+        dict(zip(index.tolist(), slices, strict=True)),
+        (int(index[-1]) + 1, int(slices[0].header.Rows), int(slices[0].header.Columns)),
+        Grid(slices[0].position, direction * (along, down, step)),
+    )
+
+
+def _header(plane: Slice, orientation: np.ndarray, step_mm: float) -> Dataset:
+    """The whole header of the plane's file, with the geometry where highdicom looks for it, the same in every file."""
+    header = _full_header(plane.file)
+    measures = plane.macro("PixelMeasuresSequence")
+    thickness = measures.get("SliceThickness") or step_mm
+    if _is_multiframe(header):
+        shared = header.SharedFunctionalGroupsSequence[0]
+        shared.PixelMeasuresSequence = hd.PixelMeasuresSequence(measures.PixelSpacing, thickness, step_mm)
+        shared.PlaneOrientationSequence = hd.PlaneOrientationSequence("PATIENT", orientation.ravel().tolist())
+    else:
+        header.SliceThickness, header.SpacingBetweenSlices = thickness, step_mm
+        header.ImageOrientationPatient = orientation.ravel().tolist()
+    return header
+
+
+def _full_header(file: DicomFile) -> Dataset:
+    """All but the pixels, with empty or derived values for what de-identification may have removed.
+
+    Raises:
+        CTError: an identifier is missing.
+    """
+    with file.open() as stream:
+        header = dcmread(stream, stop_before_pixels=True)
+    if missing := [keyword for keyword in IDENTIFIERS if not header.get(keyword)]:
+        raise CTError(f"The series lacks {', '.join(missing)}, by which DICOM output refers to it: export it again.")
+    for keyword in MAY_BE_EMPTY:
+        header.setdefault(keyword, "")
+    header.setdefault("FrameOfReferenceUID", _uid("frame of reference", header.SeriesInstanceUID))
+    return header
+
+
+def _is_multiframe(header: Dataset) -> bool:
+    return "PerFrameFunctionalGroupsSequence" in header
+
+
+def _refuse_other_ct(assessment: Assessment, source: DicomSource) -> None:
+    """Raises OutputError unless the assessment is of this series, and its mask on this series' voxels."""
+    of_series = assessment.provenance.series_uid in (None, source.series_uid)
+    mask = _mask_of(assessment)
+    if not of_series or (mask and (mask.ct_shape != source.shape or not _overlays(mask, source.grid))):
+        raise OutputError(RESAMPLED)
+
+
+def _mask_of(assessment: Assessment) -> NoduleMask | None:
+    """The mask; None where none was drawn or it is empty."""
+    nodule = assessment.nodule
+    return nodule if nodule is not None and nodule.region.any() else None
+
+
+def _overlays(mask: NoduleMask, ct_grid: Grid) -> bool:
+    """Whether the mask lies where its map does, when its voxels are those of this grid."""
+    voxels = np.argwhere(mask.region) + mask.first_voxel
+    positions = ct_grid.origin_lps_mm[:, None] + ct_grid.axes @ voxels[:, ::-1].T
+    in_map = np.linalg.solve(mask.grid.axes, positions - mask.grid.origin_lps_mm[:, None])
+    return bool(map_coordinates(mask.probability, in_map[::-1], order=1).min() >= MASK_LEVEL - ON_THE_MASK)
+
+
+@contextmanager
+def _broken_headers_refused() -> Iterator[None]:
+    """Turns what pydicom and highdicom raise at headers against the standard into one refusal."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they quote header values, such as the patient's name
+            yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise OutputError("The series' headers break the DICOM standard: export the series again.") from error
+
+
+# --- The segmentation
+
+
+def _segmentation(assessments: Sequence[Assessment], source: DicomSource) -> Segmentation | None:
+    """A segment a mask, on the source's own image planes; None without masks."""
+    found = [(assessment, mask) for assessment in assessments if (mask := _mask_of(assessment))]
+    if not found:
+        return None
+    slices = sorted({z for _, mask in found for z in _slices_of(mask)})
+    if not source.planes.keys() >= set(slices):
+        raise OutputError("A mask runs through a slice that the series lacks: export the complete series.")
+    return Segmentation(
+        source_images=list(source.images.values()),
+        pixel_array=_stacked([mask for _, mask in found], slices, source.shape),
+        plane_positions=[hd.PlanePositionSequence("PATIENT", source.planes[z].position.tolist()) for z in slices],
+        segmentation_type="BINARY",
+        segment_descriptions=[_segment(number, a, source) for number, (a, _) in enumerate(found, start=1)],
+        content_label="NODULES",
+        content_description=RESEARCH_USE_ONLY,
+        **_instance(901),
+    )
+
+
+def _slices_of(mask: NoduleMask) -> range:
+    """The z indices that the mask touches."""
+    return range(mask.first_voxel[0], mask.first_voxel[0] + len(mask.region))
+
+
+def _stacked(masks: Sequence[NoduleMask], slices: list[int], shape: tuple[int, int, int]) -> np.ndarray:
+    """The masks on these slices alone: uint8 (slice, row, column, mask)."""
+    pixels = np.zeros((len(masks), len(slices), *shape[1:]), np.uint8)  # each mask in one piece: read faster
+    for plane, mask in zip(pixels, masks, strict=True):
+        _, row, column = mask.first_voxel
+        _, rows, columns = mask.region.shape
+        plane[np.searchsorted(slices, _slices_of(mask)), row : row + rows, column : column + columns] = mask.region
+    return np.moveaxis(pixels, 0, -1)
+
+
+def _segment(number: int, assessment: Assessment, source: DicomSource) -> SegmentDescription:
+    edited = any(check.code == "mask-edited" for check in assessment.checks)
+    return SegmentDescription(
+        segment_number=number,
+        segment_label=assessment.name,
+        segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
+        segmented_property_type=codes.SCT.Nodule,
+        anatomic_regions=[codes.SCT.Lung],
+        algorithm_type="SEMIAUTOMATIC" if edited else "AUTOMATIC",
+        algorithm_identification=hd.AlgorithmIdentificationSequence(
+            name=PRODUCT,
+            family=codes.cid7162.ArtificialIntelligence,
+            version=assessment.provenance.package_version,
+            source=MANUFACTURER,
+            parameters={"weight set": _weight_set(assessment)},
+        ),
+        tracking_id=assessment.name,
+        tracking_uid=_tracking_uid(assessment, source),
+    )
+
+
+# --- The report
+
+
+def _report(
+    assessments: Sequence[Assessment], segmentation: Segmentation | None, source: DicomSource
+) -> sr.Comprehensive3DSR:
+    """A measurement group a nodule (TID 1500)."""
+    groups = list(_groups(assessments, segmentation, source))
+    for assessment, group in zip(assessments, groups, strict=True):
+        group[0].ContentSequence.extend(_texts(assessment))
+    return sr.Comprehensive3DSR(
+        evidence=[*source.images.values(), *([] if segmentation is None else [segmentation])],
+        content=sr.MeasurementReport(_observer(), codes.LN.CTUnspecifiedBodyRegion, groups),
+        is_complete=True,
+        coding_schemes=[CodingSchemeIdentificationItem(SCHEME, PRODUCT, responsible_organization=MANUFACTURER)],
+        **_instance(902),
+    )
+
+
+def _groups(
+    assessments: Sequence[Assessment], segmentation: Segmentation | None, source: DicomSource
+) -> Iterator[sr.MeasurementsAndQualitativeEvaluations | sr.VolumetricROIMeasurementsAndQualitativeEvaluations]:
+    """About a nodule's segment (TID 1411); without a mask about the image at its centre (TID 1501)."""
+    number = 0
+    for assessment in assessments:
+        content = _group_content(assessment, source)
+        if segmentation is not None and (mask := _mask_of(assessment)):
+            number += 1
+            segment = _referenced_segment(segmentation, number, mask, source)
+            yield sr.VolumetricROIMeasurementsAndQualitativeEvaluations(referenced_segment=segment, **content)
+        else:
+            images = _references(sr.SourceImageForMeasurementGroup, [_plane_at(assessment, source)], source)
+            yield sr.MeasurementsAndQualitativeEvaluations(source_images=images, **content)
+
+
+def _referenced_segment(
+    segmentation: Segmentation, number: int, mask: NoduleMask, source: DicomSource
+) -> sr.ReferencedSegment:
+    planes = [source.planes[z] for z in _slices_of(mask)]
+    images = _references(sr.SourceImageForSegmentation, planes, source)
+    return sr.ReferencedSegment(segmentation.SOPClassUID, segmentation.SOPInstanceUID, number, source_images=images)
+
+
+def _group_content(assessment: Assessment, source: DicomSource) -> dict:
+    return {
+        "tracking_identifier": sr.TrackingIdentifier(_tracking_uid(assessment, source), assessment.name),
+        "finding_type": codes.SCT.Nodule,
+        "finding_category": codes.SCT.MorphologicallyAbnormalStructure,
+        "finding_sites": [sr.FindingSite(codes.SCT.Lung)],
+        "algorithm_id": sr.AlgorithmIdentification(
+            PRODUCT, assessment.provenance.package_version, [f"weight set {_weight_set(assessment)}"]
+        ),
+        "measurements": [*_sizes(assessment), *_probabilities(assessment)],
+        "qualitative_evaluations": list(_decisions(assessment)),
+    }
+
+
+def _sizes(assessment: Assessment) -> Iterator[sr.Measurement]:
+    for size in assessment.measurements:
+        code, unit = size.code, size.unit_code
+        name = Code(code.value, code.scheme, code.meaning)
+        yield sr.Measurement(name, size.value, Code(unit.value, unit.scheme, unit.meaning))
+
+
+def _probabilities(assessment: Assessment) -> Iterator[sr.Measurement]:
+    for task, result in assessment.tasks.items():
+        for number, probability in enumerate(result.mean or ()):
+            name = _own(f"{_class_code(task, number)}-P", f"Probability of {result.classes[number]} ({task})")
+            yield sr.Measurement(name, probability, codes.UCUM.NoUnits)
+
+
+def _decisions(assessment: Assessment) -> Iterator[sr.QualitativeEvaluation]:
+    for task, result in assessment.tasks.items():
+        if result.decision is not None:
+            name = STANDARD.get(task, _own(_task_code(task), task))
+            yield sr.QualitativeEvaluation(name, _decision_code(task, result))
+
+
+def _decision_code(task: str, result: TaskResult) -> Code:
+    """A standard code only where the networks have learnt from patients: a reader may look at nothing else."""
+    assert result.decision is not None
+    if result.evidence in ("pathology", "reader") and result.decision in STANDARD:
+        return STANDARD[result.decision]
+    return _own(_class_code(task, result.classes.index(result.decision)), result.decision)
+
+
+def _texts(assessment: Assessment) -> Iterator[sr.TextContentItem]:
+    """What the numbers rest on, and what to mind."""
+    yield _text(codes.DCM.Comment, RESEARCH_USE_ONLY)
+    for task, result in assessment.tasks.items():
+        yield _text(_own(f"{_task_code(task)}-E", f"Evidence for {task}"), f"{result.evidence}: {task_basis(result)}")
+    yield _text(_own("MASK-E", "Evidence for the mask"), measured_on(assessment))
+    for check in assessment.checks:
+        yield _text(codes.DCM.Comment, check_words(check))
+
+
+def _text(name: Code, value: str) -> sr.TextContentItem:
+    return sr.TextContentItem(name, value, sr.RelationshipTypeValues.CONTAINS)
+
+
+def _plane_at(assessment: Assessment, source: DicomSource) -> Slice:
+    """The image plane nearest to the nodule's centre."""
+    return min(source.planes.values(), key=lambda p: abs(p.normal @ (p.position - assessment.centre_lps_mm)))
+
+
+def _references(kind: Callable[..., Reference], planes: Iterable[Slice], source: DicomSource) -> list[Reference]:
+    """The images of these planes, with frame numbers where an image holds several."""
+    frames = defaultdict(list)
+    for plane in planes:
+        frames[plane.file].append(plane.frame + 1)
+    images = [(source.images[file], numbers) for file, numbers in frames.items()]
+    return [kind(i.SOPClassUID, i.SOPInstanceUID, numbers if _is_multiframe(i) else None) for i, numbers in images]
+
+
+def _observer() -> sr.ObservationContext:
+    device = sr.DeviceObserverIdentifyingAttributes(DEVICE_UID, PRODUCT, MANUFACTURER, PRODUCT)
+    return sr.ObservationContext(sr.ObserverContext(codes.DCM.Device, device))
+
+
+# --- Codes and identifiers
+
+
+def _own(value: str, meaning: str) -> Code:
+    return Code(value, SCHEME, meaning)
+
+
+def _task_code(task: str) -> str:
+    """Such as ``INV`` for invasiveness: code values have at most 16 characters."""
+    return task[:3].upper()
+
+
+def _class_code(task: str, number: int) -> str:
+    return f"{_task_code(task)}-{number}"
+
+
+def _weight_set(assessment: Assessment) -> str:
+    return f"{assessment.provenance.weight_set} {assessment.provenance.weight_set_version}"
+
+
+def _tracking_uid(assessment: Assessment, source: DicomSource) -> str:
+    """The same for the same nodule whenever it is exported."""
+    return _uid("nodule", source.series_uid, assessment.name, *(f"{v:.3f}" for v in assessment.point_lps_mm))
+
+
+def _uid(*words: str) -> str:
+    """A UID made of these words (PS3.5 B.2)."""
+    return f"2.25.{uuid.uuid5(uuid.NAMESPACE_URL, ' '.join([DEVICE_UID, *words])).int}"
+
+
+def _instance(series_number: int) -> dict:
+    """What identifies a new instance, alone in a new series beyond a scanner's, and the software that made it."""
+    return {
+        "series_instance_uid": hd.UID(),
+        "series_number": series_number,
+        "series_description": f"{PRODUCT}, research use only",
+        "sop_instance_uid": hd.UID(),
+        "instance_number": 1,
+        "manufacturer": MANUFACTURER,
+        "manufacturer_model_name": PRODUCT,
+        "software_versions": __version__,
+        "device_serial_number": DEVICE_UID,
+        "specific_character_set": UTF_8,
+    }

@@ -1,0 +1,59 @@
+"""An explanation as files: the map as a volume, and a picture of it on the nodule's slices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from nodulerisk.assessment import Assessment, grid_image, write_image
+from nodulerisk.ct import CT
+from nodulerisk.explain import NOT_EVIDENCE, Explanation
+from nodulerisk.files import written_whole
+from nodulerisk.outputs.picture import DPI, draw_slice
+from nodulerisk.outputs.slices import FIELD_MM, nodule_slices, points_in, values_at
+
+EXPLANATION_FILES = ("gradcam.nrrd", "gradcam.png")
+SIZE_INCHES = (16, 6.4)
+WIDTH = 0.31  # of a slice, of the figure
+OPACITY = 0.55  # where the map is 1
+
+
+def write_explanation(ct: CT, assessment: Assessment, explanation: Explanation, folder: Path) -> None:
+    """Writes ``EXPLANATION_FILES``: float32 on a grid of its own, which says in its header what it is, and 1600 x 640
+    pixels.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    volume, picture = (folder / name for name in EXPLANATION_FILES)
+    image = grid_image(explanation.values, explanation.grid)
+    image.SetMetaData("content", f"{explanation_title(explanation)} ({NOT_EVIDENCE})")
+    write_image(image, volume)
+    with written_whole(picture) as partial:
+        FigureCanvasAgg(explanation_figure(ct, assessment, explanation)).print_png(partial)
+
+
+def explanation_title(explanation: Explanation) -> str:
+    """``Grad-CAM of vgg: where lies what spoke for malignant``."""
+    found = "where lies what spoke for" if explanation.values.any() else "nothing in the cube spoke for"
+    return f"Grad-CAM of {explanation.network}: {found} {explanation.label}"
+
+
+def explanation_figure(ct: CT, assessment: Assessment, explanation: Explanation) -> Figure:
+    """Three slices with the map over them as a matplotlib figure, in no global state."""
+    figure = Figure(SIZE_INCHES, DPI, facecolor="white")
+    figure.text(0.02, 0.93, explanation_title(explanation), size=18, weight="bold", parse_math=False)
+    figure.text(0.02, 0.875, NOT_EVIDENCE.capitalize(), size=14, color="#b00020", weight="bold")
+    for number, picture in enumerate(nodule_slices(ct, assessment)):
+        axes = figure.add_axes((0.02 + (WIDTH + 0.015) * number, 0.02, WIDTH, 0.775))
+        draw_slice(axes, picture)
+        _draw_map(axes, values_at(points_in(picture.plane, assessment), explanation.values, explanation.grid))
+    return figure
+
+
+def _draw_map(axes: Axes, values) -> None:
+    half = FIELD_MM / 2
+    axes.imshow(values, cmap="inferno", vmin=0, vmax=1, alpha=OPACITY * values, extent=(-half, half, half, -half))

@@ -1,0 +1,150 @@
+"""The report: what was found of one nodule or many, as one self-contained page for the screen and for paper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, EvidenceLevel, Measurement
+from nodulerisk.ct import CT
+from nodulerisk.followup import FollowUp
+from nodulerisk.guidelines import Guideline
+from nodulerisk.outputs import stills, words
+from nodulerisk.outputs.interactive import mesh_figure, slices_figure
+from nodulerisk.outputs.mesh import Mesh, nodule_mesh
+from nodulerisk.outputs.pages import write_page
+from nodulerisk.outputs.slices import FIELD_MM, PIXEL_MM, Slice, nodule_slices
+
+INTERACTIVE = 6  # nodules; browsers draw at most 16 meshes at a time, and opening takes half a second a nodule
+AT_A_GLANCE = ("long axis", "volume")
+NOT_ON_A_RATIO_SCALE = ("HU", "")
+
+
+@dataclass(frozen=True, eq=False)
+class Earlier:
+    """A nodule at an earlier scan.
+
+    Attributes:
+        when: in words, such as ``183 days before``.
+        assessment: of that scan.
+        follow_up: what became of it until the scan of the report; None where it was not measured in both.
+    """
+
+    when: str
+    assessment: Assessment
+    follow_up: FollowUp | None
+
+
+@dataclass(frozen=True, eq=False)
+class ReportNodule:
+    """What the report shows of a nodule.
+
+    Attributes:
+        ct: the CT assessed, or a part of it with 30 mm on all sides of the nodule's centre.
+        assessment: of several scans, that of the latest.
+        guidelines: what guidelines say of it.
+        earlier: the same nodule at earlier scans, the oldest first.
+    """
+
+    ct: CT
+    assessment: Assessment
+    guidelines: Sequence[Guideline] = ()
+    earlier: Sequence[Earlier] = ()
+
+    @property
+    def warnings(self) -> int:
+        return sum(check.severity == "warning" for check in self.assessment.checks)
+
+    @property
+    def slices(self) -> list[Slice]:
+        return nodule_slices(self.ct, self.assessment)
+
+    @property
+    def mesh(self) -> Mesh | None:
+        """The mask's surface, where there is one."""
+        mesh = None if self.assessment.nodule is None else nodule_mesh(self.assessment.nodule)
+        return mesh if mesh is not None and len(mesh.faces) else None
+
+    @property
+    def evidence(self) -> EvidenceLevel:
+        """What the mask and its measurements rest on."""
+        return "none" if self.assessment.nodule is None else self.assessment.nodule.evidence
+
+
+def write_report(
+    nodules: Sequence[ReportNodule],
+    path: Path,
+    identity: Mapping[str, str] | None = None,
+    refusals: Mapping[str, str] | None = None,
+) -> None:
+    """Writes one HTML file that opens without a network and prints on A4.
+
+    It takes 5 MB for plotly.js, 0.7 MB for each of the first ``INTERACTIVE`` nodules, whose mesh turns and whose slices
+    zoom, and 0.1 MB for each of the others, which have still pictures.
+
+    Args:
+        nodules: in the order shown.
+        path: the file.
+        identity: label -> text that the user wants said of the patient; without it nothing in the page says who it is.
+        refusals: name -> reason of points that were not assessed.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    write_page(
+        path,
+        "outputs/report.html.jinja",
+        nodules=nodules,
+        identity=identity or {},
+        refusals=refusals or {},
+        tasks=task_columns(nodules),
+        evidence_words=EVIDENCE_WORDS,
+        interactive=INTERACTIVE,
+        field_mm=FIELD_MM,
+        pixel_mm=PIXEL_MM,
+        words=words,
+        stills=stills,
+        mesh_figure=mesh_figure,
+        slices_figure=slices_figure,
+        at_a_glance=at_a_glance,
+        side_by_side=side_by_side,
+    )
+
+
+def task_columns(nodules: Sequence[ReportNodule]) -> dict[str, str]:
+    """The tasks that any of the nodules was asked, and of what the probabilities beside them are."""
+    tasks = {name: task for nodule in nodules for name, task in words.main_tasks(nodule.assessment).items()}
+    return {
+        name: " / ".join(task.classes) if len(task.classes) > 2 else task.classes[-1] for name, task in tasks.items()
+    }
+
+
+def at_a_glance(assessment: Assessment) -> list[str]:
+    """The sizes of the summary, such as ``long axis 12.1 mm``."""
+    return [f"{m.name} {words.measurement_value(m)}" for m in assessment.measurements if m.name in AT_A_GLANCE]
+
+
+def side_by_side(nodule: ReportNodule) -> list[tuple[str, list[str], str]]:
+    """Of every measurement its name, its values from the oldest scan on, and the change between the last two."""
+    scans = [*(scan.assessment for scan in nodule.earlier), nodule.assessment]
+    measured = [{m.name: m for m in scan.measurements} for scan in scans]
+    return [
+        (
+            name,
+            [words.measurement_value(found[name]) if name in found else "–" for found in measured],
+            change_words(measured[-2].get(name), measured[-1].get(name)),
+        )
+        for name in dict.fromkeys(name for found in measured for name in found)
+    ]
+
+
+def change_words(before: Measurement | None, after: Measurement | None) -> str:
+    """``+1.2 mm (+10%)``; without a share where zero is no absence."""
+    if before is None or after is None:
+        return "–"
+    change = words.measurement_value(replace(after, value=after.value - before.value))
+    signed = change if change.startswith("-") else f"+{change}"
+    if after.unit in NOT_ON_A_RATIO_SCALE or not before.value:
+        return signed
+    return f"{signed} ({after.value / before.value - 1:+.0%})"
