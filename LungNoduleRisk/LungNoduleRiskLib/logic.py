@@ -16,9 +16,11 @@ from nodulerisk.assessment import Assessment
 from nodulerisk.ct import CT
 from nodulerisk.datasets.densesharp_format import add_densesharp, write_densesharp
 from nodulerisk.errors import NoduleRiskError, OutputError, PointError, WorkerError
-from nodulerisk.guidelines import Guideline, guidelines
+from nodulerisk.followup import Earlier, followed
+from nodulerisk.guidelines import guidelines
 from nodulerisk.patient import Patient
 from nodulerisk.points import Point
+from nodulerisk.registration import Alignment, Matches, align, proposed
 from nodulerisk.weights import WeightSet, load_weight_set
 from nodulerisk.worker import CANCELLED, Worker
 
@@ -194,7 +196,12 @@ class NoduleLogic:
             results.removeAssessment(nodule.name, volumeNode)
 
     def reportWriter(
-        self, assessments: Sequence[Assessment], volumeNode, patientWith: Callable[[str], Patient], path: Path
+        self,
+        assessments: Sequence[Assessment],
+        volumeNode,
+        patientWith: Callable[[str], Patient],
+        path: Path,
+        earlier: Mapping[str, Earlier] | None = None,
     ) -> Callable[[], None]:
         """What writes the nodules' report (HTML): meshes and slices with their masks as they are now, and guidelines.
 
@@ -206,9 +213,32 @@ class NoduleLogic:
             patientWith: what guidelines need to know of the patient with the nodule of a name; what they used is in the
                 report, nothing else of it is kept.
             path: the file.
+            earlier: the nodules at an earlier scan, by name: see ``followUps``.
         """
         found = [results.withMask(assessment, volumeNode, PAGE_MM) for assessment in assessments]
-        return partial(_writeReport, [(ct, one, guidelines(one, patientWith(one.name))) for ct, one in found], path)
+        before = {name: [one] for name, one in (earlier or {}).items()}
+        nodules = [(ct, one, guidelines(one, patientWith(one.name)), before.get(one.name, ())) for ct, one in found]
+        return partial(_writeReport, nodules, path)
+
+    def aligner(self, earlierNode, volumeNode, days: float) -> Callable[[], Alignment]:
+        """What aligns the lungs of two CTs; it takes seconds, and may be called on any thread (see ``align``).
+
+        Raises:
+            NoduleRiskError: there is nothing to compare, or the days between are not known; see ``scene.ctReader``.
+        """
+        _refuseNoComparison(earlierNode, volumeNode, days)
+        readers = scene.ctReader(earlierNode), scene.ctReader(volumeNode)
+        return lambda: align(*(read() for read in readers))
+
+    def matches(self, alignment: Alignment, earlierNode, volumeNode) -> Matches:
+        """The assessed nodules of two CTs that may be one, by their places."""
+        return proposed(*(_placesOf(node) for node in (earlierNode, volumeNode)), alignment)
+
+    def followUps(self, matches: Matches, earlierNode, volumeNode, days: float) -> dict[str, Earlier]:
+        """The nodules that are at both scans, by the name each has now, with what became of it."""
+        before, after = results.savedAssessments(earlierNode), results.savedAssessments(volumeNode)
+        pairs = [(before[pair.before.name], after[pair.after.name]) for pair in matches.pairs]
+        return {now.name: _earlier(once, now, days) for once, now in pairs}
 
     def dicomWriter(self, volumeNode, folder: Path) -> Callable[[], None]:
         """What writes the nodules as DICOM, SEG and SR; both name the patient, as the series does.
@@ -285,7 +315,30 @@ class NoduleLogic:
         return self._networks
 
 
-def _writeReport(nodules: Sequence[tuple[CT, Assessment, Sequence[Guideline]]], path: Path) -> None:
+def _refuseNoComparison(earlierNode, volumeNode, days: float) -> None:
+    if earlierNode is None or volumeNode is None or earlierNode is volumeNode:
+        raise NoduleRiskError("Select the earlier CT to compare with.")
+    if not all(results.savedAssessments(node) for node in (earlierNode, volumeNode)):
+        raise NoduleRiskError("Assess the nodules of both CTs first: select each as the chest CT, and assess it.")
+    if days <= 0:
+        raise NoduleRiskError("Say how many days lie between the two CTs.")
+
+
+def _placesOf(volumeNode) -> list[Point]:
+    saved = results.savedAssessments(volumeNode)
+    return [Point(name, assessment.centre_lps_mm) for name, assessment in saved.items()]
+
+
+def _earlier(once: Assessment, now: Assessment, days: float) -> Earlier:
+    """The nodule at the earlier scan, and what became of it where both were measured."""
+    when = f"{days:g} days before"
+    try:
+        return Earlier(when, once, followed(once, now, days))
+    except NoduleRiskError:  # one of them has no mask
+        return Earlier(when, once, None)
+
+
+def _writeReport(nodules: Sequence[tuple], path: Path) -> None:
     from nodulerisk.outputs.report import ReportNodule, write_report  # needs packages that are installed at first use
 
     write_report([ReportNodule(*nodule) for nodule in nodules], path)

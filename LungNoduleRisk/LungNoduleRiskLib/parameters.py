@@ -21,6 +21,7 @@ class Parameters:
         cascade: later tasks are asked only of the nodules that the earlier ones let through.
         malignancyThreshold, invasivenessThreshold: probability from which it is decided for; 0: as the card says.
         reader, patient: pseudonyms, for annotations and exported data.
+        earlier, days: an earlier CT to compare with, and the days between the two; 0: not known.
     """
 
     ct: slicer.vtkMRMLScalarVolumeNode
@@ -32,6 +33,8 @@ class Parameters:
     invasivenessThreshold: Annotated[float, WithinRange(0, 1)] = FROM_CARD
     reader: str = ""
     patient: str = ""
+    earlier: slicer.vtkMRMLScalarVolumeNode
+    days: Annotated[float, WithinRange(0, 9999)] = 0.0
 
 
 def thresholdsOf(parameters: Parameters) -> dict[str, float]:

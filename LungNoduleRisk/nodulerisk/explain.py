@@ -44,8 +44,9 @@ class Explanation:
         network, task, label: who was asked, and the class.
         values: float32 (z, y, x), the largest 1; relative, so not to be compared between nodules; all 0 where nothing
             spoke for the class. Says nothing about whether the class is right.
-        grid: where the values lie. The three views of an EMV network share one map, here at the middle view's scale:
-            what the network saw in the outer or inner view lies farther from or nearer to the centre.
+        grid: where the values lie.
+        views: how many views of the nodule share the map. Of the three of an EMV network it is at the middle one's
+            scale: what was seen in the outer or the inner one lies farther from the centre or nearer to it.
     """
 
     network: str
@@ -53,6 +54,7 @@ class Explanation:
     label: str
     values: np.ndarray
     grid: Grid
+    views: int
 
 
 def explain(
@@ -65,12 +67,15 @@ def explain(
 ) -> Explanation:
     """Grad-CAM of one network for the class decided on, around the assessment's centre.
 
+    Costs two passes forward and back on the CPU, as many again for a member whose map is all 0: a second or two.
+
     Args:
         ct: the CT that was assessed.
         assessment: by these weights.
         weights: from ``load_weight_set``.
         networks: an Engine or Worker of the same weights.
-        network: one that answers the task; None: the member whose answer lies nearest to the ensemble's.
+        network: one that answers the task; None: the member whose answer lies nearest to the ensemble's, among those
+            whose map is not all 0.
         task: one that was run.
 
     Raises:
@@ -79,16 +84,20 @@ def explain(
     result = assessment.tasks.get(task)
     if result is None or result.decision is None:
         raise NoduleRiskError(f"There is no {task} to explain: {'it is unknown' if result is None else result.note}.")
-    name = network or _nearest_member(result)
-    card = _card(weights, name, task)
-    column = card.columns(task).start + result.classes.index(result.decision)
-    cube, grid = _cube(ct, assessment.centre_lps_mm, card, weights.scan_order)
-    return Explanation(name, task, result.decision, networks.gradcam(name, cube[None], column), grid)
+    for name in [network] if network else _nearest_first(result):
+        card = _card(weights, name, task)
+        column = card.columns(task).start + result.classes.index(result.decision)
+        cube, grid = _cube(ct, assessment.centre_lps_mm, card, weights.scan_order)
+        values = networks.gradcam(name, cube[None], column)
+        if values.any():
+            break
+    return Explanation(name, task, result.decision, values, grid, len(cube))
 
 
-def _nearest_member(result: TaskResult) -> str:
+def _nearest_first(result: TaskResult) -> list[str]:
+    """The members' names, by how far their answers lie from the ensemble's."""
     mean = np.array(result.mean)
-    return min(result.members, key=lambda name: np.abs(mean - result.members[name]).sum())
+    return sorted(result.members, key=lambda name: np.abs(mean - result.members[name]).sum())
 
 
 def _card(weights: WeightSet, name: str, task: str) -> NetworkCard:

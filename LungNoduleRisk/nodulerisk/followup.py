@@ -9,9 +9,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from nodulerisk.assessment import Measurement
+from nodulerisk.assessment import Assessment, Measurement
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.measure import value_of
+from nodulerisk.measure import density_type, value_of
 
 Measurements = tuple[Measurement, ...]
 Growth = Literal["stable", "slowly growing", "growing"]  # as Lung-RADS, and ``Patient.status``, call it
@@ -75,6 +75,21 @@ class FollowUp:
         ]
 
 
+@dataclass(frozen=True, eq=False)
+class Earlier:
+    """A nodule at an earlier scan.
+
+    Attributes:
+        when: in words, such as ``183 days before``.
+        assessment: of that scan.
+        follow_up: what became of it until the later scan; None where it was not measured in both.
+    """
+
+    when: str
+    assessment: Assessment
+    follow_up: FollowUp | None
+
+
 def follow_up(before: Measurements, after: Measurements, days: float, subsolid: bool) -> FollowUp:
     """Compares two scans of a nodule.
 
@@ -96,6 +111,17 @@ def follow_up(before: Measurements, after: Measurements, days: float, subsolid: 
         return first, second
 
     return FollowUp(days, pair("mean diameter"), pair("volume"), pair("mass"), subsolid)
+
+
+def followed(before: Assessment, after: Assessment, days: float) -> FollowUp:
+    """Compares a nodule's assessments; subsolid by the networks' word, else by what was measured, as in the guidelines.
+
+    Raises:
+        NoduleRiskError: see ``follow_up``.
+    """
+    networks = after.tasks["density"].decision if "density" in after.tasks else None
+    subsolid = (networks or density_type(after.measurements)) in ("ground glass", "part-solid")
+    return follow_up(before.measurements, after.measurements, days, subsolid)
 
 
 def doubling_days(before: float, after: float, days: float) -> float:

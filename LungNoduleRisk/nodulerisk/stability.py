@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
@@ -30,7 +30,7 @@ def stability(
 
     Costs seven calls of every network that answered, and at most seven further assessments; networks are asked only
     once about each cube, so that clicks whose mask has the same centre cost no more than their masks. With the open set
-    some 50 calls instead of an assessment's 5, and six times its time. Networks should stay loaded (``Engine``'s
+    some 65 calls instead of an assessment's 8, and six times its time. Networks should stay loaded (``Engine``'s
     ``keep``).
 
     Args:
@@ -97,9 +97,9 @@ def _intervals(assessment: Assessment, further: Sequence[Results]) -> dict[str, 
 
 def _interval(first: TaskResult, further: Sequence[TaskResult]) -> Interval:
     shown = first.classes.index(first.decision) if len(first.classes) > 2 else 1
-    probabilities = [result.mean[shown] for result in (first, *further)]
+    probabilities = np.array([result.mean for result in (first, *further)])[:, shown]
     unchanged = np.mean([result.decision == first.decision for result in further])
-    return Interval(min(probabilities), max(probabilities), float(unchanged))
+    return Interval(float(probabilities.min()), float(probabilities.max()), float(unchanged))
 
 
 def _dice(first: NoduleMask, second: NoduleMask) -> float:

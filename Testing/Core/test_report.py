@@ -15,10 +15,10 @@ from made_assessment import CHECKS, MEASUREMENTS, TASKS, made_assessment
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import EVIDENCE_WORDS
 from nodulerisk.errors import OutputError
-from nodulerisk.followup import FollowUp
+from nodulerisk.followup import Earlier, FollowUp
 from nodulerisk.guidelines import Guideline
 from nodulerisk.outputs import report
-from nodulerisk.outputs.report import Earlier, ReportNodule, change_words, write_report
+from nodulerisk.outputs.report import ReportNodule, change_words, write_report
 from nodulerisk.outputs.words import MASK_WORDS, task_title
 
 HOSTILE = "<script>document.title = 'run'</script><img src=x onerror=\"document.title = 'run'\">'\" \u202egnp.exe"

@@ -408,6 +408,26 @@ def test_fault_46_dicom_is_written_only_when_its_identity_is_agreed_to(host, ass
     assert "Slicer's DICOM module" in ui.statusLabel.text  # the sample was not loaded by it
 
 
+def test_a_nodule_is_compared_with_an_earlier_ct_once_the_user_agrees(host, assessed, ui, panel, finished):
+    earlier = assessed.ct
+    ui.sampleButton.click()
+    ui.assessButton.click()
+    finished()
+    ui.compareButton.click()
+    assert "Select the earlier CT" in ui.statusLabel.text
+    panel.panel.parameters.earlier = earlier
+    ui.compareButton.click()
+    assert "how many days" in ui.statusLabel.text
+    ui.daysSpinBox.value = 365
+    for answer, compared in (("No", False), ("Yes", True)):
+        asked = host.answer(answer, timeout=60)
+        ui.compareButton.click()
+        finished()
+        assert "N1 on the earlier CT and N1 now lie 0.0 mm apart" in asked[0]
+        assert ("Since 365 days before" in text_of(ui.detailsBrowser)) == compared
+    assert "none: unchanged" in text_of(ui.detailsBrowser)
+
+
 def brock(ui) -> str:
     return next(line for line in text_of(ui.detailsBrowser).splitlines() if line.startswith("Brock"))
 

@@ -10,16 +10,22 @@ from slicer.i18n import tr as _
 from LungNoduleRiskLib.logic import Nodule
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import Assessment, TaskResult
+from nodulerisk.followup import Earlier
 from nodulerisk.guidelines import Guideline
 from nodulerisk.outputs import words
 from nodulerisk.weights import WeightSet
 
 
-def noduleHtml(nodule: Nodule, refusal: str | None = None, advice: Iterable[Guideline] = ()) -> str:
-    """Every number of the nodule, what it rests on, what must be known about it, and what guidelines say."""
+def noduleHtml(
+    nodule: Nodule, refusal: str | None = None, advice: Iterable[Guideline] = (), earlier: Earlier | None = None
+) -> str:
+    """Every number of the nodule, what it rests on, what must be known about it, what became of it since an earlier
+    scan, and what guidelines say."""
     parts = [f"<h3>{escape(nodule.name)}</h3>", *map(_paragraph, _remarks(nodule, refusal))]
     if nodule.assessment is not None:
         parts += _assessment(nodule.assessment, advice)
+    if earlier is not None:
+        parts += _followUp(earlier)
     return "".join([*parts, f"<p><b>{escape(RESEARCH_USE_ONLY)}</b></p>"])
 
 
@@ -63,6 +69,11 @@ def _assessment(assessment: Assessment, advice: Iterable[Guideline]) -> Iterator
     yield _heading(_("Guidelines")) + _list(f"{one.name}: {one.words}" for one in advice)
     yield _paragraph(words.position_words(assessment.point_lps_mm))
     yield _paragraph(words.provenance_words(assessment.provenance))
+
+
+def _followUp(earlier: Earlier) -> Iterator[str]:
+    yield _heading(_("Since {when}").format(when=earlier.when))
+    yield _list(earlier.follow_up.lines if earlier.follow_up else [_("It was not measured in both scans.")])
 
 
 def _bars(task: TaskResult) -> str:

@@ -24,6 +24,7 @@ from LungNoduleRiskLib.widgets.advanced import Advanced
 from LungNoduleRiskLib.widgets.annotating import Annotating
 from LungNoduleRiskLib.widgets.background import Background
 from LungNoduleRiskLib.widgets.details import noduleHtml
+from LungNoduleRiskLib.widgets.following import Following
 from LungNoduleRiskLib.widgets.nodules import NodulesTable
 from LungNoduleRiskLib.widgets.patient import PatientForm
 from LungNoduleRiskLib.widgets.running import Running
@@ -66,6 +67,7 @@ class Panel(VTKObservationMixin):
         self._annotating = Annotating(self.ui, self.logic, self._say)
         self._advanced = Advanced(self.ui, self._background, self.onWeights, self._showState)
         self._patientForm = PatientForm(self.ui.patientSection, self._showSelected)
+        self._following = Following(self.logic, self._background, self._say, self.onEnded)
         self._running = Running(self.ui, self.logic, self._background, self.onChanged, self.onEnded)
         self._timers = [self._timer(self.refresh), self._timer(self._remeasure)]
         self._refreshTimer, self._measureTimer = self._timers
@@ -80,6 +82,7 @@ class Panel(VTKObservationMixin):
             self.ui.nextButton: lambda: self._table.step(1),
             self.ui.pageButton: self.onPage,
             self.ui.reportButton: self.onReport,
+            self.ui.compareButton: self.onCompare,
             self.ui.dicomButton: self.onDicom,
             self.ui.chartButton: lambda: views.showChart(self.parameters.ct),
             self.ui.editButton: lambda: views.editMask(self._table.selected.name, self.parameters.ct),
@@ -263,8 +266,8 @@ class Panel(VTKObservationMixin):
             self._write(lambda: self.logic.dicomWriter(self.parameters.ct, Path(folder)), Path(folder))
 
     def _writeReport(self, assessments: list[Assessment], folder: Path) -> None:
-        path, ct = folder / "report.html", self.parameters.ct
-        self._write(lambda: self.logic.reportWriter(assessments, ct, self._patientForm.patientWith, path), path)
+        path, shown = folder / "report.html", (assessments, self.parameters.ct, self._patientForm.patientWith)
+        self._write(lambda: self.logic.reportWriter(*shown, path, self._following.earlier), path)
 
     def _write(self, writer: Callable[[], Callable[[], None]], path: Path) -> None:
         """Writes on the other thread, says where, and opens what is a page."""
@@ -284,11 +287,17 @@ class Panel(VTKObservationMixin):
             if path.suffix == ".html":
                 self._page = views.openPage(path)
 
+    def onCompare(self) -> None:
+        """Compares with the earlier CT; the user confirms which nodules are one."""
+        self._following.compare(self.parameters)
+        self._showState()
+
     # A run
 
     def onAssess(self) -> None:
         """Reads the scene and starts the run; a refusal is shown in its place."""
         self._running.refusals = {}
+        self._following.earlier = {}
         try:
             ensurePackages()
             self._running.start(self._prepared())
@@ -343,7 +352,8 @@ class Panel(VTKObservationMixin):
         except NoduleRiskError as error:
             advice = ()
             self._say(str(error))
-        return noduleHtml(replace(nodule, assessment=assessment), refusal, advice)
+        earlier = self._following.earlier.get(nodule.name)
+        return noduleHtml(replace(nodule, assessment=assessment), refusal, advice, earlier)
 
     def _jump(self) -> None:
         """Shows the selected nodule in the slices and in 3D."""
@@ -375,7 +385,7 @@ class Panel(VTKObservationMixin):
         self.ui.deleteButton.enabled = nodule is not None and not running
         self.ui.editButton.enabled = nodule is not None and self.parameters.ct is not None and not busy
         self.ui.pageButton.enabled = assessed and not busy
-        for button in (self.ui.chartButton, self.ui.reportButton, self.ui.dicomButton):
+        for button in (self.ui.chartButton, self.ui.reportButton, self.ui.dicomButton, self.ui.compareButton):
             button.enabled = bool(self._table.assessments) and not busy
         for button in (self.ui.exportButton, self.ui.exportLabelsButton):
             button.enabled = not reason and not busy

@@ -1,5 +1,5 @@
-"""The terminal: ``nodulerisk assess``, ``list-weights``, ``show-weights``, ``import-weights``, ``simulate``, ``train``
-and ``evaluate``.
+"""The terminal: ``nodulerisk assess``, ``explain``, ``follow-up``, ``list-weights``, ``show-weights``,
+``import-weights``, ``simulate``, ``train`` and ``evaluate``.
 
 What computes is imported inside the commands, so that ``--help`` and a mistyped option answer at once.
 """
@@ -12,6 +12,8 @@ import typer
 
 from nodulerisk import RESEARCH_USE_ONLY, __version__
 from nodulerisk.cli.assess import assess
+from nodulerisk.cli.explain import explain
+from nodulerisk.cli.followup import follow_up
 from nodulerisk.cli.research import evaluate, simulate, train
 from nodulerisk.cli.weights import import_weights, list_weights, show_weights
 
@@ -33,5 +35,5 @@ def main(
     """Lung nodule characterisation on CT. Research use only: not a medical device, not for diagnosis."""
 
 
-for command in (assess, list_weights, show_weights, import_weights, simulate, train, evaluate):
+for command in (assess, explain, follow_up, list_weights, show_weights, import_weights, simulate, train, evaluate):
     app.command()(command)

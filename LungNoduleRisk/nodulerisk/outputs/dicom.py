@@ -44,7 +44,7 @@ from nodulerisk.dicom_series import (
 from nodulerisk.errors import CTError, OutputError
 from nodulerisk.files import written_whole
 from nodulerisk.masking import MASK_LEVEL
-from nodulerisk.outputs.words import check_words, measured_on, task_basis
+from nodulerisk.outputs.words import abstain_words, check_words, measured_on, task_basis
 
 Reference = TypeVar("Reference")
 
@@ -401,8 +401,8 @@ def _texts(assessment: Assessment) -> Iterator[sr.TextContentItem]:
     for task, result in assessment.tasks.items():
         yield _text(_own(f"{_task_code(task)}-E", f"Evidence for {task}"), f"{result.evidence}: {task_basis(result)}")
     yield _text(_own("MASK-E", "Evidence for the mask"), measured_on(assessment))
-    for check in assessment.checks:
-        yield _text(codes.DCM.Comment, check_words(check))
+    for line in (*abstain_words(assessment), *map(check_words, assessment.checks)):
+        yield _text(codes.DCM.Comment, line)
 
 
 def _text(name: Code, value: str) -> sr.TextContentItem:

@@ -19,6 +19,7 @@ EXPLANATION_FILES = ("gradcam.nrrd", "gradcam.png")
 SIZE_INCHES = (16, 6.4)
 WIDTH = 0.31  # of a slice, of the figure
 OPACITY = 0.55  # where the map is 1
+SHARED = "The network's views share this map: around the right centre, at the middle one's scale"
 
 
 def write_explanation(ct: CT, assessment: Assessment, explanation: Explanation, folder: Path) -> None:
@@ -47,6 +48,8 @@ def explanation_figure(ct: CT, assessment: Assessment, explanation: Explanation)
     figure = Figure(SIZE_INCHES, DPI, facecolor="white")
     figure.text(0.02, 0.93, explanation_title(explanation), size=18, weight="bold", parse_math=False)
     figure.text(0.02, 0.875, NOT_EVIDENCE.capitalize(), size=14, color="#b00020", weight="bold")
+    if explanation.views > 1:
+        figure.text(0.98, 0.875, SHARED, ha="right", size=11)
     for number, picture in enumerate(nodule_slices(ct, assessment)):
         axes = figure.add_axes((0.02 + (WIDTH + 0.015) * number, 0.02, WIDTH, 0.775))
         draw_slice(axes, picture)

@@ -141,7 +141,9 @@ def _measurement_paragraphs(assessment: Assessment) -> list[tuple[str, str]]:
 
 def _check_paragraphs(assessment: Assessment) -> list[tuple[str, str]]:
     colours = {"warning": WARNING, "note": INK}
-    return [(words.check_words(check), colours[check.severity]) for check in assessment.checks] or [("none", FAINT)]
+    withheld = [(line, WARNING) for line in words.abstain_words(assessment)]
+    checks = [(words.check_words(check), colours[check.severity]) for check in assessment.checks]
+    return withheld + checks or [("none", FAINT)]
 
 
 def _draw_panel(figure: Figure, left: float, title: str, paragraphs: list[tuple[str, str]]) -> None:

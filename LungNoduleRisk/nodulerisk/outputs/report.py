@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, EvidenceLevel, Measurement
 from nodulerisk.ct import CT
-from nodulerisk.followup import FollowUp
+from nodulerisk.followup import Earlier
 from nodulerisk.guidelines import Guideline
 from nodulerisk.outputs import stills, words
 from nodulerisk.outputs.interactive import mesh_figure, slices_figure
@@ -19,21 +19,6 @@ from nodulerisk.outputs.slices import FIELD_MM, PIXEL_MM, Slice, nodule_slices
 INTERACTIVE = 6  # nodules; browsers draw at most 16 meshes at a time, and opening takes half a second a nodule
 AT_A_GLANCE = ("long axis", "volume")
 NOT_ON_A_RATIO_SCALE = ("HU", "")
-
-
-@dataclass(frozen=True, eq=False)
-class Earlier:
-    """A nodule at an earlier scan.
-
-    Attributes:
-        when: in words, such as ``183 days before``.
-        assessment: of that scan.
-        follow_up: what became of it until the scan of the report; None where it was not measured in both.
-    """
-
-    when: str
-    assessment: Assessment
-    follow_up: FollowUp | None
 
 
 @dataclass(frozen=True, eq=False)

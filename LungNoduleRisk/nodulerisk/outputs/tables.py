@@ -19,13 +19,16 @@ from nodulerisk.measure import density_type
 from nodulerisk.outputs.results import Outcome
 from nodulerisk.outputs.words import (
     DENSITY,
+    abstain_words,
     appearance_basis,
     appearance_words,
     check_words,
     measurement_value,
+    stability_words,
     task_bars,
 )
 from nodulerisk.patient import Patient
+from nodulerisk.trust import abstain
 from nodulerisk.weights import APPEARANCE, TASKS, Evidence, WeightSet
 
 SIZES = ("long axis", "volume")  # measurements shown in the table
@@ -62,9 +65,9 @@ def write_csv(outcomes: Sequence[Outcome], path: Path, patient: Patient | None =
     Columns: ``name``; ``x_lps_mm``, ``y_lps_mm``, ``z_lps_mm`` (the point asked for); ``refusal`` (why there is no
     assessment); for every task ``<task>_decision``, ``<task>_evidence``, ``<task>_threshold``, ``<task>_spread`` and
     ``<task>_<class>`` (mean probabilities); ``mask_evidence`` and, resting on it, a column a measurement,
-    ``<name> (<unit>)``; ``density by threshold``; where a patient is given, a column a guideline; ``warnings`` (their
-    number), ``checks`` (their codes), ``weight_set``. Text that a spreadsheet would take for a formula starts with
-    ``'``.
+    ``<name> (<unit>)``; ``density by threshold``; where a patient is given, a column a guideline; ``withheld`` (which
+    decisions, and why), ``warnings`` (their number), ``checks`` (their codes), ``weight_set``. Text that a spreadsheet
+    would take for a formula starts with ``'``.
 
     Raises:
         OutputError: the file cannot be written.
@@ -95,17 +98,20 @@ def _cells(outcome: Outcome) -> Iterator[str]:
         yield "refused"
         return
     for task in MAIN_TASKS:
-        yield _task_cell(assessment.tasks.get(task))
+        yield _task_cell(assessment, task)
     sizes = [measurement_value(m) for m in assessment.measurements if m.name in SIZES]
     count = _warnings(assessment)
     yield "\n".join([*sizes, f"{count} warning" if count == 1 else f"{count} warnings"])
 
 
-def _task_cell(task: TaskResult | None) -> str:
-    """The decision, the probabilities it was made from, the networks' spread and the evidence level, a line each."""
+def _task_cell(assessment: Assessment, name: str) -> str:
+    """The decision, whether it is withheld, the probabilities it was made from, the networks' spread and the evidence
+    level, a line each."""
+    task = assessment.tasks.get(name)
     if task is None or task.mean is None:
         return "not run"
-    lines = [task.decision or "", "/".join(f"{bar.mean:.2f}" for bar in task_bars(task))]
+    lines = [task.decision or "", *(["withheld"] if abstain(assessment, name) else [])]
+    lines.append("/".join(f"{bar.mean:.2f}" for bar in task_bars(task)))
     if task.spread is not None:
         lines.append(f"spread {task.spread:.2f}")
     return "\n".join([*lines, f"({task.evidence})"])
@@ -133,6 +139,10 @@ def _remarks(outcomes: Iterable[Outcome], patient: Patient | None) -> Iterator[T
             yield Text(f"{outcome.point.name}: {', '.join(seen)} ({appearance_basis(outcome.assessment)})")
         for guideline in guidelines(outcome.assessment, patient) if patient else ():
             yield Text(f"{outcome.point.name}: {guideline.name}: {guideline.words}")
+        for line in stability_words(outcome.assessment):
+            yield Text(f"{outcome.point.name}: {line}")
+        for line in abstain_words(outcome.assessment):
+            yield Text(f"{outcome.point.name}: {line}", "yellow")
         for check in outcome.assessment.checks:
             yield Text(f"{outcome.point.name}: {check_words(check)}", "yellow" if check.severity == "warning" else "")
 
@@ -158,6 +168,7 @@ def _csv_row(outcome: Outcome, patient: Patient | None) -> Row:
         row[DENSITY] = density_type(assessment.measurements)
         if patient is not None:
             row |= {guideline.name: guideline.words for guideline in guidelines(assessment, patient)}
+        row["withheld"] = "; ".join(abstain_words(assessment))
         row["warnings"] = _warnings(assessment)
         row["checks"] = " ".join(check.code for check in assessment.checks)
         row["weight_set"] = f"{assessment.provenance.weight_set} {assessment.provenance.weight_set_version}"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, Measurement, Provenance, TaskResult
+from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, Interval, Measurement, Provenance, TaskResult
 from nodulerisk.checks import Check
 from nodulerisk.measure import SOLID_HU, SOLID_SHARE, density_type
+from nodulerisk.trust import abstain
 from nodulerisk.weights import APPEARANCE
 
 DENSITY = "density by threshold"  # not the networks' word for it, nor a reader's
@@ -67,6 +68,33 @@ def task_basis(task: TaskResult) -> str:
         return task.note or EVIDENCE_WORDS["none"]
     spread = "" if task.spread is None else f"; networks differ by up to {task.spread:.2f}"
     return EVIDENCE_WORDS[task.evidence] + spread
+
+
+def abstain_words(assessment: Assessment) -> list[str]:
+    """Which decisions are withheld, a line a reason: ``Withheld: malignancy, margin (the networks disagree)``."""
+    withheld: dict[str, list[str]] = {}
+    for task in assessment.tasks:
+        for reason in abstain(assessment, task):
+            withheld.setdefault(reason, []).append(task)
+    decided = sum(task.decision is not None for task in assessment.tasks.values())
+    names = {r: "every decision" if len(tasks) == decided else ", ".join(tasks) for r, tasks in withheld.items()}
+    return [f"Withheld: {tasks} ({reason})" for reason, tasks in names.items()]
+
+
+def stability_words(assessment: Assessment) -> list[str]:
+    """How far the main tasks' probabilities move: ``Malignancy: 0.71–0.75 turned, 0.73–0.73 with clicks 2 mm off``."""
+    if (found := assessment.stability) is None:
+        return []
+    kinds = {"turned": found.turned, "with clicks 2 mm off": found.clicked}
+    moved = {
+        task: [f"{_interval(intervals[task])} {kind}" for kind, intervals in kinds.items() if task in intervals]
+        for task in main_tasks(assessment)
+    }
+    return [f"{task.capitalize()}: {', '.join(words)}" for task, words in moved.items() if words]
+
+
+def _interval(interval: Interval) -> str:
+    return f"{interval.low:.2f}–{interval.high:.2f}"
 
 
 def measurement_value(measurement: Measurement) -> str:

@@ -1,0 +1,58 @@
+"""The section for follow-up: what became of each nodule since an earlier CT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+
+import slicer
+from slicer.i18n import tr as _
+
+from LungNoduleRiskLib.logic import NoduleLogic
+from LungNoduleRiskLib.parameters import Parameters
+from LungNoduleRiskLib.widgets.background import Background
+from nodulerisk.errors import NoduleRiskError
+from nodulerisk.followup import Earlier
+from nodulerisk.registration import Alignment, Pair
+
+
+class Following:
+    """Aligns two CTs, and compares the nodules that the user takes for one."""
+
+    def __init__(self, logic: NoduleLogic, background: Background, say: Callable, onCompared: Callable):
+        """``onCompared`` is called once ``earlier`` was filled anew."""
+        self._logic, self._background, self._say, self._onCompared = logic, background, say, onCompared
+        self.earlier: dict[str, Earlier] = {}  # by the name that the nodule has now
+
+    def compare(self, chosen: Parameters) -> None:
+        """Starts the alignment; the rest follows once it is done."""
+        try:
+            align = self._logic.aligner(chosen.earlier, chosen.ct, chosen.days)
+        except NoduleRiskError as error:
+            self._say(str(error))
+            return
+        self._say(_("Aligning the lungs…"))
+        nodes = chosen.earlier, chosen.ct, chosen.days
+        self._background.start(align, lambda future: self._onAligned(future, *nodes))
+
+    def _onAligned(self, future: Future, earlierNode, volumeNode, days: float) -> None:
+        try:
+            self.earlier = self._compared(future.result(), earlierNode, volumeNode, days)
+        except NoduleRiskError as error:
+            self._say(str(error))
+        self._onCompared()
+
+    def _compared(self, alignment: Alignment, earlierNode, volumeNode, days: float) -> dict[str, Earlier]:
+        matches = self._logic.matches(alignment, earlierNode, volumeNode).confirmed(_isOneNodule)
+        words = _("{pairs} nodules compared; only on the earlier CT: {gone}; only now: {new}.")
+        gone, new = (", ".join(point.name for point in points) or _("none") for points in (matches.gone, matches.new))
+        self._say(words.format(pairs=len(matches.pairs), gone=gone, new=new))
+        return self._logic.followUps(matches, earlierNode, volumeNode, days)
+
+
+def _isOneNodule(pair: Pair) -> bool:
+    question = _(
+        "{before} on the earlier CT and {after} now lie {distance:.1f} mm apart once the lungs are aligned. "
+        "Are they one nodule?"
+    ).format(before=pair.before.name, after=pair.after.name, distance=pair.distance_mm)
+    return slicer.util.confirmYesNoDisplay(question)
