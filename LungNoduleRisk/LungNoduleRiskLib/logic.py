@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -40,6 +40,7 @@ class Run:
     weights: str | Path
     device: str
     cascade: bool
+    stability: bool
     thresholds: Mapping[str, float]
     keptMasks: frozenset[str]
     assessments: list[Assessment] = field(default_factory=list)
@@ -117,11 +118,13 @@ class NoduleLogic:
         cascade: bool = False,
         thresholds: Mapping[str, float] | None = None,
         replaceMasks: bool = False,
+        stability: bool = False,
     ) -> Run:
         """Looks at the CT and the points, once these points' earlier results are gone: none passes for new (fault 42).
 
         Args:
             cascade, thresholds: as ``assess`` and ``WeightSet.with_thresholds`` take them.
+            stability: how far the answers move is found out, too: see ``nodulerisk.stability``.
             replaceMasks: masks that were drawn or changed by hand are drawn anew; else they stay, and are measured.
 
         Raises:
@@ -133,7 +136,8 @@ class NoduleLogic:
         results.removeAssessments(names, volumeNode, kept)
         self._cancelled.clear()
         readCt, points = scene.ctReader(volumeNode), scene.pointsLps(markupsNode)
-        return Run(volumeNode, markupsNode, readCt, points, weights, device, cascade, thresholds or {}, kept)
+        choices = cascade, stability, thresholds or {}, kept
+        return Run(volumeNode, markupsNode, readCt, points, weights, device, *choices)
 
     def compute(self, run: Run, progress: Progress | None = None) -> None:
         """Fills the run's assessments and refusals; touches no MRML.
@@ -142,6 +146,7 @@ class NoduleLogic:
             NoduleRiskError: the CT or the weight set does not serve, the networks failed, or the run was cancelled.
         """
         from nodulerisk.assess import assess  # needs packages that are installed only when the user first assesses
+        from nodulerisk.stability import stability
 
         weights = load_weight_set(run.weights).with_thresholds(run.thresholds)
         networks = self._warm(weights, run.device)
@@ -152,7 +157,9 @@ class NoduleLogic:
             report = partial(_report, progress, point.name, index, len(run.points)) if progress else None
             options = {"name": point.name, "networks": networks, "cascade": run.cascade, "progress": report}
             try:
-                run.assessments.append(assess(ct, point.lps_mm, weights, **options))
+                found = assess(ct, point.lps_mm, weights, **options)
+                moved = stability(ct, found, weights, networks, report) if run.stability else None
+                run.assessments.append(replace(found, stability=moved))
             except PointError as error:
                 run.refusals[point.name] = str(error)
 

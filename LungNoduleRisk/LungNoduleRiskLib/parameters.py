@@ -19,6 +19,7 @@ class Parameters:
         weights: name of a weight set.
         device: what the networks run on.
         cascade: later tasks are asked only of the nodules that the earlier ones let through.
+        stability: each nodule is also asked turned and clicked 2 mm off, which takes several times as long.
         malignancyThreshold, invasivenessThreshold: probability from which it is decided for; 0: as the card says.
         reader, patient: pseudonyms, for annotations and exported data.
         earlier, days: an earlier CT to compare with, and the days between the two; 0: not known.
@@ -29,6 +30,7 @@ class Parameters:
     weights: str = "open"
     device: Annotated[str, Choice(DEVICES)] = "auto"
     cascade: bool = False
+    stability: bool = False
     malignancyThreshold: Annotated[float, WithinRange(0, 1)] = FROM_CARD
     invasivenessThreshold: Annotated[float, WithinRange(0, 1)] = FROM_CARD
     reader: str = ""

@@ -25,6 +25,7 @@ from nodulerisk.ct import CT
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.masking import hand_mask
 from nodulerisk.nodule_checks import remeasured
+from nodulerisk.outputs.words import abstain_words
 from nodulerisk.weights import TASKS
 
 VOLUME_ROLE = "LungNoduleRisk.Volume"  # node reference from a result to its CT
@@ -275,6 +276,7 @@ def _row(assessment: Assessment) -> dict[str, str | float]:
         row |= {f"P({c})": p for c, p in zip(classes, result.mean or [math.nan] * len(classes), strict=True)}
         row[f"{task.capitalize()} rests on"] = EVIDENCE_WORDS[result.evidence]
     row |= {f"{m.name} ({m.unit})": m.value for m in assessment.measurements}
+    row["Withheld"] = " ".join(abstain_words(assessment))
     row["Checks"] = " ".join(check.message for check in assessment.checks)
     return row
 

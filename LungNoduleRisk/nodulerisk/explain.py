@@ -67,7 +67,7 @@ def explain(
 ) -> Explanation:
     """Grad-CAM of one network for the class decided on, around the assessment's centre.
 
-    Costs two passes forward and back on the CPU, as many again for a member whose map is all 0: a second or two.
+    Costs two passes forward and back on the CPU, and two more for every member whose map is all 0: seconds.
 
     Args:
         ct: the CT that was assessed.

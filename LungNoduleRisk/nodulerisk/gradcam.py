@@ -15,7 +15,10 @@ from nodulerisk.errors import NoduleRiskError
 from nodulerisk.networks.densesharp import DenseTrunk
 from nodulerisk.networks.layers import Network
 
-COARSEST_MAP = 5  # voxels a side: the last layers of some networks see the whole cube in one or two, which is nowhere
+# Voxels a side. The last layers of some networks see the whole cube in one or two, which is nowhere: blanking the
+# brightest tenth of the open inception's map cost validation nodules 0.43 of the log-odds by this rule, 0.09 by the
+# last layer.
+COARSEST_MAP = 5
 
 
 def class_activation(network: Network, cubes: np.ndarray, column: int) -> np.ndarray:

@@ -141,7 +141,7 @@ def test_a_run_fills_scene_table_details_and_chart(host, assessed, ui, picture):
     assert results.resultNode("chart", ct).GetNumberOfPlotSeriesNodes() == 3
     assert ui.nodulesTable.item(0, 0).text().startswith("N1\n24.1 mm")
     bars = ui.nodulesTable.cellWidget(0, 1).findChildren(qt.QProgressBar)
-    assert [bar.text for bar in bars][0] == "malignant: p(malignant) 0.99"
+    assert [bar.text for bar in bars][0] == "malignant, withheld: p(malignant) 0.99"
     badges = [label.text for label in ui.nodulesTable.cellWidget(0, 1).findChildren(qt.QLabel)]
     assert [badge.split(",")[0] for badge in badges] == ["reader", "simulated", "simulated", "simulated"]
     details = text_of(ui.detailsBrowser)
@@ -156,6 +156,15 @@ def test_a_run_fills_scene_table_details_and_chart(host, assessed, ui, picture):
         assert words in details
     assert not ui.progressBar.visible and not ui.cancelButton.enabled and ui.assessButton.enabled
     picture("results")
+
+
+def test_how_far_answers_move_is_found_out_when_asked(host, sample, ui, finished):
+    ui.stabilityCheckBox.checked = True
+    host.process(0.2)
+    ui.assessButton.click()
+    finished()
+    assert "with clicks 2 mm off" in text_of(ui.detailsBrowser)
+    assert results.savedAssessments(sample.ct)["N1"].stability is not None
 
 
 def test_while_it_runs_there_is_progress_and_nothing_else_can_start(host, sample, ui, finished, picture):

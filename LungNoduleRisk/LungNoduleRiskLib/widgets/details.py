@@ -59,7 +59,9 @@ def _remarks(nodule: Nodule, refusal: str | None) -> Iterator[str]:
 
 
 def _assessment(assessment: Assessment, advice: Iterable[Guideline]) -> Iterator[str]:
-    yield _list(map(words.check_words, assessment.checks))
+    yield _list([*words.abstain_words(assessment), *map(words.check_words, assessment.checks)])
+    if moved := words.stability_words(assessment):
+        yield _heading(_("Stability")) + _list(moved)
     for name, task in words.main_tasks(assessment).items():
         yield _heading(words.task_title(name, task)) + _paragraph(words.task_basis(task)) + _bars(task)
     if seen := ", ".join(words.appearance_words(assessment)):

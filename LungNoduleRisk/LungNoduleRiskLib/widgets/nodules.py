@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import qt
@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 from LungNoduleRiskLib.logic import Nodule
 from nodulerisk.assessment import Assessment, TaskResult
 from nodulerisk.outputs.words import main_tasks, measurement_value, task_basis
+from nodulerisk.trust import abstain
 
 SIZE = "long axis"
 
@@ -109,15 +110,18 @@ def _row(nodule: Nodule, refusal: str | None) -> Row:
 
 
 def _bars(assessment: Assessment) -> tuple[Bar, ...]:
-    return tuple(_bar(task) for task in main_tasks(assessment).values() if task.mean is not None)
+    asked = {name: task for name, task in main_tasks(assessment).items() if task.mean is not None}
+    return tuple(_bar(task, abstain(assessment, name)) for name, task in asked.items())
 
 
-def _bar(task: TaskResult) -> Bar:
+def _bar(task: TaskResult, doubts: Sequence[str]) -> Bar:
     """Of two classes the last one's probability, be it decided for or not; of more the decided one's."""
     shown = task.classes[-1] if len(task.classes) == 2 else task.decision
     probability = task.mean[task.classes.index(shown)]
     badge = task.evidence if task.spread is None else f"{task.evidence}, ±{task.spread:.2f}"
-    return Bar(f"{task.decision}: p({shown}) {probability:.2f}", round(100 * probability), badge, task_basis(task))
+    decision = _("{decision}, withheld").format(decision=task.decision) if doubts else task.decision
+    basis = "\n".join([task_basis(task), *doubts])
+    return Bar(f"{decision}: p({shown}) {probability:.2f}", round(100 * probability), badge, basis)
 
 
 def _barsWidget(bars: tuple[Bar, ...]):

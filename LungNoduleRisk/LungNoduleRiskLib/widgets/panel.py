@@ -317,6 +317,7 @@ class Panel(VTKObservationMixin):
             chosen.weights,
             chosen.device,
             cascade=chosen.cascade,
+            stability=chosen.stability,
             thresholds=thresholdsOf(chosen),
             replaceMasks=self._mayReplaceMasks(),
         )
