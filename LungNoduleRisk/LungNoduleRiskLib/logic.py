@@ -16,6 +16,7 @@ from nodulerisk.assessment import Assessment
 from nodulerisk.ct import CT
 from nodulerisk.datasets.densesharp_format import add_densesharp, write_densesharp
 from nodulerisk.errors import NoduleRiskError, OutputError, PointError, WorkerError
+from nodulerisk.explain import explain
 from nodulerisk.followup import Earlier, followed
 from nodulerisk.guidelines import guidelines
 from nodulerisk.patient import Patient
@@ -246,6 +247,17 @@ class NoduleLogic:
         before, after = results.savedAssessments(earlierNode), results.savedAssessments(volumeNode)
         pairs = [(before[pair.before.name], after[pair.after.name]) for pair in matches.pairs]
         return {now.name: _earlier(once, now, days) for once, now in pairs}
+
+    def explainer(self, assessment: Assessment, volumeNode, weights: str | Path, device: str = "auto"):
+        """What finds out where a network looked (see ``explain``); it takes seconds, and may be called on any thread.
+
+        Raises:
+            NoduleRiskError: the nodule was assessed by other weights; see ``scene.ctReader``.
+        """
+        weightSet, readCt = load_weight_set(weights), scene.ctReader(volumeNode)
+        if assessment.provenance.network_sha256 != weightSet.hashes():
+            raise NoduleRiskError("The nodule was assessed by other weights: choose them, or assess it again.")
+        return lambda: explain(readCt(), assessment, weightSet, self._warm(weightSet, device))
 
     def dicomWriter(self, volumeNode, folder: Path) -> Callable[[], None]:
         """What writes the nodules as DICOM, SEG and SR; both name the patient, as the series does.

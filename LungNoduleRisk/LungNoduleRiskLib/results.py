@@ -17,12 +17,13 @@ import numpy as np
 import slicer
 
 from LungNoduleRiskLib.chart import COLOURS, NO_RISK_KNOWN, riskColour, showChart
-from LungNoduleRiskLib.scene import ctPart, ijkToWorld, placed, pointNames, rasOf
+from LungNoduleRiskLib.scene import addMap, ctPart, ijkToWorld, placed, pointNames, rasOf
 from LungNoduleRiskLib.segments import DRAWN_BY_HAND, addSegment, fingerprint, newSegment, regionOnCt, segmentOnCt
 from LungNoduleRiskLib.tables import fillTable
 from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, TaskResult
 from nodulerisk.ct import CT
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.explain import NOT_EVIDENCE, Explanation
 from nodulerisk.masking import hand_mask
 from nodulerisk.nodule_checks import remeasured
 from nodulerisk.outputs.words import abstain_words
@@ -39,6 +40,7 @@ RESULTS = {  # by role: class and name
     "chart data": ("vtkMRMLTableNode", "Lung nodule chart data"),
 }
 FILL = 0.2  # opacity of masks in slices: the nodule's texture shows through
+HEAT, FAINTEST = "vtkMRMLColorTableNodeIron", 0.2  # how an explanation is shown: fainter parts are left out
 NOT_RUN = TaskResult((), None, {}, None, None, "none")
 MASK = "mask_fingerprints"  # beside an assessment: of the mask as the networks drew it, and as it was last measured
 AS_DRAWN = "as_drawn"  # beside an assessment whose mask was changed by hand: the entry before that
@@ -66,6 +68,21 @@ def showAssessment(assessment: Assessment, volumeNode, keepMask: bool = False) -
         entries[name] = _entryOf(assessment, volumeNode)
     finally:
         _save(entries, volumeNode)
+
+
+def showExplanation(explanation: Explanation, name: str, volumeNode):
+    """Adds where a network looked to the CT's results, as a volume whose name says that it is no evidence."""
+    title = f"{name} {explanation.task} by {explanation.network} ({NOT_EVIDENCE})"
+    mapNode = addMap(explanation.values, explanation.grid, volumeNode.GetScene().GenerateUniqueName(title))
+    displayNode = mapNode.GetDisplayNode()
+    displayNode.SetAndObserveColorNodeID(HEAT)
+    displayNode.SetAutoWindowLevel(False)
+    displayNode.SetWindowLevelMinMax(0, 1)
+    displayNode.SetThreshold(FAINTEST, 1)
+    displayNode.SetApplyThreshold(True)
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(volumeNode.GetScene())
+    hierarchy.SetItemParent(hierarchy.GetItemByDataNode(mapNode), _folder(hierarchy, volumeNode))
+    return mapNode
 
 
 def removeAssessment(name: str, volumeNode, keepMask: bool = False) -> None:

@@ -17,6 +17,7 @@ import vtk
 
 from nodulerisk.checks import Check
 from nodulerisk.ct import CT, Acquisition, to_hounsfield, triple
+from nodulerisk.cubes import Grid
 from nodulerisk.errors import CTError, NoduleRiskError, PointError
 from nodulerisk.points import Point, named_points
 
@@ -72,14 +73,20 @@ def ctPart(volumeNode, low, high, marginMm: float) -> tuple[CT, tuple[np.ndarray
 
 def addCt(ct: CT, name: str = "CT"):
     """Adds a CT to the scene, in the lung window: a vtkMRMLScalarVolumeNode."""
-    ijkToLps = np.eye(4)
-    ijkToLps[:3] = np.column_stack([ct.direction * ct.spacing_mm, ct.origin_lps_mm])
-    volumeNode = slicer.util.addVolumeFromArray(ct.hu, RAS_TO_LPS @ ijkToLps, name)
-    volumeNode.CreateDefaultDisplayNodes()
+    volumeNode = addMap(ct.hu, Grid(np.array(ct.origin_lps_mm), ct.direction * ct.spacing_mm), name)
     displayNode = volumeNode.GetDisplayNode()
     displayNode.SetAutoWindowLevel(False)
     displayNode.SetWindowLevel(*LUNG_WINDOW_HU)
     volumeNode.SetAttribute(READING, _reading(ct))
+    return volumeNode
+
+
+def addMap(values: np.ndarray, grid: Grid, name: str):
+    """Adds values (z, y, x) on a grid to the scene as a vtkMRMLScalarVolumeNode."""
+    ijkToLps = np.eye(4)
+    ijkToLps[:3] = np.column_stack([grid.axes, grid.origin_lps_mm])
+    volumeNode = slicer.util.addVolumeFromArray(values, RAS_TO_LPS @ ijkToLps, name)
+    volumeNode.CreateDefaultDisplayNodes()
     return volumeNode
 
 

@@ -56,6 +56,17 @@ def lps_block(ct: CT, point_lps_mm, side_mm: float = 90.0) -> CT:
     return _resampled_block(straight, np.asarray(point_lps_mm, float), side_mm)
 
 
+def emv_grid(ct: CT, point_lps_mm, side: int, size: int, *, scan_order: bool = False) -> Grid:
+    """Where the voxels of a view of ``emv_views`` lie in the patient; the arguments are that view's."""
+    block = lps_block(ct, point_lps_mm)
+    if scan_order and block.acquisition.head_to_foot:
+        block = _head_first(block)
+    half = np.array([emv_half_size(spacing) for spacing in block.spacing_mm])
+    first, step = np.transpose([_view_axis(spacing, side, size) for spacing in block.spacing_mm])
+    corner = _nearest_voxel(block, point_lps_mm)[::-1] - half + first
+    return Grid(block.point_of(corner), block.direction * block.spacing_mm * step)
+
+
 def _resampled_block(ct: CT, point_lps_mm: np.ndarray, side_mm: float) -> CT:
     half = np.ceil(side_mm / 2 / np.array(ct.spacing_mm)).astype(int)
     origin = point_lps_mm - half * ct.spacing_mm
@@ -260,3 +271,11 @@ def padded_fraction(ct: CT, point_lps_mm, side_mm: float) -> float:
     voxels = (np.asarray(point_lps_mm, float) + offsets - ct.origin_lps_mm) @ ct.direction / ct.spacing_mm
     inside = np.all((voxels >= -0.5) & (voxels <= np.array(ct.hu.shape[::-1]) - 0.5), axis=1)
     return float(1 - inside.mean())
+
+
+def _view_axis(spacing_mm: float, side: int, size: int) -> tuple[float, float]:
+    """The first voxel of a view and the step to the next, in CT voxels of the crop: both zooms keep lines straight."""
+    positions = emv_matrix(round(spacing_mm, 6)) @ np.arange(2 * emv_half_size(spacing_mm))
+    view = view_matrix(side, size) @ positions[(EMV_BLOCK - side) // 2 : (EMV_BLOCK + side) // 2]
+    step = view[size // 2] - view[size // 2 - 1]  # at the middle, far from the crop's edges
+    return view[size // 2] - step * (size // 2), step

@@ -9,19 +9,7 @@ import numpy as np
 
 from nodulerisk.assessment import Assessment, TaskResult
 from nodulerisk.ct import CT
-from nodulerisk.cubes import (
-    EMV_BLOCK,
-    Grid,
-    _head_first,
-    _nearest_voxel,
-    densesharp_cube,
-    densesharp_grid,
-    emv_half_size,
-    emv_matrix,
-    emv_views,
-    lps_block,
-    view_matrix,
-)
+from nodulerisk.cubes import Grid, densesharp_cube, densesharp_grid, emv_grid, emv_views
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.weights import NetworkCard, WeightSet
 
@@ -113,22 +101,3 @@ def _cube(ct: CT, centre_lps_mm, card: NetworkCard, scan_order: bool) -> tuple[n
         return densesharp_cube(ct, centre_lps_mm)[None].astype(np.float32), densesharp_grid(ct, centre_lps_mm)
     views = emv_views(ct, centre_lps_mm, card.sides, card.size, scan_order=scan_order)
     return views, emv_grid(ct, centre_lps_mm, card.sides[1], card.size, scan_order=scan_order)
-
-
-def emv_grid(ct: CT, point_lps_mm, side: int, size: int, *, scan_order: bool = False) -> Grid:
-    """Where the voxels of a view of ``emv_views`` lie in the patient; the arguments are that view's."""
-    block = lps_block(ct, point_lps_mm)
-    if scan_order and block.acquisition.head_to_foot:
-        block = _head_first(block)
-    half = np.array([emv_half_size(spacing) for spacing in block.spacing_mm])
-    first, step = np.transpose([_view_axis(spacing, side, size) for spacing in block.spacing_mm])
-    corner = _nearest_voxel(block, point_lps_mm)[::-1] - half + first
-    return Grid(block.point_of(corner), block.direction * block.spacing_mm * step)
-
-
-def _view_axis(spacing_mm: float, side: int, size: int) -> tuple[float, float]:
-    """The first voxel of a view and the step to the next, in CT voxels of the crop: both zooms keep lines straight."""
-    positions = emv_matrix(round(spacing_mm, 6)) @ np.arange(2 * emv_half_size(spacing_mm))
-    view = view_matrix(side, size) @ positions[(EMV_BLOCK - side) // 2 : (EMV_BLOCK + side) // 2]
-    step = view[size // 2] - view[size // 2 - 1]  # at the middle, far from the crop's edges
-    return view[size // 2] - step * (size // 2), step

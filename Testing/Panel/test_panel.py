@@ -437,6 +437,20 @@ def test_a_nodule_is_compared_with_an_earlier_ct_once_the_user_agrees(host, asse
     assert "none: unchanged" in text_of(ui.detailsBrowser)
 
 
+def test_where_a_network_looked_is_shown_as_no_evidence(host, assessed, ui, finished, picture):
+    ui.explainButton.click()
+    finished()
+    assert "explanation, not evidence; research use only" in ui.statusLabel.text
+    mapNode = slicer.util.getFirstNodeByName("N1 malignancy")
+    composite = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+    assert composite.GetForegroundVolumeID() == mapNode.GetID()
+    bounds, ras = [0.0] * 6, [0.0] * 3
+    mapNode.GetRASBounds(bounds)
+    assessed.points.GetNthControlPointPositionWorld(0, ras)
+    assert all(low < value < high for value, low, high in zip(ras, bounds[::2], bounds[1::2], strict=True))
+    picture("explained")
+
+
 def brock(ui) -> str:
     return next(line for line in text_of(ui.detailsBrowser).splitlines() if line.startswith("Brock"))
 

@@ -83,6 +83,7 @@ class Panel(VTKObservationMixin):
             self.ui.pageButton: self.onPage,
             self.ui.reportButton: self.onReport,
             self.ui.compareButton: self.onCompare,
+            self.ui.explainButton: self.onExplain,
             self.ui.dicomButton: self.onDicom,
             self.ui.chartButton: lambda: views.showChart(self.parameters.ct),
             self.ui.editButton: lambda: views.editMask(self._table.selected.name, self.parameters.ct),
@@ -292,6 +293,25 @@ class Panel(VTKObservationMixin):
         self._following.compare(self.parameters)
         self._showState()
 
+    def onExplain(self) -> None:
+        """Finds out on the other thread where a network looked, and shows it over the CT."""
+        chosen, assessment = self.parameters, self._table.selected.assessment
+        try:
+            explain = self.logic.explainer(assessment, chosen.ct, chosen.weights, chosen.device)
+        except NoduleRiskError as error:
+            self._say(str(error))
+            return
+        self._say(_("Looking where a network looked…"))
+        self._background.start(explain, lambda future: self._onExplained(future, assessment.name, chosen.ct))
+        self._showState()
+
+    def _onExplained(self, future: Future, name: str, volumeNode) -> None:
+        self._showState()
+        if not self._failed(future) and volumeNode.GetScene() is not None:
+            mapNode = results.showExplanation(future.result(), name, volumeNode)
+            views.showOver(mapNode)
+            self._say(mapNode.GetName())
+
     # A run
 
     def onAssess(self) -> None:
@@ -385,7 +405,8 @@ class Panel(VTKObservationMixin):
             button.enabled = nodule is not None
         self.ui.deleteButton.enabled = nodule is not None and not running
         self.ui.editButton.enabled = nodule is not None and self.parameters.ct is not None and not busy
-        self.ui.pageButton.enabled = assessed and not busy
+        for button in (self.ui.pageButton, self.ui.explainButton):
+            button.enabled = assessed and not busy
         for button in (self.ui.chartButton, self.ui.reportButton, self.ui.dicomButton, self.ui.compareButton):
             button.enabled = bool(self._table.assessments) and not busy
         for button in (self.ui.exportButton, self.ui.exportLabelsButton):

@@ -9,6 +9,7 @@ import slicer
 
 from LungNoduleRiskLib.results import resultNode, segmentToEdit
 
+OVER = 0.5  # opacity of a map over the CT
 CAMERA_MM = 150.0  # from the nodule to the camera
 
 
@@ -25,6 +26,11 @@ def jumpTo(ras: tuple[float, float, float]) -> None:
 def showCt(volumeNode) -> None:
     """Shows the CT in the slices."""
     slicer.util.setSliceViewerLayers(background=volumeNode, fit=True)
+
+
+def showOver(mapNode) -> None:
+    """Shows a map over the CT in the slices."""
+    slicer.util.setSliceViewerLayers(foreground=mapNode, foregroundOpacity=OVER)
 
 
 def showChart(volumeNode) -> None:
