@@ -61,28 +61,28 @@ def assess(
 ) -> None:
     """Assess the nodules at given points of a chest CT."""
     with errors_in_one_line(verbose):
-        asked = _asked_points(point, points, ras, lps)
+        asked = asked_points(point, points, ras, lps)
         thresholds = _thresholds(threshold or [])
         known = _patient(patient, len(asked))
-        folders = _prepared_folders(out, asked, [ct, *([points] if points else [])])
+        folders = prepared_folders(out, asked, [ct, *([points] if points else [])])
         with progress(len(asked) * (1 + stability)) as show:
             show("loading", None)
             source = _dicom_source(ct, series) if dicom else None
-            weight_set = _weight_set(weights, thresholds)
+            weight_set = chosen_weights(weights, thresholds)
             show("reading the CT", None)
-            scan = _read_ct(ct, series)
-            outcomes = _assess_points(scan, asked, folders, weight_set, device, cascade, known, show, stability)
+            scan = read_scan(ct, series)
+            outcomes = assess_points(scan, asked, folders, weight_set, device, cascade, known, show, stability)
             if len(asked) > 1:
                 show("writing the report", None)
                 _write_report(scan, outcomes, known, out / REPORT_NAME)
-        _report(outcomes, out, known)
+        report_outcomes(outcomes, out, known)
         if source is not None:
             _write_dicom(outcomes, source, out)
     if any(outcome.assessment is None for outcome in outcomes):
         raise typer.Exit(FAILED)
 
 
-def _asked_points(texts: list[str] | None, file: Path | None, ras: bool, lps: bool) -> list[Point]:
+def asked_points(texts: list[str] | None, file: Path | None, ras: bool, lps: bool) -> list[Point]:
     """The points of the command line.
 
     Raises:
@@ -127,13 +127,13 @@ def _patient(texts: list[str] | None, points: int) -> Patient | None:
     return patient
 
 
-def _weight_set(name: str, thresholds: dict[str, float]) -> WeightSet:
+def chosen_weights(name: str, thresholds: dict[str, float]) -> WeightSet:
     from nodulerisk.weights import load_weight_set
 
     return load_weight_set(name).with_thresholds(thresholds)
 
 
-def _prepared_folders(out: Path, points: list[Point], inputs: list[Path]) -> list[Path]:
+def prepared_folders(out: Path, points: list[Point], inputs: list[Path]) -> list[Path]:
     """The points' result folders: writable, and free of old results (fault 42).
 
     Raises:
@@ -167,13 +167,13 @@ def _write_dicom(outcomes: list[Outcome], source: DicomSource, out: Path) -> Non
         write_dicom(found, source, out)
 
 
-def _read_ct(path: Path, series: str | None) -> CT:
+def read_scan(path: Path, series: str | None) -> CT:
     from nodulerisk.ct import read_ct
 
     return read_ct(path, series_uid=series)
 
 
-def _assess_points(
+def assess_points(
     ct: CT,
     points: list[Point],
     folders: list[Path],
@@ -224,7 +224,7 @@ def _show_stage(show: Show, name: str, points_done: int, stage: str, share: floa
     show(f"{name}: {stage}", points_done + share)
 
 
-def _report(outcomes: list[Outcome], out: Path, patient: Patient | None) -> None:
+def report_outcomes(outcomes: list[Outcome], out: Path, patient: Patient | None) -> None:
     """The CSV file, the table, and a line a refused point on stderr."""
     from rich.console import Console
 

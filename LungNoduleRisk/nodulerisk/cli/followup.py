@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.cli.assess import _asked_points, _assess_points, _prepared_folders, _read_ct, _report, _weight_set
+from nodulerisk.cli.assess import (
+    asked_points,
+    assess_points,
+    chosen_weights,
+    prepared_folders,
+    read_scan,
+    report_outcomes,
+)
 from nodulerisk.cli.shared import FAILED, Show, Verbose, errors_in_one_line, progress
 from nodulerisk.errors import NoduleRiskError, OutputError
 
@@ -60,13 +67,13 @@ def follow_up(
     with errors_in_one_line(verbose):
         from nodulerisk.registration import align, proposed
 
-        points = [_asked_points(None, file, ras=False, lps=False) for file in (points_before, points_after)]
+        points = [asked_points(None, file, ras=False, lps=False) for file in (points_before, points_after)]
         folders = _folders(out, points, [before, after, points_before, points_after])
         with progress(1) as show:
             show("loading", None)
-            weight_set = _weight_set(weights, {})
+            weight_set = chosen_weights(weights, {})
             show("reading the CTs", None)
-            cts = [_read_ct(before, series_before), _read_ct(after, series_after)]
+            cts = [read_scan(before, series_before), read_scan(after, series_after)]
             days = _days(days, before, after, cts)
             alignment = align(cts[0], cts[1], show)
         matches = _confirmed(proposed(points[0], points[1], alignment), alignment, yes)
@@ -92,7 +99,7 @@ def _folders(out: Path, points: list[list[Point]], inputs: list[Path]) -> list[l
     ours = [out / name for name in (REPORT_NAME, TABLE_NAME, JSON_NAME)]
     if {path.resolve() for path in ours} & {path.resolve() for path in inputs}:
         raise OutputError(f"{out} holds an input whose name is that of a result: choose another folder with --out.")
-    folders = [_prepared_folders(out / scan, asked, inputs) for scan, asked in zip(SCANS, points, strict=True)]
+    folders = [prepared_folders(out / scan, asked, inputs) for scan, asked in zip(SCANS, points, strict=True)]
     for path in ours:
         remove_file(path)
     return folders
@@ -162,9 +169,7 @@ def _assess_scans(
     for ct, asked, places in zip(cts, points, folders, strict=True):
         onward = _onward(show, sum(map(len, outcomes)))
         outcomes.append(
-            _assess_points(
-                ct, asked, places, weights, device, cascade=False, stability=False, patient=None, show=onward
-            )
+            assess_points(ct, asked, places, weights, device, cascade=False, stability=False, patient=None, show=onward)
         )
     return outcomes
 
@@ -267,7 +272,7 @@ def _unmatched_rows(matches: Matches) -> list[Row]:
 def _print(outcomes: list[list[Outcome]], compared: list[Compared], matches: Matches, days: float, out: Path) -> None:
     for scan, of_scan in zip(SCANS, outcomes, strict=True):
         typer.echo(f"\nThe scan {scan}")
-        _report(of_scan, out / scan, None)
+        report_outcomes(of_scan, out / scan, None)
     for line in _lines(compared, matches, days):
         typer.echo(line)
     typer.echo(f"Results: {out}")
