@@ -1,11 +1,11 @@
-# Installs what the tests need of the system and Debian's kin lack: Qt and VTK draw where there is no screen, and two
-# programs look at our DICOM files.
+# Installs what the tests need of the system and Debian's kin lack: Qt and VTK draw where there is no screen, two programs
+# look at our DICOM files, and a browser at our pages.
 wanted="libegl1 libgl1 libgl1-mesa-dri libxkbcommon0 libfontconfig1 libglib2.0-0 libdbus-1-3 fonts-dejavu-core"
-wanted="$wanted dcmtk dicom3tools"
+wanted="$wanted dcmtk dicom3tools chromium"
 there() {
 	[ "$(uname)" != Linux ] || { ldconfig -p | grep -q libEGL.so.1 && ldconfig -p | grep -q libxkbcommon.so.0; }
 }
-if there && command -v dsrdump >/dev/null && command -v dciodvfy >/dev/null; then
+if there && command -v dsrdump >/dev/null && command -v dciodvfy >/dev/null && command -v chromium >/dev/null; then
 	exit 0
 fi
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
