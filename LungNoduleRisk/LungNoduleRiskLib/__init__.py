@@ -1,4 +1,4 @@
-"""The Slicer side of LungNoduleRisk: MRML in ``scene`` and ``logic``, Qt in ``widget``; the core is ``nodulerisk``."""
+"""The Slicer side of LungNoduleRisk: MRML in ``scene``, ``results`` and ``logic``, Qt in ``widgets``; the core is ``nodulerisk``."""
 
 from pathlib import Path
 

@@ -16,9 +16,10 @@ from nodulerisk.ct import CT
 from nodulerisk.masking import centroid_lps_mm, hand_mask, touches_cube_edge
 from nodulerisk.measure import nodule_hu, value_of
 from nodulerisk.nodule_checks import remeasured
-from nodulerisk.outputs.interactive import interactive_html, mesh_figure
+from nodulerisk.outputs.interactive import mesh_figure
 from nodulerisk.outputs.mesh import nodule_mesh
 from nodulerisk.outputs.picture import picture_png
+from nodulerisk.outputs.report import ReportNodule, write_report
 from nodulerisk.outputs.slices import nodule_slices
 from nodulerisk.outputs.words import measured_on
 
@@ -107,7 +108,7 @@ def test_fault_26_an_empty_one_is_measured_as_nothing(ct, assessment, region, tm
     assert {"no-nodule", "mask-edited"} <= {check.code for check in edited.checks}
     assert not edited.mask.any()
     assert len(nodule_mesh(edited.nodule).faces) == 0
-    interactive_html(ct, edited, tmp_path / "nodule.html")
+    write_report([ReportNodule(ct, edited)], tmp_path / "nodule.html")
 
 
 def test_a_deleted_one_is_not_measured(ct, assessment):
@@ -125,6 +126,6 @@ def test_it_is_saved_and_shown_like_any_other(assessment, tmp_path):
     np.testing.assert_array_equal(loaded.mask, edited.mask)
     assert nodule_mesh(loaded.nodule).volume_mm3 == pytest.approx(nodule_mesh(edited.nodule).volume_mm3, rel=1e-4)
     picture_png(ct, edited, tmp_path / "nodule.png")
-    interactive_html(ct, edited, tmp_path / "nodule.html")
+    write_report([ReportNodule(ct, edited)], tmp_path / "nodule.html")
     assert imread(tmp_path / "nodule.png").shape[:2] == (1000, 1600)
     assert "corrected by hand" in (tmp_path / "nodule.html").read_text(encoding="utf-8")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from nodulerisk.assessment import Assessment, NoduleMask
-from nodulerisk.ct import CT
+from nodulerisk.assessment import NoduleMask
 from nodulerisk.outputs.mesh import nodule_mesh
 from nodulerisk.outputs.slices import FIELD_MM, LUNG_WINDOW_HU, TICKS_MM, Slice
 
@@ -22,13 +20,6 @@ LIGHT = {
 }
 TURN_FRAMES = 72  # of 5 degrees
 HEIGHT = 360  # pixels
-
-
-def interactive_html(ct: CT, assessment: Assessment, path: Path) -> None:
-    """Writes the report of one nodule: see ``write_report``."""
-    from nodulerisk.outputs.report import ReportNodule, write_report  # which shows the figures below
-
-    write_report([ReportNodule(ct, assessment)], path)
 
 
 def mesh_figure(nodule: NoduleMask) -> go.Figure:
