@@ -1,4 +1,4 @@
-"""The Slicer side of LungNoduleRisk: MRML in ``scene``, ``results`` and ``logic``, Qt in ``widgets``; the core is ``nodulerisk``."""
+"""The Slicer side of LungNoduleRisk: MRML in ``scene``, ``results`` and ``logic``, Qt in ``widgets``."""
 
 from pathlib import Path
 
