@@ -109,11 +109,8 @@ def read_dicom(path: Path, *, series_uid: str | None = None) -> CT:
     Raises:
         CTError: no CT, several to choose from, an unsafe zip, or a series that cannot be trusted.
     """
-    with damage_refused(), ExitStack() as stack, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom's warnings quote header values, which may name the patient
-        files = zip_members(stack, path) if path.suffix.lower() == ".zip" else files_in(path)
-        slices = choose_series(ct_slices(files), series_uid)
-        return volume(slices)
+    with dicom_files(path) as files:
+        return volume(choose_series(ct_slices(files), series_uid))
 
 
 def acquisition_in(paths: Sequence[Path]) -> Acquisition:
@@ -122,9 +119,8 @@ def acquisition_in(paths: Sequence[Path]) -> Acquisition:
     Raises:
         CTError: damaged files, not CT, or not in Hounsfield units (fault 19).
     """
-    with damage_refused(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        slices = ct_slices([file for path in paths for file in files_in(path)])
+    with dicom_files(*paths) as files:
+        slices = ct_slices(files)
         if not slices:
             raise CTError("The series is a localizer, not a CT volume. Choose the CT series.")
         refuse_not_ct(slices[0])
@@ -132,6 +128,15 @@ def acquisition_in(paths: Sequence[Path]) -> Acquisition:
 
 
 # --- Files
+
+
+@contextmanager
+def dicom_files(*paths: Path) -> Iterator[list[DicomFile]]:
+    """The files of folders, zips and single files, while they may be read; what is damaged is refused meanwhile."""
+    with damage_refused(), ExitStack() as stack, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's warnings quote header values, which may name the patient
+        found = (zip_members(stack, path) if path.suffix.lower() == ".zip" else files_in(path) for path in paths)
+        yield [file for files in found for file in files]
 
 
 def files_in(path: Path) -> list[DicomFile]:

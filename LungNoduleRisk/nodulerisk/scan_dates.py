@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
-from contextlib import ExitStack
 from datetime import date, datetime
 from pathlib import Path
 
 from pydicom import Dataset, dcmread
 
-from nodulerisk.dicom_series import DicomFile, damage_refused, files_in, zip_members
+from nodulerisk.dicom_series import DicomFile, dicom_files
 
 DATES = ("AcquisitionDate", "StudyDate")  # the first that both scans carry
 
@@ -30,9 +28,7 @@ def days_between(before: Path, after: Path, series_uids: tuple[str | None, str |
 
 def _dates(path: Path, series_uid: str | None) -> dict[str, date]:
     """The dates in the first file of the series."""
-    with damage_refused(), ExitStack() as stack, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom's warnings quote header values
-        files = zip_members(stack, path) if path.suffix.lower() == ".zip" else files_in(path)
+    with dicom_files(path) as files:
         headers = (header for file in files if (header := _header(file)) is not None)
         header = next((one for one in headers if one.get("SeriesInstanceUID", "") == (series_uid or "")), Dataset())
         found = {name: _date(str(header.get(name, ""))) for name in DATES}

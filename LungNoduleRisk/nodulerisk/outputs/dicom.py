@@ -35,11 +35,9 @@ from nodulerisk.dicom_series import (
     common_direction,
     common_pixel_spacing,
     ct_slices,
-    damage_refused,
-    files_in,
+    dicom_files,
     refuse_shear,
     slice_grid,
-    zip_members,
 )
 from nodulerisk.errors import CTError, OutputError
 from nodulerisk.files import written_whole
@@ -114,17 +112,13 @@ def read_source(path: str | Path, series_uid: str | None = None) -> DicomSource:
         raise OutputError(
             "DICOM output refers to a DICOM series, and this is none: load the CT's DICOM folder or .zip."
         )
-    with damage_refused(), ExitStack() as stack, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom's warnings quote header values
-        files = zip_members(stack, path) if path.suffix.lower() == ".zip" else files_in(path)
+    return source_of([path], series_uid)
+
+
+def source_of(paths: Iterable[Path], series_uid: str | None = None) -> DicomSource:
+    """The same of files that lie anywhere."""
+    with dicom_files(*paths) as files:
         return _source(choose_series(ct_slices(files), series_uid))
-
-
-def source_of(paths: Iterable[Path]) -> DicomSource:
-    """The same of the files of one series, wherever each lies."""
-    with damage_refused(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return _source(choose_series(ct_slices([file for path in paths for file in files_in(path)]), None))
 
 
 def write_dicom(assessments: Sequence[Assessment], source: DicomSource, folder: str | Path) -> list[Path]:
