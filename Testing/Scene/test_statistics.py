@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from unittest.mock import MagicMock, patch
 
 import numpy as np
@@ -20,57 +20,12 @@ from made_assessment import RADIUS_MM, made_ct, sphere_nodule
 from nodulerisk.measure import measure
 
 SLICER_PYTHON = os.environ.get("SLICER_PYTHON_DIR")
+SEGMENT_STATISTICS = (
+    Path(SLICER_PYTHON).parents[1] / "Modules" / "Scripted" / "SegmentStatistics"
+    if SLICER_PYTHON
+    else Path(__file__).parents[1] / "Host" / "minimal" / "modules"
+)
 SPHERE_MM3 = 4 / 3 * np.pi * RADIUS_MM**3
-
-
-class SegmentStatisticsPluginBase:
-    """What a plugin uses of Slicer's class of this name."""
-
-    def __init__(self):
-        self.name, self.title, self.keys, self.defaultKeys = "", "", [], []
-        self.parameterNode = None
-
-    @staticmethod
-    def createCodedEntry(codeValue, codingScheme, codeMeaning, returnAsString=False):
-        entry = slicer.vtkCodedEntry()
-        entry.SetValueSchemeMeaning(codeValue, codingScheme, codeMeaning)
-        return entry.GetAsString() if returnAsString else entry
-
-    @staticmethod
-    def createMeasurementInfo(
-        name,
-        title,
-        description,
-        units,
-        quantityDicomCode=None,
-        unitsDicomCode=None,
-        measurementMethodDicomCode=None,
-        derivationDicomCode=None,
-    ):
-        codes = {
-            "DICOM.QuantityCode": quantityDicomCode,
-            "DICOM.UnitsCode": unitsDicomCode,
-            "DICOM.MeasurementMethodCode": measurementMethodDicomCode,
-            "DICOM.DerivationCode": derivationDicomCode,
-        }
-        info = {"name": name, "title": title, "description": description, "units": units}
-        return info | {kind: code for kind, code in codes.items() if code}
-
-    def toLongKey(self, key):
-        return f"{type(self).__name__}.{key}"
-
-    def setParameterNode(self, parameterNode):
-        self.parameterNode = parameterNode
-        for key in self.keys:
-            if not parameterNode.GetParameter(self.toLongKey(key) + ".enabled"):
-                parameterNode.SetParameter(self.toLongKey(key) + ".enabled", str(key in self.defaultKeys))
-
-    def getParameterNode(self):
-        return self.parameterNode
-
-    def getRequestedKeys(self):
-        enabled = self.parameterNode.GetParameter
-        return [key for key in self.keys if enabled(self.toLongKey(key) + ".enabled") == "True"]
 
 
 @pytest.fixture
@@ -78,13 +33,8 @@ def statistics(scene, monkeypatch):
     """The module of the plugin, as imported in Slicer; the plugin's check boxes do nothing."""
     beside = {"qt": MagicMock(), "slicer.i18n": SimpleNamespace(tr=str), "vtkITK": vtkITK}
     with patch.dict(sys.modules, beside):
-        if SLICER_PYTHON:
-            own = Path(SLICER_PYTHON).parents[1] / "Modules" / "Scripted" / "SegmentStatistics"
-            monkeypatch.syspath_prepend(own)
-        else:
-            plugins = ModuleType("SegmentStatisticsPlugins")
-            plugins.SegmentStatisticsPluginBase = SegmentStatisticsPluginBase
-            sys.modules["SegmentStatisticsPlugins"] = plugins
+        monkeypatch.syspath_prepend(SEGMENT_STATISTICS)
+        sys.modules.pop("SegmentStatisticsPlugins", None)
         sys.modules.pop("LungNoduleRiskLib.statistics", None)
         yield importlib.import_module("LungNoduleRiskLib.statistics")
 
