@@ -16,7 +16,7 @@ from nodulerisk.assessment import Assessment
 from nodulerisk.ct import CT
 from nodulerisk.datasets.densesharp_format import add_densesharp, write_densesharp
 from nodulerisk.errors import NoduleRiskError, OutputError, PointError, WorkerError
-from nodulerisk.explain import explain
+from nodulerisk.explain import Explanation, explain
 from nodulerisk.followup import Earlier, followed
 from nodulerisk.guidelines import guidelines
 from nodulerisk.patient import Patient
@@ -248,16 +248,15 @@ class NoduleLogic:
         pairs = [(before[pair.before.name], after[pair.after.name]) for pair in matches.pairs]
         return {now.name: _earlier(once, now, days) for once, now in pairs}
 
-    def explainer(self, assessment: Assessment, volumeNode, weights: str | Path, device: str = "auto"):
+    def explainer(
+        self, assessment: Assessment, volumeNode, weights: str | Path, device: str = "auto"
+    ) -> Callable[[], Explanation]:
         """What finds out where a network looked (see ``explain``); it takes seconds, and may be called on any thread.
 
         Raises:
-            NoduleRiskError: the nodule was assessed by other weights; see ``scene.ctReader``.
+            NoduleRiskError: see ``scene.ctReader``; when called, also where the nodule was assessed by other weights.
         """
-        weightSet, readCt = load_weight_set(weights), scene.ctReader(volumeNode)
-        if assessment.provenance.network_sha256 != weightSet.hashes():
-            raise NoduleRiskError("The nodule was assessed by other weights: choose them, or assess it again.")
-        return lambda: explain(readCt(), assessment, weightSet, self._warm(weightSet, device))
+        return partial(self._explain, scene.ctReader(volumeNode), assessment, weights, device)
 
     def dicomWriter(self, volumeNode, folder: Path) -> Callable[[], None]:
         """What writes the nodules as DICOM, SEG and SR; both name the patient, as the series does.
@@ -324,6 +323,14 @@ class NoduleLogic:
         networks, self._networks = self._networks, None
         if networks is not None:
             networks.cancel()
+
+    def _explain(
+        self, readCt: Callable[[], CT], assessment: Assessment, weights: str | Path, device: str
+    ) -> Explanation:
+        weightSet = load_weight_set(weights)  # compares the hashes of what may be a gigabyte
+        if assessment.provenance.network_sha256 != weightSet.hashes():
+            raise NoduleRiskError("The nodule was assessed by other weights: choose them, or assess it again.")
+        return explain(readCt(), assessment, weightSet, self._warm(weightSet, device))
 
     def _warm(self, weights: WeightSet, device: str) -> Worker:
         """The networks of the last run if they are these, else new ones."""

@@ -20,7 +20,7 @@ from LungNoduleRiskLib.chart import COLOURS, NO_RISK_KNOWN, riskColour, showChar
 from LungNoduleRiskLib.scene import addMap, ctPart, ijkToWorld, placed, pointNames, rasOf
 from LungNoduleRiskLib.segments import DRAWN_BY_HAND, addSegment, fingerprint, newSegment, regionOnCt, segmentOnCt
 from LungNoduleRiskLib.tables import fillTable
-from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, TaskResult
+from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, EvidenceLevel, NoduleMask, TaskResult
 from nodulerisk.ct import CT
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.explain import NOT_EVIDENCE, Explanation
@@ -113,26 +113,22 @@ def savedAssessments(volumeNode) -> dict[str, Assessment]:
 
 def withMask(assessment: Assessment, volumeNode, marginMm: float) -> tuple[CT, Assessment]:
     """The part of the CT around the nodule, and the assessment with its segment as it is now, where there is one."""
-    if not _hasSegment(assessment.name, volumeNode):
+    segmentationNode = _segmentationWith(assessment.name, volumeNode)
+    if segmentationNode is None:
         voxel = _voxelAt(assessment.centre_lps_mm, volumeNode)
         return ctPart(volumeNode, voxel, voxel + 1, marginMm)[0], replace(assessment, nodule=None)
     evidence = _entries(volumeNode)[assessment.name]["mask_evidence"] or DRAWN_BY_HAND
-    segmentationNode = resultNode("segmentation", volumeNode)
     ct, nodule = segmentOnCt(segmentationNode, assessment.name, volumeNode, marginMm, evidence)
     return ct, replace(assessment, nodule=nodule)
 
 
 def withMasks(volumeNode, ct: CT) -> list[Assessment]:
     """All of the CT's assessments with their segments as they are now, on the whole CT (see ``scene.ctFromNode``)."""
-    whole = []
-    for name, assessment in savedAssessments(volumeNode).items():
-        nodule = None
-        if _hasSegment(name, volumeNode):
-            evidence = _entries(volumeNode)[name]["mask_evidence"] or DRAWN_BY_HAND
-            place = regionOnCt(resultNode("segmentation", volumeNode), name, volumeNode)
-            nodule = hand_mask(*place, ct, evidence)
-        whole.append(replace(assessment, nodule=nodule))
-    return whole
+    entries = _entries(volumeNode)
+    return [
+        replace(assessment, nodule=_maskOn(ct, name, volumeNode, entries[name]["mask_evidence"]))
+        for name, assessment in savedAssessments(volumeNode).items()
+    ]
 
 
 def handDrawn(volumeNode, names: Collection[str]) -> list[str]:
@@ -144,7 +140,7 @@ def handDrawn(volumeNode, names: Collection[str]) -> list[str]:
 def segmentToEdit(name: str, volumeNode):
     """The CT's segmentation node with a segment of the nodule, a new and empty one where it has none."""
     segmentationNode = _ensureResultNode("segmentation", volumeNode)
-    if not _hasSegment(name, volumeNode):
+    if _segmentationWith(name, volumeNode) is None:
         segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
         segmentationNode.GetSegmentation().AddSegment(newSegment(name, NO_RISK_KNOWN), name)
     return segmentationNode
@@ -204,7 +200,7 @@ def colourPoint(markupsNode, assessment: Assessment) -> None:
 
 def _entryOf(assessment: Assessment, volumeNode) -> Entry:
     """Adds the networks' mask, and gives what is to be saved; where a segment has stayed it is measured instead."""
-    kept = _hasSegment(assessment.name, volumeNode)
+    kept = _segmentationWith(assessment.name, volumeNode) is not None
     if not kept:
         _addMask(assessment, volumeNode)
     found = _fingerprintOf(assessment.name, volumeNode)
@@ -221,8 +217,9 @@ def _voxelAt(point_lps_mm, volumeNode) -> np.ndarray:
 
 def _removeSegments(names: Collection[str], volumeNode) -> None:
     for name in names:
-        if _hasSegment(name, volumeNode):
-            resultNode("segmentation", volumeNode).GetSegmentation().RemoveSegment(name)
+        segmentationNode = _segmentationWith(name, volumeNode)
+        if segmentationNode is not None:
+            segmentationNode.GetSegmentation().RemoveSegment(name)
 
 
 def _addMask(assessment: Assessment, volumeNode) -> None:
@@ -235,13 +232,25 @@ def _addMask(assessment: Assessment, volumeNode) -> None:
     addSegment(segmentationNode, assessment.name, nodule, volumeNode, riskColour(assessment))
 
 
-def _hasSegment(name: str, volumeNode) -> bool:
+def _segmentationWith(name: str, volumeNode):
+    """The CT's segmentation node if it has a segment of the nodule, else None."""
     segmentationNode = resultNode("segmentation", volumeNode)
-    return segmentationNode is not None and segmentationNode.GetSegmentation().GetSegment(name) is not None
+    has = segmentationNode is not None and segmentationNode.GetSegmentation().GetSegment(name) is not None
+    return segmentationNode if has else None
+
+
+def _maskOn(ct: CT, name: str, volumeNode, evidence: EvidenceLevel | None) -> NoduleMask | None:
+    """The nodule's segment on the whole CT, where it has one."""
+    segmentationNode = _segmentationWith(name, volumeNode)
+    if segmentationNode is None:
+        return None
+    return hand_mask(*regionOnCt(segmentationNode, name, volumeNode), ct, evidence or DRAWN_BY_HAND)
 
 
 def _fingerprintOf(name: str, volumeNode) -> str:
-    return fingerprint(resultNode("segmentation", volumeNode), name)
+    """Empty where the nodule has no segment, as where that is empty."""
+    segmentationNode = _segmentationWith(name, volumeNode)
+    return "" if segmentationNode is None else fingerprint(segmentationNode, name)
 
 
 def _remeasured(entry: Entry, found: str, volumeNode) -> Entry:
@@ -250,8 +259,8 @@ def _remeasured(entry: Entry, found: str, volumeNode) -> Entry:
     if found == entry[MASK]["drawn"]:
         return asDrawn
     assessment, ct, nodule = Assessment.from_dict(entry), None, None
-    if _hasSegment(assessment.name, volumeNode):
-        segmentationNode = resultNode("segmentation", volumeNode)
+    segmentationNode = _segmentationWith(assessment.name, volumeNode)
+    if segmentationNode is not None:
         ct, nodule = segmentOnCt(segmentationNode, assessment.name, volumeNode)
     measured = remeasured(assessment, ct, nodule)
     return measured.to_dict() | {MASK: entry[MASK] | {"measured": found}, AS_DRAWN: asDrawn}

@@ -48,16 +48,16 @@ def ctReader(volumeNode) -> Callable[[], CT]:
         raise CTError("The selected volume holds no CT: load the CT, or select another volume.")
     grid = gridLps(volumeNode)
     voxels = slicer.util.arrayFromVolume(volumeNode)  # a view, which keeps the voxels though the node be removed
-    instances = (volumeNode.GetAttribute("DICOM.instanceUIDs") or "").split()
+    instances = _instancesOf(volumeNode)
     said, files = volumeNode.GetAttribute(READING), _filesOf(list(dict.fromkeys(instances[:1] + instances[-1:])))
     return lambda: CT.from_array(voxels.copy(), *grid, **(_readingIn(said) if said else _saidIn(files)))
 
 
-def ctPart(volumeNode, low, high, marginMm: float) -> tuple[CT, tuple[np.ndarray, np.ndarray]]:
+def ctPart(volumeNode, low, high, marginMm: float) -> tuple[CT, np.ndarray]:
     """The part of the CT from one voxel (z, y, x) up to, but without, another, and a margin in mm on all sides.
 
     Returns:
-        A copy of the part, and its first voxel and the one past its last.
+        A copy of the part, and its first voxel (z, y, x).
 
     Raises:
         CTError: voxels that are not numbers.
@@ -68,7 +68,7 @@ def ctPart(volumeNode, low, high, marginMm: float) -> tuple[CT, tuple[np.ndarray
     low = np.clip(np.asarray(low) - margin, 0, np.array(values.shape) - 1)
     high = np.clip(np.asarray(high) + margin, low + 1, values.shape)
     hu = to_hounsfield(values[tuple(slice(a, b) for a, b in zip(low, high, strict=True))].copy())
-    return CT(hu, triple(spacing), triple(origin + direction @ (low[::-1] * spacing)), direction), (low, high)
+    return CT(hu, triple(spacing), triple(origin + direction @ (low[::-1] * spacing)), direction), low
 
 
 def addCt(ct: CT, name: str = "CT"):
@@ -100,8 +100,7 @@ def addPointsNode(name: str = "Nodules"):
 
 def addPoint(markupsNode, point: Point) -> None:
     """Adds a point, LPS mm in the world, to a list."""
-    x, y, z = point.lps_mm
-    markupsNode.AddControlPointWorld(vtk.vtkVector3d(-x, -y, z), point.name)
+    markupsNode.AddControlPointWorld(vtk.vtkVector3d(*rasOf(point.lps_mm)), point.name)
 
 
 def pointNames(markupsNode) -> list[str]:
@@ -147,7 +146,11 @@ def _readingIn(said: str) -> dict[str, Any]:
 
 def dicomFiles(volumeNode) -> list[Path]:
     """The files of a series that Slicer's DICOM module loaded; none where it came otherwise, or they are gone."""
-    return _filesOf((volumeNode.GetAttribute("DICOM.instanceUIDs") or "").split())
+    return _filesOf(_instancesOf(volumeNode))
+
+
+def _instancesOf(volumeNode) -> list[str]:
+    return (volumeNode.GetAttribute("DICOM.instanceUIDs") or "").split()
 
 
 def _filesOf(instances: Sequence[str]) -> list[Path]:

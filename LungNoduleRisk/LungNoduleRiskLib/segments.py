@@ -77,15 +77,13 @@ def segmentOnCt(
         The part of the CT within ``marginMm`` of the segment, and the mask on it, which may be empty.
     """
     region, first = regionOnCt(segmentationNode, segmentId, volumeNode)
-    ct, (low, _) = ctPart(volumeNode, first, np.add(first, region.shape), marginMm)
+    ct, low = ctPart(volumeNode, first, np.add(first, region.shape), marginMm)
     z, y, x = (int(v) for v in np.subtract(first, low))
     return ct, hand_mask(region, (z, y, x), ct, evidence)
 
 
 def fingerprint(segmentationNode, segmentId: str) -> str:
-    """The same while a segment's voxels are the same, so that a mask changed by hand is noticed; no segment: empty."""
-    if segmentationNode is None or segmentationNode.GetSegmentation().GetSegment(segmentId) is None:
-        return ""
+    """The same while a segment's voxels are the same, so that a mask changed by hand is noticed."""
     labelmap = _labelmapOf(segmentationNode, segmentId)
     if labelmap.IsEmpty():
         return ""

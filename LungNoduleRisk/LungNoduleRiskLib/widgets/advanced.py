@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
 from pathlib import Path
 
 import qt
@@ -20,9 +19,9 @@ from nodulerisk.weights import delete_weight_set, load_weight_set, user_set_fold
 class Advanced:
     """Lists, shows, verifies, imports and deletes weight sets; says which packages are missing and installs them."""
 
-    def __init__(self, ui, background: Background, onChosen: Callable[[str], None], onBusy: Callable[[], None]):
-        """``onChosen`` is told the weight set that the user chose, ``onBusy`` that something started or ended."""
-        self._ui, self._background, self._onChosen, self._onBusy = ui, background, onChosen, onBusy
+    def __init__(self, ui, background: Background, onChosen: Callable[[str], None]):
+        """``onChosen`` is told the weight set that the user chose."""
+        self._ui, self._background, self._onChosen = ui, background, onChosen
         self.listWeights("open")
         ui.weightsSelector.currentTextChanged.connect(onChosen)
         ui.cardButton.clicked.connect(self.onCard)
@@ -100,18 +99,7 @@ class Advanced:
     def _do(self, work: Callable[[], object], onDone: Callable) -> None:
         """Does what takes seconds on the other thread, then shows what came of it."""
         self._say(_("Working…"))
-        self._background.start(work, lambda future: self._onEnd(future, onDone))
-        self._onBusy()
-
-    def _onEnd(self, future: Future, onDone: Callable) -> None:
-        self._onBusy()
-        error = future.exception()
-        if error is None:
-            onDone(future.result())
-        else:
-            self._say(str(error))
-            if not isinstance(error, NoduleRiskError):
-                raise error
+        self._background.do(work, onDone, self._say)
 
     def _say(self, text: str) -> None:
         self._ui.advancedBrowser.setPlainText(text)

@@ -7,6 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import qt
 
+from nodulerisk.errors import NoduleRiskError
+
 POLL_MS = 20
 TURN_S = 0.03
 
@@ -14,7 +16,9 @@ TURN_S = 0.03
 class Background:
     """Runs one function at a time on another thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, onBusy: Callable[[], None]):
+        """``onBusy`` is called when ``do`` has begun something, and when that has ended."""
+        self._onBusy = onBusy
         self._thread = ThreadPoolExecutor(1)
         self._future: Future | None = None
         self._timer = qt.QTimer()
@@ -35,6 +39,21 @@ class Background:
         self._onTurn, self._onEnd = onTurn, onEnd
         self._future = self._thread.submit(work)
         self._timer.start(POLL_MS)
+
+    def do(self, work: Callable[[], object], onDone: Callable, say: Callable[[str], None]) -> None:
+        """Starts the work; what comes of it is given to ``onDone``, a refusal is said instead."""
+        self.start(work, lambda future: self._finish(future, onDone, say))
+        self._onBusy()
+
+    def _finish(self, future: Future, onDone: Callable, say: Callable[[str], None]) -> None:
+        self._onBusy()
+        error = future.exception()
+        if error is None:
+            onDone(future.result())
+            return
+        say(str(error))
+        if not isinstance(error, NoduleRiskError):
+            raise error  # a fault of ours: into Slicer's log, with its traceback
 
     def close(self) -> None:
         """Waits for the work, of whose end nobody is told."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
+from functools import partial
 
 import slicer
 from slicer.i18n import tr as _
 
 from LungNoduleRiskLib.logic import NoduleLogic
 from LungNoduleRiskLib.parameters import Parameters
-from LungNoduleRiskLib.widgets.background import Background
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.followup import Earlier
 from nodulerisk.registration import Alignment, Pair
@@ -19,25 +18,20 @@ from nodulerisk.registration import Alignment, Pair
 class Following:
     """Aligns two CTs, and compares the nodules that the user takes for one."""
 
-    def __init__(self, logic: NoduleLogic, background: Background, say: Callable, onCompared: Callable):
-        """``onCompared`` is called once ``earlier`` was filled anew."""
-        self._logic, self._background, self._say, self._onCompared = logic, background, say, onCompared
+    def __init__(self, logic: NoduleLogic, do: Callable, say: Callable, onCompared: Callable):
+        """``do`` is the panel's; ``onCompared`` is called once ``earlier`` was filled anew."""
+        self._logic, self._do, self._say, self._onCompared = logic, do, say, onCompared
         self.earlier: dict[str, Earlier] = {}  # by the name that the nodule has now
 
     def compare(self, chosen: Parameters) -> None:
         """Starts the alignment; the rest follows once it is done."""
-        try:
-            align = self._logic.aligner(chosen.earlier, chosen.ct, chosen.days)
-        except NoduleRiskError as error:
-            self._say(str(error))
-            return
-        self._say(_("Aligning the lungs…"))
         nodes = chosen.earlier, chosen.ct, chosen.days
-        self._background.start(align, lambda future: self._onAligned(future, *nodes))
+        align = partial(self._logic.aligner, *nodes)
+        self._do(align, _("Aligning the lungs…"), lambda alignment: self._onAligned(alignment, *nodes))
 
-    def _onAligned(self, future: Future, earlierNode, volumeNode, days: float) -> None:
+    def _onAligned(self, alignment: Alignment, earlierNode, volumeNode, days: float) -> None:
         try:
-            self.earlier = self._compared(future.result(), earlierNode, volumeNode, days)
+            self.earlier = self._compared(alignment, earlierNode, volumeNode, days)
         except NoduleRiskError as error:
             self._say(str(error))
         self._onCompared()

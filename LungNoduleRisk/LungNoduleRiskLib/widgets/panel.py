@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import qt
@@ -31,6 +31,7 @@ from LungNoduleRiskLib.widgets.running import Running
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import Assessment
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.explain import Explanation
 from nodulerisk.guidelines import guidelines
 
 PANEL = Path(__file__).parents[2] / "Resources" / "UI" / "LungNoduleRisk.ui"
@@ -51,7 +52,7 @@ class Panel(VTKObservationMixin):
         self.logic = logic or NoduleLogic()
         self.parameters: Parameters | None = None
         self._getParameterNode = getParameterNode
-        self._background = Background()
+        self._background = Background(self._showState)
         self._page = None  # the web view, which lives while it is kept
         self._setUp()
         self._observeScene()
@@ -65,9 +66,9 @@ class Panel(VTKObservationMixin):
         self.widget.setMRMLScene(slicer.mrmlScene)
         self._table = NodulesTable(self.ui.nodulesTable, self.onSelected)
         self._annotating = Annotating(self.ui, self.logic, self._say)
-        self._advanced = Advanced(self.ui, self._background, self.onWeights, self._showState)
+        self._advanced = Advanced(self.ui, self._background, self.onWeights)
         self._patientForm = PatientForm(self.ui.patientSection, self._showSelected)
-        self._following = Following(self.logic, self._background, self._say, self.onEnded)
+        self._following = Following(self.logic, self._do, self._say, self.onEnded)
         self._running = Running(self.ui, self.logic, self._background, self.onChanged, self.onEnded)
         self._timers = [self._timer(self.refresh), self._timer(self._remeasure)]
         self._refreshTimer, self._measureTimer = self._timers
@@ -272,45 +273,39 @@ class Panel(VTKObservationMixin):
 
     def _write(self, writer: Callable[[], Callable[[], None]], path: Path) -> None:
         """Writes on the other thread, says where, and opens what is a page."""
-        try:
-            write = writer()
-        except NoduleRiskError as error:
-            self._say(str(error))
-            return
-        self._say(_("Writing…"))
-        self._background.start(write, lambda future: self._onWritten(future, path))
-        self._showState()
+        self._do(writer, _("Writing…"), lambda _written: self._onWritten(path))
 
-    def _onWritten(self, future: Future, path: Path) -> None:
-        self._showState()
-        if not self._failed(future):
-            self._say(_("Written to {path}").format(path=path))
-            if path.suffix == ".html":
-                self._page = views.openPage(path)
+    def _onWritten(self, path: Path) -> None:
+        self._say(_("Written to {path}").format(path=path))
+        if path.suffix == ".html":
+            self._page = views.openPage(path)
 
     def onCompare(self) -> None:
         """Compares with the earlier CT; the user confirms which nodules are one."""
         self._following.compare(self.parameters)
-        self._showState()
 
     def onExplain(self) -> None:
         """Finds out on the other thread where a network looked, and shows it over the CT."""
         chosen, assessment = self.parameters, self._table.selected.assessment
+        explainer = partial(self.logic.explainer, assessment, chosen.ct, chosen.weights, chosen.device)
+        show = partial(self._onExplained, assessment.name, chosen.ct)
+        self._do(explainer, _("Looking where a network looked…"), show)
+
+    def _onExplained(self, name: str, volumeNode, explanation: Explanation) -> None:
+        if volumeNode.GetScene() is not None:
+            mapNode = results.showExplanation(explanation, name, volumeNode)
+            views.showOver(mapNode)
+            self._say(mapNode.GetName())
+
+    def _do(self, prepare: Callable[[], Callable], words: str, onDone: Callable) -> None:
+        """Prepares work here, where the scene may be read, and does it on the other thread; a refusal is said."""
         try:
-            explain = self.logic.explainer(assessment, chosen.ct, chosen.weights, chosen.device)
+            work = prepare()
         except NoduleRiskError as error:
             self._say(str(error))
             return
-        self._say(_("Looking where a network looked…"))
-        self._background.start(explain, lambda future: self._onExplained(future, assessment.name, chosen.ct))
-        self._showState()
-
-    def _onExplained(self, future: Future, name: str, volumeNode) -> None:
-        self._showState()
-        if not self._failed(future) and volumeNode.GetScene() is not None:
-            mapNode = results.showExplanation(future.result(), name, volumeNode)
-            views.showOver(mapNode)
-            self._say(mapNode.GetName())
+        self._say(words)
+        self._background.do(work, onDone, self._say)
 
     # A run
 
@@ -421,14 +416,6 @@ class Panel(VTKObservationMixin):
         if self.parameters.points is None or not scene.placed(self.parameters.points):
             return _("Place a point on each nodule: press 'Place points', then click in the slices.")
         return ""
-
-    def _failed(self, future: Future) -> bool:
-        error = future.exception()
-        if error is not None:
-            self._say(str(error))
-            if not isinstance(error, NoduleRiskError):
-                raise error
-        return error is not None
 
     def _say(self, text: str) -> None:
         self.ui.statusLabel.text = text
