@@ -36,14 +36,12 @@ def cardHtml(weights: WeightSet) -> str:
     parts = [f"<h3>{escape(weights.name)} {escape(weights.version)}</h3>"]
     parts += [_paragraph(weights.licence), _paragraph(weights.attribution)]
     for name, networks, evidence in rows:
-        figures = [f"{figure}: {_figure(values)}" for figure, values in evidence.figures.items()]
+        figures = [f"{figure}: {words.figure_words(values)}" for figure, values in evidence.figures.items()]
         held_out = _("{nodules} nodules, {patients} patients held out").format(
             nodules=evidence.nodules, patients=evidence.patients
         )
         lines = [evidence.level, evidence.data, evidence.labels, held_out if evidence.nodules else "", *figures]
-        parts.append(
-            f"<h4>{escape(name.capitalize())}</h4>{_paragraph(', '.join(networks))}{_list(filter(None, lines))}"
-        )
+        parts += [_heading(name.capitalize()), _paragraph(", ".join(networks)), _list(filter(None, lines))]
     return "".join([*parts, f"<p><b>{escape(RESEARCH_USE_ONLY)}</b></p>"])
 
 
@@ -86,11 +84,6 @@ def _bars(task: TaskResult) -> str:
         threshold = "" if bar.threshold is None else _("; threshold {value:.2f}").format(value=bar.threshold)
         lines.append(f"{bar.label} {bar.mean:.2f}{threshold} ({members})")
     return _list(lines)
-
-
-def _figure(values: list[float]) -> str:
-    value, *interval = (f"{number:.3f}" for number in values)
-    return f"{value} ({'–'.join(interval)})" if interval else value
 
 
 def _heading(text: str) -> str:

@@ -23,6 +23,7 @@ from nodulerisk.outputs.words import (
     appearance_basis,
     appearance_words,
     check_words,
+    figure_words,
     measurement_value,
     stability_words,
     task_bars,
@@ -120,14 +121,8 @@ def _task_cell(assessment: Assessment, name: str) -> str:
 def _evidence_cells(evidence: Evidence) -> tuple[str, str]:
     held_out = f" ({evidence.nodules} nodules, {evidence.patients} patients)" if evidence.nodules else ""
     basis = "; ".join(filter(None, (evidence.labels, evidence.data))) + held_out
-    figures = [f"{name} {_figure(numbers)}" for name, numbers in evidence.figures.items()]
+    figures = [f"{name} {figure_words(numbers)}" for name, numbers in evidence.figures.items()]
     return f"{evidence.level}: {basis}", "\n".join(figures) or "–"
-
-
-def _figure(numbers: Sequence[float]) -> str:
-    """``0.914 (0.867–0.959)``; without an interval the value alone."""
-    value, *interval = (f"{number:.3f}" for number in numbers)
-    return f"{value} ({'–'.join(interval)})" if interval else value
 
 
 def _remarks(outcomes: Iterable[Outcome], patient: Patient | None) -> Iterator[Text]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, Interval, Measurement, Provenance, TaskResult
@@ -124,6 +125,12 @@ def measured_on(assessment: Assessment) -> str:
 def check_words(check: Check) -> str:
     """``Warning: …`` or ``Note: …``."""
     return f"{check.severity.capitalize()}: {check.message}"
+
+
+def figure_words(numbers: Sequence[float]) -> str:
+    """``0.914 (0.867–0.959)``; without an interval the value alone."""
+    value, *interval = (f"{number:.3f}" for number in numbers)
+    return f"{value} ({'–'.join(interval)})" if interval else value
 
 
 def position_words(point_lps_mm) -> str:
