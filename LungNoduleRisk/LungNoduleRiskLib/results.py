@@ -289,11 +289,12 @@ def _save(entries: dict[str, Entry], volumeNode) -> None:
     text = json.dumps(entries, ensure_ascii=False)
     _ensureResultNode("text", volumeNode).SetText(text)
     assessments = {name: Assessment.from_dict(entry) for name, entry in entries.items()}
-    fillTable(_ensureResultNode("table", volumeNode), _columns(list(map(_row, assessments.values()))))
+    rows = [_row(assessment, entries[name]["mask_evidence"]) for name, assessment in assessments.items()]
+    fillTable(_ensureResultNode("table", volumeNode), _columns(rows))
     showChart(assessments, *(_ensureResultNode(role, volumeNode) for role in ("chart", "chart data")))
 
 
-def _row(assessment: Assessment) -> dict[str, str | float]:
+def _row(assessment: Assessment, maskEvidence: EvidenceLevel | None) -> dict[str, str | float]:
     """A nodule's row of the table, by column title; probabilities are NaN where a task was not run."""
     row: dict[str, str | float] = {"Nodule": assessment.name}
     for task, classes in TASKS.items():
@@ -302,6 +303,7 @@ def _row(assessment: Assessment) -> dict[str, str | float]:
         row |= {f"P({c})": p for c, p in zip(classes, result.mean or [math.nan] * len(classes), strict=True)}
         row[f"{task.capitalize()} rests on"] = EVIDENCE_WORDS[result.evidence]
     row |= {f"{m.name} ({m.unit})": m.value for m in assessment.measurements}
+    row["Measurements rest on"] = EVIDENCE_WORDS[maskEvidence or "none"]
     row["Withheld"] = " ".join(abstain_words(assessment))
     row["Checks"] = " ".join(check.message for check in assessment.checks)
     return row

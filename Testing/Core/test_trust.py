@@ -212,7 +212,7 @@ def test_the_reasons_read_as_lines(sound, assessment):
     assert abstain_words(assessment) == ["Withheld: every decision (the slices are thick)"]
     moved = replace(sound, stability=MOVED)
     assert abstain_words(moved) == ["Withheld: malignancy (it changes when the image is turned)"]
-    assert stability_words(moved) == ["Malignancy: 0.40–0.75 turned, 0.71–0.74 with clicks 2 mm off"]
+    assert stability_words(moved) == ["Malignancy (reader): 0.40–0.75 turned, 0.71–0.74 with clicks 2 mm off"]
 
 
 def test_a_withheld_decision_is_shown_beside_its_probability(sound, tmp_path):

@@ -46,7 +46,7 @@ def test_an_assessment_makes_a_segment_a_row_and_json_in_one_folder(loaded, ct):
         assert "^Nodule~" in terminology(segment)
     first, *others = rows(volumeNode)
     assert (first["Nodule"], first["Malignancy"], float(first["P(malignant)"])) == ("N1", "malignant", 0.7333)
-    assert first["Malignancy rests on"] == EVIDENCE_WORDS["reader"]
+    assert first["Malignancy rests on"] == first["Measurements rest on"] == EVIDENCE_WORDS["reader"]
     assert (first["Subtype"], first["P(IA)"], first["Subtype rests on"]) == ("not run", "nan", EVIDENCE_WORDS["none"])
     assert "Slices are 3 mm thick" in first["Checks"]
     assert [row["Nodule"] for row in others] == ["N2", "N3"]

@@ -83,15 +83,17 @@ def abstain_words(assessment: Assessment) -> list[str]:
 
 
 def stability_words(assessment: Assessment) -> list[str]:
-    """How far the main tasks' probabilities move: ``Malignancy: 0.71–0.75 turned, 0.73–0.73 with clicks 2 mm off``."""
+    """How far the main tasks' probabilities move: ``Malignancy (reader): 0.71–0.75 turned, 0.73–0.73 with clicks``."""
     if (found := assessment.stability) is None:
         return []
     kinds = {"turned": found.turned, "with clicks 2 mm off": found.clicked}
     moved = {
-        task: [f"{_interval(intervals[task])} {kind}" for kind, intervals in kinds.items() if task in intervals]
-        for task in main_tasks(assessment)
+        f"{name.capitalize()} ({task.evidence})": [
+            f"{_interval(intervals[name])} {kind}" for kind, intervals in kinds.items() if name in intervals
+        ]
+        for name, task in main_tasks(assessment).items()
     }
-    return [f"{task.capitalize()}: {', '.join(words)}" for task, words in moved.items() if words]
+    return [f"{title}: {', '.join(words)}" for title, words in moved.items() if words]
 
 
 def _interval(interval: Interval) -> str:
