@@ -37,7 +37,7 @@ from nodulerisk.ct import (
     refuse_if_too_large,
     to_hounsfield,
 )
-from nodulerisk.errors import CTError
+from nodulerisk.errors import CTError, SeveralSeriesError
 
 MAX_FILES = 20_000
 MAX_UNPACKED_BYTES = 4_000_000_000
@@ -158,6 +158,7 @@ def zip_members(stack: ExitStack, path: Path) -> list[DicomFile]:
         CTError: not a zip, encrypted, or made to fill the memory or to escape its folder (fault 45).
     """
     try:
+        refuse_long_directory(path)
         archive = stack.enter_context(zipfile.ZipFile(path))
     except (zipfile.BadZipFile, OSError):
         raise CTError("The .zip is damaged or cut short. Make it again.") from None
@@ -171,6 +172,14 @@ def zip_members(stack: ExitStack, path: Path) -> list[DicomFile]:
         for member in members
         if not member.is_dir()
     ]
+
+
+def refuse_long_directory(path: Path) -> None:
+    """``ZipFile`` reads the list of members whole, so the length that it will believe is looked at first (fault 45)."""
+    with path.open("rb") as file:
+        record = zipfile._EndRecData(file)  # type: ignore[attr-defined]
+    if record and record[zipfile._ECD_SIZE] > MAX_FILES * 500:  # type: ignore[attr-defined]
+        raise CTError("The .zip unpacks to too much. Zip only the folder of the one CT series.")
 
 
 def refuse_unsafe_member(member: zipfile.ZipInfo) -> None:
@@ -268,7 +277,8 @@ def choose_series(slices: list[Slice], series_uid: str | None) -> list[Slice]:
     """The one volume, or the one axial volume beside reformats (fault 7).
 
     Raises:
-        CTError: none, or several; then the message lists them.
+        CTError: none.
+        SeveralSeriesError: several, which it lists.
     """
     groups = defaultdict(list)
     for plane in slices:
@@ -283,9 +293,10 @@ def choose_series(slices: list[Slice], series_uid: str | None) -> list[Slice]:
     for candidates in (chosen, axial):
         if len(candidates) == 1:
             return candidates[0]
-    listing = "\n".join(f"  {uid or '(no UID)'}: {summary(group)}" for (uid, *_), group in volumes.items())
+    series = {uid: summary(group) for (uid, *_), group in volumes.items()}
+    listing = "\n".join(f"  {uid or '(no UID)'}: {said}" for uid, said in series.items())
     problem = "There are several CT series" if chosen else "No CT series has this SeriesInstanceUID"
-    raise CTError(f"{problem}. Choose one of these (in the terminal: --series UID):\n{listing}")
+    raise SeveralSeriesError(f"{problem}. Choose one of these (in the terminal: --series UID):\n{listing}", series)
 
 
 def is_volume(group: list[Slice]) -> bool:

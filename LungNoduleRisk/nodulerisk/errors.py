@@ -9,6 +9,18 @@ class CTError(NoduleRiskError):
     """The CT cannot be read, or cannot be trusted (geometry, intensity, modality)."""
 
 
+class SeveralSeriesError(CTError):
+    """The folder holds several CT series, and one must be chosen.
+
+    Attributes:
+        series: what each is like, by its SeriesInstanceUID.
+    """
+
+    def __init__(self, message: str, series: dict[str, str]):
+        super().__init__(message)
+        self.series = series
+
+
 class PointError(NoduleRiskError):
     """This point cannot be assessed; other points of the same CT may be."""
 

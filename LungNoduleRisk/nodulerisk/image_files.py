@@ -33,6 +33,8 @@ NIFTI = (".nii", ".nii.gz")
 NRRD = (".nrrd", ".nhdr")
 META = (".mha", ".mhd")
 MAX_TEXT_HEADER = 65536  # bytes
+MAX_NIFTI_HEADER = 16_000_000  # bytes, with its extensions
+MAX_BYTES = 3_000_000_000  # of voxels: ITK's copy and numpy's are in memory at once
 
 # By header size, which tells NIfTI-1 from NIfTI-2: struct format and offset
 NIFTI_FIELDS = {
@@ -88,6 +90,7 @@ def refuse_unfit(reader: sitk.ImageFileReader) -> None:
     """Raises CTError on what the header alone shows, before voxels are allocated."""
     refuse_if_not_scalar_volume(reader)
     refuse_if_too_large(reader.GetSize())
+    refuse_bomb(math.prod(reader.GetSize()) * sitk.Image([1, 1], reader.GetPixelID()).GetSizeOfPixelComponent())
     dimension = reader.GetDimension()
     refuse_bad_spacing(reader.GetSpacing()[:3])
     direction = np.reshape(reader.GetDirection(), (dimension, dimension))[:3, :3]
@@ -96,6 +99,12 @@ def refuse_unfit(reader: sitk.ImageFileReader) -> None:
         raise CTError("The file says that it is not a CT. Load the CT.")
     if metadata(reader, "sform_code") not in ("", "0"):
         refuse_conflicting_sform(reader, direction)
+
+
+def refuse_bomb(size: int) -> None:
+    """Raises CTError for more bytes of voxels than a CT's, packed to however little (fault 45)."""
+    if size > MAX_BYTES:
+        raise CTError("The image file unpacks to more than a CT would. Save the CT with 16 bits a voxel.")
 
 
 def refuse_conflicting_sform(reader: sitk.ImageFileReader, direction: np.ndarray) -> None:
@@ -131,7 +140,11 @@ def nifti_checks(path: Path) -> list[Check]:
         refuse_if_too_large(header["dim"][1:4])
         refuse_bad_spacing(header["pixdim"][1:4])
         voxels = math.prod(max(size, 1) for size in header["dim"][1 : header["dim"][0] + 1])
-        file.seek(int(header["vox_offset"][0]) + voxels * header["bitpix"][0] // 8 - 1)
+        size, offset = voxels * header["bitpix"][0] // 8, int(header["vox_offset"][0])
+        refuse_bomb(size)
+        if offset > MAX_NIFTI_HEADER:  # ITK would read its extensions whole
+            raise CTError("The NIfTI file's header is too long. Save the CT again.")
+        file.seek(offset + size - 1)
         if not file.read(1):
             raise EOFError  # ITK would fill up with zeros
     return [] if any(header["qform_code"] + header["sform_code"]) else [ORIENTATION_UNKNOWN]
@@ -150,6 +163,8 @@ def nrrd_checks(path: Path) -> list[Check]:
     """NRRD: spacing must be there, and data must lie in the file or beside it."""
     fields = text_header(path, ":")
     refuse_data_elsewhere(fields.get("data file", fields.get("datafile", "LOCAL")))
+    if fields.get("encoding") != "raw" and {"byte skip", "byteskip", "line skip", "lineskip"} & set(fields):
+        raise CTError("The NRRD file skips a part of its packed voxels, which may take for ever. Save the CT again.")
     spacing = fields.get("space directions", fields.get("spacings", ""))
     refuse_missing_spacing(spacing, none_allowed=fields.get("dimension") != "3")
     return [] if "space" in fields else [ORIENTATION_UNKNOWN]

@@ -294,6 +294,14 @@ def test_fault_45_zip_of_too_many_files(tmp_path, monkeypatch):
         read_ct(tmp_path / "series")
 
 
+def test_fault_45_zip_whose_list_fills_the_memory(tmp_path):
+    with zipfile.ZipFile(tmp_path / "ct.zip", "w") as archive:
+        for number in range(250):
+            archive.writestr(zipfile.ZipInfo(f"{number:050000}"), b"")
+    with pytest.raises(CTError, match="too much"):
+        read_ct(tmp_path / "ct.zip")
+
+
 @pytest.mark.parametrize("kept", [0.3, 0.99])
 def test_truncated_zip_is_refused(tmp_path, kept):
     path = zipped(tmp_path / "ct.zip", write_series(tmp_path / "series", phantom()))

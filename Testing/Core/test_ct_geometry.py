@@ -200,6 +200,29 @@ def test_fault_45_enormous_nifti(tmp_path):
         read_ct(path)
 
 
+@pytest.mark.parametrize("name", ["ct.nrrd", "ct.nii.gz", "ct.mha"])
+def test_fault_45_bomb(tmp_path, name):
+    sitk.WriteImage(sitk.Image([200, 200, 200], sitk.sitkFloat64), str(tmp_path / name), useCompression=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nodulerisk.image_files.MAX_BYTES", 63_000_000)
+        with pytest.raises(CTError, match="more than a CT would"):
+            read_ct(tmp_path / name)
+
+
+def test_fault_45_nifti_extension_bomb(tmp_path):
+    path = edited_nifti(written(tmp_path / "ct.nii", made_ct()), (108, "<f", 2e9), (348, "<3i", 1, 1_900_000_000, 6))
+    with pytest.raises(CTError, match="too long"):
+        read_ct(path)
+
+
+@pytest.mark.parametrize("skip", [b"byte skip: -1", b"line skip: 1000000000"])
+def test_fault_45_nrrd_that_skips_for_ever(tmp_path, skip):
+    path = tmp_path / "ct.nrrd"
+    sitk.WriteImage(made_ct().to_sitk(), str(path), useCompression=True)
+    with pytest.raises(CTError, match="skips"):
+        read_ct(edited(path, b"encoding: gzip", b"encoding: gzip\n" + skip))
+
+
 @pytest.mark.parametrize("target", [b"/etc/hostname", b"../ct.raw", b"LIST"])
 def test_fault_45_header_points_elsewhere(tmp_path, target):
     path = edited(written(tmp_path / "ct.mhd", made_ct()), b"ElementDataFile = ct.raw", b"ElementDataFile = " + target)
