@@ -15,6 +15,7 @@ from rich.console import Console
 from made_assessment import TASKS
 from nodulerisk.assessment import EVIDENCE_WORDS, load_assessment
 from nodulerisk.errors import OutputError
+from nodulerisk.guidelines import guidelines
 from nodulerisk.outputs import results
 from nodulerisk.outputs.results import RESULT_FILES, Outcome, refuse_unwritable, write_results
 from nodulerisk.outputs.tables import results_view, write_csv
@@ -29,9 +30,9 @@ def outcomes(assessment):
     return [Outcome(Point("N1", WHERE), assessment), Outcome(Point("N2", (1, 2, 3)), refusal="It lies outside the CT.")]
 
 
-def shown(outcomes, width: int = 120, patient: Patient | None = None) -> str:
+def shown(outcomes, width: int = 120) -> str:
     text = StringIO()
-    Console(file=text, width=width).print(results_view(outcomes, patient))
+    Console(file=text, width=width).print(results_view(outcomes))
     return text.getvalue()
 
 
@@ -79,16 +80,18 @@ def test_csv_has_a_row_a_nodule(outcomes, tmp_path):
 PATIENT = Patient(age=62, status="baseline", nodules=1)
 
 
-def test_guidelines_are_shown_where_something_is_known_of_the_patient(ct, outcomes, tmp_path):
-    text, found = " ".join(shown(outcomes, 200).split()), " ".join(shown(outcomes, 200, PATIENT).split())
+def test_guidelines_are_shown_where_they_were_asked(ct, outcomes, tmp_path):
+    advice = guidelines(outcomes[0].assessment, PATIENT)
+    advised = [replace(outcomes[0], advice=advice), outcomes[1]]
+    text, found = " ".join(shown(outcomes, 200).split()), " ".join(shown(advised, 200).split())
     assert "Lung-RADS" not in text
     assert "N1: Lung-RADS v2022: 4A (solid, baseline, 8 to < 15 mm; 4X if spiculated)" in found
     assert "N1: Brock: not computed: needs sex, family history, emphysema, upper lobe, spiculation" in found
-    write_csv(outcomes, tmp_path / "nodules.csv", PATIENT)
+    write_csv(advised, tmp_path / "nodules.csv")
     first, second = read_csv(tmp_path / "nodules.csv")
     assert first["Fleischner 2017"].startswith("consider CT at 3 months")
     assert second["Fleischner 2017"] == ""
-    write_results(ct, outcomes[0].assessment, tmp_path, PATIENT)
+    write_results(ct, outcomes[0].assessment, tmp_path, advice)
     answers = json.loads((tmp_path / "assessment.json").read_text(encoding="utf-8"))["guidelines"]
     assert [answer["result"] for answer in answers][0] == "4A"
     assert load_assessment(tmp_path).to_dict() == outcomes[0].assessment.to_dict()  # which holds nothing of the patient

@@ -74,8 +74,8 @@ def assess(
             outcomes = assess_points(scan, asked, folders, weight_set, device, cascade, known, show, stability)
             if len(asked) > 1:
                 show("writing the report", None)
-                _write_report(scan, outcomes, known, out / REPORT_NAME)
-        report_outcomes(outcomes, out, known)
+                _write_report(scan, outcomes, out / REPORT_NAME)
+        report_outcomes(outcomes, out)
         if source is not None:
             _write_dicom(outcomes, source, out)
     if any(outcome.assessment is None for outcome in outcomes):
@@ -187,6 +187,7 @@ def assess_points(
     """Assesses every point and writes its results; a refused point does not stop the others (fault 25)."""
     from nodulerisk.assess import assess as assess_nodule
     from nodulerisk.engine import Engine
+    from nodulerisk.guidelines import guidelines
     from nodulerisk.outputs.results import Outcome, write_results
     from nodulerisk.stability import stability as ask_again
 
@@ -205,18 +206,17 @@ def assess_points(
             outcomes.append(Outcome(point, refusal=str(refusal)))
             continue
         report("writing", 1)
-        write_results(ct, found, folder, patient)
-        outcomes.append(Outcome(point, found))
+        advice = guidelines(found, patient) if patient else ()
+        write_results(ct, found, folder, advice)
+        outcomes.append(Outcome(point, found, advice=advice))
     return outcomes
 
 
-def _write_report(ct: CT, outcomes: list[Outcome], patient: Patient | None, path: Path) -> None:
+def _write_report(ct: CT, outcomes: list[Outcome], path: Path) -> None:
     """All nodules as one page, and which points were refused."""
-    from nodulerisk.guidelines import guidelines
     from nodulerisk.outputs.report import ReportNodule, write_report
 
-    found = [outcome.assessment for outcome in outcomes if outcome.assessment is not None]
-    nodules = [ReportNodule(ct, one, guidelines(one, patient) if patient else ()) for one in found]
+    nodules = [ReportNodule(ct, o.assessment, o.advice) for o in outcomes if o.assessment is not None]
     write_report(nodules, path, refusals={o.point.name: o.refusal for o in outcomes if o.assessment is None})
 
 
@@ -224,14 +224,14 @@ def _show_stage(show: Show, name: str, points_done: int, stage: str, share: floa
     show(f"{name}: {stage}", points_done + share)
 
 
-def report_outcomes(outcomes: list[Outcome], out: Path, patient: Patient | None) -> None:
+def report_outcomes(outcomes: list[Outcome], out: Path) -> None:
     """The CSV file, the table, and a line a refused point on stderr."""
     from rich.console import Console
 
     from nodulerisk.outputs.tables import results_view, write_csv
 
-    write_csv(outcomes, out / CSV_NAME, patient)
-    Console().print(results_view(outcomes, patient))
+    write_csv(outcomes, out / CSV_NAME)
+    Console().print(results_view(outcomes))
     typer.echo(f"Results: {out}")
     for outcome in outcomes:
         if outcome.assessment is None:

@@ -272,7 +272,7 @@ def _unmatched_rows(matches: Matches) -> list[Row]:
 def _print(outcomes: list[list[Outcome]], compared: list[Compared], matches: Matches, days: float, out: Path) -> None:
     for scan, of_scan in zip(SCANS, outcomes, strict=True):
         typer.echo(f"\nThe scan {scan}")
-        report_outcomes(of_scan, out / scan, None)
+        report_outcomes(of_scan, out / scan)
     for line in _lines(compared, matches, days):
         typer.echo(line)
     typer.echo(f"Results: {out}")

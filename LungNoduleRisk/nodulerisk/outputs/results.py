@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from shutil import disk_usage
@@ -10,11 +11,10 @@ from tempfile import TemporaryFile
 from nodulerisk.assessment import Assessment, mask_image, save_assessment, write_image
 from nodulerisk.ct import CT
 from nodulerisk.errors import OutputError
-from nodulerisk.guidelines import guidelines
+from nodulerisk.guidelines import Guideline
 from nodulerisk.outputs.mesh import nodule_mesh, write_ply
 from nodulerisk.outputs.picture import picture_png
 from nodulerisk.outputs.report import ReportNodule, write_report
-from nodulerisk.patient import Patient
 from nodulerisk.points import Point
 
 RESULT_FILES = (
@@ -31,21 +31,22 @@ BYTES_A_NODULE = 10 << 20  # plotly.js makes half of it
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What became of a point: its assessment, or why it was refused."""
+    """What became of a point: its assessment, or why it was refused; and what guidelines say, if they were asked."""
 
     point: Point
     assessment: Assessment | None = None
     refusal: str = ""
+    advice: Sequence[Guideline] = ()
 
 
-def write_results(ct: CT, assessment: Assessment, folder: str | Path, patient: Patient | None = None) -> list[Path]:
+def write_results(ct: CT, assessment: Assessment, folder: str | Path, advice: Sequence[Guideline] = ()) -> list[Path]:
     """Writes ``RESULT_FILES`` (without mask and mesh where no mask was drawn) in place of earlier ones.
 
     Args:
         ct: the CT.
         assessment: of one nodule.
         folder: where to.
-        patient: what is known for the guidelines; None: they are not asked.
+        advice: what guidelines say of it, if they were asked.
 
     Returns:
         The files written.
@@ -56,7 +57,6 @@ def write_results(ct: CT, assessment: Assessment, folder: str | Path, patient: P
     folder = Path(folder)
     remove_results(folder)
     try:
-        advice = guidelines(assessment, patient) if patient else ()
         save_assessment(assessment, ct, folder, {"guidelines": [asdict(one) for one in advice]} if advice else None)
         if assessment.nodule is not None:
             write_image(mask_image(assessment.nodule, ct), folder / "mask.nii.gz")

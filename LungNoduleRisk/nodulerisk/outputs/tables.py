@@ -14,7 +14,6 @@ from rich.text import Text
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, Measurement, TaskResult
 from nodulerisk.files import inert, written_whole
-from nodulerisk.guidelines import guidelines
 from nodulerisk.measure import density_type
 from nodulerisk.outputs.results import Outcome
 from nodulerisk.outputs.words import (
@@ -28,7 +27,6 @@ from nodulerisk.outputs.words import (
     stability_words,
     task_bars,
 )
-from nodulerisk.patient import Patient
 from nodulerisk.trust import abstain
 from nodulerisk.weights import APPEARANCE, TASKS, Evidence, WeightSet
 
@@ -37,14 +35,9 @@ MAIN_TASKS = tuple(task for task in TASKS if task not in APPEARANCE)
 Row = dict[str, str | float | None]
 
 
-def results_view(outcomes: Sequence[Outcome], patient: Patient | None = None) -> RenderableType:
-    """The table of all nodules, then the checks, the refusals and the evidence in words.
-
-    Args:
-        outcomes: in the order asked.
-        patient: what is known for the guidelines; None: they are not shown.
-    """
-    remarks = (*_remarks(outcomes, patient), *_evidence_legend(outcomes), Text(RESEARCH_USE_ONLY, "bold"))
+def results_view(outcomes: Sequence[Outcome]) -> RenderableType:
+    """The table of all nodules, in the order asked, then the checks, the refusals and the evidence in words."""
+    remarks = (*_remarks(outcomes), *_evidence_legend(outcomes), Text(RESEARCH_USE_ONLY, "bold"))
     return Group(_table(outcomes), Text(""), *remarks)
 
 
@@ -60,20 +53,20 @@ def weights_view(weights: WeightSet) -> RenderableType:
     return Group(table, Text(""), about, Text(RESEARCH_USE_ONLY, "bold"))
 
 
-def write_csv(outcomes: Sequence[Outcome], path: Path, patient: Patient | None = None) -> None:
+def write_csv(outcomes: Sequence[Outcome], path: Path) -> None:
     """Writes a row a nodule, in the order asked.
 
     Columns: ``name``; ``x_lps_mm``, ``y_lps_mm``, ``z_lps_mm`` (the point asked for); ``refusal`` (why there is no
     assessment); for every task ``<task>_decision``, ``<task>_evidence``, ``<task>_threshold``, ``<task>_spread`` and
     ``<task>_<class>`` (mean probabilities); ``mask_evidence`` and, resting on it, a column a measurement,
-    ``<name> (<unit>)``; ``density by threshold``; where a patient is given, a column a guideline; ``withheld`` (which
+    ``<name> (<unit>)``; ``density by threshold``; a column a guideline, if they were asked; ``withheld`` (which
     decisions, and why), ``warnings`` (their number), ``checks`` (their codes), ``weight_set``. Text that a spreadsheet
     would take for a formula starts with ``'``.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    rows = [_csv_row(outcome, patient) for outcome in outcomes]
+    rows = [_csv_row(outcome) for outcome in outcomes]
     columns = list(dict.fromkeys(column for row in rows for column in row))
     with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8-sig") as file:
         writer = csv.DictWriter(file, columns)
@@ -125,14 +118,14 @@ def _evidence_cells(evidence: Evidence) -> tuple[str, str]:
     return f"{evidence.level}: {basis}", "\n".join(figures) or "–"
 
 
-def _remarks(outcomes: Iterable[Outcome], patient: Patient | None) -> Iterator[Text]:
+def _remarks(outcomes: Iterable[Outcome]) -> Iterator[Text]:
     for outcome in outcomes:
         if outcome.assessment is None:
             yield Text(f"{outcome.point.name}: refused: {outcome.refusal}", "red")
             continue
         if seen := appearance_words(outcome.assessment):
             yield Text(f"{outcome.point.name}: {', '.join(seen)} ({appearance_basis(outcome.assessment)})")
-        for guideline in guidelines(outcome.assessment, patient) if patient else ():
+        for guideline in outcome.advice:
             yield Text(f"{outcome.point.name}: {guideline.name}: {guideline.words}")
         for line in stability_words(outcome.assessment):
             yield Text(f"{outcome.point.name}: {line}")
@@ -150,7 +143,7 @@ def _evidence_legend(outcomes: Iterable[Outcome]) -> Iterator[Text]:
             yield Text(f"({level}): {meaning}", "dim")
 
 
-def _csv_row(outcome: Outcome, patient: Patient | None) -> Row:
+def _csv_row(outcome: Outcome) -> Row:
     row: Row = {"name": outcome.point.name}
     row |= dict(zip(("x_lps_mm", "y_lps_mm", "z_lps_mm"), outcome.point.lps_mm, strict=True))
     row["refusal"] = outcome.refusal
@@ -161,8 +154,7 @@ def _csv_row(outcome: Outcome, patient: Patient | None) -> Row:
         row["mask_evidence"] = None if assessment.nodule is None else assessment.nodule.evidence
         row |= {_measurement_column(m): round(m.value, 3) for m in assessment.measurements}
         row[DENSITY] = density_type(assessment.measurements)
-        if patient is not None:
-            row |= {guideline.name: guideline.words for guideline in guidelines(assessment, patient)}
+        row |= {guideline.name: guideline.words for guideline in outcome.advice}
         row["withheld"] = "; ".join(abstain_words(assessment))
         row["warnings"] = _warnings(assessment)
         row["checks"] = " ".join(check.code for check in assessment.checks)
