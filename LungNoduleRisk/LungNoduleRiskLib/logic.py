@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,7 +24,10 @@ from nodulerisk.patient import Patient
 from nodulerisk.points import Point
 from nodulerisk.registration import Alignment, Matches, align, proposed
 from nodulerisk.weights import WeightSet, load_weight_set
-from nodulerisk.worker import CANCELLED, Worker
+from nodulerisk.worker import CANCELLED, RemoteNetworks, Worker
+
+if TYPE_CHECKING:
+    from nodulerisk.outputs.dicom import DicomSource
 
 Progress = Callable[[str, float], None]
 MOVED_MM = 0.1  # a point farther than this from where it was assessed was moved
@@ -66,6 +70,20 @@ class Nodule:
     moved: bool = False
 
 
+def remarks(nodule: Nodule, refusal: str | None = None) -> list[str]:
+    """What stands between a nodule and its results; ``refusal``: why the last run refused its point."""
+    found = []
+    if refusal is not None:
+        found.append(f"Refused: {refusal}")
+    elif nodule.assessment is None:
+        found.append("Not assessed yet.")
+    if nodule.moved:
+        found.append("The point was moved since: these results are of where it was. Assess again.")
+    if nodule.index is None:
+        found.append("Its point was deleted or renamed, or is in another list.")
+    return found
+
+
 class NoduleLogic:
     """Assesses the points of a list on a CT and shows the results in the scene.
 
@@ -73,10 +91,10 @@ class NoduleLogic:
     and ``compute`` on another. The networks stay warm in a child process from one run to the next.
     """
 
-    def __init__(self, makeNetworks: Callable[[WeightSet, str], Worker] = Worker):
+    def __init__(self, makeNetworks: Callable[[WeightSet, str], RemoteNetworks] = Worker):
         """``makeNetworks`` starts whatever answers for a weight set's networks on a device."""
         self._makeNetworks = makeNetworks
-        self._networks: Worker | None = None
+        self._networks: RemoteNetworks | None = None
         self._networksOf: tuple | None = None
         self._cancelled = threading.Event()
 
@@ -258,19 +276,24 @@ class NoduleLogic:
         """
         return partial(self._explain, scene.ctReader(volumeNode), assessment, weights, device)
 
-    def dicomWriter(self, volumeNode, folder: Path) -> Callable[[], None]:
+    def dicomWriter(
+        self, volumeNode, folder: Path, readSource: Callable[[], DicomSource] | None = None
+    ) -> Callable[[], None]:
         """What writes the nodules as DICOM, SEG and SR; both name the patient, as the series does.
 
         It takes seconds, and may be called on any thread; it raises OutputError where a file cannot be written.
 
+        Args:
+            volumeNode: the CT.
+            folder: where to.
+            readSource: what reads the CT's series (see ``read_source``); None: Slicer's DICOM module knows its files.
+
         Raises:
-            OutputError: the CT was not loaded by Slicer's DICOM module.
+            OutputError: it does not.
             NoduleRiskError: see ``scene.ctFromNode``.
         """
-        files = scene.dicomFiles(volumeNode)
-        if not files:
-            raise OutputError("The CT does not come from Slicer's DICOM module: load its series there, and assess it.")
-        return partial(_writeDicom, files, results.withMasks(volumeNode, scene.ctFromNode(volumeNode)), folder)
+        readSource = readSource or _sourceReader(volumeNode)
+        return partial(_writeDicom, readSource, results.withMasks(volumeNode, scene.ctFromNode(volumeNode)), folder)
 
     def exportNodules(
         self,
@@ -332,7 +355,7 @@ class NoduleLogic:
             raise NoduleRiskError("The nodule was assessed by other weights: choose them, or assess it again.")
         return explain(readCt(), assessment, weightSet, self._warm(weightSet, device))
 
-    def _warm(self, weights: WeightSet, device: str) -> Worker:
+    def _warm(self, weights: WeightSet, device: str) -> RemoteNetworks:
         """The networks of the last run if they are these, else new ones."""
         wanted = (weights.folder, weights.hashes(), device)
         if self._networks is None or self._networksOf != wanted:
@@ -370,10 +393,23 @@ def _writeReport(nodules: Sequence[tuple], path: Path) -> None:
     write_report([ReportNodule(*nodule) for nodule in nodules], path)
 
 
-def _writeDicom(files: Sequence[Path], assessments: Sequence[Assessment], folder: Path) -> None:
-    from nodulerisk.outputs.dicom import source_of, write_dicom  # needs packages that are installed at first use
+def _sourceReader(volumeNode) -> Callable[[], DicomSource]:
+    files = scene.dicomFiles(volumeNode)
+    if not files:
+        raise OutputError("The CT does not come from Slicer's DICOM module: load its series there, and assess it.")
 
-    write_dicom(assessments, source_of(files), folder)
+    def readSource() -> DicomSource:
+        from nodulerisk.outputs.dicom import source_of  # needs packages that are installed at first use
+
+        return source_of(files)
+
+    return readSource
+
+
+def _writeDicom(readSource: Callable[[], DicomSource], assessments: Sequence[Assessment], folder: Path) -> None:
+    from nodulerisk.outputs.dicom import write_dicom  # needs packages that are installed at first use
+
+    write_dicom(assessments, readSource(), folder)
 
 
 def _refuseNothing(volumeNode, markupsNode) -> None:

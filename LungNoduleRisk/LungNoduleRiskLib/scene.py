@@ -190,6 +190,16 @@ def ijkToWorld(volumeNode) -> np.ndarray:
     return toWorld(volumeNode) @ slicer.util.arrayFromVTKMatrix(ijkToRas)
 
 
+def lpsOf(point_ras_mm) -> tuple[float, float, float]:
+    """A position of Slicer in the core's coordinates."""
+    return rasOf(point_ras_mm)  # x and y change sign, either way
+
+
+def lpsOfVoxel(voxel, volumeNode) -> tuple[float, float, float]:
+    """LPS mm in the world of a voxel (x, y, z) of a volume, counted from 0."""
+    return lpsOf((ijkToWorld(volumeNode) @ [*voxel, 1])[:3])
+
+
 def rasOf(point_lps_mm) -> tuple[float, float, float]:
     """A position of the core in Slicer's coordinates."""
     x, y, z = point_lps_mm

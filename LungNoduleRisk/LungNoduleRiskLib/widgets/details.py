@@ -7,7 +7,7 @@ from html import escape
 
 from slicer.i18n import tr as _
 
-from LungNoduleRiskLib.logic import Nodule
+from LungNoduleRiskLib.logic import Nodule, remarks
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import Assessment, TaskResult
 from nodulerisk.followup import Earlier
@@ -21,7 +21,7 @@ def noduleHtml(
 ) -> str:
     """Every number of the nodule, what it rests on, what must be known about it, what became of it since an earlier
     scan, and what guidelines say."""
-    parts = [f"<h3>{escape(nodule.name)}</h3>", *map(_paragraph, _remarks(nodule, refusal))]
+    parts = [f"<h3>{escape(nodule.name)}</h3>", *map(_paragraph, remarks(nodule, refusal))]
     if nodule.assessment is not None:
         parts += _assessment(nodule.assessment, advice)
     if earlier is not None:
@@ -43,17 +43,6 @@ def cardHtml(weights: WeightSet) -> str:
         lines = [evidence.level, evidence.data, evidence.labels, held_out if evidence.nodules else "", *figures]
         parts += [_heading(name.capitalize()), _paragraph(", ".join(networks)), _list(filter(None, lines))]
     return "".join([*parts, f"<p><b>{escape(RESEARCH_USE_ONLY)}</b></p>"])
-
-
-def _remarks(nodule: Nodule, refusal: str | None) -> Iterator[str]:
-    if refusal is not None:
-        yield _("Refused: {reason}").format(reason=refusal)
-    elif nodule.assessment is None:
-        yield _("Not assessed yet.")
-    if nodule.moved:
-        yield _("The point was moved since: these results are of where it was. Assess again.")
-    if nodule.index is None:
-        yield _("Its point was deleted or renamed, or is in another list.")
 
 
 def _assessment(assessment: Assessment, advice: Iterable[Guideline]) -> Iterator[str]:
