@@ -39,7 +39,7 @@ $(VENV)/.core: pyproject.toml
 	touch $@
 
 $(VENV)/.test: $(VENV)/.core
-	$(BIN)/python -m pip install --quiet -c Resources/constraints.txt -e ".[train,dicom,slicer,test]"
+	$(BIN)/python -m pip install --quiet -c Resources/constraints.txt -e ".[train,dicom,web,test]"
 	sh Testing/Host/libraries.sh
 	touch $@
 

@@ -1,7 +1,7 @@
-"""Installs torch into an environment: ``install_torch.py PYTHON VERSION``.
+"""Installs torch into an environment: ``install_torch.py PYTHON VERSION [cpu|cuda]``.
 
-Linux's default build brings gigabytes of CUDA: without an NVIDIA GPU the CPU build is taken, from wherever pip is set
-up to look, else from the PyTorch project's own index.
+Linux's default build brings gigabytes of CUDA: without an NVIDIA GPU, or where the CPU is asked for, the CPU build is
+taken, from wherever pip is set up to look, else from the PyTorch project's own index.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ def pip_install(python: str, *arguments: str, silent: bool = False) -> bool:
 
 
 def main() -> None:
-    python, version = sys.argv[1:]
-    if sys.platform != "linux" or shutil.which("nvidia-smi"):
+    python, version, *asked = sys.argv[1:]
+    cuda = asked == ["cuda"] or not asked and shutil.which("nvidia-smi")
+    if sys.platform != "linux" or cuda:
         done = pip_install(python, f"torch=={version}")
     else:
         cpu_build = f"torch=={version}+cpu"

@@ -1,4 +1,7 @@
-"""What Slicer installs is what lies in the module's folder, and what Slicer's index of extensions is told is so."""
+"""What Slicer installs is what lies in the module's folder, and what Slicer's index of extensions is told is so.
+
+The web page is not installed: it runs without Slicer.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 MODULE = PROJECT / "LungNoduleRisk"
+NOT_INSTALLED = r"^LungNoduleRiskWeb|__pycache__|\.egg-info"
 SCHEMA_REQUIRES = {"$schema", "category", "scm_url"}
 SCHEMA_KNOWS = {"scm_revision", "scm_type", "build_dependencies", "build_subdirectory", "enabled", "tier"}
 
@@ -25,7 +29,7 @@ def listed(variable: str) -> list[str]:
 
 def present() -> set[str]:
     files = (path.relative_to(MODULE) for path in MODULE.rglob("*") if path.is_file() and path.name != "CMakeLists.txt")
-    return {file.as_posix() for file in files if not re.search(r"__pycache__|\.egg-info", str(file))}
+    return {file.as_posix() for file in files if not re.search(NOT_INSTALLED, str(file))}
 
 
 def copied() -> list[str]:

@@ -1,11 +1,12 @@
 """The terminal: ``nodulerisk assess``, ``explain``, ``follow-up``, ``list-weights``, ``show-weights``,
-``import-weights``, ``simulate``, ``train`` and ``evaluate``.
+``import-weights``, ``simulate``, ``train`` and ``evaluate``, and what other packages add, such as ``serve``.
 
 What computes is imported inside the commands, so that ``--help`` and a mistyped option answer at once.
 """
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from typing import Annotated
 
 import typer
@@ -37,3 +38,5 @@ def main(
 
 for command in (assess, explain, follow_up, list_weights, show_weights, import_weights, simulate, train, evaluate):
     app.command()(command)
+for entry_point in entry_points(group="nodulerisk.commands"):
+    app.command()(entry_point.load())

@@ -1,0 +1,117 @@
+"""``nodulerisk serve``: the web page.
+
+What serves is imported inside the command: the other commands work where the extra is not installed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nodulerisk import RESEARCH_USE_ONLY
+from nodulerisk.cli.shared import Verbose, errors_in_one_line
+from nodulerisk.errors import NoduleRiskError
+
+NEEDED = ("aiohttp", "slicer", "trame", "trame_slicer", "wslink")
+SHORTEST_TOKEN = 16  # characters
+TOKEN_VARIABLE = "NODULERISK_TOKEN"
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen at; 0: any that is free.")] = 8765,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar=TOKEN_VARIABLE,
+            help="What opens the page; else a new one at each start. Other users of this machine can read what is on "
+            "its command line: better set the variable.",
+        ),
+    ] = None,
+    no_token: Annotated[bool, typer.Option("--no-token", help="Anyone on this machine may open the page.")] = False,
+    weights: Annotated[str, typer.Option(help="Weight set: its name or folder.")] = "open",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    sessions: Annotated[int, typer.Option(min=1, help="Users at a time.")] = 8,
+    idle_minutes: Annotated[
+        float, typer.Option(min=1, help="A session that nobody uses ends after so long, with what was uploaded.")
+    ] = 30,
+    max_upload_gb: Annotated[float, typer.Option(min=0.001, help="The most that a user may upload, in GB.")] = 4,
+    certificate: Annotated[Path | None, typer.Option(help="TLS certificate (PEM): encrypts the traffic.")] = None,
+    key_file: Annotated[Path | None, typer.Option(help="Its key (PEM), where the certificate's file has none.")] = None,
+    verbose: Verbose = False,
+) -> None:
+    """Serve the web page: upload a CT, click the nodule, read the risk."""
+    with errors_in_one_line(verbose):
+        os.environ.pop(TOKEN_VARIABLE, None)  # not for the processes that this one starts
+        _refuse_without_extra()
+        from LungNoduleRiskWeb import front
+        from LungNoduleRiskWeb.gate import is_loopback
+
+        alone = is_loopback(host)
+        opens = _token(token, no_token, alone)
+        if key_file and not certificate:
+            raise NoduleRiskError("A key alone does not encrypt: give --certificate, too.")
+        tls = front.tls_context(certificate, key_file) if certificate else None
+        _log(verbose)
+        if not alone:
+            _warn(host, tls is not None)
+        front.serve(
+            host,
+            port,
+            token=opens,
+            tls=tls,
+            weights=weights,
+            device=device,
+            sessions=sessions,
+            idle_minutes=idle_minutes,
+            max_upload_gb=max_upload_gb,
+            ready=lambda url: typer.echo(f"{RESEARCH_USE_ONLY}\nOpen {url}\nCtrl-C ends it."),
+        )
+
+
+def _refuse_without_extra() -> None:
+    if any(find_spec(name) is None for name in NEEDED):
+        raise NoduleRiskError("The web page needs more packages: pip install 'nodulerisk[web]'.")
+
+
+def _token(asked: str | None, none: bool, alone: bool) -> str | None:
+    """The token to demand; None: none is.
+
+    Raises:
+        NoduleRiskError: other machines could come in without one, or guess it.
+    """
+    if none and not alone:
+        raise NoduleRiskError("Anyone on the network could see the patients' CTs: --no-token is for 127.0.0.1 only.")
+    if none:
+        return None
+    if asked is not None and len(asked) < SHORTEST_TOKEN:
+        raise NoduleRiskError(f"This token can be guessed: take {SHORTEST_TOKEN} characters or more, or leave it out.")
+    return asked or secrets.token_urlsafe(32)
+
+
+def _warn(host: str, encrypted: bool) -> None:
+    """Says what it means to listen to other machines."""
+    typer.echo(
+        f"Listening at {host}: every machine on its network reaches this page, and its token is the only lock. Who has "
+        "the token can use the page.",
+        err=True,
+    )
+    if not encrypted:
+        typer.echo(
+            "The traffic is not encrypted: who can read along on the network sees the patients' CTs and the token. "
+            "Give --certificate, or serve it behind a server that encrypts.",
+            err=True,
+        )
+
+
+def _log(verbose: bool) -> None:
+    """A line for each session's start and end; aiohttp's own lines name addresses, so they are for those who ask."""
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
+    logging.getLogger("LungNoduleRiskWeb").setLevel(logging.INFO)
+    logging.getLogger("aiohttp").setLevel(logging.WARNING if verbose else logging.CRITICAL)

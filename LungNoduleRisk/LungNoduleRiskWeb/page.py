@@ -1,0 +1,320 @@
+"""The page: Vuetify widgets over the controller's state; what it says of nodules is `facts.py`'s."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+from trame.ui.vuetify3 import VAppLayout
+from trame.widgets import html
+from trame.widgets import vuetify3 as vuetify
+from trame_server import Server
+
+from LungNoduleRiskLib import resource
+from LungNoduleRiskWeb.controller import SYSTEMS, Controller
+from LungNoduleRiskWeb.downloads import FILES
+from LungNoduleRiskWeb.viewer import LAYOUTS, SPOKEN, WINDOWS_HU, Viewer
+from nodulerisk import RESEARCH_USE_ONLY
+from nodulerisk.patient import OF_THE_NODULE, Patient
+
+ASSETS = Path(__file__).parent / "assets"
+TITLE = "LungNoduleRisk"  # never a file's name, nor a patient's
+DOWNLOADS = {
+    "report.html": "Report: all nodules, for screen and paper",
+    "nodules.csv": "Table (CSV)",
+    "nodules.json": "Assessments (JSON)",
+    "results.zip": "Masks, meshes, pages and pictures (zip)",
+    "dicom.zip": "DICOM SEG and SR: they name the patient, as the CT does",
+    "scene.mrb": "Scene for 3D Slicer (MRB)",
+}
+assert DOWNLOADS.keys() == FILES.keys()
+KEYS = "Keys: P place, A assess, Esc cancel, J and K next and previous nodule"
+
+
+def build_page(server: Server, controller: Controller, viewer: Viewer) -> None:
+    """Builds the page of a session."""
+    server.trigger("step")(controller.step)
+    server.enable_module({"serve": {"lnr": str(ASSETS)}, "scripts": ["lnr/page.js"], "styles": ["lnr/page.css"]})
+    server.state.trame__title = TITLE
+    server.state.trame__favicon = _data_uri(resource("Icons/LungNoduleRisk.png"))
+    with VAppLayout(server) as layout:
+        layout.root.theme = ("dark ? 'dark' : 'light'",)
+        _bar(controller)
+        with vuetify.VMain(), html.Div(classes="room"):
+            with html.Div(classes="views", role="region", aria_label="Slices and 3D view", **SPOKEN):
+                viewer.fill(layout)
+            with html.Aside(classes="panel", aria_label="Nodules and results", **SPOKEN):
+                html.P(RESEARCH_USE_ONLY, classes="research", role="note", **SPOKEN)
+                _message()
+                _ct_section(controller)
+                _nodules_section(controller)
+                _facts_section()
+                _downloads_section()
+                _patient_section()
+        _report_dialog()
+
+
+def _bar(controller: Controller) -> None:
+    with vuetify.VAppBar(density="compact"):
+        vuetify.VAppBarTitle(TITLE)
+        vuetify.VSpacer()
+        _choice("window_name", list(WINDOWS_HU), "Window")
+        _choice("layout_name", list(LAYOUTS), "Layout")
+        _toggle("crosshair", "mdi-crosshairs", "Crosshair: hold the shift key to move all slices with the mouse")
+        _toggle("dark", "mdi-theme-light-dark", "Dark")
+        vuetify.VIcon("mdi-keyboard-outline", title=KEYS)
+        _button("End session", controller.end, icon="mdi-exit-to-app", title="Deletes what was uploaded")
+
+
+def _message() -> None:
+    """What went wrong, what is being done, and the way out of it."""
+    vuetify.VAlert(
+        "{{ message }}",
+        v_if="message",
+        type=("is_error ? 'error' : 'info'",),
+        density="compact",
+        variant="tonal",
+        closable=True,
+        role=("is_error ? 'alert' : 'status'",),
+        click_close="message = ''",
+        **SPOKEN,
+    )
+    with html.Div(v_if="busy", classes="busy", role="status", **SPOKEN):
+        html.Span("{{ busy }}")
+        vuetify.VProgressLinear(model_value=("percent",), indeterminate=("!running || !percent",), height=6)
+
+
+def _ct_section(controller: Controller) -> None:
+    with _section("Chest CT"):
+        with html.Div(id="drop", classes="drop"):
+            html.P("Drop a DICOM folder, a zip, NRRD or NIfTI file anywhere, or choose:", v_if="!ct")
+            with html.Div(classes="row"):
+                _button("Folder", icon="mdi-folder-open-outline", id="choose-folder", disabled=("!!busy",))
+                _button("File", icon="mdi-file-outline", id="choose-file", disabled=("!!busy",))
+                _button("Sample", controller.open_sample, icon="mdi-school-outline", disabled=("!!busy",))
+            html.Progress(id="sent", max=1, value=0, hidden=True, aria_label="Upload", **SPOKEN)
+        with (
+            html.Ul(v_if="series.length", aria_label="Series", **SPOKEN),
+            html.Li(v_for="one in series", key="one.uid"),
+        ):
+            _button("{{ one.text }}", (controller.open_series, "[one.uid]"), title="Open this series")
+        html.P("{{ ct.text }}", v_if="ct", id="ct-text")
+        _checks("ct")
+
+
+def _nodules_section(controller: Controller) -> None:
+    with _section("Nodules", v_if="ct"):
+        with html.Div(classes="row"):
+            _toggle("placing", "mdi-map-marker-plus-outline", "Place points: click each nodule in a slice", "Place")
+            _button(
+                "Where slices meet",
+                controller.add_point_where_slices_meet,
+                icon="mdi-crosshairs-gps",
+                title="Adds a point where the three slices meet, which their sliders move",
+            )
+        with html.Form(classes="row", submit=controller.add_typed_point, __events=[("submit", "submit.prevent")]):
+            vuetify.VTextField(
+                v_model=("coordinates",),
+                label=("system === 'voxel' ? 'x, y, z (voxels from 0)' : 'x, y, z (mm, ' + system + ')'",),
+                name="coordinates",
+                hide_details=True,
+                density="compact",
+            )
+            _choice("system", list(SYSTEMS), "Coordinates")
+            _button("Add", controller.add_typed_point, disabled=("!coordinates",))
+        chosen = "{chosen: row.name === selected}"
+        with html.Ul(classes="nodules"), html.Li(v_for="row in nodules", key="row.name", classes=(chosen,)):
+            _nodule_row(controller)
+        with html.Div(classes="row"):
+            _button(
+                "Assess",
+                controller.assess,
+                icon="mdi-play",
+                color="primary",
+                variant="flat",
+                disabled=("!nodules.length || !!busy",),
+                id="assess",
+            )
+            _button("Cancel", controller.cancel, icon="mdi-stop", disabled=("!running",), id="cancel")
+            vuetify.VCheckbox(
+                v_model=("stability",),
+                label="Stability",
+                title="Asks again with turned cubes and clicks 2 mm off: seven times as long",
+                hide_details=True,
+                density="compact",
+            )
+            vuetify.VCheckbox(
+                v_model=("cascade",),
+                label="Cascade",
+                title="Asks further only of what was decided malignant, then invasive",
+                hide_details=True,
+                density="compact",
+            )
+
+
+def _nodule_row(controller: Controller) -> None:
+    with html.Button(
+        type="button",
+        classes="nodule",
+        click=(controller.select, "[row.name]"),
+        aria_pressed=("row.name === selected",),
+        **SPOKEN,
+    ):
+        html.B("{{ row.name }}")
+        html.Span("{{ row.sizes }}", classes="sizes")
+        html.Span(
+            "{{ answer.decision }} · p({{ answer.class }}) {{ answer.probability.toFixed(2) }} · {{ answer.evidence }}",
+            v_for="answer in row.answers",
+            key="answer.class",
+            classes="answer",
+        )
+        html.Span("{{ row.warnings }} warnings", v_if="row.warnings", classes="warning")
+        html.Span("{{ remark }}", v_for="remark in row.remarks", key="remark", classes="remark")
+    with html.Div(classes="nodule-actions"):
+        _button(
+            "",
+            click="report_url = 'report?nodule=' + encodeURIComponent(row.name) + '&at=' + Date.now()",
+            v_if="row.answers.length",
+            icon="mdi-cube-scan",
+            title="Interactive mesh and slices",
+        )
+        _button(
+            "",
+            click=(controller.delete, "[row.name]"),
+            icon="mdi-delete-outline",
+            title="Delete the point and its results",
+            disabled=("!!busy",),
+        )
+
+
+def _facts_section() -> None:
+    with _section("{{ facts.name }}", v_if="facts", id="facts"):
+        _lines("facts.withheld", "withheld")
+        with html.Div(v_for="task in facts.tasks", key="task.title", classes="task"):
+            html.H3("{{ task.title }}")
+            with html.Div(v_for="bar in task.bars", key="bar.label"):
+                _bar_of_probability()
+            html.P("{{ task.basis }}", classes="basis")
+        _lines("facts.stability", "stability", "Stability")
+        with html.Div(v_if="facts.appearance.length"):
+            html.H3("Appearance")
+            html.P("{{ facts.appearance.join(', ') }}")
+            html.P("{{ facts.appearance_basis }}", classes="basis")
+        _checks("facts")
+        html.H3("Measurements")
+        html.P("{{ facts.measured_on }}", classes="basis")
+        with html.Table(classes="measurements"), html.Tr(v_for="one in facts.measurements", key="one.name"):
+            html.Td("{{ one.name }}", title=("one.source",))
+            html.Td("{{ one.value }}")
+        html.H3("Guidelines")
+        with html.P(v_for="one in facts.guidelines", key="one.name"):
+            html.B("{{ one.name }}: ")
+            html.Span("{{ one.words }}")
+        html.P("{{ facts.position }} · {{ facts.provenance }}", classes="basis")
+        html.P(RESEARCH_USE_ONLY, classes="basis")
+
+
+def _downloads_section() -> None:
+    with _section("Take away", v_if="nodules.some(row => row.answers.length) && !busy", id="downloads"):
+        _button("Open report", "report_url = 'report?at=' + Date.now()", icon="mdi-file-document-outline")
+        with html.Ul(classes="downloads"):
+            for name, words in DOWNLOADS.items():
+                with html.Li(v_if=("ct.dicom" if name == "dicom.zip" else "true")):
+                    html.A(words, href=f"download/{name}", download=name)
+
+
+def _bar_of_probability() -> None:
+    """The mean as a bar, the networks' range over it, and a tick at the threshold; the same in words."""
+    said = "`${bar.label}: ${bar.mean.toFixed(2)}, networks ${bar.low.toFixed(2)} to ${bar.high.toFixed(2)}`"
+    with html.Div(classes="bar", role="img", aria_label=(said,), title=("bar.members",), **SPOKEN):
+        html.Div(classes=("['fill', task.evidence]",), style=("{width: 100 * bar.mean + '%'}",))
+        html.Div(
+            classes="range",
+            style=("{left: 100 * bar.low + '%', width: 100 * (bar.high - bar.low) + '%'}",),
+        )
+        html.Div(classes="threshold", v_if="bar.threshold !== null", style=("{left: 100 * bar.threshold + '%'}",))
+        html.Span(
+            "{{ bar.label }} {{ bar.mean.toFixed(2) }} ({{ bar.low.toFixed(2) }}–{{ bar.high.toFixed(2) }})",
+            classes="bar-words",
+        )
+        html.Span("threshold {{ bar.threshold.toFixed(2) }}", v_if="bar.threshold !== null", classes="bar-threshold")
+
+
+def _patient_section() -> None:
+    """What guidelines need to know: a field for each of ``Patient``'s; empty where it is not known."""
+    with _section("For the guidelines", v_if="facts"):
+        html.P("Kept in this session only, and never with an assessment.", classes="basis")
+        with html.Div(classes="fields"):
+            for name, hint in get_type_hints(Patient).items():
+                _patient_field(name, get_args(hint)[0])
+
+
+def _patient_field(name: str, kind) -> None:
+    choices = ("yes", "no") if kind is bool else get_args(kind)
+    label = name.replace("_", " ").capitalize() + (" (this nodule)" if name in OF_THE_NODULE else "")
+    options = {"v_model": (f"patient_{name}",), "label": label, "hide_details": True, "density": "compact"}
+    if choices:
+        vuetify.VSelect(items=(str(["", *choices]),), **options)
+    else:
+        vuetify.VTextField(inputmode="decimal", **options)
+
+
+def _report_dialog() -> None:
+    """A report over the page, alone in its frame."""
+    shut = "report_url = ''"
+    with vuetify.VDialog(model_value=("!!report_url",), fullscreen=True, update_modelValue=shut), vuetify.VCard():
+        with vuetify.VToolbar(density="compact"):
+            vuetify.VToolbarTitle("Report")
+            _button("Close", shut, icon="mdi-close")
+        html.Iframe(src=("report_url",), sandbox="allow-scripts", classes="report", title="Report")
+
+
+def _section(title: str, **options):
+    section = html.Section(**options)
+    with section:
+        html.H2(title)
+    return section
+
+
+def _lines(expression: str, classes: str, title: str = "") -> None:
+    with html.Div(v_if=f"{expression}.length", classes=classes):
+        if title:
+            html.H3(title)
+        html.P("{{ line }}", v_for=f"line in {expression}", key="line")
+
+
+def _checks(of: str) -> None:
+    with html.Ul(v_if=f"{of} && {of}.checks.length", classes="checks"):
+        html.Li("{{ check.text }}", v_for=f"check in {of}.checks", key="check.text", classes=("check.severity",))
+
+
+def _choice(name: str, items: list[str], label: str) -> None:
+    vuetify.VSelect(
+        v_model=(name,), items=(str(items),), label=label, hide_details=True, density="compact", classes="choice"
+    )
+
+
+def _toggle(name: str, icon: str, title: str, text: str = "") -> None:
+    _button(
+        text,
+        click=f"{name} = !{name}",
+        icon=icon,
+        title=title,
+        active=(name,),
+        aria_pressed=(name,),
+    )
+
+
+def _button(text: str, click=None, icon: str = "", title: str = "", **options) -> None:
+    """A button, with its name for those who do not see its icon."""
+    options = {"variant": "tonal", "size": "small"} | options | ({"click": click} if click else {})
+    with vuetify.VBtn(title=title or text, aria_label=title or text, **options, **SPOKEN):
+        if icon:
+            vuetify.VIcon(icon)
+        if text:
+            html.Span(text)
+
+
+def _data_uri(path: Path) -> str:
+    return f"data:image/png;base64,{b64encode(path.read_bytes()).decode()}"

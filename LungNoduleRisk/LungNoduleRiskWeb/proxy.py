@@ -1,0 +1,145 @@
+"""The proxy: passes requests, answers and websocket messages between a browser and its session's process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+from aiohttp import (
+    ClientError,
+    ClientSession,
+    ClientTimeout,
+    ClientWebSocketResponse,
+    DummyCookieJar,
+    TCPConnector,
+    WSCloseCode,
+    WSMsgType,
+    web,
+)
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from LungNoduleRiskWeb.refusals import refusal
+from LungNoduleRiskWeb.sessions import Session, Sessions
+
+KEY_HEADER = "X-LungNoduleRisk-Key"
+STAYS_HERE = {  # headers of one connection only (RFC 9110, 7.6.1), and what the other side must not know or choose
+    "connection", "expect", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer",
+    "transfer-encoding", "upgrade",
+    "cookie", "host", "server", "set-cookie", KEY_HEADER.lower(),
+}  # fmt: skip
+PING_SECONDS = 60.0  # finds browsers that went without a word
+WebSocket = web.WebSocketResponse | ClientWebSocketResponse
+
+
+class Proxy:
+    """Passes on what is asked below ``/sessions/<id>/``."""
+
+    def __init__(self, sessions: Sessions):
+        self._sessions = sessions
+
+    async def connections(self, _: web.Application) -> AsyncIterator[None]:
+        """The connections to the processes, for as long as the application runs."""
+        async with ClientSession(
+            auto_decompress=False,
+            connector=TCPConnector(limit=0),
+            cookie_jar=DummyCookieJar(),
+            headers={KEY_HEADER: self._sessions.key},
+            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+            timeout=ClientTimeout(total=None),  # gigabytes take as long as they take
+        ) as self._client:
+            yield
+
+    async def pass_on(self, request: web.Request) -> web.StreamResponse:
+        """The session's answer; 410 where it has ended."""
+        session = self._sessions.find(request.match_info["id"])
+        if session is None:
+            return refusal(410, "This session has ended", "What was uploaded is deleted.", link="Start a new one")
+        session.touch()
+        if web.WebSocketResponse().can_prepare(request):
+            return await self._pass_messages(request, session)
+        return await self._pass_request(request, session)
+
+    async def _pass_request(self, request: web.Request, session: Session) -> web.StreamResponse:
+        answer: web.StreamResponse | None = None
+        try:
+            async with self._client.request(
+                request.method,
+                _url(request, session),
+                headers=_passed(request.headers),
+                data=_touching(request, session) if request.can_read_body else None,
+                allow_redirects=False,
+            ) as theirs:
+                answer = web.StreamResponse(status=theirs.status, headers=_passed(theirs.headers))
+                await answer.prepare(request)
+                async for chunk in theirs.content.iter_any():
+                    session.touch()
+                    await answer.write(chunk)
+        except ClientError:
+            if answer is None:
+                return _no_answer()
+            _break_off(request)
+        return answer
+
+    async def _pass_messages(self, request: web.Request, session: Session) -> web.StreamResponse:
+        try:
+            theirs = await self._client.ws_connect(_url(request, session), max_msg_size=0)
+        except ClientError:
+            return _no_answer()
+        async with theirs:
+            ours = web.WebSocketResponse(max_msg_size=0, heartbeat=PING_SECONDS, compress=False)
+            await ours.prepare(request)
+            await _exchange(ours, theirs, session)
+            await ours.close(code=WSCloseCode.GOING_AWAY)
+        return ours
+
+
+def _no_answer() -> web.Response:
+    return refusal(502, "This session does not answer", "Load the page again.")
+
+
+def _url(request: web.Request, session: Session) -> URL:
+    """The session's own address of what is asked, without ``/sessions/<id>``."""
+    *_, tail = request.rel_url.raw_path_qs.split("/", 3)
+    return URL(f"http://{session.address}/{tail}", encoded=True)
+
+
+def _passed(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
+    return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in STAYS_HERE)
+
+
+async def _touching(request: web.Request, session: Session) -> AsyncIterator[bytes]:
+    """What is uploaded; who uploads for long is not idle."""
+    async for chunk in request.content.iter_any():
+        session.touch()
+        yield chunk
+
+
+def _break_off(request: web.Request) -> None:
+    """Ends the connection, so that half an answer is not taken for the whole."""
+    if request.transport is not None:
+        request.transport.abort()
+
+
+async def _exchange(ours: web.WebSocketResponse, theirs: ClientWebSocketResponse, session: Session) -> None:
+    """Passes messages both ways until either side closes."""
+    ways = [asyncio.create_task(_pump(theirs, ours)), asyncio.create_task(_pump(ours, theirs, session))]
+    try:
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for way in ways:
+            way.cancel()
+        await asyncio.gather(*ways, return_exceptions=True)
+
+
+async def _pump(source: WebSocket, sink: WebSocket, session: Session | None = None) -> None:
+    """Passes messages on; those from a browser show that the session's user is there."""
+    with suppress(ConnectionError):  # the other side is gone
+        async for message in source:
+            if session is not None:
+                session.touch()
+            if message.type is WSMsgType.TEXT:
+                await sink.send_str(message.data)
+            elif message.type is WSMsgType.BINARY:
+                await sink.send_bytes(message.data)

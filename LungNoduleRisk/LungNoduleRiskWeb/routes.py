@@ -1,0 +1,118 @@
+"""What the session's process answers over HTTP beside trame's page: uploads in, reports and files out."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from aiohttp import web
+
+from LungNoduleRiskWeb import downloads
+from LungNoduleRiskWeb.controller import Controller
+from LungNoduleRiskWeb.downloads import Writer
+from LungNoduleRiskWeb.proxy import KEY_HEADER
+from LungNoduleRiskWeb.uploads import Limits, delete_unused, receive
+from nodulerisk.errors import NoduleRiskError
+
+CHUNK = 1 << 20  # bytes
+SHOWN_S = 0.1  # until the page says that something is written, which may hold up the event loop
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".csv": "text/csv",
+    ".json": "application/json",
+    ".zip": "application/zip",
+    ".mrb": "application/octet-stream",
+}
+REPORT_POLICY = "frame-ancestors 'self'"  # the page's own policy lets plotly run and nothing else
+
+
+def only_with(key: str):
+    """A middleware: only the front, which has the key, is answered; every user of the machine can reach the port."""
+
+    @web.middleware
+    async def check(request: web.Request, handler):
+        if not hmac.compare_digest(request.headers.get(KEY_HEADER, "").encode(), key.encode()):
+            raise web.HTTPForbidden
+        return await handler(request)
+
+    return check
+
+
+class Routes:
+    """``POST upload``, ``GET report`` and ``GET download/<name>``. A refusal is answered with its words, status 422."""
+
+    def __init__(self, controller: Controller, folder: Path, limits: Limits):
+        """``folder``: for what is uploaded; it is deleted with the session."""
+        self._controller, self._folder, self._limits = controller, folder, limits
+
+    def add_to(self, app: web.Application) -> None:
+        app.add_routes(
+            [
+                web.post("/upload", self.upload),
+                web.get("/report", self.report),
+                web.get("/download/{name}", self.download),
+            ]
+        )
+
+    async def upload(self, request: web.Request) -> web.Response:
+        """Receives a CT and opens it; what was uploaded before is deleted once nothing shows it any more."""
+        try:
+            self._controller.refuse_busy()
+            await self._controller.open(await receive(request, self._folder, self._limits))
+        except NoduleRiskError as refusal:
+            self._controller.say(str(refusal), is_error=True)
+            return web.Response(status=422, text=str(refusal))
+        finally:
+            self._delete_unused()
+        return web.Response()
+
+    async def report(self, request: web.Request) -> web.StreamResponse:
+        """The report as a page, of the nodule that the query names, else of all."""
+        return await self._written(
+            request,
+            lambda folder: downloads.report(self._controller, folder / "report.html", request.query.get("nodule")),
+            "report.html",
+            {"Content-Security-Policy": REPORT_POLICY},
+        )
+
+    async def download(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"]
+        if name not in downloads.FILES:
+            raise web.HTTPNotFound
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return await self._written(
+            request, lambda folder: downloads.prepare(name, self._controller, folder), name, headers
+        )
+
+    async def _written(
+        self, request: web.Request, prepare: Callable[[Path], Writer], name: str, headers: dict[str, str]
+    ) -> web.StreamResponse:
+        """Writes a file, sends it, and deletes it."""
+        with TemporaryDirectory() as folder:
+            try:
+                self._controller.refuse_busy()
+                with self._controller.busy("Writing…"):
+                    await asyncio.sleep(SHOWN_S)
+                    await asyncio.to_thread(prepare(Path(folder)))
+            except NoduleRiskError as refusal:
+                return web.Response(status=422, text=str(refusal))
+            return await _sent(Path(folder) / name, request, headers)
+
+    def _delete_unused(self) -> None:
+        used = (self._controller.upload, self._controller.pending)
+        delete_unused(self._folder, [path for path in used if path is not None])
+
+
+async def _sent(path: Path, request: web.Request, headers: dict[str, str]) -> web.StreamResponse:
+    """Sends a file whole, so that it may be deleted: aiohttp's own answer reads it later."""
+    response = web.StreamResponse(headers={"Content-Type": TYPES[path.suffix], **headers})
+    response.content_length = path.stat().st_size
+    await response.prepare(request)
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            await response.write(chunk)
+    await response.write_eof()
+    return response

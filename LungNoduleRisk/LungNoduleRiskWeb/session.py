@@ -1,0 +1,71 @@
+"""The process of one session: ``python -m LungNoduleRiskWeb.session``, started by the front, and ended with it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import shutil
+from functools import partial
+from pathlib import Path
+
+from trame_server import Server
+from trame_slicer import module as trame_slicer_module
+
+from LungNoduleRiskWeb.controller import Controller
+from LungNoduleRiskWeb.front import NETWORKS_VARIABLE
+from LungNoduleRiskWeb.networks import SharedNetworks
+from LungNoduleRiskWeb.page import build_page
+from LungNoduleRiskWeb.routes import Routes, only_with
+from LungNoduleRiskWeb.sessions import KEY_VARIABLE, READY_LINE
+from LungNoduleRiskWeb.uploads import Limits
+from LungNoduleRiskWeb.viewer import Viewer
+
+POLL_S = 1.0
+
+
+def make_server(options: argparse.Namespace, key: str, networks: str) -> Server:
+    """The session's trame server: scene, views, page and routes, behind the front's key."""
+    server = Server()
+    server.enable_module(trame_slicer_module)
+    viewer = Viewer(server)
+    make_networks = partial(SharedNetworks, address=networks, key=key)
+    controller = Controller(server, viewer, make_networks, options.weights, options.device)
+    build_page(server, controller, viewer)
+    routes = Routes(controller, options.folder, Limits(max_bytes=int(1e9 * options.max_upload_gb)))
+
+    @server.controller.add("on_server_bind")
+    def _bind(wslink_server) -> None:
+        wslink_server.app.middlewares.append(only_with(key))
+        routes.add_to(wslink_server.app)
+
+    @server.controller.add("on_server_ready")
+    def _ready(**_) -> None:
+        print(READY_LINE.decode(), flush=True)  # trame keeps wslink from saying it
+        asyncio.get_running_loop().create_task(_end_with(os.getppid(), options.folder))
+
+    return server
+
+
+async def _end_with(parent: int, folder: Path) -> None:
+    """Leaves no process and no upload behind when the front was killed."""
+    while os.getppid() == parent:
+        await asyncio.sleep(POLL_S)
+    shutil.rmtree(folder.parent, ignore_errors=True)  # the session's own, with its temporary files
+    os._exit(1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--folder", type=Path, required=True, help="for uploads; deleted with the session")
+    parser.add_argument("--weights", default="open")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--max-upload-gb", type=float, default=4.0)
+    options = parser.parse_args()
+    server = make_server(options, os.environ[KEY_VARIABLE], os.environ[NETWORKS_VARIABLE])
+    server.start(port=options.port, host="127.0.0.1", open_browser=False, show_connection_info=False, timeout=0)
+
+
+if __name__ == "__main__":
+    main()

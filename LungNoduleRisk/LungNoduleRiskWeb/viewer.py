@@ -1,0 +1,190 @@
+"""Slicer's scene and views in this process, without Slicer: trame-slicer draws them and sends them to the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import slicer
+from trame.widgets import html
+from trame.widgets import vuetify3 as vuetify
+from trame_server import Server
+from trame_slicer.app.logic.slice_view_logic import connect_slice_view_slider_to_state
+from trame_slicer.core import LayoutManager, SlicerApp
+from trame_slicer.rca_view import register_rca_factories
+from trame_slicer.views import Layout, LayoutDirection, SliceView, ThreeDView, ViewLayoutDefinition
+
+from LungNoduleRiskLib.scene import LUNG_WINDOW_HU, rasOf
+from nodulerisk.errors import OutputError
+
+WINDOWS_HU = {"Lung": LUNG_WINDOW_HU, "Mediastinum": (400, 40)}  # width, centre
+AXIAL, CORONAL, SAGITTAL = (
+    ViewLayoutDefinition.axial_view(),
+    ViewLayoutDefinition.coronal_view(),
+    ViewLayoutDefinition.sagittal_view(),
+)
+SPACE = ViewLayoutDefinition.threed_view()
+LAYOUTS = {
+    "Four views": Layout(
+        LayoutDirection.Horizontal,
+        [Layout(LayoutDirection.Vertical, [AXIAL, SAGITTAL]), Layout(LayoutDirection.Vertical, [SPACE, CORONAL])],
+    ),
+    "Axial": Layout(LayoutDirection.Vertical, [AXIAL]),
+    "3D": Layout(LayoutDirection.Vertical, [SPACE]),
+}
+SPOKEN = {
+    "__properties": ["role", ("aria_label", "aria-label"), ("aria_pressed", "aria-pressed")]
+}  # else trame drops them
+CAMERA_MM = 120.0  # from a nodule to the camera
+
+
+class Viewer:
+    """The scene, three slice views and a 3D view, which follow one another."""
+
+    def __init__(self, server: Server):
+        self._app = SlicerApp()
+        self.scene = self._app.scene
+        _stand_in_for_slicer(self._app)
+        views = {"slice_view_ui_f": _slice_view_ui, "three_d_view_ui_f": _space_view_ui}
+        register_rca_factories(self._app.view_manager, server, **views)
+        self._layouts = LayoutManager(self.scene, self._app.view_manager, server)
+        self._layouts.register_layout_dict(LAYOUTS)
+        self.show_layout(next(iter(LAYOUTS)))
+
+    def fill(self, layout) -> None:
+        """Puts the views where the page is being built."""
+        self._layouts.initialize_layout_grid(layout)
+
+    def show_layout(self, name: str) -> None:
+        """Shows one of ``LAYOUTS``."""
+        self._layouts.set_layout(name)
+
+    def show_ct(self, volume_node) -> None:
+        """Shows a CT in the slices, all of it."""
+        for view in self._app.view_manager.get_views():  # anew, since closing a scene takes a view's marker away
+            view.set_orientation_marker(slicer.vtkMRMLAbstractViewNode.OrientationMarkerTypeAxes)
+        for view in self._slices:
+            view.set_ruler(slicer.vtkMRMLAbstractViewNode.RulerTypeThin)
+            view.set_background_volume_id(volume_node.GetID())
+            view.reset_view()
+
+    def show_window(self, volume_node, name: str) -> None:
+        """Shows a CT in one of ``WINDOWS_HU``."""
+        volume_node.GetDisplayNode().SetWindowLevel(*WINDOWS_HU[name])
+
+    def show_crosshair(self, shown: bool) -> None:
+        """Crosshair and slice intersections; with the shift key pressed the mouse moves all slices to where it is."""
+        node = self._crosshair
+        node.SetCrosshairMode(node.ShowBasic if shown else node.NoCrosshair)
+        node.SetCrosshairBehavior(node.OffsetJumpSlice)
+        for view in self._app.view_manager.get_views():
+            view.schedule_render()
+
+    def jump(self, point_lps_mm) -> None:
+        """Brings a position (LPS mm) to the middle of every view."""
+        ras = rasOf(point_lps_mm)
+        for view in self._slices:
+            view.get_view_node().JumpSliceByCentering(*ras)
+        for view in self._app.view_manager.get_threed_views():
+            _look_at(view, ras)
+        self._crosshair.SetCrosshairRAS(ras)
+
+    def where_slices_meet(self) -> np.ndarray:
+        """RAS mm, (3,)."""
+        planes = [slicer.util.arrayFromVTKMatrix(view.get_view_node().GetSliceToRAS()) for view in self._slices]
+        normals, places = np.array([plane[:3, 2] for plane in planes]), np.array([plane[:3, 3] for plane in planes])
+        return np.linalg.solve(normals, (normals * places).sum(axis=1))
+
+    def place(self, markups_node, on: bool) -> None:
+        """Whether clicks in the views place points."""
+        if on:
+            self._app.markups_logic.place_node(markups_node, persistent=True)
+        else:
+            self._app.markups_logic.disable_place_mode()
+
+    def on_points_changed(self, markups_node, slot: Callable[[], None]) -> None:
+        """Has a function called whenever a point is placed, moved, renamed or removed."""
+        for event in (
+            markups_node.PointPositionDefinedEvent,
+            markups_node.PointModifiedEvent,
+            markups_node.PointRemovedEvent,
+        ):
+            markups_node.AddObserver(event, lambda *_: slot())
+
+    def clear(self) -> None:
+        """Removes the CT and all that belongs to it; the views stay."""
+        self.scene.Clear(False)
+
+    def write_scene(self, path: Path) -> None:
+        """Writes the scene (.mrb).
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        if not self._app.io_manager.write_scene(path):
+            raise OutputError("The scene cannot be written: the server's disk may be full.")
+
+    @property
+    def _crosshair(self):
+        return self.scene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+
+    @property
+    def _slices(self) -> list[SliceView]:
+        return self._app.view_manager.get_slice_views()
+
+
+def _stand_in_for_slicer(app: SlicerApp) -> None:
+    """What ``slicer.util`` asks the application for."""
+    logics = {"segmentations": app.segmentations_logic, "volumes": app.volumes_logic}
+    slicer.mrmlScene = app.scene
+    modules = {name: SimpleNamespace(logic=lambda logic=logic: logic) for name, logic in logics.items()}
+    slicer.modules = SimpleNamespace(**modules)
+
+
+def _look_at(view: ThreeDView, ras) -> None:
+    """From the side it looked from before, at a distance that shows a nodule."""
+    camera_node = view.get_camera_node()
+    camera = camera_node.GetCamera()
+    away = camera.GetDirectionOfProjection()
+    camera.SetFocalPoint(ras)
+    camera.SetPosition([value - CAMERA_MM * direction for value, direction in zip(ras, away, strict=True)])
+    camera_node.ResetClippingRange()
+    view.schedule_render()
+
+
+def _slice_view_ui(server: Server, _view_id: str, view: SliceView) -> None:
+    """A slice view's name and buttons, and a slider to scroll by keyboard."""
+    slider = connect_slice_view_slider_to_state(server, view)
+    name = view.get_orientation()
+    with _view_bar(name, view):
+        vuetify.VSlider(
+            v_model=(slider.name.value,),
+            min=(slider.name.min_value,),
+            max=(slider.name.max_value,),
+            step=(slider.name.step,),
+            aria_label=f"{name} slice, mm",
+            hide_details=True,
+            density="compact",
+            **SPOKEN,
+        )
+
+
+def _space_view_ui(_server: Server, _view_id: str, view: ThreeDView) -> None:
+    _view_bar("3D", view)
+
+
+def _view_bar(name: str, view: SliceView | ThreeDView) -> html.Div:
+    bar = html.Div(classes="view-bar")
+    with bar:
+        html.Span(name, classes="view-name")
+        for icon, what, action in (
+            ("mdi-magnify-plus-outline", "Zoom in", view.zoom_in),
+            ("mdi-magnify-minus-outline", "Zoom out", view.zoom_out),
+            ("mdi-fit-to-page-outline", "Show all", view.reset_view),
+        ):
+            label = f"{what} ({name})"
+            said = {"title": label, "aria_label": label, **SPOKEN}
+            vuetify.VBtn(icon=icon, size="small", variant="text", click=action, **said)
+    return bar

@@ -1,0 +1,273 @@
+"""The page in Chromium: the whole job as a user does it, and what must not be possible."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from pydicom import dcmread
+
+from nodulerisk.ct import read_ct
+from nodulerisk.points import read_points
+
+SAMPLE = Path(__file__).parents[2] / "Resources" / "SampleData"
+CT = SAMPLE / "demo-chest-ct.zip"
+POINT = read_points(SAMPLE / "demo-point.mrk.json")[0].lps_mm
+TYPED = ", ".join(str(mm) for mm in POINT)
+AGE = "62"
+
+
+def upload(page: Page, *files: Path | str, kind: str = "File") -> None:
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name=kind, exact=True).click()
+    chooser.value.set_files(files[0] if kind == "Folder" else list(files))
+
+
+def add_point(page: Page, text: str = TYPED) -> None:
+    page.get_by_label("x, y, z").fill(text)
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.locator(".nodule")).not_to_have_count(0)
+
+
+def assess(page: Page) -> None:
+    page.locator("#assess").click()
+    expect(page.get_by_text("nodules assessed.")).to_be_visible()
+
+
+def downloaded(page: Page, name: str, folder: Path) -> Path:
+    with page.expect_download() as download:
+        page.locator(f"a[href='download/{name}']").click()
+    assert download.value.suggested_filename == name
+    download.value.save_as(folder / name)
+    return folder / name
+
+
+@pytest.fixture(scope="session")
+def terminal(tmp_path_factory) -> Path:
+    """What the terminal writes of the same CT and point."""
+    out = tmp_path_factory.mktemp("terminal")
+    program, point = Path(sys.executable).with_name("nodulerisk"), TYPED.replace(" ", "")
+    command = [program, "assess", CT, "--point", point, "--patient", f"age={AGE}", "--out", out]
+    subprocess.run(command, check=True, capture_output=True)
+    return out
+
+
+def test_from_the_upload_to_the_downloads(page, terminal, tmp_path):
+    """The whole job; every result equals the terminal's, bit for bit."""
+    upload(page, CT)
+    expect(page.locator("#ct-text")).to_have_text("256 × 256 × 56 voxels of 0.564 × 0.564 × 3 mm")
+    add_point(page)
+    assess(page)
+    expect(page.locator("#facts")).to_contain_text("Withheld: every decision (the slices are thick)")
+    expect(page.locator("#facts")).to_contain_text("radiologists' suspicion, not pathology")
+    expect(page.get_by_role("img", name=re.compile("^malignant: 0.99"))).to_be_visible()
+
+    expect(page.locator("#facts")).to_contain_text(re.compile("Brock: not computed: needs age"))
+    page.get_by_label("Age").fill(AGE)
+    expect(page.locator("#facts")).not_to_contain_text("needs age")
+
+    (found,) = json.loads(downloaded(page, "nodules.json", tmp_path).read_text("utf-8"))["assessments"]
+    wanted = json.loads((terminal / "assessment.json").read_text("utf-8"))
+    assert without_time(found) == without_time(wanted | {"guidelines": None})
+    with zipfile.ZipFile(downloaded(page, "results.zip", tmp_path)) as archive:
+        names = {name.rpartition("/")[2] for name in archive.namelist()}
+        assert names == {path.name for path in terminal.iterdir()}
+        for name in ("mask.nrrd", "mask_probability.nrrd", "mask.nii.gz", "mesh.ply"):
+            assert archive.read(f"N1/{name}") == (terminal / name).read_bytes()
+    assert downloaded(page, "nodules.csv", tmp_path).read_bytes() == (terminal / "nodules.csv").read_bytes()
+    assert "plotly" in downloaded(page, "report.html", tmp_path).read_text("utf-8")
+    assert zipfile.is_zipfile(downloaded(page, "scene.mrb", tmp_path))
+    with zipfile.ZipFile(downloaded(page, "dicom.zip", tmp_path)) as archive:
+        modalities = {dcmread(archive.open(name)).Modality for name in archive.namelist()}
+    assert modalities == {"SEG", "SR"}
+    assert page.said == []
+    assert {url.split("/")[2] for url in page.asked if url.startswith("http")} == {page.url.split("/")[2]}
+
+
+def without_time(assessment: dict) -> dict:
+    """Without what is the run's, and what guidelines say, which is no part of an assessment."""
+    provenance = {key: value for key, value in assessment["provenance"].items() if key != "seconds"}
+    return {key: value for key, value in assessment.items() if key != "guidelines"} | {"provenance": provenance}
+
+
+def place_in_the_middle_of(page: Page, view: str) -> None:
+    """Clicks where the view's two crosshair lines meet."""
+    page.get_by_role("button", name="Place points: click each nodule in a slice").click()
+    middle = page.get_by_text(view, exact=True).locator("xpath=ancestor::*[contains(@class,'layout-grid-item')]")
+    box = middle.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2 - 30, box["y"] + box["height"] / 2 - 30)
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, delay=100)
+
+
+def test_a_click_in_a_slice_places_a_point(page):
+    """The slices are brought to a nodule first; a point clicked in the middle of one lies there."""
+    page.get_by_role("button", name="Sample").click()
+    expect(page.locator(".nodule")).to_have_count(1)
+    place_in_the_middle_of(page, "Coronal")
+    expect(page.locator(".nodule")).to_have_count(2)
+    assess(page)
+    expect(page.locator(".nodule .sizes")).to_have_count(2)
+    sizes = page.locator(".nodule .sizes").all_text_contents()
+    assert sizes[0] == sizes[1]  # both points are on the one nodule
+
+
+def test_by_keyboard_alone(page):
+    """Sample, a second point where the slices meet, assessing, and stepping through the nodules."""
+    page.get_by_role("button", name="Sample").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".nodule")).to_have_count(1)
+    page.get_by_role("slider", name="Axial slice, mm").focus()
+    page.keyboard.press("ArrowRight")
+    page.get_by_role("button", name="Adds a point where the three slices meet").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".chosen")).to_contain_text("N2")
+    page.locator("h2").first.click()
+    page.keyboard.press("a")
+    expect(page.get_by_text("2 of 2 nodules assessed.")).to_be_visible()
+    page.keyboard.press("k")
+    expect(page.locator(".chosen")).to_contain_text("N1")
+    page.keyboard.press("j")
+    expect(page.locator(".chosen")).to_contain_text("N2")
+
+
+def test_coordinates_in_any_system_mean_one_place(page):
+    """The seed's page takes voxels; LPS and RAS are DICOM's and Slicer's."""
+    upload(page, CT)
+    add_point(page)
+    x, y, z = POINT
+    for system, text in (("RAS", f"{-x}; {-y}; {z}".replace(";", ",")), ("voxel", voxel_of(POINT))):
+        page.get_by_role("combobox", name="Coordinates").click(force=True)
+        page.get_by_role("option", name=system).click()
+        add_point(page, text)
+    assess(page)
+    sizes = page.locator(".nodule .sizes").all_text_contents()
+    assert len(sizes) == 3 and len(set(sizes)) == 1
+
+
+def voxel_of(point) -> str:
+    return ", ".join(f"{index:.6f}" for index in read_ct(CT).voxel_of(point))
+
+
+def test_the_interactive_mesh_opens_over_the_page(page):
+    page.get_by_role("button", name="Sample").click()
+    assess(page)
+    page.get_by_role("button", name="Interactive mesh and slices").click()
+    frame = page.frame_locator("iframe.report")
+    expect(frame.get_by_text("Nodule N1")).to_be_visible()
+    expect(frame.locator(".js-plotly-plot").first).to_be_visible()
+    expect(frame.get_by_role("banner")).to_contain_text("Research use only")
+    page.get_by_role("button", name="Close").last.click()
+    expect(page.locator("iframe.report")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: path.write_text("not a CT"), "damaged"),
+        (lambda path: path.write_bytes(b"\0" * 60_000_000), "GB"),
+        (lambda path: zip_with(path, "../../slipped.dcm"), "outside its folder"),
+    ],
+    ids=["a wrong file", "an oversize file", "zip-slip"],
+)
+def test_fault_45_bad_uploads_are_refused_and_what_is_open_stays(page, tmp_path, make, words):
+    upload(page, CT)
+    add_point(page)
+    bad = tmp_path / "bad.zip"
+    make(bad)
+    upload(page, bad)
+    expect(page.get_by_role("alert")).to_contain_text(words)
+    expect(page.locator("#ct-text")).to_contain_text("256 × 256 × 56")
+    assess(page)
+
+
+def zip_with(path: Path, name: str) -> None:
+    with zipfile.ZipFile(CT) as source, zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(name, source.read(source.namelist()[0]))
+
+
+def test_a_dicom_folder_of_several_series_asks_which(page, tmp_path):
+    """The sample, and its every other slice as a series of its own."""
+    with zipfile.ZipFile(CT) as archive:
+        archive.extractall(tmp_path)
+    for path in sorted(tmp_path.rglob("*.dcm"))[::2]:
+        dataset = dcmread(path)
+        dataset.SeriesInstanceUID += ".1"
+        dataset.SOPInstanceUID += ".1"
+        dataset.save_as(path.with_name(f"other-{path.name}"))
+    upload(page, tmp_path, kind="Folder")
+    expect(page.get_by_role("alert")).to_contain_text("several CT series")
+    page.get_by_role("button", name="Open this series").filter(has_text="28 slices").click()
+    expect(page.locator("#ct-text")).to_contain_text("256 × 256 × 28")
+
+
+def test_two_users_see_nothing_of_each_other(visit):
+    one, other = visit(), visit()
+    assert one.url != other.url
+    upload(one, CT)
+    add_point(one)
+    expect(other.locator(".nodule")).to_have_count(0)
+    expect(other.locator("#ct-text")).to_have_count(0)
+    other.get_by_role("button", name="Sample").click()
+    for page in (one, other):
+        page.locator("#assess").click()
+    for page in (one, other):
+        expect(page.get_by_text("1 of 1 nodules assessed.")).to_be_visible()
+
+
+def test_fault_43_cancel_and_assess_again(page):
+    page.get_by_role("button", name="Sample").click()
+    page.get_by_label("Stability").check()
+    page.locator("#assess").click()
+    page.locator("#cancel").click()
+    expect(page.get_by_role("alert")).to_contain_text("cancelled")
+    expect(page.locator("#cancel")).to_be_disabled()
+    page.get_by_label("Stability").uncheck()
+    assess(page)
+
+
+def test_a_reload_mid_run_finds_the_run_again(page):
+    page.get_by_role("button", name="Sample").click()
+    page.get_by_label("Stability").check()
+    page.locator("#assess").click()
+    expect(page.locator("#cancel")).to_be_enabled()
+    page.reload()
+    expect(page.locator("#cancel")).to_be_enabled()
+    expect(page.get_by_text("1 of 1 nodules assessed.")).to_be_visible()
+    expect(page.locator("#facts")).to_contain_text("Stability")
+
+
+def test_fault_46_47_the_patient_is_nowhere_and_runs_nothing(page, tmp_path):
+    """A name that would run as a script, in the DICOM files and in the file names."""
+    name = "<img src=x onerror=alert(1)>^Novakova"
+    folder = tmp_path / "Novakova, Jane"
+    folder.mkdir()
+    with zipfile.ZipFile(CT) as archive:
+        archive.extractall(folder)
+    for path in folder.rglob("*.dcm"):
+        dataset = dcmread(path)
+        dataset.PatientName = dataset.SeriesDescription = name
+        dataset.save_as(path)
+    upload(page, folder, kind="Folder")
+    add_point(page)
+    assess(page)
+    everything = page.content() + page.title() + page.url + downloaded(page, "report.html", tmp_path).read_text("utf-8")
+    everything += downloaded(page, "nodules.json", tmp_path).read_text("utf-8")
+    everything += zipfile.ZipFile(downloaded(page, "scene.mrb", tmp_path)).read("scene/scene.mrml").decode()
+    assert "Novakova" not in everything
+    assert page.said == []
+
+
+def test_it_fits_a_tablet(visit):
+    """Held upright nothing is wider than the screen, and the views stand above the nodules."""
+    page = visit(viewport={"width": 820, "height": 1180}, has_touch=True)
+    page.get_by_role("button", name="Sample").click()
+    assess(page)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    views, panel = (page.locator(name).bounding_box() for name in (".views", ".panel"))
+    assert views["y"] + views["height"] <= panel["y"] + 1
