@@ -1,4 +1,4 @@
-# make demo | test | test-all | bench | faults: each sets up all it needs in .venv.
+# make demo | serve | test | test-all | bench | faults: each sets up all it needs in .venv.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
@@ -6,11 +6,14 @@ BIN := $(VENV)/bin
 TORCH := 2.13.0
 KERAS := build/keras-venv/bin/python
 
-.PHONY: demo test test-all bench faults parity lint clean
+.PHONY: demo serve test test-all bench faults parity lint clean
 
 demo: $(VENV)/.core
 	$(BIN)/nodulerisk assess Resources/SampleData/demo-chest-ct.zip \
 		--points Resources/SampleData/demo-point.mrk.json --out demo-output
+
+serve: $(VENV)/.web
+	$(BIN)/nodulerisk serve
 
 test: $(VENV)/.test lint
 	$(BIN)/python -m pytest
@@ -36,6 +39,10 @@ $(VENV)/.core: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PYTHON) Resources/install_torch.py $(BIN)/python $(TORCH)
 	$(BIN)/python -m pip install --quiet -c Resources/constraints.txt -e .
+	touch $@
+
+$(VENV)/.web: $(VENV)/.core
+	$(BIN)/python -m pip install --quiet -c Resources/constraints.txt -e ".[dicom,web]"
 	touch $@
 
 $(VENV)/.test: $(VENV)/.core

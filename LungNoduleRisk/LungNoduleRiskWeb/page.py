@@ -123,6 +123,7 @@ def _nodules_section(controller: Controller) -> None:
             )
             _choice("system", list(SYSTEMS), "Coordinates")
             _button("Add", controller.add_typed_point, disabled=("!coordinates",))
+        html.P("Press Place, then click on each nodule in a slice; or type where it is.", v_if="!nodules.length")
         chosen = "{chosen: row.name === selected}"
         with html.Ul(classes="nodules"), html.Li(v_for="row in nodules", key="row.name", classes=(chosen,)):
             _nodule_row(controller)
@@ -216,7 +217,7 @@ def _facts_section() -> None:
 
 
 def _downloads_section() -> None:
-    with _section("Take away", v_if="nodules.some(row => row.answers.length) && !busy", id="downloads"):
+    with _section("Downloads", v_if="nodules.some(row => row.answers.length) && !busy", id="downloads"):
         _button("Open report", "report_url = 'report?at=' + Date.now()", icon="mdi-file-document-outline")
         with html.Ul(classes="downloads"):
             for name, words in DOWNLOADS.items():

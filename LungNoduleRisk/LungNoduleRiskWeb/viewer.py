@@ -69,6 +69,7 @@ class Viewer:
             view.set_ruler(slicer.vtkMRMLAbstractViewNode.RulerTypeThin)
             view.set_background_volume_id(volume_node.GetID())
             view.reset_view()
+        self._crosshair.SetCrosshairRAS(*self.where_slices_meet())
 
     def show_window(self, volume_node, name: str) -> None:
         """Shows a CT in one of ``WINDOWS_HU``."""
@@ -160,6 +161,7 @@ def _slice_view_ui(server: Server, _view_id: str, view: SliceView) -> None:
     name = view.get_orientation()
     with _view_bar(name, view):
         vuetify.VSlider(
+            theme="dark",
             v_model=(slider.name.value,),
             min=(slider.name.min_value,),
             max=(slider.name.max_value,),
@@ -186,5 +188,5 @@ def _view_bar(name: str, view: SliceView | ThreeDView) -> html.Div:
         ):
             label = f"{what} ({name})"
             said = {"title": label, "aria_label": label, **SPOKEN}
-            vuetify.VBtn(icon=icon, size="small", variant="text", click=action, **said)
+            vuetify.VBtn(icon=icon, size="small", variant="text", theme="dark", click=action, **said)
     return bar

@@ -34,7 +34,7 @@ def serving(*options: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    with serving("--sessions", "4", "--max-upload-gb", "0.05") as address:
+    with serving("--sessions", "4", "--max-upload-gb", "0.1") as address:
         yield address
 
 

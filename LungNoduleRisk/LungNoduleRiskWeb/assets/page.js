@@ -19,6 +19,9 @@
     request.send(form);
   }
 
+  // The session ended, or the network was away: the server says which, and what is shown is the session's own.
+  window.trame.client.onConnectionClose(() => setTimeout(() => location.reload(), 1000));
+
   document.addEventListener("click", (event) => {
     const button = event.target.closest("#choose-folder, #choose-file");
     if (!button) return;
