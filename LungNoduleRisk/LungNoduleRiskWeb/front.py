@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from LungNoduleRiskWeb.agreed import NETWORKS_VARIABLE
 from LungNoduleRiskWeb.gate import (
     HEALTH_PATH,
     demand_loopback_host,
@@ -30,7 +31,6 @@ from LungNoduleRiskWeb.sessions import SessionError, Sessions
 from nodulerisk.errors import NoduleRiskError
 
 CLOSE_SECONDS = 5.0  # for answers under way when the server stops
-NETWORKS_VARIABLE = "NODULERISK_WEB_NETWORKS"
 
 
 class ServeError(NoduleRiskError):

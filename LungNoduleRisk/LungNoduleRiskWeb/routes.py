@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 from aiohttp import web
 
 from LungNoduleRiskWeb import downloads
+from LungNoduleRiskWeb.agreed import KEY_HEADER
 from LungNoduleRiskWeb.controller import Controller
 from LungNoduleRiskWeb.downloads import Writer
-from LungNoduleRiskWeb.proxy import KEY_HEADER
 from LungNoduleRiskWeb.uploads import Limits, delete_unused, receive
 from nodulerisk.errors import NoduleRiskError
 

@@ -12,12 +12,11 @@ from pathlib import Path
 from trame_server import Server
 from trame_slicer import module as trame_slicer_module
 
+from LungNoduleRiskWeb.agreed import KEY_VARIABLE, NETWORKS_VARIABLE, READY_LINE
 from LungNoduleRiskWeb.controller import Controller
-from LungNoduleRiskWeb.front import NETWORKS_VARIABLE
 from LungNoduleRiskWeb.networks import SharedNetworks
 from LungNoduleRiskWeb.page import build_page
 from LungNoduleRiskWeb.routes import Routes, only_with
-from LungNoduleRiskWeb.sessions import KEY_VARIABLE, READY_LINE
 from LungNoduleRiskWeb.uploads import Limits
 from LungNoduleRiskWeb.viewer import Viewer
 
@@ -41,7 +40,7 @@ def make_server(options: argparse.Namespace, key: str, networks: str) -> Server:
 
     @server.controller.add("on_server_ready")
     def _ready(**_) -> None:
-        print(READY_LINE.decode(), flush=True)  # trame keeps wslink from saying it
+        print(READY_LINE, flush=True)  # trame keeps wslink from saying it
         asyncio.get_running_loop().create_task(_end_with(os.getppid(), options.folder))
 
     return server

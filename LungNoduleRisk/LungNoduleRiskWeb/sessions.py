@@ -20,14 +20,13 @@ from typing import Any
 
 from wslink.launcher import ProcessManager, ProxyMappingManager, SessionManager
 
+from LungNoduleRiskWeb.agreed import KEY_VARIABLE, READY_LINE
 from nodulerisk.errors import NoduleRiskError
 
 HOST = "127.0.0.1"
 LOG_NAME, UPLOADS_NAME = "session.log", "uploads"  # what a session's folder holds, beside temporary files
-READY_LINE = b"wslink: Starting factory"
 START_SECONDS = 60.0
 END_SECONDS = 5.0  # between asking a process to end and ending it
-KEY_VARIABLE = "NODULERISK_WEB_KEY"
 NOT_STARTED = "The session did not start: try again, or tell who runs this server."
 
 logger = logging.getLogger(__name__)
@@ -189,7 +188,7 @@ async def _is_ready(session: Session) -> bool:
     """Waits until its process says that it listens; False: it ended, or took too long."""
     deadline = time.monotonic() + START_SECONDS
     while session.process.poll() is None and time.monotonic() < deadline:
-        if READY_LINE in (session.folder / LOG_NAME).read_bytes():
+        if READY_LINE.encode() in (session.folder / LOG_NAME).read_bytes():
             return True
         await asyncio.sleep(0.1)
     return False

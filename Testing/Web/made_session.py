@@ -12,12 +12,12 @@ from pathlib import Path
 
 from aiohttp import web
 
-KEY_HEADER = "X-LungNoduleRisk-Key"
+from LungNoduleRiskWeb.agreed import KEY_HEADER, KEY_VARIABLE
 
 
 @web.middleware
 async def only_with_key(request: web.Request, handler) -> web.StreamResponse:
-    if request.headers.get(KEY_HEADER) != os.environ["NODULERISK_WEB_KEY"]:
+    if request.headers.get(KEY_HEADER) != os.environ[KEY_VARIABLE]:
         raise web.HTTPForbidden
     return await handler(request)
 
