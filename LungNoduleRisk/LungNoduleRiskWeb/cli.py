@@ -50,18 +50,18 @@ def serve(
     with errors_in_one_line(verbose):
         os.environ.pop(TOKEN_VARIABLE, None)  # not for the processes that this one starts
         _refuse_without_extra()
-        from LungNoduleRiskWeb import front
-        from LungNoduleRiskWeb.gate import is_loopback
+        from LungNoduleRiskWeb.front import server
+        from LungNoduleRiskWeb.front.gate import is_loopback
 
         alone = is_loopback(host)
         opens = _token(token, no_token, alone)
         if key_file and not certificate:
             raise NoduleRiskError("A key alone does not encrypt: give --certificate, too.")
-        tls = front.tls_context(certificate, key_file) if certificate else None
+        tls = server.tls_context(certificate, key_file) if certificate else None
         _log(verbose)
         if not alone:
             _warn(host, tls is not None)
-        front.serve(
+        server.serve(
             host,
             port,
             token=opens,

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 from aiohttp import ClientResponse, ClientSession, CookieJar, web
 
-from LungNoduleRiskWeb import front
-from LungNoduleRiskWeb.sessions import Sessions
+from LungNoduleRiskWeb.front import server as front
+from LungNoduleRiskWeb.front.sessions import Sessions
 
 T = TypeVar("T")
 TOKEN, KEY = "a token; with ü and &", "the key of the sessions"

@@ -12,8 +12,8 @@ from urllib.parse import quote
 import pytest
 from aiohttp import ClientSession, TCPConnector, WSServerHandshakeError, web
 
-from LungNoduleRiskWeb import front
-from LungNoduleRiskWeb.gate import content_security_policy, is_loopback
+from LungNoduleRiskWeb.front import server as front
+from LungNoduleRiskWeb.front.gate import content_security_policy, is_loopback
 from made_front import TOKEN, Browser, made_front, made_sessions, run
 from nodulerisk import RESEARCH_USE_ONLY
 

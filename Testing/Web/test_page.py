@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 from pydicom import dcmread
+from pydicom.uid import generate_uid
 
 from nodulerisk.ct import read_ct
 from nodulerisk.points import read_points
@@ -213,10 +214,10 @@ def test_a_dicom_folder_of_several_series_asks_which(page, tmp_path):
     """The sample, and its every other slice as a series of its own."""
     with zipfile.ZipFile(CT) as archive:
         archive.extractall(tmp_path)
+    other = generate_uid()
     for path in sorted(tmp_path.rglob("*.dcm"))[::2]:
         dataset = dcmread(path)
-        dataset.SeriesInstanceUID += ".1"
-        dataset.SOPInstanceUID += ".1"
+        dataset.SeriesInstanceUID, dataset.SOPInstanceUID = other, generate_uid()
         dataset.save_as(path.with_name(f"other-{path.name}"))
     upload(page, tmp_path, kind="Folder")
     expect(page.get_by_role("alert")).to_contain_text("several CT series")

@@ -16,7 +16,7 @@ from urllib.request import HTTPCookieProcessor, build_opener, urlopen
 import pytest
 from typer.testing import CliRunner
 
-from LungNoduleRiskWeb import front
+from LungNoduleRiskWeb.front import server as front
 from made_front import program
 from nodulerisk.cli import app
 

@@ -202,7 +202,7 @@ def test_fault_44_a_disk_without_room_for_a_session_costs_no_place(base):
 
 
 def test_a_process_that_does_not_end_when_asked_is_ended(monkeypatch):
-    monkeypatch.setattr("LungNoduleRiskWeb.sessions.END_SECONDS", 0.5)
+    monkeypatch.setattr("LungNoduleRiskWeb.front.sessions.END_SECONDS", 0.5)
 
     async def test() -> int:
         async with made_front(made_sessions("--stubborn")) as user:

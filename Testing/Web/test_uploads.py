@@ -20,8 +20,8 @@ import SimpleITK as sitk
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from LungNoduleRiskWeb import uploads
-from LungNoduleRiskWeb.uploads import INCOMING, Limits, delete_unused, receive
+from LungNoduleRiskWeb.session import uploads
+from LungNoduleRiskWeb.session.uploads import INCOMING, Limits, delete_unused, receive
 from made_dicom import phantom, write_enhanced, write_series
 from nodulerisk.ct import CT, read_ct
 from nodulerisk.errors import CTError, NoduleRiskError

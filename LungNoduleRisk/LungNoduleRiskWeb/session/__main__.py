@@ -13,12 +13,12 @@ from trame_server import Server
 from trame_slicer import module as trame_slicer_module
 
 from LungNoduleRiskWeb.agreed import KEY_VARIABLE, NETWORKS_VARIABLE, READY_LINE
-from LungNoduleRiskWeb.controller import Controller
-from LungNoduleRiskWeb.networks import SharedNetworks
-from LungNoduleRiskWeb.page import build_page
-from LungNoduleRiskWeb.routes import Routes, only_with
-from LungNoduleRiskWeb.uploads import Limits
-from LungNoduleRiskWeb.viewer import Viewer
+from LungNoduleRiskWeb.session.controller import Controller
+from LungNoduleRiskWeb.session.page import build_page
+from LungNoduleRiskWeb.session.routes import Routes, only_with
+from LungNoduleRiskWeb.session.uploads import Limits
+from LungNoduleRiskWeb.session.viewer import Viewer
+from nodulerisk.network_queue import SharedNetworks
 
 POLL_S = 1.0
 

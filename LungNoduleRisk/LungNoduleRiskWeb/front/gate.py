@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from LungNoduleRiskWeb.refusals import STYLE_PATH, refusal
+from LungNoduleRiskWeb.front.refusals import STYLE_PATH, refusal
 
 HEALTH_PATH = "/healthz"
 PUBLIC = (HEALTH_PATH, STYLE_PATH)  # without a token, and they say nothing

@@ -10,11 +10,11 @@ from tempfile import TemporaryDirectory
 
 from aiohttp import web
 
-from LungNoduleRiskWeb import downloads
 from LungNoduleRiskWeb.agreed import KEY_HEADER
-from LungNoduleRiskWeb.controller import Controller
-from LungNoduleRiskWeb.downloads import Writer
-from LungNoduleRiskWeb.uploads import Limits, delete_unused, receive
+from LungNoduleRiskWeb.session import downloads
+from LungNoduleRiskWeb.session.controller import Controller
+from LungNoduleRiskWeb.session.downloads import Writer
+from LungNoduleRiskWeb.session.uploads import Limits, delete_unused, receive
 from nodulerisk.errors import NoduleRiskError
 
 CHUNK = 1 << 20  # bytes
@@ -60,10 +60,10 @@ class Routes:
     async def upload(self, request: web.Request) -> web.Response:
         """Receives a CT and opens it; what was uploaded before is deleted once nothing shows it any more."""
         try:
-            self._controller.refuse_busy()
+            self._controller.notices.refuse_busy()
             await self._controller.open(await receive(request, self._folder, self._limits))
         except NoduleRiskError as refusal:
-            self._controller.say(str(refusal), is_error=True)
+            self._controller.notices.say(str(refusal), is_error=True)
             return web.Response(status=422, text=str(refusal))
         finally:
             self._delete_unused()
@@ -93,8 +93,7 @@ class Routes:
         """Writes a file, sends it, and deletes it."""
         with TemporaryDirectory() as folder:
             try:
-                self._controller.refuse_busy()
-                with self._controller.busy("Writing…"):
+                with self._controller.notices.busy("Writing…"):
                     await asyncio.sleep(SHOWN_S)
                     await asyncio.to_thread(prepare(Path(folder)))
             except NoduleRiskError as refusal:

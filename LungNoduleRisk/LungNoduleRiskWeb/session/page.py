@@ -12,9 +12,9 @@ from trame.widgets import vuetify3 as vuetify
 from trame_server import Server
 
 from LungNoduleRiskLib import resource
-from LungNoduleRiskWeb.controller import SYSTEMS, Controller
-from LungNoduleRiskWeb.downloads import FILES
-from LungNoduleRiskWeb.viewer import LAYOUTS, SPOKEN, WINDOWS_HU, Viewer
+from LungNoduleRiskWeb.session.controller import SYSTEMS, Controller
+from LungNoduleRiskWeb.session.downloads import FILES
+from LungNoduleRiskWeb.session.viewer import LAYOUTS, SPOKEN, WINDOWS_HU, Viewer
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.patient import OF_THE_NODULE, Patient
 

@@ -17,11 +17,11 @@ import numpy as np
 import psutil
 import pytest
 
-from LungNoduleRiskWeb.networks import NetworkQueue, SharedNetworks
 from made_assessment import CENTRE_LPS_MM, made_ct
 from made_weights import made_weights
 from nodulerisk.assess import assess
 from nodulerisk.errors import NoduleRiskError, WeightsError, WorkerError
+from nodulerisk.network_queue import NetworkQueue, SharedNetworks
 from nodulerisk.weights import WeightSet
 from nodulerisk.worker import Worker, packed, receive
 
@@ -244,7 +244,7 @@ def test_fault_43_cancel_between_two_networks_is_not_lost(session):
 def test_fault_43_a_session_that_died_while_waiting_is_skipped(queue, session, weights, threads):
     program = (
         "import numpy as np\n"
-        "from LungNoduleRiskWeb.networks import SharedNetworks\n"
+        "from nodulerisk.network_queue import SharedNetworks\n"
         "from nodulerisk.weights import load_weight_set\n"
         f"shared = SharedNetworks(load_weight_set({str(weights.folder)!r}), address={queue.address!r}, key={KEY!r})\n"
         "shared.predict('vgg', np.zeros((1, 3, 40, 40, 40), np.float32))\n"

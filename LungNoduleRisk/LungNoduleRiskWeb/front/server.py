@@ -18,16 +18,16 @@ from urllib.parse import quote
 from aiohttp import web
 
 from LungNoduleRiskWeb.agreed import NETWORKS_VARIABLE
-from LungNoduleRiskWeb.gate import (
+from LungNoduleRiskWeb.front.gate import (
     HEALTH_PATH,
     demand_loopback_host,
     demand_own_page,
     demand_token,
     security_headers,
 )
-from LungNoduleRiskWeb.proxy import Proxy
-from LungNoduleRiskWeb.refusals import STYLE_PATH, refusal, style
-from LungNoduleRiskWeb.sessions import SessionError, Sessions
+from LungNoduleRiskWeb.front.proxy import Proxy
+from LungNoduleRiskWeb.front.refusals import STYLE_PATH, refusal, style
+from LungNoduleRiskWeb.front.sessions import SessionError, Sessions
 from nodulerisk.errors import NoduleRiskError
 
 CLOSE_SECONDS = 5.0  # for answers under way when the server stops
@@ -56,7 +56,7 @@ def serve(
         ServeError: the host or port cannot be had.
         NoduleRiskError: what the networks' queue refuses, such as unknown weights.
     """
-    from LungNoduleRiskWeb.networks import NetworkQueue
+    from nodulerisk.network_queue import NetworkQueue
 
     key = secrets.token_urlsafe(32)
     with listening(host, port) as listener, NetworkQueue([weights], device, key) as networks:
@@ -134,7 +134,7 @@ def session_command(weights: str, device: str, max_upload_gb: float) -> list[str
 
 def session_environment(networks: str) -> dict[str, str]:
     """The environment of a session's process; ``networks``: host and port of their queue."""
-    package_root = str(Path(__file__).parents[1])
+    package_root = str(Path(__file__).parents[2])
     return {
         NETWORKS_VARIABLE: networks,
         "PYTHONPATH": os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")])),

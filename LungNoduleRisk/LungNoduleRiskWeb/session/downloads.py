@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from LungNoduleRiskLib import scene
-from LungNoduleRiskWeb.controller import Controller
+from LungNoduleRiskWeb.session.controller import Controller
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.ct import CT
 from nodulerisk.errors import NoduleRiskError, OutputError

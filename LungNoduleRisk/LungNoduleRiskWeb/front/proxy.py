@@ -21,8 +21,8 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from LungNoduleRiskWeb.agreed import KEY_HEADER
-from LungNoduleRiskWeb.refusals import refusal
-from LungNoduleRiskWeb.sessions import Session, Sessions
+from LungNoduleRiskWeb.front.refusals import refusal
+from LungNoduleRiskWeb.front.sessions import Session, Sessions
 
 STAYS_HERE = {  # headers of one connection only (RFC 9110, 7.6.1), and what the other side must not know or choose
     "connection", "expect", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer",

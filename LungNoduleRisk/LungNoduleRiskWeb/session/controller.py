@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -18,8 +16,9 @@ from trame_server.utils.asynchronous import create_task
 from LungNoduleRiskLib import scene
 from LungNoduleRiskLib.logic import Nodule, NoduleLogic, Run
 from LungNoduleRiskLib.sample import loadSample
-from LungNoduleRiskWeb.facts import ct_facts, nodule_facts, nodule_row
-from LungNoduleRiskWeb.viewer import LAYOUTS, WINDOWS_HU, Viewer
+from LungNoduleRiskWeb.session.facts import ct_facts, nodule_facts, nodule_row
+from LungNoduleRiskWeb.session.notices import Notices
+from LungNoduleRiskWeb.session.viewer import LAYOUTS, WINDOWS_HU, Viewer
 from nodulerisk.assessment import Assessment
 from nodulerisk.ct import read_ct
 from nodulerisk.errors import NoduleRiskError, SeveralSeriesError
@@ -39,11 +38,8 @@ STATE: dict[str, Any] = {
     "nodules": [],  # rows of the list
     "selected": None,  # name of a nodule
     "facts": None,  # of the selected nodule
-    "busy": "",  # what is being done
     "running": False,  # an assessment, which can be cancelled
     "percent": 0,  # of it
-    "message": "",
-    "is_error": False,
     "placing": False,
     "crosshair": True,
     "layout_name": next(iter(LAYOUTS)),
@@ -71,6 +67,7 @@ class Controller:
         self.series_uid: str | None = None
         self.pending: Path | None = None  # an upload whose series is yet to be chosen
         self.refusals: dict[str, str] = {}  # of the last run, by the point's name
+        self.notices = Notices(server.state)
         self._state = server.state
         self._weights, self._device = weights, device
         self._assessed: dict[str, Assessment] = {}  # as the networks drew them, by name
@@ -95,10 +92,9 @@ class Controller:
         Raises:
             NoduleRiskError: see ``read_ct``, and while something else is done; what was open stays open.
         """
-        self.refuse_busy()
-        self.say("")
-        self.pending, self._state.series = None, []
-        with self.busy("Reading the CT…"):
+        with self.notices.busy("Reading the CT…"):
+            self.notices.say("")
+            self.pending, self._state.series = None, []
             try:
                 ct = await asyncio.to_thread(read_ct, upload, series_uid=series_uid)
             except SeveralSeriesError as error:
@@ -115,24 +111,24 @@ class Controller:
         create_task(self._open_series(uid))
 
     async def _open_series(self, uid: str) -> None:
-        with self._refusals_said():
+        with self.notices.refusals_said():
             if self.pending is not None:
                 await self.open(self.pending, uid)
 
     def open_sample(self) -> None:
         """Shows the demonstration CT and its point."""
-        with self._refusals_said():
-            self.refuse_busy()
-            self.say("")
+        with self.notices.refusals_said():
+            self.notices.refuse_busy()
+            self.notices.say("")
             self._close()
             self._show(*loadSample())
             self._state.ct = ct_facts(scene.ctFromNode(self.volume_node))
-            self.select(self._state.nodules[0]["name"])
+            self._jump()
 
     def _close(self) -> None:
         self.viewer.clear()
         self.viewer.show_crosshair(self._state.crosshair)
-        self.upload = self.series_uid = None
+        self.volume_node = self.points_node = self.upload = self.series_uid = None
         self._assessed, self.refusals, self._said_of = {}, {}, {}
         self._state.update({"selected": None, "placing": False, "nodules": [], "facts": None, "ct": None})
 
@@ -155,7 +151,7 @@ class Controller:
 
     def add_typed_point(self) -> None:
         """Adds the point whose coordinates were typed."""
-        with self._refusals_said():
+        with self.notices.refusals_said():
             self._add_point(self._typed_point())
             self._state.coordinates = ""
 
@@ -166,7 +162,7 @@ class Controller:
     def _add_point(self, lps_mm) -> None:
         scene.addPoint(self.points_node, Point("", tuple(lps_mm)))
         self.refresh()
-        self.select(self._state.selected)
+        self._jump()
 
     def _typed_point(self) -> Position:
         """LPS mm.
@@ -182,7 +178,11 @@ class Controller:
     def select(self, name: str) -> None:
         """Chooses a nodule and shows it in the views."""
         self._choose(name)
-        self.viewer.jump(self._place_of(self._nodule(name)))
+        self._jump()
+
+    def _jump(self) -> None:
+        if self._state.selected is not None:
+            self.viewer.jump(self._place_of(self._nodule(self._state.selected)))
 
     def step(self, by: int) -> None:
         """Chooses the next (1) or the previous (-1) nodule; after the last comes the first."""
@@ -204,20 +204,19 @@ class Controller:
         create_task(self._assess())  # trame hears nothing more of the page, such as a cancel, before a call has ended
 
     async def _assess(self) -> None:
-        with self._refusals_said():
-            self.refuse_busy()
-            self.say("")
-            run = self._prepared()
-            self.refresh()
-            self._state.update({"running": True, "percent": 0})
-            try:
-                with self.busy("Waiting for the networks…"):
+        with self.notices.refusals_said():
+            with self.notices.busy("Waiting for the networks…"):
+                self.notices.say("")
+                run = self._prepared()
+                self._state.update({"running": True, "percent": 0})
+                try:
                     await self._follow(run)
-            finally:
-                self._state.running = False
-                self.refusals = dict(run.refusals)
-                self.refresh()
-            self.say(f"{run.shown} of {len(run.points)} nodules assessed.")
+                finally:
+                    self._state.running = False
+                    self.refusals = dict(run.refusals)
+                    self.refresh()
+                    self._jump()
+            self.notices.say(f"{run.shown} of {len(run.points)} nodules assessed.")
 
     def cancel(self) -> None:
         """Ends the run under way; what was assessed stays."""
@@ -229,6 +228,7 @@ class Controller:
         for point in run.points:
             self._assessed.pop(point.name, None)
         self._news = ("", 0.0)
+        self.refresh()
         return run
 
     async def _follow(self, run: Run) -> None:
@@ -251,8 +251,10 @@ class Controller:
 
     def _show_news(self, run: Run) -> None:
         what, share = self._news
+        if what:
+            self.notices.doing(what)
         with self._state:
-            self._state.update({"busy": what or self._state.busy, "percent": round(100 * share)})
+            self._state.percent = round(100 * share)
             if self.logic.showNext(run):
                 self._on_shown(run)
 
@@ -260,7 +262,6 @@ class Controller:
         assessment = run.assessments[run.shown - 1]
         self._assessed[assessment.name] = assessment
         self.refresh()
-        self.select(assessment.name)
 
     # What is shown
 
@@ -310,10 +311,11 @@ class Controller:
 
     def _show_facts(self) -> None:
         assessment = self._assessed.get(self._state.selected or "")
-        self._state.facts = None
+        advice: tuple[Guideline, ...] = ()
         if assessment is not None:
-            with self._refusals_said():
-                self._state.facts = nodule_facts(assessment, self.advice(assessment))
+            with self.notices.refusals_said():
+                advice = self.advice(assessment)
+        self._state.facts = None if assessment is None else nodule_facts(assessment, advice)
 
     def _on_patient(self) -> None:
         selected = self._state.selected
@@ -344,36 +346,3 @@ class Controller:
     def end(self) -> None:
         """Ends the session at once; the front deletes what was uploaded."""
         os.kill(os.getpid(), signal.SIGTERM)
-
-    # What is said
-
-    def refuse_busy(self) -> None:
-        if self._state.busy:
-            raise NoduleRiskError("Something else is being done: wait until it has ended, or cancel it.")
-
-    def say(self, text: str, is_error: bool = False) -> None:
-        """Shows a line in the page."""
-        with self._state:
-            self._state.update({"message": text, "is_error": is_error})
-
-    @contextmanager
-    def busy(self, words: str) -> Iterator[None]:
-        """Says in the page what is being done."""
-        with self._state:
-            self._state.busy = words
-        try:
-            yield
-        finally:
-            with self._state:
-                self._state.busy = ""
-
-    @contextmanager
-    def _refusals_said(self) -> Iterator[None]:
-        """Says in the page why something was refused."""
-        try:
-            yield
-        except NoduleRiskError as error:
-            self.say(str(error), is_error=True)
-        except Exception as error:
-            logging.exception("unforeseen")
-            self.say(f"This should not happen ({type(error).__name__}): start a new session.", is_error=True)

@@ -1,0 +1,64 @@
+"""What the page says of what is being done, and of what was refused."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from trame_server.state import State
+
+from nodulerisk.errors import NoduleRiskError
+
+NOTICES = {"busy": "", "message": "", "is_error": False}
+
+
+class Notices:
+    """Writes ``NOTICES`` of the page's state; may be used outside of trame's calls, too."""
+
+    def __init__(self, state: State):
+        self._state = state
+        self._is_busy = False  # not as the page has it: a page can be made to say anything
+        self._state.update(NOTICES)
+
+    def say(self, text: str, is_error: bool = False) -> None:
+        """Shows a line; an empty one takes the last away."""
+        with self._state:
+            self._state.update({"message": text, "is_error": is_error})
+
+    def refuse_busy(self) -> None:
+        """Raises NoduleRiskError while something is done that must not be disturbed."""
+        if self._is_busy:
+            raise NoduleRiskError("Something else is being done: wait until it has ended, or cancel it.")
+
+    def doing(self, words: str) -> None:
+        """Says what is being done."""
+        with self._state:
+            self._state.busy = words
+
+    @contextmanager
+    def busy(self, words: str) -> Iterator[None]:
+        """Says what is being done in the block, one at a time.
+
+        Raises:
+            NoduleRiskError: see ``refuse_busy``.
+        """
+        self.refuse_busy()
+        self._is_busy = True
+        self.doing(words)
+        try:
+            yield
+        finally:
+            self._is_busy = False
+            self.doing("")
+
+    @contextmanager
+    def refusals_said(self) -> Iterator[None]:
+        """Says why something was refused in the block."""
+        try:
+            yield
+        except NoduleRiskError as error:
+            self.say(str(error), is_error=True)
+        except Exception as error:
+            logging.exception("unforeseen")
+            self.say(f"This should not happen ({type(error).__name__}): start a new session.", is_error=True)
