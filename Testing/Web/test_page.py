@@ -22,6 +22,7 @@ CT = SAMPLE / "demo-chest-ct.zip"
 POINT = read_points(SAMPLE / "demo-point.mrk.json")[0].lps_mm
 TYPED = ", ".join(str(mm) for mm in POINT)
 AGE = "62"
+PLACE = "Place points: click each nodule in a slice"
 
 
 def upload(page: Page, *files: Path | str, kind: str = "File") -> None:
@@ -115,20 +116,22 @@ def test_a_whole_ct_as_a_folder(page, terminal, shared, tmp_path):
     assert_same_assessment(page, terminal(archive), tmp_path)
 
 
-def place_in_the_middle_of(page: Page, view: str) -> None:
-    """Clicks where the view's two crosshair lines meet."""
-    page.get_by_role("button", name="Place points: click each nodule in a slice").click()
-    middle = page.get_by_text(view, exact=True).locator("xpath=ancestor::*[contains(@class,'layout-grid-item')]")
-    box = middle.bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 2 - 30, box["y"] + box["height"] / 2 - 30)
-    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, delay=100)
+def middle_of(page: Page, view: str) -> tuple[float, float]:
+    """Of a view on the screen, where its crosshair lines meet."""
+    box = (
+        page.get_by_text(view, exact=True)
+        .locator("xpath=ancestor::*[contains(@class,'layout-grid-item')]")
+        .bounding_box()
+    )
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
 def test_a_click_in_a_slice_places_a_point(page):
     """The slices are brought to a nodule first; a point clicked in the middle of one lies there."""
     page.get_by_role("button", name="Sample").click()
     expect(page.locator(".nodule")).to_have_count(1)
-    place_in_the_middle_of(page, "Coronal")
+    page.get_by_role("button", name=PLACE).click()
+    page.mouse.click(*middle_of(page, "Coronal"), delay=100)
     expect(page.locator(".nodule")).to_have_count(2)
     assess(page)
     expect(page.locator(".nodule .sizes")).to_have_count(2)
@@ -291,10 +294,15 @@ def test_fault_46_47_the_patient_is_nowhere_and_runs_nothing(page, tmp_path):
 
 
 def test_it_fits_a_tablet(visit):
-    """Held upright nothing is wider than the screen, and the views stand above the nodules."""
+    """Held upright nothing is wider than the screen, the views stand above the nodules, and a finger places points."""
     page = visit(viewport={"width": 820, "height": 1180}, has_touch=True)
-    page.get_by_role("button", name="Sample").click()
-    assess(page)
+    page.get_by_role("button", name="Sample").tap()
+    expect(page.locator(".nodule")).to_have_count(1)
+    page.get_by_role("button", name=PLACE).tap()
+    page.touchscreen.tap(*middle_of(page, "Coronal"))
+    expect(page.locator(".nodule")).to_have_count(2)
+    page.locator("#assess").tap()
+    expect(page.get_by_text("2 of 2 nodules assessed.")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     views, panel = (page.locator(name).bounding_box() for name in (".views", ".panel"))
     assert views["y"] + views["height"] <= panel["y"] + 1

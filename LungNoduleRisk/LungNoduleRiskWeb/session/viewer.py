@@ -51,6 +51,8 @@ class Viewer:
         register_rca_factories(self._app.view_manager, server, **views)
         self._layouts = LayoutManager(self.scene, self._app.view_manager, server)
         self._layouts.register_layout_dict(LAYOUTS)
+        for view in self._app.view_manager.get_views():
+            _let_fingers_point(view)
         self.show_layout(next(iter(LAYOUTS)))
 
     def fill(self, layout) -> None:
@@ -142,6 +144,12 @@ def _stand_in_for_slicer(app: SlicerApp) -> None:
     slicer.mrmlScene = app.scene
     modules = {name: SimpleNamespace(logic=lambda logic=logic: logic) for name, logic in logics.items()}
     slicer.modules = SimpleNamespace(**modules)
+
+
+def _let_fingers_point(view: SliceView | ThreeDView) -> None:
+    """A mouse moves to where it clicks, a finger does not: Slicer's widgets take no click that was not pointed at them."""
+    first = 100.0  # priority
+    view.interactor().AddObserver("LeftButtonPressEvent", lambda interactor, _: interactor.MouseMoveEvent(), first)
 
 
 def _look_at(view: ThreeDView, ras) -> None:
