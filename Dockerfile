@@ -1,28 +1,36 @@
 # The web page on a hospital's own server; README.md, "In a container", says how to run it.
 #   docker build -t lungnodulerisk .
-#   docker build -t lungnodulerisk:cuda --build-arg BASE=nvidia/cuda:12.8.1-base-ubuntu24.04 --build-arg TORCH=cuda .
+#   docker build -t lungnodulerisk:cuda --build-arg BASE=nvidia/cuda:13.0.3-base-ubuntu24.04 --build-arg TORCH=cuda .
 ARG BASE=debian:bookworm-slim
 FROM ${BASE}
 ARG TORCH=cpu
+ARG PIP_NO_CACHE_DIR=1
 
-# VTK draws off screen by EGL, in software where there is no GPU for it.
+# VTK draws off screen by EGL: in software, by Mesa's drivers, where there is no GPU for it.
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        python3 python3-venv libegl1 libgl1 libgl1-mesa-dri libglib2.0-0 fonts-dejavu-core \
+        python3 python3-venv libegl1 libgl1-mesa-dri \
     && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /opt/lungnodulerisk
-COPY Resources/install_torch.py Resources/constraints.txt Resources/
+COPY Resources/install_torch.py Resources/
 RUN python3 -m venv /opt/venv && python3 Resources/install_torch.py /opt/venv/bin/python 2.13.0 ${TORCH}
 COPY pyproject.toml README.md LICENSE.txt ./
 COPY Resources Resources
 COPY LungNoduleRisk LungNoduleRisk
-RUN /opt/venv/bin/python -m pip install --no-cache-dir -c Resources/constraints.txt -e ".[web,dicom]"
+# Whoever checked the files out: the page's user reads them.
+RUN chmod -R a+rX . && /opt/venv/bin/python -m pip install -c Resources/constraints.txt -e ".[web,dicom]"
 
 # No root, and nothing of a patient's outlives the container: uploads lie in /tmp.
 RUN useradd --create-home --uid 10001 lungnodulerisk
 USER lungnodulerisk
 ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility,graphics
 EXPOSE 8765
-HEALTHCHECK CMD ["/opt/venv/bin/python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8765/healthz')"]
+# Python heeds it from its first moment; SIGTERM, as a container's first process, only once the page is served.
+STOPSIGNAL SIGINT
+# Encrypted (--certificate) or not, and by no proxy that the environment names.
+HEALTHCHECK CMD for scheme in https http; do \
+        no_proxy=* /opt/venv/bin/python -c "import ssl, urllib.request; urllib.request.urlopen( \
+            '$scheme://127.0.0.1:8765/healthz', context=ssl._create_unverified_context())" && exit 0; \
+    done; exit 1
 ENTRYPOINT ["/opt/venv/bin/nodulerisk", "serve", "--host", "0.0.0.0"]

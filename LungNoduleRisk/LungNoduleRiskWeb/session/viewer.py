@@ -147,7 +147,7 @@ def _stand_in_for_slicer(app: SlicerApp) -> None:
 
 
 def _let_fingers_point(view: SliceView | ThreeDView) -> None:
-    """A mouse moves to where it clicks, a finger does not: Slicer's widgets take no click that was not pointed at them."""
+    """A mouse moves to where it clicks, a finger does not; Slicer's widgets take no click without a move before it."""
     first = 100.0  # priority
     view.interactor().AddObserver("LeftButtonPressEvent", lambda interactor, _: interactor.MouseMoveEvent(), first)
 

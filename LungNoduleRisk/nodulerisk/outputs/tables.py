@@ -54,24 +54,46 @@ def weights_view(weights: WeightSet) -> RenderableType:
 
 
 def write_csv(outcomes: Sequence[Outcome], path: Path) -> None:
-    """Writes a row a nodule, in the order asked.
+    """Writes a row a nodule, in the order asked, of the columns of ``outcome_row``.
 
-    Columns: ``name``; ``x_lps_mm``, ``y_lps_mm``, ``z_lps_mm`` (the point asked for); ``refusal`` (why there is no
-    assessment); for every task ``<task>_decision``, ``<task>_evidence``, ``<task>_threshold``, ``<task>_spread`` and
-    ``<task>_<class>`` (mean probabilities); ``mask_evidence`` and, resting on it, a column a measurement,
-    ``<name> (<unit>)``; ``density by threshold``; a column a guideline, if they were asked; ``withheld`` (which
-    decisions, and why), ``warnings`` (their number), ``checks`` (their codes), ``weight_set``. Text that a spreadsheet
-    would take for a formula starts with ``'``.
+    Text that a spreadsheet would take for a formula starts with ``'``.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    rows = [_csv_row(outcome) for outcome in outcomes]
+    rows = [outcome_row(outcome) for outcome in outcomes]
     columns = list(dict.fromkeys(column for row in rows for column in row))
     with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8-sig") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows({column: inert(value) for column, value in row.items()} for row in rows)
+
+
+def outcome_row(outcome: Outcome) -> Row:
+    """What became of a point, for one row of a table.
+
+    Columns: ``name``; ``x_lps_mm``, ``y_lps_mm``, ``z_lps_mm`` (the point asked for); ``refusal`` (why there is no
+    assessment); for every task ``<task>_decision``, ``<task>_evidence``, ``<task>_threshold``, ``<task>_spread`` and
+    ``<task>_<class>`` (mean probabilities); ``mask_evidence`` and, resting on it, a column a measurement,
+    ``<name> (<unit>)``; ``density by threshold``; a column a guideline, if they were asked; ``withheld`` (which
+    decisions, and why), ``warnings`` (their number), ``checks`` (their codes), ``weight_set``.
+    """
+    row: Row = {"name": outcome.point.name}
+    row |= dict(zip(("x_lps_mm", "y_lps_mm", "z_lps_mm"), outcome.point.lps_mm, strict=True))
+    row["refusal"] = outcome.refusal
+    assessment = outcome.assessment
+    for name, classes in TASKS.items():
+        row |= _task_columns(name, classes, None if assessment is None else assessment.tasks.get(name))
+    if assessment is not None:
+        row["mask_evidence"] = None if assessment.nodule is None else assessment.nodule.evidence
+        row |= {_measurement_column(m): round(m.value, 3) for m in assessment.measurements}
+        row[DENSITY] = density_type(assessment.measurements)
+        row |= {guideline.name: guideline.words for guideline in outcome.advice}
+        row["withheld"] = "; ".join(abstain_words(assessment))
+        row["warnings"] = _warnings(assessment)
+        row["checks"] = " ".join(check.code for check in assessment.checks)
+        row["weight_set"] = f"{assessment.provenance.weight_set} {assessment.provenance.weight_set_version}"
+    return row
 
 
 def _table(outcomes: Sequence[Outcome]) -> Table:
@@ -141,25 +163,6 @@ def _evidence_legend(outcomes: Iterable[Outcome]) -> Iterator[Text]:
     for level, meaning in EVIDENCE_WORDS.items():
         if level in levels - {"none"}:
             yield Text(f"({level}): {meaning}", "dim")
-
-
-def _csv_row(outcome: Outcome) -> Row:
-    row: Row = {"name": outcome.point.name}
-    row |= dict(zip(("x_lps_mm", "y_lps_mm", "z_lps_mm"), outcome.point.lps_mm, strict=True))
-    row["refusal"] = outcome.refusal
-    assessment = outcome.assessment
-    for name, classes in TASKS.items():
-        row |= _task_columns(name, classes, None if assessment is None else assessment.tasks.get(name))
-    if assessment is not None:
-        row["mask_evidence"] = None if assessment.nodule is None else assessment.nodule.evidence
-        row |= {_measurement_column(m): round(m.value, 3) for m in assessment.measurements}
-        row[DENSITY] = density_type(assessment.measurements)
-        row |= {guideline.name: guideline.words for guideline in outcome.advice}
-        row["withheld"] = "; ".join(abstain_words(assessment))
-        row["warnings"] = _warnings(assessment)
-        row["checks"] = " ".join(check.code for check in assessment.checks)
-        row["weight_set"] = f"{assessment.provenance.weight_set} {assessment.provenance.weight_set_version}"
-    return row
 
 
 def _task_columns(name: str, classes: Sequence[str], task: TaskResult | None) -> Row:
