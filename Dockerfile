@@ -18,7 +18,7 @@ RUN python3 -m venv /opt/venv && python3 Resources/install_torch.py /opt/venv/bi
 COPY pyproject.toml README.md LICENSE.txt ./
 COPY Resources Resources
 COPY LungNoduleRisk LungNoduleRisk
-# Whoever checked the files out: the page's user reads them.
+# Files checked out under a strict umask are root's alone: the page's user has to read them.
 RUN chmod -R a+rX . && /opt/venv/bin/python -m pip install -c Resources/constraints.txt -e ".[web,dicom]"
 
 # No root, and nothing of a patient's outlives the container: uploads lie in /tmp.
@@ -26,7 +26,7 @@ RUN useradd --create-home --uid 10001 lungnodulerisk
 USER lungnodulerisk
 ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility,graphics
 EXPOSE 8765
-# Python heeds it from its first moment; SIGTERM, as a container's first process, only once the page is served.
+# SIGTERM would be ignored until the page is served, as by any first process of a container.
 STOPSIGNAL SIGINT
 # Encrypted (--certificate) or not, and by no proxy that the environment names.
 HEALTHCHECK CMD for scheme in https http; do \

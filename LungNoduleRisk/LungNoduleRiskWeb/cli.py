@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -71,8 +72,14 @@ def serve(
             sessions=sessions,
             idle_minutes=idle_minutes,
             max_upload_gb=max_upload_gb,
-            ready=lambda url: typer.echo(f"{RESEARCH_USE_ONLY}\nOpen {url}\nCtrl-C ends it."),
+            ready=partial(_say_where, secret=token is not None),
         )
+
+
+def _say_where(address: str, secret: bool) -> None:
+    """Says what to open; a token that the user gave stays out of logs."""
+    shown = address.partition("?")[0] + "?token=…, with your token" if secret else address
+    typer.echo(f"{RESEARCH_USE_ONLY}\nOpen {shown}\nCtrl-C ends it.")
 
 
 def _refuse_without_extra() -> None:

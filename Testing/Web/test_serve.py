@@ -87,3 +87,10 @@ def test_it_opens_with_what_it_prints_and_ends_with_ctrl_c():
         assert "libtorch" not in loaded and "slicer" not in loaded
         serving.send_signal(signal.SIGINT)
         assert serving.wait(timeout=10) == 0
+
+
+def test_fault_46_a_token_of_the_users_own_is_not_printed():
+    own = {**os.environ, "NODULERISK_TOKEN": "a token of the hospital's own"}
+    with program([sys.executable, "-m", "nodulerisk.cli", "serve", "--port", "0"], own) as serving:
+        line = next(line for line in serving.stdout if line.startswith("Open"))
+    assert line.rstrip().endswith("/?token=…, with your token") and "hospital" not in line
