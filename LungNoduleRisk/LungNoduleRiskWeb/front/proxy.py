@@ -29,6 +29,7 @@ STAYS_HERE = {  # headers of one connection only (RFC 9110, 7.6.1), and what the
     "transfer-encoding", "upgrade",
     "cookie", "host", "server", "set-cookie", KEY_HEADER.lower(),
 }  # fmt: skip
+MOST_BYTES = 16 << 20  # of a browser's message, which is kept whole in this process; trame's page sends 4 MB at most
 PING_SECONDS = 60.0  # finds browsers that went without a word
 WebSocket = web.WebSocketResponse | ClientWebSocketResponse
 
@@ -88,7 +89,7 @@ class Proxy:
         except ClientError:
             return _no_answer()
         async with theirs:
-            ours = web.WebSocketResponse(max_msg_size=0, heartbeat=PING_SECONDS, compress=False)
+            ours = web.WebSocketResponse(max_msg_size=MOST_BYTES, heartbeat=PING_SECONDS, compress=False)
             await ours.prepare(request)
             await _exchange(ours, theirs, session)
             await ours.close(code=WSCloseCode.GOING_AWAY)
@@ -124,7 +125,7 @@ def _break_off(request: web.Request) -> None:
 
 async def _exchange(ours: web.WebSocketResponse, theirs: ClientWebSocketResponse, session: Session) -> None:
     """Passes messages both ways until either side closes."""
-    ways = [asyncio.create_task(_pump(theirs, ours)), asyncio.create_task(_pump(ours, theirs, session))]
+    ways = [asyncio.create_task(_pump(theirs, ours, session)), asyncio.create_task(_pump(ours, theirs, session))]
     try:
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -133,12 +134,11 @@ async def _exchange(ours: web.WebSocketResponse, theirs: ClientWebSocketResponse
         await asyncio.gather(*ways, return_exceptions=True)
 
 
-async def _pump(source: WebSocket, sink: WebSocket, session: Session | None = None) -> None:
-    """Passes messages on; those from a browser show that the session's user is there."""
+async def _pump(source: WebSocket, sink: WebSocket, session: Session) -> None:
+    """Passes messages on; either way they show that the session is in use, if only by a run that someone watches."""
     with suppress(ConnectionError):  # the other side is gone
         async for message in source:
-            if session is not None:
-                session.touch()
+            session.touch()
             if message.type is WSMsgType.TEXT:
                 await sink.send_str(message.data)
             elif message.type is WSMsgType.BINARY:

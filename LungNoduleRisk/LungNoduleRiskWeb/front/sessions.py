@@ -25,6 +25,7 @@ from nodulerisk.errors import NoduleRiskError
 
 HOST = "127.0.0.1"
 LOG_NAME, UPLOADS_NAME = "session.log", "uploads"  # what a session's folder holds, beside temporary files
+MOST_LOG = 10_000_000  # bytes; a page can have lines written to it
 START_SECONDS = 60.0
 END_SECONDS = 5.0  # between asking a process to end and ending it
 NOT_STARTED = "The session did not start: try again, or tell who runs this server."
@@ -152,6 +153,8 @@ class Sessions:
             return ""  # start() looks after it
         if session.process.poll() is not None:
             return f"ended by itself ({session.process.returncode})"
+        if _log_size(session) > MOST_LOG:
+            return "it filled its log"
         return "nobody used it" if time.monotonic() - session.last_seen > self._idle_seconds else ""
 
     def _end(self, session: Session, why: str) -> asyncio.Task:
@@ -196,6 +199,12 @@ async def _is_ready(session: Session) -> bool:
 
 def _log(session: Session, what: str) -> None:
     logger.info("session %s: %s", session.name[:8], what)
+
+
+def _log_size(session: Session) -> int:
+    with suppress(OSError):
+        return (session.folder / LOG_NAME).stat().st_size
+    return 0
 
 
 def _last_line(session: Session) -> str:

@@ -6,11 +6,14 @@ import argparse
 import asyncio
 import os
 import shutil
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from trame_server import Server
 from trame_slicer import module as trame_slicer_module
+from wslink import protocol as wslink_protocol
+from wslink.chunking import StreamUnChunker
 
 from LungNoduleRiskWeb.agreed import KEY_VARIABLE, NETWORKS_VARIABLE, READY_LINE
 from LungNoduleRiskWeb.session.controller import Controller
@@ -54,6 +57,13 @@ async def _end_with(parent: int, folder: Path) -> None:
     os._exit(1)
 
 
+def _bound_memory() -> None:
+    """So that one session cannot end the others; wslink's own way takes the gigabytes that a message announces."""
+    wslink_protocol.UnChunker = StreamUnChunker
+    with suppress(OSError):  # not Linux
+        Path("/proc/self/oom_score_adj").write_text("1000")  # where memory ends, this process does: not the front
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
@@ -62,6 +72,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--max-upload-gb", type=float, default=4.0)
     options = parser.parse_args()
+    _bound_memory()
     server = make_server(options, os.environ[KEY_VARIABLE], os.environ[NETWORKS_VARIABLE])
     server.start(port=options.port, host="127.0.0.1", open_browser=False, show_connection_info=False, timeout=0)
 

@@ -65,12 +65,13 @@ class Controller:
         self.volume_node = self.points_node = None
         self.upload: Path | None = None  # what the CT was read from; None: it is the sample
         self.series_uid: str | None = None
-        self.pending: Path | None = None  # an upload whose series is yet to be chosen
+        self.pending: Path | None = None  # an upload that is being read, or whose series is yet to be chosen
         self.refusals: dict[str, str] = {}  # of the last run, by the point's name
         self.notices = Notices(server.state)
         self._state = server.state
         self._weights, self._device = weights, device
         self._assessed: dict[str, Assessment] = {}  # as the networks drew them, by name
+        self._names: list[str] = []  # in the list; not as the page has them: a page can be made to say anything
         self._said_of: dict[str, dict[str, str]] = {}  # for guidelines, of single nodules, by name
         self._news = ("", 0.0)  # what the run under way does, and the share done; written by its thread
         self._refreshing: asyncio.Task | None = None
@@ -94,15 +95,17 @@ class Controller:
         """
         with self.notices.busy("Reading the CT…"):
             self.notices.say("")
-            self.pending, self._state.series = None, []
+            self.pending, self._state.series = upload, []
             try:
                 ct = await asyncio.to_thread(read_ct, upload, series_uid=series_uid)
             except SeveralSeriesError as error:
-                self.pending = upload
                 self._state.series = [{"uid": uid, "text": text} for uid, text in error.series.items()]
                 raise NoduleRiskError("This folder holds several CT series: choose one.") from error
+            except NoduleRiskError:
+                self.pending = None
+                raise
             self._close()
-            self.upload, self.series_uid = upload, ct.acquisition.series_uid
+            self.pending, self.upload, self.series_uid = None, upload, ct.acquisition.series_uid
             self._show(scene.addCt(ct, CT_NAME), scene.addPointsNode())
             self._state.ct = ct_facts(ct)
 
@@ -122,15 +125,23 @@ class Controller:
             self.notices.say("")
             self._close()
             self._show(*loadSample())
-            self._state.ct = ct_facts(scene.ctFromNode(self.volume_node))
+            self._state.ct = ct_facts(scene.ctFromNode(self.volume_node)) | {"dicom": False}  # there are no files of it
             self._jump()
 
     def _close(self) -> None:
         self.viewer.clear()
         self.viewer.show_crosshair(self._state.crosshair)
         self.volume_node = self.points_node = self.upload = self.series_uid = None
-        self._assessed, self.refusals, self._said_of = {}, {}, {}
-        self._state.update({"selected": None, "placing": False, "nodules": [], "facts": None, "ct": None})
+        self._assessed, self.refusals, self._said_of, self._names = {}, {}, {}, []
+        shown: dict[str, Any] = {
+            "selected": None,
+            "placing": False,
+            "nodules": [],
+            "facts": None,
+            "ct": None,
+            "report_url": "",
+        }
+        self._state.update(shown | {f"patient_{name}": "" for name in PATIENT})  # the next CT may be another patient's
 
     def _show(self, volume_node, points_node) -> None:
         self.volume_node, self.points_node = volume_node, points_node
@@ -154,6 +165,7 @@ class Controller:
         with self.notices.refusals_said():
             self._add_point(self._typed_point())
             self._state.coordinates = ""
+            self.notices.say("")
 
     def add_point_where_slices_meet(self) -> None:
         """Adds a point without a mouse: the slices are moved by their sliders."""
@@ -177,8 +189,9 @@ class Controller:
 
     def select(self, name: str) -> None:
         """Chooses a nodule and shows it in the views."""
-        self._choose(name)
-        self._jump()
+        with self.notices.refusals_said():
+            self._choose(self._nodule(name).name)
+            self._jump()
 
     def _jump(self) -> None:
         if self._state.selected is not None:
@@ -186,16 +199,17 @@ class Controller:
 
     def step(self, by: int) -> None:
         """Chooses the next (1) or the previous (-1) nodule; after the last comes the first."""
-        names = [row["name"] for row in self._state.nodules]
-        if names:
-            at = names.index(self._state.selected) if self._state.selected in names else -by
-            self.select(names[(at + by) % len(names)])
+        if self._names:
+            at = self._names.index(self._state.selected) if self._state.selected in self._names else -by
+            self.select(self._names[(at + by) % len(self._names)])
 
     def delete(self, name: str) -> None:
         """Removes a nodule's point and its results."""
-        self.logic.delete(self._nodule(name), self.volume_node, self.points_node)
-        self._assessed.pop(name, None)
-        self.refresh()
+        with self.notices.refusals_said():
+            self.notices.refuse_busy()  # a run under way would bring its results back
+            self.logic.delete(self._nodule(name), self.volume_node, self.points_node)
+            self._assessed.pop(name, None)
+            self.refresh()
 
     # A run
 
@@ -234,9 +248,14 @@ class Controller:
     async def _follow(self, run: Run) -> None:
         """Computes on another thread, and shows here how far it is, and what was found."""
         work = asyncio.create_task(asyncio.to_thread(self.logic.compute, run, self._on_progress))
-        while not work.done():
-            await asyncio.wait([work], timeout=POLL_S)
-            self._show_news(run)
+        try:
+            while not work.done():
+                await asyncio.wait([work], timeout=POLL_S)
+                self._show_news(run)
+        finally:
+            if not work.done():  # what it found cannot be shown; the next run must not ask the networks beside it
+                self.logic.cancel()
+                await asyncio.wait([work])
         while self.logic.showNext(run):
             self._on_shown(run)
         work.result()
@@ -268,8 +287,11 @@ class Controller:
     def refresh(self) -> None:
         """Reads the nodules from the scene anew; a new one is chosen."""
         rows = [nodule_row(nodule, self.refusals.get(nodule.name)) for nodule in self.nodules()]
-        names, before = ([row["name"] for row in some] for some in (rows, self._state.nodules))
-        self._state.nodules = rows
+        names, before = [row["name"] for row in rows], self._names
+        for said in (self.refusals, self._said_of):  # a new nodule may get the name of one that is gone
+            for gone in said.keys() - names:
+                del said[gone]
+        self._state.nodules, self._names = rows, names
         news = [name for name in names if name not in before]
         kept = [name for name in names if name == self._state.selected]
         self._choose(next(iter([*reversed(news), *kept, *names]), None))
@@ -321,6 +343,8 @@ class Controller:
         selected = self._state.selected
         if selected is not None:
             self._said_of[selected] = {name: self._state[f"patient_{name}"] for name in OF_THE_NODULE}
+            if self._state.is_error:  # of a value that was corrected
+                self.notices.say("")
             self._show_facts()
 
     def _refresh_soon(self) -> None:
@@ -335,7 +359,10 @@ class Controller:
             self.refresh()
 
     def _nodule(self, name: str) -> Nodule:
-        return next(nodule for nodule in self.nodules() if nodule.name == name)
+        found = next((nodule for nodule in self.nodules() if nodule.name == name), None)
+        if found is None:
+            raise NoduleRiskError("This nodule is no longer there.")
+        return found
 
     def _place_of(self, nodule: Nodule):
         """LPS mm: of the nodule's point, else of what was assessed."""

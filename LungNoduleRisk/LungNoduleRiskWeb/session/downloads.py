@@ -19,6 +19,7 @@ from nodulerisk.outputs.tables import write_csv
 from nodulerisk.points import Point
 
 Writer = Callable[[], object]
+NOTHING = "There are no results yet: assess a nodule first."
 
 
 def prepare(name: str, controller: Controller, folder: Path) -> Writer:
@@ -28,13 +29,19 @@ def prepare(name: str, controller: Controller, folder: Path) -> Writer:
         NoduleRiskError: there is nothing to write yet, or it cannot be written of this CT.
     """
     if not controller.assessments():
-        raise NoduleRiskError("There are no results yet: assess a nodule first.")
+        raise NoduleRiskError(NOTHING)
     return FILES[name](controller, folder / name)
 
 
 def report(controller: Controller, path: Path, name: str | None = None) -> Writer:
-    """The report as a page: of one nodule, else of all."""
+    """The report as a page: of one nodule, else of all.
+
+    Raises:
+        NoduleRiskError: there is nothing to report.
+    """
     found = [one for one in controller.assessments() if name in (None, one.name)]
+    if not found:
+        raise NoduleRiskError(NOTHING)
     return controller.logic.reportWriter(found, controller.volume_node, controller.patient_with, path)
 
 

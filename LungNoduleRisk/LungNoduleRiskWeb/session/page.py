@@ -98,7 +98,8 @@ def _ct_section(controller: Controller) -> None:
             html.Ul(v_if="series.length", aria_label="Series", **SPOKEN),
             html.Li(v_for="one in series", key="one.uid"),
         ):
-            _button("{{ one.text }}", (controller.open_series, "[one.uid]"), title="Open this series")
+            name = ("`Open this series: ${one.text}`",)
+            _button("{{ one.text }}", (controller.open_series, "[one.uid]"), title="Open this series", aria_label=name)
         html.P("{{ ct.text }}", v_if="ct", id="ct-text")
         _checks("ct")
 
@@ -308,9 +309,10 @@ def _toggle(name: str, icon: str, title: str, text: str = "") -> None:
 
 
 def _button(text: str, click=None, icon: str = "", title: str = "", **options) -> None:
-    """A button, with its name for those who do not see its icon."""
-    options = {"variant": "tonal", "size": "small"} | options | ({"click": click} if click else {})
-    with vuetify.VBtn(title=title or text, aria_label=title or text, **options, **SPOKEN):
+    """A button; its name holds the words on it, for those who speak them, and says what its icon shows."""
+    named = {"title": title or text, "aria_label": ": ".join(filter(None, (text, title)))}
+    options = {"variant": "tonal", "size": "small"} | named | options | ({"click": click} if click else {})
+    with vuetify.VBtn(**options, **SPOKEN):
         if icon:
             vuetify.VIcon(icon)
         if text:

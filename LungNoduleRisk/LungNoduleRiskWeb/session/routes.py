@@ -52,8 +52,8 @@ class Routes:
         app.add_routes(
             [
                 web.post("/upload", self.upload),
-                web.get("/report", self.report),
-                web.get("/download/{name}", self.download),
+                web.get("/report", self.report, allow_head=False),
+                web.get("/download/{name}", self.download, allow_head=False),
             ]
         )
 
@@ -97,6 +97,7 @@ class Routes:
                     await asyncio.sleep(SHOWN_S)
                     await asyncio.to_thread(prepare(Path(folder)))
             except NoduleRiskError as refusal:
+                self._controller.notices.say(str(refusal), is_error=True)  # a browser shows nothing of such a download
                 return web.Response(status=422, text=str(refusal))
             return await _sent(Path(folder) / name, request, headers)
 

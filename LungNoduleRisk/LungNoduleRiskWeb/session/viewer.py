@@ -13,7 +13,7 @@ from trame.widgets import vuetify3 as vuetify
 from trame_server import Server
 from trame_slicer.app.logic.slice_view_logic import connect_slice_view_slider_to_state
 from trame_slicer.core import LayoutManager, SlicerApp
-from trame_slicer.rca_view import register_rca_factories
+from trame_slicer.rca_view import RemoteSliceViewFactory, RemoteThreeDViewFactory, RemoteViewFactory
 from trame_slicer.views import Layout, LayoutDirection, SliceView, ThreeDView, ViewLayoutDefinition
 
 from LungNoduleRiskLib.scene import LUNG_WINDOW_HU, rasOf
@@ -37,6 +37,8 @@ LAYOUTS = {
 SPOKEN = {
     "__properties": ["role", ("aria_label", "aria-label"), ("aria_pressed", "aria-pressed")]
 }  # else trame drops them
+MOST_PIXELS = 3840 * 2160  # of a view; each takes some 100 bytes
+BLUR_FPS = 10.0  # of views without the mouse
 CAMERA_MM = 120.0  # from a nodule to the camera
 
 
@@ -47,8 +49,8 @@ class Viewer:
         self._app = SlicerApp()
         self.scene = self._app.scene
         _stand_in_for_slicer(self._app)
-        views = {"slice_view_ui_f": _slice_view_ui, "three_d_view_ui_f": _space_view_ui}
-        register_rca_factories(self._app.view_manager, server, **views)
+        for factory, ui in ((_SliceViews, _slice_view_ui), (_SpaceViews, _space_view_ui)):
+            self._app.view_manager.register_factory(factory(server, populate_view_ui_f=ui, blur_fps=BLUR_FPS))
         self._layouts = LayoutManager(self.scene, self._app.view_manager, server)
         self._layouts.register_layout_dict(LAYOUTS)
         for view in self._app.view_manager.get_views():
@@ -136,6 +138,21 @@ class Viewer:
     @property
     def _slices(self) -> list[SliceView]:
         return self._app.view_manager.get_slice_views()
+
+
+class _Bounded(RemoteViewFactory):
+    """Makes views that are drawn no larger than a large screen, whatever size a browser names."""
+
+    def _create_view(self, *asked):
+        view = super()._create_view(*asked)
+        view.view_adapter.max_pixel_count = MOST_PIXELS
+        return view
+
+
+class _SliceViews(_Bounded, RemoteSliceViewFactory): ...
+
+
+class _SpaceViews(_Bounded, RemoteThreeDViewFactory): ...
 
 
 def _stand_in_for_slicer(app: SlicerApp) -> None:

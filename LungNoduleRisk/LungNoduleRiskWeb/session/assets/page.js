@@ -1,10 +1,12 @@
 // What trame's widgets do not do: sending a folder of gigabytes with its progress, and keys for the whole page.
 (() => {
   const state = () => window.trame.state;
+  document.querySelector("meta[name=viewport]").content = "width=device-width, initial-scale=1";  // fingers may zoom
   const say = (text) => state().update({ message: text, is_error: true });
 
   function send(files) {
-    if (!files.length || state().get("busy")) return;
+    if (!files.length) return;
+    if (state().get("busy")) return say("Something else is being done: wait until it has ended, or cancel it.");
     const form = new FormData();
     files.forEach((file) => form.append("file", file));
     const bar = document.getElementById("sent");
@@ -54,6 +56,15 @@
     send((await Promise.all(entries.map(filesIn))).flat());
   });
 
+  // The views take the keyboard's focus without a name.
+  new MutationObserver(() => {
+    for (const area of document.querySelectorAll(".remote-controlled-area:not([aria-label])")) {
+      const name = area.parentElement.querySelector(".view-name");
+      if (name) area.setAttribute("aria-label", `${name.textContent} view`);
+      area.setAttribute("role", "img");
+    }
+  }).observe(document.documentElement, { childList: true, subtree: true });
+
   const KEYS = {
     p: () => state().set("placing", !state().get("placing")),
     a: () => document.getElementById("assess")?.click(),
@@ -63,7 +74,8 @@
   };
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest("input, textarea, select, [contenteditable]");
-    if (typing || event.ctrlKey || event.altKey || event.metaKey) return;
+    const open = document.querySelector(".v-overlay--active");  // a menu or the report, whose keys these are
+    if (typing || open || event.ctrlKey || event.altKey || event.metaKey) return;
     KEYS[event.key]?.();
   });
 })();
