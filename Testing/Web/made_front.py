@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -99,6 +100,7 @@ def main() -> None:
     tempfile.tempdir = sys.argv[1]
     listener = front.listening("127.0.0.1", 0)
     print(front.address("127.0.0.1", listener.getsockname()[1], None, None), flush=True)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # though the tests may run under nohup
     front.run(front.make_app(made_sessions(), None), listener)
 
 
