@@ -16,7 +16,7 @@ from trame_server.utils.asynchronous import create_task
 from LungNoduleRiskLib import scene
 from LungNoduleRiskLib.logic import Nodule, NoduleLogic, Run
 from LungNoduleRiskLib.sample import loadSample
-from LungNoduleRiskWeb.session.facts import ct_facts, nodule_facts, nodule_row
+from LungNoduleRiskWeb.session.facts import Facts, ct_facts, nodule_facts, nodule_row
 from LungNoduleRiskWeb.session.notices import Notices
 from LungNoduleRiskWeb.session.viewer import LAYOUTS, WINDOWS_HU, Viewer
 from nodulerisk.assessment import Assessment
@@ -133,14 +133,7 @@ class Controller:
         self.viewer.show_crosshair(self._state.crosshair)
         self.volume_node = self.points_node = self.upload = self.series_uid = None
         self._assessed, self.refusals, self._said_of, self._names = {}, {}, {}, []
-        shown: dict[str, Any] = {
-            "selected": None,
-            "placing": False,
-            "nodules": [],
-            "facts": None,
-            "ct": None,
-            "report_url": "",
-        }
+        shown: Facts = {"selected": None, "placing": False, "nodules": [], "facts": None, "ct": None, "report_url": ""}
         self._state.update(shown | {f"patient_{name}": "" for name in PATIENT})  # the next CT may be another patient's
 
     def _show(self, volume_node, points_node) -> None:
