@@ -884,6 +884,9 @@ def test_every_control_has_a_name_and_every_text_can_be_read(page):
     for control in page.locator("header button, header input").all():
         control.scroll_into_view_if_needed()
         expect(control).to_be_in_viewport(ratio=0.9)
+    page.get_by_label("Age").scroll_into_view_if_needed()  # the bar covers neither what stays in sight
+    bottom_of_bar = page.locator("header").bounding_box()["height"]
+    assert all(page.locator(one).bounding_box()["y"] >= bottom_of_bar for one in (".research", ".panel > .v-alert"))
     assert "maximum-scale" not in page.locator("meta[name=viewport]").get_attribute("content")
     page.emulate_media(reduced_motion="reduce")
     moving = "[...document.querySelectorAll('*')].filter((one) => parseFloat(getComputedStyle(one).transitionDuration))"
