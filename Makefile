@@ -46,7 +46,7 @@ $(VENV)/.web: $(VENV)/.core
 	touch $@
 
 $(VENV)/.test: $(VENV)/.core
-	$(BIN)/python -m pip install --quiet -c Resources/constraints.txt -e ".[train,dicom,web,test]"
+	$(BIN)/python -m pip install --quiet -c Resources/constraints.txt -e ".[train,dicom,web,cohort,test]"
 	sh Testing/Host/libraries.sh
 	touch $@
 

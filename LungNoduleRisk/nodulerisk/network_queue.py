@@ -1,8 +1,8 @@
-"""One set of warm networks for all sessions of the web page, and the line in front of them.
+"""One set of warm networks for many processes, and the line in front of them.
 
-The front process has a `NetworkQueue`; every session asks it through its `SharedNetworks`. A request is a connection:
-key and weight set first, then what `nodulerisk.worker` sends its child. Before the answer come lines that tell how many
-requests are before this one.
+One process has a `NetworkQueue`; every other (a session of the web page, a worker of a cohort) asks it through its
+`SharedNetworks`. A request is a connection: key and weight set first, then what `nodulerisk.worker` sends its child.
+Before the answer come lines that tell how many requests are before this one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import socket
 import socketserver
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import partial
 from hmac import compare_digest
 from typing import IO, Any
@@ -32,26 +34,36 @@ from nodulerisk.worker import (
 )
 
 PATIENCE_S = 30.0  # with a session that neither sends nor takes what it should
-CLOSED = "The server that runs the networks was stopped: start it, and open the page again."
+GPU_BATCH = 16  # nodules
+CLOSED = "The program that runs the networks was stopped: start it again."
+
+
+class QueueClosedError(WorkerError):
+    """There is no queue at its address any more."""
 
 
 class NetworkQueue:
     """Runs one request at a time, first come first served, for whoever knows the key.
 
     A session asks again only when it has its answer, so that sessions take turns: many nodules of one do not hold back
-    the single one of another. One that goes away costs the others nothing but an answer under way.
+    the single one of another. One that goes away costs the others nothing but an answer under way. On a GPU, requests
+    for the same network are answered together.
 
     Attributes:
-        address: ``127.0.0.1:port``.
+        address: ``host:port``.
     """
 
-    def __init__(self, weights: Sequence[str], device: str, key: str):
+    def __init__(
+        self, weights: Sequence[str], device: str, key: str, *, batch: int | None = None, host: str = "127.0.0.1"
+    ):
         """Listens; answers inside ``with``, whose end also ends the networks' processes.
 
         Args:
             weights: the weight sets that sessions may ask for, by name.
             device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
             key: what sessions must know.
+            batch: how many requests are answered together at most; None: ``GPU_BATCH``, and on the CPU 1.
+            host: this machine's, by which sessions reach it.
 
         Raises:
             WeightsError: see ``load_weight_set``.
@@ -59,8 +71,9 @@ class NetworkQueue:
         self._sets = {weight_set.folder.name: weight_set for weight_set in map(load_weight_set, weights)}
         self._workers = {name: Worker(weight_set, device) for name, weight_set in self._sets.items()}
         self._key = key
+        self._batch = batch
         self._line = _Line()
-        self._server = _Server(("127.0.0.1", 0), lambda connection, *_: self._serve(connection))  # type: ignore[arg-type]
+        self._server = _Server((host, 0), lambda connection, *_: self._serve(connection))  # type: ignore[arg-type]
         self.address = "{}:{}".format(*self._server.server_address)
 
     def __enter__(self) -> NetworkQueue:
@@ -92,8 +105,20 @@ class NetworkQueue:
             worker = self._worker_for(receive(stream, max_bytes=0)[0])
             connection.sendall(packed({}))
             question, [cubes] = receive(stream)
-        with self._line.turn(partial(_tell, connection)):
-            return _asked(worker, question, cubes)
+        request = _Request(worker, question, cubes)
+        with self._line.turn(request, partial(_tell, connection)):
+            if not request.with_another:
+                _answer_all(self._line.together(request, self._most(worker)))
+            return request.answer.result()
+
+    def _most(self, worker: Worker) -> int:
+        """How many requests are answered together.
+
+        On a CPU a batch takes as long as its nodules one by one, and moves some probabilities in their eighth digit
+        (OpenVINO's up to 1e-8, torch's up to 1e-6): there, answers must equal the terminal's to the last bit.
+        """
+        on_gpu = worker.device and not worker.device.startswith("CPU")
+        return self._batch or (GPU_BATCH if on_gpu else 1)
 
     def _worker_for(self, hello: dict[str, Any]) -> Worker:
         """The worker that a session may ask, by the key it knows and the weight set it names."""
@@ -108,7 +133,11 @@ class NetworkQueue:
 
 
 class SharedNetworks(RemoteNetworks):
-    """A session's side of a `NetworkQueue`: answers as a Worker does, when it is this session's turn."""
+    """A session's side of a `NetworkQueue`: answers as a Worker does, when it is this session's turn.
+
+    Attributes:
+        address: the queue's.
+    """
 
     def __init__(
         self,
@@ -129,8 +158,7 @@ class SharedNetworks(RemoteNetworks):
                 that changes; last with 0.
         """
         super().__init__()
-        host, _, port = address.rpartition(":")
-        self._address = host, int(port)
+        self.address = address
         self._hello = {"key": key, "weights": weights.folder.name, "hashes": weights.hashes()}
         self._on_waiting = on_waiting
         self._connection: socket.socket | None = None
@@ -146,14 +174,18 @@ class SharedNetworks(RemoteNetworks):
             state, arrays = self._ask(question, cubes)
         except (OSError, EOFError, ValueError):
             if not self._cancelled.is_set():
-                raise WorkerError(CLOSED) from None
+                raise QueueClosedError(CLOSED) from None
             self._cancelled.clear()
             raise WorkerError(CANCELLED) from None
         self._take_over(state)
         return tuple(arrays)
 
     def _ask(self, question: dict[str, Any], cubes: np.ndarray) -> tuple[dict, list[np.ndarray]]:
-        with socket.create_connection(self._address) as self._connection, self._connection.makefile("rb") as stream:
+        host, _, port = self.address.rpartition(":")
+        with (
+            socket.create_connection((host, int(port))) as self._connection,
+            self._connection.makefile("rb") as stream,
+        ):
             if self._cancelled.is_set():
                 raise EOFError  # when there was no connection to shut down yet
             self._connection.sendall(packed(self._hello))
@@ -175,32 +207,61 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True  # a session that does not hang up must not keep the front from ending
 
 
+@dataclass(eq=False)
+class _Request:
+    """What one asks, and what it is told.
+
+    Attributes:
+        with_another: another's turn answers it, too.
+        answer: once it is there.
+    """
+
+    worker: Worker
+    question: dict[str, Any]
+    cubes: np.ndarray
+    with_another: bool = False
+    answer: Future[bytes] = field(default_factory=Future)
+
+    def goes_with(self, other: _Request) -> bool:
+        """Whether one run of a network can answer both."""
+        same = self.worker is other.worker and self.question == other.question
+        return same and self.cubes.shape[1:] == other.cubes.shape[1:] and "column" not in self.question
+
+
 class _Line:
     """Who waits for the networks, in order of arrival; the first has its turn."""
 
     def __init__(self) -> None:
         self._moved = threading.Condition()
-        self._waiting: list[object] = []
+        self._waiting: list[_Request] = []
         self._open = True
 
     @contextmanager
-    def turn(self, tell: Callable[[int], None]) -> Iterator[None]:
+    def turn(self, request: _Request, tell: Callable[[int], None]) -> Iterator[None]:
         """Waits for the turn; ``tell`` is called with how many are before, at first and whenever that changes.
 
         Raises:
             WorkerError: the line was closed.
         """
-        ticket = object()
         with self._moved:
-            self._waiting.append(ticket)
+            self._waiting.append(request)
         try:
-            for before in self._places(ticket):
+            for before in self._places(request):
                 tell(before)
             yield
         finally:
             with self._moved:
-                self._waiting.remove(ticket)
+                self._waiting.remove(request)
                 self._moved.notify_all()
+
+    def together(self, first: _Request, most: int) -> list[_Request]:
+        """The first and those who wait for the same network: it is their turn, too."""
+        with self._moved:
+            others = [one for one in self._waiting if one is not first and one.goes_with(first)][: most - 1]
+            for other in others:
+                other.with_another = True
+            self._moved.notify_all()
+            return [first, *others]
 
     def close(self) -> None:
         """Sends all away but the one whose turn it is."""
@@ -212,19 +273,22 @@ class _Line:
         with self._moved:
             self._moved.wait_for(lambda: not self._waiting)
 
-    def _places(self, ticket: object) -> Iterator[int]:
-        """How many are before the ticket, whenever that changes, down to 0."""
+    def _places(self, request: _Request) -> Iterator[int]:
+        """How many are before the request, whenever that changes, down to 0."""
         before = None
         while before != 0:
-            before = self._place_after(before, ticket)
+            before = self._place_after(before, request)
             yield before
 
-    def _place_after(self, last: int | None, ticket: object) -> int:
+    def _place_after(self, last: int | None, request: _Request) -> int:
         with self._moved:
-            self._moved.wait_for(lambda: not self._open or self._waiting.index(ticket) != last)
+            self._moved.wait_for(lambda: not self._open or self._place(request) != last)
             if not self._open:
                 raise WorkerError(CLOSED)
-            return self._waiting.index(ticket)
+            return self._place(request)
+
+    def _place(self, request: _Request) -> int:
+        return 0 if request.with_another else self._waiting.index(request)
 
 
 def _tell(connection: socket.socket, before: int) -> None:
@@ -237,10 +301,23 @@ def _tell(connection: socket.socket, before: int) -> None:
     connection.sendall(packed({"waiting": before}))
 
 
-def _asked(worker: Worker, question: dict[str, Any], cubes: np.ndarray) -> bytes:
-    """What the worker answers, ready to be sent; it is another session's as soon as the turn is over."""
+def _answer_all(requests: Sequence[_Request]) -> None:
+    """Gives each what the networks say of its cubes, or why they say nothing."""
+    try:
+        answers = _asked(requests[0].worker, requests[0].question, [request.cubes for request in requests])
+    except Exception as error:
+        for request in requests:
+            request.answer.set_exception(error)
+        return
+    for request, answer in zip(requests, answers, strict=True):
+        request.answer.set_result(answer)
+
+
+def _asked(worker: Worker, question: dict[str, Any], cubes: Sequence[np.ndarray]) -> list[bytes]:
+    """What the worker answers each, ready to be sent; it is another's as soon as the turn is over."""
     if "column" in question:
-        results: tuple[np.ndarray, ...] = (worker.gradcam(question["network"], cubes, question["column"]),)
-    else:
-        results = worker.predict(question["network"], cubes)
-    return packed(state_of(worker), results)
+        return [packed(state_of(worker), [worker.gradcam(question["network"], cubes[0], question["column"])])]
+    results = worker.predict(question["network"], np.concatenate(cubes))
+    ends = np.cumsum([len(one) for one in cubes])[:-1]
+    parts = zip(*(np.split(result, ends) for result in results), strict=True)
+    return [packed(state_of(worker), part) for part in parts]

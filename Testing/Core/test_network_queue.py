@@ -21,19 +21,12 @@ from made_assessment import CENTRE_LPS_MM, made_ct
 from made_weights import made_weights
 from nodulerisk.assess import assess
 from nodulerisk.errors import NoduleRiskError, WeightsError, WorkerError
-from nodulerisk.network_queue import NetworkQueue, SharedNetworks
+from nodulerisk.network_queue import NetworkQueue, SharedNetworks, _Request
 from nodulerisk.weights import WeightSet
 from nodulerisk.worker import Worker, packed, receive
 
 KEY = "the sessions' key"
 VIEWS = np.random.default_rng(0).normal(size=(1, 3, 40, 40, 40)).astype(np.float32)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def own_cache(tmp_path_factory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +55,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 @contextmanager
 def busy(queue: NetworkQueue) -> Iterator[None]:
     """Somebody's long turn."""
-    with queue._line.turn(lambda before: None):
+    with queue._line.turn(_Request(queue._workers["made"], {}, VIEWS), lambda before: None):
         yield
 
 
@@ -109,6 +102,64 @@ def test_errors_arrive_as_they_are_and_cost_nothing(session, weights, tmp_path):
         (broken.folder / "vgg.safetensors").write_bytes(b"damaged")
         with pytest.raises(WeightsError, match="vgg.safetensors"):
             SharedNetworks(broken, address=queue.address, key=KEY).predict("vgg", VIEWS)
+
+
+# --- Batches
+
+
+@pytest.fixture
+def runs(queue, monkeypatch) -> list[int]:
+    """How many cubes each run of a network got."""
+    worker, runs = queue._workers["made"], []
+    predict = worker.predict
+    monkeypatch.setattr(worker, "predict", lambda name, cubes: runs.append(len(cubes)) or predict(name, cubes))
+    return runs
+
+
+def asked_together(queue, session, threads, *questions: tuple[str, np.ndarray]) -> list[Future]:
+    """The questions' answers, asked in this order while somebody else has the turn."""
+    asked = []
+    with busy(queue):
+        for number, question in enumerate(questions, start=2):
+            asked.append(threads.submit(session().predict, *question))
+            until(lambda number=number: len(queue._line._waiting) == number)
+    return asked
+
+
+def test_who_waits_for_the_same_network_is_answered_together(queue, session, threads, runs):
+    queue._batch = 3
+    cubes = [np.random.default_rng(seed).normal(size=(seed, 3, 40, 40, 40)).astype(np.float32) for seed in (1, 2, 3, 4)]
+    questions = [("vgg", cubes[0]), ("resnet", VIEWS), ("vgg", cubes[1]), ("vgg", cubes[2]), ("vgg", cubes[3])]
+    answers = [future.result()[0] for future in asked_together(queue, session, threads, *questions)]
+    assert runs == [1 + 2 + 3, 1, 4]
+    for (network, asked), answer in zip(questions, answers, strict=True):
+        np.testing.assert_allclose(answer, session().predict(network, asked)[0], atol=1e-6)
+
+
+def test_on_a_cpu_everyone_is_answered_alone(queue, session, threads, runs):
+    for future in asked_together(queue, session, threads, *[("vgg", VIEWS)] * 3):
+        future.result()
+    assert runs == [1, 1, 1]
+
+
+def test_a_question_that_cannot_be_answered_spoils_no_others(queue, session, threads, runs):
+    queue._batch = 3
+    good, bad = asked_together(queue, session, threads, ("vgg", VIEWS), ("vgg", VIEWS[:, :2]))
+    with pytest.raises(NoduleRiskError):
+        bad.result()
+    assert good.result()[0].shape == (1, 2)
+
+
+def test_told_last_that_nobody_is_before_also_when_answered_with_another(queue, session, threads):
+    told: list[int] = []
+    queue._batch = 2
+    with busy(queue):
+        first = threads.submit(session().predict, "vgg", VIEWS)
+        until(lambda: len(queue._line._waiting) == 2)
+        second = threads.submit(session(on_waiting=told.append).predict, "vgg", VIEWS)
+        until(lambda: told == [2])
+    first.result(), second.result()
+    assert told[-1] == 0
 
 
 # --- Refusals

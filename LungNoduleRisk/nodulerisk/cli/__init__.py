@@ -1,4 +1,4 @@
-"""The terminal: ``nodulerisk assess``, ``explain``, ``follow-up``, ``list-weights``, ``show-weights``,
+"""The terminal: ``nodulerisk assess``, ``explain``, ``follow-up``, ``cohort``, ``list-weights``, ``show-weights``,
 ``import-weights``, ``simulate``, ``train`` and ``evaluate``, and what other packages add, such as ``serve``.
 
 What computes is imported inside the commands, so that ``--help`` and a mistyped option answer at once.
@@ -13,6 +13,7 @@ import typer
 
 from nodulerisk import RESEARCH_USE_ONLY, __version__
 from nodulerisk.cli.assess import assess
+from nodulerisk.cli.cohort import cohort
 from nodulerisk.cli.explain import explain
 from nodulerisk.cli.followup import follow_up
 from nodulerisk.cli.research import evaluate, simulate, train
@@ -36,7 +37,19 @@ def main(
     """Lung nodule characterisation on CT. Research use only: not a medical device, not for diagnosis."""
 
 
-for command in (assess, explain, follow_up, list_weights, show_weights, import_weights, simulate, train, evaluate):
+OF_THE_CORE = (
+    assess,
+    explain,
+    follow_up,
+    cohort,
+    list_weights,
+    show_weights,
+    import_weights,
+    simulate,
+    train,
+    evaluate,
+)
+for command in OF_THE_CORE:
     app.command()(command)
 for entry_point in entry_points(group="nodulerisk.commands"):
     app.command()(entry_point.load())

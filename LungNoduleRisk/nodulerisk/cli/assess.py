@@ -62,7 +62,7 @@ def assess(
     """Assess the nodules at given points of a chest CT."""
     with errors_in_one_line(verbose):
         asked = asked_points(point, points, ras, lps)
-        thresholds = _thresholds(threshold or [])
+        thresholds = thresholds_of(threshold or [])
         known = _patient(patient, len(asked))
         folders = prepared_folders(out, asked, [ct, *([points] if points else [])])
         with progress(len(asked) * (1 + stability)) as show:
@@ -99,7 +99,7 @@ def asked_points(texts: list[str] | None, file: Path | None, ras: bool, lps: boo
     return named_points(("", parse_point(text, "ras" if ras else "lps")) for text in texts or ())
 
 
-def _thresholds(texts: list[str]) -> dict[str, float]:
+def thresholds_of(texts: list[str]) -> dict[str, float]:
     """Thresholds by task, from texts such as ``malignancy=0.3``.
 
     Raises:

@@ -1,0 +1,140 @@
+"""``nodulerisk cohort``: every nodule of a table of CTs, exactly once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from nodulerisk.cli.assess import chosen_weights, thresholds_of
+from nodulerisk.cli.shared import FAILED, Verbose, errors_in_one_line
+from nodulerisk.errors import NoduleRiskError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from nodulerisk.cohort.store import Row, Store
+    from nodulerisk.cohort.table import Cohort, Coordinates
+
+NEEDED = ("distributed", "pyarrow")
+CSV_NAME, GROWTH_NAME, SUMMARY_NAME, MASKS_NAME = "cohort.csv", "growth.csv", "summary.html", "masks"
+OnRows = Callable[[Sequence["Row"]], None]
+
+
+def cohort(
+    table: Annotated[Path, typer.Argument(help="CSV or Parquet: case, ct, x, y, z; see the README.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results; the same folder goes on where a run was stopped.")],
+    coordinates: Annotated[
+        Literal["lps", "ras", "voxel"] | None, typer.Option(help="Of all points; else as the table says, or LPS.")
+    ] = None,
+    weights: Annotated[str, typer.Option(help="Weight set: its name or folder.")] = "open",
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TASK=VALUE", help="Your own threshold, such as malignancy=0.3; repeatable."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps; of the networks.")] = "auto",
+    batch: Annotated[int | None, typer.Option(min=1, help="Nodules a batch; else 16 on a GPU, 1 without.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine that read CTs.")] = 2,
+    memory: Annotated[str, typer.Option(help="Of each of them, such as 4GiB: one that takes more is ended.")] = "auto",
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="tcp://HOST:PORT", help="A Dask scheduler, in place of this machine.")
+    ] = None,
+    dashboard: Annotated[str, typer.Option(help="Where to serve Dask's dashboard.")] = "127.0.0.1:8787",
+    masks: Annotated[bool, typer.Option("--masks", help="Write the masks, too: a file a CT.")] = False,
+    retries: Annotated[int, typer.Option(min=0, help="How often a CT that fails is tried again.")] = 2,
+    verbose: Verbose = False,
+) -> None:
+    """Assess every nodule of a table of CTs, exactly once, on this machine or on a Dask cluster."""
+    with errors_in_one_line(verbose):
+        _refuse_without_extra()
+        from nodulerisk.cohort.growth import write_growth
+        from nodulerisk.cohort.run import run
+        from nodulerisk.cohort.store import Store
+        from nodulerisk.cohort.summary import write_summary
+
+        asked = _read(table, coordinates)
+        with Store(out, chosen_weights(weights, thresholds_of(threshold or []))) as store:
+            _say(asked, store)
+            with _cluster(scheduler, workers, memory, dashboard) as client, _progress(asked, store) as on_rows:
+                typer.echo(f"Dashboard: {client.dashboard_link}")
+                folder = out / MASKS_NAME if masks else None
+                run(asked, store, client, device=device, batch=batch, masks=folder, retries=retries, on_rows=on_rows)
+            store.compact()
+            store.export_csv(out / CSV_NAME)
+            write_summary(store, asked, out / SUMMARY_NAME)
+            write_growth(asked, store, out / GROWTH_NAME)
+            found = Counter(row["status"] for row in store.rows(["status"]))
+    typer.echo(f"{_counted(found)}. Results: {out}")
+    if found["failed"] or found["refused"]:
+        raise typer.Exit(FAILED)
+
+
+def _read(table: Path, coordinates: Coordinates | None) -> Cohort:
+    """The table; everything that is wrong with it is said, a line each."""
+    from nodulerisk.cohort.table import CohortError, read_cohort
+
+    try:
+        return read_cohort(table, coordinates)
+    except CohortError as error:
+        for problem in error.problems:
+            typer.echo(problem, err=True)
+        raise NoduleRiskError(f"{table.name} cannot be run yet: mend the above, and start again.") from error
+
+
+def _refuse_without_extra() -> None:
+    if any(find_spec(name) is None for name in NEEDED):
+        raise NoduleRiskError("Cohorts need more packages: pip install 'nodulerisk[cohort]'.")
+
+
+def _say(asked: Cohort, store: Store) -> None:
+    """What is to be done, what was done before, and what the user must know of the folder and the table."""
+    keys = set(asked.keys)
+    typer.echo(f"{len(keys)} nodules on {len(asked.cases)} CTs; {len(keys & store.done())} are done.")
+    if asked.unused:
+        typer.echo(f"Not used: the columns {', '.join(asked.unused)}.")
+    for remark in store.remarks:
+        typer.echo(remark, err=True)
+
+
+def _cluster(scheduler: str | None, workers: int, memory: str, dashboard: str) -> AbstractContextManager[Client]:
+    from nodulerisk.cohort.run import local_cluster, remote_cluster
+
+    if scheduler is not None:
+        return remote_cluster(scheduler)
+    return local_cluster(workers, memory_limit=memory, dashboard=dashboard)
+
+
+@contextmanager
+def _progress(asked: Cohort, store: Store) -> Iterator[OnRows]:
+    """One line: how many nodules are done, how many of them failed, at what rate, and the time left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    keys = set(asked.keys)
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[found]}"),
+    )
+    console, counts = Console(stderr=True), Counter[str]()
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=len(keys), completed=len(keys & store.done()), rate="", found="")
+
+        def on_rows(rows: Sequence[Row]) -> None:
+            counts.update(row["status"] for row in rows)
+            speed = bar.tasks[0].speed
+            rate = f"{speed:.1f} nodules/s" if speed else ""
+            bar.update(task, advance=len(rows), rate=rate, found=_counted(counts))
+
+        yield on_rows
+
+
+def _counted(counts: Counter[str]) -> str:
+    return ", ".join(f"{counts[status]} {status}" for status in ("assessed", "refused", "failed"))

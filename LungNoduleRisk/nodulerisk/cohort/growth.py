@@ -1,0 +1,93 @@
+"""What became of nodules between two CTs of a patient, where a cohort's table names the earlier one."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Set
+from pathlib import Path
+
+from nodulerisk.assessment import Assessment
+from nodulerisk.cohort.store import Row, Store
+from nodulerisk.cohort.table import Cohort, CtCase, Key
+from nodulerisk.errors import NoduleRiskError
+from nodulerisk.files import inert, written_whole
+from nodulerisk.followup import followed
+from nodulerisk.scan_dates import days_between
+
+COLUMNS = (
+    "case",
+    "earlier",
+    "nodule",
+    "days",
+    "mean_diameter_change_mm",
+    "volume_change",
+    "volume_doubling_days",
+    "mass_doubling_days",
+    "lung_rads_growth",
+    "bts_growth",
+    "remark",
+)
+
+
+def write_growth(cohort: Cohort, store: Store, path: Path) -> None:
+    """Writes ``growth_rows`` as a table with ``COLUMNS``; where there are no pairs, nothing.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    if not any(case.earlier for case in cohort.cases):
+        return
+    with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8-sig") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows({name: inert(value) for name, value in row.items()} for row in growth_rows(cohort, store))
+
+
+def growth_rows(cohort: Cohort, store: Store) -> Iterator[Row]:
+    """A row for each nodule that was assessed in a CT and, under the same name, in the earlier one; ``remark`` says why
+    its growth is not known, where it is not."""
+    cases = {case.case: case for case in cohort.cases}
+    pairs = {case.case: (cases[case.earlier], case) for case in cohort.cases if case.earlier}
+    before = dict(_assessments(store, {earlier.case for earlier, _ in pairs.values()}))
+    for (name, nodule), after in _assessments(store, pairs.keys()):
+        earlier, later = pairs[name]
+        if first := before.get((earlier.case, nodule)):
+            row = {"case": name, "earlier": earlier.case, "nodule": nodule}
+            yield row | _growth(first, after, earlier, later)
+
+
+def _assessments(store: Store, cases: Set[str]) -> Iterator[tuple[Key, Assessment]]:
+    for row in store.rows(["case", "nodule", "assessment"]):
+        if row["case"] in cases and row["assessment"]:
+            yield (row["case"], row["nodule"]), Assessment.from_dict(json.loads(row["assessment"]))
+
+
+def _growth(before: Assessment, after: Assessment, earlier: CtCase, later: CtCase) -> Row:
+    try:
+        days = later.days or _days(before, after, earlier, later)
+        change = followed(before, after, days)
+    except NoduleRiskError as refusal:
+        return {"remark": str(refusal)}
+    (diameter, diameter_after), (volume, volume_after) = change.diameter_mm, change.volume_mm3
+    return {
+        "days": days,
+        "mean_diameter_change_mm": round(diameter_after - diameter, 2),
+        "volume_change": round(volume_after / volume - 1, 4),
+        "volume_doubling_days": _finite(change.volume_doubling_days),
+        "mass_doubling_days": _finite(change.mass_doubling_days),
+        "lung_rads_growth": change.growth,
+        "bts_growth": change.is_grown_by_bts,
+    }
+
+
+def _days(before: Assessment, after: Assessment, earlier: CtCase, later: CtCase) -> float:
+    days = days_between(earlier.ct, later.ct, (before.provenance.series_uid, after.provenance.series_uid))
+    if days is None:
+        raise NoduleRiskError("The scans do not both carry a date: give the days in the table.")
+    return days
+
+
+def _finite(days: float) -> float | None:
+    return round(days, 1) if math.isfinite(days) else None

@@ -1,0 +1,157 @@
+"""Where a cohort's networks run: on Dask workers that own a GPU, else in the process that runs the cohort."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+
+from distributed import Client, Future, KilledWorker, Variable, get_worker
+from distributed.comm import get_address_host
+from distributed.utils import get_ip
+
+from nodulerisk.network_queue import CLOSED, NetworkQueue, QueueClosedError
+from nodulerisk.weights import WeightSet
+
+RESOURCE = "networks"  # what a worker with a GPU is started with: dask worker … --resources networks=1
+START_S = 120.0
+POLL_S = 1.0
+
+
+@contextmanager
+def serving_networks(
+    client: Client, weights: WeightSet, device: str, batch: int | None
+) -> Iterator[tuple[Callable[[], str], str]]:
+    """Runs a ``NetworkQueue`` on every worker that has ``RESOURCE``, or one in this process where none has it.
+
+    Args:
+        client: of the cluster.
+        weights: in a folder that every process sees.
+        device, batch: see ``NetworkQueue``.
+
+    Yields:
+        what gives a task the address of a queue, and the queues' key. It raises QueueClosedError where there is none,
+        or nobody waits for the task any more.
+
+    Raises:
+        NoduleRiskError: the networks cannot be started.
+    """
+    folder, key = str(weights.folder.resolve()), secrets.token_urlsafe(32)
+    if _owners(client):
+        with _Servers(client, folder, device, key, batch) as name:
+            yield partial(published, name), key
+    else:
+        host = get_ip(get_address_host(client.scheduler_info()["address"]))  # by which workers reach this process
+        with NetworkQueue([folder], device, key, batch=batch, host=host) as queue:
+            yield partial(here, queue.address), key
+
+
+def _owners(client: Client) -> set[str]:
+    """The addresses of the workers that have the resource."""
+    workers = client.scheduler_info(n_workers=-1)["workers"]
+    return {address for address, worker in workers.items() if RESOURCE in worker["resources"]}
+
+
+class NetworkServer:
+    """A Dask actor: networks on its worker, until nobody wants it any more, or who ran the cohort is gone."""
+
+    address = ""  # of the queue
+
+    def __init__(self, folder: str, device: str, key: str, batch: int | None):
+        queue = NetworkQueue([folder], device, key, batch=batch, host=get_address_host(get_worker().address))
+        self.address = queue.__enter__().address
+        weakref.finalize(self, _close_aside, queue)
+
+
+def _close_aside(queue: NetworkQueue) -> None:
+    """On a thread of its own: Dask lets go of actors on the one that must not wait."""
+    threading.Thread(target=queue.__exit__).start()
+
+
+class _Servers:
+    """A server on each worker that has the resource, as such workers come and go; a Dask variable tells where."""
+
+    def __init__(self, client: Client, *settings: object):
+        self._client, self._settings = client, settings
+        self._servers: dict[str, Future] = {}  # by their worker's address
+        self._name = f"networks-{secrets.token_hex(8)}"
+        self._addresses: list[str] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._keep_tending, daemon=True)
+
+    def __enter__(self) -> str:
+        """The variable's name, once the servers are there.
+
+        Raises:
+            NoduleRiskError: a server cannot be started.
+        """
+        self._tend()
+        try:
+            for server in self._servers.values():
+                server.result(timeout=START_S)
+        except (TimeoutError, KilledWorker) as error:
+            raise QueueClosedError(CLOSED) from error
+        self._tend()
+        self._thread.start()
+        return self._name
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._servers.clear()
+        Variable(self._name, self._client).delete()
+
+    def _keep_tending(self) -> None:
+        while not self._over.wait(POLL_S):
+            with suppress(Exception):  # a worker died, or the cluster was lost, which is the run's to say
+                self._tend()
+
+    def _tend(self) -> None:
+        """Starts servers where there are none, and tells of those that are ready."""
+        owners = _owners(self._client)
+        for address in self._servers.keys() - owners:
+            del self._servers[address]
+        for address in owners - self._servers.keys():
+            self._servers[address] = self._start(address)
+        ready = [server.result().address for server in self._servers.values() if server.status == "finished"]
+        if ready != self._addresses:
+            Variable(self._name, self._client).set(ready)
+            self._addresses = ready
+
+    def _start(self, address: str) -> Future:
+        return self._client.submit(
+            NetworkServer, *self._settings, actor=True, workers=[address], pure=False, priority=1
+        )
+
+
+def published(name: str) -> str:
+    """In a task: the address of one of the servers that the variable tells of.
+
+    Raises:
+        QueueClosedError: there is none, or nobody waits for the task any more.
+    """
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and _is_wanted():
+        with suppress(TimeoutError):
+            if addresses := Variable(name).get(timeout=POLL_S):
+                return secrets.choice(addresses)
+        time.sleep(POLL_S)
+    raise QueueClosedError(CLOSED)
+
+
+def here(address: str) -> str:
+    """In a task: the address; raises QueueClosedError where nobody waits for the task any more."""
+    if not _is_wanted():
+        raise QueueClosedError(CLOSED)
+    return address
+
+
+def _is_wanted() -> bool:
+    """Whether anybody waits for the task that asks."""
+    worker = get_worker()
+    task = worker.state.tasks.get(worker.get_current_task())
+    return task is not None and task.state != "cancelled"

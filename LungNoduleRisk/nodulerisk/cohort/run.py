@@ -1,0 +1,240 @@
+"""The engine: a Dask task for each CT, and each result written once.
+
+This process hands out CTs, a few ahead of what the workers can take at once, and writes what comes back, so that
+neither its memory nor the scheduler's grows with the table. CTs do not travel: only their paths do, the rows, and the
+nodules' cubes on their way to the networks.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import dask
+from distributed import (
+    Client,
+    Future,
+    KilledWorker,
+    LocalCluster,
+    WorkerPlugin,
+    as_completed,
+)
+from distributed.utils import silence_logging_cmgr
+
+from nodulerisk.cohort.networks import serving_networks
+from nodulerisk.cohort.store import Store
+from nodulerisk.cohort.table import Cohort, CtCase, Key
+from nodulerisk.cohort.work import Job, Row, assess_case, rows_without_ct
+from nodulerisk.errors import NoduleRiskError
+from nodulerisk.network_queue import QueueClosedError
+
+LOCAL = {
+    "distributed.scheduler.allowed-failures": 0,  # a CT whose worker died comes back at once, to be tried again alone
+    # Dask's own without OMP_NUM_THREADS and such: on as many threads as in the terminal, matrix products are its own
+    "distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": 65536},
+}
+MOST_PARTS = 500  # files of results, each a CT's; then they are made one
+AHEAD = 2  # CTs a thread: one under way, the next at hand
+DIED = "The worker process that had this CT died each time: the CT may need more memory than a worker has."
+LOST = "The Dask cluster was lost. What is done is kept: the same command goes on from there."
+UNREACHABLE = "The workers cannot reach the networks. What is done is kept: the same command goes on from there."
+
+
+class ClusterError(NoduleRiskError):
+    """Dask's scheduler cannot be reached, or nothing runs the networks."""
+
+
+@contextmanager
+def local_cluster(
+    workers: int, threads: int = 1, *, memory_limit: str = "auto", dashboard: str = "127.0.0.1:8787"
+) -> Iterator[Client]:
+    """A cluster on this machine, as long as the block lasts.
+
+    Args:
+        workers: processes that read CTs.
+        threads: of each.
+        memory_limit: of each, such as ``4GiB``: one that grows beyond it is ended. ``auto``: an equal share of this
+            machine's memory.
+        dashboard: where to serve Dask's dashboard; the client's ``dashboard_link`` says where it is.
+    """
+    with dask.config.set(LOCAL):
+        cluster = LocalCluster(
+            n_workers=workers,
+            threads_per_worker=threads,
+            memory_limit=memory_limit,
+            dashboard_address=dashboard,
+            silence_logs=logging.CRITICAL,  # what comes of a CT is in its row
+        )
+    with cluster, Client(cluster) as client:
+        client.register_plugin(_Uninterrupted())
+        yield client
+
+
+class _Uninterrupted(WorkerPlugin):
+    """Ctrl-C in a terminal reaches these processes, too, but it is this one's to end them."""
+
+    def setup(self, worker: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def remote_cluster(address: str) -> Iterator[Client]:
+    """A cluster whose scheduler is at an address such as ``tcp://host:8786``.
+
+    Raises:
+        ClusterError: none answers there.
+    """
+    try:
+        client = Client(address)
+    except (OSError, ValueError) as error:
+        raise ClusterError(f"No Dask scheduler answers at {address}: start one there, or check the address.") from error
+    with silence_logging_cmgr(logging.CRITICAL), client:
+        yield client
+
+
+def run(
+    cohort: Cohort,
+    store: Store,
+    client: Client,
+    *,
+    device: str = "auto",
+    batch: int | None = None,
+    masks: Path | None = None,
+    retries: int = 2,
+    on_rows: Callable[[Sequence[Row]], None] = lambda rows: None,
+) -> None:
+    """Assesses every nodule whose result the store does not have yet; stopped in whatever way, it goes on when called
+    again.
+
+    A CT that cannot be assessed is refused with the reason. One that makes the program fail is tried again, and one
+    whose worker dies is tried again alone at the end, so that none fails for its neighbour; what still fails then is
+    ``failed`` with the reason.
+
+    Args:
+        cohort: what is to be assessed; workers see the CTs at the same paths as this process.
+        store: where results are, and go; its weight set assesses, and every process sees that one's folder.
+        client: of the cluster.
+        device: of the networks.
+        batch: see ``NetworkQueue``.
+        masks: a folder for a file a CT with its nodules' masks, see ``write_masks``; None: none are written.
+        retries: how often a CT is tried again.
+        on_rows: called with the rows of a CT once they are written.
+
+    Raises:
+        NoduleRiskError: the cluster or the networks were lost, the weights or the results' folder do not serve.
+    """
+    done = store.done()
+    with _loss_refused(client), serving_networks(client, store.weights, device, batch) as (find, key):
+        job = Job(store.weights, find, key, masks and masks.absolute())
+        one_run = _Run(client, store, job, retries, on_rows, done)
+        one_run.settle(map(_Try, _left(cohort, done)), alone=False)
+        one_run.settle(iter(one_run.suspects), alone=True)
+
+
+def _left(cohort: Cohort, done: set[Key]) -> Iterator[CtCase]:
+    """CTs with a nodule that has no result yet; all nodules of it, for the file of its masks."""
+    for case in cohort.cases:
+        if any((case.case, nodule.name) not in done for nodule in case.nodules):
+            yield replace(case, ct=case.ct.absolute())
+
+
+@contextmanager
+def _loss_refused(client: Client) -> Iterator[None]:
+    try:
+        yield
+    except QueueClosedError as error:
+        raise ClusterError(UNREACHABLE) from error
+    except NoduleRiskError:
+        raise
+    except Exception as error:
+        if client.status == "running" and not isinstance(error, OSError):
+            raise
+        raise ClusterError(LOST) from error
+
+
+@dataclass(frozen=True)
+class _Try:
+    """A CT to be assessed, for the first or another time."""
+
+    case: CtCase
+    number: int = 1
+
+    def again(self) -> _Try:
+        return replace(self, number=self.number + 1)
+
+
+@dataclass
+class _Run:
+    """Hands out CTs until each has its rows.
+
+    Attributes:
+        done: keys of results that were there before.
+        suspects: whose worker died, which another CT at hand there may have killed: they must be tried alone.
+    """
+
+    client: Client
+    store: Store
+    job: Job
+    retries: int
+    on_rows: Callable[[Sequence[Row]], None]
+    done: set[Key]
+    suspects: list[_Try] = field(default_factory=list)
+
+    def settle(self, tries: Iterator[_Try], *, alone: bool) -> None:
+        """Writes the rows of all, but for new suspects; ``alone``: one after the other."""
+        again: deque[_Try] = deque()
+        for one, future in self._settled(lambda: again.popleft() if again else next(tries, None), alone):
+            error = _error(future)
+            if error is None:
+                self._write(one, future.result())
+            elif isinstance(error, KilledWorker) and not alone:
+                self.suspects.append(one)
+            elif one.number <= self.retries:
+                again.append(one.again())
+            else:
+                self._write(one, rows_without_ct(one.case, self.job.weights, "failed", _reason(error)))
+
+    def _write(self, one: _Try, rows: Iterable[Row]) -> None:
+        new = [row | {"attempts": one.number} for row in rows if (row["case"], row["nodule"]) not in self.done]
+        self.store.add(new)
+        if self.store.parts >= MOST_PARTS:
+            self.store.compact()
+        self.on_rows(new)
+
+    def _settled(self, next_try: Callable[[], _Try | None], alone: bool) -> Iterator[tuple[_Try, Future]]:
+        """Tries with their future as they end; what is asked for next is asked once the last was dealt with."""
+        running: dict[Future, _Try] = {}
+        ended = as_completed()
+        while True:
+            room = 1 if alone else max(1, AHEAD * sum(self.client.nthreads().values()))
+            while len(running) < room and (one := next_try()):
+                future = self.client.submit(assess_case, one.case, self.job, pure=False)
+                running[future] = one
+                ended.add(future)
+            if not running:
+                return
+            future = next(ended)
+            yield running.pop(future), future
+
+
+def _error(future: Future) -> BaseException | None:
+    """Why a CT was not got through with.
+
+    Raises:
+        NoduleRiskError: the run cannot go on.
+    """
+    if future.cancelled():
+        raise ClusterError(LOST)
+    error = future.exception()
+    if isinstance(error, NoduleRiskError):
+        raise error
+    return error
+
+
+def _reason(error: BaseException) -> str:
+    return DIED if isinstance(error, KilledWorker) else " ".join(f"{type(error).__name__}: {error}".split())

@@ -1,0 +1,370 @@
+"""What a cohort's run has found so far: Parquet parts on disk, every result in them once, whatever stops the program.
+
+A part is the file ``results/part-<weight set>-<first>-<last>-<digest>.parquet``: the first digits of
+``weight_set_sha256``, the numbers that the part stands for, and the first digits of its own SHA-256. ``add`` writes a
+part with a number of its own, whole or not at all. ``compact`` writes one part for all numbers so far, and from the
+moment that it has its name it stands for them all: the parts that it covers are removed, and passed over where their
+removal was cut short.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+
+from nodulerisk.cohort.table import Key
+from nodulerisk.errors import OutputError
+from nodulerisk.files import inert, written_whole
+from nodulerisk.weights import WeightSet, sha256_of
+
+STATUSES = ("assessed", "refused", "failed")
+Row = dict[str, Any]
+FIXED = pa.schema(
+    [
+        ("case", pa.string()),
+        ("nodule", pa.string()),
+        ("status", pa.string()),
+        ("reason", pa.string()),
+        ("attempts", pa.int64()),
+        ("weight_set", pa.string()),
+        ("weight_set_sha256", pa.string()),
+        ("seconds", pa.float64()),
+        ("assessment", pa.string()),
+    ]
+)
+DIGITS = 12
+PART = re.compile(r"part-([0-9a-f]{12})-(\d+)-(\d+)-([0-9a-f]{12})\.parquet")
+STAGED = ".partial-staged.parquet"
+PARTIAL = ".partial-*"  # what is left where the program is killed
+ROWS = 1000  # read and written at a time: some MB
+
+
+class StoreError(OutputError):
+    """The folder's results cannot be used, or not for this."""
+
+
+def weight_set_sha256(weights: WeightSet) -> str:
+    """Hash of all that a set's answers depend on: its networks' hashes, the rest of its card, the user's thresholds."""
+    values = asdict(weights)
+    del values["folder"]
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A file of results, and the numbers that it stands for."""
+
+    path: Path
+    first: int
+    last: int
+
+
+class Store:
+    """The results of one weight set in a folder, and its only writer until it is closed.
+
+    A row is a dict with the columns of ``FIXED`` and any others: the result of one nodule, whose key is its case and
+    nodule. Results of other weight sets in the folder stay as they are.
+
+    Attributes:
+        weights: the weight set.
+        sha256: its ``weight_set_sha256``.
+        remarks: what the user must know of how the folder was found, in words.
+    """
+
+    def __init__(self, folder: str | Path, weights: WeightSet):
+        """Opens the folder, or makes it, and verifies what is there; a damaged part is set aside.
+
+        Raises:
+            StoreError: another run writes into it, or it holds a result twice.
+            OutputError: it cannot be written.
+        """
+        self.weights, self.sha256 = weights, weight_set_sha256(weights)
+        self.remarks: list[str] = []
+        self._folder = Path(folder) / "results"
+        self._parts: list[_Part] = []
+        self._done: set[Key] = set()
+        self._types: dict[str, pa.DataType] = {field.name: field.type for field in FIXED}  # of any part's columns
+        self._lock = _lock(self._folder)
+        try:
+            self._open_parts()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets other runs write into the folder."""
+        self._lock.release()
+
+    def done(self) -> set[Key]:
+        """The keys of all results."""
+        return set(self._done)
+
+    @property
+    def parts(self) -> int:
+        """How many files the results are in; ``compact`` makes one of them."""
+        return len(self._parts)
+
+    @property
+    def columns(self) -> list[str]:
+        """Of any row: those of ``FIXED`` first."""
+        return list(self._types)
+
+    def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Writes rows as one part; when it returns they are on the disk.
+
+        Raises:
+            StoreError: a key is there already; nothing is written.
+            OutputError: the folder cannot be written; nothing is.
+        """
+        stamped: list[Row] = [{**row, "weight_set_sha256": self.sha256} for row in rows]
+        keys = [_key(row) for row in stamped]
+        self._refuse_twice(keys)
+        if not stamped:
+            return
+        table, number, path = _table(stamped), self._last + 1, None
+        try:
+            path = self._write(number, number, table.schema, [table])
+        finally:
+            if path := path or self._written(number, number):  # an interrupt may come right after it was written
+                self._parts.append(_Part(path, number, number))
+                self._done.update(keys)
+                self._meet(table.schema)
+
+    def compact(self) -> None:
+        """Makes one part of all.
+
+        Raises:
+            StoreError: a part was damaged since the folder was opened; nothing is changed.
+            OutputError: the folder cannot be written; nothing is changed.
+        """
+        if len(self._parts) < 2:
+            return
+        first, last, schema = self._parts[0].first, self._last, self._schema()
+        path = self._write(first, last, schema, _in_groups(self._batches(schema)))
+        replaced, self._parts = self._parts, [_Part(path, first, last)]
+        for part in replaced:
+            _remove(part.path)
+
+    def rows(self, columns: Sequence[str] | None = None) -> Iterator[Row]:
+        """All rows, in the order in which they were added, with the same columns each; some at a time in memory.
+
+        Args:
+            columns: those wanted; None: all that any row has.
+
+        Raises:
+            StoreError: a part was damaged since the folder was opened.
+        """
+        schema = self._schema()
+        wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns])
+        for batch in self._batches(wanted):
+            yield from batch.to_pylist()
+
+    def export_csv(self, path: Path) -> None:
+        """Writes all rows for a spreadsheet, without the assessments' JSON; text that it would run starts with ``'``.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        columns = [name for name in self.columns if name != "assessment"]
+        with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8-sig") as file:
+            writer = csv.writer(file)
+            writer.writerow(map(inert, columns))
+            writer.writerows(map(inert, row.values()) for row in self.rows(columns))
+
+    @property
+    def _last(self) -> int:
+        """The highest number that a part stands for."""
+        return self._parts[-1].last if self._parts else 0
+
+    def _name(self, first: int, last: int, digest: str) -> str:
+        return f"part-{self.sha256[:DIGITS]}-{first:06}-{last:06}-{digest}.parquet"
+
+    def _write(self, first: int, last: int, schema: pa.Schema, tables: Iterable[pa.Table]) -> Path:
+        """Writes a part whole or not at all: it is on the disk before it has its name, its name before this returns."""
+        staged = self._folder / STAGED
+        with written_whole(staged) as partial:
+            with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+                for table in tables:
+                    writer.write_table(table)
+            _to_disk(partial)
+        path = self._folder / self._name(first, last, _digest(staged))
+        with written_whole(path) as partial:
+            os.replace(staged, partial)
+        _to_disk(self._folder)
+        return path
+
+    def _written(self, first: int, last: int) -> Path | None:
+        """The part of these numbers, whatever its digest."""
+        return next(self._folder.glob(self._name(first, last, "*")), None)
+
+    def _open_parts(self) -> None:
+        """Finds the parts that stand; removes what they cover, and what a killed program left half-written."""
+        for partial in self._folder.glob(PARTIAL):
+            _remove(partial)
+        for first, last, path in sorted(self._found(), key=lambda found: (found[0], -found[1])):
+            if last <= self._last:
+                _remove(path)
+            elif path.name == self._name(first, last, _digest(path)):
+                self._take(_Part(path, first, last))
+            else:
+                self._set_aside(path)
+
+    def _found(self) -> Iterator[tuple[int, int, Path]]:
+        """First and last number and file of every part of this weight set."""
+        for path in self._folder.iterdir():
+            if (name := PART.fullmatch(path.name)) and name[1] == self.sha256[:DIGITS]:
+                yield int(name[2]), int(name[3]), path
+
+    def _take(self, part: _Part) -> None:
+        with _access_refused(part.path), pq.ParquetFile(part.path) as file:
+            for batch in file.iter_batches(ROWS, columns=["case", "nodule"]):
+                keys = [_key(row) for row in batch.to_pylist()]
+                self._refuse_twice(keys)
+                self._done.update(keys)
+            self._meet(file.schema_arrow)
+        self._parts.append(part)
+
+    def _set_aside(self, path: Path) -> None:
+        """Takes a part that is not the file that was written out of the results."""
+        aside = path.with_name(f"_damaged-{uuid4().hex[:8]}-{path.name}")
+        with _access_refused(path):
+            os.replace(path, aside)
+        self.remarks.append(f"{path.name} was damaged and is now {aside.name}: its nodules are assessed again.")
+
+    def _refuse_twice(self, keys: list[Key]) -> None:
+        seen = set()
+        for case, nodule in keys:
+            if (case, nodule) in self._done or (case, nodule) in seen:
+                raise StoreError(f"{self._folder} would hold nodule {nodule} of case {case} twice: report this.")
+            seen.add((case, nodule))
+
+    def _meet(self, schema: pa.Schema) -> None:
+        """Gives every column a type that holds what any part has in it."""
+        for field in schema:
+            self._types[field.name] = _joint(self._types.get(field.name, pa.null()), field.type)
+
+    def _schema(self) -> pa.Schema:
+        return pa.schema(list(self._types.items()))
+
+    def _batches(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """All rows, as batches of these columns."""
+        for part in self._parts:
+            with _access_refused(part.path), pq.ParquetFile(part.path) as file:
+                there = {*file.schema_arrow.names}
+                for batch in file.iter_batches(ROWS, columns=[name for name in wanted.names if name in there]):
+                    yield _fitted(batch, wanted)
+
+
+def _lock(folder: Path) -> FileLock:
+    """Held until it is released or the process ends, however it does: the system sees to that."""
+    lock = FileLock(folder / ".lock", timeout=0, thread_local=False)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise StoreError(f"Another run writes into {folder}: wait for its end, or choose another folder.") from error
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written ({error.strerror}): choose another folder.") from error
+    return lock
+
+
+def _key(row: Mapping[str, Any]) -> Key:
+    return row["case"], row["nodule"]
+
+
+def _table(rows: list[Row]) -> pa.Table:
+    """The fixed columns with their types, the others as they come."""
+    if unknown := {row["status"] for row in rows} - {*STATUSES}:
+        raise ValueError(f"no status: {unknown}")
+    fixed = {field.name: pa.array([row.get(field.name) for row in rows], field.type) for field in FIXED}
+    others = dict.fromkeys(name for row in rows for name in row if name not in fixed)
+    return pa.table(fixed | {name: _column([row.get(name) for row in rows]) for name in others})
+
+
+def _column(values: list) -> pa.Array:
+    """Of one type; text, where the values are of several."""
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return pa.array([None if value is None else str(value) for value in values])
+
+
+def _joint(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+    """The type that holds the values of both: text, where nothing else does."""
+    if one == other or pa.types.is_null(other):
+        return one
+    if pa.types.is_null(one):
+        return other
+    numbers = (pa.types.is_integer, pa.types.is_floating)
+    return pa.float64() if all(any(is_one(t) for is_one in numbers) for t in (one, other)) else pa.string()
+
+
+def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The batch with these columns; those that it lacks are empty."""
+    if batch.schema == schema:
+        return batch
+    there = {name: batch.column(name) for name in batch.schema.names}
+    empty = pa.nulls(len(batch))
+    return pa.record_batch([there.get(field.name, empty).cast(field.type) for field in schema], schema=schema)
+
+
+def _in_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Small batches together, so that they are compressed and read together."""
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(map(len, waiting)) >= ROWS:
+            yield pa.Table.from_batches(waiting)
+            waiting = []
+    if waiting:
+        yield pa.Table.from_batches(waiting)
+
+
+def _digest(path: Path) -> str:
+    with _access_refused(path):
+        return sha256_of(path)[:DIGITS]
+
+
+def _to_disk(path: Path) -> None:
+    """Waits until a file, or a folder's list of names, lies on the disk; Windows has no such wait for folders."""
+    if os.name == "nt" and path.is_dir():
+        return
+    opened = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+@contextmanager
+def _access_refused(path: Path) -> Iterator[None]:
+    """Turns what reading a part may raise into a refusal."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it was changed meanwhile"
+        raise StoreError(f"{path} cannot be read ({reason}): see to it and start again.") from error
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # Windows, where someone reads it: passed over until then
+        path.unlink()

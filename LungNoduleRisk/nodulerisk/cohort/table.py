@@ -1,0 +1,433 @@
+"""The table of a cohort: which nodules on which CTs, checked in full before anything runs.
+
+CSV (UTF-8, separated by comma or semicolon) or Parquet, a row a nodule. Columns, in any order and case:
+
+* ``case``: the CT's name in all results, a pseudonym; rows of one case are nodules of one CT.
+* ``ct``: a DICOM folder, a .zip of one, NRRD, NIfTI or MHA; relative to the table. ``series`` (optional): which
+  SeriesInstanceUID, where there are several.
+* ``x``, ``y``, ``z``: a point on the nodule, in mm; LPS unless the column ``coordinates`` says ``ras`` or ``voxel``
+  (from 0, as in ITK and Slicer).
+
+and all optional:
+
+* ``nodule``: its name; N1, N2, … in each case without one.
+* what guidelines need to know: columns named as the fields of ``nodulerisk.patient.Patient``.
+* follow-up: ``earlier``, the case of an earlier CT of the same patient, and ``days`` between the two, where the files
+  carry no dates.
+* for the evaluation: ``label_<task>``, the class known from elsewhere (its name, or its index from 0; of a grade 1, 2
+  or 3), and ``label_evidence``, what these labels rest on: pathology, reader or simulated.
+
+Other columns are not read. Nothing of them is kept, and no refusal quotes a path: either may say who a patient is.
+"""
+
+from __future__ import annotations
+
+import csv
+import gc
+import os
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from graphlib import CycleError, TopologicalSorter
+from itertools import chain
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nodulerisk.assessment import EvidenceLevel
+from nodulerisk.datasets.rows import EVIDENCE, class_index, number
+from nodulerisk.errors import NoduleRiskError
+from nodulerisk.image_files import META, NIFTI, NRRD
+from nodulerisk.patient import Patient, patient_from
+from nodulerisk.points import Position, named_points
+from nodulerisk.weights import TASKS
+
+Coordinates = Literal["lps", "ras", "voxel"]
+COORDINATES: dict[str, Coordinates] = {word: word for word in get_args(Coordinates)}
+Key = tuple[str, str]  # of a result: case, nodule
+Row = dict[str, str]
+Value = TypeVar("Value")
+
+REQUIRED = ("case", "ct", "x", "y", "z")
+STAND_INS = {"ct": ".", "x": "0", "y": "0", "z": "0"}  # for missing columns: the others' faults are found all the same
+OPTIONAL = ("nodule", "coordinates", "series", "earlier", "days", "label_evidence")
+PATIENT = tuple(field.name for field in fields(Patient))
+LABELS = {f"label_{task}": task for task in TASKS}
+KNOWN = (*REQUIRED, *OPTIONAL, *PATIENT, *LABELS)
+LISTED = 50  # problems; more are counted
+LONGEST_QUOTE = 40  # characters
+BATCH = 10_000  # rows of Parquet read at a time
+READERS, ASKED_FOR = 16, 500  # threads, and files that each asks for: a network drive answers slowly, but many at once
+
+
+class CohortError(NoduleRiskError):
+    """The table cannot be run; nothing was.
+
+    Attributes:
+        problems: what is wrong, a line each, with its row as a spreadsheet counts them; at most ``LISTED``, and a line
+            that counts the rest.
+    """
+
+    def __init__(self, table: str, problems: list[str]):
+        super().__init__("\n".join([f"{table} cannot be run yet:", *problems]))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class CohortNodule:
+    """A nodule of a case.
+
+    Attributes:
+        name: unique in its case, and safe as a file name.
+        point: on the nodule, in mm or voxels (x, y, z), as the table has it.
+        coordinates: of the point.
+        patient: what guidelines need to know; None: nothing is given.
+        labels: task -> class, where it is known from elsewhere.
+        label_evidence: what the labels rest on; ``none`` where the table does not say.
+    """
+
+    name: str
+    point: Position
+    coordinates: Coordinates = "lps"
+    patient: Patient | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    label_evidence: EvidenceLevel = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class CtCase:
+    """A CT and its nodules.
+
+    Attributes:
+        case: its name, unique and safe as a file name.
+        series: which SeriesInstanceUID of several; None: there is one.
+        earlier: the case of an earlier CT of the same patient.
+        days: between the two; None: as the files say.
+    """
+
+    case: str
+    ct: Path
+    nodules: tuple[CohortNodule, ...]
+    series: str | None = None
+    earlier: str | None = None
+    days: float | None = None
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """What is to be assessed.
+
+    Attributes:
+        name: the table's file name.
+        cases: in the order of their first rows.
+        unused: columns of the table that mean nothing here.
+    """
+
+    name: str
+    cases: tuple[CtCase, ...]
+    unused: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> Iterator[Key]:
+        """Of every result that is asked for."""
+        return ((case.case, nodule.name) for case in self.cases for nodule in case.nodules)
+
+
+def read_cohort(path: str | Path, coordinates: Coordinates | None = None) -> Cohort:
+    """Reads and checks a table; the CTs themselves are not opened.
+
+    Args:
+        path: ``.csv`` or ``.parquet``.
+        coordinates: what the user says the points are; None: what the table says, and LPS where it does not.
+
+    Raises:
+        CohortError: everything that is wrong, at once.
+    """
+    path = Path(path)
+    try:
+        with _no_search_for_garbage():
+            reading = _Reading(path.parent, coordinates)
+            for row_number, cells in enumerate(_cells(path), start=1):
+                reading.add(row_number, cells)
+            return reading.cohort(path.name)
+    except OSError as error:
+        reason = f"it cannot be read ({error.strerror or 'damaged'}): check the path"
+    except (UnicodeDecodeError, csv.Error, pa.ArrowException):
+        reason = "it is no table in UTF-8: save it as 'CSV UTF-8' or Parquet"
+    raise CohortError(path.name, [reason])
+
+
+@contextmanager
+def _no_search_for_garbage() -> Iterator[None]:
+    """A table becomes millions of objects, none of which is garbage: to look for it would take half of the time."""
+    searching = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if searching:
+            gc.enable()
+
+
+def _cells(path: Path) -> Iterator[list[str]]:
+    """The header and the rows, as text."""
+    return _parquet_cells(path) if path.suffix.lower() == ".parquet" else _csv_cells(path)
+
+
+def _csv_cells(path: Path) -> Iterator[list[str]]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        header = file.readline()
+        file.seek(0)
+        yield from csv.reader(file, delimiter=max(",;", key=header.count), strict=True)
+
+
+def _parquet_cells(path: Path) -> Iterator[list[str]]:
+    with pq.ParquetFile(path) as file:
+        yield file.schema_arrow.names
+        for batch in file.iter_batches(BATCH):
+            yield from map(list, zip(*(map(_text, column.to_pylist()) for column in batch.columns), strict=True))
+
+
+def _text(value: Any) -> str:
+    """A value of Parquet as a spreadsheet would show it; NaN, which stands for nothing, is empty."""
+    if value is None or value != value:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _plain(column: str) -> str:
+    """``CT`` is ``ct``, ``upper lobe`` is ``upper_lobe``."""
+    return re.sub(r"\W+", "_", column.strip().lower()).strip("_")
+
+
+class _Told(NamedTuple):
+    """What the rows of a case say of it, every one the same."""
+
+    ct: str
+    series: str
+    earlier: str
+    days: str
+
+
+@dataclass(slots=True)
+class _Case:
+    """A case while its rows are read; ``row`` is the first of them."""
+
+    name: str
+    row: int
+    told: _Told
+    nodules: dict[str, CohortNodule] = field(default_factory=dict)  # by the name without its case
+
+
+class _Reading:
+    """A table on its way to a cohort, and everything that is wrong with it."""
+
+    def __init__(self, folder: Path, coordinates: Coordinates | None):
+        self._folder, self._asked = folder, coordinates
+        self._columns: list[str] = []
+        self._unused: tuple[str, ...] = ()
+        self._blank: Row = {}  # what cells that are not there hold
+        self._told_of_patients: tuple[str, ...] = ()
+        self._labelled: dict[str, str] = {}
+        self._cases: dict[str, _Case] = {}
+        self._problems: list[tuple[int, str]] = []
+        self._more = 0
+
+    def add(self, row_number: int, cells: list[str]) -> None:
+        """Takes the header, then row after row; empty ones are passed over."""
+        cells = [cell.strip() for cell in cells]
+        if not any(cells):
+            return
+        if not self._columns:
+            self._take_header(row_number, cells)
+        elif len(cells) > len(self._columns):
+            self._say(row_number, "there are more cells than the header has: quote cells that hold the separator")
+        elif "case" in self._columns:
+            self._take_nodule(row_number, self._blank | dict(zip(self._columns, cells, strict=False)))
+
+    def cohort(self, table: str) -> Cohort:
+        """What was read.
+
+        Raises:
+            CohortError: something is wrong with it.
+        """
+        if not (self._cases or self._problems):
+            self._say(1, "there are no rows: write a header and a row for each nodule")
+        self._check_files()
+        self._check_earlier()
+        if self._problems:
+            lines = [f"row {row}: {words}" for row, words in sorted(self._problems, key=itemgetter(0))]
+            raise CohortError(table, [*lines, *([f"and {self._more} more"] if self._more else [])])
+        return Cohort(table, tuple(map(self._finished, self._cases.values())), self._unused)
+
+    def _say(self, row_number: int, words: str) -> None:
+        if len(self._problems) < LISTED:
+            self._problems.append((row_number, words))
+        else:
+            self._more += 1
+
+    def _try(self, row_number: int, read: Callable[..., Value], *args: Any) -> Value | None:
+        """What it reads; None, and a problem more, where it refuses."""
+        try:
+            return read(*args)
+        except NoduleRiskError as error:
+            self._say(row_number, str(error).rstrip("."))
+            return None
+
+    def _take_header(self, row_number: int, cells: list[str]) -> None:
+        self._columns = [_plain(name) for name in cells]
+        self._unused = tuple(cell for cell, name in zip(cells, self._columns, strict=True) if name not in KNOWN)
+        missing = [name for name in REQUIRED if name not in self._columns]
+        self._blank = dict.fromkeys((*REQUIRED, *OPTIONAL, *self._columns), "")
+        self._blank |= {name: text for name, text in STAND_INS.items() if name in missing}
+        self._told_of_patients = tuple(name for name in PATIENT if name in self._columns)
+        self._labelled = {name: task for name, task in LABELS.items() if name in self._columns}
+        for name in missing:
+            self._say(row_number, f"there is no column '{name}'")
+        for name in KNOWN:
+            if self._columns.count(name) > 1:
+                self._say(row_number, f"several columns are called '{name}'")
+        for name in self._columns:
+            if name.startswith("label_") and name not in KNOWN:
+                self._say(row_number, f"{_quoted(name)} labels no task: write {', '.join(LABELS)} or label_evidence")
+
+    def _take_nodule(self, row_number: int, row: Row) -> None:
+        case = self._case(row_number, row)
+        name = self._name(row_number, row["nodule"] or f"N{len(case.nodules) + 1}", "nodule")
+        if name.casefold() in case.nodules:
+            self._say(row_number, f"nodule '{name}' of case '{case.name}' is there twice")
+        case.nodules[name.casefold()] = CohortNodule(
+            name,
+            self._position(row_number, row),
+            self._try(row_number, _coordinates, row["coordinates"], self._asked) or "lps",
+            self._patient(row_number, row),
+            self._labels(row_number, row),
+            self._try(row_number, _evidence, row["label_evidence"]) or "none",
+        )
+
+    def _case(self, row_number: int, row: Row) -> _Case:
+        name = self._name(row_number, row["case"], "case")
+        told = _Told(row["ct"], row["series"], row["earlier"], row["days"])
+        case = self._cases.get(name.casefold())
+        if case is None:
+            case = self._cases[name.casefold()] = _Case(name, row_number, told)
+        if case.name != name:
+            self._say(row_number, f"case '{name}' is '{case.name}' in row {case.row}: write both in the same letters")
+        for column, here, there in zip(_Told._fields, told, case.told, strict=True):
+            if here != there:
+                self._say(row_number, f"case '{name}' has another {column} in row {case.row}: a case is one CT")
+        return case
+
+    def _name(self, row_number: int, text: str, column: str) -> str:
+        safe = _safe(text or f"row {row_number}")
+        if not text:
+            self._say(row_number, f"{column} is empty")
+        elif safe != text:
+            self._say(row_number, f"{column} {_quoted(text)} cannot name files: write {_quoted(safe)}")
+        return safe
+
+    def _position(self, row_number: int, row: Row) -> Position:
+        x, y, z = (self._try(row_number, number, row[axis], axis) or 0.0 for axis in "xyz")
+        return x, y, z
+
+    def _patient(self, row_number: int, row: Row) -> Patient | None:
+        texts = tuple([f"{name}={row[name]}" for name in self._told_of_patients if row[name]])
+        fields = [self._try(row_number, _patient, (text,)) for text in texts]
+        return _patient(texts) if texts and None not in fields else None
+
+    def _labels(self, row_number: int, row: Row) -> dict[str, str]:
+        found = {task: self._try(row_number, _label, task, row[c]) for c, task in self._labelled.items() if row[c]}
+        return {task: name for task, name in found.items() if name is not None}
+
+    def _check_files(self) -> None:
+        paths = {case.told.ct: self._path(case) for case in self._cases.values()}
+        there = dict(zip(paths, _exist(list(paths.values())), strict=True))
+        for case in self._cases.values():
+            if not case.told.ct:
+                self._say(case.row, "ct is empty")
+            elif not there[case.told.ct]:
+                self._say(case.row, "no file or folder is at the path in ct")
+
+    def _check_earlier(self) -> None:
+        for case in self._cases.values():
+            self._check_pair(case, case.told.earlier, case.told.days)
+        pairs = {name: {case.told.earlier.casefold()} for name, case in self._cases.items() if case.told.earlier}
+        try:
+            TopologicalSorter(pairs).prepare()
+        except CycleError as error:
+            case = self._cases[error.args[1][0]]
+            self._say(case.row, f"case '{case.name}' would be earlier than itself")
+
+    def _check_pair(self, case: _Case, earlier: str, days: str) -> None:
+        if days and (count := self._try(case.row, number, days, "days")) is not None and count <= 0:
+            self._say(case.row, "days are counted from the earlier CT on: more than 0")
+        if days and not earlier:
+            self._say(case.row, "days are given, but no earlier case")
+        if not earlier:
+            return
+        before = self._cases.get(earlier.casefold())
+        if before is None:
+            self._say(case.row, f"no case is called {_quoted(earlier)}, which earlier names")
+        elif not days and any(one.told.ct.lower().endswith(NIFTI + NRRD + META) for one in (before, case)):
+            self._say(case.row, "days is empty: of these two files one carries no date")
+
+    def _path(self, case: _Case) -> str:
+        return os.path.join(self._folder, case.told.ct.replace("\\", "/"))
+
+    def _finished(self, case: _Case) -> CtCase:
+        told = case.told
+        earlier = self._cases[told.earlier.casefold()].name if told.earlier else None
+        days = float(told.days) if told.days else None
+        return CtCase(
+            case.name, Path(self._path(case)), tuple(case.nodules.values()), told.series or None, earlier, days
+        )
+
+
+def _coordinates(text: str, asked: Coordinates | None) -> Coordinates:
+    found = COORDINATES.get(text.lower())
+    if text and found is None:
+        raise NoduleRiskError(f"unknown coordinates {_quoted(text)}: write {', '.join(COORDINATES)}")
+    if asked and found and asked != found:
+        raise NoduleRiskError(f"coordinates are {found} here, not {asked} as asked: leave one of the two out")
+    return found or asked or "lps"
+
+
+def _evidence(text: str) -> EvidenceLevel:
+    if text and text.lower() not in EVIDENCE:
+        raise NoduleRiskError(f"unknown label_evidence {_quoted(text)}: write {', '.join(EVIDENCE)}")
+    return EVIDENCE.get(text.lower(), "none")
+
+
+def _exist(paths: list[str]) -> Iterator[bool]:
+    """Whether each is there."""
+    some = [paths[start : start + ASKED_FOR] for start in range(0, len(paths), ASKED_FOR)]
+    with ThreadPoolExecutor(READERS) as threads:
+        yield from chain.from_iterable(threads.map(lambda part: list(map(os.path.exists, part)), some))
+
+
+@lru_cache(100_000)
+def _patient(texts: tuple[str, ...]) -> Patient:
+    return patient_from(texts)
+
+
+@lru_cache(1000)
+def _label(task: str, text: str) -> str:
+    return TASKS[task][class_index(task, text)]
+
+
+@lru_cache(1000)
+def _safe(text: str) -> str:
+    """The text as it may name a file."""
+    return named_points([(text, (0.0, 0.0, 0.0))])[0].name
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}…")

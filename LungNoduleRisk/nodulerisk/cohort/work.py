@@ -1,0 +1,171 @@
+"""What a worker does with one CT: reads it once, assesses its nodules, and says what became of each."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import SimpleITK as sitk
+
+from nodulerisk.assess import assess
+from nodulerisk.assessment import Assessment, write_image
+from nodulerisk.cohort.store import Row
+from nodulerisk.cohort.table import CohortNodule, CtCase
+from nodulerisk.ct import CT, read_ct, triple, with_geometry
+from nodulerisk.errors import NoduleRiskError, OutputError, WeightsError, WorkerError
+from nodulerisk.guidelines import guidelines
+from nodulerisk.network_queue import QueueClosedError, SharedNetworks
+from nodulerisk.outputs.results import Outcome
+from nodulerisk.outputs.tables import outcome_row
+from nodulerisk.points import Point, Position
+from nodulerisk.weights import WeightSet
+
+Status = Literal["assessed", "refused", "failed"]
+ENDS_THE_RUN = (QueueClosedError, WeightsError, OutputError)  # no CT is to blame: the next would meet it, too
+NETWORK_DEATHS = 3  # after so many, the nodule is to blame
+PATIENCE_S = 120.0  # with networks that are being started again
+POLL_S = 0.5
+UNKNOWN: Position = (math.nan, math.nan, math.nan)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all CTs of a run share.
+
+    Attributes:
+        weights: what assesses them.
+        networks: gives the address of a ``NetworkQueue``; called again when nobody answers there any more.
+        key: the queue's.
+        masks: where to write each CT's masks; None: nowhere.
+    """
+
+    weights: WeightSet
+    networks: Callable[[], str]
+    key: str = field(repr=False)  # Dask logs the arguments of what fails
+    masks: Path | None = None
+
+
+class MovingNetworks(SharedNetworks):
+    """Networks of a `NetworkQueue` that may die, and be started anew in another place."""
+
+    def __init__(self, job: Job):
+        super().__init__(job.weights, address=job.networks(), key=job.key)
+        self._find = job.networks
+
+    def _answer(self, question: dict[str, Any], cubes: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The answer; asks again where the networks died of something else, as it seems.
+
+        Raises:
+            QueueClosedError: they were gone for too long.
+            WorkerError: they die of these cubes.
+        """
+        deaths, deadline = 0, math.inf
+        while True:
+            try:
+                return super()._answer(question, cubes)
+            except QueueClosedError:
+                deadline = min(deadline, time.monotonic() + PATIENCE_S)
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(POLL_S)
+                self.address = self._find()
+            except WorkerError:
+                deaths += 1
+                if deaths == NETWORK_DEATHS:
+                    raise
+
+
+def assess_case(case: CtCase, job: Job) -> list[Row]:
+    """A row for each of the CT's nodules, which share its seconds; a refused nodule does not stop the others.
+
+    Raises:
+        NoduleRiskError: one of ``ENDS_THE_RUN``.
+    """
+    start = time.perf_counter()
+    try:
+        ct = read_ct(case.ct, series_uid=case.series)
+    except NoduleRiskError as refusal:
+        rows = rows_without_ct(case, job.weights, "refused", str(refusal))
+    else:
+        rows = _rows(ct, case, job)
+    seconds = (time.perf_counter() - start) / len(rows)
+    return [row | {"seconds": seconds} for row in rows]
+
+
+def rows_without_ct(case: CtCase, weights: WeightSet, status: Status, reason: str) -> list[Row]:
+    """A row for each of the nodules of a CT that could not be read, or that was not got through with."""
+    points = [Point(nodule.name, _position(nodule, None)) for nodule in case.nodules]
+    return [_row(case, weights, status, Outcome(point, refusal=reason)) for point in points]
+
+
+def write_masks(ct: CT, assessments: Sequence[Assessment], path: Path) -> None:
+    """Writes the masks of a CT's nodules as one compressed file on its grid, which Slicer opens as a segmentation.
+
+    The first nodule's voxels are 1, the second's 2, and so on; the header says which name each number stands for, as
+    Slicer's does (``Segment0_Name``, ``Segment0_LabelValue``). A voxel of two nodules is the later one's.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    nodules = [(one.name, one.nodule) for one in assessments if one.nodule is not None]
+    labels = np.zeros(ct.hu.shape, np.min_scalar_type(len(nodules)))
+    for label, (_, nodule) in enumerate(nodules, start=1):
+        box = tuple(slice(a, a + n) for a, n in zip(nodule.first_voxel, nodule.region.shape, strict=True))
+        labels[box][nodule.region > 0] = label
+    image = with_geometry(sitk.GetImageFromArray(labels), ct)
+    extent = " ".join(f"0 {n - 1}" for n in image.GetSize())
+    for label, (name, _) in enumerate(nodules, start=1):
+        described = {"ID": f"N{label}", "Name": name, "LabelValue": label, "Layer": 0, "Extent": extent}
+        for key, value in described.items():
+            image.SetMetaData(f"Segment{label - 1}_{key}", str(value))
+    write_image(image, path)
+
+
+def _rows(ct: CT, case: CtCase, job: Job) -> list[Row]:
+    networks = MovingNetworks(job)
+    outcomes = [_outcome(ct, nodule, job.weights, networks) for nodule in case.nodules]
+    if job.masks is not None:
+        found = [outcome.assessment for _, outcome in outcomes if outcome.assessment is not None]
+        write_masks(ct, found, job.masks / f"{case.case}.seg.nrrd")
+    return [_row(case, job.weights, *outcome) for outcome in outcomes]
+
+
+def _row(case: CtCase, weights: WeightSet, status: Status, outcome: Outcome) -> Row:
+    found = outcome.assessment
+    return outcome_row(outcome) | {
+        "case": case.case,
+        "nodule": outcome.point.name,
+        "status": status,
+        "reason": outcome.refusal,
+        "seconds": None,
+        "weight_set": f"{weights.name} {weights.version}",
+        "assessment": "" if found is None else json.dumps(found.to_dict(), ensure_ascii=False),
+    }
+
+
+def _outcome(ct: CT, nodule: CohortNodule, weights: WeightSet, networks: SharedNetworks) -> tuple[Status, Outcome]:
+    point = Point(nodule.name, _position(nodule, ct))
+    try:
+        found = assess(ct, point.lps_mm, weights, name=point.name, networks=networks)
+    except ENDS_THE_RUN:
+        raise
+    except WorkerError as error:
+        return "failed", Outcome(point, refusal=str(error))
+    except NoduleRiskError as refusal:
+        return "refused", Outcome(point, refusal=str(refusal))
+    advice = guidelines(found, nodule.patient) if nodule.patient else ()
+    return "assessed", Outcome(point, found, advice=advice)
+
+
+def _position(nodule: CohortNodule, ct: CT | None) -> Position:
+    """Where the nodule is, LPS mm; of voxels, only the CT tells."""
+    x, y, z = nodule.point
+    if nodule.coordinates == "voxel":
+        return UNKNOWN if ct is None else triple(ct.point_of(nodule.point))
+    return (x, y, z) if nodule.coordinates == "lps" else (-x, -y, z)
