@@ -16,14 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import dask
-from distributed import (
-    Client,
-    Future,
-    KilledWorker,
-    LocalCluster,
-    WorkerPlugin,
-    as_completed,
-)
+from distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin, as_completed
 from distributed.utils import silence_logging_cmgr
 
 from nodulerisk.cohort.networks import serving_networks
@@ -69,6 +62,7 @@ def local_cluster(
             memory_limit=memory_limit,
             dashboard_address=dashboard,
             silence_logs=logging.CRITICAL,  # what comes of a CT is in its row
+            security=True,  # else any user of this machine could run code here
         )
     with cluster, Client(cluster) as client:
         client.register_plugin(_Uninterrupted())
