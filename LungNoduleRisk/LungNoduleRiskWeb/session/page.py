@@ -139,20 +139,8 @@ def _nodules_section(controller: Controller) -> None:
                 id="assess",
             )
             _button("Cancel", controller.cancel, icon="mdi-stop", disabled=("!running",), id="cancel")
-            vuetify.VCheckbox(
-                v_model=("stability",),
-                label="Stability",
-                title="Asks again with turned cubes and clicks 2 mm off: seven times as long",
-                hide_details=True,
-                density="compact",
-            )
-            vuetify.VCheckbox(
-                v_model=("cascade",),
-                label="Cascade",
-                title="Asks further only of what was decided malignant, then invasive",
-                hide_details=True,
-                density="compact",
-            )
+            _checkbox("stability", "Asks again with turned cubes and clicks 2 mm off: seven times as long")
+            _checkbox("cascade", "Asks further only of what was decided malignant, then invasive")
 
 
 def _nodule_row(controller: Controller) -> None:
@@ -306,6 +294,10 @@ def _toggle(name: str, icon: str, title: str, text: str = "") -> None:
         active=(name,),
         aria_pressed=(name,),
     )
+
+
+def _checkbox(name: str, title: str) -> None:
+    vuetify.VCheckbox(v_model=(name,), label=name.capitalize(), title=title, hide_details=True, density="compact")
 
 
 def _button(text: str, click=None, icon: str = "", title: str = "", **options) -> None:
