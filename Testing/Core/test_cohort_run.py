@@ -290,7 +290,7 @@ if __name__ == "__main__":
 
 
 def test_fault_48_a_run_killed_and_then_cancelled_goes_on_where_it_was(client, case, weights, tmp_path):
-    cases = [case(f"{number}") for number in range(12)]
+    cases = [case(f"{number}") for number in range(24)]
     x, y, z = CENTRE_LPS_MM
     lines = [f"{one.case},{one.ct.name},{CENTRE.name},{x},{y},{z}" for one in cases]
     (tmp_path / "table.csv").write_text("\n".join(["case,ct,nodule,x,y,z", *lines]))

@@ -330,6 +330,7 @@ def test_fault_43_the_end_of_the_front_leaves_no_process_and_nobody_waiting(weig
     def ask() -> Future:
         return threads.submit(SharedNetworks(weights, address=queue.address, key=KEY).predict, "vgg", VIEWS)
 
+    others = psutil.Process().children()  # of other tests
     with NetworkQueue([str(weights.folder)], "cpu", KEY) as queue:
         ask().result()
         child_of(queue).send_signal(signal.SIGSTOP)
@@ -338,4 +339,4 @@ def test_fault_43_the_end_of_the_front_leaves_no_process_and_nobody_waiting(weig
     for answer in (*asked, ask()):
         with pytest.raises(WorkerError):
             answer.result(timeout=5)
-    assert not psutil.Process().children()
+    assert set(psutil.Process().children()) <= set(others)
