@@ -289,6 +289,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_fault_48_a_run_killed_and_then_cancelled_goes_on_where_it_was(client, case, weights, tmp_path):
     cases = [case(f"{number}") for number in range(24)]
     x, y, z = CENTRE_LPS_MM
@@ -336,6 +337,7 @@ def cluster(monkeypatch) -> Iterator[SpecCluster]:
         yield cluster
 
 
+@pytest.mark.slow
 def test_fault_48_networks_on_workers_which_are_killed_and_then_the_scheduler(cluster, store, case):
     cases, killed = [case(f"{number}") for number in range(6)], []
 

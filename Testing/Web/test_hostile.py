@@ -53,6 +53,8 @@ from made_front import KEY, made_front, run
 from made_weights import made_weights
 from nodulerisk.errors import NoduleRiskError, WorkerError
 
+pytestmark = pytest.mark.slow  # a minute and a half
+
 SAMPLE = Path(__file__).parents[2] / "Resources" / "SampleData" / "demo-chest-ct.zip"
 INSIDE, OUTSIDE = ", ".join(map(str, CENTRE_LPS_MM)), "900, 900, 900"
 MB = 1_000_000
