@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from LungNoduleRiskLib.logic import Nodule
 from nodulerisk.assessment import Assessment, TaskResult
-from nodulerisk.outputs.words import main_tasks, measurement_value, task_basis
+from nodulerisk.outputs.words import main_answer, main_tasks, measurement_value, task_basis
 from nodulerisk.trust import abstain
 
 SIZE = "long axis"
@@ -110,14 +110,14 @@ def _row(nodule: Nodule, refusal: str | None) -> Row:
 
 
 def _bars(assessment: Assessment) -> tuple[Bar, ...]:
-    asked = {name: task for name, task in main_tasks(assessment).items() if task.mean is not None}
-    return tuple(_bar(task, abstain(assessment, name)) for name, task in asked.items())
+    tasks = main_tasks(assessment)
+    return tuple(
+        _bar(task, answer, abstain(assessment, name)) for name, task in tasks.items() if (answer := main_answer(task))
+    )
 
 
-def _bar(task: TaskResult, doubts: Sequence[str]) -> Bar:
-    """Of two classes the last one's probability, be it decided for or not; of more the decided one's."""
-    shown = task.classes[-1] if len(task.classes) == 2 else task.decision
-    probability = task.mean[task.classes.index(shown)]
+def _bar(task: TaskResult, answer: tuple[str, float], doubts: Sequence[str]) -> Bar:
+    shown, probability = answer
     badge = task.evidence if task.spread is None else f"{task.evidence}, ±{task.spread:.2f}"
     decision = _("{decision}, withheld").format(decision=task.decision) if doubts else task.decision
     basis = "\n".join([task_basis(task), *doubts])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from LungNoduleRiskLib.logic import Nodule, remarks
@@ -37,7 +37,11 @@ def nodule_row(nodule: Nodule, refusal: str | None) -> Facts:
     tasks = words.main_tasks(assessment)
     return row | {
         "sizes": ", ".join(at_a_glance(assessment)),
-        "answers": [_answer(t, t.mean, bool(abstain(assessment, name))) for name, t in tasks.items() if t.mean],
+        "answers": [
+            _answer(task, answer, bool(abstain(assessment, name)))
+            for name, task in tasks.items()
+            if (answer := words.main_answer(task))
+        ],
         "warnings": sum(check.severity == "warning" for check in assessment.checks),
     }
 
@@ -66,13 +70,12 @@ def _checks(checks: Iterable[Check]) -> list[Facts]:
     return [{"severity": check.severity, "text": words.check_words(check)} for check in checks]
 
 
-def _answer(task: TaskResult, mean: Sequence[float], withheld: bool) -> Facts:
-    """Of two classes the last one's probability, be it decided for or not; of more the decided one's."""
-    shown = task.classes[-1] if len(task.classes) == 2 else task.decision
+def _answer(task: TaskResult, answer: tuple[str, float], withheld: bool) -> Facts:
+    shown, probability = answer
     return {
         "decision": f"{task.decision}{' (withheld)' if withheld else ''}",
         "class": shown,
-        "probability": mean[task.classes.index(shown or "")],
+        "probability": probability,
         "evidence": task.evidence,
     }
 

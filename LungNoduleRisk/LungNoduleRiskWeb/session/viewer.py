@@ -34,9 +34,8 @@ LAYOUTS = {
     "Axial": Layout(LayoutDirection.Vertical, [AXIAL]),
     "3D": Layout(LayoutDirection.Vertical, [SPACE]),
 }
-SPOKEN = {
-    "__properties": ["role", ("aria_label", "aria-label"), ("aria_pressed", "aria-pressed")]
-}  # else trame drops them
+# What trame drops unless a widget is told of it.
+SPOKEN = {"__properties": ["role", ("aria_label", "aria-label"), ("aria_pressed", "aria-pressed")]}
 MOST_PIXELS = 3840 * 2160  # of a view; each takes some 100 bytes
 BLUR_FPS = 10.0  # of views without the mouse
 CAMERA_MM = 120.0  # from a nodule to the camera

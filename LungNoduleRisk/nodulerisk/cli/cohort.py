@@ -59,8 +59,8 @@ def cohort(
 
         asked = _read(table, coordinates)
         with Store(out, chosen_weights(weights, thresholds_of(threshold or []))) as store:
-            _say(asked, store)
-            with _cluster(scheduler, workers, memory, dashboard) as client, _progress(asked, store) as on_rows:
+            total, done = _say(asked, store)
+            with _cluster(scheduler, workers, memory, dashboard) as client, _progress(total, done) as on_rows:
                 typer.echo(f"Dashboard: {client.dashboard_link}")
                 folder = out / MASKS_NAME if masks else None
                 run(asked, store, client, device=device, batch=batch, masks=folder, retries=retries, on_rows=on_rows)
@@ -91,14 +91,20 @@ def _refuse_without_extra() -> None:
         raise NoduleRiskError("Cohorts need more packages: pip install 'nodulerisk[cohort]'.")
 
 
-def _say(asked: Cohort, store: Store) -> None:
-    """What is to be done, what was done before, and what the user must know of the folder and the table."""
+def _say(asked: Cohort, store: Store) -> tuple[int, int]:
+    """What is to be done, what was done before, and what the user must know of the folder and the table.
+
+    Returns:
+        How many nodules there are, and how many of them are done.
+    """
     keys = set(asked.keys)
-    typer.echo(f"{len(keys)} nodules on {len(asked.cases)} CTs; {len(keys & store.done())} are done.")
+    total, done = len(keys), len(keys & store.done())
+    typer.echo(f"{total} nodules on {len(asked.cases)} CTs; {done} are done.")
     if asked.unused:
         typer.echo(f"Not used: the columns {', '.join(asked.unused)}.")
     for remark in store.remarks:
         typer.echo(remark, err=True)
+    return total, done
 
 
 def _cluster(scheduler: str | None, workers: int, memory: str, dashboard: str) -> AbstractContextManager[Client]:
@@ -110,12 +116,11 @@ def _cluster(scheduler: str | None, workers: int, memory: str, dashboard: str) -
 
 
 @contextmanager
-def _progress(asked: Cohort, store: Store) -> Iterator[OnRows]:
+def _progress(total: int, done: int) -> Iterator[OnRows]:
     """One line: how many nodules are done, how many of them failed, at what rate, and the time left."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    keys = set(asked.keys)
     columns = (
         BarColumn(),
         MofNCompleteColumn(),
@@ -125,7 +130,7 @@ def _progress(asked: Cohort, store: Store) -> Iterator[OnRows]:
     )
     console, counts = Console(stderr=True), Counter[str]()
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=len(keys), completed=len(keys & store.done()), rate="", found="")
+        task = bar.add_task("", total=total, completed=done, rate="", found="")
 
         def on_rows(rows: Sequence[Row]) -> None:
             counts.update(row["status"] for row in rows)
@@ -137,4 +142,6 @@ def _progress(asked: Cohort, store: Store) -> Iterator[OnRows]:
 
 
 def _counted(counts: Counter[str]) -> str:
-    return ", ".join(f"{counts[status]} {status}" for status in ("assessed", "refused", "failed"))
+    from nodulerisk.cohort.store import STATUSES
+
+    return ", ".join(f"{counts[status]} {status}" for status in STATUSES)

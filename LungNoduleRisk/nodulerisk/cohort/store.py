@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 from uuid import uuid4
 
 import pyarrow as pa
@@ -30,7 +30,8 @@ from nodulerisk.errors import OutputError
 from nodulerisk.files import inert, written_whole
 from nodulerisk.weights import WeightSet, sha256_of
 
-STATUSES = ("assessed", "refused", "failed")
+Status = Literal["assessed", "refused", "failed"]
+STATUSES: tuple[Status, ...] = get_args(Status)
 Row = dict[str, Any]
 FIXED = pa.schema(
     [

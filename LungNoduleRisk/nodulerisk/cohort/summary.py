@@ -39,10 +39,7 @@ COLUMNS = ("case", "nodule", "status", "reason", "attempts", "seconds", "assessm
 STEPS = 25  # of the histograms of probabilities
 SIZES = {"long axis": "mm", "volume": "mm³"}
 WORTH_A_LINE, KNOWN_REASONS = 25, 1000  # reasons that are shown, and told apart
-FEWEST_DRAWS, NUMBERS_DRAWN = (
-    100,
-    10_000_000,
-)  # of a large cohort fewer draws are as good, and all are in memory at once
+FEWEST_DRAWS, NUMBERS_DRAWN = 100, 10_000_000  # all draws are in memory at once, and many nodules need fewer
 OTHERS = "other reasons"
 SINGLE = re.compile(r"(?<!\w)'[^']*'(?!\w)|\"[^\"]*\"|\S*[/\\]\S*|[-+]?\d[\d.,]*\d|[-+]?\d")  # what tells cases apart
 HEIGHT = 240  # pixels

@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 
 from nodulerisk.assess import assess
 from nodulerisk.assessment import Assessment, write_image
-from nodulerisk.cohort.store import Row
+from nodulerisk.cohort.store import Row, Status
 from nodulerisk.cohort.table import CohortNodule, CtCase
 from nodulerisk.ct import CT, read_ct, triple, with_geometry
 from nodulerisk.errors import NoduleRiskError, OutputError, WeightsError, WorkerError
@@ -26,7 +26,6 @@ from nodulerisk.outputs.tables import outcome_row
 from nodulerisk.points import Point, Position
 from nodulerisk.weights import WeightSet
 
-Status = Literal["assessed", "refused", "failed"]
 ENDS_THE_RUN = (QueueClosedError, WeightsError, OutputError)  # no CT is to blame: the next would meet it, too
 NETWORK_DEATHS = 3  # after so many, the nodule is to blame
 PATIENCE_S = 120.0  # with networks that are being started again

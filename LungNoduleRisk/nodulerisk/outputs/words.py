@@ -58,6 +58,13 @@ def task_bars(task: TaskResult) -> list[Bar]:
     return [Bar(task.classes[i], task.mean[i], members[i], task.threshold) for i in shown]
 
 
+def main_answer(task: TaskResult) -> tuple[str, float] | None:
+    """A class and its probability: of two classes the last one's, be it decided for or not, of more the decided one's;
+    None where the task was not run."""
+    shown = task.classes[-1] if len(task.classes) == 2 else task.decision
+    return None if task.mean is None or shown is None else (shown, task.mean[task.classes.index(shown)])
+
+
 def task_title(name: str, task: TaskResult) -> str:
     """``Malignancy: malignant`` or ``Subtype: not run``."""
     return f"{name.capitalize()}: {task.decision or 'not run'}"
