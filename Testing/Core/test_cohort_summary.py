@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterable
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
@@ -183,9 +184,10 @@ def test_the_evaluation_is_of_labelled_nodules_with_an_answer(page_of):
     ]
     assert found.confusion == tuple(map(tuple, counted))
     assert {"sensitivity", "specificity", "calibration error", "Brier score"} <= set(figures)
-    _, text = page_of(asked, rows)
+    html, text = page_of(asked, rows)
     assert "Evaluation of malignancy: benign / malignant reader 199 nodules of 100 patients" in text
     assert "Labelled, but without an answer and in no figure: 1." in text
+    assert all(f'id="malignancy-{plot}"' in html for plot in ("ROC-curve", "Confusion-matrix", "Reliability"))
     assert f"AUC {figures['AUC'].value:.3f} ({figures['AUC'].low:.3f}–{figures['AUC'].high:.3f}) 199 100 reader" in text
     assert "the threshold 0.400 (the weight set's own)" in text and f"{DRAWS} draws" in text
 
@@ -202,6 +204,22 @@ def test_cts_of_one_patient_count_as_one():
     assert evaluations(tally_of(asked, rows), made_set())["malignancy"].patients == 2
 
 
+def test_cts_of_one_named_patient_count_as_one():
+    named = [replace(case(name, "benign"), patient_id=number) for name, number in (("1", 2), ("A", 2), ("B", 1))]
+    asked = cohort(*named, case("2", "malignant"), case("C", "malignant", earlier="2"))  # a patient who is not named
+    rows = [assessed_row(one.case, "N1", 1.0) for one in asked.cases]
+    assert evaluations(tally_of(asked, rows), made_set())["malignancy"].patients == 3
+
+
+def test_not_cts_but_named_patients_are_drawn():
+    asked, rows = random_rows(600)
+    shared = cohort(*(replace(one, patient_id=1 + index // 20) for index, one in enumerate(asked.cases)))
+    alone, together = (evaluations(tally_of(one, rows), made_set())["malignancy"] for one in (asked, shared))
+    assert (alone.patients, together.patients, together.nodules) == (300, 15, 600)
+    assert [figure.value for figure in together.figures] == [figure.value for figure in alone.figures]
+    assert together.figures != alone.figures
+
+
 def test_labels_are_as_good_as_the_weakest(page_of):
     asked = cohort(case("A", "benign", evidence="pathology"), case("B", "malignant", evidence="none"))
     _, text = page_of(asked, [assessed_row("A", "N1", 0.1), assessed_row("B", "N1", 3.0)])
@@ -210,7 +228,12 @@ def test_labels_are_as_good_as_the_weakest(page_of):
 
 def test_without_labels_there_is_no_evaluation(page_of):
     html, text = page_of(cohort(case("A")), [assessed_row("A", "N1", 1.0)])
-    assert "Evaluation" not in text and "confusion-" not in html
+    assert "Evaluation" not in text and "Confusion" not in html
+
+
+def test_labels_of_one_class_have_no_roc_curve(page_of):
+    html, text = page_of(cohort(case("A", "benign")), [assessed_row("A", "N1", 1.0)])
+    assert "Evaluation of malignancy" in text and "malignancy-Confusion" in html and "malignancy-ROC" not in html
 
 
 def test_a_threshold_of_the_users_decides_and_is_named(tmp_path):
@@ -230,7 +253,7 @@ def test_of_large_cohorts_fewer_draws_are_made():
 
 
 def test_the_page_does_not_grow_with_the_table(page_of, tmp_path):
-    small, _ = page_of(*random_rows(100))
+    small, _ = page_of(*random_rows(600))
     shutil.rmtree(tmp_path / "results")
     large, _ = page_of(*random_rows(2000, seed=1))
     assert abs(len(large) - len(small)) < 2000

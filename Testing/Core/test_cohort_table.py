@@ -84,6 +84,26 @@ def test_a_semicolon_a_mark_of_utf8_blanks_and_empty_rows_do_no_harm(table):
     assert case.case == "A" and case.nodules[0].point == (1.0, 2.0, 3.0)
 
 
+def test_cts_of_a_patient_share_a_number(table):
+    path = table(
+        "case,ct,x,y,z,patient,earlier",
+        "A,dicom,1,2,3,Zed,",
+        "A,dicom,4,5,6,Zed,",
+        "B,dicom,1,2,3,,",
+        "C,dicom,1,2,3,,D",  # of Yan: D names no one, but E, which is earlier than both, does
+        "D,dicom,1,2,3,,E",
+        "E,dicom,1,2,3,Yan,",
+        "F,dicom,1,2,3,zed,",
+        "G,dicom,1,2,3,,H",
+        "H,dicom,1,2,3,,",
+    )
+    cohort = read_cohort(path)
+    ids = {case.case: case.patient_id for case in cohort.cases}
+    assert ids["A"] == ids["F"] and ids["C"] == ids["D"] == ids["E"] and len({0, ids["A"], ids["C"]}) == 3
+    assert ids["B"] == ids["G"] == ids["H"] == 0
+    assert cohort.unused == () and cohort.cases[0].nodules[0].patient is None
+
+
 def test_days_are_needed_where_a_file_carries_no_date(table):
     lines = ("case,ct,x,y,z,earlier,days", "A,dicom,1,2,3,,")
     assert read_cohort(table(*lines, "B,dicom,1,2,3,A,")).cases[1].days is None
@@ -117,15 +137,16 @@ def test_parquet_says_the_same_as_csv(table, tmp_path):
         "age": [62.0, None, float("nan")],
         "nodules": [2.0, None, None],
         "emphysema": [True, None, False],
+        "patient": [7.0, 7.0, None],
         "label_malignancy": pa.array(["benign", None, "malignant"]).dictionary_encode(),
         "label_subtype": [None, None, None],
     }
     pq.write_table(pa.table(columns), tmp_path / "cohort.parquet")
     path = table(
-        "case,ct,x,y,z,age,nodules,emphysema,label_malignancy,label_subtype",
-        "A,a.nii.gz,1.5,1,0.1,62,2,yes,benign,",
-        "A,a.nii.gz,-2,2,0.2,,,,,",
-        "B,dicom,3,3,0.30000000000000004,,,no,malignant,",
+        "case,ct,x,y,z,age,nodules,emphysema,patient,label_malignancy,label_subtype",
+        "A,a.nii.gz,1.5,1,0.1,62,2,yes,7,benign,",
+        "A,a.nii.gz,-2,2,0.2,,,,7,,",
+        "B,dicom,3,3,0.30000000000000004,,,no,,malignant,",
     )
     assert read_cohort(tmp_path / "cohort.parquet").cases == read_cohort(path).cases
 
@@ -190,6 +211,27 @@ def test_everything_wrong_is_listed_at_once_with_its_row(table):
     ]
 
 
+def test_one_case_or_pair_has_one_patient(table):
+    path = table(
+        "case,ct,x,y,z,patient,earlier",
+        "A,dicom,1,2,3,Zed,",
+        "A,dicom,1,2,3,Yan,",
+        "B,dicom,1,2,3,Yan,a",
+        "C,dicom,1,2,3,,A",
+        "D,dicom,1,2,3,Wu,C",
+        "E,dicom,1,2,3,,",
+        "F,dicom,1,2,3,Wu,E",
+        "G,dicom,1,2,3,Yan,E",
+        "H,dicom,1,2,3,Zed,A",
+    )
+    assert problems(path) == [
+        "row 3: case 'A' has another patient in row 2: a case is one CT",
+        "row 4: case 'B' is of another patient than 'A', to which earlier links it",
+        "row 6: case 'D' is of another patient than 'A', to which earlier links it",
+        "row 9: case 'G' is of another patient than 'F', to which earlier links it",
+    ]
+
+
 def test_missing_and_doubled_columns_hide_no_other_fault(table):
     path = table("case,ct,x,X,y,label_mood,age", "A,none.nii,1,2,3,,old")
     assert problems(path) == [
@@ -221,6 +263,14 @@ def test_fault_46_no_path_is_quoted(table):
     assert "Smith" not in str(refusal.value)
 
 
+def test_fault_46_no_patient_is_quoted_or_kept(table):
+    lines = ("case,ct,x,y,z,patient,earlier", "A,dicom,1,2,3,Smith,")
+    assert "smith" not in repr(read_cohort(table(*lines))).lower()
+    with pytest.raises(CohortError) as refusal:
+        read_cohort(table(*lines, "A,dicom,1,2,3,Smithy,", "B,dicom,1,2,3,Smitty,A"))
+    assert "Smi" not in str(refusal.value)
+
+
 @pytest.mark.parametrize("text", ["", "\n\n", "case,ct,x,y,z\n", "case,ct,x,y,z\n,,,,\n"])
 def test_a_table_without_rows_is_refused(table, text):
     assert problems(table(text)) == ["row 1: there are no rows: write a header and a row for each nodule"]
@@ -247,9 +297,9 @@ CELLS = st.sampled_from(
 @given(
     st.lists(
         st.sampled_from(
-            ["case", "ct", "x", "y", "z", "nodule", "age", "earlier", "days", "coordinates", "label_grade"]
+            ["case", "ct", "x", "y", "z", "nodule", "age", "earlier", "days", "coordinates", "label_grade", "patient"]
         ),
-        max_size=11,
+        max_size=12,
     ),
     st.lists(st.lists(CELLS, max_size=12), max_size=8),
 )

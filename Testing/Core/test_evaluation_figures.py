@@ -211,6 +211,11 @@ def test_patients_are_drawn_whole():
     assert (weights == patient_weights(patients, draws=50)).all()
 
 
+def test_numbers_name_patients_as_well_as_words_do():
+    words, numbers = ["b", "a", "b", "c", "a"], np.array([5, 2, 5, 11, 2])
+    assert (patient_weights(words, draws=50) == patient_weights(numbers, draws=50)).all()
+
+
 @given(st.lists(st.tuples(st.integers(0, 5), st.floats(0, 1)), min_size=1, max_size=30))
 def test_an_interval_holds_its_value(nodules):
     patients, values = zip(*nodules, strict=True)

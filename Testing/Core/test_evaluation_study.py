@@ -22,12 +22,14 @@ from nodulerisk.datasets.lidc_slices import read_lidc_slices
 from nodulerisk.datasets.nodules import Broken, LabelledNodule, NoduleDataset
 from nodulerisk.engine import Engine
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.evaluation import study
+from nodulerisk.evaluation import samples, study
 from nodulerisk.evaluation.choices import Threshold, chosen_calibration, chosen_thresholds
 from nodulerisk.evaluation.evidence import evidence_of, mask_evidence_of
 from nodulerisk.evaluation.outcomes import read_outcomes
+from nodulerisk.evaluation.samples import UNKNOWN, task_sample
 from nodulerisk.evaluation.study import FILES, evaluate, evaluate_dataset, write_evaluation
 from nodulerisk.evaluation.summary import About
+from nodulerisk.evaluation.task_figures import POINTS, evaluate_sample
 from nodulerisk.weights import load_weight_set
 
 SPLIT_WITHIN_A_PATIENT = (("a", "p1", "test"), ("b", "p1", "train"), ("c", "p2", "test"))
@@ -133,6 +135,47 @@ def test_nodules_of_unknown_size_are_left_out_of_size_alone(answered):
     assert (counts["AUC"], counts["AUC of diameter alone"]) == (160, 80)
     none = evaluate([replace(o, diameter_mm=None) for o in test]).tasks["malignancy"]
     assert "AUC of diameter alone" not in figures_of(none) and none.rocs[0].p is None
+
+
+def test_a_sample_is_evaluated_as_its_outcomes_are(answered):
+    sample, threshold = task_sample(answered[120:], "subtype"), Threshold(None, "the most probable class")
+    assert evaluate_sample("subtype", sample, "reader", threshold) == evaluate(answered[120:]).tasks["subtype"]
+
+
+@pytest.mark.parametrize("task", ["malignancy", "subtype"])
+def test_without_sizes_densities_and_clicks_their_figures_do_not_appear(answered, task):
+    whole = task_sample(answered[120:], task)
+    count = len(whole)
+    sample = replace(
+        whole, diameters_mm=np.full(count, np.nan), densities=np.full(count, UNKNOWN), clicked=whole.clicked[:, :0]
+    )
+    threshold = Threshold(0.4 if task == "malignancy" else None, "said so")
+    found, full = (evaluate_sample(task, one, "reader", threshold) for one in (sample, whole))
+    left_out = {f.name for f in full.figures} - {f.name for f in found.figures}
+    assert left_out and all(re.search("diameter|6-12 mm|clicks", name) for name in left_out)
+    assert not any(re.search("diameter|mm|clicks", f.name) for f in found.figures)
+    assert set(found.figures) < set(full.figures)
+    assert found.groups == () and not any(curve.size_x for curve in found.rocs)
+
+
+def test_figures_are_the_same_however_few_draws_are_in_hand(answered, evaluation, monkeypatch):
+    monkeypatch.setattr(samples, "AT_ONCE", 7 * 160)
+    again = evaluate(answered, ABOUT)
+    for task, found in evaluation.tasks.items():
+        assert figures_of(again.tasks[task]) == pytest.approx(figures_of(found))
+        assert [(f.low, f.high) for f in again.tasks[task].figures] == [
+            pytest.approx((f.low, f.high)) for f in found.figures
+        ]
+        assert again.tasks[task].rocs == found.rocs
+
+
+def test_a_roc_curve_has_no_more_points_than_are_seen(evaluation):
+    sample = task_sample(made_outcomes(700), "malignancy")
+    many = evaluate_sample("malignancy", sample, "reader", Threshold(0.4, "said so"))
+    (few,), (curve,) = evaluation.tasks["malignancy"].rocs, many.rocs
+    assert len(few.x) == 161 and len(curve.x) == len(curve.y) == len(curve.size_x) == len(curve.size_y) == POINTS
+    assert (curve.x[0], curve.y[0], curve.x[-1], curve.y[-1]) == (0, 0, 1, 1)
+    assert np.trapezoid(curve.y, curve.x) == pytest.approx(figures_of(many)["AUC"], abs=0.002)
 
 
 def test_the_weakest_evidence_is_shown(answered):

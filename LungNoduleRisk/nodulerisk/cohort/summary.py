@@ -20,16 +20,16 @@ import plotly.graph_objects as go
 from nodulerisk.assessment import EVIDENCE_LEVELS, EVIDENCE_WORDS, Assessment, EvidenceLevel, TaskResult
 from nodulerisk.cohort.store import STATUSES, Row, Store
 from nodulerisk.cohort.table import Cohort, CohortNodule
-from nodulerisk.evaluation.bootstrap import DRAWS, kept, patient_weights
-from nodulerisk.evaluation.calibration import BINS, brier, calibration_error, confidence, reliability
+from nodulerisk.evaluation.bootstrap import DRAWS, patient_weights
+from nodulerisk.evaluation.calibration import BINS
 from nodulerisk.evaluation.choices import Threshold
 from nodulerisk.evaluation.evidence import LABEL_WORDS
-from nodulerisk.evaluation.figures import accuracy, auc, confusion, two_class_rates, weighted_f1
-from nodulerisk.evaluation.plots import COLOURS, FONT, GRID_GREY, confusion_figure, reliability_figure
+from nodulerisk.evaluation.plots import COLOURS, FONT, GRID_GREY
+from nodulerisk.evaluation.report import task_plots
 from nodulerisk.evaluation.samples import UNKNOWN, TaskSample
 from nodulerisk.evaluation.summary import TaskEvaluation
 from nodulerisk.evaluation.tables import with_interval
-from nodulerisk.evaluation.task_figures import contrasts
+from nodulerisk.evaluation.task_figures import evaluate_sample
 from nodulerisk.measure import value_of
 from nodulerisk.outputs.pages import write_page
 from nodulerisk.trust import abstain
@@ -78,8 +78,7 @@ def write_summary(store: Store, cohort: Cohort, path: Path) -> None:
         duration=duration,
         probability_figure=probability_figure,
         size_figure=size_figure,
-        reliability_figure=reliability_figure,
-        confusion_figure=confusion_figure,
+        task_plots=task_plots,
         with_interval=with_interval,
         draws_for=draws_for,
         bins=BINS,
@@ -104,7 +103,7 @@ class Labelled:
 
     labels: array[int] = field(default_factory=lambda: array("b"))
     probabilities: array[float] = field(default_factory=lambda: array("d"))
-    patients: list[str] = field(default_factory=list)
+    patients: array[int] = field(default_factory=lambda: array("q"))
     evidence: set[EvidenceLevel] = field(default_factory=set)
     unanswered: int = 0
 
@@ -199,7 +198,7 @@ class Tally:
         reasons, common = self.reasons[status], SINGLE.sub("…", reason)
         reasons[common if common in reasons or len(reasons) < KNOWN_REASONS else OTHERS] += 1
 
-    def _add_labels(self, nodule: CohortNodule, patient: str, tasks: dict[str, TaskResult]) -> None:
+    def _add_labels(self, nodule: CohortNodule, patient: int, tasks: dict[str, TaskResult]) -> None:
         for task, label in nodule.labels.items():
             labelled = self.labelled[task]
             if task not in tasks or tasks[task].mean is None:
@@ -211,16 +210,17 @@ class Tally:
             labelled.evidence.add(nodule.label_evidence)
 
 
-def _patients(cohort: Cohort) -> dict[str, str]:
-    """Of every case the first CT of its patient, as far as the table tells."""
+def _patients(cohort: Cohort) -> dict[str, int]:
+    """Of every case its patient's number: of whom the table names, else of the first of the CTs that it links."""
     earlier = {case.case: case.earlier for case in cohort.cases}
+    numbers: dict[int | str, int] = {}
 
     def first(case: str) -> str:
         while before := earlier[case]:
             case = before
         return case
 
-    return {case: first(case) for case in earlier}
+    return {case.case: numbers.setdefault(case.patient_id or first(case.case), len(numbers)) for case in cohort.cases}
 
 
 # --- The evaluation
@@ -245,44 +245,18 @@ def _threshold(task: str, weights: WeightSet) -> Threshold:
 
 
 def _evaluation(task: str, labelled: Labelled, threshold: Threshold) -> TaskEvaluation:
-    sample, n_classes = _sample(labelled, len(TASKS[task])), len(TASKS[task])
-    table = confusion(sample.labels, threshold.decide(sample.probabilities), n_classes, sample.weights)
-    said, true = confidence(sample.probabilities, sample.labels)
-    rows = {
-        "AUC" if n_classes == 2 else f"AUC, {contrast.name}": auc(
-            contrast.positive(sample), contrast.scores(sample), sample.weights
-        )
-        for contrast in contrasts(task)
-    }
-    rows |= (
-        two_class_rates(table) if n_classes == 2 else {"accuracy": accuracy(table), "weighted F1": weighted_f1(table)}
-    )
-    rows["calibration error"] = calibration_error(said, true, sample.weights)
-    rows["Brier score"] = brier(sample.probabilities, sample.labels, sample.weights)
-    return TaskEvaluation(
-        task=task,
-        classes=TASKS[task],
-        evidence=max(labelled.evidence, key=EVIDENCE_LEVELS.index),
-        nodules=len(sample),
-        patients=len(set(labelled.patients)),
-        threshold=threshold,
-        figures=kept(sample.figure(name, values) for name, values in rows.items()),
-        confusion=tuple(tuple(int(count) for count in row) for row in table[0]),
-        rocs=(),
-        reliability=reliability(said, true, sample.weights),
-        decision_curve=None,
-        groups=(),
-    )
+    evidence = max(labelled.evidence, key=EVIDENCE_LEVELS.index)
+    return evaluate_sample(task, _sample(task, labelled), evidence, threshold)
 
 
-def _sample(labelled: Labelled, n_classes: int) -> TaskSample:
+def _sample(task: str, labelled: Labelled) -> TaskSample:
     """With the mean of the networks as the only member."""
-    count = len(labelled.labels)
+    count, n_classes, patients = len(labelled.labels), len(TASKS[task]), np.array(labelled.patients)
     return TaskSample(
-        patients=np.array(labelled.patients, str),
+        patients=patients,
         diameters_mm=np.full(count, np.nan),
         densities=np.full(count, UNKNOWN),
-        weights=patient_weights(labelled.patients, draws_for(count)),
+        weights=patient_weights(patients, draws_for(count)),
         labels=np.array(labelled.labels, int),
         members=np.array(labelled.probabilities).reshape(count, 1, n_classes),
         clicked=np.zeros((count, 0, 1, n_classes)),

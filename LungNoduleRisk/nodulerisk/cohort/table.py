@@ -14,6 +14,8 @@ and all optional:
 * what guidelines need to know: columns named as the fields of ``nodulerisk.patient.Patient``.
 * follow-up: ``earlier``, the case of an earlier CT of the same patient, and ``days`` between the two, where the files
   carry no dates.
+* ``patient``: a pseudonym that all CTs of a patient share, so that the evaluation's intervals count patients and not
+  CTs. It is used for nothing else, and not kept. CTs that ``earlier`` links are of one patient without it, too.
 * for the evaluation: ``label_<task>``, the class known from elsewhere (its name, or its index from 0; of a grade 1, 2
   or 3), and ``label_evidence``, what these labels rest on: pathology, reader or simulated.
 
@@ -26,7 +28,7 @@ import csv
 import gc
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
@@ -56,7 +58,7 @@ Value = TypeVar("Value")
 
 REQUIRED = ("case", "ct", "x", "y", "z")
 STAND_INS = {"ct": ".", "x": "0", "y": "0", "z": "0"}  # for missing columns: the others' faults are found all the same
-OPTIONAL = ("nodule", "coordinates", "series", "earlier", "days", "label_evidence")
+OPTIONAL = ("nodule", "coordinates", "series", "earlier", "days", "patient", "label_evidence")
 PATIENT = tuple(field.name for field in fields(Patient))
 LABELS = {f"label_{task}": task for task in TASKS}
 KNOWN = (*REQUIRED, *OPTIONAL, *PATIENT, *LABELS)
@@ -109,6 +111,7 @@ class CtCase:
         series: which SeriesInstanceUID of several; None: there is one.
         earlier: the case of an earlier CT of the same patient.
         days: between the two; None: as the files say.
+        patient_id: a number that all CTs of a patient share; 0: the table names no patient.
     """
 
     case: str
@@ -117,6 +120,7 @@ class CtCase:
     series: str | None = None
     earlier: str | None = None
     days: float | None = None
+    patient_id: int = 0
 
 
 @dataclass(frozen=True)
@@ -215,6 +219,7 @@ class _Told(NamedTuple):
     series: str
     earlier: str
     days: str
+    patient: int  # see CtCase.patient_id
 
 
 @dataclass(slots=True)
@@ -238,6 +243,7 @@ class _Reading:
         self._told_of_patients: tuple[str, ...] = ()
         self._labelled: dict[str, str] = {}
         self._cases: dict[str, _Case] = {}
+        self._patient_ids = {"": 0}
         self._problems: list[tuple[int, str]] = []
         self._more = 0
 
@@ -315,7 +321,8 @@ class _Reading:
 
     def _case(self, row_number: int, row: Row) -> _Case:
         name = self._name(row_number, row["case"], "case")
-        told = _Told(row["ct"], row["series"], row["earlier"], row["days"])
+        patient = self._patient_ids.setdefault(row["patient"].casefold(), len(self._patient_ids))
+        told = _Told(row["ct"], row["series"], row["earlier"], row["days"], patient)
         case = self._cases.get(name.casefold())
         if case is None:
             case = self._cases[name.casefold()] = _Case(name, row_number, told)
@@ -361,10 +368,12 @@ class _Reading:
             self._check_pair(case, case.told.earlier, case.told.days)
         pairs = {name: {case.told.earlier.casefold()} for name, case in self._cases.items() if case.told.earlier}
         try:
-            TopologicalSorter(pairs).prepare()
+            linked = list(TopologicalSorter(pairs).static_order())
         except CycleError as error:
             case = self._cases[error.args[1][0]]
             self._say(case.row, f"case '{case.name}' would be earlier than itself")
+        else:
+            self._share_patients(filter(self._cases.__contains__, linked))
 
     def _check_pair(self, case: _Case, earlier: str, days: str) -> None:
         if days and (count := self._try(case.row, number, days, "days")) is not None and count <= 0:
@@ -379,6 +388,25 @@ class _Reading:
         elif not days and any(one.told.ct.lower().endswith(NIFTI + NRRD + META) for one in (before, case)):
             self._say(case.row, "days is empty: of these two files one carries no date")
 
+    def _share_patients(self, linked: Iterable[str]) -> None:
+        """All CTs that ``earlier`` links are of the patient whom one of them names; ``linked``: earlier ones first."""
+        firsts: dict[str, str] = {}  # each -> the first of these CTs
+        naming: dict[str, _Case] = {}  # the first -> one of them that names the patient
+        for name in linked:
+            case = self._cases[name]
+            firsts[name] = firsts.get(case.told.earlier.casefold(), name)
+            if case.told.patient:
+                self._check_patient(case, naming.setdefault(firsts[name], case))
+        for name, first in firsts.items():
+            if first in naming:
+                case = self._cases[name]
+                case.told = case.told._replace(patient=naming[first].told.patient)
+
+    def _check_patient(self, case: _Case, other: _Case) -> None:
+        if case.told.patient != other.told.patient:
+            words = f"case '{case.name}' is of another patient than '{other.name}', to which earlier links it"
+            self._say(case.row, words)
+
     def _path(self, case: _Case) -> str:
         return os.path.join(self._folder, case.told.ct.replace("\\", "/"))
 
@@ -386,9 +414,8 @@ class _Reading:
         told = case.told
         earlier = self._cases[told.earlier.casefold()].name if told.earlier else None
         days = float(told.days) if told.days else None
-        return CtCase(
-            case.name, Path(self._path(case)), tuple(case.nodules.values()), told.series or None, earlier, days
-        )
+        path, nodules = Path(self._path(case)), tuple(case.nodules.values())
+        return CtCase(case.name, path, nodules, told.series or None, earlier, days, told.patient)
 
 
 def _coordinates(text: str, asked: Coordinates | None) -> Coordinates:

@@ -27,12 +27,14 @@ class Figure:
     patients: int
 
 
-def patient_weights(patients: Sequence[str], draws: int = DRAWS) -> np.ndarray:
+def patient_weights(patients: Sequence[str] | np.ndarray, draws: int = DRAWS) -> np.ndarray:
     """float64 (1 + draws, n) for the patients of n nodules; all nodules of a patient are drawn together."""
-    names, index = np.unique(np.asarray(patients, str), return_inverse=True)
-    share = np.full(len(names), 1 / max(len(names), 1))
-    drawn = np.random.default_rng(SEED).multinomial(len(names), share, draws)
-    return np.vstack([np.ones(len(index)), drawn[:, index]])
+    names, index = np.unique(patients, return_inverse=True)
+    share, rng = np.full(len(names), 1 / max(len(names), 1)), np.random.default_rng(SEED)
+    weights = np.ones((1 + draws, len(index)))
+    for row in weights[1:]:  # one by one: all at once would take three times the memory
+        row[:] = rng.multinomial(len(names), share)[index]
+    return weights
 
 
 def interval(values: np.ndarray) -> tuple[float, float, float]:

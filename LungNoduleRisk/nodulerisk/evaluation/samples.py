@@ -16,6 +16,7 @@ from nodulerisk.weights import TASKS
 SIZES_MM = (6.0, 8.0, 15.0)  # where Lung-RADS v2022 changes its category of a solid nodule
 SIZE_NAMES = ("below 6 mm", "6 to 8 mm", "8 to 15 mm", "15 mm and above")
 UNKNOWN = -1
+AT_ONCE = 10_000_000  # numbers of the weights that figures are computed of
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Sample:
     """n nodules.
 
     Attributes:
-        patients: str (n,).
+        patients: (n,), a name or number that all nodules of a patient share.
         diameters_mm: float (n,), NaN where not known.
         densities: int (n,), the labelled density type's class, -1 where not known.
         weights: float (1 + draws, n), see ``bootstrap``.
@@ -53,6 +54,15 @@ class Sample:
         """The nodules for which bool (n,) is true; the patients drawn stay those of the whole sample."""
         arrays = {f.name: getattr(self, f.name) for f in fields(self)}
         return replace(self, **{k: a[:, chosen] if k == "weights" else a[chosen] for k, a in arrays.items()})
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """The weights, some rows at a time: what a figure makes of them takes several times their memory."""
+        step = max(1, AT_ONCE // max(len(self), 1))
+        return (self.weights[start : start + step] for start in range(0, len(self.weights), step))
+
+    def rows(self, function: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:
+        """function(*arrays, weights), whose result has a row for each of the weights' rows."""
+        return np.concatenate([function(*arrays, block) for block in self.blocks()])
 
     def figure(self, name: str, rows: np.ndarray) -> Figure | None:
         """The figure of rows (1 + draws,) that come from these nodules."""

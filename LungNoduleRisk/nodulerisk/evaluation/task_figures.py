@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from nodulerisk.assessment import EvidenceLevel
 from nodulerisk.calibration import Line, calibrated
 from nodulerisk.evaluation.bootstrap import Figure, kept
 from nodulerisk.evaluation.calibration import brier, calibration_error, confidence, reliability
@@ -28,6 +29,7 @@ from nodulerisk.weights import TASKS
 
 SMALL_MM = (6.0, 12.0)  # where size helps least
 CUTS = np.linspace(0.01, 0.95, 95)  # thresholds of the decision curve
+POINTS = 500  # of a curve: more would not be seen
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,24 @@ def evaluate_task(task: str, outcomes: Sequence[Outcome], threshold: Threshold, 
         line: calibration chosen on other nodules, whose effect on these is shown; None: none was.
     """
     sample = task_sample(outcomes, task)
+    evaluation = evaluate_sample(task, sample, weakest_evidence(outcomes), threshold)
+    return evaluation if line is None else _with_line(evaluation, sample, line)
+
+
+def evaluate_sample(task: str, sample: TaskSample, evidence: EvidenceLevel, threshold: Threshold) -> TaskEvaluation:
+    """Figures of at least one nodule; those that need diameters, density types or clicks only where there are some.
+
+    Args:
+        task: of ``TASKS``.
+        sample: its draws give the intervals.
+        evidence: what the labels rest on.
+        threshold: what decides.
+    """
     n_classes = len(TASKS[task])
-    evaluation = TaskEvaluation(
+    return TaskEvaluation(
         task=task,
         classes=TASKS[task],
-        evidence=weakest_evidence(outcomes),
+        evidence=evidence,
         nodules=len(sample),
         patients=len(set(sample.patients)),
         threshold=threshold,
@@ -78,7 +93,6 @@ def evaluate_task(task: str, outcomes: Sequence[Outcome], threshold: Threshold, 
         decision_curve=_decision_curve(sample) if n_classes == 2 else None,
         groups=sample.groups(lambda group: _group_figures(task, group, threshold)),
     )
-    return evaluation if line is None else _with_line(evaluation, sample, line)
 
 
 def contrasts(task: str) -> tuple[Contrast, ...]:
@@ -97,7 +111,7 @@ def _task_figures(task: str, sample: TaskSample, threshold: Threshold) -> Iterat
     n_classes = len(TASKS[task])
     for contrast in contrasts(task):
         suffix = "" if n_classes == 2 else f", {contrast.name}"
-        yield sample.figure(f"AUC{suffix}", auc(contrast.positive(sample), contrast.scores(sample), sample.weights))
+        yield sample.figure(f"AUC{suffix}", _auc(contrast, sample))
         if contrast.is_upper(n_classes):
             yield from _beside_size(contrast, sample, suffix)
     yield from _decision_figures(task, sample, threshold)
@@ -119,10 +133,11 @@ def _beside_size(contrast: Contrast, whole: TaskSample, suffix: str) -> Iterator
 
 
 def _auc_pair(contrast: Contrast, sample: TaskSample) -> tuple[np.ndarray, np.ndarray]:
-    positive = contrast.positive(sample)
-    scores = (contrast.scores(sample), sample.diameters_mm)
-    network, size = (auc(positive, score, sample.weights) for score in scores)
-    return network, size
+    return _auc(contrast, sample), sample.rows(auc, contrast.positive(sample), sample.diameters_mm)
+
+
+def _auc(contrast: Contrast, sample: TaskSample) -> np.ndarray:
+    return sample.rows(auc, contrast.positive(sample), contrast.scores(sample))
 
 
 def _decision_figures(task: str, sample: TaskSample, threshold: Threshold) -> Iterator[Figure | None]:
@@ -142,7 +157,8 @@ def _decision_figures(task: str, sample: TaskSample, threshold: Threshold) -> It
 def _group_figures(task: str, group: TaskSample, threshold: Threshold) -> Iterator[Figure | None]:
     table = _decisions(group, threshold)
     if len(TASKS[task]) == 2:
-        yield group.figure("AUC", auc(group.labels == 1, group.probabilities[:, 1], group.weights))
+        (contrast,) = contrasts(task)
+        yield group.figure("AUC", _auc(contrast, group))
         rates = two_class_rates(table)
         yield from (group.figure(name, rates[name]) for name in ("accuracy", "sensitivity", "specificity"))
     else:
@@ -174,7 +190,7 @@ def _counts(table: np.ndarray) -> tuple[tuple[int, ...], ...]:
 
 def _calibration_figures(sample: TaskSample) -> Iterator[Figure | None]:
     said, true = confidence(sample.probabilities, sample.labels)
-    yield sample.figure("calibration error", calibration_error(said, true, sample.weights))
+    yield sample.figure("calibration error", sample.rows(calibration_error, said, true))
     yield sample.figure("Brier score", brier(sample.probabilities, sample.labels, sample.weights))
 
 
@@ -192,10 +208,12 @@ def _with_line(evaluation: TaskEvaluation, sample: TaskSample, line: Line) -> Ta
 
 
 def _roc_curve(contrast: Contrast, sample: TaskSample) -> RocCurve:
-    x, y = roc(contrast.positive(sample), contrast.scores(sample), sample.weights)
-    drawn = [np.interp(GRID, *curve) for curve in zip(x[1:], y[1:], strict=True) if np.isfinite(curve).all()]
-    low, high = np.percentile(drawn, [2.5, 97.5], axis=0) if drawn else (np.interp(GRID, x[0], y[0]),) * 2
-    curve = RocCurve(contrast.name, _points(x[0]), _points(y[0]), _points(low), _points(high))
+    positive, scores = contrast.positive(sample), contrast.scores(sample)
+    curves = (xy for block in sample.blocks() for xy in zip(*roc(positive, scores, block), strict=True))
+    x, y = next(curves)
+    drawn = [np.interp(GRID, *xy) for xy in curves if np.isfinite(xy).all()]
+    low, high = np.percentile(drawn, [2.5, 97.5], axis=0) if drawn else (np.interp(GRID, x, y),) * 2
+    curve = RocCurve(contrast.name, _points(x), _points(y), _points(low), _points(high))
     sized = sample.where(np.isfinite(sample.diameters_mm))
     if not (contrast.is_upper(sample.probabilities.shape[1]) and contrast.parts(sized)):
         return curve
@@ -219,4 +237,6 @@ def _decision_curve(sample: TaskSample) -> DecisionCurve:
 
 
 def _points(values: np.ndarray) -> Points:
-    return tuple(round(float(value), 4) for value in values)
+    """Of a long curve some, evenly chosen, its ends among them."""
+    chosen = np.linspace(0, len(values) - 1, min(len(values), POINTS)).round().astype(int)
+    return tuple(round(float(value), 4) for value in values[chosen])
