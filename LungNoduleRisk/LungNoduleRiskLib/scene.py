@@ -24,6 +24,7 @@ from nodulerisk.points import Point, named_points
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 READING = "LungNoduleRisk.Reading"  # node attribute: what the reader of a CT found beside its voxels and grid
 LUNG_WINDOW_HU = (1500, -600)  # width, centre
+CAMERA_MM = 150.0  # from a nodule to the camera
 POINT_LABELS = "N%d"
 NOT_LINEAR = (
     "The CT or the points are under a transform that bends space; Slicer adds one to a series with uneven or tilted "
@@ -101,6 +102,15 @@ def addPointsNode(name: str = "Nodules"):
 def addPoint(markupsNode, point: Point) -> None:
     """Adds a point, LPS mm in the world, to a list."""
     markupsNode.AddControlPointWorld(vtk.vtkVector3d(*rasOf(point.lps_mm)), point.name)
+
+
+def lookAt(cameraNode, point_ras_mm) -> None:
+    """From the side it looked from before, at a distance that shows a nodule."""
+    camera = cameraNode.GetCamera()
+    away = camera.GetDirectionOfProjection()
+    camera.SetFocalPoint(point_ras_mm)
+    camera.SetPosition([value - CAMERA_MM * part for value, part in zip(point_ras_mm, away, strict=True)])
+    cameraNode.ResetClippingRange()
 
 
 def pointNames(markupsNode) -> list[str]:

@@ -182,6 +182,8 @@ def test_a_row_jumps_to_its_nodule(host, assessed, ui):
     assessed.points.GetNthControlPointPositionWorld(0, ras)
     add_point(assessed.points, (ras[0], ras[1], ras[2] + 20), "N2")
     host.process(0.3)
+    camera = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCameraNode").GetCamera()
+    looked = camera.GetDirectionOfProjection()
     for row, z in ((1, ras[2] + 20), (0, ras[2])):
         QTest.mouseClick(
             ui.nodulesTable.viewport(),
@@ -190,8 +192,8 @@ def test_a_row_jumps_to_its_nodule(host, assessed, ui):
             ui.nodulesTable.visualItemRect(ui.nodulesTable.item(row, 0)).center(),
         )
         assert slice_position("Red") == pytest.approx(z, abs=0.1)
-        camera = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCameraNode")
         assert camera.GetFocalPoint()[2] == pytest.approx(z, abs=0.1)
+        assert camera.GetDirectionOfProjection() == pytest.approx(looked)
 
 
 def test_fault_25_a_refused_point_is_named_and_the_others_are_assessed(host, sample, ui, finished, picture):

@@ -8,9 +8,9 @@ import qt
 import slicer
 
 from LungNoduleRiskLib.results import resultNode, segmentToEdit
+from LungNoduleRiskLib.scene import lookAt
 
 OVER = 0.5  # opacity of a map over the CT
-CAMERA_MM = 150.0  # from the nodule to the camera
 
 
 def jumpTo(ras: tuple[float, float, float]) -> None:
@@ -20,7 +20,7 @@ def jumpTo(ras: tuple[float, float, float]) -> None:
     for viewNode in slicer.util.getNodesByClass("vtkMRMLViewNode"):
         cameraNode = cameras.GetViewActiveCameraNode(viewNode)
         if cameraNode is not None:
-            _lookAt(cameraNode, ras)
+            lookAt(cameraNode, ras)
 
 
 def showCt(volumeNode) -> None:
@@ -59,12 +59,3 @@ def openPage(path: Path):
     view.url = url.toString()
     view.show()
     return view
-
-
-def _lookAt(cameraNode, ras: tuple[float, float, float]) -> None:
-    """From the side it looked from before, at a distance that shows a nodule."""
-    camera = cameraNode.GetCamera()
-    camera.SetFocalPoint(ras)
-    away = camera.GetDirectionOfProjection()
-    camera.SetPosition([value - CAMERA_MM * direction for value, direction in zip(ras, away, strict=True)])
-    cameraNode.ResetClippingRange()

@@ -16,7 +16,7 @@ from trame_slicer.core import LayoutManager, SlicerApp
 from trame_slicer.rca_view import RemoteSliceViewFactory, RemoteThreeDViewFactory, RemoteViewFactory
 from trame_slicer.views import Layout, LayoutDirection, SliceView, ThreeDView, ViewLayoutDefinition
 
-from LungNoduleRiskLib.scene import LUNG_WINDOW_HU, rasOf
+from LungNoduleRiskLib.scene import LUNG_WINDOW_HU, lookAt, rasOf
 from nodulerisk.errors import OutputError
 
 WINDOWS_HU = {"Lung": LUNG_WINDOW_HU, "Mediastinum": (400, 40)}  # width, centre
@@ -38,7 +38,6 @@ LAYOUTS = {
 SPOKEN = {"__properties": ["role", ("aria_label", "aria-label"), ("aria_pressed", "aria-pressed")]}
 MOST_PIXELS = 3840 * 2160  # of a view; each takes some 100 bytes
 BLUR_FPS = 10.0  # of views without the mouse
-CAMERA_MM = 120.0  # from a nodule to the camera
 
 
 class Viewer:
@@ -92,7 +91,8 @@ class Viewer:
         for view in self._slices:
             view.get_view_node().JumpSliceByCentering(*ras)
         for view in self._app.view_manager.get_threed_views():
-            _look_at(view, ras)
+            lookAt(view.get_camera_node(), ras)
+            view.schedule_render()
         self._crosshair.SetCrosshairRAS(ras)
 
     def where_slices_meet(self) -> np.ndarray:
@@ -166,17 +166,6 @@ def _let_fingers_point(view: SliceView | ThreeDView) -> None:
     """A mouse moves to where it clicks, a finger does not; Slicer's widgets take no click without a move before it."""
     first = 100.0  # priority
     view.interactor().AddObserver("LeftButtonPressEvent", lambda interactor, _: interactor.MouseMoveEvent(), first)
-
-
-def _look_at(view: ThreeDView, ras) -> None:
-    """From the side it looked from before, at a distance that shows a nodule."""
-    camera_node = view.get_camera_node()
-    camera = camera_node.GetCamera()
-    away = camera.GetDirectionOfProjection()
-    camera.SetFocalPoint(ras)
-    camera.SetPosition([value - CAMERA_MM * direction for value, direction in zip(ras, away, strict=True)])
-    camera_node.ResetClippingRange()
-    view.schedule_render()
 
 
 def _slice_view_ui(server: Server, _view_id: str, view: SliceView) -> None:
