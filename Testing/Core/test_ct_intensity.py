@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom import Dataset
 
 from made_dicom import phantom, set_pixels, write_series
 from nodulerisk.ct import CT, read_ct
+from nodulerisk.dicom_series import DicomFile, Slice, hounsfield, rescaled
 from nodulerisk.errors import CTError
 
 
@@ -72,6 +78,24 @@ def test_fault_17_padding_above_all_tissue_becomes_air(tmp_path):
     write_series(tmp_path, hu, PixelPaddingValue=63535)
     ct = read_ct(tmp_path)
     assert (ct.hu[:, :3, :3] == -1024).all() and ct.hu.max() < 1000
+
+
+@given(
+    dtype=st.sampled_from(["u1", "i1", "<u2", "<i2", ">u2", ">i2", "<u4"]),
+    slope=st.sampled_from([1, 0.5, -2.25, 1.000061]),
+    intercept=st.sampled_from([0, -1024, -8192, 3.5]),
+    padding=st.sampled_from([None, 0, 100, 4000]),
+)
+def test_the_table_of_all_stored_values_says_what_each_pixel_is(dtype, slope, intercept, padding):
+    limits = np.iinfo(dtype)
+    stored = np.random.default_rng(0).integers(limits.min, limits.max, (7, 9), np.int64, endpoint=True).astype(dtype)
+    stored[0, :2], stored[1, :2] = (limits.min, limits.max), min(padding or 0, limits.max)
+    header = Dataset()
+    header.RescaleSlope, header.RescaleIntercept = slope, intercept
+    if padding is not None:
+        header.add_new("PixelPaddingValue", "US", padding)
+    plane = Slice(DicomFile("nowhere", Path("nowhere").open), header, 0, np.zeros(3), np.eye(3)[:2])
+    np.testing.assert_array_equal(hounsfield(stored, plane), rescaled(stored, plane))
 
 
 def test_fault_17_values_beyond_int16_are_clipped():
