@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -26,7 +27,8 @@ from made_assessment import CENTRE_LPS_MM, made_ct
 from made_weights import made_weights
 from nodulerisk.assess import assess
 from nodulerisk.cohort import work
-from nodulerisk.cohort.run import AHEAD, ClusterError, local_cluster, remote_cluster, run
+from nodulerisk.cohort.networks import serving_networks
+from nodulerisk.cohort.run import AHEAD, LOCAL, ClusterError, local_cluster, remote_cluster, run
 from nodulerisk.cohort.store import Store
 from nodulerisk.cohort.table import Cohort, CohortNodule, CtCase
 from nodulerisk.cohort.work import Job, assess_case
@@ -320,6 +322,41 @@ def started_and_stopped(folder: Path, weights: WeightSet, stop: Callable[[subpro
     assert not psutil.wait_procs(processes, timeout=10)[1]
 
 
+def test_fault_48_workers_that_are_gone_for_good_end_the_run(store, case, monkeypatch):
+    monkeypatch.setitem(LOCAL, "distributed.scheduler.no-workers-timeout", "1s")
+    with local_cluster(1, dashboard="127.0.0.1:0") as client:
+        client.cluster.scale(0)
+        until(lambda: not client.nthreads())
+        with pytest.raises(ClusterError, match="goes on from there"):
+            run(cohort(case("one")), store, client)
+    assert not store.done()
+
+
+# --- Another's cluster
+
+
+@pytest.mark.parametrize("address", ["tls://127.0.0.1:1", "tcp://127.0.0.1:1", "tcp://127.0.0.1", "nonsense://1:1"])
+def test_a_scheduler_that_does_not_let_us_in_leaves_nothing_half_open(address):
+    threads = threading.active_count()
+    with (
+        dask.config.set({"distributed.comm.require-encryption": True}),
+        pytest.raises(ClusterError, match="certificates"),
+        remote_cluster(address),
+    ):
+        pass
+    assert threading.active_count() == threads
+
+
+def test_a_cluster_with_certificates_is_used_with_those_of_dasks_configuration(client):
+    address, ours = client.scheduler.address, client.security
+    named = {"ca-file": ours.tls_ca_file, "client.cert": ours.tls_client_cert, "client.key": ours.tls_client_key}
+    with (
+        dask.config.set({f"distributed.comm.tls.{name}": value for name, value in named.items()}),
+        remote_cluster(address) as other,
+    ):
+        assert len(other.nthreads()) == WORKERS
+
+
 # --- Networks on workers that own them
 
 
@@ -358,6 +395,31 @@ def test_fault_48_networks_on_workers_which_are_killed_and_then_the_scheduler(cl
         with pytest.raises(ClusterError, match="same command"):
             run(cohort(*cases, *map(case, "abcdef")), store, client, on_rows=kill_the_scheduler)
         assert len(cases) < len(rows_of(store)) < len(cases) + 6
+
+
+@pytest.mark.slow
+def test_fault_48_networks_come_and_go_with_the_workers_that_own_them(cluster, weights):
+    cluster.scale(0)
+    with (
+        remote_cluster(cluster.scheduler_address) as client,
+        serving_networks(client, weights, "cpu", None) as (find, _),
+    ):
+
+        def asked() -> str:
+            """What a CT at hand now would ask."""
+            return client.submit(find, pure=False).result()
+
+        cluster.scale(1)  # a job that has stood in a cluster's line until now
+        until(lambda: not is_here(asked()))
+        first = asked()
+        [owner] = client.run(os.getpid).values()
+        os.kill(owner, signal.SIGKILL)  # the next has its only thread taken by a CT before it has networks
+        until(lambda: (now := asked()) != first and not is_here(now))
+
+
+def is_here(address: str) -> bool:
+    """Whether this process listens there."""
+    return int(address.rpartition(":")[2]) in {one.laddr.port for one in psutil.Process().net_connections()}
 
 
 def until(happened: Callable[[], bool], seconds: float = 10) -> None:

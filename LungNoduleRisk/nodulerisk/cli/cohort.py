@@ -62,6 +62,8 @@ def cohort(
             total, done = _say(asked, store)
             with _cluster(scheduler, workers, memory, dashboard) as client, _progress(total, done) as on_rows:
                 typer.echo(f"Dashboard: {client.dashboard_link}")
+                if not client.nthreads():
+                    typer.echo("No worker has joined the cluster yet: waiting for one.")
                 folder = out / MASKS_NAME if masks else None
                 run(asked, store, client, device=device, batch=batch, masks=folder, retries=retries, on_rows=on_rows)
             store.compact()

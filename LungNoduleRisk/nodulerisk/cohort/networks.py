@@ -1,10 +1,10 @@
-"""Where a cohort's networks run: on Dask workers that own a GPU, else in the process that runs the cohort."""
+"""Where a cohort's networks run: on Dask workers that own a GPU, and while there are none in the process that runs the
+cohort."""
 
 from __future__ import annotations
 
 import secrets
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +19,7 @@ from nodulerisk.weights import WeightSet
 
 RESOURCE = "networks"  # what a worker with a GPU is started with: dask worker … --resources networks=1
 START_S = 120.0
+LOOKUP_S = 10.0
 POLL_S = 1.0
 
 
@@ -26,7 +27,8 @@ POLL_S = 1.0
 def serving_networks(
     client: Client, weights: WeightSet, device: str, batch: int | None
 ) -> Iterator[tuple[Callable[[], str], str]]:
-    """Runs a ``NetworkQueue`` on every worker that has ``RESOURCE``, or one in this process where none has it.
+    """Runs a ``NetworkQueue`` on every worker that has ``RESOURCE``, as such workers come and go, and one in this
+    process, which is asked while there are none.
 
     Args:
         client: of the cluster.
@@ -34,20 +36,19 @@ def serving_networks(
         device, batch: see ``NetworkQueue``.
 
     Yields:
-        what gives a task the address of a queue, and the queues' key. It raises QueueClosedError where there is none,
-        or nobody waits for the task any more.
+        what gives a task the address of a queue, and the queues' key. It raises QueueClosedError where nobody waits
+        for the task any more.
 
     Raises:
         NoduleRiskError: the networks cannot be started.
     """
     folder, key = str(weights.folder.resolve()), secrets.token_urlsafe(32)
-    if _owners(client):
-        with _Servers(client, folder, device, key, batch) as name:
-            yield partial(published, name), key
-    else:
-        host = get_ip(get_address_host(client.scheduler_info()["address"]))  # by which workers reach this process
-        with NetworkQueue([folder], device, key, batch=batch, host=host) as queue:
-            yield partial(here, queue.address), key
+    host = get_ip(get_address_host(client.scheduler_info()["address"]))  # by which workers reach this process
+    with (
+        NetworkQueue([folder], device, key, batch=batch, host=host) as own,
+        _Servers(client, own.address, folder, device, key, batch) as name,
+    ):
+        yield partial(published, name), key
 
 
 def _owners(client: Client) -> set[str]:
@@ -73,10 +74,11 @@ def _close_aside(queue: NetworkQueue) -> None:
 
 
 class _Servers:
-    """A server on each worker that has the resource, as such workers come and go; a Dask variable tells where."""
+    """A server on each worker that has the resource, as such workers come and go; a Dask variable tells where, or of
+    this process's own queue: a CT that waited for a server could have the very thread that must start it."""
 
-    def __init__(self, client: Client, *settings: object):
-        self._client, self._settings = client, settings
+    def __init__(self, client: Client, own: str, *settings: object):
+        self._client, self._own, self._settings = client, [own], settings
         self._servers: dict[str, Future] = {}  # by their worker's address
         self._name = f"networks-{secrets.token_hex(8)}"
         self._addresses: list[str] = []
@@ -118,9 +120,10 @@ class _Servers:
         for address in owners - self._servers.keys():
             self._servers[address] = self._start(address)
         ready = [server.result().address for server in self._servers.values() if server.status == "finished"]
-        if ready != self._addresses:
-            Variable(self._name, self._client).set(ready)
-            self._addresses = ready
+        addresses = ready or self._own
+        if addresses != self._addresses:
+            Variable(self._name, self._client).set(addresses)
+            self._addresses = addresses
 
     def _start(self, address: str) -> Future:
         return self._client.submit(
@@ -129,25 +132,17 @@ class _Servers:
 
 
 def published(name: str) -> str:
-    """In a task: the address of one of the servers that the variable tells of.
+    """In a task: the address of one of the queues that the variable tells of.
 
     Raises:
-        QueueClosedError: there is none, or nobody waits for the task any more.
+        QueueClosedError: nobody waits for the task any more.
     """
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline and _is_wanted():
-        with suppress(TimeoutError):
-            if addresses := Variable(name).get(timeout=POLL_S):
-                return secrets.choice(addresses)
-        time.sleep(POLL_S)
-    raise QueueClosedError(CLOSED)
-
-
-def here(address: str) -> str:
-    """In a task: the address; raises QueueClosedError where nobody waits for the task any more."""
     if not _is_wanted():
         raise QueueClosedError(CLOSED)
-    return address
+    try:
+        return secrets.choice(Variable(name).get(timeout=LOOKUP_S))
+    except TimeoutError as error:
+        raise QueueClosedError(CLOSED) from error
 
 
 def _is_wanted() -> bool:

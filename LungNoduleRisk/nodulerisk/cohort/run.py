@@ -7,6 +7,7 @@ nodules' cubes on their way to the networks.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import signal
 from collections import deque
@@ -17,6 +18,9 @@ from pathlib import Path
 
 import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin, as_completed
+from distributed.comm import connect
+from distributed.scheduler import NoWorkerError
+from distributed.security import Security
 from distributed.utils import silence_logging_cmgr
 
 from nodulerisk.cohort.networks import serving_networks
@@ -27,6 +31,8 @@ from nodulerisk.errors import NoduleRiskError
 from nodulerisk.network_queue import QueueClosedError
 
 LOCAL = {
+    "distributed.admin.low-level-log-length": 100,  # messages that are remembered, each with all that a task is told
+    "distributed.scheduler.no-workers-timeout": "2 minutes",  # here nobody else would ever start one
     "distributed.scheduler.allowed-failures": 0,  # a CT whose worker died comes back at once, to be tried again alone
     # Dask's own without OMP_NUM_THREADS and such: on as many threads as in the terminal, matrix products are its own
     "distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": 65536},
@@ -35,6 +41,10 @@ MOST_PARTS = 500  # files of results, each a CT's; then they are made one
 AHEAD = 2  # CTs a thread: one under way, the next at hand
 DIED = "The worker process that had this CT died each time: the CT may need more memory than a worker has."
 LOST = "The Dask cluster was lost. What is done is kept: the same command goes on from there."
+UNANSWERED = (
+    "No Dask scheduler answers at {}: start one there, or check the address and, for tls://, the certificates in "
+    "Dask's configuration (distributed.comm.tls)."
+)
 UNREACHABLE = "The workers cannot reach the networks. What is done is kept: the same command goes on from there."
 
 
@@ -78,17 +88,25 @@ class _Uninterrupted(WorkerPlugin):
 
 @contextmanager
 def remote_cluster(address: str) -> Iterator[Client]:
-    """A cluster whose scheduler is at an address such as ``tcp://host:8786``.
+    """A cluster whose scheduler is at an address such as ``tcp://host:8786``; the certificates for ``tls://`` are those
+    of Dask's configuration.
 
     Raises:
-        ClusterError: none answers there.
+        ClusterError: none answers there, or not with these certificates.
     """
     try:
+        asyncio.run(_knock(address))
         client = Client(address)
-    except (OSError, ValueError) as error:
-        raise ClusterError(f"No Dask scheduler answers at {address}: start one there, or check the address.") from error
+    except (OSError, ValueError, TypeError, RuntimeError) as error:  # the last two are of certificates
+        raise ClusterError(UNANSWERED.format(address)) from error
     with silence_logging_cmgr(logging.CRITICAL), client:
         yield client
+
+
+async def _knock(address: str) -> None:
+    """Raises what keeps a client out, which would else stay half open, and hold up this process for minutes later."""
+    comm = await connect(address, **Security().get_connection_args("client"))
+    await comm.close()
 
 
 def run(
@@ -222,9 +240,9 @@ def _error(future: Future) -> BaseException | None:
     Raises:
         NoduleRiskError: the run cannot go on.
     """
-    if future.cancelled():
+    error = None if future.cancelled() else future.exception()
+    if future.cancelled() or isinstance(error, NoWorkerError):
         raise ClusterError(LOST)
-    error = future.exception()
     if isinstance(error, NoduleRiskError):
         raise error
     return error
