@@ -34,8 +34,9 @@ LOCAL = {
     "distributed.admin.low-level-log-length": 100,  # messages that are remembered, each with all that a task is told
     "distributed.scheduler.no-workers-timeout": "2 minutes",  # here nobody else would ever start one
     "distributed.scheduler.allowed-failures": 0,  # a CT whose worker died comes back at once, to be tried again alone
-    # Dask's own without OMP_NUM_THREADS and such: on as many threads as in the terminal, matrix products are its own
-    "distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": 65536},
+    # Nothing of Dask's own: with its OMP_NUM_THREADS matrix products would not be the terminal's, and with its
+    # MALLOC_TRIM_THRESHOLD_ every slice would be read into memory fresh from the system, at half the speed
+    "distributed.nanny.pre-spawn-environ": {},
 }
 MOST_PARTS = 500  # files of results, each a CT's; then they are made one
 AHEAD = 2  # CTs a thread: one under way, the next at hand
