@@ -1,4 +1,4 @@
-# make demo | serve | test | test-all | bench | faults: each sets up all it needs in .venv.
+# make demo | serve | test | test-all | bench | bench-cohort | faults: each sets up all it needs in .venv.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TORCH := 2.13.0
 KERAS := build/keras-venv/bin/python
 
-.PHONY: demo serve test test-all bench faults parity lint clean
+.PHONY: demo serve test test-all bench bench-cohort faults parity lint clean
 
 demo: $(VENV)/.core
 	$(BIN)/nodulerisk assess Resources/SampleData/demo-chest-ct.zip \
@@ -34,6 +34,9 @@ faults: $(VENV)/.test
 
 bench: $(VENV)/.test $(KERAS)
 	PYTHONPATH=Testing/Bench $(BIN)/python -m bench --keras-python $(KERAS) --out demo-output/bench.md
+
+bench-cohort: $(VENV)/.test
+	PYTHONPATH=Testing/Bench:Testing/Core $(BIN)/python -m cohort_bench --out demo-output/bench-cohort.md
 
 $(VENV)/.core: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

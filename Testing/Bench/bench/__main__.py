@@ -28,15 +28,16 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         found = run(QUICK if asked.quick else full(asked.rounds), asked.keras_python)
         text = markdown(found)
-        _write(asked.out, text)
-        _write(asked.out.with_suffix(".json"), json.dumps(asdict(found), indent=1))
+        write(asked.out, text)
+        write(asked.out.with_suffix(".json"), json.dumps(asdict(found), indent=1))
     except NoduleRiskError as error:
         parser.exit(2, f"{error}\n")
     Console().print(Markdown(text))
     Console().print(f"Written: {asked.out} and {asked.out.with_suffix('.json').name}")
 
 
-def _write(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
+    """Writes the file whole."""
     with written_whole(path) as partial:
         partial.write_text(text, encoding="utf-8")
 

@@ -42,16 +42,16 @@ def markdown(found: Measurements) -> str:
     sections = [
         "# Speed",
         *([] if found.full_width else ["**A quick run with narrow networks: its figures mean nothing.**"]),
-        _table(["", ""], found.machine.items()),
+        table(["", ""], found.machine.items()),
         "## Aims",
-        _table(["what", "aim", "measured", ""], [(a.what, a.aim, a.measured, AIM_WORDS[a.met]) for a in aims(found)]),
+        table(["what", "aim", "measured", ""], [(a.what, a.aim, a.measured, AIM_WORDS[a.met]) for a in aims(found)]),
         *_engine_sections(found),
         "## Each network, ms a nodule",
         _network_table(found),
         "## Preprocessing, one nodule",
         _preprocessing_table(found),
         f"## One assessment by a warm engine, stage by stage, on {found.stages_ct}",
-        _table(["stage", "ms"], [(stage, _ms(median(values) * 1e3)) for stage, values in found.stages.items()]),
+        table(["stage", "ms"], [(stage, _ms(median(values) * 1e3)) for stage, values in found.stages.items()]),
         "## Cold start: a fresh process and its first nodule",
         _cold_table(found),
         "## How it was measured",
@@ -102,7 +102,7 @@ def _engine_sections(found: Measurements) -> Iterable[str]:
     for batch in found.seconds[OUR_FP32]:
         yield f"## All {len(found.gflop)} networks, {'one nodule' if batch == 1 else f'{batch} nodules at once'}"
         engines = [engine for engine in ENGINE_WORDS if engine in found.seconds or engine == KERAS]
-        yield _table(ENGINE_HEADS, [_engine_row(found, engine, batch) for engine in engines])
+        yield table(ENGINE_HEADS, [_engine_row(found, engine, batch) for engine in engines])
 
 
 def _engine_row(found: Measurements, engine: str, batch: int) -> tuple[str, ...]:
@@ -123,7 +123,7 @@ def _network_table(found: Measurements) -> str:
     engines = [engine for engine in ENGINE_WORDS if engine in found.seconds]
     batches = list(found.seconds[OUR_FP32])
     heads = ["network", "GFLOP", *(f"{_plain(e)}, batch {b}" for b in batches for e in engines), "fp32 rate, batch 1"]
-    return _table(
+    return table(
         heads,
         [
             (
@@ -138,7 +138,7 @@ def _network_table(found: Measurements) -> str:
 
 
 def _preprocessing_table(found: Measurements) -> str:
-    return _table(
+    return table(
         ["what", "the authors' way, ms", "ours, ms", "ratio", "largest difference"],
         [
             (what, _ms(median(c.authors) * 1e3), _ms(median(c.ours) * 1e3), *_ratio_and_difference(c))
@@ -173,7 +173,7 @@ def _cold_table(found: Measurements) -> str:
         if engine in found.cold
     ]
     missing = [] if KERAS in found.cold else [(ENGINE_WORDS[KERAS], NO_KERAS, "", "")]
-    return _table(["engine", "seconds", "of which reading the CT", "peak memory"], [*missing, *rows])
+    return table(["engine", "seconds", "of which reading the CT", "peak memory"], [*missing, *rows])
 
 
 def _cold_without_reading(found: Measurements) -> float | None:
@@ -193,7 +193,8 @@ def _most(what: str, value: float | None, aim: float, words) -> Aim:
     return Aim(what, f"≤ {words(aim)}", words(value), None if value is None else value <= aim)
 
 
-def _table(heads: list[str], rows: Iterable[Iterable[str]]) -> str:
+def table(heads: list[str], rows: Iterable[Iterable[str]]) -> str:
+    """In Markdown."""
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

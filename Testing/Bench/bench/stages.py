@@ -49,14 +49,14 @@ def ball(diameter_mm: float = BALL_MM) -> NoduleMask:
     return NoduleMask(region, first, probability.shape, probability, Grid(np.zeros(3), np.eye(3)), "none")
 
 
-def synthetic_ct(shape: tuple[int, int, int] = DEMO_SHAPE) -> CT:
-    """Noise around lung's density with a ball of soft tissue at its middle, on the demo CT's grid."""
+def synthetic_ct(shape: tuple[int, int, int] = DEMO_SHAPE, spacing_mm=DEMO_SPACING_MM) -> CT:
+    """Noise around lung's density with a ball of soft tissue at its middle; by default on the demo CT's grid."""
     hu = np.random.default_rng(0).normal(-850, 60, shape).astype(np.float32)
     middle = np.array(shape) // 2
     offsets = np.ogrid[tuple(slice(-m, n - m) for m, n in zip(middle, shape, strict=True))]
-    squares = [(offset * step) ** 2 for offset, step in zip(offsets, DEMO_SPACING_MM[::-1], strict=True)]
+    squares = [(offset * step) ** 2 for offset, step in zip(offsets, spacing_mm[::-1], strict=True)]
     hu[sum(squares) < (BALL_MM / 2) ** 2] += 880
-    return CT.from_array(hu, DEMO_SPACING_MM, (0.0, 0.0, 0.0), np.eye(3))
+    return CT.from_array(hu, spacing_mm, (0.0, 0.0, 0.0), np.eye(3))
 
 
 def middle_lps_mm(ct: CT) -> list[float]:
