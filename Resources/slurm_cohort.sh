@@ -3,7 +3,7 @@
 # All nodes see this Python environment, the CTs, DIR and the weights at the same paths. Sent again, it goes on.
 #SBATCH --job-name=cohort --cpus-per-task=2 --mem=8G --time=7-00:00:00
 at=tcp://$(hostname):8786
-export MALLOC_TRIM_THRESHOLD_=1000000000 MALLOC_MMAP_THRESHOLD_=1000000000  # keeping freed memory, they read twice as fast
+export MALLOC_TRIM_THRESHOLD_=1000000000 MALLOC_MMAP_THRESHOLD_=1000000000  # freed memory is kept: reading is twice as fast
 worker="dask worker $at --nthreads 1 --death-timeout 60"
 dask scheduler --port 8786 &
 trap "kill $!" EXIT  # with the scheduler the workers end
