@@ -22,13 +22,15 @@ COST_HEADS = [
     "peak memory",
 ]
 SPEED_HEADS = ["CTs a minute", "1 process", "2 processes", "gain", "2 processes, simulated"]
+PARTS = (WORKERS, NETWORKS, STORAGE, COORDINATOR)
 PLAN_HEADS = [
     "workers",
     "owners of networks",
     "hours",
-    *(f"{part} busy" for part in (WORKERS, NETWORKS, STORAGE, COORDINATOR)),
+    *(f"{part} busy" for part in PARTS),
+    "workers' memory",
+    "USD",
 ]
-PLAN_HEADS += ["workers' memory", "USD"]
 
 
 def markdown(found: Measurements, plans: dict[str, list[Plan]], assumed: Assumptions) -> str:
@@ -104,7 +106,7 @@ def _plan_section(networks: str, plans: Iterable[Plan]) -> Iterator[str]:
 
 
 def _plan_row(plan: Plan) -> list[str]:
-    busy = [f"{100 * plan.outcome.busy[part]:.0f} %" for part in (WORKERS, NETWORKS, STORAGE, COORDINATOR)]
+    busy = [f"{100 * plan.outcome.busy[part]:.0f} %" for part in PARTS]
     owners = f"{plan.cluster.owners} × {plan.owner.name}"
     return [
         str(plan.cluster.workers),
