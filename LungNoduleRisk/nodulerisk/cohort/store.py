@@ -50,7 +50,7 @@ DIGITS = 12
 PART = re.compile(r"part-([0-9a-f]{12})-(\d+)-(\d+)-([0-9a-f]{12})\.parquet")
 STAGED = ".partial-staged.parquet"
 PARTIAL = ".partial-*"  # what is left where the program is killed
-ROWS = 1000  # read and written at a time: some MB
+ROWS = 100  # read and written at a time: a MB
 
 
 class StoreError(OutputError):
