@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.console import Console
-from rich.markdown import Markdown
-
-from bench.report import markdown
+from bench.report import markdown, publish
 from bench.run import QUICK, full, run
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.files import written_whole
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -27,19 +22,9 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(f"there is no {asked.keras_python}: give a virtual environment's bin/python")
     try:
         found = run(QUICK if asked.quick else full(asked.rounds), asked.keras_python)
-        text = markdown(found)
-        write(asked.out, text)
-        write(asked.out.with_suffix(".json"), json.dumps(asdict(found), indent=1))
+        publish(markdown(found), asdict(found), asked.out)
     except NoduleRiskError as error:
         parser.exit(2, f"{error}\n")
-    Console().print(Markdown(text))
-    Console().print(f"Written: {asked.out} and {asked.out.with_suffix('.json').name}")
-
-
-def write(path: Path, text: str) -> None:
-    """Writes the file whole."""
-    with written_whole(path) as partial:
-        partial.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

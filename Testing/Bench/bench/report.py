@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
+
+from rich.console import Console
+from rich.markdown import Markdown
 
 from bench.measurements import KERAS, OUR_BF16, OUR_FP32, TORCH, Measurements
 from bench.preprocessing import Comparison
+from nodulerisk.files import written_whole
 
 ENGINE_WORDS = {
     KERAS: "published networks in Keras, `predict`",
@@ -191,6 +197,20 @@ def _least(what: str, value: float | None, aim: float, words) -> Aim:
 
 def _most(what: str, value: float | None, aim: float, words) -> Aim:
     return Aim(what, f"≤ {words(aim)}", words(value), None if value is None else value <= aim)
+
+
+def publish(text: str, values: dict, path: Path) -> None:
+    """Writes a report and the values that it is made of, as JSON beside it, and prints it.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    files = {path.with_suffix(".json"): json.dumps(values, indent=1), path: text}
+    for file, content in files.items():
+        with written_whole(file) as partial:
+            partial.write_text(content, encoding="utf-8")
+    Console().print(Markdown(text))
+    Console().print(f"Written: {path} and {path.with_suffix('.json').name}")
 
 
 def table(heads: list[str], rows: Iterable[Iterable[str]]) -> str:

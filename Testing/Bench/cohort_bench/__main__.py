@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rich.console import Console
-from rich.markdown import Markdown
-
-from bench.__main__ import write
 from bench.benchset import gflop, network_cards
+from bench.report import publish
 from bench.stages import SAMPLES, middle_lps_mm, synthetic_ct
 from cohort_bench.costs import Sample
 from cohort_bench.measurements import Measurements, Settings, measure, read_measurements
@@ -39,11 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     assumed = Assumptions(**{field.name: getattr(asked, field.name) for field in fields(Assumptions)})
     found = read_measurements(asked.measured) if asked.measured else measured(asked.weights, asked.rounds, asked.quick)
-    write(asked.out.with_suffix(".json"), json.dumps(asdict(found), indent=1))
-    report = markdown(found, planned(found, assumed), assumed)
-    write(asked.out, report)
-    Console().print(Markdown(report))
-    Console().print(f"Written: {asked.out} and {asked.out.with_suffix('.json').name}")
+    publish(markdown(found, planned(found, assumed), assumed), asdict(found), asked.out)
 
 
 def measured(weights: str, rounds: int, quick: bool) -> Measurements:
