@@ -36,7 +36,7 @@ bench: $(VENV)/.test $(KERAS)
 	PYTHONPATH=Testing/Bench $(BIN)/python -m bench --keras-python $(KERAS) --out demo-output/bench.md
 
 bench-cohort: $(VENV)/.test
-	PYTHONPATH=Testing/Bench:Testing/Core $(BIN)/python -m cohort_bench --out demo-output/bench-cohort.md
+	PYTHONPATH=Testing/Bench:Testing/Core/made $(BIN)/python -m cohort_bench --out demo-output/bench-cohort.md
 
 $(VENV)/.core: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -1,4 +1,5 @@
-"""The classes that Slicer looks for. What they do is in LungNoduleRiskLib, imported only once the module is opened."""
+"""The classes that Slicer looks for. What they do is in LungNoduleRiskLib, imported only once the
+module is opened."""
 
 import sys
 
@@ -22,13 +23,15 @@ class LungNoduleRisk(ScriptedLoadableModule):
         parent.categories = [translate("qSlicerAbstractCoreModule", "Quantification")]
         parent.contributors = ["LungNoduleRisk developers"]
         parent.helpText = _(
-            "Place a point on each lung nodule of a chest CT, and see its mask and the probabilities that it is "
-            "malignant, invasive, and of which grade, with the evidence behind each number. <b>Research use only: not "
-            'a medical device, not for diagnosis.</b> See the <a href="{homepage}">documentation</a>.'
+            "Place a point on each lung nodule of a chest CT, and see its mask and the"
+            " probabilities that it is malignant, invasive, and of which grade, with the evidence"
+            " behind each number. <b>Research use only: not a medical device, not for"
+            ' diagnosis.</b> See the <a href="{homepage}">documentation</a>.'
         ).format(homepage=HOMEPAGE)
         parent.acknowledgementText = _(
-            "The networks are those of EMV-3D-CNN and DenseSharp, as published. Their authors' own weights are not "
-            "included; those of EMV-3D-CNN are for research only and protected by a patent."
+            "The networks are those of EMV-3D-CNN and DenseSharp, as published. Their authors' own"
+            " weights are not included; those of EMV-3D-CNN are for research only and protected by"
+            " a patent."
         )
         slicer.app.connect("startupCompleted()", registerWithOtherModules)
 
@@ -75,14 +78,17 @@ class LungNoduleRiskLogic(ScriptedLoadableModuleLogic):
 
 
 class LungNoduleRiskTest(ScriptedLoadableModuleTest):
-    """The whole job on the bundled sample, in the application itself; the project's own tests are in Testing."""
+    """The whole job on the bundled sample, in the application itself; the project's own tests are
+    in Testing."""
 
     def setUp(self):
         from LungNoduleRiskLib.install import missingPackages
         from LungNoduleRiskLib.sample import loadSample
 
         if missing := missingPackages():
-            self.skipTest(f"Install {', '.join(missing)} first: assess a nodule once in the module.")
+            self.skipTest(
+                f"Install {', '.join(missing)} first: assess a nodule once in the module."
+            )
         slicer.mrmlScene.Clear()
         self.nodules = LungNoduleRiskLogic().nodules
         self.ct, self.points = loadSample()
@@ -91,7 +97,8 @@ class LungNoduleRiskTest(ScriptedLoadableModuleTest):
         self.nodules.close()
 
     def test_assess(self):
-        """The nodule is found where the point is, with its segment, table, chart, and the numbers as trained."""
+        """The nodule is found where the point is, with its segment, table, chart, and the numbers
+        as trained."""
         from LungNoduleRiskLib.results import RESULTS, resultNode, savedAssessments
 
         run = self.nodules.assess(self.ct, self.points)

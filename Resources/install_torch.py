@@ -1,7 +1,8 @@
 """Installs torch into an environment: ``install_torch.py PYTHON VERSION [cpu|cuda]``.
 
-Linux's default build brings gigabytes of CUDA: without an NVIDIA GPU, or where the CPU is asked for, the CPU build is
-taken, from wherever pip is set up to look, else from the PyTorch project's own index.
+Linux's default build brings gigabytes of CUDA: without an NVIDIA GPU, or where the CPU is asked
+for, the CPU build is taken, from wherever pip is set up to look, else from the PyTorch project's
+own index.
 """
 
 from __future__ import annotations
@@ -25,10 +26,13 @@ def main() -> None:
         done = pip_install(python, f"torch=={version}")
     else:
         cpu_build = f"torch=={version}+cpu"
-        done = pip_install(python, cpu_build, silent=True) or pip_install(python, cpu_build, "--index-url", CPU_INDEX)
+        done = pip_install(python, cpu_build, silent=True) or pip_install(
+            python, cpu_build, "--index-url", CPU_INDEX
+        )
     if not done:
         sys.exit(
-            f"torch {version} could not be installed. Install torch into the environment by hand, then run make again."
+            f"torch {version} could not be installed. Install torch into the environment by hand,"
+            " then run make again."
         )
 
 

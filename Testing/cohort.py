@@ -1,8 +1,9 @@
-"""Shows that a cohort is assessed exactly once: ``python Testing/cohort.py [--cases 300]``, over the developers' data.
+"""Shows that a cohort is assessed exactly once: ``python Testing/cohort.py [--cases 300]``, over
+the developers' data.
 
-LIDC-IDRI nodules, two chest CTs and ten broken files, by two workers: once without a break; once killed twice at
-random, with all its processes, and started again. Prints whether both, and the terminal, found the same, and how much
-memory ten times as many cases take.
+LIDC-IDRI nodules, two chest CTs and ten broken files, by two workers: once without a break; once
+killed twice at random, with all its processes, and started again. Prints whether both, and the
+terminal, found the same, and how much memory ten times as many cases take.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from pathlib import Path
 import psutil
 
 from nodulerisk.cohort.store import Store
-from nodulerisk.weights import load_weight_set
+from nodulerisk.weights.store import load_weight_set
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 PROGRAM = str(Path(sys.executable).with_name("nodulerisk"))
@@ -56,7 +57,10 @@ def main() -> None:
         print(f"the terminal's, of three of them: {verdict(terminal_agrees(table, whole, folder))}")
         for count in (cases // 3, 10 * cases // 3):
             coordinator, other = peaks_mb(folder, count)
-            print(f"peak memory, {count} cases: coordinator {coordinator:.0f} MB, largest other {other:.0f} MB")
+            print(
+                f"peak memory, {count} cases: coordinator {coordinator:.0f} MB, largest other"
+                f" {other:.0f} MB"
+            )
 
 
 def all_cases(folder: Path) -> Iterator[dict[str, object]]:
@@ -80,7 +84,13 @@ def lidc() -> Iterator[dict[str, object]]:
         nodules = list(csv.DictReader(file))
     for number, row in enumerate(cycle(nodules)):
         x, y, z = (row[f"coord{axis}"] for axis in "XYZ")
-        yield {"case": f"lidc-{number}", "ct": SHARED / "lidc" / "image" / row["file"], "x": x, "y": y, "z": z}
+        yield {
+            "case": f"lidc-{number}",
+            "ct": SHARED / "lidc" / "image" / row["file"],
+            "x": x,
+            "y": y,
+            "z": z,
+        }
 
 
 def write_table(rows: Iterator[dict[str, object]], path: Path) -> Path:
@@ -92,8 +102,20 @@ def write_table(rows: Iterator[dict[str, object]], path: Path) -> Path:
 
 
 def run(table: Path, out: Path) -> subprocess.Popen:
-    command = [PROGRAM, "cohort", str(table), "--out", str(out), "--workers", "2", "--dashboard", "127.0.0.1:0"]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    command = [
+        PROGRAM,
+        "cohort",
+        str(table),
+        "--out",
+        str(out),
+        "--workers",
+        "2",
+        "--dashboard",
+        "127.0.0.1:0",
+    ]
+    return subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
 
 
 def killed_twice(table: Path, out: Path, seconds: float) -> list[int]:
@@ -125,7 +147,9 @@ def without_times(row: dict) -> dict:
 
 def same(one: dict, other: dict) -> bool:
     """Whatever the order; as text, since NaN is no NaN's equal."""
-    return one.keys() == other.keys() and all(json.dumps(one[key]) == json.dumps(other[key]) for key in one)
+    return one.keys() == other.keys() and all(
+        json.dumps(one[key]) == json.dumps(other[key]) for key in one
+    )
 
 
 def verdict(is_same: bool) -> str:
@@ -134,25 +158,38 @@ def verdict(is_same: bool) -> str:
 
 def terminal_agrees(table: Path, found: dict, folder: Path) -> bool:
     with table.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if found[row["case"], "N1"]["status"] == "assessed"]
-    return all(assessed_alone(row, folder / row["case"]) == found[row["case"], "N1"]["assessment"] for row in rows[:3])
+        rows = [
+            row for row in csv.DictReader(file) if found[row["case"], "N1"]["status"] == "assessed"
+        ]
+    return all(
+        assessed_alone(row, folder / row["case"]) == found[row["case"], "N1"]["assessment"]
+        for row in rows[:3]
+    )
 
 
 def assessed_alone(row: dict[str, str], out: Path) -> dict:
     point = ",".join(row[axis] for axis in "xyz")
-    subprocess.run([PROGRAM, "assess", row["ct"], "--point", point, "--out", out], check=True, capture_output=True)
+    subprocess.run(
+        [PROGRAM, "assess", row["ct"], "--point", point, "--out", out],
+        check=True,
+        capture_output=True,
+    )
     assessment = json.loads((out / "assessment.json").read_text("utf-8"))
     del assessment["provenance"]["seconds"]
     return assessment
 
 
 def peaks_mb(folder: Path, count: int) -> tuple[float, float]:
-    """Of the process that hands out the cases and writes their results, and of the largest of all others."""
+    """Of the process that hands out the cases and writes their results, and of the largest of all
+    others."""
     table = write_table(islice(lidc(), count), folder / f"{count}.csv")
     running, peaks = run(table, folder / str(count)), Counter[int]()
     while running.poll() is None:
         with suppress(psutil.Error):  # one ended meanwhile
-            for process in (program := psutil.Process(running.pid), *program.children(recursive=True)):
+            for process in (
+                program := psutil.Process(running.pid),
+                *program.children(recursive=True),
+            ):
                 peaks[process.pid] = max(peaks[process.pid], process.memory_info().rss)
         time.sleep(0.2)
     return peaks.pop(running.pid) / 1e6, max(peaks.values()) / 1e6

@@ -19,7 +19,9 @@ HERE = Path(__file__).parent
 def rows() -> list[tuple[int, str, str]]:
     """Number, fault and promised outcome of every row."""
     found = re.findall(
-        r"^\| (\d+) \| (.+?) \| (.+?) \|$", (HERE / "FAULTS.md").read_text(encoding="utf-8"), re.MULTILINE
+        r"^\| (\d+) \| (.+?) \| (.+?) \|$",
+        (HERE / "FAULTS.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
     )
     return [(int(number), fault, outcome) for number, fault, outcome in found]
 
@@ -28,7 +30,17 @@ def results() -> dict[int, list[bool]]:
     """For every row whether each of its tests passed; a test may name several rows."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "faults.xml"
-        command = [sys.executable, "-m", "pytest", "-q", "-m", "", "-k", "test_fault", f"--junitxml={report}"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-m",
+            "",
+            "-k",
+            "test_fault",
+            f"--junitxml={report}",
+        ]
         subprocess.run(command, cwd=HERE.parent)
         cases = ElementTree.parse(report).iter("testcase")
         passed = defaultdict(list)
@@ -44,7 +56,9 @@ def main() -> None:
     table = Table("row", "fault", "promised", "tests", "came out", show_lines=False)
     for number, fault, outcome in rows():
         tests = tested[number]
-        verdict = "no test yet" if not tests else "as promised" if all(tests) else "[red]FAILS[/red]"
+        verdict = (
+            "no test yet" if not tests else "as promised" if all(tests) else "[red]FAILS[/red]"
+        )
         table.add_row(str(number), fault, outcome, str(len(tests)), verdict)
     Console(width=160).print(table)
     sys.exit(any(not all(tests) for tests in tested.values()))

@@ -1,7 +1,9 @@
-"""Prints what is measured on shapes of known size: ``PYTHONPATH=Testing/Core python Testing/shapes.py``.
+"""Prints what is measured on shapes of known size: ``PYTHONPATH=Testing/Core/made python
+Testing/shapes.py``.
 
-Each shape is drawn in three directions, with voxels of 0.5 to 0.9 mm in slices 0.6 to 2.5 mm apart, in the middle and a
-little off; the table gives the mean and the range of what is measured beside the truth.
+Each shape is drawn in three directions, with voxels of 0.5 to 0.9 mm in slices 0.6 to 2.5 mm apart,
+in the middle and a little off; the table gives the mean and the range of what is measured beside
+the truth.
 """
 
 from __future__ import annotations
@@ -10,8 +12,9 @@ from itertools import product
 
 import numpy as np
 
-from nodulerisk.measure import measure
-from test_measure import OBLIQUE, SAGITTAL, SOLID_HU, ellipsoid, positions_of
+from made_assessment import positions_of
+from made_shapes import OBLIQUE, SAGITTAL, SOLID_HU, ellipsoid
+from nodulerisk.nodule.measure import measure
 
 GLASS_HU = -600
 VOXELS_MM, SLICES_MM, OFF_MM = (0.5, 0.7, 0.9), (0.6, 1.25, 2.5), ((0, 0, 0), (0.2, -0.3, 0.4))
@@ -29,7 +32,13 @@ def truths(semi_mm, core_mm) -> dict[str, float]:
     long, short = 2 * max(semi_mm[:2]), 2 * min(semi_mm[:2])
     volume = 4 / 3 * np.pi * np.prod(semi_mm)
     solid = long if core_mm is None else 2 * core_mm
-    return dict(zip(MEASURED, (long, short, volume, 2 * np.prod(semi_mm) ** (1 / 3), solid, solid / long), strict=True))
+    return dict(
+        zip(
+            MEASURED,
+            (long, short, volume, 2 * np.prod(semi_mm) ** (1 / 3), solid, solid / long),
+            strict=True,
+        )
+    )
 
 
 def measured(semi_mm, core_mm, voxel_mm, slice_mm, direction, off_mm) -> dict[str, float]:
@@ -38,7 +47,9 @@ def measured(semi_mm, core_mm, voxel_mm, slice_mm, direction, off_mm) -> dict[st
     turn = direction if direction is OBLIQUE else None  # along the scan's own slices
     nodule, ct = ellipsoid(semi_mm, turn, tuple(spacing), direction, off_mm, SOLID_HU)
     if core_mm is not None:
-        shell = (nodule.on_ct() > 0) & (np.linalg.norm(positions_of(ct) - off_mm, axis=-1) > core_mm)
+        shell = (nodule.on_ct() > 0) & (
+            np.linalg.norm(positions_of(ct) - off_mm, axis=-1) > core_mm
+        )
         ct.hu[shell] = GLASS_HU
     return {m.name: m.value for m in measure(nodule, ct)}
 
@@ -51,7 +62,8 @@ def main() -> None:
         for name, truth in truths(semi_mm, core_mm).items():
             values = [one[name] for one in found]
             print(
-                f"| {title} | {name} | {truth:.4g} | {np.mean(values):.4g} ({min(values):.4g} to {max(values):.4g}) |"
+                f"| {title} | {name} | {truth:.4g} | {np.mean(values):.4g} ({min(values):.4g} to"
+                f" {max(values):.4g}) |"
             )
 
 

@@ -1,8 +1,9 @@
 """Measures how long the panel's thread stands still while nodules are assessed.
 
-``PYTHONPATH=Testing/Host python Testing/stall.py CT --lps X,Y,Z`` runs the real panel in the stand-in host on a CT
-(file, folder or zip), with as many points as asked from the given one on, and prints the longest gap between two turns
-of Qt's event loop, from the click on the button until the results are shown.
+``PYTHONPATH=Testing/Host python Testing/stall.py CT --lps X,Y,Z`` runs the real panel in the
+stand-in host on a CT (file, folder or zip), with as many points as asked from the given one on, and
+prints the longest gap between two turns of Qt's event loop, from the click on the button until the
+results are shown.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ def main() -> None:
     panel = host.openModule().panel
 
     from LungNoduleRiskLib import scene
-    from nodulerisk.ct import read_ct
-    from nodulerisk.points import Point
+    from nodulerisk.ct.points import Point
+    from nodulerisk.ct.read import read_ct
 
     ct = read_ct(asked.ct)
     x, y, z = (float(value) for value in asked.lps.split(","))
@@ -39,7 +40,10 @@ def main() -> None:
         host.inEventLoop(panel.ui.assessButton.click)
         host.process(lambda: not panel._background.isBusy, timeout=600)
         host.process(0.5)
-        print(f"{run} run: longest stall {1000 * host.longestStall():.0f} ms; {panel.ui.statusLabel.property('text')}")
+        print(
+            f"{run} run: longest stall {1000 * host.longestStall():.0f} ms;"
+            f" {panel.ui.statusLabel.property('text')}"
+        )
     host.closeModule()
 
 

@@ -1,7 +1,9 @@
-"""What a weight set says of whole CTs: the nodule it should find, and points in lung where there is none.
+"""What a weight set says of whole CTs: the nodule it should find, and points in lung where there is
+none.
 
-``python Testing/whole_ct.py CT [--nodule X,Y,Z] [--points 50] [--weights open]`` prints one Markdown row a CT. Random
-points keep 40 mm from the nodule; none is a nodule that anybody has marked, but nobody has read these lungs either.
+``python Testing/whole_ct.py CT [--nodule X,Y,Z] [--points 50] [--weights open]`` prints one
+Markdown row a CT. Random points keep 40 mm from the nodule; none is a nodule that anybody has
+marked, but nobody has read these lungs either.
 """
 
 from __future__ import annotations
@@ -14,11 +16,12 @@ from rich.progress import track
 from scipy.ndimage import uniform_filter
 
 from nodulerisk.assess import assess
-from nodulerisk.ct import CT, read_ct
-from nodulerisk.engine import Engine
-from nodulerisk.measure import value_of
-from nodulerisk.points import parse_point
-from nodulerisk.weights import load_weight_set
+from nodulerisk.ct.points import parse_point
+from nodulerisk.ct.read import read_ct
+from nodulerisk.ct.volume import CT
+from nodulerisk.engine.engine import Engine
+from nodulerisk.nodule.measure import value_of
+from nodulerisk.weights.store import load_weight_set
 
 LUNG_HU = (-940, -650)  # the mean of a 10 mm cube; air outside the patient and airways are thinner
 AROUND_MM = 10.0
@@ -43,7 +46,10 @@ def main() -> None:
     largest = f"{max(volumes):.0f} mm³"
     print("| CT | at the nodule | points in lung | 'no nodule' said | largest mask there |")
     print("|---|---|---|---|---|")
-    print(f"| {arguments.ct.name} | {found} | {len(answers)} | {empty} ({empty / len(answers):.0%}) | {largest} |")
+    print(
+        f"| {arguments.ct.name} | {found} | {len(answers)} | {empty} ({empty / len(answers):.0%}) |"
+        f" {largest} |"
+    )
 
 
 def describe(assessment) -> str:

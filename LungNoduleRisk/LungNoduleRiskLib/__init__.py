@@ -1,10 +1,12 @@
-"""The Slicer side of LungNoduleRisk: MRML in ``scene``, ``results`` and ``logic``, Qt in ``widgets``."""
+"""The Slicer side of LungNoduleRisk: MRML in ``scene``, ``results`` and ``logic``, Qt in
+``widgets``."""
 
 from pathlib import Path
 
 
 def resource(name: str) -> Path:
-    """A file of Resources: the module's own, or the project's, which an installed extension keeps beside them."""
+    """A file of Resources: the module's own, or the project's, which an installed extension keeps
+    beside them."""
     module = Path(__file__).parents[1]
     own = module / "Resources" / name
     return own if own.exists() else module.parent / "Resources" / name

@@ -1,7 +1,8 @@
-"""What readers say of nodules: labels in the points' descriptions, and their export as training data.
+"""What readers say of nodules: labels in the points' descriptions, and their export as training
+data.
 
-The description of a control point is where it is kept, so that Slicer shows it, saves it and lets it be edited:
-``AIS, part-solid | reader: A | note: subtle``.
+The description of a control point is where it is kept, so that Slicer shows it, saves it and lets
+it be edited: ``AIS, part-solid | reader: A | note: subtle``.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from scipy.ndimage import center_of_mass
 from LungNoduleRiskLib.results import segmentationNodes
 from LungNoduleRiskLib.scene import ctFromNode, placed, pointsLps
 from LungNoduleRiskLib.segments import regionOnCt
-from nodulerisk.ct import CT, triple
+from nodulerisk.ct.points import Point
+from nodulerisk.ct.volume import CT, triple
 from nodulerisk.datasets.emv_table import REACH_MM, labels_in_words
 from nodulerisk.datasets.nodules import (
     CROP_MM,
@@ -33,11 +35,12 @@ from nodulerisk.datasets.nodules import (
 from nodulerisk.datasets.rows import evidence_in, split_in
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import inert, written_whole
-from nodulerisk.points import Point
 
 UNSURE = "unsure"
 LABELS = ("benign", "AAH", "AIS", "MIA", "IA", "IA grade 1", "IA grade 2", "IA grade 3", UNSURE)
-PARTS = re.compile(r"(?P<label>.*?)(?:\| *reader:(?P<reader>[^|]*))?(?:\| *note:(?P<note>.*))?", re.DOTALL)
+PARTS = re.compile(
+    r"(?P<label>.*?)(?:\| *reader:(?P<reader>[^|]*))?(?:\| *note:(?P<note>.*))?", re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ class Annotation:
     """What a reader says of a nodule.
 
     Attributes:
-        label: one of ``LABELS``, or other words that ``labels_in_words`` takes; empty: nothing said.
+        label: one of ``LABELS``, or other words that ``labels_in_words`` takes; empty: nothing
+            said.
         reader: who says so, a pseudonym.
         note: anything.
     """
@@ -88,26 +92,34 @@ def annotate(markupsNode, index: int, annotation: Annotation) -> None:
 
 
 def labelledNodules(
-    volumeNode, markupsNode, patient: str | None = None, evidence: str = "reader", split: str | None = None
+    volumeNode,
+    markupsNode,
+    patient: str | None = None,
+    evidence: str = "reader",
+    split: str | None = None,
 ) -> list[LabelledNodule]:
-    """The nodules of a point list as training data: each with its segment as it is now, edited or drawn by hand.
+    """The nodules of a point list as training data: each with its segment as it is now, edited or
+    drawn by hand.
 
-    A nodule's mask is the segment of the point's name (case does not matter) in the CT's result segmentation; else in
-    a segmentation drawn on this CT; else in any other that is no other CT's result. Its labels are those of the point's
-    ``Annotation``; none where nothing is said. Its centre is the mask's. Its name begins with the patient and a hash of
-    the CT's voxels, so that data of many CTs can be joined.
+    A nodule's mask is the segment of the point's name (case does not matter) in the CT's result
+    segmentation; else in a segmentation drawn on this CT; else in any other that is no other CT's
+    result. Its labels are those of the point's ``Annotation``; none where nothing is said. Its
+    centre is the mask's. Its name begins with the patient and a hash of the CT's voxels, so that
+    data of many CTs can be joined.
 
     Args:
         volumeNode: the CT (vtkMRMLScalarVolumeNode).
         markupsNode: the points (vtkMRMLMarkupsFiducialNode).
-        patient: pseudonym that splits go by; None: the hash, so that each CT counts as a patient of its own.
+        patient: pseudonym that splits go by; None: the hash, so that each CT counts as a patient of
+            its own.
         evidence: what the labels rest on: ``reader``, ``pathology`` or ``simulated``.
         split: ``train``, ``validation`` or ``test``; None: by a hash of the patient.
 
     Raises:
         CTError, PointError: see ``ctFromNode`` and ``pointsLps``.
-        NoduleRiskError: a parent transform is not linear, unknown evidence or split; or points that have no segment,
-            an empty one or one that lies elsewhere, or an unknown label: all of them are named.
+        NoduleRiskError: a parent transform is not linear, unknown evidence or split; or points that
+            have no segment, an empty one or one that lies elsewhere, or an unknown label: all of
+            them are named.
     """
     ct, points = ctFromNode(volumeNode), pointsLps(markupsNode)
     voxelHash = _voxelHash(ct)
@@ -126,35 +138,50 @@ def labelledNodules(
     )
     if refused:
         reasons = "\n".join(f"{point.name}: {point.reason}." for point in refused)
-        raise NoduleRiskError(f"Nothing was exported. Correct these points, or delete them:\n{reasons}")
+        raise NoduleRiskError(
+            f"Nothing was exported. Correct these points, or delete them:\n{reasons}"
+        )
     return list(nodules)
 
 
 def writeLabels(volumeNode, markupsNode, path: Path, patient: str | None = None) -> None:
-    """Writes what is said of the points as CSV, with the columns of an EMV table (see ``datasets.emv_table``).
+    """Writes what is said of the points as CSV, with the columns of an EMV table (see
+    ``datasets.emv_table``).
 
-    Columns: ``ct`` (a hash of its voxels: put the CT's path there to train on the table), ``patient``, ``name``,
-    ``x_lps``, ``y_lps``, ``z_lps`` (mm), ``pathology`` (the label; empty: unsure or nothing said), ``reader``,
-    ``note``.
+    Columns: ``ct`` (a hash of its voxels: put the CT's path there to train on the table),
+    ``patient``, ``name``, ``x_lps``, ``y_lps``, ``z_lps`` (mm), ``pathology`` (the label; empty:
+    unsure or nothing said), ``reader``, ``note``.
 
     Raises:
         CTError, PointError: see ``ctFromNode`` and ``pointsLps``.
         OutputError: the file cannot be written.
     """
     voxelHash = _voxelHash(ctFromNode(volumeNode))
-    with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8-sig") as file:
+    with (
+        written_whole(path) as partial,
+        partial.open("w", newline="", encoding="utf-8-sig") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow("ct patient name x_lps y_lps z_lps pathology reader note".split())
         for point, index in zip(pointsLps(markupsNode), placed(markupsNode), strict=True):
             said = annotationOf(markupsNode, index)
             label = "" if said.isUnsure else said.label
             where = [round(value, 3) for value in point.lps_mm]
-            row = [voxelHash, patient or voxelHash, point.name, *where, label, said.reader, said.note]
+            row = [
+                voxelHash,
+                patient or voxelHash,
+                point.name,
+                *where,
+                label,
+                said.reader,
+                said.note,
+            ]
             writer.writerow([inert(value) for value in row])
 
 
 def _voxelHash(ct: CT) -> str:
-    """Names a CT without saying whose it is: the same in every scene, whatever its node, file or DICOM says."""
+    """Names a CT without saying whose it is: the same in every scene, whatever its node, file or
+    DICOM says."""
     return f"ct-{hashlib.sha256(np.ascontiguousarray(ct.hu)).hexdigest()[:12]}"
 
 
@@ -183,14 +210,20 @@ def _maskOf(point: Point, ct: CT, volumeNode) -> np.ndarray:
         if segmentId:
             break
     else:
-        raise NoduleRiskError(f"no segment is named '{point.name}': assess the point, or draw a segment of this name")
+        raise NoduleRiskError(
+            f"no segment is named '{point.name}': assess the point, or draw a segment of this name"
+        )
     region, first = regionOnCt(segmentationNode, segmentId, volumeNode)
     if not region.any():
         raise NoduleRiskError("its segment is empty on this CT: draw it")
-    offsets_mm = ((np.argwhere(region) + first)[:, ::-1] - ct.voxel_of(point.lps_mm)) * ct.spacing_mm
+    offsets_mm = (
+        (np.argwhere(region) + first)[:, ::-1] - ct.voxel_of(point.lps_mm)
+    ) * ct.spacing_mm
     distance_mm = np.linalg.norm(offsets_mm, axis=1).min()
     if distance_mm > REACH_MM:
-        raise NoduleRiskError(f"its segment lies {distance_mm:.0f} mm from the point: it may be another nodule's")
+        raise NoduleRiskError(
+            f"its segment lies {distance_mm:.0f} mm from the point: it may be another nodule's"
+        )
     mask = np.zeros(ct.hu.shape, bool)
     mask[tuple(slice(a, a + n) for a, n in zip(first, region.shape, strict=True))] = region
     return mask

@@ -1,9 +1,12 @@
-"""A CT's chart: for each nodule and task one bar, the probabilities of its classes stacked to 1, the worst lowest.
+"""A CT's chart: for each nodule and task one bar, the probabilities of its classes stacked to 1,
+the worst lowest.
 
-Slicer draws the bars of several series side by side, each up from the axis. So there is a series for each rank of
-class: the first (green) reaches to 1; the middle (amber) and the last (red) are drawn over it, each up to where the
-better classes begin; and each is placed aside by as much as Slicer will move it. Slicer's axes show numbers, not names:
-the bars are numbered, and the axis' title says whose they are.
+Slicer draws the bars of several series side by side, each up from the axis. So there is a series
+for each rank of
+class: the first (green) reaches to 1; the middle (amber) and the last (red) are drawn over it, each
+up to where the better classes begin; and each is placed aside by as much as Slicer will move it.
+Slicer's axes show numbers, not names: the bars are numbered, and the axis' title says whose they
+are.
 """
 
 from __future__ import annotations
@@ -18,11 +21,19 @@ from LungNoduleRiskLib.tables import fillTable
 from nodulerisk.assessment import Assessment, TaskResult
 from nodulerisk.outputs.words import main_tasks
 
-COLOURS = {"first": (0.0, 0.62, 0.45), "middle": (0.90, 0.62, 0.0), "last": (0.84, 0.37, 0.0)}  # Okabe and Ito's
-RANKS = {2: ("first", "last"), 3: ("first", "middle", "last")}  # of a task's classes, by their number
+COLOURS = {
+    "first": (0.0, 0.62, 0.45),
+    "middle": (0.90, 0.62, 0.0),
+    "last": (0.84, 0.37, 0.0),
+}  # Okabe and Ito's
+RANKS = {
+    2: ("first", "last"),
+    3: ("first", "middle", "last"),
+}  # of a task's classes, by their number
 NO_RISK_KNOWN = (0.34, 0.71, 0.91)
 MANY = 12  # bars; of more, each nodule keeps its first task
-PLACES = 10  # along the axis at least: room for the legend, and Slicer's ticks are whole numbers in usual views
+# along the axis at least: room for the legend, and Slicer's ticks are whole numbers in usual views
+PLACES = 10
 KEY_WIDTH = 70  # characters
 NO_BREAK = "\N{NO-BREAK SPACE}"
 WIDTH_ROW = "(width)"  # not empty: Slicer loses a row's empty first cell when it loads a table
@@ -41,7 +52,9 @@ class _Bar:
 
     @property
     def tooltip(self) -> str:
-        each = (f"{name} {p:.2f}" for name, p in zip(self.result.classes, self.result.mean, strict=True))
+        each = (
+            f"{name} {p:.2f}" for name, p in zip(self.result.classes, self.result.mean, strict=True)
+        )
         return f"{self.nodule} {self.basis}: {', '.join(each)}"
 
     @property
@@ -65,7 +78,10 @@ def showChart(assessments: Mapping[str, Assessment], chartNode, tableNode) -> No
     """
     removeSeries(chartNode)
     bars = _bars(assessments.values())
-    names = {rank: dict.fromkeys(bar.classes[rank] for bar in bars if rank in bar.classes) for rank in COLOURS}
+    names = {
+        rank: dict.fromkeys(bar.classes[rank] for bar in bars if rank in bar.classes)
+        for rank in COLOURS
+    }
     ranks = [rank for rank in COLOURS if names[rank]]
     fillTable(tableNode, _columns(bars, ranks))
     for rank in ranks:
@@ -75,16 +91,22 @@ def showChart(assessments: Mapping[str, Assessment], chartNode, tableNode) -> No
 
 def removeSeries(chartNode) -> None:
     """Removes what a chart draws from the scene; the chart stays, empty."""
-    nodes = [chartNode.GetNthPlotSeriesNode(index) for index in range(chartNode.GetNumberOfPlotSeriesNodes())]
+    nodes = [
+        chartNode.GetNthPlotSeriesNode(index)
+        for index in range(chartNode.GetNumberOfPlotSeriesNodes())
+    ]
     chartNode.RemoveAllPlotSeriesNodeIDs()
     for node in filter(None, nodes):  # None was deleted by hand
         chartNode.GetScene().RemoveNode(node)
 
 
 def riskColour(assessment: Assessment) -> tuple[float, float, float]:
-    """RGB (0..1) of the class decided on in the first task that rests on patients; blue where there is none."""
+    """RGB (0..1) of the class decided on in the first task that rests on patients; blue where there
+    is none."""
     found = [bar for bar in _barsOf(assessment) if bar.result.evidence != "simulated"]
-    ranks = (rank for bar in found for rank, name in bar.classes.items() if name == bar.result.decision)
+    ranks = (
+        rank for bar in found for rank, name in bar.classes.items() if name == bar.result.decision
+    )
     return COLOURS.get(next(ranks, None), NO_RISK_KNOWN)
 
 
@@ -96,14 +118,17 @@ def _bars(assessments: Iterable[Assessment]) -> list[_Bar]:
 
 def _barsOf(assessment: Assessment) -> list[_Bar]:
     tasks = main_tasks(assessment).items()
-    return [_Bar(assessment.name, task, result) for task, result in tasks if result.mean is not None]
+    return [
+        _Bar(assessment.name, task, result) for task, result in tasks if result.mean is not None
+    ]
 
 
 def _columns(bars: Sequence[_Bar], ranks: Sequence[str]) -> dict[str, list]:
     """The table's columns by title. Two rows without height go first.
 
-    A bar's width is what VTK makes of the first two rows: 0.8 times their distance, divided by the number of series. It
-    then moves each series left by a part of the width; so they are placed right of the bar's number by as much.
+    A bar's width is what VTK makes of the first two rows: 0.8 times their distance, divided by the
+    number of series. It then moves each series left by a part of the width; so they are placed
+    right of the bar's number by as much.
     """
     columns: dict[str, list] = {"bar": [WIDTH_ROW, WIDTH_ROW, *(bar.tooltip for bar in bars)]}
     for index, rank in enumerate(ranks):
@@ -115,7 +140,9 @@ def _columns(bars: Sequence[_Bar], ranks: Sequence[str]) -> dict[str, list]:
 
 def _addSeries(rank: str, name: str, chartNode, tableNode) -> None:
     seriesNode = slicer.vtkMRMLPlotSeriesNode()
-    seriesNode.SetHideFromEditors(True)  # before it is added, so that it is not listed under the subjects either
+    seriesNode.SetHideFromEditors(
+        True
+    )  # before it is added, so that it is not listed under the subjects either
     seriesNode.SetName(name)
     seriesNode.SetPlotType(seriesNode.PlotTypeScatterBar)
     seriesNode.SetXColumnName(f"{rank} x")
@@ -145,7 +172,8 @@ def _describe(bars: Sequence[_Bar], chartNode) -> None:
 
 
 def _key(bars: Sequence[_Bar]) -> str:
-    """``1 N1 malignancy (reader), 2 N1 grade (simulated)``; ``Malignancy (reader): 1 N1, 2 N2`` where all are alike.
+    """``1 N1 malignancy (reader), 2 N1 grade (simulated)``; ``Malignancy (reader): 1 N1, 2 N2``
+    where all are alike.
 
     Lines break between bars only.
     """
@@ -153,5 +181,7 @@ def _key(bars: Sequence[_Bar]) -> str:
     names = [bar.nodule if alike else f"{bar.nodule} {bar.basis}" for bar in bars]
     labels = (f"{number} {name}".replace(" ", NO_BREAK) for number, name in enumerate(names, 1))
     heading = f"{bars[0].basis.capitalize()}: " if alike else ""
-    key = textwrap.fill(heading + ", ".join(labels), KEY_WIDTH, break_on_hyphens=False, break_long_words=False)
+    key = textwrap.fill(
+        heading + ", ".join(labels), KEY_WIDTH, break_on_hyphens=False, break_long_words=False
+    )
     return key.replace(NO_BREAK, " ")

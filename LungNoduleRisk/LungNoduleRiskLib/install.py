@@ -1,4 +1,5 @@
-"""The Python packages that assessing needs: installed when the user first assesses, never when the module opens."""
+"""The Python packages that assessing needs: installed when the user first assesses, never when the
+module opens."""
 
 from __future__ import annotations
 
@@ -12,17 +13,24 @@ from nodulerisk.errors import NoduleRiskError
 
 REQUESTER = "Lung Nodule Risk"
 TORCH = "torch>=2.4"
-NO_PYTORCH_EXTENSION = "the PyTorch extension is missing: install it in the Extensions Manager and restart Slicer"
-PIP_FAILED = "pip failed: no network, or packages that do not fit together; the Python console shows what it said"
+NO_PYTORCH_EXTENSION = (
+    "the PyTorch extension is missing: install it in the Extensions Manager and restart Slicer"
+)
+PIP_FAILED = (
+    "pip failed: no network, or packages that do not fit together; the Python console shows what it"
+    " said"
+)
 
 
 def ensurePackages() -> None:
-    """Installs what is missing once the user agrees; nothing is remembered, so that another call tries again.
+    """Installs what is missing once the user agrees; nothing is remembered, so that another call
+    tries again.
 
     Torch goes first, since after the others Slicer may offer to restart.
 
     Raises:
-        NoduleRiskError: the user declined, pip failed, or the PyTorch extension is missing (fault 41).
+        NoduleRiskError: the user declined, pip failed, or the PyTorch extension is missing (fault
+            41).
     """
     try:
         _install()
@@ -45,7 +53,9 @@ def missingPackages() -> list[str]:
 
 def dependencyStatus() -> str:
     """A line a requirement: its name, and the installed version or ``missing``."""
-    return "\n".join(f"{requirement.name} {_installed(requirement.name)}" for requirement in _requirements())
+    return "\n".join(
+        f"{requirement.name} {_installed(requirement.name)}" for requirement in _requirements()
+    )
 
 
 def _install() -> None:
@@ -53,11 +63,14 @@ def _install() -> None:
 
     if not packaging.pip_check(TORCH):
         _installTorch()
-    packaging.pip_ensure(packaging.load_requirements(resource("requirements.txt")), requester=REQUESTER)
+    packaging.pip_ensure(
+        packaging.load_requirements(resource("requirements.txt")), requester=REQUESTER
+    )
 
 
 def _installTorch() -> None:
-    """The PyTorch extension picks the build for this computer's GPU; it also imports torch, but only this once."""
+    """The PyTorch extension picks the build for this computer's GPU; it also imports torch, but
+    only this once."""
     from packaging.requirements import Requirement
 
     try:
@@ -65,7 +78,10 @@ def _installTorch() -> None:
     except ImportError as error:
         raise _refusal(NO_PYTORCH_EXTENSION) from error
     versions = str(Requirement(TORCH).specifier)
-    if PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=versions) is None:
+    if (
+        PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=versions)
+        is None
+    ):
         raise _refusal("PyTorch was declined")
 
 
@@ -86,7 +102,9 @@ def _installed(name: str) -> str:
 def _refusal(reason: str) -> NoduleRiskError:
     python = shutil.which("PythonSlicer") or "PythonSlicer"
     return NoduleRiskError(
-        f"The Python packages that assessing needs are not installed ({reason}). To try again, press Assess again; "
-        f'or run this in a terminal: "{python}" -m pip install -r "{resource("requirements.txt")}" "{TORCH}". '
+        f"The Python packages that assessing needs are not installed ({reason}). To try again,"
+        " press Assess again; "
+        f'or run this in a terminal: "{python}" -m pip install -r "{resource("requirements.txt")}"'
+        f' "{TORCH}". '
         "Behind a proxy, set the environment variable HTTPS_PROXY before you start Slicer."
     )

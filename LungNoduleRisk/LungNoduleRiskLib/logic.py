@@ -14,17 +14,18 @@ import numpy as np
 
 from LungNoduleRiskLib import annotations, results, scene
 from nodulerisk.assessment import Assessment
-from nodulerisk.ct import CT
+from nodulerisk.clinical.followup import Earlier, followed
+from nodulerisk.clinical.guidelines import guidelines
+from nodulerisk.clinical.patient import Patient
+from nodulerisk.clinical.registration import Alignment, Matches, align, proposed
+from nodulerisk.ct.points import Point
+from nodulerisk.ct.volume import CT
 from nodulerisk.datasets.densesharp_format import add_densesharp, write_densesharp
+from nodulerisk.engine.worker import CANCELLED, RemoteNetworks, Worker
 from nodulerisk.errors import NoduleRiskError, OutputError, PointError, WorkerError
-from nodulerisk.explain import Explanation, explain
-from nodulerisk.followup import Earlier, followed
-from nodulerisk.guidelines import guidelines
-from nodulerisk.patient import Patient
-from nodulerisk.points import Point
-from nodulerisk.registration import Alignment, Matches, align, proposed
-from nodulerisk.weights import WeightSet, load_weight_set
-from nodulerisk.worker import CANCELLED, RemoteNetworks, Worker
+from nodulerisk.trust.explain import Explanation, explain
+from nodulerisk.weights.card import WeightSet
+from nodulerisk.weights.store import load_weight_set
 
 if TYPE_CHECKING:
     from nodulerisk.outputs.dicom import DicomSource
@@ -36,7 +37,8 @@ PAGE_MM = 40.0  # of the CT around a nodule, for its page
 
 @dataclass
 class Run:
-    """What is asked, read from the scene, and what becomes of it: every point ends as an assessment or a refusal."""
+    """What is asked, read from the scene, and what becomes of it: every point ends as an assessment
+    or a refusal."""
 
     volumeNode: object
     markupsNode: object
@@ -71,7 +73,8 @@ class Nodule:
 
 
 def remarks(nodule: Nodule, refusal: str | None = None) -> list[str]:
-    """What stands between a nodule and its results; ``refusal``: why the last run refused its point."""
+    """What stands between a nodule and its results; ``refusal``: why the last run refused its
+    point."""
     found = []
     if refusal is not None:
         found.append(f"Refused: {refusal}")
@@ -87,8 +90,9 @@ def remarks(nodule: Nodule, refusal: str | None = None) -> list[str]:
 class NoduleLogic:
     """Assesses the points of a list on a CT and shows the results in the scene.
 
-    ``assess`` blocks. A GUI calls its three parts: ``prepare`` and ``show`` on the main thread, since they touch MRML,
-    and ``compute`` on another. The networks stay warm in a child process from one run to the next.
+    ``assess`` blocks. A GUI calls its three parts: ``prepare`` and ``show`` on the main thread,
+    since they touch MRML, and ``compute`` on another. The networks stay warm in a child process
+    from one run to the next.
     """
 
     def __init__(self, makeNetworks: Callable[[WeightSet, str], RemoteNetworks] = Worker):
@@ -107,7 +111,8 @@ class NoduleLogic:
         progress: Progress | None = None,
         **choices,
     ) -> Run:
-        """Assesses every point and shows the results; a point that is refused does not stop the others.
+        """Assesses every point and shows the results; a point that is refused does not stop the
+        others.
 
         Args:
             volumeNode: the CT (vtkMRMLScalarVolumeNode).
@@ -118,8 +123,9 @@ class NoduleLogic:
             choices: see ``prepare``.
 
         Raises:
-            NoduleRiskError: see ``prepare`` and ``compute``. The nodules assessed until then are shown; of these points
-                nothing from an earlier run is left but masks that were changed by hand.
+            NoduleRiskError: see ``prepare`` and ``compute``. The nodules assessed until then are
+                shown; of these points nothing from an earlier run is left but masks that were
+                changed by hand.
         """
         run = self.prepare(volumeNode, markupsNode, weights, device, **choices)
         try:
@@ -139,12 +145,14 @@ class NoduleLogic:
         replaceMasks: bool = False,
         stability: bool = False,
     ) -> Run:
-        """Looks at the CT and the points, once these points' earlier results are gone: none passes for new (fault 42).
+        """Looks at the CT and the points, once these points' earlier results are gone: none passes
+        for new (fault 42).
 
         Args:
             cascade, thresholds: as ``assess`` and ``WeightSet.with_thresholds`` take them.
             stability: how far the answers move is found out, too: see ``nodulerisk.stability``.
-            replaceMasks: masks that were drawn or changed by hand are drawn anew; else they stay, and are measured.
+            replaceMasks: masks that were drawn or changed by hand are drawn anew; else they stay,
+                and are measured.
 
         Raises:
             NoduleRiskError: see ``scene.ctReader`` and ``scene.pointsLps``.
@@ -162,10 +170,13 @@ class NoduleLogic:
         """Fills the run's assessments and refusals; touches no MRML.
 
         Raises:
-            NoduleRiskError: the CT or the weight set does not serve, the networks failed, or the run was cancelled.
+            NoduleRiskError: the CT or the weight set does not serve, the networks failed, or the
+                run was cancelled.
         """
-        from nodulerisk.assess import assess  # needs packages that are installed only when the user first assesses
-        from nodulerisk.stability import stability
+        from nodulerisk.assess import (
+            assess,  # needs packages that are installed only when the user first assesses
+        )
+        from nodulerisk.trust.stability import stability
 
         weights = load_weight_set(run.weights).with_thresholds(run.thresholds)
         networks = self._warm(weights, run.device)
@@ -173,8 +184,15 @@ class NoduleLogic:
         for index, point in enumerate(run.points):
             if self._cancelled.is_set():
                 raise WorkerError(CANCELLED)
-            report = partial(_report, progress, point.name, index, len(run.points)) if progress else None
-            options = {"name": point.name, "networks": networks, "cascade": run.cascade, "progress": report}
+            report = (
+                partial(_report, progress, point.name, index, len(run.points)) if progress else None
+            )
+            options = {
+                "name": point.name,
+                "networks": networks,
+                "cascade": run.cascade,
+                "progress": report,
+            }
             try:
                 found = assess(ct, point.lps_mm, weights, **options)
                 moved = stability(ct, found, weights, networks, report) if run.stability else None
@@ -193,13 +211,16 @@ class NoduleLogic:
             return False
         assessment = run.assessments[run.shown]
         run.shown += 1
-        results.showAssessment(assessment, run.volumeNode, keepMask=assessment.name in run.keptMasks)
+        results.showAssessment(
+            assessment, run.volumeNode, keepMask=assessment.name in run.keptMasks
+        )
         if run.markupsNode.GetScene() is not None:
             results.colourPoint(run.markupsNode, assessment)
         return True
 
     def nodules(self, volumeNode, markupsNode) -> list[Nodule]:
-        """Every point of the list, then what was assessed on the CT and has no point in it any more.
+        """Every point of the list, then what was assessed on the CT and has no point in it any
+        more.
 
         Raises:
             NoduleRiskError: see ``scene.pointsLps`` and ``results.savedAssessments``.
@@ -212,7 +233,11 @@ class NoduleLogic:
             for point, index in zip(points, indices, strict=True)
         ]
         names = {nodule.name for nodule in listed}
-        return listed + [Nodule(name, None, assessment) for name, assessment in saved.items() if name not in names]
+        return listed + [
+            Nodule(name, None, assessment)
+            for name, assessment in saved.items()
+            if name not in names
+        ]
 
     def delete(self, nodule: Nodule, volumeNode, markupsNode) -> None:
         """Removes a nodule's point and its results."""
@@ -229,28 +254,35 @@ class NoduleLogic:
         path: Path,
         earlier: Mapping[str, Earlier] | None = None,
     ) -> Callable[[], None]:
-        """What writes the nodules' report (HTML): meshes and slices with their masks as they are now, and guidelines.
+        """What writes the nodules' report (HTML): meshes and slices with their masks as they are
+        now, and guidelines.
 
-        It takes seconds, and may be called on any thread; it raises OutputError where the file cannot be written.
+        It takes seconds, and may be called on any thread; it raises OutputError where the file
+        cannot be written.
 
         Args:
             assessments: without their masks.
             volumeNode: their CT.
-            patientWith: what guidelines need to know of the patient with the nodule of a name; what they used is in the
-                report, nothing else of it is kept.
+            patientWith: what guidelines need to know of the patient with the nodule of a name; what
+                they used is in the report, nothing else of it is kept.
             path: the file.
             earlier: the nodules at an earlier scan, by name: see ``followUps``.
         """
         found = [results.withMask(assessment, volumeNode, PAGE_MM) for assessment in assessments]
         before = {name: [one] for name, one in (earlier or {}).items()}
-        nodules = [(ct, one, guidelines(one, patientWith(one.name)), before.get(one.name, ())) for ct, one in found]
+        nodules = [
+            (ct, one, guidelines(one, patientWith(one.name)), before.get(one.name, ()))
+            for ct, one in found
+        ]
         return partial(_writeReport, nodules, path)
 
     def aligner(self, earlierNode, volumeNode, days: float) -> Callable[[], Alignment]:
-        """What aligns the lungs of two CTs; it takes seconds, and may be called on any thread (see ``align``).
+        """What aligns the lungs of two CTs; it takes seconds, and may be called on any thread (see
+        ``align``).
 
         Raises:
-            NoduleRiskError: there is nothing to compare, or the days between are not known; see ``scene.ctReader``.
+            NoduleRiskError: there is nothing to compare, or the days between are not known; see
+                ``scene.ctReader``.
         """
         _refuseNoComparison(earlierNode, volumeNode, days)
         readers = scene.ctReader(earlierNode), scene.ctReader(volumeNode)
@@ -260,7 +292,9 @@ class NoduleLogic:
         """The assessed nodules of two CTs that may be one, by their places."""
         return proposed(*(_placesOf(node) for node in (earlierNode, volumeNode)), alignment)
 
-    def followUps(self, matches: Matches, earlierNode, volumeNode, days: float) -> dict[str, Earlier]:
+    def followUps(
+        self, matches: Matches, earlierNode, volumeNode, days: float
+    ) -> dict[str, Earlier]:
         """The nodules that are at both scans, by the name each has now, with what became of it."""
         before, after = results.savedAssessments(earlierNode), results.savedAssessments(volumeNode)
         pairs = [(before[pair.before.name], after[pair.after.name]) for pair in matches.pairs]
@@ -269,10 +303,12 @@ class NoduleLogic:
     def explainer(
         self, assessment: Assessment, volumeNode, weights: str | Path, device: str = "auto"
     ) -> Callable[[], Explanation]:
-        """What finds out where a network looked (see ``explain``); it takes seconds, and may be called on any thread.
+        """What finds out where a network looked (see ``explain``); it takes seconds, and may be
+        called on any thread.
 
         Raises:
-            NoduleRiskError: see ``scene.ctReader``; when called, also where the nodule was assessed by other weights.
+            NoduleRiskError: see ``scene.ctReader``; when called, also where the nodule was assessed
+                by other weights.
         """
         return partial(self._explain, scene.ctReader(volumeNode), assessment, weights, device)
 
@@ -281,19 +317,26 @@ class NoduleLogic:
     ) -> Callable[[], None]:
         """What writes the nodules as DICOM, SEG and SR; both name the patient, as the series does.
 
-        It takes seconds, and may be called on any thread; it raises OutputError where a file cannot be written.
+        It takes seconds, and may be called on any thread; it raises OutputError where a file cannot
+        be written.
 
         Args:
             volumeNode: the CT.
             folder: where to.
-            readSource: what reads the CT's series (see ``read_source``); None: Slicer's DICOM module knows its files.
+            readSource: what reads the CT's series (see ``read_source``); None: Slicer's DICOM
+                module knows its files.
 
         Raises:
             OutputError: it does not.
             NoduleRiskError: see ``scene.ctFromNode``.
         """
         readSource = readSource or _sourceReader(volumeNode)
-        return partial(_writeDicom, readSource, results.withMasks(volumeNode, scene.ctFromNode(volumeNode)), folder)
+        return partial(
+            _writeDicom,
+            readSource,
+            results.withMasks(volumeNode, scene.ctFromNode(volumeNode)),
+            folder,
+        )
 
     def exportNodules(
         self,
@@ -304,18 +347,21 @@ class NoduleLogic:
         evidence: str = "reader",
         split: str | None = None,
     ) -> Path:
-        """Writes the nodules with their segments, as they are now, as training data in DenseSharp's format.
+        """Writes the nodules with their segments, as they are now, as training data in DenseSharp's
+        format.
 
-        One folder takes the nodules of many CTs, export by export; ``nodulerisk train`` and ``evaluate`` read it. A
-        nodule of the same CT and name takes the place of its earlier export.
+        One folder takes the nodules of many CTs, export by export; ``nodulerisk train`` and
+        ``evaluate`` read it. A nodule of the same CT and name takes the place of its earlier
+        export.
 
         Args:
             volumeNode: the CT (vtkMRMLScalarVolumeNode).
-            markupsNode: the points (vtkMRMLMarkupsFiducialNode), each with a segment of its name; labels in their
-                descriptions, such as ``AIS, part-solid``: see ``annotations.labelledNodules``.
+            markupsNode: the points (vtkMRMLMarkupsFiducialNode), each with a segment of its name;
+                labels in their descriptions, such as ``AIS, part-solid``: see
+                ``annotations.labelledNodules``.
             folder: new, empty, or of earlier exports.
-            patient: pseudonym, never the name or ID; None: each CT counts as a patient of its own, so give it where a
-                patient has several.
+            patient: pseudonym, never the name or ID; None: each CT counts as a patient of its own,
+                so give it where a patient has several.
             evidence: what the labels rest on: ``reader``, ``pathology`` or ``simulated``.
             split: ``train``, ``validation`` or ``test``; None: by a hash of the patient.
 
@@ -323,15 +369,20 @@ class NoduleLogic:
             The folder.
 
         Raises:
-            NoduleRiskError: see ``annotations.labelledNodules`` and ``add_densesharp``; nothing was written.
+            NoduleRiskError: see ``annotations.labelledNodules`` and ``add_densesharp``; nothing was
+                written.
             OutputError: the folder holds something else, or cannot be written.
         """
         _refuseNothing(volumeNode, markupsNode)
         nodules = annotations.labelledNodules(volumeNode, markupsNode, patient, evidence, split)
-        with TemporaryDirectory() as passing:  # a nodule that the format refuses leaves nothing in the folder
+        with (
+            TemporaryDirectory() as passing
+        ):  # a nodule that the format refuses leaves nothing in the folder
             return add_densesharp(write_densesharp(nodules, Path(passing)), Path(folder))
 
-    def exportLabels(self, volumeNode, markupsNode, path: str | Path, patient: str | None = None) -> None:
+    def exportLabels(
+        self, volumeNode, markupsNode, path: str | Path, patient: str | None = None
+    ) -> None:
         """Writes what is said of the points as CSV: see ``annotations.writeLabels``."""
         _refuseNothing(volumeNode, markupsNode)
         annotations.writeLabels(volumeNode, markupsNode, Path(path), patient)
@@ -352,7 +403,9 @@ class NoduleLogic:
     ) -> Explanation:
         weightSet = load_weight_set(weights)  # compares the hashes of what may be a gigabyte
         if assessment.provenance.network_sha256 != weightSet.hashes():
-            raise NoduleRiskError("The nodule was assessed by other weights: choose them, or assess it again.")
+            raise NoduleRiskError(
+                "The nodule was assessed by other weights: choose them, or assess it again."
+            )
         return explain(readCt(), assessment, weightSet, self._warm(weightSet, device))
 
     def _warm(self, weights: WeightSet, device: str) -> RemoteNetworks:
@@ -368,7 +421,9 @@ def _refuseNoComparison(earlierNode, volumeNode, days: float) -> None:
     if earlierNode is None or volumeNode is None or earlierNode is volumeNode:
         raise NoduleRiskError("Select the earlier CT to compare with.")
     if not all(results.savedAssessments(node) for node in (earlierNode, volumeNode)):
-        raise NoduleRiskError("Assess the nodules of both CTs first: select each as the chest CT, and assess it.")
+        raise NoduleRiskError(
+            "Assess the nodules of both CTs first: select each as the chest CT, and assess it."
+        )
     if days <= 0:
         raise NoduleRiskError("Say how many days lie between the two CTs.")
 
@@ -388,7 +443,10 @@ def _earlier(once: Assessment, now: Assessment, days: float) -> Earlier:
 
 
 def _writeReport(nodules: Sequence[tuple], path: Path) -> None:
-    from nodulerisk.outputs.report import ReportNodule, write_report  # needs packages that are installed at first use
+    from nodulerisk.outputs.report import (  # needs packages that are installed at first use
+        ReportNodule,
+        write_report,
+    )
 
     write_report([ReportNodule(*nodule) for nodule in nodules], path)
 
@@ -396,18 +454,26 @@ def _writeReport(nodules: Sequence[tuple], path: Path) -> None:
 def _sourceReader(volumeNode) -> Callable[[], DicomSource]:
     files = scene.dicomFiles(volumeNode)
     if not files:
-        raise OutputError("The CT does not come from Slicer's DICOM module: load its series there, and assess it.")
+        raise OutputError(
+            "The CT does not come from Slicer's DICOM module: load its series there, and assess it."
+        )
 
     def readSource() -> DicomSource:
-        from nodulerisk.outputs.dicom import source_of  # needs packages that are installed at first use
+        from nodulerisk.outputs.dicom import (
+            source_of,  # needs packages that are installed at first use
+        )
 
         return source_of(files)
 
     return readSource
 
 
-def _writeDicom(readSource: Callable[[], DicomSource], assessments: Sequence[Assessment], folder: Path) -> None:
-    from nodulerisk.outputs.dicom import write_dicom  # needs packages that are installed at first use
+def _writeDicom(
+    readSource: Callable[[], DicomSource], assessments: Sequence[Assessment], folder: Path
+) -> None:
+    from nodulerisk.outputs.dicom import (
+        write_dicom,  # needs packages that are installed at first use
+    )
 
     write_dicom(assessments, readSource(), folder)
 
@@ -423,6 +489,8 @@ def _moved(point: Point, assessment: Assessment | None) -> bool:
     )
 
 
-def _report(progress: Progress, name: str, index: int, count: int, stage: str, share: float) -> None:
+def _report(
+    progress: Progress, name: str, index: int, count: int, stage: str, share: float
+) -> None:
     """One nodule's progress as that of the run."""
     progress(f"{name}: {stage}", (index + share) / count)

@@ -19,8 +19,10 @@ class Parameters:
         weights: name of a weight set.
         device: what the networks run on.
         cascade: later tasks are asked only of the nodules that the earlier ones let through.
-        stability: each nodule is also asked turned and clicked 2 mm off, which takes several times as long.
-        malignancyThreshold, invasivenessThreshold: probability from which it is decided for; 0: as the card says.
+        stability: each nodule is also asked turned and clicked 2 mm off, which takes several times
+            as long.
+        malignancyThreshold, invasivenessThreshold: probability from which it is decided for; 0: as
+            the card says.
         reader, patient: pseudonyms, for annotations and exported data.
         earlier, days: an earlier CT to compare with, and the days between the two; 0: not known.
     """
@@ -41,5 +43,8 @@ class Parameters:
 
 def thresholdsOf(parameters: Parameters) -> dict[str, float]:
     """The thresholds that the user set, by task."""
-    chosen = {"malignancy": parameters.malignancyThreshold, "invasiveness": parameters.invasivenessThreshold}
+    chosen = {
+        "malignancy": parameters.malignancyThreshold,
+        "invasiveness": parameters.invasivenessThreshold,
+    }
     return {task: threshold for task, threshold in chosen.items() if threshold != FROM_CARD}

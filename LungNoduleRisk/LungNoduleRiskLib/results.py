@@ -1,8 +1,10 @@
-"""A CT's results in the scene: a segment, a table row, bars of the chart and a saved assessment for every nodule.
+"""A CT's results in the scene: a segment, a table row, bars of the chart and a saved assessment for
+every nodule.
 
-The text node with the assessments as JSON is what counts; table and chart are written from it. All lie in one
-subject-hierarchy folder. None of the nodes bears the CT's name, which may be the patient's, since node names become
-file names. A mask that was changed by hand is never removed or replaced unless that is asked for.
+The text node with the assessments as JSON is what counts; table and chart are written from it. All
+lie in one subject-hierarchy folder. None of the nodes bears the CT's name, which may be the
+patient's, since node names become file names. A mask that was changed by hand is never removed or
+replaced unless that is asked for.
 """
 
 from __future__ import annotations
@@ -18,16 +20,29 @@ import slicer
 
 from LungNoduleRiskLib.chart import COLOURS, NO_RISK_KNOWN, riskColour, showChart
 from LungNoduleRiskLib.scene import addMap, ctPart, ijkToWorld, placed, pointNames, rasOf
-from LungNoduleRiskLib.segments import DRAWN_BY_HAND, addSegment, fingerprint, newSegment, regionOnCt, segmentOnCt
+from LungNoduleRiskLib.segments import (
+    DRAWN_BY_HAND,
+    addSegment,
+    fingerprint,
+    newSegment,
+    regionOnCt,
+    segmentOnCt,
+)
 from LungNoduleRiskLib.tables import fillTable
-from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, EvidenceLevel, NoduleMask, TaskResult
-from nodulerisk.ct import CT
+from nodulerisk.assessment import (
+    EVIDENCE_WORDS,
+    Assessment,
+    EvidenceLevel,
+    NoduleMask,
+    TaskResult,
+)
+from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.explain import NOT_EVIDENCE, Explanation
-from nodulerisk.masking import hand_mask
-from nodulerisk.nodule_checks import remeasured
+from nodulerisk.nodule.findings import remeasured
+from nodulerisk.nodule.mask import hand_mask
 from nodulerisk.outputs.words import abstain_words
-from nodulerisk.weights import TASKS
+from nodulerisk.tasks import TASKS
+from nodulerisk.trust.explain import NOT_EVIDENCE, Explanation
 
 VOLUME_ROLE = "LungNoduleRisk.Volume"  # node reference from a result to its CT
 ROLE = "LungNoduleRisk.Role"  # node attribute: which of the results
@@ -40,9 +55,13 @@ RESULTS = {  # by role: class and name
     "chart data": ("vtkMRMLTableNode", "Lung nodule chart data"),
 }
 FILL = 0.2  # opacity of masks in slices: the nodule's texture shows through
-HEAT, FAINTEST = "vtkMRMLColorTableNodeIron", 0.2  # how an explanation is shown: fainter parts are left out
+HEAT, FAINTEST = (
+    "vtkMRMLColorTableNodeIron",
+    0.2,
+)  # how an explanation is shown: fainter parts are left out
 NOT_RUN = TaskResult((), None, {}, None, None, "none")
-MASK = "mask_fingerprints"  # beside an assessment: of the mask as the networks drew it, and as it was last measured
+# beside an assessment: of the mask as the networks drew it, and as it was last measured
+MASK = "mask_fingerprints"
 AS_DRAWN = "as_drawn"  # beside an assessment whose mask was changed by hand: the entry before that
 Entry = dict[str, Any]
 
@@ -53,10 +72,12 @@ def showAssessment(assessment: Assessment, volumeNode, keepMask: bool = False) -
     Args:
         assessment: with the mask as the networks drew it.
         volumeNode: the CT.
-        keepMask: where the nodule has a segment it stays, and is measured in place of the networks' mask.
+        keepMask: where the nodule has a segment it stays, and is measured in place of the networks'
+            mask.
 
     Raises:
-        NoduleRiskError: the CT has left the scene or has another size now; the earlier assessment is gone nevertheless.
+        NoduleRiskError: the CT has left the scene or has another size now; the earlier assessment
+            is gone nevertheless.
     """
     if volumeNode.GetScene() is None:
         raise NoduleRiskError("The CT was removed while it was assessed: load it again.")
@@ -71,9 +92,12 @@ def showAssessment(assessment: Assessment, volumeNode, keepMask: bool = False) -
 
 
 def showExplanation(explanation: Explanation, name: str, volumeNode):
-    """Adds where a network looked to the CT's results, as a volume whose name says that it is no evidence."""
+    """Adds where a network looked to the CT's results, as a volume whose name says that it is no
+    evidence."""
     title = f"{name} {explanation.task} by {explanation.network} ({NOT_EVIDENCE})"
-    mapNode = addMap(explanation.values, explanation.grid, volumeNode.GetScene().GenerateUniqueName(title))
+    mapNode = addMap(
+        explanation.values, explanation.grid, volumeNode.GetScene().GenerateUniqueName(title)
+    )
     displayNode = mapNode.GetDisplayNode()
     displayNode.SetAndObserveColorNodeID(HEAT)
     displayNode.SetAutoWindowLevel(False)
@@ -112,7 +136,8 @@ def savedAssessments(volumeNode) -> dict[str, Assessment]:
 
 
 def withMask(assessment: Assessment, volumeNode, marginMm: float) -> tuple[CT, Assessment]:
-    """The part of the CT around the nodule, and the assessment with its segment as it is now, where there is one."""
+    """The part of the CT around the nodule, and the assessment with its segment as it is now, where
+    there is one."""
     segmentationNode = _segmentationWith(assessment.name, volumeNode)
     if segmentationNode is None:
         voxel = _voxelAt(assessment.centre_lps_mm, volumeNode)
@@ -123,7 +148,8 @@ def withMask(assessment: Assessment, volumeNode, marginMm: float) -> tuple[CT, A
 
 
 def withMasks(volumeNode, ct: CT) -> list[Assessment]:
-    """All of the CT's assessments with their segments as they are now, on the whole CT (see ``scene.ctFromNode``)."""
+    """All of the CT's assessments with their segments as they are now, on the whole CT (see
+    ``scene.ctFromNode``)."""
     entries = _entries(volumeNode)
     return [
         replace(assessment, nodule=_maskOn(ct, name, volumeNode, entries[name]["mask_evidence"]))
@@ -138,7 +164,8 @@ def handDrawn(volumeNode, names: Collection[str]) -> list[str]:
 
 
 def segmentToEdit(name: str, volumeNode):
-    """The CT's segmentation node with a segment of the nodule, a new and empty one where it has none."""
+    """The CT's segmentation node with a segment of the nodule, a new and empty one where it has
+    none."""
     segmentationNode = _ensureResultNode("segmentation", volumeNode)
     if _segmentationWith(name, volumeNode) is None:
         segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
@@ -147,7 +174,8 @@ def segmentToEdit(name: str, volumeNode):
 
 
 def remeasure(volumeNode) -> list[str]:
-    """Measures the nodules anew whose segments were changed since they were measured, and returns their names."""
+    """Measures the nodules anew whose segments were changed since they were measured, and returns
+    their names."""
     entries = _entries(volumeNode)
     now = {name: _fingerprintOf(name, volumeNode) for name in entries}
     changed = [name for name, found in now.items() if found != entries[name][MASK]["measured"]]
@@ -165,7 +193,8 @@ def resultNode(role: str, volumeNode):
 
 
 def segmentationNodes(volumeNode) -> list:
-    """Where to look for a CT's segments: its result, then what was drawn on it, then all but other CTs' results."""
+    """Where to look for a CT's segments: its result, then what was drawn on it, then all but other
+    CTs' results."""
     drawnOn = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
     own = volumeNode.GetID()
     nodes = _nodes("vtkMRMLSegmentationNode", volumeNode.GetScene())
@@ -176,7 +205,8 @@ def segmentationNodes(volumeNode) -> list:
 
 
 def detachStrays(scene) -> None:
-    """Makes the results whose CT was removed nobody's: another CT may get its ID, and would be taken for theirs."""
+    """Makes the results whose CT was removed nobody's: another CT may get its ID, and would be
+    taken for theirs."""
     for className in {className for className, _ in RESULTS.values()}:
         for node in _nodes(className, scene):
             if node.GetNodeReferenceID(VOLUME_ROLE) and node.GetNodeReference(VOLUME_ROLE) is None:
@@ -184,9 +214,11 @@ def detachStrays(scene) -> None:
 
 
 def colourPoint(markupsNode, assessment: Assessment) -> None:
-    """Colours the nodule's point: of a list's points Slicer colours the selected and the others, no single ones.
+    """Colours the nodule's point: of a list's points Slicer colours the selected and the others, no
+    single ones.
 
-    A point decided benign is not selected, and has the first class's colour; all others look suspicious.
+    A point decided benign is not selected, and has the first class's colour; all others look
+    suspicious.
     """
     malignancy = assessment.tasks.get("malignancy", NOT_RUN)
     markupsNode.CreateDefaultDisplayNodes()
@@ -195,11 +227,14 @@ def colourPoint(markupsNode, assessment: Assessment) -> None:
     displayNode.SetSelectedColor(*COLOURS["last"])
     for index, name in zip(placed(markupsNode), pointNames(markupsNode), strict=True):
         if name == assessment.name:
-            markupsNode.SetNthControlPointSelected(index, malignancy.decision != TASKS["malignancy"][0])
+            markupsNode.SetNthControlPointSelected(
+                index, malignancy.decision != TASKS["malignancy"][0]
+            )
 
 
 def _entryOf(assessment: Assessment, volumeNode) -> Entry:
-    """Adds the networks' mask, and gives what is to be saved; where a segment has stayed it is measured instead."""
+    """Adds the networks' mask, and gives what is to be saved; where a segment has stayed it is
+    measured instead."""
     kept = _segmentationWith(assessment.name, volumeNode) is not None
     if not kept:
         _addMask(assessment, volumeNode)
@@ -235,7 +270,10 @@ def _addMask(assessment: Assessment, volumeNode) -> None:
 def _segmentationWith(name: str, volumeNode):
     """The CT's segmentation node if it has a segment of the nodule, else None."""
     segmentationNode = resultNode("segmentation", volumeNode)
-    has = segmentationNode is not None and segmentationNode.GetSegmentation().GetSegment(name) is not None
+    has = (
+        segmentationNode is not None
+        and segmentationNode.GetSegmentation().GetSegment(name) is not None
+    )
     return segmentationNode if has else None
 
 
@@ -254,7 +292,8 @@ def _fingerprintOf(name: str, volumeNode) -> str:
 
 
 def _remeasured(entry: Entry, found: str, volumeNode) -> Entry:
-    """The entry with its segment's measurements; the networks' own where the segment is as they drew it again."""
+    """The entry with its segment's measurements; the networks' own where the segment is as they
+    drew it again."""
     asDrawn = entry.get(AS_DRAWN, entry)
     if found == entry[MASK]["drawn"]:
         return asDrawn
@@ -267,7 +306,8 @@ def _remeasured(entry: Entry, found: str, volumeNode) -> Entry:
 
 
 def _entries(volumeNode) -> dict[str, Entry]:
-    """What the text node holds: by nodule name, each as ``Assessment.to_dict`` made it, with ``MASK``."""
+    """What the text node holds: by nodule name, each as ``Assessment.to_dict`` made it, with
+    ``MASK``."""
     textNode = resultNode("text", volumeNode)
     if textNode is None:
         return {}
@@ -289,18 +329,26 @@ def _save(entries: dict[str, Entry], volumeNode) -> None:
     text = json.dumps(entries, ensure_ascii=False)
     _ensureResultNode("text", volumeNode).SetText(text)
     assessments = {name: Assessment.from_dict(entry) for name, entry in entries.items()}
-    rows = [_row(assessment, entries[name]["mask_evidence"]) for name, assessment in assessments.items()]
+    rows = [
+        _row(assessment, entries[name]["mask_evidence"]) for name, assessment in assessments.items()
+    ]
     fillTable(_ensureResultNode("table", volumeNode), _columns(rows))
-    showChart(assessments, *(_ensureResultNode(role, volumeNode) for role in ("chart", "chart data")))
+    showChart(
+        assessments, *(_ensureResultNode(role, volumeNode) for role in ("chart", "chart data"))
+    )
 
 
 def _row(assessment: Assessment, maskEvidence: EvidenceLevel | None) -> dict[str, str | float]:
-    """A nodule's row of the table, by column title; probabilities are NaN where a task was not run."""
+    """A nodule's row of the table, by column title; probabilities are NaN where a task was not
+    run."""
     row: dict[str, str | float] = {"Nodule": assessment.name}
     for task, classes in TASKS.items():
         result = assessment.tasks.get(task, NOT_RUN)
         row[task.capitalize()] = result.decision or "not run"
-        row |= {f"P({c})": p for c, p in zip(classes, result.mean or [math.nan] * len(classes), strict=True)}
+        row |= {
+            f"P({c})": p
+            for c, p in zip(classes, result.mean or [math.nan] * len(classes), strict=True)
+        }
         row[f"{task.capitalize()} rests on"] = EVIDENCE_WORDS[result.evidence]
     row |= {f"{m.name} ({m.unit})": m.value for m in assessment.measurements}
     row["Measurements rest on"] = EVIDENCE_WORDS[maskEvidence or "none"]
@@ -317,11 +365,17 @@ def _columns(rows: Sequence[dict[str, str | float]]) -> dict[str, list[str | flo
 
 
 def _nodes(className: str, scene) -> Iterator:
-    return (scene.GetNthNodeByClass(index, className) for index in range(scene.GetNumberOfNodesByClass(className)))
+    return (
+        scene.GetNthNodeByClass(index, className)
+        for index in range(scene.GetNumberOfNodesByClass(className))
+    )
 
 
 def _is(role: str, node, volumeNode) -> bool:
-    return node.GetAttribute(ROLE) == role and node.GetNodeReferenceID(VOLUME_ROLE) == volumeNode.GetID()
+    return (
+        node.GetAttribute(ROLE) == role
+        and node.GetNodeReferenceID(VOLUME_ROLE) == volumeNode.GetID()
+    )
 
 
 def _ensureResultNode(role: str, volumeNode):
@@ -335,7 +389,9 @@ def _ensureResultNode(role: str, volumeNode):
     node = scene.CreateNodeByClass(className)
     node.UnRegister(None)
     node.SetName(scene.GenerateUniqueName(name))
-    node.SetHideFromEditors(role == "chart data")  # before it is added, so that it is listed nowhere
+    node.SetHideFromEditors(
+        role == "chart data"
+    )  # before it is added, so that it is listed nowhere
     node.SetAttribute(ROLE, role)
     scene.AddNode(node)
     node.SetNodeReferenceID(VOLUME_ROLE, volumeNode.GetID())
@@ -349,7 +405,8 @@ def _ensureResultNode(role: str, volumeNode):
 
 
 def _folder(hierarchy, volumeNode) -> int:
-    """The subject-hierarchy item of the folder with the CT's results; a new one beside the CT if there are none."""
+    """The subject-hierarchy item of the folder with the CT's results; a new one beside the CT if
+    there are none."""
     for role in RESULTS:
         node = resultNode(role, volumeNode)
         if node is not None:

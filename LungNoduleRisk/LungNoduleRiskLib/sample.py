@@ -19,14 +19,19 @@ CATEGORY = "LungNoduleRisk"
 
 
 def loadSample():
-    """Adds the demonstration CT, in the lung window, and its point to the scene: (volume node, markups node).
+    """Adds the demonstration CT, in the lung window, and its point to the scene: (volume node,
+    markups node).
 
     Raises:
         NoduleRiskError: a file is missing or was changed; nothing was added.
     """
-    from LungNoduleRiskLib.scene import addCt, addPoint, addPointsNode  # only now: Slicer registers at its start
-    from nodulerisk.ct import read_ct
-    from nodulerisk.points import read_points
+    from LungNoduleRiskLib.scene import (  # only now: Slicer registers at its start
+        addCt,
+        addPoint,
+        addPointsNode,
+    )
+    from nodulerisk.ct.points import read_points
+    from nodulerisk.ct.read import read_ct
 
     ct, points = read_ct(_verified(CT_FILE)), read_points(_verified(POINT_FILE))
     volumeNode, markupsNode = addCt(ct, "Demo chest CT"), addPointsNode()
@@ -36,7 +41,8 @@ def loadSample():
 
 
 def registerSampleData() -> None:
-    """Offers the sample in Slicer's Sample Data module; a script that asks that module for it gets a DICOM folder."""
+    """Offers the sample in Slicer's Sample Data module; a script that asks that module for it gets
+    a DICOM folder."""
     from SampleData import SampleDataLogic
 
     SampleDataLogic.registerCustomSampleDataCategory(CATEGORY, title="Lung Nodule Risk")
@@ -66,5 +72,7 @@ def _path(file: str) -> Path:
 def _verified(file: str) -> Path:
     path = _path(file)
     if not path.is_file() or sha256(path.read_bytes()).hexdigest() != SHA256[file]:
-        raise NoduleRiskError(f"The sample '{path}' is missing or was changed: install the extension again.")
+        raise NoduleRiskError(
+            f"The sample '{path}' is missing or was changed: install the extension again."
+        )
     return path

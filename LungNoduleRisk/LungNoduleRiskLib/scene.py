@@ -1,4 +1,5 @@
-"""CTs and points between the MRML scene and the core, and the only place that turns RAS into LPS: x and y change sign.
+"""CTs and points between the MRML scene and the core, and the only place that turns RAS into LPS: x
+and y change sign.
 
 All in mm, in the world: linear parent transforms are applied.
 """
@@ -16,19 +17,20 @@ import slicer
 import vtk
 
 from nodulerisk.checks import Check
-from nodulerisk.ct import CT, Acquisition, to_hounsfield, triple
-from nodulerisk.cubes import Grid
+from nodulerisk.ct.cubes import Grid
+from nodulerisk.ct.points import Point, named_points
+from nodulerisk.ct.volume import CT, Acquisition, to_hounsfield, triple
 from nodulerisk.errors import CTError, NoduleRiskError, PointError
-from nodulerisk.points import Point, named_points
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-READING = "LungNoduleRisk.Reading"  # node attribute: what the reader of a CT found beside its voxels and grid
+# node attribute: what the reader of a CT found beside its voxels and grid
+READING = "LungNoduleRisk.Reading"
 LUNG_WINDOW_HU = (1500, -600)  # width, centre
 CAMERA_MM = 150.0  # from a nodule to the camera
 POINT_LABELS = "N%d"
 NOT_LINEAR = (
-    "The CT or the points are under a transform that bends space; Slicer adds one to a series with uneven or tilted "
-    "slices. Harden or remove it in the Transforms module, and assess again."
+    "The CT or the points are under a transform that bends space; Slicer adds one to a series with"
+    " uneven or tilted slices. Harden or remove it in the Transforms module, and assess again."
 )
 
 
@@ -38,7 +40,8 @@ def ctFromNode(volumeNode) -> CT:
 
 
 def ctReader(volumeNode) -> Callable[[], CT]:
-    """What reads the CT as it lies now: to be called on any thread, since a large one takes a second to copy and check.
+    """What reads the CT as it lies now: to be called on any thread, since a large one takes a
+    second to copy and check.
 
     Raises:
         CTError: no voxels; when called, anything that ``CT.from_array`` refuses.
@@ -48,14 +51,22 @@ def ctReader(volumeNode) -> Callable[[], CT]:
     if image is None or image.GetNumberOfScalarComponents() != 1:
         raise CTError("The selected volume holds no CT: load the CT, or select another volume.")
     grid = gridLps(volumeNode)
-    voxels = slicer.util.arrayFromVolume(volumeNode)  # a view, which keeps the voxels though the node be removed
+    voxels = slicer.util.arrayFromVolume(
+        volumeNode
+    )  # a view, which keeps the voxels though the node be removed
     instances = _instancesOf(volumeNode)
-    said, files = volumeNode.GetAttribute(READING), _filesOf(list(dict.fromkeys(instances[:1] + instances[-1:])))
-    return lambda: CT.from_array(voxels.copy(), *grid, **(_readingIn(said) if said else _saidIn(files)))
+    said, files = (
+        volumeNode.GetAttribute(READING),
+        _filesOf(list(dict.fromkeys(instances[:1] + instances[-1:]))),
+    )
+    return lambda: CT.from_array(
+        voxels.copy(), *grid, **(_readingIn(said) if said else _saidIn(files))
+    )
 
 
 def ctPart(volumeNode, low, high, marginMm: float) -> tuple[CT, np.ndarray]:
-    """The part of the CT from one voxel (z, y, x) up to, but without, another, and a margin in mm on all sides.
+    """The part of the CT from one voxel (z, y, x) up to, but without, another, and a margin in mm
+    on all sides.
 
     Returns:
         A copy of the part, and its first voxel (z, y, x).
@@ -69,7 +80,10 @@ def ctPart(volumeNode, low, high, marginMm: float) -> tuple[CT, np.ndarray]:
     low = np.clip(np.asarray(low) - margin, 0, np.array(values.shape) - 1)
     high = np.clip(np.asarray(high) + margin, low + 1, values.shape)
     hu = to_hounsfield(values[tuple(slice(a, b) for a, b in zip(low, high, strict=True))].copy())
-    return CT(hu, triple(spacing), triple(origin + direction @ (low[::-1] * spacing)), direction), low
+    return (
+        CT(hu, triple(spacing), triple(origin + direction @ (low[::-1] * spacing)), direction),
+        low,
+    )
 
 
 def addCt(ct: CT, name: str = "CT"):
@@ -109,13 +123,18 @@ def lookAt(cameraNode, point_ras_mm) -> None:
     camera = cameraNode.GetCamera()
     away = camera.GetDirectionOfProjection()
     camera.SetFocalPoint(point_ras_mm)
-    camera.SetPosition([value - CAMERA_MM * part for value, part in zip(point_ras_mm, away, strict=True)])
+    camera.SetPosition(
+        [value - CAMERA_MM * part for value, part in zip(point_ras_mm, away, strict=True)]
+    )
     cameraNode.ResetClippingRange()
 
 
 def pointNames(markupsNode) -> list[str]:
     """The names that the nodules of a point list have everywhere, in the list's order."""
-    return [point.name for point in named_points((label, (0, 0, 0)) for label in placed(markupsNode).values())]
+    return [
+        point.name
+        for point in named_points((label, (0, 0, 0)) for label in placed(markupsNode).values())
+    ]
 
 
 def pointsLps(markupsNode) -> list[Point]:
@@ -130,11 +149,14 @@ def pointsLps(markupsNode) -> list[Point]:
         raise PointError("There is no point yet: place one on each nodule.")
     toLps = RAS_TO_LPS @ toWorld(markupsNode)
     positions = (toLps @ [*markupsNode.GetNthControlPointPosition(index), 1] for index in labels)
-    return named_points((label, (x, y, z)) for label, (x, y, z, _) in zip(labels.values(), positions, strict=True))
+    return named_points(
+        (label, (x, y, z)) for label, (x, y, z, _) in zip(labels.values(), positions, strict=True)
+    )
 
 
 def placed(markupsNode) -> dict[int, str]:
-    """Label by index of the control points that have a position; a point being placed has none yet."""
+    """Label by index of the control points that have a position; a point being placed has none
+    yet."""
     return {
         index: markupsNode.GetNthControlPointLabel(index)
         for index in range(markupsNode.GetNumberOfControlPoints())
@@ -145,7 +167,9 @@ def placed(markupsNode) -> dict[int, str]:
 def _reading(ct: CT) -> str:
     """What is known of a CT beside its voxels and grid; nothing of the patient."""
     checks = [asdict(check) for check in ct.checks]
-    return json.dumps({"acquisition": asdict(ct.acquisition), "checks": checks, "filled_slices": ct.filled_slices})
+    return json.dumps(
+        {"acquisition": asdict(ct.acquisition), "checks": checks, "filled_slices": ct.filled_slices}
+    )
 
 
 def _readingIn(said: str) -> dict[str, Any]:
@@ -155,7 +179,8 @@ def _readingIn(said: str) -> dict[str, Any]:
 
 
 def dicomFiles(volumeNode) -> list[Path]:
-    """The files of a series that Slicer's DICOM module loaded; none where it came otherwise, or they are gone."""
+    """The files of a series that Slicer's DICOM module loaded; none where it came otherwise, or
+    they are gone."""
     return _filesOf(_instancesOf(volumeNode))
 
 
@@ -165,18 +190,25 @@ def _instancesOf(volumeNode) -> list[str]:
 
 def _filesOf(instances: Sequence[str]) -> list[Path]:
     database = getattr(slicer, "dicomDatabase", None)
-    files = [database.fileForInstance(instance) for instance in instances] if database is not None else []
+    files = (
+        [database.fileForInstance(instance) for instance in instances]
+        if database is not None
+        else []
+    )
     return [Path(file) for file in files if file and Path(file).is_file()]
 
 
 def _saidIn(files: list[Path]) -> dict[str, Any]:
-    from nodulerisk.dicom_series import acquisition_in  # needs a pydicom that may have yet to be installed
+    from nodulerisk.ct.dicom_series import (
+        acquisition_in,  # needs a pydicom that may have yet to be installed
+    )
 
     return {"acquisition": acquisition_in(files)} if files else {}
 
 
 def gridLps(volumeNode) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Spacing (3,), origin (3,) and direction (3, 3; a column an axis x, y, z) of a volume, LPS mm."""
+    """Spacing (3,), origin (3,) and direction (3, 3; a column an axis x, y, z) of a volume, LPS
+    mm."""
     ijkToLps = RAS_TO_LPS @ ijkToWorld(volumeNode)
     axes = ijkToLps[:3, :3]
     spacing = np.linalg.norm(axes, axis=0)

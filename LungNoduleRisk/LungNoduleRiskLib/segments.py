@@ -12,24 +12,27 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from LungNoduleRiskLib.scene import ctPart, ijkToWorld, toWorld
 from nodulerisk.assessment import EvidenceLevel, NoduleMask, trimmed
-from nodulerisk.ct import CT
-from nodulerisk.masking import hand_mask
+from nodulerisk.ct.volume import CT
+from nodulerisk.nodule.mask import hand_mask
 
 NODULE_IN_LUNG = (  # SNOMED CT, by the DICOM lists that come with Slicer
-    "Segmentation category and type - DICOM master list~SCT^49755003^Morphologically Altered Structure"
-    "~SCT^27925004^Nodule~^^~Anatomic codes - DICOM master list~SCT^39607008^Lung~^^"
+    "Segmentation category and type - DICOM master list~SCT^49755003^Morphologically Altered"
+    " Structure~SCT^27925004^Nodule~^^~Anatomic codes - DICOM master list~SCT^39607008^Lung~^^"
 )
 DRAWN_BY_HAND: EvidenceLevel = "reader"
 Voxel = tuple[int, int, int]  # index z, y, x
 
 
-def addSegment(segmentationNode, name: str, nodule: NoduleMask, volumeNode, colour: tuple[float, float, float]) -> None:
+def addSegment(
+    segmentationNode, name: str, nodule: NoduleMask, volumeNode, colour: tuple[float, float, float]
+) -> None:
     """Adds the mask as a segment of that name and ID; nothing where the mask is empty."""
     if not nodule.region.any():
         return
     segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
     segment = newSegment(name, colour)
-    # The segmentation keeps the transform that the CT had at first; the CT's may have been hardened since.
+    # The segmentation keeps the transform that the CT had at first; the CT's may have been hardened
+    # since.
     ijkToSegmentation = np.linalg.solve(toWorld(segmentationNode), ijkToWorld(volumeNode))
     labelmap = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
     segment.AddRepresentation(labelmap, _labelmap(nodule, ijkToSegmentation))
@@ -47,12 +50,15 @@ def newSegment(name: str, colour: tuple[float, float, float]):
 
 
 def regionOnCt(segmentationNode, segmentId: str, volumeNode) -> tuple[np.ndarray, Voxel]:
-    """A segment on the CT's grid, by nearest neighbour where its own is another: uint8 (z, y, x) without empty rims.
+    """A segment on the CT's grid, by nearest neighbour where its own is another: uint8 (z, y, x)
+    without empty rims.
 
-    As slicer.util.arrayFromSegmentBinaryLabelmap, but that covers the whole CT, and leaves a display node in the scene.
+    As slicer.util.arrayFromSegmentBinaryLabelmap, but that covers the whole CT, and leaves a
+    display node in the scene.
 
     Returns:
-        The region and the index (z, y, x) of its first voxel on the CT; empty where nothing lies on the CT.
+        The region and the index (z, y, x) of its first voxel on the CT; empty where nothing lies on
+        the CT.
     """
     labelmap = _labelmapInWorld(segmentationNode, segmentId)
     low, high = _box(labelmap, volumeNode)
@@ -61,7 +67,9 @@ def regionOnCt(segmentationNode, segmentId: str, volumeNode) -> tuple[np.ndarray
     grid, onGrid = slicer.vtkOrientedImageData(), slicer.vtkOrientedImageData()
     grid.SetExtent([edge for a, b in zip(low, high, strict=True) for edge in (int(a), int(b) - 1)])
     grid.SetGeometryFromImageToWorldMatrix(slicer.util.vtkMatrixFromArray(ijkToWorld(volumeNode)))
-    slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(labelmap, grid, onGrid)
+    slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
+        labelmap, grid, onGrid
+    )
     values = vtk_to_numpy(onGrid.GetPointData().GetScalars()).reshape((high - low)[::-1]) > 0
     region, offset = trimmed(values)
     x, y, z = (int(v) for v in low)
@@ -69,12 +77,17 @@ def regionOnCt(segmentationNode, segmentId: str, volumeNode) -> tuple[np.ndarray
 
 
 def segmentOnCt(
-    segmentationNode, segmentId: str, volumeNode, marginMm: float = 5.0, evidence: EvidenceLevel = DRAWN_BY_HAND
+    segmentationNode,
+    segmentId: str,
+    volumeNode,
+    marginMm: float = 5.0,
+    evidence: EvidenceLevel = DRAWN_BY_HAND,
 ) -> tuple[CT, NoduleMask]:
     """A segment as the core takes masks, with the CT around it, so that nothing large is copied.
 
     Returns:
-        The part of the CT within ``marginMm`` of the segment, and the mask on it, which may be empty.
+        The part of the CT within ``marginMm`` of the segment, and the mask on it, which may be
+        empty.
     """
     region, first = regionOnCt(segmentationNode, segmentId, volumeNode)
     ct, low = ctPart(volumeNode, first, np.add(first, region.shape), marginMm)
@@ -88,9 +101,13 @@ def fingerprint(segmentationNode, segmentId: str) -> str:
     if labelmap.IsEmpty():
         return ""
     x, _, y, _, z, _ = labelmap.GetExtent()
-    region, first = trimmed(vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(labelmap.GetDimensions()[::-1]))
+    region, first = trimmed(
+        vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(labelmap.GetDimensions()[::-1])
+    )
     place = np.add(first, (z, y, x)) if region.any() else np.zeros(0)
-    return hashlib.sha256(place.astype(np.int64).tobytes() + (region > 0).tobytes()).hexdigest()[:16]
+    return hashlib.sha256(place.astype(np.int64).tobytes() + (region > 0).tobytes()).hexdigest()[
+        :16
+    ]
 
 
 def _labelmap(nodule: NoduleMask, ijkToRas: np.ndarray):
@@ -128,7 +145,9 @@ def _box(labelmap, volumeNode) -> tuple[np.ndarray, np.ndarray]:
     corners = np.array([[*corner, 1] for corner in product(*(extent + (-0.5, 0.5)))]).T
     labelmapToRas = vtk.vtkMatrix4x4()
     labelmap.GetImageToWorldMatrix(labelmapToRas)
-    inCt = np.linalg.solve(ijkToWorld(volumeNode), slicer.util.arrayFromVTKMatrix(labelmapToRas) @ corners)[:3]
+    inCt = np.linalg.solve(
+        ijkToWorld(volumeNode), slicer.util.arrayFromVTKMatrix(labelmapToRas) @ corners
+    )[:3]
     size = volumeNode.GetImageData().GetDimensions()
     low = np.clip(np.floor(inCt.min(axis=1)).astype(int), 0, size)
     return low, np.clip(np.ceil(inCt.max(axis=1)).astype(int) + 1, 0, size)

@@ -1,4 +1,5 @@
-"""The nodule's measurements as a plugin of Slicer's Segment Statistics module, for any segment on a CT."""
+"""The nodule's measurements as a plugin of Slicer's Segment Statistics module, for any segment on a
+CT."""
 
 from __future__ import annotations
 
@@ -8,11 +9,12 @@ import slicer
 from SegmentStatisticsPlugins import SegmentStatisticsPluginBase
 
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.quantities import QUANTITIES, UNITS, Code
+from nodulerisk.nodule.quantities import QUANTITIES, UNITS, Code
 
 
 class LungNoduleSegmentStatisticsPlugin(SegmentStatisticsPluginBase):
-    """Measures what is ticked in its options: nothing at first, since the next user's segments may lie on an MR."""
+    """Measures what is ticked in its options: nothing at first, since the next user's segments may
+    lie on an MR."""
 
     def __init__(self):
         super().__init__()
@@ -39,9 +41,12 @@ class LungNoduleSegmentStatisticsPlugin(SegmentStatisticsPluginBase):
         )
 
     def _measured(self, segmentID) -> dict[str, float]:
-        """Every measurement by key; none where the segment is empty on the CT, or the volume is no CT."""
-        from LungNoduleRiskLib.segments import segmentOnCt  # only now: Slicer registers plugins at its start
-        from nodulerisk.measure import measure
+        """Every measurement by key; none where the segment is empty on the CT, or the volume is no
+        CT."""
+        from LungNoduleRiskLib.segments import (
+            segmentOnCt,  # only now: Slicer registers plugins at its start
+        )
+        from nodulerisk.nodule.measure import measure
 
         segmentationNode, volumeNode = self._node("Segmentation"), self._node("ScalarVolume")
         if volumeNode is None:
@@ -54,7 +59,10 @@ class LungNoduleSegmentStatisticsPlugin(SegmentStatisticsPluginBase):
         if onCt is None:
             return {}
         ct, nodule = onCt
-        return {measurement.name.replace(" ", "_"): measurement.value for measurement in measure(nodule, ct)}
+        return {
+            measurement.name.replace(" ", "_"): measurement.value
+            for measurement in measure(nodule, ct)
+        }
 
     def _node(self, parameter: str):
         return slicer.mrmlScene.GetNodeByID(self.getParameterNode().GetParameter(parameter))

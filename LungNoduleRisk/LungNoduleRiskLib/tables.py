@@ -14,10 +14,16 @@ def fillTable(tableNode, columns: Mapping[str, Sequence[str | float]]) -> None:
     """Fills a vtkMRMLTableNode anew, with columns of text or of numbers by title."""
     table = vtk.vtkTable()
     for title, values in columns.items():
-        column = vtk.vtkStringArray() if any(isinstance(value, str) for value in values) else vtk.vtkDoubleArray()
+        column = (
+            vtk.vtkStringArray()
+            if any(isinstance(value, str) for value in values)
+            else vtk.vtkDoubleArray()
+        )
         column.SetName(title)
         for value in values:
-            column.InsertNextValue(value.translate(NOT_ESCAPED) or NOTHING if isinstance(value, str) else value)
+            column.InsertNextValue(
+                value.translate(NOT_ESCAPED) or NOTHING if isinstance(value, str) else value
+            )
         table.AddColumn(column)
     tableNode.SetAndObserveTable(table)
     for title in columns:  # else all columns are text when a saved scene is loaded

@@ -1,6 +1,7 @@
 """``nodulerisk serve``: the web page.
 
-What serves is imported inside the command: the other commands work where the extra is not installed.
+What serves is imported inside the command: the other commands work where the extra is not
+    installed.
 """
 
 from __future__ import annotations
@@ -25,26 +26,42 @@ TOKEN_VARIABLE = "NODULERISK_TOKEN"
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; 0.0.0.0 lets other machines in.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen at; 0: any that is free.")] = 8765,
     token: Annotated[
         str | None,
         typer.Option(
             envvar=TOKEN_VARIABLE,
-            help="What opens the page; else a new one at each start. Other users of this machine can read what is on "
-            "its command line: better set the variable.",
+            help=(
+                "What opens the page; else a new one at each start. Other users of this machine can"
+                " read what is on "
+                "its command line: better set the variable."
+            ),
         ),
     ] = None,
-    no_token: Annotated[bool, typer.Option("--no-token", help="Anyone on this machine may open the page.")] = False,
+    no_token: Annotated[
+        bool, typer.Option("--no-token", help="Anyone on this machine may open the page.")
+    ] = False,
     weights: Annotated[str, typer.Option(help="Weight set: its name or folder.")] = "open",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     sessions: Annotated[int, typer.Option(min=1, help="Users at a time.")] = 8,
     idle_minutes: Annotated[
-        float, typer.Option(min=1, help="A session that nobody uses ends after so long, with what was uploaded.")
+        float,
+        typer.Option(
+            min=1, help="A session that nobody uses ends after so long, with what was uploaded."
+        ),
     ] = 30,
-    max_upload_gb: Annotated[float, typer.Option(min=0.001, help="The most that a user may upload, in GB.")] = 4,
-    certificate: Annotated[Path | None, typer.Option(help="TLS certificate (PEM): encrypts the traffic.")] = None,
-    key_file: Annotated[Path | None, typer.Option(help="Its key (PEM), where the certificate's file has none.")] = None,
+    max_upload_gb: Annotated[
+        float, typer.Option(min=0.001, help="The most that a user may upload, in GB.")
+    ] = 4,
+    certificate: Annotated[
+        Path | None, typer.Option(help="TLS certificate (PEM): encrypts the traffic.")
+    ] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(help="Its key (PEM), where the certificate's file has none.")
+    ] = None,
     verbose: Verbose = False,
 ) -> None:
     """Serve the web page: upload a CT, click the nodule, read the risk."""
@@ -94,31 +111,36 @@ def _token(asked: str | None, none: bool, alone: bool) -> str | None:
         NoduleRiskError: other machines could come in without one, or guess it.
     """
     if none and not alone:
-        raise NoduleRiskError("Anyone on the network could see the patients' CTs: --no-token is for 127.0.0.1 only.")
+        raise NoduleRiskError(
+            "Anyone on the network could see the patients' CTs: --no-token is for 127.0.0.1 only."
+        )
     if none:
         return None
     if asked is not None and len(asked) < SHORTEST_TOKEN:
-        raise NoduleRiskError(f"This token can be guessed: take {SHORTEST_TOKEN} characters or more, or leave it out.")
+        raise NoduleRiskError(
+            f"This token can be guessed: take {SHORTEST_TOKEN} characters or more, or leave it out."
+        )
     return asked or secrets.token_urlsafe(32)
 
 
 def _warn(host: str, encrypted: bool) -> None:
     """Says what it means to listen to other machines."""
     typer.echo(
-        f"Listening at {host}: every machine on its network reaches this page, and its token is the only lock. Who has "
-        "the token can use the page.",
+        f"Listening at {host}: every machine on its network reaches this page, and its token is the"
+        " only lock. Who has the token can use the page.",
         err=True,
     )
     if not encrypted:
         typer.echo(
-            "The traffic is not encrypted: who can read along on the network sees the patients' CTs and the token. "
-            "Give --certificate, or serve it behind a server that encrypts.",
+            "The traffic is not encrypted: who can read along on the network sees the patients' CTs"
+            " and the token. Give --certificate, or serve it behind a server that encrypts.",
             err=True,
         )
 
 
 def _log(verbose: bool) -> None:
-    """A line for each session's start and end; aiohttp's own lines name addresses, so they are for those who ask."""
+    """A line for each session's start and end; aiohttp's own lines name addresses, so they are for
+    those who ask."""
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
     logging.getLogger("LungNoduleRiskWeb").setLevel(logging.INFO)
     logging.getLogger("aiohttp").setLevel(logging.WARNING if verbose else logging.CRITICAL)

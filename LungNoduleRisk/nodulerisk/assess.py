@@ -10,21 +10,18 @@ import numpy as np
 
 from nodulerisk import __version__
 from nodulerisk.assessment import Assessment, NoduleMask, Provenance, TaskResult, decided
-from nodulerisk.calibration import calibrated
 from nodulerisk.checks import Check
-from nodulerisk.ct import CT, triple
-from nodulerisk.cubes import densesharp_cube, densesharp_grid, emv_block, views_of
-from nodulerisk.engine import Engine, Networks
-from nodulerisk.masking import REFLECTIONS, centroid_lps_mm, nodule_mask
-from nodulerisk.measure import measure
-from nodulerisk.nodule_checks import block_checks, nodule_checks, refuse_missing_slices
-from nodulerisk.weights import APPEARANCE, TASKS, NetworkCard, WeightSet
+from nodulerisk.ct.cubes import densesharp_cube, densesharp_grid, emv_block, views_of
+from nodulerisk.ct.volume import CT, triple
+from nodulerisk.engine.engine import Engine, Networks
+from nodulerisk.nodule.findings import block_checks, nodule_checks, refuse_missing_slices
+from nodulerisk.nodule.mask import REFLECTIONS, centroid_lps_mm, nodule_mask
+from nodulerisk.nodule.measure import measure
+from nodulerisk.tasks import CASCADE, LET_THROUGH, TASKS
+from nodulerisk.weights.calibration import calibrated
+from nodulerisk.weights.card import NetworkCard, WeightSet
 
 Progress = Callable[[str, float], None]
-
-# The cascade of the EMV-3D-CNN paper: each step is put to the nodules that the steps before it let through.
-CASCADE = (("malignancy", *APPEARANCE), ("invasiveness", "subtype"), ("grade",))
-LET_THROUGH = {"malignancy": ("malignant",), "invasiveness": ("invasive", None)}  # decisions; None: not run
 
 
 def assess(
@@ -40,8 +37,9 @@ def assess(
 ) -> Assessment:
     """Assesses the nodule at a point.
 
-    The mask network draws the nodule around the point; the cubes are cut around the mask's centroid, so that a click a
-    little off gives the same answer; each task's networks answer, and their plain mean is the ensemble's.
+    The mask network draws the nodule around the point; the cubes are cut around the mask's
+    centroid, so that a click a little off gives the same answer; each task's networks answer, and
+    their plain mean is the ensemble's.
 
     Args:
         ct: the CT.
@@ -51,8 +49,8 @@ def assess(
         name: the user's label of the nodule.
         networks: a warm Engine or Worker of the same weights, for several nodules.
         progress: called with the stage and the share done, 0..1.
-        cascade: invasiveness and subtype are asked only of a nodule decided malignant, grade only of one decided
-            invasive too; networks that no asked task needs are not run.
+        cascade: invasiveness and subtype are asked only of a nodule decided malignant, grade only
+            of one decided invasive too; networks that no asked task needs are not run.
 
     Returns:
         The assessment; tasks that were not run or not asked say why.
@@ -76,7 +74,9 @@ def assess(
     with stages("measurements", 0.95):
         measurements = measure(nodule, ct) if nodule is not None else ()
         checks += nodule_checks(nodule, measurements, ct)
-        checks += _answer_checks(tasks, questions.answers, weights.mask_network if nodule is None else None)
+        checks += _answer_checks(
+            tasks, questions.answers, weights.mask_network if nodule is None else None
+        )
         checks += _threshold_checks(tasks, weights)
     return Assessment(
         name=name,
@@ -93,11 +93,14 @@ def assess(
 def _draw_mask(
     ct: CT, point: np.ndarray, weights: WeightSet, networks: Networks
 ) -> tuple[NoduleMask | None, np.ndarray]:
-    """The mask, and the centre to cut the other cubes around: the mask's centroid, else the point."""
+    """The mask, and the centre to cut the other cubes around: the mask's centroid, else the
+    point."""
     if weights.mask_network is None:
         return None, point
     centre = point
-    for _ in range(2):  # drawn again around its own centroid, it hardly depends on where the user clicked
+    for _ in range(
+        2
+    ):  # drawn again around its own centroid, it hardly depends on where the user clicked
         probability = _mask_map(densesharp_cube(ct, centre), weights, networks)
         if not np.isfinite(probability).all():
             return None, point
@@ -106,17 +109,22 @@ def _draw_mask(
         if not nodule.region.any():
             return nodule, point
         centroid = centroid_lps_mm(nodule)
-        centre = centroid if ct.contains(centroid) else point  # at the scan's edge a map may reach beyond it
+        centre = (
+            centroid if ct.contains(centroid) else point
+        )  # at the scan's edge a map may reach beyond it
     return nodule, centre
 
 
 def _mask_map(cube: np.ndarray, weights: WeightSet, networks: Networks) -> np.ndarray:
-    """The mask network's map of a cube: float32 (32, 32, 32), the mean over reflections where the card asks for it."""
+    """The mask network's map of a cube: float32 (32, 32, 32), the mean over reflections where the
+    card asks for it."""
     assert weights.mask_network is not None
     reflections = REFLECTIONS if weights.mask_reflected else REFLECTIONS[:1]
     cubes = np.stack([np.flip(cube, axes) for axes in reflections])[:, None]
     _, maps = networks.predict(weights.mask_network, cubes)
-    return np.stack([np.flip(m[0], axes) for m, axes in zip(maps, reflections, strict=True)]).mean(axis=0)
+    return np.stack([np.flip(m[0], axes) for m, axes in zip(maps, reflections, strict=True)]).mean(
+        axis=0
+    )
 
 
 def _ask_tasks(questions: _Questions, weights: WeightSet, cascade: bool) -> dict[str, TaskResult]:
@@ -135,19 +143,28 @@ def _barred(results: dict[str, TaskResult]) -> str | None:
     """Why the steps that follow are not asked; None: they are."""
     for task, passing in LET_THROUGH.items():
         if task in results and (decision := results[task].decision) not in passing:
-            return "not asked: " + (f"the nodule was decided {decision}" if decision else f"{task} was not decided")
+            return "not asked: " + (
+                f"the nodule was decided {decision}" if decision else f"{task} was not decided"
+            )
     return None
 
 
-def _members(task: str, weights: WeightSet, answers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _members(
+    task: str, weights: WeightSet, answers: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """Class probabilities of every network of the task, calibrated as the card says."""
     card = weights.tasks[task]
     members = {name: answers[name][weights.networks[name].columns(task)] for name in card.networks}
-    return members if card.calibration is None else {k: calibrated(p, card.calibration) for k, p in members.items()}
+    return (
+        members
+        if card.calibration is None
+        else {k: calibrated(p, card.calibration) for k, p in members.items()}
+    )
 
 
 def task_result(task: str, weights: WeightSet, answers: dict[str, np.ndarray]) -> TaskResult:
-    """The plain mean of the members and the decision; a task without networks, or with NaN among them, is not run."""
+    """The plain mean of the members and the decision; a task without networks, or with NaN among
+    them, is not run."""
     classes, card, members = TASKS[task], weights.tasks[task], _members(task, weights, answers)
     threshold = weights.threshold(task)
     broken = [name for name, member in members.items() if not np.isfinite(member).all()]
@@ -176,12 +193,24 @@ def _answer_checks(
     """Networks whose answer is no number (fault 39), and what the answers of others are about."""
     for name, probabilities in answers.items():
         if not np.isfinite(probabilities).all():
-            yield Check("network-nan", "warning", f"Network {name} gave no number: its task is not shown.", 39)
+            yield Check(
+                "network-nan",
+                "warning",
+                f"Network {name} gave no number: its task is not shown.",
+                39,
+            )
     if failed_mask is not None:
-        yield Check("network-nan", "warning", f"Network {failed_mask} gave no number: it drew no mask.", 39)
-    adenocarcinoma = [task for task in ("invasiveness", "grade", "subtype") if tasks[task].mean is not None]
+        yield Check(
+            "network-nan", "warning", f"Network {failed_mask} gave no number: it drew no mask.", 39
+        )
+    adenocarcinoma = [
+        task for task in ("invasiveness", "grade", "subtype") if tasks[task].mean is not None
+    ]
     if adenocarcinoma:
-        message = f"The {', '.join(adenocarcinoma)} of a nodule means something only if it is an adenocarcinoma."
+        message = (
+            f"The {', '.join(adenocarcinoma)} of a nodule means something only if it is an"
+            " adenocarcinoma."
+        )
         yield Check("adenocarcinoma-only", "note", message, 30)
 
 
@@ -191,11 +220,15 @@ def _threshold_checks(tasks: dict[str, TaskResult], weights: WeightSet) -> Itera
         card = weights.tasks[task].threshold
         card = 0.5 if card is None else card  # of two classes, the larger wins
         if tasks[task].mean is not None and own != card:
-            message = f"The {task} threshold was set by the user to {own:.3f}; the card's is {card:.3f}."
+            message = (
+                f"The {task} threshold was set by the user to {own:.3f}; the card's is {card:.3f}."
+            )
             yield Check("own-threshold", "note", message, 30)
 
 
-def _provenance(ct: CT, weights: WeightSet, networks: Networks, seconds: dict[str, float]) -> Provenance:
+def _provenance(
+    ct: CT, weights: WeightSet, networks: Networks, seconds: dict[str, float]
+) -> Provenance:
     return Provenance(
         weight_set=weights.name,
         weight_set_version=weights.version,
@@ -214,16 +247,21 @@ class _Questions:
         answers: class probabilities (C,) by network.
     """
 
-    def __init__(self, ct: CT, centre: np.ndarray, weights: WeightSet, networks: Networks, report: Progress):
+    def __init__(
+        self, ct: CT, centre: np.ndarray, weights: WeightSet, networks: Networks, report: Progress
+    ):
         self.answers: dict[str, np.ndarray] = {}
         self._weights, self._networks, self._report = weights, networks, report
         self._count = len({name for task in weights.tasks.values() for name in task.networks})
         self._cubes = NetworkCubes(ct, centre, weights)
 
     def ask(self, names: Iterable[str]) -> None:
-        """Asks those that were not asked yet; the mask's network is still loaded, so it comes first."""
+        """Asks those that were not asked yet; the mask's network is still loaded, so it comes
+        first."""
         mask_network = self._weights.mask_network
-        for name in sorted(set(names) - set(self.answers), key=lambda name: (name != mask_network, name)):
+        for name in sorted(
+            set(names) - set(self.answers), key=lambda name: (name != mask_network, name)
+        ):
             done = len(self.answers)
             self._report(f"network {done + 1} of {self._count}", 0.2 + 0.75 * done / self._count)
             self.answers[name] = self._networks.predict(name, self._cubes.of(name)[None])[0][0]

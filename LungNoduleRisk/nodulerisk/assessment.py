@@ -1,7 +1,7 @@
 """Assessment: the one result that everything downstream reads.
 
-It holds what was asked, every probability with the members behind it, the mask on the CT's grid, measurements, checks
-and provenance; it round-trips through a folder of JSON and NRRD files.
+It holds what was asked, every probability with the members behind it, the mask on the CT's grid,
+measurements, checks and provenance; it round-trips through a folder of JSON and NRRD files.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import SimpleITK as sitk
 
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.checks import Check
-from nodulerisk.ct import CT, triple, with_geometry
-from nodulerisk.cubes import Grid
+from nodulerisk.ct.cubes import Grid
+from nodulerisk.ct.volume import CT, triple, with_geometry
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import written_whole
-from nodulerisk.quantities import UNITS, Code
+from nodulerisk.nodule.quantities import UNITS, Code
 
 EvidenceLevel = Literal["pathology", "reader", "simulated", "none"]
 EVIDENCE_LEVELS: tuple[EvidenceLevel, ...] = get_args(EvidenceLevel)
@@ -35,7 +35,8 @@ EVIDENCE_WORDS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Measurement:
-    """One number from the mask, with its unit (a key of ``UNITS``), its definition's source and what DICOM calls it."""
+    """One number from the mask, with its unit (a key of ``UNITS``), its definition's source and
+    what DICOM calls it."""
 
     name: str
     value: float
@@ -55,10 +56,12 @@ class TaskResult:
 
     Attributes:
         classes: names, in the order of every probability tuple.
-        mean: the ensemble's class probabilities (plain mean of the members); None where the task was not run.
+        mean: the ensemble's class probabilities (plain mean of the members); None where the task
+            was not run.
         members: each network's class probabilities by its name.
         decision: the class decided on; None where the task was not run.
-        threshold: probability of the last class from which a two-class task decides for it; None: the largest wins.
+        threshold: probability of the last class from which a two-class task decides for it; None:
+            the largest wins.
         evidence: what the numbers rest on.
         note: why the task was not run, or what its evidence is, in words.
     """
@@ -73,7 +76,8 @@ class TaskResult:
 
     @property
     def spread(self) -> float | None:
-        """Largest difference (0..1) between two members' probabilities of the last class; None below two members."""
+        """Largest difference (0..1) between two members' probabilities of the last class; None
+        below two members."""
         last = [member[-1] for member in self.members.values()]
         return max(last) - min(last) if len(last) > 1 else None
 
@@ -84,7 +88,8 @@ class TaskResult:
 
 
 def decided(probabilities: Sequence[float], threshold: float | None) -> int:
-    """The class decided for: the last one from its threshold on; without a threshold the most probable."""
+    """The class decided for: the last one from its threshold on; without a threshold the most
+    probable."""
     if threshold is None:
         return int(np.argmax(probabilities))
     return len(probabilities) - 1 if probabilities[-1] >= threshold else 0
@@ -92,10 +97,12 @@ def decided(probabilities: Sequence[float], threshold: float | None) -> int:
 
 @dataclass(frozen=True)
 class Interval:
-    """What a task's answers were when it was asked again and again about a nodule, the assessment's own among them.
+    """What a task's answers were when it was asked again and again about a nodule, the assessment's
+    own among them.
 
     Attributes:
-        low, high: of the probability (0..1) of the last of two classes, of more classes of the one decided for.
+        low, high: of the probability (0..1) of the last of two classes, of more classes of the one
+            decided for.
         unchanged: the share (0..1) of the further answers that decide as the assessment does.
     """
 
@@ -111,7 +118,8 @@ class Stability:
     Attributes:
         turned: under the cubes' reflections in plane and rotations by 90°.
         clicked: under clicks 2 mm off; without the clicks that were refused.
-        click_dice: Dice (0..1) of each such click's mask with the point's own; none without a mask network.
+        click_dice: Dice (0..1) of each such click's mask with the point's own; none without a mask
+            network.
     """
 
     turned: dict[str, Interval]
@@ -121,14 +129,15 @@ class Stability:
 
 @dataclass(frozen=True, eq=False)
 class NoduleMask:
-    """The nodule's mask on the CT's grid, kept as the part that is not empty, and the map it was drawn from.
+    """The nodule's mask on the CT's grid, kept as the part that is not empty, and the map it was
+    drawn from.
 
     Attributes:
         region: uint8 (z, y, x), 1 in the nodule.
         first_voxel: index (z, y, x) of region[0, 0, 0] on the CT's grid.
         ct_shape: shape (z, y, x) of the CT.
-        probability: float32 (z, y, x), the network's map at 1 mm, 0 away from this nodule; of a mask drawn by hand the
-            region itself, with a voxel of 0 all round.
+        probability: float32 (z, y, x), the network's map at 1 mm, 0 away from this nodule; of a
+            mask drawn by hand the region itself, with a voxel of 0 all round.
         grid: where the map's voxels lie.
         evidence: what the mask rests on.
     """
@@ -143,7 +152,9 @@ class NoduleMask:
     def on_ct(self) -> np.ndarray:
         """uint8, the CT's shape (z, y, x)."""
         mask = np.zeros(self.ct_shape, np.uint8)
-        mask[tuple(slice(a, a + n) for a, n in zip(self.first_voxel, self.region.shape, strict=True))] = self.region
+        mask[
+            tuple(slice(a, a + n) for a, n in zip(self.first_voxel, self.region.shape, strict=True))
+        ] = self.region
         return mask
 
 
@@ -166,7 +177,9 @@ class Assessment:
 
     name: str
     point_lps_mm: tuple[float, float, float]
-    centre_lps_mm: tuple[float, float, float]  # where the cubes were cut: the mask's centroid, else the point
+    centre_lps_mm: tuple[
+        float, float, float
+    ]  # where the cubes were cut: the mask's centroid, else the point
     tasks: dict[str, TaskResult]
     nodule: NoduleMask | None
     measurements: tuple[Measurement, ...]
@@ -181,8 +194,12 @@ class Assessment:
 
     def to_dict(self) -> dict:
         """Everything but the arrays, as JSON-ready values."""
-        values = {key: value for key, value in vars(self).items() if key not in ("nodule", "stability")}
-        values["tasks"] = {name: asdict(task) | {"spread": task.spread} for name, task in self.tasks.items()}
+        values = {
+            key: value for key, value in vars(self).items() if key not in ("nodule", "stability")
+        }
+        values["tasks"] = {
+            name: asdict(task) | {"spread": task.spread} for name, task in self.tasks.items()
+        }
         values["measurements"] = [asdict(measurement) for measurement in self.measurements]
         values["checks"] = [asdict(check) for check in self.checks]
         values["provenance"] = asdict(self.provenance)
@@ -193,7 +210,8 @@ class Assessment:
 
     @classmethod
     def from_dict(cls, values: dict, nodule: NoduleMask | None = None) -> Assessment:
-        """What ``to_dict`` turned into values, with the mask that they leave out; unknown keys are ignored.
+        """What ``to_dict`` turned into values, with the mask that they leave out; unknown keys are
+        ignored.
 
         Raises:
             KeyError, TypeError, ValueError: the values are damaged.
@@ -204,15 +222,20 @@ class Assessment:
             centre_lps_mm=triple(values["centre_lps_mm"]),
             tasks={name: _task_from(task) for name, task in {**values["tasks"]}.items()},
             nodule=nodule,
-            measurements=tuple(_measurement_from(measurement) for measurement in values["measurements"]),
+            measurements=tuple(
+                _measurement_from(measurement) for measurement in values["measurements"]
+            ),
             checks=tuple(_made(Check, check) for check in values["checks"]),
             provenance=_made(Provenance, values["provenance"]),
             stability=_stability_from(values["stability"]) if values.get("stability") else None,
         )
 
 
-def save_assessment(assessment: Assessment, ct: CT, folder: str | Path, more: dict[str, Any] | None = None) -> Path:
-    """Writes ``assessment.json``, ``mask.nrrd`` (uint8, the CT's grid) and ``mask_probability.nrrd`` (float32).
+def save_assessment(
+    assessment: Assessment, ct: CT, folder: str | Path, more: dict[str, Any] | None = None
+) -> Path:
+    """Writes ``assessment.json``, ``mask.nrrd`` (uint8, the CT's grid) and
+    ``mask_probability.nrrd`` (float32).
 
     Args:
         assessment: what is saved.
@@ -226,11 +249,15 @@ def save_assessment(assessment: Assessment, ct: CT, folder: str | Path, more: di
     folder = Path(folder)
     if assessment.nodule is not None:
         write_image(mask_image(assessment.nodule, ct), folder / "mask.nrrd")
-        write_image(grid_image(assessment.nodule.probability, assessment.nodule.grid), folder / "mask_probability.nrrd")
+        write_image(
+            grid_image(assessment.nodule.probability, assessment.nodule.grid),
+            folder / "mask_probability.nrrd",
+        )
     path = folder / "assessment.json"
     with written_whole(path) as partial:
         partial.write_text(
-            json.dumps(assessment.to_dict() | (more or {}), indent=2, ensure_ascii=False), encoding="utf-8"
+            json.dumps(assessment.to_dict() | (more or {}), indent=2, ensure_ascii=False),
+            encoding="utf-8",
         )
     return path
 
@@ -245,9 +272,13 @@ def load_assessment(folder: str | Path) -> Assessment:
     try:
         values = json.loads((folder / "assessment.json").read_text(encoding="utf-8"))
         evidence = values["mask_evidence"]
-        return Assessment.from_dict(values, None if evidence is None else _read_mask(folder, evidence))
+        return Assessment.from_dict(
+            values, None if evidence is None else _read_mask(folder, evidence)
+        )
     except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise NoduleRiskError(f"'{folder.name}' holds no complete assessment: run nodulerisk assess again.") from error
+        raise NoduleRiskError(
+            f"'{folder.name}' holds no complete assessment: run nodulerisk assess again."
+        ) from error
 
 
 def mask_image(nodule: NoduleMask, ct: CT) -> sitk.Image:
@@ -277,7 +308,9 @@ def write_image(image: sitk.Image, path: Path) -> None:
 
 def _made(kind: type[Any], values: dict[str, Any]) -> Any:
     """The dataclass with these values; keys that it does not know are left out."""
-    return kind(**{field.name: values[field.name] for field in fields(kind) if field.name in values})
+    return kind(
+        **{field.name: values[field.name] for field in fields(kind) if field.name in values}
+    )
 
 
 def _measurement_from(values: dict[str, Any]) -> Measurement:
@@ -287,7 +320,10 @@ def _measurement_from(values: dict[str, Any]) -> Measurement:
 def _task_from(values: dict[str, Any]) -> TaskResult:
     members = {name: tuple(member) for name, member in {**values["members"]}.items()}
     mean = None if values["mean"] is None else tuple(values["mean"])
-    return _made(TaskResult, {**values, "classes": tuple(values["classes"]), "mean": mean, "members": members})
+    return _made(
+        TaskResult,
+        {**values, "classes": tuple(values["classes"]), "mean": mean, "members": members},
+    )
 
 
 def _stability_from(values: dict[str, Any]) -> Stability:
@@ -303,11 +339,14 @@ def _read_mask(folder: Path, evidence: EvidenceLevel) -> NoduleMask:
     probability = sitk.ReadImage(str(folder / "mask_probability.nrrd"))
     axes = np.reshape(probability.GetDirection(), (3, 3)) * probability.GetSpacing()
     grid = Grid(np.array(probability.GetOrigin()), axes)
-    return NoduleMask(*trimmed(mask), mask.shape, sitk.GetArrayFromImage(probability), grid, evidence)
+    return NoduleMask(
+        *trimmed(mask), mask.shape, sitk.GetArrayFromImage(probability), grid, evidence
+    )
 
 
 def trimmed(mask: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int]]:
-    """The non-empty part of a mask and the index of its first voxel; an empty mask gives an empty part."""
+    """The non-empty part of a mask and the index of its first voxel; an empty mask gives an empty
+    part."""
     if not mask.any():
         return np.zeros((0, 0, 0), np.uint8), (0, 0, 0)
     low, high = zip(*((int(i.min()), int(i.max()) + 1) for i in np.nonzero(mask)), strict=True)

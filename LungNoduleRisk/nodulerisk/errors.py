@@ -2,7 +2,8 @@
 
 
 class NoduleRiskError(Exception):
-    """Base of all refusals; its message is one sentence or two for the user, without patient identity."""
+    """Base of all refusals; its message is one sentence or two for the user, without patient
+    identity."""
 
 
 class CTError(NoduleRiskError):

@@ -1,6 +1,8 @@
-"""Makes demo-chest-ct.zip: ``python Resources/SampleData/crop.py CPTAC.zip``, the DICOM series as downloaded from TCIA.
+"""Makes demo-chest-ct.zip: ``python Resources/SampleData/crop.py CPTAC.zip``, the DICOM series as
+downloaded from TCIA.
 
-Keeps the voxels around the nodule unchanged, with the header elements that the program reads and no others.
+Keeps the voxels around the nodule unchanged, with the header elements that the program reads and no
+others.
 """
 
 from __future__ import annotations
@@ -15,11 +17,16 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import generate_uid
 from tqdm import tqdm
 
-COLUMNS, ROWS, SLICES = slice(10, 266), slice(60, 316), slice(6, 62)  # of 512, 512 and 99, slices from the feet up
+COLUMNS, ROWS, SLICES = (
+    slice(10, 266),
+    slice(60, 316),
+    slice(6, 62),
+)  # of 512, 512 and 99, slices from the feet up
 KEPT = (
-    "SOPClassUID Modality Manufacturer ManufacturerModelName StudyDescription SeriesDescription KVP SliceThickness "
-    "ConvolutionKernel ImagePositionPatient ImageOrientationPatient SamplesPerPixel PhotometricInterpretation "
-    "PixelSpacing BitsAllocated BitsStored HighBit PixelRepresentation RescaleIntercept RescaleSlope RescaleType"
+    "SOPClassUID Modality Manufacturer ManufacturerModelName StudyDescription SeriesDescription KVP"
+    " SliceThickness ConvolutionKernel ImagePositionPatient ImageOrientationPatient SamplesPerPixel"
+    " PhotometricInterpretation PixelSpacing BitsAllocated BitsStored HighBit PixelRepresentation"
+    " RescaleIntercept RescaleSlope RescaleType"
 ).split()
 SERIES = generate_uid(entropy_srcs=["LungNoduleRisk demo series"])
 
@@ -53,7 +60,9 @@ def cropped(source: Dataset) -> Dataset:
 def main() -> None:
     with zipfile.ZipFile(sys.argv[1]) as archive:
         names = [name for name in archive.namelist() if not name.endswith("/")]
-        slices = [dcmread(io.BytesIO(archive.read(name)), force=True) for name in tqdm(names, "reading")]
+        slices = [
+            dcmread(io.BytesIO(archive.read(name)), force=True) for name in tqdm(names, "reading")
+        ]
     slices = [s for s in slices if "ImagePositionPatient" in s]
     slices.sort(key=lambda s: float(s.ImagePositionPatient[2]))
     target = Path(__file__).with_name("demo-chest-ct.zip")
@@ -62,7 +71,10 @@ def main() -> None:
             content = io.BytesIO()
             cropped(source).save_as(content, enforce_file_format=True)
             archive.writestr(
-                zipfile.ZipInfo(f"demo-chest-ct/{index:03d}.dcm"), content.getvalue(), zipfile.ZIP_DEFLATED, 9
+                zipfile.ZipInfo(f"demo-chest-ct/{index:03d}.dcm"),
+                content.getvalue(),
+                zipfile.ZIP_DEFLATED,
+                9,
             )
 
 

@@ -1,4 +1,5 @@
-"""The benchmark's report says what was measured; a quick run without Keras goes through. No time is tested."""
+"""The benchmark's report says what was measured; a quick run without Keras goes through. No time is
+tested."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ def seconds(vgg: float, densesharp: float) -> dict[int, dict[str, list[float]]]:
 
 @pytest.fixture
 def found() -> Measurements:
-    """Keras 3.1 s, torch 2.1 s, OpenVINO 1.0 s (fp32) and 0.2 s (bf16); 300 GFLOP/s in fp32, 3000 in bf16."""
+    """Keras 3.1 s, torch 2.1 s, OpenVINO 1.0 s (fp32) and 0.2 s (bf16); 300 GFLOP/s in fp32, 3000
+    in bf16."""
     return Measurements(
         machine={"Processor": "made up"},
         full_width=True,
@@ -39,7 +41,9 @@ def found() -> Measurements:
         reference=KERAS,
         differences={TORCH: 1e-6, OUR_FP32: 2e-6, OUR_BF16: 0.007},
         products={"fp32": [300.0] * 40 + [1.0], "bf16": [3000.0]},
-        preprocessing={"views": Comparison("of 1.0", 1e-6, authors=[1.2], ours=[0.01], difference=5e-7)},
+        preprocessing={
+            "views": Comparison("of 1.0", 1e-6, authors=[1.2], ours=[0.01], difference=5e-7)
+        },
         stages={"read": [0.5], "total": [2.0]},
         stages_ct="a made-up CT",
         cold={

@@ -1,4 +1,5 @@
-"""A simulated cluster takes as long as its narrowest part; the report says what was measured. No time is tested."""
+"""A simulated cluster takes as long as its narrowest part; the report says what was measured. No
+time is tested."""
 
 from __future__ import annotations
 
@@ -51,7 +52,9 @@ def test_networks_that_take_all_cores_hold_back_who_reads_beside_them():
 
 
 @given(
-    load=st.builds(Load, *[st.floats(0.01, 3)] * 3, nodules=st.floats(1, 4), spread=st.floats(0, 0.6)),
+    load=st.builds(
+        Load, *[st.floats(0.01, 3)] * 3, nodules=st.floats(1, 4), spread=st.floats(0, 0.6)
+    ),
     workers=st.integers(1, 16),
     owners=st.integers(1, 4),
 )
@@ -83,7 +86,9 @@ def test_plan_reads_longer_cts_for_longer(found):
     assumed = Assumptions(cts=1000, slices=300, spread=0.0, nodules=1.0)
     owner = Owner("an owner", 0.6, 0.1)
     load = load_of(found.load, found.costs[0].slices, owner, assumed)
-    assert (load.read_s, load.mb, load.nodule_s, load.network_s) == pytest.approx((3.0, 150.0, 1.6, 0.6))
+    assert (load.read_s, load.mb, load.nodule_s, load.network_s) == pytest.approx(
+        (3.0, 150.0, 1.6, 0.6)
+    )
     few, *_, many = plans(found.load, found.costs[0], owner, assumed)
     assert few.cluster.workers < many.cluster.workers
     assert few.outcome.seconds > many.outcome.seconds
@@ -95,7 +100,9 @@ def test_plan_reads_longer_cts_for_longer(found):
 def test_report_shows_what_was_measured_simulated_and_assumed(found):
     assumed = Assumptions(cts=1000)
     planned = {
-        "Networks on made-up owners": list(plans(found.load, found.costs[0], Owner("an owner", 0.4, 0.1), assumed))
+        "Networks on made-up owners": list(
+            plans(found.load, found.costs[0], Owner("an owner", 0.4, 0.1), assumed)
+        )
     }
     text = markdown(found, planned, assumed)
     assert f"| {WHOLE} | 20 | 30 | 1.50 × | 35 |" in text
@@ -113,5 +120,14 @@ def test_quick_run(tmp_path):
     assert raw["speeds"][WHOLE]["2"][0]["cts_a_minute"] > 0
     text = (tmp_path / "cohort.md").read_text(encoding="utf-8")
     assert "# What a cohort costs" in text and "200 CTs" in text
-    main(["--measured", str(tmp_path / "cohort.json"), "--out", str(tmp_path / "again.md"), "--cts", "200"])
+    main(
+        [
+            "--measured",
+            str(tmp_path / "cohort.json"),
+            "--out",
+            str(tmp_path / "again.md"),
+            "--cts",
+            "200",
+        ]
+    )
     assert (tmp_path / "again.md").read_text(encoding="utf-8") == text

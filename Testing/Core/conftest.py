@@ -7,8 +7,8 @@ import pytest
 from made_assessment import made_assessment, made_ct
 from made_weights import made_weights
 from nodulerisk.assessment import Assessment
-from nodulerisk.ct import CT
-from nodulerisk.weights import WeightSet
+from nodulerisk.ct.volume import CT
+from nodulerisk.weights.card import WeightSet
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -12,16 +12,18 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_ct, positions_of
+from made_shapes import reoriented
 from nodulerisk.assess import assess
 from nodulerisk.assessment import Assessment, load_assessment, save_assessment
 from nodulerisk.checks import Check
-from nodulerisk.ct import CT, read_ct
-from nodulerisk.engine import Engine
+from nodulerisk.ct.read import read_ct
+from nodulerisk.ct.volume import CT
+from nodulerisk.engine.engine import Engine
 from nodulerisk.errors import NoduleRiskError, PointError
-from nodulerisk.measure import value_of
 from nodulerisk.networks import build_network
-from nodulerisk.weights import Evidence, NetworkCard, TaskCard, WeightSet, load_weight_set, save_card, sha256_of
-from test_cubes import reoriented
+from nodulerisk.nodule.measure import value_of
+from nodulerisk.weights.card import Evidence, NetworkCard, TaskCard, WeightSet, save_card
+from nodulerisk.weights.store import load_weight_set, sha256_of
 
 POINT = np.array(CENTRE_LPS_MM)
 
@@ -97,8 +99,12 @@ def test_fault_14_oblique_ct_gives_nearly_the_same_answer(run):
     turn /= np.linalg.norm(turn, axis=0)
     straight, oblique = made_ct(spacing_mm=(0.7,) * 3), made_ct(turn, spacing_mm=(0.7,) * 3)
     volumes = [value_of(run(ct).measurements, "volume") for ct in (straight, oblique)]
-    assert volumes[1] == pytest.approx(volumes[0], rel=0.15)  # a threshold on 1 mm voxels: partial volumes decide
-    np.testing.assert_allclose(positions_of(oblique)[run(oblique).mask > 0].mean(axis=0), POINT, atol=0.3)
+    assert volumes[1] == pytest.approx(
+        volumes[0], rel=0.15
+    )  # a threshold on 1 mm voxels: partial volumes decide
+    np.testing.assert_allclose(
+        positions_of(oblique)[run(oblique).mask > 0].mean(axis=0), POINT, atol=0.3
+    )
 
 
 def test_fault_01_missing_slice_near_the_nodule_is_refused_far_away_it_is_not(run):
@@ -132,7 +138,9 @@ def test_fault_26_no_nodule_at_the_point(run):
 def test_fault_27_28_edges_are_padded_and_flagged(run):
     ct = made_ct()
     inside = tuple(slice(20, None) for _ in range(3))
-    near_edge = CT(ct.hu[inside].copy(), ct.spacing_mm, tuple(ct.point_of((20, 20, 20))), ct.direction)
+    near_edge = CT(
+        ct.hu[inside].copy(), ct.spacing_mm, tuple(ct.point_of((20, 20, 20))), ct.direction
+    )
     assessment = run(near_edge)
     assert {"padded-in-plane", "padded-in-z"} <= codes(assessment)
     assert any("%" in check.message for check in assessment.checks)
@@ -142,7 +150,10 @@ def test_fault_27_28_edges_are_padded_and_flagged(run):
 def test_fault_29_a_hundred_points_are_assessed_and_can_be_cancelled(run):
     ct = made_ct()
     rng = np.random.default_rng(0)
-    masks = [run(ct, POINT + offset, name=f"N{i}").mask.sum() for i, offset in enumerate(rng.uniform(-2, 2, (100, 3)))]
+    masks = [
+        run(ct, POINT + offset, name=f"N{i}").mask.sum()
+        for i, offset in enumerate(rng.uniform(-2, 2, (100, 3)))
+    ]
     assert min(masks) > 0.9 * max(masks)
 
     def cancel(stage, share):
@@ -183,7 +194,9 @@ def test_fault_39_nan_in_the_mask_costs_the_mask_only(weights, engine):
 
         def predict(self, network, cubes):
             answer = engine.predict(network, cubes)
-            return (answer[0], np.full_like(answer[1], np.nan)) if network == "densesharp" else answer
+            return (
+                (answer[0], np.full_like(answer[1], np.nan)) if network == "densesharp" else answer
+            )
 
     assessment = assess(made_ct(), POINT, weights, networks=Broken())
     assert assessment.mask is None
@@ -207,7 +220,12 @@ def test_an_assessment_round_trips_through_its_folder(run, tmp_path):
 
 def test_an_assessment_round_trips_through_its_values_and_ignores_what_others_added(assessment):
     values = assessment.to_dict() | {"shown": True}
-    parts = [values["tasks"]["malignancy"], values["measurements"][0], values["checks"][0], values["provenance"]]
+    parts = [
+        values["tasks"]["malignancy"],
+        values["measurements"][0],
+        values["checks"][0],
+        values["provenance"],
+    ]
     for part in parts:
         part["colour"] = "red"
     restored = Assessment.from_dict(values, assessment.nodule)
@@ -246,7 +264,9 @@ def test_dicom_zip_nrrd_and_nifti_of_the_real_ct_give_one_assessment(run, shared
     dicom = read_ct(shared / "data" / "cptac_lscc_C3N-00247_chest_ct.zip")
     first = run(dicom, (-81, -192, -192))
     for name in ("same.nrrd", "same.nii.gz"):
-        sitk.WriteImage(dicom.to_sitk(), str(tmp_path / name), useCompression=True, compressionLevel=1)
+        sitk.WriteImage(
+            dicom.to_sitk(), str(tmp_path / name), useCompression=True, compressionLevel=1
+        )
         other = run(read_ct(tmp_path / name), (-81, -192, -192))
         for task, result in first.tasks.items():
             assert other.tasks[task].decision == result.decision
@@ -260,17 +280,22 @@ def one_trunk(tmp_path_factory) -> WeightSet:
     folder = tmp_path_factory.mktemp("one trunk")
     file = folder / "both.safetensors"
     save_file(build_network("vgg", input_size=40, n_classes=(2, 3), width=0.125).state_dict(), file)
-    card = NetworkCard("vgg", file.name, sha256_of(file), ("malignancy", "grade"), 0.125, (60, 40, 20), 40)
+    card = NetworkCard(
+        "vgg", file.name, sha256_of(file), ("malignancy", "grade"), 0.125, (60, 40, 20), 40
+    )
     tasks = {task: TaskCard(("both",), Evidence("reader")) for task in card.tasks}
     save_card(WeightSet(folder, "both", "1", "none", "nobody", {"both": card}, tasks))
     return load_weight_set(folder)
 
 
 def test_one_network_answers_several_tasks_each_calibrated_by_its_card(one_trunk):
-    """The answer of a head is its softmax moved by the card's line, whatever the other heads say."""
+    """The answer of a head is its softmax moved by the card's line, whatever the other heads
+    say."""
     malignancy = replace(one_trunk.tasks["malignancy"], calibration=(2.0, 0.5), threshold=0.5)
     shifted = replace(one_trunk, tasks=one_trunk.tasks | {"malignancy": malignancy})
-    before, after = (assess(made_ct(), POINT, weights, "cpu").tasks for weights in (one_trunk, shifted))
+    before, after = (
+        assess(made_ct(), POINT, weights, "cpu").tasks for weights in (one_trunk, shifted)
+    )
     p = before["malignancy"].mean[1]
     logit = 2 * np.log(p / (1 - p)) + 0.5
     assert after["malignancy"].mean[1] == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-4)
@@ -279,7 +304,8 @@ def test_one_network_answers_several_tasks_each_calibrated_by_its_card(one_trunk
 
 
 def test_a_reflected_mask_is_the_mean_of_the_reflections(weights, engine):
-    """The made network draws what is dense, however the cube lies: the mean must be that map, the right way round."""
+    """The made network draws what is dense, however the cube lies: the mean must be that map, the
+    right way round."""
     ct = sphere_ct(5)
     hu = ct.hu.copy()
     hu[np.linalg.norm(positions_of(ct) - (POINT + (3, 4, 2)), axis=-1) < 4] = 30  # no symmetry left
@@ -305,9 +331,13 @@ class Recording:
 
 @pytest.fixture(scope="module")
 def four_tasks(weights) -> WeightSet:
-    """The small set with a network of its own for invasiveness and for grade; without calibration any will do."""
+    """The small set with a network of its own for invasiveness and for grade; without calibration
+    any will do."""
     vgg, densesharp = weights.networks["vgg"], weights.networks["densesharp"]
-    networks = {"invasive": replace(vgg, tasks=("invasiveness",)), "graded": replace(densesharp, tasks=("grade",))}
+    networks = {
+        "invasive": replace(vgg, tasks=("invasiveness",)),
+        "graded": replace(densesharp, tasks=("grade",)),
+    }
     malignancy, subtype = weights.tasks["malignancy"], weights.tasks["subtype"]
     tasks = {
         "invasiveness": replace(malignancy, networks=("invasive",)),
@@ -328,7 +358,9 @@ MEMBERS = ["inception", "resnet", "vgg"]
         (
             BENIGN,
             MEMBERS,
-            dict.fromkeys(["invasiveness", "grade", "subtype"], "not asked: the nodule was decided benign"),
+            dict.fromkeys(
+                ["invasiveness", "grade", "subtype"], "not asked: the nodule was decided benign"
+            ),
         ),
         (
             MALIGNANT | PRE_INVASIVE,
@@ -348,7 +380,12 @@ def test_a_cascade_asks_only_of_what_was_let_through(four_tasks, thresholds, ask
     assert list(found.tasks) == list(whole.tasks)
     for task, result in found.tasks.items():
         if task in notes:
-            assert (result.mean, result.decision, result.evidence, result.note) == (None, None, "none", notes[task])
+            assert (result.mean, result.decision, result.evidence, result.note) == (
+                None,
+                None,
+                "none",
+                notes[task],
+            )
         else:
             assert result == whole.tasks[task]
 
@@ -356,10 +393,20 @@ def test_a_cascade_asks_only_of_what_was_let_through(four_tasks, thresholds, ask
 def test_without_a_cascade_the_masks_network_is_asked_while_it_is_loaded(four_tasks):
     networks = Recording(four_tasks)
     assess(made_ct(), POINT, four_tasks, networks=networks)
-    assert networks.asked == [*MASK, "densesharp", "graded", "inception", "invasive", "resnet", "vgg"]
+    assert networks.asked == [
+        *MASK,
+        "densesharp",
+        "graded",
+        "inception",
+        "invasive",
+        "resnet",
+        "vgg",
+    ]
 
 
-def test_a_cascade_asks_a_trunk_once_and_lets_grade_through_where_invasiveness_is_not_run(one_trunk):
+def test_a_cascade_asks_a_trunk_once_and_lets_grade_through_where_invasiveness_is_not_run(
+    one_trunk,
+):
     weights = one_trunk.with_thresholds(MALIGNANT)
     networks = Recording(weights)
     found = assess(made_ct(), POINT, weights, networks=networks, cascade=True)
@@ -369,10 +416,14 @@ def test_a_cascade_asks_a_trunk_once_and_lets_grade_through_where_invasiveness_i
 
 
 def test_a_cascade_stops_where_malignancy_is_not_decided(four_tasks):
-    undecided = replace(four_tasks, tasks=four_tasks.tasks | {"malignancy": four_tasks.tasks["density"]})
+    undecided = replace(
+        four_tasks, tasks=four_tasks.tasks | {"malignancy": four_tasks.tasks["density"]}
+    )
     tasks = assess(made_ct(), POINT, undecided, "cpu", cascade=True).tasks
     assert tasks["malignancy"].note == four_tasks.tasks["density"].evidence.data
-    assert tasks["invasiveness"].note == tasks["grade"].note == "not asked: malignancy was not decided"
+    assert (
+        tasks["invasiveness"].note == tasks["grade"].note == "not asked: malignancy was not decided"
+    )
 
 
 def test_the_users_own_threshold_decides_and_is_noted(run, weights):
@@ -381,14 +432,21 @@ def test_the_users_own_threshold_decides_and_is_noted(run, weights):
     for threshold, decision in ((p - 1e-3, "malignant"), (p + 1e-3, "benign")):
         own = assess(made_ct(), POINT, weights.with_thresholds({"malignancy": threshold}), "cpu")
         task = own.tasks["malignancy"]
-        assert (task.mean[1], task.decision, task.threshold) == (pytest.approx(p), decision, threshold)
+        assert (task.mean[1], task.decision, task.threshold) == (
+            pytest.approx(p),
+            decision,
+            threshold,
+        )
         (note,) = [check for check in own.checks if check.code == "own-threshold"]
         assert note.severity == "note"
         assert f"set by the user to {threshold:.3f}; the card's is 0.400" in note.message
 
 
 def test_the_cards_own_threshold_is_not_worth_a_note(weights, one_trunk):
-    for same in (weights.with_thresholds({"malignancy": 0.4}), one_trunk.with_thresholds({"malignancy": 0.5})):
+    for same in (
+        weights.with_thresholds({"malignancy": 0.4}),
+        one_trunk.with_thresholds({"malignancy": 0.5}),
+    ):
         assert "own-threshold" not in codes(assess(made_ct(), POINT, same, "cpu"))
     not_run = weights.with_thresholds({"invasiveness": 0.3})
     assert "own-threshold" not in codes(assess(made_ct(), POINT, not_run, "cpu"))

@@ -1,4 +1,5 @@
-"""What Slicer installs is what lies in the module's folder, and what Slicer's index of extensions is told is so.
+"""What Slicer installs is what lies in the module's folder, and what Slicer's index of extensions
+is told is so.
 
 The web page is not installed: it runs without Slicer.
 """
@@ -17,23 +18,37 @@ PROJECT = Path(__file__).parents[2]
 MODULE = PROJECT / "LungNoduleRisk"
 NOT_INSTALLED = r"^LungNoduleRiskWeb|__pycache__|\.egg-info"
 SCHEMA_REQUIRES = {"$schema", "category", "scm_url"}
-SCHEMA_KNOWS = {"scm_revision", "scm_type", "build_dependencies", "build_subdirectory", "enabled", "tier"}
+SCHEMA_KNOWS = {
+    "scm_revision",
+    "scm_type",
+    "build_dependencies",
+    "build_subdirectory",
+    "enabled",
+    "tier",
+}
 
 
 def listed(variable: str) -> list[str]:
     """The file names that the module's CMakeLists.txt sets a variable to."""
-    values = re.search(rf"set\({variable}\s([^)]*)\)", (MODULE / "CMakeLists.txt").read_text(encoding="utf-8"))
+    values = re.search(
+        rf"set\({variable}\s([^)]*)\)", (MODULE / "CMakeLists.txt").read_text(encoding="utf-8")
+    )
     assert values is not None
     return values[1].split()
 
 
 def present() -> set[str]:
-    files = (path.relative_to(MODULE) for path in MODULE.rglob("*") if path.is_file() and path.name != "CMakeLists.txt")
+    files = (
+        path.relative_to(MODULE)
+        for path in MODULE.rglob("*")
+        if path.is_file() and path.name != "CMakeLists.txt"
+    )
     return {file.as_posix() for file in files if not re.search(NOT_INSTALLED, str(file))}
 
 
 def copied() -> list[str]:
-    """What the module's CMakeLists.txt copies from the project's folder into the module's Resources."""
+    """What the module's CMakeLists.txt copies from the project's folder into the module's
+    Resources."""
     text = (MODULE / "CMakeLists.txt").read_text(encoding="utf-8")
     return re.findall(r"\$\{LungNoduleRisk_SOURCE_DIR\}/(\S+)", text)
 
@@ -42,7 +57,9 @@ def copied() -> list[str]:
 def extension() -> dict[str, str]:
     """The project's name and EXTENSION_... variables in its CMakeLists.txt."""
     text = (PROJECT / "CMakeLists.txt").read_text(encoding="utf-8")
-    return dict(re.findall(r'set\(EXTENSION_(\w+) "(.*)"\)', text)) | {"NAME": re.search(r"project\((\w+)\)", text)[1]}
+    return dict(re.findall(r'set\(EXTENSION_(\w+) "(.*)"\)', text)) | {
+        "NAME": re.search(r"project\((\w+)\)", text)[1]
+    }
 
 
 @pytest.mark.parametrize("variable", ["MODULE_PYTHON_SCRIPTS", "MODULE_PYTHON_RESOURCES"])
@@ -51,11 +68,15 @@ def test_no_file_is_listed_twice(variable):
 
 
 def test_every_python_file_is_installed():
-    assert set(listed("MODULE_PYTHON_SCRIPTS")) == {file for file in present() if file.endswith(".py")}
+    assert set(listed("MODULE_PYTHON_SCRIPTS")) == {
+        file for file in present() if file.endswith(".py")
+    }
 
 
 def test_every_resource_is_installed():
-    assert set(listed("MODULE_PYTHON_RESOURCES")) == {file for file in present() if not file.endswith(".py")}
+    assert set(listed("MODULE_PYTHON_RESOURCES")) == {
+        file for file in present() if not file.endswith(".py")
+    }
 
 
 def test_an_installed_module_finds_what_is_copied_from_the_project(tmp_path):
@@ -82,7 +103,13 @@ def test_the_index_of_extensions_agrees_with_the_project(extension):
 
 
 def test_the_index_of_extensions_has_the_keys_of_its_schema():
-    entry = json.loads((PROJECT / "Resources" / "ExtensionsIndex" / "LungNoduleRisk.json").read_text(encoding="utf-8"))
+    entry = json.loads(
+        (PROJECT / "Resources" / "ExtensionsIndex" / "LungNoduleRisk.json").read_text(
+            encoding="utf-8"
+        )
+    )
     assert set(entry) >= SCHEMA_REQUIRES and set(entry) <= SCHEMA_REQUIRES | SCHEMA_KNOWS
-    assert re.fullmatch(r"https://.*/slicer-extension-catalog-entry-schema-v1\.0\.1\.json#", entry["$schema"])
+    assert re.fullmatch(
+        r"https://.*/slicer-extension-catalog-entry-schema-v1\.0\.1\.json#", entry["$schema"]
+    )
     assert 1 <= entry["tier"] <= 5

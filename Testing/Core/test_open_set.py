@@ -11,10 +11,11 @@ from typer.testing import CliRunner
 
 from nodulerisk.assess import assess
 from nodulerisk.cli import app
-from nodulerisk.ct import read_ct
-from nodulerisk.engine import Engine
-from nodulerisk.points import read_points
-from nodulerisk.weights import APPEARANCE, load_weight_set
+from nodulerisk.ct.points import read_points
+from nodulerisk.ct.read import read_ct
+from nodulerisk.engine.engine import Engine
+from nodulerisk.tasks import APPEARANCE
+from nodulerisk.weights.store import load_weight_set
 from whole_ct import lung_points
 
 SAMPLES = Path(__file__).parents[2] / "Resources" / "SampleData"
@@ -53,7 +54,10 @@ def test_the_set_is_small_and_says_what_it_rests_on(open_set):
     assert {"AUC", "AUC of diameter alone"} <= set(task.evidence.figures)
     assert all(low <= value <= high for value, low, high in task.evidence.figures.values())
     assert task.evidence.patients > 50
-    assert all(open_set.tasks[name].evidence.level == "simulated" for name in ("invasiveness", "grade", "subtype"))
+    assert all(
+        open_set.tasks[name].evidence.level == "simulated"
+        for name in ("invasiveness", "grade", "subtype")
+    )
     assert all(open_set.tasks[name].evidence.level == "reader" for name in APPEARANCE)
     assert all(task.networks and task.calibration for task in open_set.tasks.values())
     assert "LIDC" in open_set.attribution
@@ -62,7 +66,12 @@ def test_the_set_is_small_and_says_what_it_rests_on(open_set):
 def test_its_card_can_be_read_in_the_terminal():
     shown = CliRunner().invoke(app, ["show-weights"], env={"COLUMNS": "200"})
     assert shown.exit_code == 0
-    said = ("AUC of diameter alone 0.", "reader: labels are radiologists", "simulated: simulated", "Research use only")
+    said = (
+        "AUC of diameter alone 0.",
+        "reader: labels are radiologists",
+        "simulated: simulated",
+        "Research use only",
+    )
     for words in said:
         assert words in shown.stdout
 
@@ -88,30 +97,47 @@ def test_fault_32_a_click_2_mm_off_gives_the_same_answer(first, ct, point, open_
     assert 2 * (first.mask & other.mask).sum() / (first.mask.sum() + other.mask.sum()) >= 0.9
 
 
-@pytest.mark.parametrize(("place", "hu"), [("air outside the chest", (-1100, -950)), ("soft tissue", (20, 80))])
+@pytest.mark.parametrize(
+    ("place", "hu"), [("air outside the chest", (-1100, -950)), ("soft tissue", (20, 80))]
+)
 def test_fault_26_points_where_no_nodule_is_are_flagged(shared, open_set, engine, place, hu):
     whole = read_ct(shared / "data" / "cptac_lscc_C3N-00247_chest_ct.zip")
     rng = np.random.default_rng(0)
-    voxels = np.argwhere((whole.hu[40:60] >= hu[0]) & (whole.hu[40:60] <= hu[1]))[:, ::-1] + (0, 0, 40)
+    voxels = np.argwhere((whole.hu[40:60] >= hu[0]) & (whole.hu[40:60] <= hu[1]))[:, ::-1] + (
+        0,
+        0,
+        40,
+    )
     points = [whole.point_of(v) for v in rng.choice(voxels, 10)]
     flagged = [
-        {"no-nodule", "no-lung"} & {c.code for c in assess(whole, p, open_set, networks=engine).checks} for p in points
+        {"no-nodule", "no-lung"}
+        & {c.code for c in assess(whole, p, open_set, networks=engine).checks}
+        for p in points
     ]
     assert sum(map(bool, flagged)) >= 8, place
 
 
 def test_the_card_says_what_its_evaluation_says(open_set):
     """The figures on the card are those of the evaluation's table, which lies beside it."""
-    for data, tasks in (("lidc", ("malignancy", *APPEARANCE)), ("simulated", ("invasiveness", "grade", "subtype"))):
-        with (open_set.folder / "evaluation" / data / "figures.csv").open(encoding="utf-8-sig", newline="") as file:
+    for data, tasks in (
+        ("lidc", ("malignancy", *APPEARANCE)),
+        ("simulated", ("invasiveness", "grade", "subtype")),
+    ):
+        with (open_set.folder / "evaluation" / data / "figures.csv").open(
+            encoding="utf-8-sig", newline=""
+        ) as file:
             rows = [row for row in csv.DictReader(file) if row["group"] == "all"]
         for task in tasks:
             table = {row["figure"]: float(row["value"]) for row in rows if row["task"] == task}
-            card = {name: figures[0] for name, figures in open_set.tasks[task].evidence.figures.items()}
+            card = {
+                name: figures[0] for name, figures in open_set.tasks[task].evidence.figures.items()
+            }
             assert card == pytest.approx({name: table[name] for name in card}, abs=1e-3)
 
 
 def test_lung_without_a_nodule_is_mostly_said_to_hold_none(shared, point, open_set, engine):
     whole = read_ct(shared / "data" / "cptac_lscc_C3N-00247_chest_ct.zip")
-    answers = [assess(whole, place, open_set, networks=engine) for place in lung_points(whole, point, 20)]
+    answers = [
+        assess(whole, place, open_set, networks=engine) for place in lung_points(whole, point, 20)
+    ]
     assert sum("no-nodule" in {check.code for check in answer.checks} for answer in answers) >= 14

@@ -1,4 +1,5 @@
-"""Draws a chart node as Slicer's plot view does (qMRMLPlotView over ctkVTKChartView): the same calls on VTK's chart."""
+"""Draws a chart node as Slicer's plot view does (qMRMLPlotView over ctkVTKChartView): the same
+calls on VTK's chart."""
 
 from __future__ import annotations
 
@@ -57,18 +58,24 @@ def pixels(window) -> np.ndarray:
     grab.ReadFrontBufferOff()
     grab.Update()
     width, height, _ = grab.GetOutput().GetDimensions()
-    return vtk_to_numpy(grab.GetOutput().GetPointData().GetScalars()).reshape(height, width, 3)[::-1].copy()
+    return (
+        vtk_to_numpy(grab.GetOutput().GetPointData().GetScalars())
+        .reshape(height, width, 3)[::-1]
+        .copy()
+    )
 
 
 def save_picture(picture: np.ndarray, name: str, folder: str | Path) -> None:
-    """Writes a picture to look at: a PNG in the folder that NODULERISK_PICTURES names, else in this one."""
+    """Writes a picture to look at: a PNG in the folder that NODULERISK_PICTURES names, else in this
+    one."""
     folder = Path(os.environ.get("NODULERISK_PICTURES", folder))
     folder.mkdir(parents=True, exist_ok=True)
     imsave(folder / f"{name}.png", picture)
 
 
 def _plot(series):
-    """A series as a vtkPlot; None where its columns are missing or hold text, which the plot view leaves out too."""
+    """A series as a vtkPlot; None where its columns are missing or hold text, which the plot view
+    leaves out too."""
     table = series.GetTableNode().GetTable()
     columns = [series.GetXColumnName(), series.GetYColumnName()]
     if not all(isinstance(table.GetColumnByName(name), vtk.vtkDataArray) for name in columns):

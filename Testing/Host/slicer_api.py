@@ -1,7 +1,9 @@
-"""Writes slicer_api.json: the names of Slicer's and CTK's Qt classes that Python code reaches, read from the headers.
+"""Writes slicer_api.json: the names of Slicer's and CTK's Qt classes that Python code reaches, read
+from the headers.
 
-Those are what PythonQt shows: properties, signals, public slots, Q_INVOKABLE methods, values of registered enums, and
-the methods that Slicer adds in "PythonQtDecorators". With two checkouts: ``python slicer_api.py Slicer CTK``.
+Those are what PythonQt shows: properties, signals, public slots, Q_INVOKABLE methods, values of
+registered enums, and the methods that Slicer adds in "PythonQtDecorators". With two checkouts:
+``python slicer_api.py Slicer CTK``.
 """
 
 from __future__ import annotations
@@ -50,7 +52,10 @@ HEADERS = {  # by class, its own and those of its bases outside Qt
     "qSlicerWebWidget": (f"{GUI}/qSlicerWebWidget",),
     "qSlicerWidget": (f"{GUI}/qSlicerWidget",),
 }
-DECORATORS = f"{CORE}/qSlicerBaseQTCorePythonQtDecorators.h", f"{GUI}/qSlicerBaseQTGUIPythonQtDecorators.h"
+DECORATORS = (
+    f"{CORE}/qSlicerBaseQTCorePythonQtDecorators.h",
+    f"{GUI}/qSlicerBaseQTGUIPythonQtDecorators.h",
+)
 DECORATED = {  # the base that Slicer adds methods to, by the class that has them
     "qSlicerApplication": "qSlicerCoreApplication",
     "qSlicerScriptedLoadableModule": "qSlicerAbstractModule",
@@ -62,8 +67,12 @@ ACCESS = re.compile(r"^\s*((?:public|protected|private)(?: slots)?|signals)\s*:"
 
 def reachable(header: str, className: str) -> set[str]:
     """The names in a class of a C++ header that PythonQt shows."""
-    code = re.sub(r"//.*|/\*.*?\*/", "", header.replace("Q_SLOTS", "slots").replace("Q_SIGNALS", "signals"))
-    body = re.search(rf"class\s+\w*\s*{className}\b[^;{{]*\{{(.*?)^\}};", code, re.DOTALL | re.MULTILINE).group(1)
+    code = re.sub(
+        r"//.*|/\*.*?\*/", "", header.replace("Q_SLOTS", "slots").replace("Q_SIGNALS", "signals")
+    )
+    body = re.search(
+        rf"class\s+\w*\s*{className}\b[^;{{]*\{{(.*?)^\}};", code, re.DOTALL | re.MULTILINE
+    ).group(1)
     names = set(re.findall(r"Q_PROPERTY\(\s*[^)]*?(\w+)\s+READ", body))
     names.update(re.findall(r"Q_INVOKABLE[^;{]*?(\w+)\s*\(", body))
     _, *sections = ACCESS.split(body)
@@ -71,7 +80,9 @@ def reachable(header: str, className: str) -> set[str]:
         names.update(METHOD.findall(section) if access in ("public slots", "signals") else ())
     for enum in re.findall(r"Q_ENUMS?\((\w+)\)", body):
         values = re.search(rf"enum\s+{enum}\s*\{{(.*?)\}}", body, re.DOTALL)
-        names.update(re.findall(r"(\w+)\s*(?:=[^,]*)?(?:,|$)", values.group(1).strip()) if values else ())
+        names.update(
+            re.findall(r"(\w+)\s*(?:=[^,]*)?(?:,|$)", values.group(1).strip()) if values else ()
+        )
     return names
 
 
@@ -87,17 +98,28 @@ def extract(slicer: Path, ctk: Path) -> dict[str, list[str]]:
     classes = {}
     for className, headers in HEADERS.items():
         root = ctk if className.startswith("ctk") else slicer
-        names = [reachable((root / f"{header}.h").read_text(), Path(header).name) for header in headers]
-        names += [decorated(header, DECORATED[className]) for header in decorators if className in DECORATED]
+        names = [
+            reachable((root / f"{header}.h").read_text(), Path(header).name) for header in headers
+        ]
+        names += [
+            decorated(header, DECORATED[className])
+            for header in decorators
+            if className in DECORATED
+        ]
         classes[className] = sorted(set.union(*names))
     return classes
 
 
 def commit(checkout: Path) -> str:
-    return subprocess.check_output(["git", "-C", str(checkout), "rev-parse", "HEAD"], text=True).strip()
+    return subprocess.check_output(
+        ["git", "-C", str(checkout), "rev-parse", "HEAD"], text=True
+    ).strip()
 
 
 if __name__ == "__main__":
     slicer, ctk = map(Path, sys.argv[1:])
-    api = {"commits": {"Slicer": commit(slicer), "CTK": commit(ctk)}, "classes": extract(slicer, ctk)}
+    api = {
+        "commits": {"Slicer": commit(slicer), "CTK": commit(ctk)},
+        "classes": extract(slicer, ctk),
+    }
     Path(__file__).with_suffix(".json").write_text(json.dumps(api, indent=1) + "\n")

@@ -1,4 +1,5 @@
-"""Slicer's slice views and 3D view of a scene, drawn off screen by Slicer's own displayable managers."""
+"""Slicer's slice views and 3D view of a scene, drawn off screen by Slicer's own displayable
+managers."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ CAMERA_MM = 500.0  # from what it looks at
 
 
 class Views:
-    """The views "Red", "Yellow", "Green" and "3D" of a scene; to be closed before the scene is let go.
+    """The views "Red", "Yellow", "Green" and "3D" of a scene; to be closed before the scene is let
+    go.
 
     Args:
         scene: vtkMRMLScene; the nodes of views that it lacks are added.
@@ -50,7 +52,8 @@ class Views:
             view.logic.GetSliceCompositeNode().SetBackgroundVolumeID(volume_node.GetID())
 
     def jump(self, ras, across_mm: float = 60.0) -> None:
-        """Brings a position (RAS mm) to the middle of every view, with so much of the world from top to bottom."""
+        """Brings a position (RAS mm) to the middle of every view, with so much of the world from
+        top to bottom."""
         for view in self._views.values():
             view.jump(ras, across_mm)
 
@@ -100,7 +103,9 @@ class _View:
 
 class _Slice(_View):
     def __init__(self, name, scene, application):
-        self.logic = application.GetSliceLogicByLayoutName(name) or _slice_logic(name, scene, application)
+        self.logic = application.GetSliceLogicByLayoutName(name) or _slice_logic(
+            name, scene, application
+        )
         self.image = vtk.vtkImageMapper()  # of the colours that the slice logic makes
         self.image.SetColorWindow(255)
         self.image.SetColorLevel(127.5)
@@ -113,7 +118,9 @@ class _Slice(_View):
 
     def jump(self, ras, across_mm: float) -> None:
         width, height, _ = self.node.GetDimensions()
-        self.node.SetFieldOfView(across_mm * width / height, across_mm, self.node.GetFieldOfView()[2])
+        self.node.SetFieldOfView(
+            across_mm * width / height, across_mm, self.node.GetFieldOfView()[2]
+        )
         self.node.JumpSliceByCentering(*ras)
 
     def resize(self, size) -> None:

@@ -1,4 +1,5 @@
-"""The panel in the stand-in host: a scene cleared for each test, the module opened and closed, clicks as in Slicer."""
+"""The panel in the stand-in host: a scene cleared for each test, the module opened and closed,
+clicks as in Slicer."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ def running_host():
 
 @pytest.fixture
 def host(running_host):
-    """The host; what a callback of Qt or VTK raised fails the test, unless the test cleared ``host.errors``."""
+    """The host; what a callback of Qt or VTK raised fails the test, unless the test cleared
+    ``host.errors``."""
     yield running_host
     errors, running_host.errors = running_host.errors, []
     assert errors == []
@@ -44,7 +46,9 @@ def panel(host, scene):
     before = our_modules()
     yield host.openModule()
     host.closeModule()
-    if sys.modules["nodulerisk"] is not before["nodulerisk"]:  # it was reloaded; other tests hold the classes of before
+    if (
+        sys.modules["nodulerisk"] is not before["nodulerisk"]
+    ):  # it was reloaded; other tests hold the classes of before
         for name in our_modules():
             del sys.modules[name]
         sys.modules.update(before)

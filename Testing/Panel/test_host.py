@@ -1,4 +1,5 @@
-"""The stand-in host itself: that its widgets, parameters, modules and message boxes do what Slicer's do."""
+"""The stand-in host itself: that its widgets, parameters, modules and message boxes do what
+Slicer's do."""
 
 from __future__ import annotations
 
@@ -69,7 +70,8 @@ class HostExampleTest(ScriptedLoadableModuleTest):
 PANEL = """<ui version="4.0"><class>Panel</class><widget class="qMRMLWidget" name="Panel">
  <layout class="QVBoxLayout" name="verticalLayout">
   <item><widget class="qMRMLNodeComboBox" name="selector">
-   <property name="nodeTypes"><stringlist><string>vtkMRMLScalarVolumeNode</string></stringlist></property>
+   <property name="nodeTypes">
+      <stringlist><string>vtkMRMLScalarVolumeNode</string></stringlist></property>
    <property name="noneEnabled"><bool>true</bool></property>
    <property name="SlicerParameterName" stdset="0"><string>volume</string></property>
   </widget></item>
@@ -77,7 +79,8 @@ PANEL = """<ui version="4.0"><class>Panel</class><widget class="qMRMLWidget" nam
   <item><widget class="ctkCollapsibleButton" name="section">
    <property name="collapsed"><bool>true</bool></property>
    <layout class="QVBoxLayout" name="sectionLayout">
-    <item><widget class="QLabel" name="inside"><property name="text"><string>in it</string></property></widget></item>
+    <item><widget class="QLabel" name="inside">
+      <property name="text"><string>in it</string></property></widget></item>
    </layout>
   </widget></item>
  </layout></widget>
@@ -209,9 +212,20 @@ def test_settings_end_with_the_process(host):
 
 def stand_ins() -> list[type]:
     """The classes of the host that bear the name of one of Slicer's or CTK's."""
-    files = [file for name, file in sys.modules.items() if name.startswith("host.") or name == "SegmentEditor"]
-    classes = {value.__name__: value for file in files for value in vars(file).values() if isinstance(value, type)}
-    return [cls for name, cls in sorted(classes.items()) if name.startswith(("qMRML", "qSlicer", "ctk"))]
+    files = [
+        file
+        for name, file in sys.modules.items()
+        if name.startswith("host.") or name == "SegmentEditor"
+    ]
+    classes = {
+        value.__name__: value
+        for file in files
+        for value in vars(file).values()
+        if isinstance(value, type)
+    }
+    return [
+        cls for name, cls in sorted(classes.items()) if name.startswith(("qMRML", "qSlicer", "ctk"))
+    ]
 
 
 def added_names(cls: type) -> set[str]:
@@ -301,7 +315,9 @@ def test_a_selector_says_what_is_current(scene, selector):
 
 
 def test_a_removed_nodes_place_is_taken_by_the_next(scene, selector):
-    first, second, third = (scene.AddNewNodeByClass(VOLUME, name) for name in ("first", "second", "third"))
+    first, second, third = (
+        scene.AddNewNodeByClass(VOLUME, name) for name in ("first", "second", "third")
+    )
     selector.setCurrentNode(second)
     scene.RemoveNode(second)
     assert selector.currentNode() is third
@@ -402,7 +418,13 @@ def test_the_delete_button_deletes_the_last_point(placing):
 
 
 def test_parameters_have_their_defaults_and_types(parameters):
-    values = parameters.volume, parameters.reader, parameters.cascade, parameters.count, parameters.threshold
+    values = (
+        parameters.volume,
+        parameters.reader,
+        parameters.cascade,
+        parameters.count,
+        parameters.threshold,
+    )
     assert values == (None, "", True, 3, 0.5) and parameters.device == "cpu"
     for name, value in (("reader", 1), ("count", "2"), ("cascade", "no")):
         with pytest.raises(TypeError):
@@ -416,8 +438,13 @@ def test_parameters_are_stored_as_slicer_stores_them(scene, parameters):
     parameters.volume = scene.AddNewNodeByClass(VOLUME)
     parameters.cascade, parameters.count, parameters.threshold = False, 4, 0.25
     node = parameters.parameterNode
-    assert node.GetNodeReferenceID("volume") == parameters.volume.GetID() and node.GetParameter("volume") == ""
-    stored = [node.GetParameter(name) for name in ("cascade", "count", "threshold", "device", "reader")]
+    assert (
+        node.GetNodeReferenceID("volume") == parameters.volume.GetID()
+        and node.GetParameter("volume") == ""
+    )
+    stored = [
+        node.GetParameter(name) for name in ("cascade", "count", "threshold", "device", "reader")
+    ]
     assert stored == ["False", "4", "0.25", "cpu", ""]
 
 
@@ -446,11 +473,21 @@ def test_widgets_and_parameters_follow_each_other(scene, parameters):
     widgets["volume"].setMRMLScene(scene)
     tag = parameters.connectGui(panel)
     assert widgets["threshold"].value == 0.5 and widgets["threshold"].maximum == 1
-    widgets["reader"].text, widgets["cascade"].checked, widgets["threshold"].value = "R2", False, 0.75
+    widgets["reader"].text, widgets["cascade"].checked, widgets["threshold"].value = (
+        "R2",
+        False,
+        0.75,
+    )
     widgets["device"].currentIndex = 1
     node = scene.AddNewNodeByClass(VOLUME)
     widgets["volume"].setCurrentNode(node)
-    values = parameters.reader, parameters.cascade, parameters.threshold, parameters.device, parameters.volume
+    values = (
+        parameters.reader,
+        parameters.cascade,
+        parameters.threshold,
+        parameters.device,
+        parameters.volume,
+    )
     assert values == ("R2", False, 0.75, "cuda", node)
     parameters.device = "cpu"
     assert widgets["device"].currentText == "cpu"
@@ -461,7 +498,9 @@ def test_widgets_and_parameters_follow_each_other(scene, parameters):
 
 def test_a_change_of_parameters_is_an_event(parameters):
     events = []
-    tag = parameters.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: events.append(parameters.count))
+    tag = parameters.AddObserver(
+        vtk.vtkCommand.ModifiedEvent, lambda *_: events.append(parameters.count)
+    )
     with slicer.util.NodeModify(parameters):
         parameters.count = 5
         parameters.count = 6
@@ -572,7 +611,10 @@ def test_requirements_are_read_without_comments_and_options(host, tmp_path):
     from slicer.packaging import load_requirements
 
     (tmp_path / "requirements.txt").write_text("# what for\n-r other.txt\n\nnumpy>=1.26\nscipy\n")
-    assert [str(each) for each in load_requirements(tmp_path / "requirements.txt")] == ["numpy>=1.26", "scipy"]
+    assert [str(each) for each in load_requirements(tmp_path / "requirements.txt")] == [
+        "numpy>=1.26",
+        "scipy",
+    ]
 
 
 # The scene and the views

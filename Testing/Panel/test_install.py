@@ -1,4 +1,5 @@
-"""What is missing is installed by the real pip, into a throw-away environment, from packages made here."""
+"""What is missing is installed by the real pip, into a throw-away environment, from packages made
+here."""
 
 from __future__ import annotations
 
@@ -22,7 +23,17 @@ import slicer
 from LungNoduleRiskLib import install, resource
 from nodulerisk.errors import NoduleRiskError
 
-ABSENT = ["h5py", "jinja2", "matplotlib", "openvino", "platformdirs", "plotly", "safetensors", "skimage", "torch"]
+ABSENT = [
+    "h5py",
+    "jinja2",
+    "matplotlib",
+    "openvino",
+    "platformdirs",
+    "plotly",
+    "safetensors",
+    "skimage",
+    "torch",
+]
 
 
 @dataclass
@@ -48,9 +59,13 @@ def user(host, monkeypatch) -> User:
 
 @pytest.fixture(autouse=True)
 def environment(tmp_path, monkeypatch) -> Path:
-    """An empty environment that PythonSlicer installs into, whose packages this process sees as well: site-packages."""
+    """An empty environment that PythonSlicer installs into, whose packages this process sees as
+    well: site-packages."""
     venv.create(tmp_path / "slicer", with_pip=False)
-    python, launcher = tmp_path / "slicer" / "bin" / "python", tmp_path / "slicer" / "bin" / "PythonSlicer"
+    python, launcher = (
+        tmp_path / "slicer" / "bin" / "python",
+        tmp_path / "slicer" / "bin" / "PythonSlicer",
+    )
     launcher.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     launcher.chmod(0o755)
     monkeypatch.setenv("PATH", str(launcher.parent), prepend=":")
@@ -74,7 +89,8 @@ def index(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def needs(tmp_path, monkeypatch):
-    """Lets the module need these packages: `needs("one>=2", "two")`; and of torch what this Python has, unless said."""
+    """Lets the module need these packages: `needs("one>=2", "two")`; and of torch what this Python
+    has, unless said."""
 
     def need(*requirements: str, torch: str = f"torch=={version('torch')}"):
         path = tmp_path / "with blank" / "requirements.txt"
@@ -92,9 +108,12 @@ def wheel(folder: Path, name: str, number: str, *requires: str) -> None:
     info = f"{name}-{number}.dist-info"
     needed = "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
     with ZipFile(folder / f"{name}-{number}-py3-none-any.whl", "w") as file:
-        file.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {number}\n{needed}")
         file.writestr(
-            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+            f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {number}\n{needed}"
+        )
+        file.writestr(
+            f"{info}/WHEEL",
+            "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         )
         file.writestr(f"{info}/RECORD", f"{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
 
@@ -104,7 +123,9 @@ def refused() -> NoduleRiskError:
     with pytest.raises(NoduleRiskError) as caught:
         install.ensurePackages()
     message = str(caught.value)
-    assert re.search(r'PythonSlicer" -m pip install -r "/.*with blank/requirements.txt" "\w*torch.*"', message)
+    assert re.search(
+        r'PythonSlicer" -m pip install -r "/.*with blank/requirements.txt" "\w*torch.*"', message
+    )
     assert "press Assess again" in message and "HTTPS_PROXY" in message
     return caught.value
 
@@ -177,7 +198,9 @@ def pytorch(monkeypatch):
 
     def extension(installTorch):
         logic = SimpleNamespace(installTorch=installTorch)
-        monkeypatch.setitem(sys.modules, "PyTorchUtils", SimpleNamespace(PyTorchUtilsLogic=lambda: logic))
+        monkeypatch.setitem(
+            sys.modules, "PyTorchUtils", SimpleNamespace(PyTorchUtilsLogic=lambda: logic)
+        )
 
     return extension
 
@@ -185,7 +208,10 @@ def pytorch(monkeypatch):
 def test_torch_comes_by_the_pytorch_extension(needs, index, pytorch):
     def installTorch(askConfirmation, torchVersionRequirement):
         assert askConfirmation
-        subprocess.run(["PythonSlicer", "-m", "pip", "install", "tinytorch" + torchVersionRequirement], check=True)
+        subprocess.run(
+            ["PythonSlicer", "-m", "pip", "install", "tinytorch" + torchVersionRequirement],
+            check=True,
+        )
         return "torch"
 
     needs("numpy", torch="tinytorch>=2.4")
@@ -230,10 +256,13 @@ def test_the_status_names_each_requirement_and_what_is_installed(needs):
 
 
 def test_the_requirements_are_those_of_the_package():
-    """Slicer's panel needs all but the terminal's packages; torch comes by the PyTorch extension."""
+    """Slicer's panel needs all but the terminal's packages; torch comes by the PyTorch
+    extension."""
     from slicer.packaging import load_requirements
 
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads(
+        (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    )["project"]
     needed = [name for name in project["dependencies"] if not name.startswith(("rich", "typer"))]
     listed = [str(requirement) for requirement in load_requirements(resource("requirements.txt"))]
     assert sorted([*listed, install.TORCH]) == sorted(needed)
@@ -242,6 +271,9 @@ def test_the_requirements_are_those_of_the_package():
 def test_the_panel_opens_in_a_slicer_without_the_packages():
     """Slicer brings the others: the panel must open, or nobody could press what installs these."""
     root = Path(__file__).parents[2]
-    code = f"import sys; sys.modules.update(dict.fromkeys({ABSENT})); from host import start; start().openModule()"
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({ABSENT})); from host import start;"
+        " start().openModule()"
+    )
     paths = os.pathsep.join([str(root / "LungNoduleRisk"), str(root / "Testing" / "Host")])
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": paths})

@@ -32,7 +32,8 @@ def ui(panel):
 
 @pytest.fixture
 def picture(host):
-    """Saves a picture of the main window to look at, where the environment says where to: `picture(name)`."""
+    """Saves a picture of the main window to look at, where the environment says where to:
+    `picture(name)`."""
     return lambda name: host.screenshot(Path(PICTURES) / f"{name}.png") if PICTURES else None
 
 
@@ -61,7 +62,11 @@ def assessed(host, sample, ui, finished):
 
 def children() -> list[psutil.Process]:
     """The processes that run networks for this one."""
-    return [p for p in psutil.Process().children(recursive=True) if "nodulerisk.worker" in " ".join(p.cmdline())]
+    return [
+        p
+        for p in psutil.Process().children(recursive=True)
+        if "nodulerisk.engine.worker" in " ".join(p.cmdline())
+    ]
 
 
 def text_of(browser) -> str:
@@ -108,7 +113,10 @@ def test_placing_points_starts_a_list_and_places_many(host, scene, ui, sample):
     ui.placeButton.click()
     interaction = scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
     assert interaction.GetCurrentInteractionMode() == interaction.Place
-    assert scene.GetNodeByID("vtkMRMLSelectionNodeSingleton").GetActivePlaceNodeID() == sample.points.GetID()
+    assert (
+        scene.GetNodeByID("vtkMRMLSelectionNodeSingleton").GetActivePlaceNodeID()
+        == sample.points.GetID()
+    )
     add_point(sample.points, (0, 0, 0), "")
     assert sample.points.GetNumberOfControlPoints() == 1
     ui.placeButton.click()
@@ -121,7 +129,9 @@ def test_placing_points_starts_a_list_and_places_many(host, scene, ui, sample):
     assert not ui.placeButton.checked
 
 
-@pytest.mark.parametrize("kind", [qt.QPushButton, qt.QComboBox, qt.QLineEdit, qt.QDoubleSpinBox, qt.QCheckBox])
+@pytest.mark.parametrize(
+    "kind", [qt.QPushButton, qt.QComboBox, qt.QLineEdit, qt.QDoubleSpinBox, qt.QCheckBox]
+)
 def test_everything_to_press_or_fill_has_a_name_and_a_tip(panel, kind):
     for widget in panel.panel.widget.findChildren(kind):
         if widget.objectName.endswith(("Button", "Selector", "Edit", "SpinBox", "CheckBox")):
@@ -143,7 +153,12 @@ def test_a_run_fills_scene_table_details_and_chart(host, assessed, ui, picture):
     bars = ui.nodulesTable.cellWidget(0, 1).findChildren(qt.QProgressBar)
     assert [bar.text for bar in bars][0] == "malignant, withheld: p(malignant) 0.99"
     badges = [label.text for label in ui.nodulesTable.cellWidget(0, 1).findChildren(qt.QLabel)]
-    assert [badge.split(",")[0] for badge in badges] == ["reader", "simulated", "simulated", "simulated"]
+    assert [badge.split(",")[0] for badge in badges] == [
+        "reader",
+        "simulated",
+        "simulated",
+        "simulated",
+    ]
     details = text_of(ui.detailsBrowser)
     for words in (
         "radiologists' suspicion",
@@ -167,7 +182,9 @@ def test_how_far_answers_move_is_found_out_when_asked(host, sample, ui, finished
     assert results.savedAssessments(sample.ct)["N1"].stability is not None
 
 
-def test_while_it_runs_there_is_progress_and_nothing_else_can_start(host, sample, ui, finished, picture):
+def test_while_it_runs_there_is_progress_and_nothing_else_can_start(
+    host, sample, ui, finished, picture
+):
     ui.assessButton.click()
     host.process(lambda: ui.progressBar.value > 0, timeout=30)
     assert ui.progressBar.visible and ui.cancelButton.enabled
@@ -196,7 +213,9 @@ def test_a_row_jumps_to_its_nodule(host, assessed, ui):
         assert camera.GetDirectionOfProjection() == pytest.approx(looked)
 
 
-def test_fault_25_a_refused_point_is_named_and_the_others_are_assessed(host, sample, ui, finished, picture):
+def test_fault_25_a_refused_point_is_named_and_the_others_are_assessed(
+    host, sample, ui, finished, picture
+):
     add_point(sample.points, OUTSIDE_RAS, "far")
     ui.assessButton.click()
     finished()
@@ -227,7 +246,9 @@ def test_a_moved_point_does_not_pass_for_the_old_one(host, assessed, ui):
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.3, 0.7])
-def test_fault_43_cancel_takes_less_than_a_second_at_any_moment(host, sample, ui, finished, after_s):
+def test_fault_43_cancel_takes_less_than_a_second_at_any_moment(
+    host, sample, ui, finished, after_s
+):
     ui.assessButton.click()
     host.process(after_s)
     started = time.perf_counter()
@@ -242,7 +263,9 @@ def test_fault_43_cancel_takes_less_than_a_second_at_any_moment(host, sample, ui
     assert list(results.savedAssessments(sample.ct)) == ["N1"]
 
 
-def test_fault_43_a_scene_closed_in_the_midst_leaves_a_panel_that_works(host, sample, ui, panel, finished):
+def test_fault_43_a_scene_closed_in_the_midst_leaves_a_panel_that_works(
+    host, sample, ui, panel, finished
+):
     ui.assessButton.click()
     host.process(0.3)
     host.clearScene()
@@ -275,13 +298,18 @@ def test_fault_43_a_reload_in_the_midst_leaves_no_process(host, sample, ui):
 
 
 def test_fault_43_a_killed_worker_costs_that_run_only(host, sample, ui, finished):
-    ui.deviceSelector.setCurrentText("cpu")  # else it might have been a GPU that failed, and the CPU is tried
+    ui.deviceSelector.setCurrentText(
+        "cpu"
+    )  # else it might have been a GPU that failed, and the CPU is tried
     host.process(0.2)
     ui.assessButton.click()
     host.process(lambda: bool(children()), timeout=10)
     os.kill(children()[0].pid, signal.SIGKILL)
     finished()
-    assert "0 of 1 nodules assessed" in ui.statusLabel.text and "ended unexpectedly" in ui.statusLabel.text
+    assert (
+        "0 of 1 nodules assessed" in ui.statusLabel.text
+        and "ended unexpectedly" in ui.statusLabel.text
+    )
     ui.assessButton.click()
     finished()
     assert list(results.savedAssessments(sample.ct)) == ["N1"]
@@ -336,9 +364,15 @@ def test_a_saved_scene_restores_the_panel(host, assessed, ui, panel, tmp_path, p
     host.loadScene(tmp_path / "nodules.mrb")
     host.process(0.3)
     parameters = panel.panel.parameters
-    assert parameters.ct.GetName() == "Demo chest CT" and ui.ctSelector.currentNode() is parameters.ct
+    assert (
+        parameters.ct.GetName() == "Demo chest CT" and ui.ctSelector.currentNode() is parameters.ct
+    )
     assert text_of(ui.detailsBrowser) == before
-    assert ui.cascadeCheckBox.checked and ui.malignancySpinBox.value == 0.3 and ui.readerEdit.text == "R1"
+    assert (
+        ui.cascadeCheckBox.checked
+        and ui.malignancySpinBox.value == 0.3
+        and ui.readerEdit.text == "R1"
+    )
     assert results.resultNode("chart", parameters.ct).GetNumberOfPlotSeriesNodes() == 3
     assert results.handDrawn(parameters.ct, ["N1"]) == []
 
@@ -384,7 +418,9 @@ def test_the_whole_job_by_keys(host, panel, ui, finished):
 def opened(monkeypatch):
     """The addresses that the browser was asked to open."""
     addresses: list[str] = []
-    monkeypatch.setattr(qt.QDesktopServices, "openUrl", lambda url: addresses.append(url.toLocalFile()))
+    monkeypatch.setattr(
+        qt.QDesktopServices, "openUrl", lambda url: addresses.append(url.toLocalFile())
+    )
     return addresses
 
 
@@ -401,7 +437,9 @@ def test_the_page_opens_in_the_web_view_or_the_browser(
     assert "mesh3d" in page and RESEARCH_USE_ONLY in page
 
 
-def test_the_report_of_all_nodules_is_written_where_the_user_wants(host, assessed, ui, finished, monkeypatch, tmp_path):
+def test_the_report_of_all_nodules_is_written_where_the_user_wants(
+    host, assessed, ui, finished, monkeypatch, tmp_path
+):
     monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
     ui.reportButton.click()
     finished()
@@ -409,7 +447,9 @@ def test_the_report_of_all_nodules_is_written_where_the_user_wants(host, assesse
     assert "24.1 mm" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-def test_fault_46_dicom_is_written_only_when_its_identity_is_agreed_to(host, assessed, ui, monkeypatch, tmp_path):
+def test_fault_46_dicom_is_written_only_when_its_identity_is_agreed_to(
+    host, assessed, ui, monkeypatch, tmp_path
+):
     monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
     asked = host.answer("No")
     ui.dicomButton.click()
@@ -419,7 +459,9 @@ def test_fault_46_dicom_is_written_only_when_its_identity_is_agreed_to(host, ass
     assert "Slicer's DICOM module" in ui.statusLabel.text  # the sample was not loaded by it
 
 
-def test_a_nodule_is_compared_with_an_earlier_ct_once_the_user_agrees(host, assessed, ui, panel, finished):
+def test_a_nodule_is_compared_with_an_earlier_ct_once_the_user_agrees(
+    host, assessed, ui, panel, finished
+):
     earlier = assessed.ct
     ui.sampleButton.click()
     ui.assessButton.click()
@@ -449,16 +491,24 @@ def test_where_a_network_looked_is_shown_as_no_evidence(host, assessed, ui, fini
     bounds, ras = [0.0] * 6, [0.0] * 3
     mapNode.GetRASBounds(bounds)
     assessed.points.GetNthControlPointPositionWorld(0, ras)
-    assert all(low < value < high for value, low, high in zip(ras, bounds[::2], bounds[1::2], strict=True))
+    assert all(
+        low < value < high for value, low, high in zip(ras, bounds[::2], bounds[1::2], strict=True)
+    )
     picture("explained")
 
 
 def brock(ui) -> str:
-    return next(line for line in text_of(ui.detailsBrowser).splitlines() if line.startswith("Brock"))
+    return next(
+        line for line in text_of(ui.detailsBrowser).splitlines() if line.startswith("Brock")
+    )
 
 
 def test_guidelines_say_what_they_need_and_then_what_they_give(host, assessed, ui, panel):
-    fields = {f.objectName.removesuffix("Field"): f for f in ui.patientSection.findChildren(qt.QWidget) if f.objectName}
+    fields = {
+        f.objectName.removesuffix("Field"): f
+        for f in ui.patientSection.findChildren(qt.QWidget)
+        if f.objectName
+    }
     assert "needs age" in brock(ui)
     QTest.keyClicks(fields["age"], "62")
     QTest.keyClicks(fields["nodules"], "1")
@@ -480,7 +530,10 @@ def test_guidelines_say_what_they_need_and_then_what_they_give(host, assessed, u
 
 def test_the_chart_is_shown_in_a_layout_with_a_plot(host, assessed, ui, picture):
     ui.chartButton.click()
-    assert slicer.app.layoutManager().layout == slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalPlotView
+    assert (
+        slicer.app.layoutManager().layout
+        == slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalPlotView
+    )
     plotView = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLPlotViewNode")
     assert plotView.GetPlotChartNodeID() == results.resultNode("chart", assessed.ct).GetID()
     picture("chart")
@@ -501,7 +554,9 @@ def test_what_is_said_of_a_nodule_is_kept_with_its_point(host, sample, ui):
 def test_nodules_become_training_samples(host, assessed, ui, monkeypatch, tmp_path):
     ui.labelSelector.setCurrentText("IA grade 3")
     monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "set"))
-    monkeypatch.setattr(qt.QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "labels.csv"), ""))
+    monkeypatch.setattr(
+        qt.QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "labels.csv"), "")
+    )
     ui.patientEdit.text = "P1"
     host.process(0.3)
     ui.exportButton.click()
@@ -512,11 +567,16 @@ def test_nodules_become_training_samples(host, assessed, ui, monkeypatch, tmp_pa
     assert "IA grade 3" in (tmp_path / "labels.csv").read_text(encoding="utf-8-sig")
 
 
-def test_a_weight_set_is_shown_verified_and_deleted(host, panel, ui, finished, monkeypatch, tmp_path):
+def test_a_weight_set_is_shown_verified_and_deleted(
+    host, panel, ui, finished, monkeypatch, tmp_path
+):
     monkeypatch.setenv("NODULERISK_WEIGHTS", str(tmp_path))
     made_weights(tmp_path / "mine")
     panel.panel._advanced.listWeights("open")
-    assert [ui.weightsSelector.itemText(index) for index in range(ui.weightsSelector.count)] == ["open", "mine"]
+    assert [ui.weightsSelector.itemText(index) for index in range(ui.weightsSelector.count)] == [
+        "open",
+        "mine",
+    ]
     ui.cardButton.click()
     finished()
     assert "held out" in text_of(ui.advancedBrowser) and "CC BY 3.0" in text_of(ui.advancedBrowser)

@@ -10,7 +10,7 @@ import slicer
 import vtk
 
 from made_assessment import made_ct
-from nodulerisk.ct import CT
+from nodulerisk.ct.volume import CT
 
 
 @pytest.fixture
@@ -21,7 +21,10 @@ def scene(monkeypatch, tmp_path):
     files.SetMRMLScene(scene)
     files.GetCacheManager().SetRemoteCacheDirectory(str(tmp_path))
     files.AddDataIOToScene()
-    logics = {"segmentations": slicer.vtkSlicerSegmentationsModuleLogic(), "volumes": slicer.vtkSlicerVolumesLogic()}
+    logics = {
+        "segmentations": slicer.vtkSlicerSegmentationsModuleLogic(),
+        "volumes": slicer.vtkSlicerVolumesLogic(),
+    }
     for logic in logics.values():
         logic.SetMRMLScene(scene)
     modules = SimpleNamespace(
@@ -60,7 +63,8 @@ def placed(scene):
 
 @pytest.fixture
 def transformed(scene):
-    """Puts a node under a transform: `transformed(node, 4x4 RAS matrix or vtkAbstractTransform) -> transform node`."""
+    """Puts a node under a transform: `transformed(node, 4x4 RAS matrix or vtkAbstractTransform) ->
+    transform node`."""
 
     def transform(node, transform):
         transformNode = scene.AddNewNodeByClass("vtkMRMLTransformNode")
@@ -76,7 +80,8 @@ def transformed(scene):
 
 @pytest.fixture
 def stored_away():
-    """Moves a CT and its first point in their own coordinates, so that a transform (4x4, RAS mm) brings them back."""
+    """Moves a CT and its first point in their own coordinates, so that a transform (4x4, RAS mm)
+    brings them back."""
 
     def move(volumeNode, markupsNode, toWorld):
         ijkToRas = vtk.vtkMatrix4x4()

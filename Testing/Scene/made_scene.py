@@ -58,4 +58,6 @@ def edit(volumeNode, mask: np.ndarray, name: str = "N1", segmentationNode=None) 
     """Gives a segment other voxels (z, y, x on the CT's grid), as the Segment Editor does."""
     segmentationNode = segmentationNode or resultNode("segmentation", volumeNode)
     segmentId = segmentationNode.GetSegmentation().GetSegmentIdBySegmentName(name)
-    slicer.util.updateSegmentBinaryLabelmapFromArray(mask.astype(np.uint8), segmentationNode, segmentId, volumeNode)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(
+        mask.astype(np.uint8), segmentationNode, segmentId, volumeNode
+    )

@@ -1,4 +1,5 @@
-"""What readers say of nodules: kept with the points, exported as a table. Real MRML (slicer-core)."""
+"""What readers say of nodules: kept with the points, exported as a table. Real MRML
+(slicer-core)."""
 
 from __future__ import annotations
 
@@ -16,9 +17,11 @@ from made_assessment import CENTRE_LPS_MM, made_assessment
 from nodulerisk.datasets.densesharp_format import read_densesharp
 from nodulerisk.datasets.emv_table import read_emv_table
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.weights import TASKS
+from nodulerisk.tasks import TASKS
 
-words = st.text(st.characters(blacklist_characters="|", blacklist_categories=["C", "Z"]), max_size=20)
+words = st.text(
+    st.characters(blacklist_characters="|", blacklist_categories=["C", "Z"]), max_size=20
+)
 
 
 @given(st.sampled_from(["", *LABELS]), words, words)
@@ -83,7 +86,9 @@ def test_labels_become_a_table_that_training_reads(loaded, placed, ct, tmp_path)
 
 
 def test_fault_46_exported_labels_name_no_volume(loaded, placed, ct, tmp_path):
-    NoduleLogic().exportLabels(loaded(ct, "SMITH^JOHN"), placed(A=CENTRE_LPS_MM), tmp_path / "labels.csv")
+    NoduleLogic().exportLabels(
+        loaded(ct, "SMITH^JOHN"), placed(A=CENTRE_LPS_MM), tmp_path / "labels.csv"
+    )
     assert "SMITH" not in (tmp_path / "labels.csv").read_text(encoding="utf-8-sig")
 
 
@@ -91,6 +96,8 @@ def test_an_unsure_nodule_is_exported_with_its_mask_and_no_label(loaded, placed,
     volumeNode, markupsNode = loaded(ct), placed(N1=CENTRE_LPS_MM)
     showAssessment(made_assessment(ct), volumeNode)
     annotate(markupsNode, 0, Annotation(UNSURE, "R1", "check again"))
-    (nodule,) = read_densesharp(NoduleLogic().exportNodules(volumeNode, markupsNode, tmp_path / "set")).nodules
+    (nodule,) = read_densesharp(
+        NoduleLogic().exportNodules(volumeNode, markupsNode, tmp_path / "set")
+    ).nodules
     assert nodule.labels == {}
     assert nodule.mask.any()

@@ -43,15 +43,20 @@ def nodules(ct):
 
 @pytest.fixture
 def stacks(tmp_path, request):
-    """Each bar of the picture, from left to right: its colours from the bottom up and their shares of its height."""
+    """Each bar of the picture, from left to right: its colours from the bottom up and their shares
+    of its height."""
 
     def read(chartNode, size=(640, 360)) -> list[list[tuple[str, float]]]:
         picture = render_chart(chartNode, size)
         save_picture(picture, request.node.name, tmp_path)
-        near = np.stack([np.abs(picture.astype(int) - colour).max(axis=2) <= 4 for colour in RGB.values()])
+        near = np.stack(
+            [np.abs(picture.astype(int) - colour).max(axis=2) <= 4 for colour in RGB.values()]
+        )
         in_bar = near.any(axis=0).sum(axis=0) > size[1] / 3  # the legend's patches are low
         edges = np.flatnonzero(np.diff(in_bar.astype(int), prepend=0, append=0)).reshape(-1, 2)
-        return [_stack(near[:, ::-1, (left + right) // 2]) for left, right in edges if right - left > 2]
+        return [
+            _stack(near[:, ::-1, (left + right) // 2]) for left, right in edges if right - left > 2
+        ]
 
     return read
 
@@ -74,7 +79,9 @@ def test_bars_are_stacked_to_one_with_the_worst_class_lowest(chart, nodules, sta
 
 def test_a_single_bar_is_as_wide_as_any(chart, nodules, stacks):
     only_malignancy = {name: None for name in TASKS if name != "malignancy"}
-    assert stacks(chart(*nodules(1, **only_malignancy))) == [close_to(("last", 0.73), ("first", 0.27))]
+    assert stacks(chart(*nodules(1, **only_malignancy))) == [
+        close_to(("last", 0.73), ("first", 0.27))
+    ]
 
 
 @pytest.mark.parametrize("size", [(560, 320), (640, 360), (1400, 900)])
@@ -92,8 +99,10 @@ def test_of_many_nodules_only_the_first_task_is_shown(chart, nodules, stacks):
 
 def test_bars_are_named_with_their_evidence(chart, nodules):
     chartNode = chart(*nodules(1, subtype=IA))
-    assert chartNode.GetXAxisTitle().replace("\n", " ") == (
-        "1 N1 malignancy (reader), 2 N1 invasiveness (simulated), 3 N1 grade (simulated), 4 N1 subtype (pathology)"
+    assert (
+        chartNode.GetXAxisTitle().replace("\n", " ")
+        == "1 N1 malignancy (reader), 2 N1 invasiveness (simulated), 3 N1 grade (simulated), 4 N1"
+        " subtype (pathology)"
     )
     assert chartNode.GetYAxisTitle() == "Probability (reader; simulated; pathology)"
     assert "research use only" in chartNode.GetTitle()
@@ -145,7 +154,12 @@ def test_a_chart_whose_series_was_deleted_is_drawn_again(scene, chart, nodules, 
 def test_without_assessments_the_chart_is_empty(chart, nodules, stacks):
     chart(*nodules(1))
     assert stacks(chart()) == []
-    assert chart(*nodules(1, malignancy=None, invasiveness=None, grade=None)).GetNumberOfPlotSeriesNodes() == 0
+    assert (
+        chart(
+            *nodules(1, malignancy=None, invasiveness=None, grade=None)
+        ).GetNumberOfPlotSeriesNodes()
+        == 0
+    )
 
 
 def test_series_stay_out_of_the_lists_of_nodes(scene, chart, nodules):
@@ -161,7 +175,9 @@ def test_a_saved_chart_comes_back(scene, chart, nodules, tmp_path):
     assert scene.WriteToMRB(path)
     scene.Clear()
     assert scene.ReadFromMRB(path)
-    np.testing.assert_array_equal(render_chart(scene.GetFirstNodeByClass("vtkMRMLPlotChartNode")), before)
+    np.testing.assert_array_equal(
+        render_chart(scene.GetFirstNodeByClass("vtkMRMLPlotChartNode")), before
+    )
 
 
 @pytest.mark.parametrize(

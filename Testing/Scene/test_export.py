@@ -1,4 +1,5 @@
-"""Scenes as training data: points, edited segments and descriptions on real MRML, read back as nodules."""
+"""Scenes as training data: points, edited segments and descriptions on real MRML, read back as
+nodules."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from LungNoduleRiskLib.results import resultNode, showAssessment
 from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_assessment, made_ct, positions_of
 from made_scene import edit
 from made_weights import made_weights
-from nodulerisk.ct import CT
+from nodulerisk.ct.volume import CT
 from nodulerisk.datasets.densesharp_format import read_densesharp
 from nodulerisk.datasets.emv_table import labels_in_words
 from nodulerisk.datasets.nodules import LabelledNodule, split_of
@@ -23,7 +24,10 @@ from nodulerisk.errors import CTError, NoduleRiskError, OutputError, PointError
 
 SPACING_MM = (2.0, 2.2, 2.5)
 OBLIQUE = np.reshape(sitk.Euler3DTransform((0, 0, 0), 0.2, -0.1, 0.3).GetMatrix(), (3, 3))
-DIRECTIONS = [*(np.eye(3)[:, list(order)] * (1, -1, 1) for order in permutations(range(3))), OBLIQUE]
+DIRECTIONS = [
+    *(np.eye(3)[:, list(order)] * (1, -1, 1) for order in permutations(range(3))),
+    OBLIQUE,
+]
 BESIDE_LPS_MM = (CENTRE_LPS_MM[0] + 12, *CENTRE_LPS_MM[1:])
 
 
@@ -45,10 +49,13 @@ class BallNetworks:
 
 @pytest.fixture
 def exported(tmp_path):
-    """Exports into one folder and reads it: `exported(volumeNode, markupsNode, **choices) -> nodules`."""
+    """Exports into one folder and reads it: `exported(volumeNode, markupsNode, **choices) ->
+    nodules`."""
 
     def export(volumeNode, markupsNode, **choices) -> tuple[LabelledNodule, ...]:
-        dataset = read_densesharp(NoduleLogic().exportNodules(volumeNode, markupsNode, tmp_path / "set", **choices))
+        dataset = read_densesharp(
+            NoduleLogic().exportNodules(volumeNode, markupsNode, tmp_path / "set", **choices)
+        )
         assert dataset.broken == ()
         return dataset.nodules
 
@@ -57,7 +64,8 @@ def exported(tmp_path):
 
 @pytest.fixture
 def refused(tmp_path):
-    """What an export that must write nothing says: `refused(volumeNode, markupsNode, **choices) -> message`."""
+    """What an export that must write nothing says: `refused(volumeNode, markupsNode, **choices) ->
+    message`."""
 
     def refuse(*args, **choices) -> str:
         with pytest.raises(NoduleRiskError) as error:
@@ -95,7 +103,8 @@ def ball(ct: CT, radius_mm: float = RADIUS_MM, centre=CENTRE_LPS_MM) -> np.ndarr
 
 
 def upper_half(ct: CT) -> np.ndarray:
-    """An edit that no network would make, and that tells every axis from the others: towards +S, +P and +L."""
+    """An edit that no network would make, and that tells every axis from the others: towards +S, +P
+    and +L."""
     offset = positions_of(ct) - CENTRE_LPS_MM
     return ball(ct, 10) & (offset @ (0.2, 0.5, 1) >= 0)
 
@@ -115,14 +124,22 @@ def volume_mm3(nodule: LabelledNodule) -> float:
 
 
 def test_assessed_edited_and_exported(exported, loaded, placed, tmp_path, ct):
-    weights, logic, volumeNode = made_weights(tmp_path / "weights").folder, NoduleLogic(BallNetworks), loaded(ct)
+    weights, logic, volumeNode = (
+        made_weights(tmp_path / "weights").folder,
+        NoduleLogic(BallNetworks),
+        loaded(ct),
+    )
     markupsNode = described(placed(N1=CENTRE_LPS_MM, second=BESIDE_LPS_MM), "AIS, part-solid", "")
     logic.assess(volumeNode, markupsNode, weights)
     edit(volumeNode, ball(ct, 9.0))
-    first, second = exported(volumeNode, markupsNode, patient="P7", evidence="pathology", split="test")
+    first, second = exported(
+        volumeNode, markupsNode, patient="P7", evidence="pathology", split="test"
+    )
 
     assert volume_mm3(first) == pytest.approx(drawn_mm3(ct, ball(ct, 9.0)), rel=0.03)
-    assert volume_mm3(second) == pytest.approx(drawn_mm3(ct, ball(ct)), rel=0.15)  # as the networks drew it
+    assert volume_mm3(second) == pytest.approx(
+        drawn_mm3(ct, ball(ct)), rel=0.15
+    )  # as the networks drew it
     assert first.labels == {"malignancy": 1, "invasiveness": 0, "subtype": 0, "density": 1}
     assert (first.pathology, second.pathology, second.labels) == ("AIS", "", {})
     for nodule, name in ((first, "N1"), (second, "second")):
@@ -142,7 +159,8 @@ def test_fault_10_the_mask_lies_on_the_anatomy(exported, loaded, placed, directi
 
 
 def assert_upper_half(nodule: LabelledNodule) -> None:
-    """The edit of ``upper_half`` lies in the cube as it lies in the patient, whatever the CT's axes were."""
+    """The edit of ``upper_half`` lies in the cube as it lies in the patient, whatever the CT's axes
+    were."""
     z, y, x = np.indices((80, 80, 80)) - 40.0
     wanted = made_ct(spacing_mm=(1.0, 1.0, 1.0))
     half = upper_half(wanted)
@@ -153,8 +171,11 @@ def assert_upper_half(nodule: LabelledNodule) -> None:
     assert volume_mm3(nodule) == pytest.approx(half.sum(), rel=0.06)
 
 
-def test_fault_13_linear_transforms_give_the_same_nodule(exported, loaded, placed, stored_away, transformed, ct):
-    """The CT and the points are stored moved away; the segment was drawn before the CT's transform was hardened."""
+def test_fault_13_linear_transforms_give_the_same_nodule(
+    exported, loaded, placed, stored_away, transformed, ct
+):
+    """The CT and the points are stored moved away; the segment was drawn before the CT's transform
+    was hardened."""
     transform = vtk.vtkTransform()
     transform.Translate(30, -12, 7)
     transform.RotateWXYZ(25, 0.3, 0.2, 1)
@@ -182,17 +203,25 @@ def test_segments_that_share_a_labelmap_are_told_apart(exported, assessed, place
     nodules = exported(volumeNode, placed(N1=CENTRE_LPS_MM, N2=BESIDE_LPS_MM))
     masks = [ball(ct), ball(ct, 5, BESIDE_LPS_MM)]
     for nodule, mask in zip(nodules, masks, strict=True):
-        assert volume_mm3(nodule) == pytest.approx(drawn_mm3(ct, mask), rel=0.12)  # steps of 2 mm, small balls
+        assert volume_mm3(nodule) == pytest.approx(
+            drawn_mm3(ct, mask), rel=0.12
+        )  # steps of 2 mm, small balls
 
 
-def test_a_segment_drawn_elsewhere_serves_where_the_result_has_none(exported, assessed, placed, loaded, ct):
+def test_a_segment_drawn_elsewhere_serves_where_the_result_has_none(
+    exported, assessed, placed, loaded, ct
+):
     volumeNode = assessed("N1")
     drawn(volumeNode, ball(ct, 10), "n1")
     drawn(loaded(ct), ball(ct, 4), "Mine")
     drawn(volumeNode, ball(ct, 8), "Mine")
     first, second = exported(volumeNode, placed(N1=CENTRE_LPS_MM, mine=CENTRE_LPS_MM))
-    assert volume_mm3(first) == pytest.approx(drawn_mm3(ct, ball(ct)), rel=0.12)  # the result goes first
-    assert volume_mm3(second) == pytest.approx(drawn_mm3(ct, ball(ct, 8)), rel=0.12)  # then what was drawn on this CT
+    assert volume_mm3(first) == pytest.approx(
+        drawn_mm3(ct, ball(ct)), rel=0.12
+    )  # the result goes first
+    assert volume_mm3(second) == pytest.approx(
+        drawn_mm3(ct, ball(ct, 8)), rel=0.12
+    )  # then what was drawn on this CT
 
 
 def test_a_surface_serves_as_segment(scene, exported, loaded, placed, ct):
@@ -216,7 +245,10 @@ def test_a_surface_serves_as_segment(scene, exported, loaded, placed, ct):
         ("", {}),
         (" , ", {}),
         ("malignant, Part_Solid, spiculated", {"malignancy": 1, "density": 1, "spiculation": 1}),
-        ("invasive adenocarcinoma grade 2", {"malignancy": 1, "invasiveness": 1, "subtype": 2, "grade": 1}),
+        (
+            "invasive adenocarcinoma grade 2",
+            {"malignancy": 1, "invasiveness": 1, "subtype": 2, "grade": 1},
+        ),
         (
             "IAC (biopsy), G3,not lobulated",
             {"malignancy": 1, "invasiveness": 1, "subtype": 2, "grade": 2, "lobulation": 0},
@@ -229,7 +261,9 @@ def test_words_of_a_description(description, labels):
     assert labels_in_words(description) == labels
 
 
-@pytest.mark.parametrize("description", ["1", "solid?", "MIA, grade 1", "ground glass, solid", "not malignant"])
+@pytest.mark.parametrize(
+    "description", ["1", "solid?", "MIA, grade 1", "ground glass, solid", "not malignant"]
+)
 def test_words_that_say_nothing_sure(description):
     with pytest.raises(NoduleRiskError, match="part-solid|contradicts|asks"):
         labels_in_words(description)
@@ -240,7 +274,9 @@ def test_another_cts_result_never_serves(refused, assessed, loaded, placed, ct):
     assert "no segment is named 'N1'" in refused(loaded(ct), placed(N1=CENTRE_LPS_MM))
 
 
-def test_every_point_that_does_not_serve_is_named_and_nothing_is_written(refused, assessed, placed, ct):
+def test_every_point_that_does_not_serve_is_named_and_nothing_is_written(
+    refused, assessed, placed, ct
+):
     volumeNode = assessed("good", "emptied", "moved", "mislabelled", "torn")
     edit(volumeNode, np.zeros(ct.hu.shape, bool), "emptied")
     edit(volumeNode, ball(ct, centre=BESIDE_LPS_MM), "moved")
@@ -254,7 +290,14 @@ def test_every_point_that_does_not_serve_is_named_and_nothing_is_written(refused
     assert "no segment is named 'missing'" in told["missing"]
     assert "empty" in told["emptied"]
     assert "8 mm from the point" in told["moved"]
-    for known in ("malign'", "benign", "AAH-AIS", "invasive adenocarcinoma grade 1", "part-solid", "not spiculated"):
+    for known in (
+        "malign'",
+        "benign",
+        "AAH-AIS",
+        "invasive adenocarcinoma grade 1",
+        "part-solid",
+        "not spiculated",
+    ):
         assert known in told["mislabelled"]
     assert "'IA' contradicts" in told["torn"]
 
@@ -297,7 +340,9 @@ def test_a_folder_grows_ct_by_ct_and_a_second_export_replaces(exported, loaded, 
     assert volume_mm3(again) > 2 * volume_mm3(alone)
 
 
-def test_a_patient_in_two_splits_leaves_the_folder_as_it_was(exported, loaded, placed, ct, tmp_path):
+def test_a_patient_in_two_splits_leaves_the_folder_as_it_was(
+    exported, loaded, placed, ct, tmp_path
+):
     markupsNode, other = placed(N1=CENTRE_LPS_MM), made_ct(spacing_mm=SPACING_MM)
     for grid in (ct, other):
         showAssessment(made_assessment(grid), loaded(grid))

@@ -1,4 +1,5 @@
-"""NoduleLogic on real MRML; but for one test made-up networks take the place of the child process."""
+"""NoduleLogic on real MRML; but for one test made-up networks take the place of the child
+process."""
 
 from __future__ import annotations
 
@@ -27,17 +28,18 @@ from made_scene import OBLIQUE, edit, rigid, segment_mask
 from made_weights import made_weights
 from nodulerisk.assessment import Assessment, load_assessment
 from nodulerisk.cli import app
-from nodulerisk.ct import read_ct
+from nodulerisk.clinical.patient import Patient
+from nodulerisk.ct.read import read_ct
 from nodulerisk.errors import NoduleRiskError, OutputError, WeightsError, WorkerError
-from nodulerisk.patient import Patient
-from nodulerisk.weights import WeightSet
+from nodulerisk.weights.card import WeightSet
 
 MODULE = Path(__file__).parents[2] / "LungNoduleRisk"
 OUTSIDE_MM = (500.0, 0.0, 0.0)
 
 
 class MadeNetworks:
-    """Draws a ball in the cube's middle and finds every nodule malignant; can fail, and can wait to be cancelled."""
+    """Draws a ball in the cube's middle and finds every nodule malignant; can fail, and can wait to
+    be cancelled."""
 
     def __init__(self, weights: WeightSet, device: str):
         self.device = device
@@ -86,19 +88,29 @@ def logic(started):
 
 def results(volumeNode) -> tuple[list[str], list[str], list[str]]:
     """Names of the nodules that have a segment, a row and a saved assessment."""
-    segmentationNode, tableNode = (resultNode(role, volumeNode) for role in ("segmentation", "table"))
+    segmentationNode, tableNode = (
+        resultNode(role, volumeNode) for role in ("segmentation", "table")
+    )
     if tableNode is None:
         return [], [], []
     segments = list(segmentationNode.GetSegmentation().GetSegmentIDs())
     table = tableNode.GetTable()
-    rows = [table.GetValueByName(row, "Nodule").ToString() for row in range(table.GetNumberOfRows())]
+    rows = [
+        table.GetValueByName(row, "Nodule").ToString() for row in range(table.GetNumberOfRows())
+    ]
     return segments, rows, list(savedAssessments(volumeNode))
 
 
 def test_every_point_is_assessed_and_shown(logic, loaded, placed, weights, ct):
     volumeNode, told = loaded(ct), []
     second = (CENTRE_LPS_MM[0] + 9, *CENTRE_LPS_MM[1:])
-    run = logic.assess(volumeNode, placed(A=CENTRE_LPS_MM, B=second), weights, "cpu", lambda *news: told.append(news))
+    run = logic.assess(
+        volumeNode,
+        placed(A=CENTRE_LPS_MM, B=second),
+        weights,
+        "cpu",
+        lambda *news: told.append(news),
+    )
     assert not run.refusals
     assert results(volumeNode) == (["A", "B"],) * 3
     saved = savedAssessments(volumeNode)["B"]
@@ -111,7 +123,9 @@ def test_every_point_is_assessed_and_shown(logic, loaded, placed, weights, ct):
     assert told[-1][0].startswith("B: ")
 
 
-def test_real_networks_in_a_child_process_draw_the_nodule(loaded, placed, weights, ct, tmp_path, monkeypatch):
+def test_real_networks_in_a_child_process_draw_the_nodule(
+    loaded, placed, weights, ct, tmp_path, monkeypatch
+):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     volumeNode, logic = loaded(ct), NoduleLogic()
     off_centre = np.add(CENTRE_LPS_MM, (3, -2, 1))
@@ -119,13 +133,17 @@ def test_real_networks_in_a_child_process_draw_the_nodule(loaded, placed, weight
     logic.close()
     assert results(volumeNode) == (["N1"],) * 3
     segmentationNode = resultNode("segmentation", volumeNode)
-    drawn = slicer.util.arrayFromSegmentBinaryLabelmap(segmentationNode, "N1", volumeNode).astype(bool)
+    drawn = slicer.util.arrayFromSegmentBinaryLabelmap(segmentationNode, "N1", volumeNode).astype(
+        bool
+    )
     nodule = ct.hu == 30
     assert 2 * (drawn & nodule).sum() / (drawn.sum() + nodule.sum()) > 0.8
     assert run.assessments[0].provenance.device.startswith("CPU")
 
 
-def test_the_networks_stay_warm_until_something_else_is_asked(logic, started, loaded, placed, weights, ct):
+def test_the_networks_stay_warm_until_something_else_is_asked(
+    logic, started, loaded, placed, weights, ct
+):
     volumeNode, markupsNode = loaded(ct), placed(N1=CENTRE_LPS_MM)
     for device in ("cpu", "cpu", "auto"):
         logic.assess(volumeNode, markupsNode, weights, device)
@@ -187,7 +205,9 @@ def test_other_lists_keep_their_results(logic, loaded, placed, weights, ct):
     assert results(volumeNode) == (["A", "B"],) * 3
 
 
-def test_cancel_ends_the_run_and_the_next_one_starts_afresh(logic, started, loaded, placed, weights, ct):
+def test_cancel_ends_the_run_and_the_next_one_starts_afresh(
+    logic, started, loaded, placed, weights, ct
+):
     volumeNode, markupsNode = loaded(ct), placed(N1=CENTRE_LPS_MM)
     logic.assess(volumeNode, markupsNode, weights)
     started[0].patient = True
@@ -228,7 +248,9 @@ def test_masks_changed_by_hand_stay_unless_told(logic, loaded, placed, weights, 
     np.testing.assert_array_equal(segment_mask(volumeNode, "N1"), networks)
 
 
-def test_fault_42_a_failed_run_leaves_masks_changed_by_hand_alone(logic, started, loaded, placed, weights, ct):
+def test_fault_42_a_failed_run_leaves_masks_changed_by_hand_alone(
+    logic, started, loaded, placed, weights, ct
+):
     volumeNode, markupsNode = loaded(ct), placed(N1=CENTRE_LPS_MM)
     logic.assess(volumeNode, markupsNode, weights)
     edit(volumeNode, ct.hu > 40)
@@ -247,7 +269,12 @@ def test_nodules_are_the_points_then_what_has_lost_its_point(logic, loaded, plac
     markupsNode.AddControlPoint([0, 0, 0], "D")
     nodules = logic.nodules(volumeNode, markupsNode)
     told = [(n.name, n.index, n.assessment is not None, n.moved) for n in nodules]
-    assert told == [("B", 0, True, False), ("C", 1, True, True), ("D", 2, False, False), ("A", None, True, False)]
+    assert told == [
+        ("B", 0, True, False),
+        ("C", 1, True, True),
+        ("D", 2, False, False),
+        ("A", None, True, False),
+    ]
 
 
 def test_a_deleted_nodule_leaves_nothing(logic, loaded, placed, weights, ct):
@@ -267,13 +294,17 @@ def test_thresholds_and_cascade_reach_the_assessment(logic, loaded, placed, weig
     assert tasks["invasiveness"].mean is None
 
 
-def test_the_report_shows_every_nodule_with_its_mask_as_it_is_now(logic, loaded, placed, weights, ct, tmp_path):
+def test_the_report_shows_every_nodule_with_its_mask_as_it_is_now(
+    logic, loaded, placed, weights, ct, tmp_path
+):
     volumeNode = loaded(ct)
     logic.assess(volumeNode, placed(A=CENTRE_LPS_MM, B=CENTRE_LPS_MM), weights)
     edit(volumeNode, ct.hu > 40, "B")
     remeasure(volumeNode)
     assessments = list(savedAssessments(volumeNode).values())
-    logic.reportWriter(assessments, volumeNode, lambda _: Patient(age=62), tmp_path / "report.html")()
+    logic.reportWriter(
+        assessments, volumeNode, lambda _: Patient(age=62), tmp_path / "report.html"
+    )()
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     for words in ("mesh3d", "Research use only", "corrected by hand", "Brock", "age 62"):
         assert words in page, words
@@ -293,7 +324,9 @@ def test_a_mask_read_back_keeps_what_it_rests_on(logic, loaded, placed, weights,
 @pytest.fixture
 def from_dicom(loaded, tmp_path, monkeypatch):
     """A CT as Slicer's DICOM module loads a series."""
-    files = write_series(tmp_path / "series", made_ct().hu, spacing_mm=(0.8, 0.8, 1.5), StudyInstanceUID="1.2.3")
+    files = write_series(
+        tmp_path / "series", made_ct().hu, spacing_mm=(0.8, 0.8, 1.5), StudyInstanceUID="1.2.3"
+    )
     instances = {f"1.2.{k}": str(file) for k, file in enumerate(files)}
     database = SimpleNamespace(fileForInstance=lambda instance: instances.get(instance, ""))
     monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
@@ -303,7 +336,9 @@ def from_dicom(loaded, tmp_path, monkeypatch):
     return volumeNode, ct
 
 
-def test_nodules_become_dicom_on_the_series_own_slices(logic, from_dicom, placed, weights, tmp_path):
+def test_nodules_become_dicom_on_the_series_own_slices(
+    logic, from_dicom, placed, weights, tmp_path
+):
     volumeNode, ct = from_dicom
     middle = ct.point_of((np.array(ct.hu.shape[::-1]) - 1) / 2)
     (drawn,) = logic.assess(volumeNode, placed(A=middle), weights).assessments
@@ -329,7 +364,15 @@ def test_fault_29_a_hundred_points_are_all_assessed(logic, loaded, placed, weigh
 
 def in_terminal(ct_path: Path, point_lps_mm, weights: Path, out: Path) -> Assessment:
     place = ",".join(f"{value:.9f}" for value in point_lps_mm)
-    arguments = ["assess", str(ct_path), f"--point={place}", "--out", str(out), "--weights", str(weights)]
+    arguments = [
+        "assess",
+        str(ct_path),
+        f"--point={place}",
+        "--out",
+        str(out),
+        "--weights",
+        str(weights),
+    ]
     told = CliRunner().invoke(app, [*arguments, "--device", "cpu"])
     assert told.exit_code == 0, told.output
     return load_assessment(out)
@@ -339,7 +382,8 @@ def in_terminal(ct_path: Path, point_lps_mm, weights: Path, out: Path) -> Assess
 def test_the_scene_and_the_terminal_agree(
     kind, loaded, placed, stored_away, transformed, weights, tmp_path, monkeypatch
 ):
-    """On an oblique CT, and on one that a transform brings where the file has it: real networks in both."""
+    """On an oblique CT, and on one that a transform brings where the file has it: real networks in
+    both."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     ct = made_ct(OBLIQUE, (1.0, 1.0, 2.0))
     sitk.WriteImage(ct.to_sitk(), str(tmp_path / "ct.nrrd"))
@@ -354,9 +398,13 @@ def test_the_scene_and_the_terminal_agree(
     expected = in_terminal(tmp_path / "ct.nrrd", CENTRE_LPS_MM, weights, tmp_path / "out")
     for task, result in expected.tasks.items():
         assert shown.tasks[task].decision == result.decision
-        assert shown.tasks[task].mean == (None if result.mean is None else pytest.approx(result.mean, abs=1e-4))
+        assert shown.tasks[task].mean == (
+            None if result.mean is None else pytest.approx(result.mean, abs=1e-4)
+        )
     np.testing.assert_array_equal(segment_mask(volumeNode), expected.mask)
-    assert [m.value for m in shown.measurements] == pytest.approx([m.value for m in expected.measurements], rel=1e-4)
+    assert [m.value for m in shown.measurements] == pytest.approx(
+        [m.value for m in expected.measurements], rel=1e-4
+    )
 
 
 def test_nothing_selected_is_refused(logic, placed):
@@ -370,9 +418,20 @@ def test_an_unknown_weight_set_is_refused(logic, loaded, placed, ct):
 
 
 def test_the_logic_loads_without_what_the_user_has_yet_to_install():
-    later = ["torch", "openvino", "safetensors", "h5py", "platformdirs", "plotly", "matplotlib", "pydicom"]
+    later = [
+        "torch",
+        "openvino",
+        "safetensors",
+        "h5py",
+        "platformdirs",
+        "plotly",
+        "matplotlib",
+        "pydicom",
+    ]
     code = f"import sys, LungNoduleRiskLib.logic; print(*set({later}) & set(sys.modules))"
-    run = subprocess.run([sys.executable, "-c", code], cwd=MODULE, capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=MODULE, capture_output=True, text=True, check=True
+    )
     assert run.stdout.strip() == ""
 
 
@@ -391,6 +450,8 @@ def test_slicer_loads_the_module_file_without_numpy_or_the_rest():
     assert imported(MODULE / "LungNoduleRisk.py") == {"sys", "slicer"}
 
 
-@pytest.mark.parametrize("path", sorted((MODULE / "LungNoduleRiskLib").rglob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((MODULE / "LungNoduleRiskLib").rglob("*.py")), ids=lambda path: path.stem
+)
 def test_only_widgets_know_of_qt(path):
     assert path.parent.name == "widgets" or not {"qt", "ctk"} & imported(path)

@@ -12,9 +12,9 @@ from LungNoduleRiskLib.results import removeAssessment, showAssessment
 from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_assessment, made_ct
 from made_scene import OBLIQUE, rigid
 from nodulerisk.assess import assess
-from nodulerisk.ct import read_ct
-from nodulerisk.points import read_points
-from nodulerisk.weights import load_weight_set
+from nodulerisk.ct.points import read_points
+from nodulerisk.ct.read import read_ct
+from nodulerisk.weights.store import load_weight_set
 from plot import save_picture
 from views import Views
 
@@ -40,9 +40,11 @@ def views(scene):
 
 @pytest.fixture
 def volume(views, loaded, placed, stored_away, transformed, request):
-    """A volume in the views, its CT, and a point on its nodule, which lies at the middle of the views.
+    """A volume in the views, its CT, and a point on its nodule, which lies at the middle of the
+    views.
 
-    The parameter says how the grid lies: straight, oblique, or stored elsewhere and brought back by a transform.
+    The parameter says how the grid lies: straight, oblique, or stored elsewhere and brought back by
+        a transform.
     """
     ct = made_ct(OBLIQUE if request.param == "oblique" else None, SPACING_MM)
     volumeNode, markupsNode = loaded(ct), placed(N1=CENTRE_LPS_MM)
@@ -57,7 +59,10 @@ def volume(views, loaded, placed, stored_away, transformed, request):
 
 def tinted(picture: np.ndarray, colour) -> np.ndarray:
     """bool (height, width): where a picture has a colour's hue, however bright; grey has none."""
-    chroma, wanted = (rgb - np.mean(rgb, axis=-1, keepdims=True) for rgb in (picture.astype(float), np.array(colour)))
+    chroma, wanted = (
+        rgb - np.mean(rgb, axis=-1, keepdims=True)
+        for rgb in (picture.astype(float), np.array(colour))
+    )
     length = np.linalg.norm(chroma, axis=-1)
     return (length > 15) & (chroma @ wanted > 0.96 * length * np.linalg.norm(wanted))
 
@@ -71,7 +76,9 @@ def distance_mm(picture: np.ndarray, right_mm: float = 0, down_mm: float = 0) ->
 
 
 @pytest.mark.parametrize("volume", ["straight", "oblique", "transformed"], indirect=True)
-def test_fault_13_the_nodule_is_drawn_where_it_lies_and_nowhere_else(views, volume, tmp_path, request):
+def test_fault_13_the_nodule_is_drawn_where_it_lies_and_nowhere_else(
+    views, volume, tmp_path, request
+):
     volumeNode, ct, _ = volume
     assessment = made_assessment(ct)
     views.jump(CENTRE_RAS_MM + ASIDE_MM, ACROSS_MM)

@@ -1,4 +1,5 @@
-"""The results of a CT in the scene: nodes, masks changed by hand, saving and loading. Real MRML (slicer-core)."""
+"""The results of a CT in the scene: nodes, masks changed by hand, saving and loading. Real MRML
+(slicer-core)."""
 
 from __future__ import annotations
 
@@ -25,11 +26,19 @@ from LungNoduleRiskLib.results import (
     showAssessment,
     withMask,
 )
-from made_assessment import CENTRE_LPS_MM, CHECKS, MEASUREMENTS, TASKS, made_assessment, made_ct, positions_of
+from made_assessment import (
+    CENTRE_LPS_MM,
+    CHECKS,
+    MEASUREMENTS,
+    TASKS,
+    made_assessment,
+    made_ct,
+    positions_of,
+)
 from made_scene import OBLIQUE, edit, rigid, rows, segment_mask
 from nodulerisk.assessment import EVIDENCE_WORDS, Assessment
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.measure import value_of
+from nodulerisk.nodule.measure import value_of
 
 
 def test_an_assessment_makes_a_segment_a_row_and_json_in_one_folder(loaded, ct):
@@ -45,9 +54,17 @@ def test_an_assessment_makes_a_segment_a_row_and_json_in_one_folder(loaded, ct):
         assert segment.GetRepresentation("Closed surface").GetNumberOfPoints() > 50
         assert "^Nodule~" in terminology(segment)
     first, *others = rows(volumeNode)
-    assert (first["Nodule"], first["Malignancy"], float(first["P(malignant)"])) == ("N1", "malignant", 0.7333)
+    assert (first["Nodule"], first["Malignancy"], float(first["P(malignant)"])) == (
+        "N1",
+        "malignant",
+        0.7333,
+    )
     assert first["Malignancy rests on"] == first["Measurements rest on"] == EVIDENCE_WORDS["reader"]
-    assert (first["Subtype"], first["P(IA)"], first["Subtype rests on"]) == ("not run", "nan", EVIDENCE_WORDS["none"])
+    assert (first["Subtype"], first["P(IA)"], first["Subtype rests on"]) == (
+        "not run",
+        "nan",
+        EVIDENCE_WORDS["none"],
+    )
     assert "Slices are 3 mm thick" in first["Checks"]
     assert [row["Nodule"] for row in others] == ["N2", "N3"]
     assert as_json(savedAssessments(volumeNode)["N1"]) == as_json(replace(assessment, nodule=None))
@@ -268,7 +285,9 @@ def test_masks_are_read_with_the_ct_around_them(loaded, placed, stored_away, tra
 
 def test_segments_and_points_are_coloured_by_risk(loaded, placed, ct):
     volumeNode, markupsNode = loaded(ct), placed(N1=CENTRE_LPS_MM, N2=CENTRE_LPS_MM)
-    benign = TASKS | {"malignancy": replace(TASKS["malignancy"], mean=(0.9, 0.1), decision="benign")}
+    benign = TASKS | {
+        "malignancy": replace(TASKS["malignancy"], mean=(0.9, 0.1), decision="benign")
+    }
     for assessment in (made_assessment(ct, "N1"), made_assessment(ct, "N2", tasks=benign)):
         showAssessment(assessment, volumeNode)
         colourPoint(markupsNode, assessment)

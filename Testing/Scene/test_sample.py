@@ -1,4 +1,5 @@
-"""The demonstration CT on real MRML, and in Slicer's own Sample Data module where $SLICER_PYTHON_DIR leads to it."""
+"""The demonstration CT on real MRML, and in Slicer's own Sample Data module where
+$SLICER_PYTHON_DIR leads to it."""
 
 from __future__ import annotations
 
@@ -18,9 +19,9 @@ import slicer
 
 from LungNoduleRiskLib import resource, sample
 from LungNoduleRiskLib.scene import ctFromNode, pointsLps
-from nodulerisk.ct import read_ct
+from nodulerisk.ct.points import read_points
+from nodulerisk.ct.read import read_ct
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.points import read_points
 
 SLICER_PYTHON = os.environ.get("SLICER_PYTHON_DIR")
 
@@ -34,7 +35,14 @@ class SampleDataLogic:
 
     @staticmethod
     def registerCustomSampleDataSource(
-        category, sampleName, uris, fileNames, customDownloader, thumbnailFileName, loadFileTypes, checksums
+        category,
+        sampleName,
+        uris,
+        fileNames,
+        customDownloader,
+        thumbnailFileName,
+        loadFileTypes,
+        checksums,
     ):
         source = SimpleNamespace(
             sampleName=sampleName,
@@ -64,7 +72,11 @@ def registered(scene, monkeypatch):
     application = SimpleNamespace(layoutManager=lambda: None, testingEnabled=lambda: True)
     monkeypatch.setattr(slicer, "app", application, raising=False)
     scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
-    classes = ("ScriptedLoadableModule", "ScriptedLoadableModuleWidget", "ScriptedLoadableModuleTest")
+    classes = (
+        "ScriptedLoadableModule",
+        "ScriptedLoadableModuleWidget",
+        "ScriptedLoadableModuleTest",
+    )
     beside = {
         "qt": SimpleNamespace(QObject=object),
         "ctk": SimpleNamespace(),
@@ -73,7 +85,9 @@ def registered(scene, monkeypatch):
     }
     with patch.dict(sys.modules, beside):
         if SLICER_PYTHON:
-            monkeypatch.syspath_prepend(Path(SLICER_PYTHON).parents[1] / "Modules" / "Scripted" / "SampleData")
+            monkeypatch.syspath_prepend(
+                Path(SLICER_PYTHON).parents[1] / "Modules" / "Scripted" / "SampleData"
+            )
         else:
             sys.modules["SampleData"] = SimpleNamespace(SampleDataLogic=SampleDataLogic)
         sample.registerSampleData()
@@ -110,7 +124,9 @@ def test_the_point_lies_in_the_nodule_and_the_window_shows_lung(scene):
 def test_fault_46_no_node_bears_the_patients_identity(scene):
     sample.loadSample()
     nodes = [scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes())]
-    text = " ".join(f"{node.GetName()} {node.GetDescription()} {node.GetAttributeNames()}" for node in nodes)
+    text = " ".join(
+        f"{node.GetName()} {node.GetDescription()} {node.GetAttributeNames()}" for node in nodes
+    )
     assert "Demo chest CT" in text
     assert not any(word in text for word in ("C3N", "00247", "CPTAC", "Patient"))
 
@@ -136,7 +152,9 @@ def test_one_click_in_the_sample_data_module_shows_the_ct(registered, scene, off
 
 
 def test_the_sample_data_module_is_told_a_local_file_and_its_checksum(registered):
-    assert slicer.modules.sampleDataSourceCategories == {sample.CATEGORY: {"title": "Lung Nodule Risk"}}
+    assert slicer.modules.sampleDataSourceCategories == {
+        sample.CATEGORY: {"title": "Lung Nodule Risk"}
+    }
     (uri,), (name,), (checksum,) = registered.uris, registered.fileNames, registered.checksums
     path = Path(url2pathname(uri.removeprefix("file://")))
     assert path.name == name

@@ -1,4 +1,5 @@
-"""The scene: geometry into the core and back, the result nodes, saving and loading. Real MRML (slicer-core)."""
+"""The scene: geometry into the core and back, the result nodes, saving and loading. Real MRML
+(slicer-core)."""
 
 from __future__ import annotations
 
@@ -19,11 +20,16 @@ from made_assessment import CENTRE_LPS_MM, made_assessment, made_ct
 from made_dicom import phantom, write_series
 from made_scene import OBLIQUE, bending, rigid, segment_centre_lps, segment_mask
 from nodulerisk.checks import Check
-from nodulerisk.ct import CT, Acquisition, read_ct, to_lps
+from nodulerisk.ct.read import read_ct
+from nodulerisk.ct.volume import CT, Acquisition, to_lps
 from nodulerisk.errors import CTError, NoduleRiskError, PointError
 
 SPACING_MM = (2.0, 2.2, 2.5)
-AXES = [np.eye(3)[:, list(order)] * signs for order in permutations(range(3)) for signs in product((1, -1), repeat=3)]
+AXES = [
+    np.eye(3)[:, list(order)] * signs
+    for order in permutations(range(3))
+    for signs in product((1, -1), repeat=3)
+]
 DIRECTIONS = [*AXES, OBLIQUE, OBLIQUE * (1, 1, -1)]
 
 
@@ -35,7 +41,8 @@ def assert_same(one: CT, other: CT) -> None:
 
 @pytest.mark.parametrize("direction", DIRECTIONS, ids=range(len(DIRECTIONS)))
 def test_fault_10_a_ct_in_the_scene_is_the_ct_in_the_file(scene, tmp_path, direction):
-    """Slicer's own reader flips a left-handed file, hence the comparison along the patient's axes."""
+    """Slicer's own reader flips a left-handed file, hence the comparison along the patient's
+    axes."""
     path = str(tmp_path / "ct.nrrd")
     sitk.WriteImage(made_ct(direction, SPACING_MM).to_sitk(), path)
     storageNode = slicer.vtkMRMLVolumeArchetypeStorageNode()
@@ -55,7 +62,9 @@ def test_fault_10_the_ct_and_the_segment_lie_on_the_anatomy(loaded, direction):
     np.testing.assert_allclose(segment_centre_lps(volumeNode), CENTRE_LPS_MM, atol=2)
 
 
-def test_fault_13_linear_transforms_move_ct_points_and_segment(loaded, placed, stored_away, transformed, ct):
+def test_fault_13_linear_transforms_move_ct_points_and_segment(
+    loaded, placed, stored_away, transformed, ct
+):
     """The CT and the points are stored moved away, and two nested transforms bring them back."""
     volumeNode, markupsNode = loaded(ct), placed(N1=CENTRE_LPS_MM)
     toWorld = rigid() @ rigid(-50, 70)
@@ -117,7 +126,9 @@ def test_fault_12_a_volume_that_is_no_ct_is_refused(scene, className):
 
 
 def test_points_have_clean_unique_names_and_those_not_placed_are_left_out(placed):
-    markupsNode = placed(**{"upper": (1, 2, 3), "Upper": (4, 5, 6), "": (7, 8, 9), "preview": (0, 0, 0)})
+    markupsNode = placed(
+        **{"upper": (1, 2, 3), "Upper": (4, 5, 6), "": (7, 8, 9), "preview": (0, 0, 0)}
+    )
     markupsNode.SetNthControlPointLabel(2, "")
     markupsNode.UnsetNthControlPointPosition(3)
     points = pointsLps(markupsNode)
@@ -140,7 +151,12 @@ def test_no_points_are_refused(placed):
 
 def test_a_ct_added_to_the_scene_keeps_what_its_reader_found(scene):
     found = Check("missing-slice", "warning", "A slice was missing.", 1)
-    ct = replace(made_ct(), checks=(found,), filled_slices=(7,), acquisition=Acquisition("CT", "1.2.3", 1.0, "B70f"))
+    ct = replace(
+        made_ct(),
+        checks=(found,),
+        filled_slices=(7,),
+        acquisition=Acquisition("CT", "1.2.3", 1.0, "B70f"),
+    )
     read = ctFromNode(addCt(ct))
     assert_same(read, ct)
     assert read.acquisition == ct.acquisition
@@ -150,7 +166,8 @@ def test_a_ct_added_to_the_scene_keeps_what_its_reader_found(scene):
 
 @pytest.fixture
 def from_dicom(loaded, tmp_path, monkeypatch):
-    """A volume as Slicer's DICOM module loads a series: `from_dicom(header element=value) -> volume node`."""
+    """A volume as Slicer's DICOM module loads a series: `from_dicom(header element=value) -> volume
+    node`."""
 
     def load(**header):
         hu = phantom()

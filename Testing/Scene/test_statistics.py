@@ -1,4 +1,5 @@
-"""The Segment Statistics plugin on real MRML, with Slicer's own base class where $SLICER_PYTHON_DIR leads to it."""
+"""The Segment Statistics plugin on real MRML, with Slicer's own base class where $SLICER_PYTHON_DIR
+leads to it."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from slicer_core import vtkITK
 
 from LungNoduleRiskLib.segments import addSegment
 from made_assessment import RADIUS_MM, made_ct, sphere_nodule
-from nodulerisk.measure import measure
+from nodulerisk.nodule.measure import measure
 
 SLICER_PYTHON = os.environ.get("SLICER_PYTHON_DIR")
 SEGMENT_STATISTICS = (
@@ -58,7 +59,8 @@ def plugin(statistics, scene):
 
 @pytest.fixture
 def drawn(scene):
-    """A segmentation with a sphere and an empty segment: `drawn(ct, volumeNode) -> segmentation node`."""
+    """A segmentation with a sphere and an empty segment: `drawn(ct, volumeNode) -> segmentation
+    node`."""
 
     def draw(ct, volumeNode):
         segmentationNode = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
@@ -98,7 +100,9 @@ def test_without_voxels_on_a_ct_nothing_is_measured(plugin, drawn, loaded, ct):
     assert plugin(segmentationNode, None).computeStatistics("sphere") == {}
 
 
-def test_a_bent_ct_is_refused_in_the_log_and_other_plugins_go_on(plugin, drawn, loaded, transformed, caplog, ct):
+def test_a_bent_ct_is_refused_in_the_log_and_other_plugins_go_on(
+    plugin, drawn, loaded, transformed, caplog, ct
+):
     made = plugin(drawn(ct, volumeNode := loaded(ct)), volumeNode)
     transformed(volumeNode, vtk.vtkThinPlateSplineTransform())
     assert made.computeStatistics("sphere") == {}
@@ -139,8 +143,12 @@ def test_a_measurement_of_another_plugin_is_none_of_ours(statistics):
 def test_the_plugin_is_registered_with_slicers_module(statistics, monkeypatch):
     registered = []
     logic = SimpleNamespace(registerPlugin=registered.append)
-    monkeypatch.setitem(sys.modules, "SegmentStatistics", SimpleNamespace(SegmentStatisticsLogic=logic))
+    monkeypatch.setitem(
+        sys.modules, "SegmentStatistics", SimpleNamespace(SegmentStatisticsLogic=logic)
+    )
     statistics.registerStatistics()
     (made,) = registered
     assert isinstance(made, statistics.SegmentStatisticsPluginBase)
-    assert made.keys and not any("." in key for key in made.keys)  # Slicer puts the plugin's name and a dot before
+    assert made.keys and not any(
+        "." in key for key in made.keys
+    )  # Slicer puts the plugin's name and a dot before

@@ -24,7 +24,9 @@ expect.set_options(timeout=PATIENCE_MS)
 def serving(*options: str) -> Iterator[str]:
     """The address that `nodulerisk serve` says to open."""
     command = [str(Path(sys.executable).with_name("nodulerisk")), "serve", "--port", "0", *options]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    server = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+    )
     try:
         yield next(line.split()[1] for line in server.stdout if line.startswith("Open "))
     finally:
@@ -38,7 +40,9 @@ def address() -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="module")  # no longer: while it lives, no test can run an event loop of its own
+@pytest.fixture(
+    scope="module"
+)  # no longer: while it lives, no test can run an event loop of its own
 def browser() -> Iterator[Browser]:
     with sync_playwright() as play:
         chromium = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -56,9 +60,12 @@ def visit(browser, address) -> Iterator:
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
-        page.said = []  # by the browser itself: scripts' faults, and what the content security policy refused
+        # by the browser itself: scripts' faults, and what the content security policy refused
+        page.said = []
         page.on("pageerror", lambda error: page.said.append(str(error)))
-        page.on("console", lambda line: page.said.append(line.text) if "Security" in line.text else None)
+        page.on(
+            "console", lambda line: page.said.append(line.text) if "Security" in line.text else None
+        )
         page.asked = []
         page.on("request", lambda request: page.asked.append(request.url))
         page.goto(address)

@@ -1,4 +1,5 @@
-"""The front over made sessions: inside a test, or as a program that prints its address (``made_front.py FOLDER``)."""
+"""The front over made sessions: inside a test, or as a program that prints its address
+(``made_front.py FOLDER``)."""
 
 from __future__ import annotations
 
@@ -44,7 +45,9 @@ class Browser:
         return await self._ask("POST", path, data=data, headers={"Origin": self.address}, **more)
 
     async def _ask(self, method: str, path: str, **more: Any) -> ClientResponse:
-        answer = await self.client.request(method, self.address + path, allow_redirects=False, **more)
+        answer = await self.client.request(
+            method, self.address + path, allow_redirects=False, **more
+        )
         await answer.read()
         return answer
 
@@ -57,12 +60,16 @@ class Browser:
         return json.loads(await (await self.get(session + "about")).text())
 
     def talk(self, session: str, origin: str | None = None):
-        return self.client.ws_connect(f"{self.address}{session}ws", origin=origin or self.address, max_msg_size=0)
+        return self.client.ws_connect(
+            f"{self.address}{session}ws", origin=origin or self.address, max_msg_size=0
+        )
 
 
 @asynccontextmanager
 async def browser(address: str) -> AsyncIterator[Browser]:
-    async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as client:  # unsafe: of addresses that are no names
+    async with ClientSession(
+        cookie_jar=CookieJar(unsafe=True)
+    ) as client:  # unsafe: of addresses that are no names
         yield Browser(address, client)
 
 
@@ -81,7 +88,8 @@ async def made_front(sessions: Sessions, token: str | None = None) -> AsyncItera
 
 
 def run(test: Coroutine[Any, Any, T]) -> T:
-    """Runs it in a thread of its own: a browser that other tests keep open has this thread's event loop."""
+    """Runs it in a thread of its own: a browser that other tests keep open has this thread's event
+    loop."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, test).result()
 

@@ -1,4 +1,5 @@
-"""A session's process as the front sees it, without Slicer: ``python made_session.py --port P --folder F``."""
+"""A session's process as the front sees it, without Slicer: ``python made_session.py --port P
+--folder F``."""
 
 from __future__ import annotations
 
@@ -29,11 +30,20 @@ def made_session(folder: Path) -> web.Application:
         return web.Response(text="<title>made session</title>", content_type="text/html")
 
     async def about(request: web.Request) -> web.Response:
-        found = {"pid": os.getpid(), "folder": str(folder), "path": request.raw_path, "headers": dict(request.headers)}
-        return web.json_response({**found, "environment": dict(os.environ)}, headers={"Set-Cookie": "mine=1"})
+        found = {
+            "pid": os.getpid(),
+            "folder": str(folder),
+            "path": request.raw_path,
+            "headers": dict(request.headers),
+        }
+        return web.json_response(
+            {**found, "environment": dict(os.environ)}, headers={"Set-Cookie": "mine=1"}
+        )
 
     async def report(_) -> web.Response:
-        return web.Response(text="report", headers={"Content-Security-Policy": "default-src 'nonce-1'"})
+        return web.Response(
+            text="report", headers={"Content-Security-Policy": "default-src 'nonce-1'"}
+        )
 
     async def script(_) -> web.FileResponse:
         return web.FileResponse(Path(__file__).with_name("made_session.js"))
@@ -76,7 +86,14 @@ def made_session(folder: Path) -> web.Application:
                 await socket.send_bytes(message.data)
         return socket
 
-    gets = {"/": hello, "/report": report, "/script.js": script, "/half": half, "/crash": crash, "/ws": talk}
+    gets = {
+        "/": hello,
+        "/report": report,
+        "/script.js": script,
+        "/half": half,
+        "/crash": crash,
+        "/ws": talk,
+    }
     app.add_routes([web.get(path, handler) for path, handler in gets.items()])
     app.add_routes([web.post("/echo", echo), web.post("/keep", keep), web.post("/refuse", refuse)])
     app.add_routes([web.route("*", "/about{tail:.*}", about)])

@@ -45,7 +45,12 @@ def test_the_token_becomes_a_cookie_and_goes_from_the_address():
         assert (answer.status, answer.headers["Location"]) == (303, "/nowhere?x=1")
         [cookie] = answer.cookies.values()
         assert cookie.key == f"nodulerisk-{user.address.rpartition(':')[2]}"
-        assert (cookie["httponly"], cookie["samesite"], cookie["path"], cookie["secure"]) == (True, "Strict", "/", "")
+        assert (cookie["httponly"], cookie["samesite"], cookie["path"], cookie["secure"]) == (
+            True,
+            "Strict",
+            "/",
+            "",
+        )
         assert TOKEN not in cookie.value and quote(TOKEN) not in cookie.value
         assert (await user.get("/nowhere")).status == 404
 
@@ -54,7 +59,9 @@ def test_the_token_becomes_a_cookie_and_goes_from_the_address():
 
 def test_the_token_leads_to_no_other_host():
     async def test(user: Browser) -> None:
-        assert (await user.get(f"//elsewhere.example/{RIGHT}")).headers["Location"] == "/elsewhere.example/"
+        assert (await user.get(f"//elsewhere.example/{RIGHT}")).headers[
+            "Location"
+        ] == "/elsewhere.example/"
 
     with_front(test)
 
@@ -82,7 +89,9 @@ def test_what_another_page_sends_is_refused(origin):
         await user.get(f"/{RIGHT}")
         session = await user.start_session()
         headers = {"Origin": origin} if origin else {}
-        assert (await user.client.post(f"{user.address}{session}echo", headers=headers, data=b"x")).status == 403
+        assert (
+            await user.client.post(f"{user.address}{session}echo", headers=headers, data=b"x")
+        ).status == 403
         with pytest.raises(WSServerHandshakeError, match="403"):
             await user.client.ws_connect(f"{user.address}{session}ws", headers=headers)
         assert await (await user.post(f"{session}echo", b"x")).text() == "x"
@@ -102,7 +111,9 @@ def test_without_a_token_only_this_machines_own_names_are_answered(host):
     with_front(test, token=None)
 
 
-@pytest.mark.parametrize("headers", [{"Sec-Fetch-Dest": "image"}, {"Sec-Purpose": "prefetch;prerender"}])
+@pytest.mark.parametrize(
+    "headers", [{"Sec-Fetch-Dest": "image"}, {"Sec-Purpose": "prefetch;prerender"}]
+)
 def test_what_is_no_visit_starts_no_session(headers):
     async def test(user: Browser) -> None:
         assert (await user.get("/", headers=headers)).status == 403
@@ -115,7 +126,10 @@ def test_every_answer_carries_the_security_headers():
     async def test(user: Browser) -> None:
         answers = [await user.get("/"), await user.get(f"/{RIGHT}"), await user.get("/nowhere")]
         session = await user.start_session()
-        answers += [await user.get(path) for path in ("/sessions/x/", "/healthz", session, f"{session}nowhere")]
+        answers += [
+            await user.get(path)
+            for path in ("/sessions/x/", "/healthz", session, f"{session}nowhere")
+        ]
         assert [answer.status for answer in answers] == [403, 303, 404, 410, 200, 200, 404]
         for answer in answers:
             assert answer.headers["Content-Security-Policy"] == content_security_policy()
@@ -135,8 +149,14 @@ def test_a_policy_of_the_sessions_own_is_kept_and_scripts_may_be_cached():
         report, script = await user.get(f"{session}report"), await user.get(f"{session}script.js")
         assert report.headers["Content-Security-Policy"] == "default-src 'nonce-1'"
         assert "Cache-Control" not in script.headers
-        again = await user.get(f"{session}script.js", headers={"If-None-Match": script.headers["ETag"]})
-        assert again.status == 304 and "Cache-Control" not in again.headers and "Content-Type" not in again.headers
+        again = await user.get(
+            f"{session}script.js", headers={"If-None-Match": script.headers["ETag"]}
+        )
+        assert (
+            again.status == 304
+            and "Cache-Control" not in again.headers
+            and "Content-Type" not in again.headers
+        )
 
     with_front(test, token=None)
 
@@ -152,7 +172,9 @@ def test_a_browser_shows_a_page_of_ours_without_complaint_and_runs_no_script_in_
 
     async def test(user: Browser) -> None:
         async with async_playwright() as play:
-            chromium = await play.chromium.launch(executable_path=which("chromium"), args=["--no-sandbox"])
+            chromium = await play.chromium.launch(
+                executable_path=which("chromium"), args=["--no-sandbox"]
+            )
             page = await chromium.new_page()
             said: list[str] = []
             page.on("console", lambda message: said.append(message.text))
@@ -160,9 +182,13 @@ def test_a_browser_shows_a_page_of_ours_without_complaint_and_runs_no_script_in_
             assert "/sessions/" in page.url and "token" not in page.url
             assert await page.title() == "made session"
             await page.goto(f"{user.address}/sessions/x/")
-            assert await page.evaluate("getComputedStyle(document.body).color") == "rgb(230, 230, 230)"
+            assert (
+                await page.evaluate("getComputedStyle(document.body).color") == "rgb(230, 230, 230)"
+            )
             assert not [line for line in said if "Security" in line]
-            await page.evaluate("document.body.innerHTML = '<img src=x onerror=\"document.title = `bad`\">'")
+            await page.evaluate(
+                "document.body.innerHTML = '<img src=x onerror=\"document.title = `bad`\">'"
+            )
             await page.wait_for_timeout(200)
             assert await page.title() == "This session has ended"
             assert any("Security" in line for line in said)
@@ -178,7 +204,9 @@ def test_over_tls_the_cookie_stays_off_plain_connections(tmp_path):
         runner = web.AppRunner(front.make_app(made_sessions(), TOKEN))
         await runner.setup()
         listener = front.listening("127.0.0.1", 0)
-        await web.SockSite(runner, listener, ssl_context=front.tls_context(certificate, key)).start()
+        await web.SockSite(
+            runner, listener, ssl_context=front.tls_context(certificate, key)
+        ).start()
         address = f"https://127.0.0.1:{listener.getsockname()[1]}"
         async with ClientSession(connector=TCPConnector(ssl=False)) as client:
             answer = await client.get(f"{address}/{RIGHT}", allow_redirects=False)
@@ -198,8 +226,13 @@ def test_a_certificate_that_is_none_is_refused(tmp_path):
 
 def made_certificate(folder: Path) -> tuple[Path, Path]:
     certificate, key = folder / "certificate.pem", folder / "key.pem"
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=localhost"
-    subprocess.run([*command.split(), "-out", certificate, "-keyout", key], check=True, capture_output=True)
+    command = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj"
+        " /CN=localhost"
+    )
+    subprocess.run(
+        [*command.split(), "-out", certificate, "-keyout", key], check=True, capture_output=True
+    )
     return certificate, key
 
 

@@ -1,8 +1,8 @@
-"""What breaks the page: clients that do not play by the rules, users that do everything at the wrong moment, and eyes,
-fingers and screens unlike the developers'.
+"""What breaks the page: clients that do not play by the rules, users that do everything at the
+wrong moment, and eyes, fingers and screens unlike the developers'.
 
-First the controller alone in this process, with quick networks; then made sessions behind the front; then one real
-server, asked by a raw client of trame's websocket and by Chromium.
+First the controller alone in this process, with quick networks; then made sessions behind the
+front; then one real server, asked by a raw client of trame's websocket and by Chromium.
 """
 
 from __future__ import annotations
@@ -35,7 +35,13 @@ import slicer
 from aiohttp import ClientSession, CookieJar, FormData, WSMsgType
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as some
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from playwright.sync_api import Page, expect
 from pydicom import dcmread
 from yarl import URL
@@ -64,7 +70,8 @@ MB = 1_000_000
 
 
 class QuickNetworks:
-    """Draws a ball and finds every nodule malignant; waits while it is held, and fails when told to."""
+    """Draws a ball and finds every nodule malignant; waits while it is held, and fails when told
+    to."""
 
     free = threading.Event()
     free.set()
@@ -95,7 +102,9 @@ def cts(tmp_path_factory) -> Path:
     for name, spacing_mm in (("a", (2.0, 2.0, 2.5)), ("b", (2.0, 2.0, 2.0))):
         ct = made_ct(spacing_mm=spacing_mm)
         for into in (name, f"both/{name}"):
-            write_series(folder / into, ct.hu, spacing_mm=spacing_mm, origin_lps_mm=ct.origin_lps_mm)
+            write_series(
+                folder / into, ct.hu, spacing_mm=spacing_mm, origin_lps_mm=ct.origin_lps_mm
+            )
     (folder / "damaged").mkdir()
     (folder / "damaged" / "1.dcm").write_text("not a CT")
     return folder
@@ -115,7 +124,8 @@ def user(cts, tmp_path_factory) -> Iterator[User]:
 
 
 class User:
-    """Someone at a page, without the page: each step ends when the page would have been told of what it did."""
+    """Someone at a page, without the page: each step ends when the page would have been told of
+    what it did."""
 
     def __init__(self, cts: Path, weights: str, folder: Path):
         from trame_server import Server
@@ -185,9 +195,15 @@ def test_fault_42_what_was_said_of_a_patient_is_not_said_of_the_next(user):
     user.open("a")
     user.type_point()
     user.assess()
-    user.fill(patient_age="62", patient_sex="female", patient_spiculation="yes", report_url="report")
+    user.fill(
+        patient_age="62", patient_sex="female", patient_spiculation="yes", report_url="report"
+    )
     user.open("b")
-    assert {key: value for key, value in user.state.to_dict().items() if key.startswith("patient_") and value} == {}
+    assert {
+        key: value
+        for key, value in user.state.to_dict().items()
+        if key.startswith("patient_") and value
+    } == {}
     assert user.state.report_url == ""
 
 
@@ -252,7 +268,11 @@ def test_there_is_no_report_of_nobody(user):
 def test_a_page_that_lies_about_the_list_cannot_spoil_a_run(user):
     user.open()
     user.type_point()
-    user.during_a_run(lambda: user.state.update({"nodules": "none", "selected": ["N1"], "busy": "", "running": False}))
+    user.during_a_run(
+        lambda: user.state.update(
+            {"nodules": "none", "selected": ["N1"], "busy": "", "running": False}
+        )
+    )
     assert user.rows["N1"]["answers"] and user.state.facts["name"] == "N1"
     assert user.state.message == "1 of 1 nodules assessed."
 
@@ -310,7 +330,9 @@ def test_fault_42_43_nothing_stale_whatever_the_order(user):
         @precondition(lambda _: user.rows)
         @rule(during=some.booleans())
         def delete(self, during):
-            (user.during_a_run if during else user.do)(lambda: user.controller.delete(next(iter(user.rows))))
+            (user.during_a_run if during else user.do)(
+                lambda: user.controller.delete(next(iter(user.rows)))
+            )
 
         @precondition(lambda _: user.controller.points())
         @rule()
@@ -348,7 +370,11 @@ def test_fault_42_43_nothing_stale_whatever_the_order(user):
             assert_consistent(user)
 
     steps = settings(
-        max_examples=6, stateful_step_count=25, deadline=None, derandomize=True, suppress_health_check=HealthCheck
+        max_examples=6,
+        stateful_step_count=25,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=HealthCheck,
     )
     run_state_machine_as_test(Steps, settings=steps)
 
@@ -360,7 +386,9 @@ def assert_consistent(user: User) -> None:
     segmentation = results.resultNode("segmentation", controller.volume_node)
     assert names == [nodule.name for nodule in controller.nodules()]
     assert {name for name in names if user.rows[name]["answers"]} == set(saved)
-    assert [one.name for one in controller.assessments()] == [name for name in names if name in saved]
+    assert [one.name for one in controller.assessments()] == [
+        name for name in names if name in saved
+    ]
     assert set(segmentation.GetSegmentation().GetSegmentIDs() if segmentation else ()) == set(saved)
     assert state.selected in names or (not names and state.selected is None)
     assert (state.facts or {}).get("name") == (state.selected if state.selected in saved else None)
@@ -396,12 +424,15 @@ async def shout(_):
 
 app = web.Application()
 app.add_routes([web.get("/ws", talk), web.get("/shout", shout)])
-web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), print=lambda _: print("wslink: Starting factory", flush=True))
+started = lambda _: print("wslink: Starting factory", flush=True)
+web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), print=started)
 """
 
 
 def sessions_of(program: str, idle_seconds: float = 60) -> Sessions:
-    return Sessions([sys.executable, "-c", program, "${port}"], {}, key=KEY, most=2, idle_seconds=idle_seconds)
+    return Sessions(
+        [sys.executable, "-c", program, "${port}"], {}, key=KEY, most=2, idle_seconds=idle_seconds
+    )
 
 
 def test_a_huge_message_fills_not_the_front():
@@ -472,7 +503,9 @@ def test_twenty_sessions_leave_nothing_behind(tmp_path, monkeypatch):
             for _ in range(10):
                 for _ in range(2):
                     await user.start_session()
-                await asyncio.gather(*(sessions._end(one, "the test is over") for one in sessions._sessions.values()))
+                await asyncio.gather(
+                    *(sessions._end(one, "the test is over") for one in sessions._sessions.values())
+                )
             assert [now - then for now, then in zip(held(), before, strict=True)] <= [2, 0, 0]
 
     run(test())
@@ -497,12 +530,25 @@ class Served:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory) -> Iterator[Served]:
     log = tmp_path_factory.mktemp("server") / "log"
-    command = [str(Path(sys.executable).with_name("nodulerisk")), "serve", "--port", "0", "--sessions", "4"]
+    command = [
+        str(Path(sys.executable).with_name("nodulerisk")),
+        "serve",
+        "--port",
+        "0",
+        "--sessions",
+        "4",
+    ]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with log.open("w") as stderr:
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment)
+        server = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment
+        )
     try:
-        yield Served(next(line.split()[1] for line in server.stdout if line.startswith("Open ")), server.pid, log)
+        yield Served(
+            next(line.split()[1] for line in server.stdout if line.startswith("Open ")),
+            server.pid,
+            log,
+        )
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(30)
@@ -515,7 +561,8 @@ def address(served) -> str:
 
 
 class RawClient:
-    """Says to a session whatever it likes, past the page: wslink's messages over the front's websocket."""
+    """Says to a session whatever it likes, past the page: wslink's messages over the front's
+    websocket."""
 
     def __init__(self, client: ClientSession, place: Place):
         self.client, self.base, self.url = client, place.base, place.base + place.path
@@ -523,7 +570,9 @@ class RawClient:
         self._answers: dict[str, asyncio.Future] = {}
 
     async def __aenter__(self) -> RawClient:
-        self._socket = await self.client.ws_connect(URL(f"{self.url}ws"), origin=self.base, max_msg_size=0)
+        self._socket = await self.client.ws_connect(
+            URL(f"{self.url}ws"), origin=self.base, max_msg_size=0
+        )
         self._reading = asyncio.create_task(self._read())
         await self.ask("wslink.hello", {"secret": "wslink-secret"}, kind="system")
         self.state = (await self.ask("trame.state.get"))["result"]["state"]
@@ -535,7 +584,9 @@ class RawClient:
 
     async def ask(self, method: str, *arguments: Any, kind: str = "rpc") -> dict[str, Any]:
         name = f"{kind}:c0:{len(self._answers)}"
-        said = msgpack.packb({"wslink": "1.0", "id": name, "method": method, "args": list(arguments), "kwargs": {}})
+        said = msgpack.packb(
+            {"wslink": "1.0", "id": name, "method": method, "args": list(arguments), "kwargs": {}}
+        )
         answer = self._answers[name] = asyncio.get_running_loop().create_future()
         await self.send(struct.pack("<III", len(self._answers), 0, len(said)) + said)
         async with asyncio.timeout(60):
@@ -545,17 +596,25 @@ class RawClient:
         await self._socket.send_bytes(message)
 
     async def set(self, **values: Any) -> dict[str, Any]:
-        return await self.ask("trame.state.update", [{"key": key, "value": value} for key, value in values.items()])
+        return await self.ask(
+            "trame.state.update", [{"key": key, "value": value} for key, value in values.items()]
+        )
 
     async def press(self, button: str) -> None:
         """A button of the page, by its icon or title."""
         template = self.state["trame__template_main"]
-        trigger = re.search(rf"<VBtn (?:(?!</VBtn>).)*?(trigger__\d+)(?:(?!</VBtn>).)*?{button}", template, re.DOTALL)
+        trigger = re.search(
+            rf"<VBtn (?:(?!</VBtn>).)*?(trigger__\d+)(?:(?!</VBtn>).)*?{button}",
+            template,
+            re.DOTALL,
+        )
         await self.ask("trame.trigger", trigger[1], [], {})
 
     async def assess(self) -> None:
         await self.press("mdi-play")
-        await self.until(lambda: "nodules assessed" in self.state["message"] and not self.state["busy"])
+        await self.until(
+            lambda: "nodules assessed" in self.state["message"] and not self.state["busy"]
+        )
 
     async def until(self, true: Callable[[], Any]) -> None:
         async with asyncio.timeout(60):
@@ -565,14 +624,18 @@ class RawClient:
     async def get(self, path: str, method: str = "GET") -> tuple[int, bytes]:
         headers = {"Origin": self.base}
         url = URL(self.url + path, encoded=True)
-        async with self.client.request(method, url, allow_redirects=False, headers=headers) as answer:
+        async with self.client.request(
+            method, url, allow_redirects=False, headers=headers
+        ) as answer:
             return answer.status, await answer.read()
 
     async def upload(self, *files: Path) -> tuple[int, str]:
         form = FormData()
         for file in files:
             form.add_field("file", file.read_bytes(), filename=file.name)
-        async with self.client.post(f"{self.url}upload", data=form, headers={"Origin": self.base}) as answer:
+        async with self.client.post(
+            f"{self.url}upload", data=form, headers={"Origin": self.base}
+        ) as answer:
             return answer.status, await answer.text()
 
     async def _read(self) -> None:
@@ -611,7 +674,10 @@ async def started(served: Served) -> Place:
 
 @asynccontextmanager
 async def raw_client(place: Place) -> AsyncIterator[RawClient]:
-    async with ClientSession(headers={"Cookie": place.cookie}) as client, RawClient(client, place) as raw:
+    async with (
+        ClientSession(headers={"Cookie": place.cookie}) as client,
+        RawClient(client, place) as raw,
+    ):
         yield raw
 
 
@@ -637,18 +703,23 @@ def files_of(process: psutil.Process) -> list[Path]:
 
 
 WRONG = [
-    None, -1, 1e308, float("nan"), True, "x", "<script>", "x" * 5000, [], {}, [[]], {"name": "N1"}, [{"name": "N1"}],
+    None, -1, 1e308, float("nan"), True, "x", "<script>", "x" * 5000, [], {}, [[]],
+    {"name": "N1"}, [{"name": "N1"}],
     b"\0", {"_filter": 5},
 ]  # fmt: skip
 NOT_FROM_HERE = [
-    "../", "..%2f", "%2e%2e/%2e%2e/etc/passwd", "lnr/../../controller.py", "lnr/..%2fcontroller.py", "lnr/", "lnr",
-    "lnr/%2e%2e/__main__.py", "../session.log", "session.log", "uploads/", "//etc/passwd", "%00", "download/..",
-    "download/%2e%2e%2fsession.log", "download/nodules.csv%00", "download/", "__pycache__/", "paraview", "api/launcher",
+    "../", "..%2f", "%2e%2e/%2e%2e/etc/passwd", "lnr/../../controller.py",
+    "lnr/..%2fcontroller.py", "lnr/", "lnr",
+    "lnr/%2e%2e/__main__.py", "../session.log", "session.log", "uploads/", "//etc/passwd", "%00",
+    "download/..",
+    "download/%2e%2e%2fsession.log", "download/nodules.csv%00", "download/", "__pycache__/",
+    "paraview", "api/launcher",
 ]  # fmt: skip
 
 
 def test_a_client_that_keeps_no_rule_gets_no_wrong_result_and_ends_no_one(served):
-    """Wrong values of every variable, before and in the middle of a run, and triggers with wrong arguments."""
+    """Wrong values of every variable, before and in the middle of a run, and triggers with wrong
+    arguments."""
 
     async def test() -> None:
         async with own_session(served) as raw:
@@ -664,11 +735,26 @@ def test_a_client_that_keeps_no_rule_gets_no_wrong_result_and_ends_no_one(served
                         await raw.set(**{key: value})
                 for key in (5, None, "", "self", ["a"]):
                     await raw.ask("trame.state.update", [{"key": key, "value": 1}])
-                for name in ("trame.state.update", "trame.trigger", "trame.rca.event", "trame.rca.size", "no.such"):
-                    for arguments in ([], [None], [{}, 5], ["Red", "x", {}], ["nowhere", "x", {"w": "wide"}]):
+                for name in (
+                    "trame.state.update",
+                    "trame.trigger",
+                    "trame.rca.event",
+                    "trame.rca.size",
+                    "no.such",
+                ):
+                    for arguments in (
+                        [],
+                        [None],
+                        [{}, 5],
+                        ["Red", "x", {}],
+                        ["nowhere", "x", {"w": "wide"}],
+                    ):
                         await raw.ask(name, *arguments)
                 for number in range(1, 60):
-                    if f"trigger__{number}'" in raw.state["trame__template_main"].split("mdi-exit-to-app")[1]:
+                    if (
+                        f"trigger__{number}'"
+                        in raw.state["trame__template_main"].split("mdi-exit-to-app")[1]
+                    ):
                         await raw.ask("trame.trigger", f"trigger__{number}", [{}, None, 7], {})
                 await raw.set(**right)
 
@@ -690,7 +776,8 @@ def test_a_client_that_keeps_no_rule_gets_no_wrong_result_and_ends_no_one(served
 
 
 def test_no_memory_is_taken_on_a_clients_word(served):
-    """Twelve bytes announce gigabytes, and a view may be asked for that is larger than any screen."""
+    """Twelve bytes announce gigabytes, and a view may be asked for that is larger than any
+    screen."""
 
     async def test() -> None:
         async with own_session(served) as raw:
@@ -707,22 +794,36 @@ def test_no_memory_is_taken_on_a_clients_word(served):
                 highest = max(highest, process.memory_info().rss)
             assert highest - before < 1300 * MB
             if sys.platform == "linux":
-                worse, front = (Path(f"/proc/{pid}/oom_score_adj").read_text() for pid in (process.pid, served.pid))
+                worse, front = (
+                    Path(f"/proc/{pid}/oom_score_adj").read_text()
+                    for pid in (process.pid, served.pid)
+                )
                 assert int(worse) > int(front)
 
     run(test())
 
 
 def test_fault_46_uploads_results_and_logs_name_nobody(served, tmp_path):
-    """Nor the page's state, temporary files and the scene; only DICOM results name the patient, as their CT does."""
+    """Nor the page's state, temporary files and the scene; only DICOM results name the patient, as
+    their CT does."""
     secret = "Novakova"
     with zipfile.ZipFile(SAMPLE) as archive:
         archive.extractall(tmp_path)
     files = []
     for number, path in enumerate(sorted(tmp_path.rglob("*.dcm"))):
         dataset = dcmread(path)
-        for tag in ("PatientName", "PatientID", "SeriesDescription", "StudyDescription", "ProtocolName",
-                    "ReferringPhysicianName", "InstitutionName", "AccessionNumber", "OperatorsName"):  # fmt: skip
+        for tag in (
+            "PatientName",
+            "PatientID",
+            "SeriesDescription",
+            "StudyDescription",
+            "ProtocolName",
+            # fmt: skip
+            "ReferringPhysicianName",
+            "InstitutionName",
+            "AccessionNumber",
+            "OperatorsName",
+        ):
             setattr(dataset, tag, f"<b>{secret}</b>")
         files.append(tmp_path / f"{secret} {number}.dcm")
         dataset.save_as(files[-1])
@@ -739,7 +840,10 @@ def test_fault_46_uploads_results_and_logs_name_nobody(served, tmp_path):
                 assert status == 200, name
                 found += [body, *unpacked(body)]
             log = files_of(served.session())
-            found += [str(log).encode(), *(path.read_bytes() for path in log if path.name == LOG_NAME)]
+            found += [
+                str(log).encode(),
+                *(path.read_bytes() for path in log if path.name == LOG_NAME),
+            ]
             assert secret.encode() not in b"".join(found) + served.log.read_bytes()
             _, dicom = await raw.get("download/dicom.zip")
             assert all(secret.encode() in one for one in unpacked(dicom))
@@ -804,14 +908,17 @@ def test_why_a_download_is_refused_is_said_in_the_page(shared_session):
         async with raw_client(shared_session[0]) as raw:
             assert await raw.upload(SAMPLE) == (200, "")
             assert (await raw.get("download/nodules.csv"))[0] == 422
-            await raw.until(lambda: "no results yet" in raw.state["message"] and raw.state["is_error"])
+            await raw.until(
+                lambda: "no results yet" in raw.state["message"] and raw.state["is_error"]
+            )
             assert (await raw.get("report?nodule=%3Cscript%3E"))[0] == 422
 
     run(test())
 
 
 def test_downloads_all_at_once_and_questions_for_their_headers_spoil_nothing(shared_session):
-    """aiohttp answers HEAD with what answers GET: a body after it would be taken for the next answer."""
+    """aiohttp answers HEAD with what answers GET: a body after it would be taken for the next
+    answer."""
     place, process = shared_session
 
     async def test() -> None:
@@ -822,7 +929,9 @@ def test_downloads_all_at_once_and_questions_for_their_headers_spoil_nothing(sha
                 for path in ("download/nodules.csv", "report"):
                     assert (await raw.get(path, method))[0] in (404, 405)
                     assert (await raw.get("lnr/page.css"))[0] == 200
-            answers = await asyncio.gather(*(raw.get(f"download/{name}") for name in list(FILES) * 2))
+            answers = await asyncio.gather(
+                *(raw.get(f"download/{name}") for name in list(FILES) * 2)
+            )
             assert {status for status, _ in answers} == {200, 422}
             assert {path.name for path in files_of(process)} <= {"00001.zip", LOG_NAME}
 
@@ -833,33 +942,44 @@ def test_downloads_all_at_once_and_questions_for_their_headers_spoil_nothing(sha
 
 
 CONTRASTS = """() => {
-  const parts = (text) => { const [r, g, b, a = 1] = text.match(/[\\d.]+/g).map(Number); return [r, g, b, a]; };
-  const over = (top, under) => [0, 1, 2].map((i) => top[i] * top[3] + under[i] * (1 - top[3])).concat(1);
+  const parts = (text) => {
+    const [r, g, b, a = 1] = text.match(/[\\d.]+/g).map(Number); return [r, g, b, a]; };
+  const over = (top, under) => [0, 1, 2]
+   .map((i) => top[i] * top[3] + under[i] * (1 - top[3])).concat(1);
   const light = (colour) => {
-    const [r, g, b] = colour.map((v) => v / 255).map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    const [r, g, b] = colour.map((v) => v / 255)
+      .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   const upwards = (element) => element ? [element, ...upwards(element.parentElement)] : [];
-  const under = (element) => upwards(element).map((one) => parts(getComputedStyle(one).backgroundColor)).reverse()
+  const under = (element) => upwards(element)
+    .map((one) => parts(getComputedStyle(one).backgroundColor)).reverse()
     .reduce((below, colour) => over(colour, below), [255, 255, 255, 1]);
   const found = {}, texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
     const text = texts.currentNode.textContent.trim(), element = texts.currentNode.parentElement;
     const box = element.getBoundingClientRect(), style = getComputedStyle(element);
-    const opacity = upwards(element).reduce((product, one) => product * getComputedStyle(one).opacity, 1);
-    if (!text || !box.width || style.visibility === "hidden" || !opacity || element.closest("[disabled]")) continue;
+    const opacity = upwards(element)
+      .reduce((product, one) => product * getComputedStyle(one).opacity, 1);
+    if (!text || !box.width || style.visibility === "hidden" || !opacity
+      || element.closest("[disabled]")) continue;
     const behind = under(element), colour = parts(style.color);
-    const [a, b] = [light(over([...colour.slice(0, 3), colour[3] * opacity], behind)), light(behind)];
+    const seen = over([...colour.slice(0, 3), colour[3] * opacity], behind);
+    const [a, b] = [light(seen), light(behind)];
     found[text] = Math.min(found[text] ?? 21, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05));
   }
   return found;
 }"""
-NAMELESS = """() => [...document.querySelectorAll("button, a, input, select, textarea, [tabindex]")].filter((one) =>
+NAMELESS = """() => [...document.querySelectorAll("button, a, input, select, textarea, [tabindex]")]
+  .filter((one) =>
   one.checkVisibility({ visibilityProperty: true }) && one.tabIndex >= 0
-  && !(one.ariaLabel || one.innerText || [...one.labels ?? []].map((label) => label.textContent).join(""))
+  && !(one.ariaLabel || one.innerText 
+  || [...one.labels ?? []].map((label) => label.textContent).join(""))
 ).map((one) => one.outerHTML.slice(0, 120))"""
-NAMED_UNLIKE_THEIR_WORDS = """() => [...document.querySelectorAll("button[aria-label]")].filter((one) => one.innerText
-  && !one.ariaLabel.toLowerCase().includes(one.innerText.trim().toLowerCase())).map((one) => one.innerText)"""
+NAMED_UNLIKE_THEIR_WORDS = """() => [...document.querySelectorAll("button[aria-label]")]
+  .filter((one) => one.innerText
+  && !one.ariaLabel.toLowerCase().includes(one.innerText.trim().toLowerCase()))
+  .map((one) => one.innerText)"""
 
 
 def with_sample(page: Page) -> Page:
@@ -878,27 +998,38 @@ def test_every_control_has_a_name_and_every_text_can_be_read(page):
         page.mouse.move(0, 400)
         page.wait_for_timeout(700)  # colours pass into each other
         found = page.evaluate(CONTRASTS)
-        assert len(found) > 30 and {text: round(ratio, 1) for text, ratio in found.items() if ratio < 4.5} == {}
+        assert (
+            len(found) > 30
+            and {text: round(ratio, 1) for text, ratio in found.items() if ratio < 4.5} == {}
+        )
         page.get_by_role("button", name="Dark").click()
 
-    page.set_viewport_size({"width": 360, "height": 740})  # a phone, or a laptop enlarged four times
+    page.set_viewport_size(
+        {"width": 360, "height": 740}
+    )  # a phone, or a laptop enlarged four times
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     for control in page.locator("header button, header input").all():
         control.scroll_into_view_if_needed()
         expect(control).to_be_in_viewport(ratio=0.9)
-    page.get_by_label("Age").fill("900")  # the bar covers nothing of what stays in sight, such as why that is refused
+    page.get_by_label("Age").fill(
+        "900"
+    )  # the bar covers nothing of what stays in sight, such as why that is refused
     expect(page.locator(".panel > [role=alert]")).to_contain_text("years")
     bottom_of_bar = page.locator("header").bounding_box()["height"]
     staying = (".research", ".panel > [role=alert]")
     assert all(page.locator(one).bounding_box()["y"] >= bottom_of_bar for one in staying)
     assert "maximum-scale" not in page.locator("meta[name=viewport]").get_attribute("content")
     page.emulate_media(reduced_motion="reduce")
-    moving = "[...document.querySelectorAll('*')].filter((one) => parseFloat(getComputedStyle(one).transitionDuration))"
+    moving = (
+        "[...document.querySelectorAll('*')].filter((one) =>"
+        " parseFloat(getComputedStyle(one).transitionDuration))"
+    )
     assert page.evaluate(f"{moving}.length") == 0
 
 
 def test_a_wrong_age_is_seen_and_can_be_put_right(page):
-    """Far down in the panel, where the fields are; and menus keep their keys to themselves while a run goes on."""
+    """Far down in the panel, where the fields are; and menus keep their keys to themselves while a
+    run goes on."""
     with_sample(page)
     page.get_by_label("Age").fill("621")
     expect(page.get_by_role("alert")).to_contain_text("age")

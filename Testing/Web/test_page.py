@@ -14,8 +14,8 @@ from playwright.sync_api import Page, expect
 from pydicom import dcmread
 from pydicom.uid import generate_uid
 
-from nodulerisk.ct import read_ct
-from nodulerisk.points import read_points
+from nodulerisk.ct.points import read_points
+from nodulerisk.ct.read import read_ct
 
 SAMPLE = Path(__file__).parents[2] / "Resources" / "SampleData"
 CT = SAMPLE / "demo-chest-ct.zip"
@@ -58,7 +58,9 @@ def terminal(tmp_path):
         out, point = tmp_path / "terminal", TYPED.replace(" ", "")
         program = Path(sys.executable).with_name("nodulerisk")
         subprocess.run(
-            [program, "assess", ct, "--point", point, "--out", out, *options], check=True, capture_output=True
+            [program, "assess", ct, "--point", point, "--out", out, *options],
+            check=True,
+            capture_output=True,
         )
         return out
 
@@ -71,7 +73,9 @@ def test_from_the_upload_to_the_downloads(page, terminal, tmp_path):
     expect(page.locator("#ct-text")).to_have_text("256 × 256 × 56 voxels of 0.564 × 0.564 × 3 mm")
     add_point(page)
     assess(page)
-    expect(page.locator("#facts")).to_contain_text("Withheld: every decision (the slices are thick)")
+    expect(page.locator("#facts")).to_contain_text(
+        "Withheld: every decision (the slices are thick)"
+    )
     expect(page.locator("#facts")).to_contain_text("radiologists' suspicion, not pathology")
     expect(page.get_by_role("img", name=re.compile("^malignant: 0.99"))).to_be_visible()
 
@@ -86,18 +90,25 @@ def test_from_the_upload_to_the_downloads(page, terminal, tmp_path):
         assert names == {path.name for path in terminal.iterdir()}
         for name in ("mask.nrrd", "mask_probability.nrrd", "mask.nii.gz", "mesh.ply"):
             assert archive.read(f"N1/{name}") == (terminal / name).read_bytes()
-    assert downloaded(page, "nodules.csv", tmp_path).read_bytes() == (terminal / "nodules.csv").read_bytes()
+    assert (
+        downloaded(page, "nodules.csv", tmp_path).read_bytes()
+        == (terminal / "nodules.csv").read_bytes()
+    )
     assert "plotly" in downloaded(page, "report.html", tmp_path).read_text("utf-8")
     assert zipfile.is_zipfile(downloaded(page, "scene.mrb", tmp_path))
     with zipfile.ZipFile(downloaded(page, "dicom.zip", tmp_path)) as archive:
         modalities = {dcmread(archive.open(name)).Modality for name in archive.namelist()}
     assert modalities == {"SEG", "SR"}
     assert page.said == []
-    assert {url.split("/")[2] for url in page.asked if url.startswith("http")} == {page.url.split("/")[2]}
+    assert {url.split("/")[2] for url in page.asked if url.startswith("http")} == {
+        page.url.split("/")[2]
+    }
 
 
 def assert_same_assessment(page: Page, terminal: Path, folder: Path) -> None:
-    (found,) = json.loads(downloaded(page, "nodules.json", folder).read_text("utf-8"))["assessments"]
+    (found,) = json.loads(downloaded(page, "nodules.json", folder).read_text("utf-8"))[
+        "assessments"
+    ]
     wanted = json.loads((terminal / "assessment.json").read_text("utf-8"))
     wanted.pop("guidelines", None)  # no part of an assessment
     for assessment in (found, wanted):
@@ -286,15 +297,23 @@ def test_fault_46_47_the_patient_is_nowhere_and_runs_nothing(page, tmp_path):
     upload(page, folder, kind="Folder")
     add_point(page)
     assess(page)
-    everything = page.content() + page.title() + page.url + downloaded(page, "report.html", tmp_path).read_text("utf-8")
+    everything = (
+        page.content()
+        + page.title()
+        + page.url
+        + downloaded(page, "report.html", tmp_path).read_text("utf-8")
+    )
     everything += downloaded(page, "nodules.json", tmp_path).read_text("utf-8")
-    everything += zipfile.ZipFile(downloaded(page, "scene.mrb", tmp_path)).read("scene/scene.mrml").decode()
+    everything += (
+        zipfile.ZipFile(downloaded(page, "scene.mrb", tmp_path)).read("scene/scene.mrml").decode()
+    )
     assert "Novakova" not in everything
     assert page.said == []
 
 
 def test_it_fits_a_tablet(visit):
-    """Held upright nothing is wider than the screen, the views stand above the nodules, and a finger places points."""
+    """Held upright nothing is wider than the screen, the views stand above the nodules, and a
+    finger places points."""
     page = visit(viewport={"width": 820, "height": 1180}, has_touch=True)
     page.get_by_role("button", name="Sample").tap()
     expect(page.locator(".nodule")).to_have_count(1)

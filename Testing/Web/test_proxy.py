@@ -1,4 +1,5 @@
-"""What passes between a browser and its session: whole, of any size, and nothing more than it should."""
+"""What passes between a browser and its session: whole, of any size, and nothing more than it
+should."""
 
 from __future__ import annotations
 
@@ -49,7 +50,9 @@ def test_a_hundred_megabytes_go_up_and_down_with_little_memory():
     async def test(user: Browser, session: str) -> None:
         nonlocal highest
         before, back = process.memory_info().rss, hashlib.sha256()
-        request = user.client.post(f"{user.address}{session}echo", data=blocks(), headers={"Origin": user.address})
+        request = user.client.post(
+            f"{user.address}{session}echo", data=blocks(), headers={"Origin": user.address}
+        )
         async with request as answer:
             async for chunk in answer.content.iter_any():
                 back.update(chunk)
@@ -75,11 +78,15 @@ def test_an_upload_that_the_session_refuses_early_is_answered():
     with_session(test)
 
 
-@pytest.mark.parametrize("message", ["ü" * (4 * MB), os.urandom(8 * MB), "", b""], ids=["text", "bytes", "", "none"])
+@pytest.mark.parametrize(
+    "message", ["ü" * (4 * MB), os.urandom(8 * MB), "", b""], ids=["text", "bytes", "", "none"]
+)
 def test_messages_of_any_size_pass_both_ways(message):
     async def test(user: Browser, session: str) -> None:
         async with user.talk(session) as socket:
-            await (socket.send_str(message) if isinstance(message, str) else socket.send_bytes(message))
+            await (
+                socket.send_str(message) if isinstance(message, str) else socket.send_bytes(message)
+            )
             assert (await socket.receive()).data == message
 
     with_session(test)

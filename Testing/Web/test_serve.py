@@ -1,4 +1,5 @@
-"""``nodulerisk serve``: what it prints, what it refuses, and that the other commands do without it."""
+"""``nodulerisk serve``: what it prints, what it refuses, and that the other commands do without
+it."""
 
 from __future__ import annotations
 
@@ -33,7 +34,9 @@ def test_other_machines_need_a_token():
 
 
 def test_a_token_that_can_be_guessed_is_refused():
-    assert "can be guessed" in refused("--token", "lung") and "can be guessed" in refused("--token", "")
+    assert "can be guessed" in refused("--token", "lung") and "can be guessed" in refused(
+        "--token", ""
+    )
 
 
 def test_a_key_without_a_certificate_is_refused():
@@ -42,7 +45,9 @@ def test_a_key_without_a_certificate_is_refused():
 
 def test_what_it_means_to_let_other_machines_in_is_said():
     said = refused("--host", "0.0.0.0", "--port", "0")
-    assert "every machine on its network" in said and "only lock" in said and "not encrypted" in said
+    assert (
+        "every machine on its network" in said and "only lock" in said and "not encrypted" in said
+    )
 
 
 def test_a_port_in_use_is_told_of():
@@ -51,7 +56,9 @@ def test_a_port_in_use_is_told_of():
     assert "in use" in said and "--port" in said
 
 
-@pytest.mark.parametrize(("host", "port"), [("192.0.2.1", 0), ("127.0.0.1", 70000), ("nowhere.invalid", 0)])
+@pytest.mark.parametrize(
+    ("host", "port"), [("192.0.2.1", 0), ("127.0.0.1", 70000), ("nowhere.invalid", 0)]
+)
 def test_a_host_or_port_that_cannot_be_had_is_told_of(host, port):
     with pytest.raises(front.ServeError, match="cannot be had"):
         front.listening(host, port)
@@ -70,13 +77,19 @@ def test_the_address_to_open(host, token, opens):
 
 
 def test_without_the_extra_it_says_what_to_install():
-    hidden = "import sys; sys.modules['aiohttp'] = None; from nodulerisk.cli import app; app(['serve'])"
-    result = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True, timeout=60)
+    hidden = (
+        "import sys; sys.modules['aiohttp'] = None; from nodulerisk.cli import app; app(['serve'])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", hidden], capture_output=True, text=True, timeout=60
+    )
     assert "pip install 'nodulerisk[web]'" in result.stderr and "Traceback" not in result.stderr
 
 
 def test_it_opens_with_what_it_prints_and_ends_with_ctrl_c():
-    with program([sys.executable, "-m", "nodulerisk.cli", "serve", "--port", "0"], dict(os.environ)) as serving:
+    with program(
+        [sys.executable, "-m", "nodulerisk.cli", "serve", "--port", "0"], dict(os.environ)
+    ) as serving:
         url = next(line.split()[1] for line in serving.stdout if line.startswith("Open"))
         place, _ = re.fullmatch(r"(http://127\.0\.0\.1:\d+/)\?token=([\w-]{43})", url).groups()
         assert urlopen(f"{place}healthz").read() == b"ok"

@@ -47,7 +47,9 @@ def test_a_session_is_a_process_and_a_folder_that_only_its_owner_sees(base):
             assert one["pid"] != two["pid"] and one["folder"] != two["folder"]
             folder = Path(one["folder"]).parent
             assert folder.parent.parent == base
-            assert {stat.S_IMODE(path.stat().st_mode) for path in (folder, folder.parent)} == {0o700}
+            assert {stat.S_IMODE(path.stat().st_mode) for path in (folder, folder.parent)} == {
+                0o700
+            }
             assert one["environment"]["TMPDIR"] == str(folder)
 
     run(test())
@@ -61,7 +63,11 @@ def test_the_address_of_a_session_cannot_be_guessed():
             known = Path((await user.about(first))["folder"]).parent.name
             for guess in (known, known[:8], first.split("/")[2][:-1]):
                 assert (await user.get(f"/sessions/{guess}/")).status == 410
-            for path in (f"{second}..{first}about", f"{second}%2e%2e{first}about", f"{second}../{first[10:]}about"):
+            for path in (
+                f"{second}..{first}about",
+                f"{second}%2e%2e{first}about",
+                f"{second}../{first[10:]}about",
+            ):
                 answer = await user.client.get(URL(user.address + path, encoded=True))
                 assert answer.status == 404
 
@@ -97,7 +103,11 @@ def test_an_idle_session_ends_with_its_folder_and_frees_its_place(caplog):
             await until(lambda: not Path(about["folder"]).parent.exists())
             assert not psutil.pid_exists(about["pid"])
             gone = await user.get(session)
-            assert gone.status == 410 and 'href="/"' in await gone.text() and "deleted" in await gone.text()
+            assert (
+                gone.status == 410
+                and 'href="/"' in await gone.text()
+                and "deleted" in await gone.text()
+            )
             assert (await user.get(await user.start_session())).status == 200
             assert "nobody used it" in caplog.text
 
@@ -113,7 +123,11 @@ def test_fault_46_the_log_names_neither_sessions_nor_what_was_asked(caplog):
             for path in ("about/Doe.zip?name=Doe", "Doe/", "half?name=Doe"):
                 with suppress(ClientError):
                     await user.get(session + path)
-            assert "started" in caplog.text and "Doe" not in caplog.text and session.split("/")[2] not in caplog.text
+            assert (
+                "started" in caplog.text
+                and "Doe" not in caplog.text
+                and session.split("/")[2] not in caplog.text
+            )
 
     run(test())
 

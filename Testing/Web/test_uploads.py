@@ -1,4 +1,5 @@
-"""Uploads over a real server: what arrives is what was sent, and what must not arrive leaves nothing behind."""
+"""Uploads over a real server: what arrives is what was sent, and what must not arrive leaves
+nothing behind."""
 
 from __future__ import annotations
 
@@ -23,14 +24,16 @@ from aiohttp.test_utils import TestClient, TestServer
 from LungNoduleRiskWeb.session import uploads
 from LungNoduleRiskWeb.session.uploads import INCOMING, Limits, delete_unused, receive
 from made_dicom import phantom, write_enhanced, write_series
-from nodulerisk.ct import CT, read_ct
+from nodulerisk.ct.read import read_ct
+from nodulerisk.ct.volume import CT
 from nodulerisk.errors import CTError, NoduleRiskError
 
 BOUNDARY = "----a-browsers-boundary"
 HEADERS = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 LIMITS = Limits()
 END = f"--{BOUNDARY}--\r\n".encode()
-IDENTITY = ["MUELLER^HANS 19500101.dcm", "../../../Mueller.dcm", "/etc/Mueller.dcm", "C:\\ct\\Mueller.nrrd", "..",
+IDENTITY = ["MUELLER^HANS 19500101.dcm", "../../../Mueller.dcm", "/etc/Mueller.dcm",
+            "C:\\ct\\Mueller.nrrd", "..",
             "Müller.NII.GZ", "Mueller.dcm/../../x", "Mueller;1950;.dcm",
             'Mueller".dcm', "Mueller" + 300 * "x", "Mueller\t.dcm"]  # fmt: skip
 
@@ -48,14 +51,19 @@ def folder(tmp_path) -> Path:
 
 
 class Server(TestServer):
-    """As trame's, a handler outlives the connection of its client; but what is refused is not waited for long."""
+    """As trame's, a handler outlives the connection of its client; but what is refused is not
+    waited for long."""
 
     async def _make_runner(self, **choices) -> web.AppRunner:
-        return await super()._make_runner(**choices | {"handler_cancellation": False, "lingering_time": 0.2})
+        return await super()._make_runner(
+            **choices | {"handler_cancellation": False, "lingering_time": 0.2}
+        )
 
 
 @asynccontextmanager
-async def server(folder: Path, limits: Limits = LIMITS, refusals: list[str] | None = None) -> AsyncIterator[TestClient]:
+async def server(
+    folder: Path, limits: Limits = LIMITS, refusals: list[str] | None = None
+) -> AsyncIterator[TestClient]:
     refusals = [] if refusals is None else refusals
 
     async def upload(request: web.Request) -> web.Response:
@@ -71,11 +79,17 @@ async def server(folder: Path, limits: Limits = LIMITS, refusals: list[str] | No
         yield client
 
 
-def upload(folder: Path, body, limits: Limits = LIMITS, headers: Mapping[str, str] = HEADERS) -> Path:
-    """What ``receive`` makes of a body: bytes, or an asynchronous generator, which is sent without its length."""
+def upload(
+    folder: Path, body, limits: Limits = LIMITS, headers: Mapping[str, str] = HEADERS
+) -> Path:
+    """What ``receive`` makes of a body: bytes, or an asynchronous generator, which is sent without
+    its length."""
 
     async def main() -> Path:
-        async with server(folder, limits) as client, client.post("/", data=body, headers=headers) as response:
+        async with (
+            server(folder, limits) as client,
+            client.post("/", data=body, headers=headers) as response,
+        ):
             return await answered(response)
 
     return asyncio.run(main())
@@ -90,7 +104,9 @@ async def answered(response: ClientResponse) -> Path:
 
 def part(name: str, content: bytes) -> bytes:
     disposition = f'Content-Disposition: form-data; name="ct"; filename="{name}"'
-    return f"--{BOUNDARY}\r\n{disposition}\r\nContent-Type: x/y\r\n\r\n".encode() + content + b"\r\n"
+    return (
+        f"--{BOUNDARY}\r\n{disposition}\r\nContent-Type: x/y\r\n\r\n".encode() + content + b"\r\n"
+    )
 
 
 def parts(*files: Path) -> bytes:
@@ -104,7 +120,11 @@ async def pieces(*contents: bytes) -> AsyncIterator[bytes]:
 
 def assert_same(one: CT, other: CT) -> None:
     np.testing.assert_array_equal(one.hu, other.hu)
-    assert (one.spacing_mm, one.origin_lps_mm, one.checks) == (other.spacing_mm, other.origin_lps_mm, other.checks)
+    assert (one.spacing_mm, one.origin_lps_mm, one.checks) == (
+        other.spacing_mm,
+        other.origin_lps_mm,
+        other.checks,
+    )
     np.testing.assert_array_equal(one.direction, other.direction)
 
 
@@ -134,7 +154,8 @@ def as_multi_frame(path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "write"), [
-    ("ct.zip", as_zip), ("CT.NRRD", as_image), ("ct.nii", as_image), ("ct.nii.gz", as_image), ("ct.mha", as_image),
+    ("ct.zip", as_zip), ("CT.NRRD", as_image), ("ct.nii", as_image), ("ct.nii.gz", as_image),
+    ("ct.mha", as_image),
     ("ct.dcm", as_multi_frame), ("IM_0001", as_multi_frame),
 ])  # fmt: skip
 def test_one_file(folder, tmp_path, name, write):
@@ -145,7 +166,13 @@ def test_one_file(folder, tmp_path, name, write):
 
 
 def test_content_that_looks_like_a_boundary_arrives_as_it_is(folder):
-    contents = [b"", b"\r\n", f"\r\n--{BOUNDARY[:-1]}\r\n".encode() * 9, b"-" * 70_000, bytes(range(256)) * 3000]
+    contents = [
+        b"",
+        b"\r\n",
+        f"\r\n--{BOUNDARY[:-1]}\r\n".encode() * 9,
+        b"-" * 70_000,
+        bytes(range(256)) * 3000,
+    ]
     path = upload(folder, b"".join(part("x", content) for content in contents) + END)
     assert [file.read_bytes() for file in sorted(path.iterdir())] == contents
 
@@ -165,7 +192,10 @@ def test_fault_45_46_no_name_of_a_file_is_kept(folder, tmp_path):
     assert not warned
     left = {str(file.relative_to(tmp_path)) for file in set(tmp_path.rglob("*")) - before}
     assert len(left) == 1 + len(IDENTITY)
-    assert all(re.fullmatch(r"session/[0-9a-f]{16}(/\d{5}(\.dcm|\.nrrd|\.nii\.gz)?)?", name) for name in left)
+    assert all(
+        re.fullmatch(r"session/[0-9a-f]{16}(/\d{5}(\.dcm|\.nrrd|\.nii\.gz)?)?", name)
+        for name in left
+    )
 
 
 # --- What replaces what
@@ -198,7 +228,9 @@ def test_a_second_upload_at_once_is_refused_and_the_first_goes_on(folder):
             await under_way.wait()
             await until(lambda: any(folder.iterdir()))
             with pytest.raises(Refused, match="under way"):
-                await answered(await client.post("/", data=part("2.nrrd", b"two") + END, headers=HEADERS))
+                await answered(
+                    await client.post("/", data=part("2.nrrd", b"two") + END, headers=HEADERS)
+                )
             go_on.set()
             return await answered(await first)
 
@@ -226,19 +258,25 @@ def assert_refused(
 FILE = part("Mueller.dcm", bytes(700_000))
 
 
-@pytest.mark.parametrize("body", [FILE + FILE + END, pieces(FILE, FILE, END)], ids=["announced", "not announced"])
+@pytest.mark.parametrize(
+    "body", [FILE + FILE + END, pieces(FILE, FILE, END)], ids=["announced", "not announced"]
+)
 def test_fault_45_too_many_bytes(folder, body):
     assert_refused(folder, "larger than 0.001 GB", body, Limits(max_bytes=1_000_000))
 
 
 def test_fault_45_too_many_files(folder):
-    assert_refused(folder, "more than 2 files", 3 * part("Mueller.dcm", b"x") + END, Limits(max_files=2))
+    assert_refused(
+        folder, "more than 2 files", 3 * part("Mueller.dcm", b"x") + END, Limits(max_files=2)
+    )
 
 
 def test_fault_45_what_is_packed_is_counted_unpacked(folder):
     body = gzip.compress(part("Mueller.dcm", bytes(20_000_000)) + END)
     assert len(body) < 100_000
-    assert_refused(folder, "larger", body, Limits(max_bytes=1_000_000), HEADERS | {"Content-Encoding": "gzip"})
+    assert_refused(
+        folder, "larger", body, Limits(max_bytes=1_000_000), HEADERS | {"Content-Encoding": "gzip"}
+    )
 
 
 @pytest.mark.parametrize(("body", "words"), [
@@ -259,7 +297,8 @@ def test_an_upload_that_is_empty_or_damaged(folder, body, words):
 
 
 @pytest.mark.parametrize(
-    "kind", ["application/dicom", "multipart/form-data", "multipart/form-data; boundary=" + 80 * "b"]
+    "kind",
+    ["application/dicom", "multipart/form-data", "multipart/form-data; boundary=" + 80 * "b"],
 )
 def test_what_is_no_upload(folder, kind):
     assert_refused(folder, "no files|damaged", FILE + END, headers={"Content-Type": kind})
@@ -308,7 +347,9 @@ def test_a_connection_that_is_cut_leaves_nothing(folder, how):
 
 def test_fault_44_no_room_on_the_disk(folder, monkeypatch):
     def free(_) -> SimpleNamespace:
-        return SimpleNamespace(free=2_000_000 - sum(file.stat().st_size for file in folder.rglob("*.dcm")))
+        return SimpleNamespace(
+            free=2_000_000 - sum(file.stat().st_size for file in folder.rglob("*.dcm"))
+        )
 
     monkeypatch.setattr(uploads.shutil, "disk_usage", free)
     for body in (FILE + END, pieces(FILE, END)):

@@ -1,4 +1,5 @@
 """The panel and its parts: the only code, beside ``install``, that knows of Qt.
 
-Written in the subset that PythonQt and PySide6 share: properties as attributes, everything else as methods.
+Written in the subset that PythonQt and PySide6 share: properties as attributes, everything else as
+    methods.
 """

@@ -13,11 +13,17 @@ from LungNoduleRiskLib.install import dependencyStatus, ensurePackages
 from LungNoduleRiskLib.widgets.background import Background
 from LungNoduleRiskLib.widgets.details import cardHtml
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.weights import delete_weight_set, load_weight_set, user_set_folder, weight_set_names
+from nodulerisk.weights.store import (
+    delete_weight_set,
+    load_weight_set,
+    user_set_folder,
+    weight_set_names,
+)
 
 
 class Advanced:
-    """Lists, shows, verifies, imports and deletes weight sets; says which packages are missing and installs them."""
+    """Lists, shows, verifies, imports and deletes weight sets; says which packages are missing and
+    installs them."""
 
     def __init__(self, ui, background: Background, onChosen: Callable[[str], None]):
         """``onChosen`` is told the weight set that the user chose."""
@@ -32,7 +38,8 @@ class Advanced:
         ui.installButton.clicked.connect(self.onInstall)
 
     def listWeights(self, chosen: str) -> None:
-        """Lists the weight sets there are; one that is gone stays listed, and is refused when it is used."""
+        """Lists the weight sets there are; one that is gone stays listed, and is refused when it is
+        used."""
         selector = self._ui.weightsSelector
         names = list(dict.fromkeys([*weight_set_names(), chosen]))
         selector.blockSignals(True)
@@ -42,7 +49,9 @@ class Advanced:
         selector.blockSignals(False)
 
     def onCard(self) -> None:
-        self._do(lambda: load_weight_set(self._chosen), lambda weights: self._show(cardHtml(weights)))
+        self._do(
+            lambda: load_weight_set(self._chosen), lambda weights: self._show(cardHtml(weights))
+        )
 
     def onVerify(self) -> None:
         """Loading a set compares every file's hash with the card."""
@@ -53,17 +62,25 @@ class Advanced:
 
     def onImport(self) -> None:
         """Asks for a folder with Keras files, and imports it under its name."""
-        from nodulerisk.weights_import import import_keras  # needs packages that may have yet to be installed
+        from nodulerisk.weights.import_keras import (
+            import_keras,  # needs packages that may have yet to be installed
+        )
 
-        folder = qt.QFileDialog.getExistingDirectory(self._ui.importButton, _("Folder with the authors' .h5 files"))
+        folder = qt.QFileDialog.getExistingDirectory(
+            self._ui.importButton, _("Folder with the authors' .h5 files")
+        )
         if folder:
             name = Path(folder).name
-            self._do(lambda: import_keras(Path(folder), user_set_folder(name), name), self._onImported)
+            self._do(
+                lambda: import_keras(Path(folder), user_set_folder(name), name), self._onImported
+            )
 
     def onDelete(self) -> None:
         """Deletes the chosen weight set, after asking."""
         name = self._chosen
-        if not slicer.util.confirmYesNoDisplay(_("Delete the weight set '{name}'?").format(name=name)):
+        if not slicer.util.confirmYesNoDisplay(
+            _("Delete the weight set '{name}'?").format(name=name)
+        ):
             return
         try:
             delete_weight_set(name)

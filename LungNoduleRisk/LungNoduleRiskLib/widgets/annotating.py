@@ -42,9 +42,13 @@ class Annotating:
 
     def exportSamples(self, chosen: Parameters) -> None:
         """Asks where to, and writes the nodules as training data."""
-        folder = qt.QFileDialog.getExistingDirectory(self._ui.exportButton, _("Export training samples to"))
+        folder = qt.QFileDialog.getExistingDirectory(
+            self._ui.exportButton, _("Export training samples to")
+        )
         if folder:
-            self._export(self._logic.exportNodules, chosen, folder, self._ui.evidenceSelector.currentText)
+            self._export(
+                self._logic.exportNodules, chosen, folder, self._ui.evidenceSelector.currentText
+            )
 
     def exportLabels(self, chosen: Parameters) -> None:
         """Asks where to, and writes the labels as a table."""
@@ -53,8 +57,12 @@ class Annotating:
             self._export(self._logic.exportLabels, chosen, path)
 
     def _askFile(self) -> str:
-        chosen = qt.QFileDialog.getSaveFileName(self._ui.exportLabelsButton, _("Export labels to"), "", "CSV (*.csv)")
-        return chosen[0] if isinstance(chosen, tuple) else chosen  # PySide6 returns the filter beside it
+        chosen = qt.QFileDialog.getSaveFileName(
+            self._ui.exportLabelsButton, _("Export labels to"), "", "CSV (*.csv)"
+        )
+        return (
+            chosen[0] if isinstance(chosen, tuple) else chosen
+        )  # PySide6 returns the filter beside it
 
     def _export(self, export: Callable, chosen: Parameters, where: str, *choices) -> None:
         try:
@@ -68,7 +76,9 @@ class Annotating:
         if self._index is None:
             return
         said = Annotation(
-            self._ui.labelSelector.currentText.strip(), self._ui.readerEdit.text.strip(), self._ui.noteEdit.text.strip()
+            self._ui.labelSelector.currentText.strip(),
+            self._ui.readerEdit.text.strip(),
+            self._ui.noteEdit.text.strip(),
         )
         annotate(self._markupsNode, self._index, said)
         try:

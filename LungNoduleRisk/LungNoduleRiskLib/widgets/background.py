@@ -34,8 +34,9 @@ class Background:
         onEnd: Callable[[Future], None],
         onTurn: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Starts the work. Then, on this thread, ``onTurn`` is called again and again: it does a little, and says
-        whether it did anything; ``onEnd`` is called once the work has ended and there was nothing to do any more."""
+        """Starts the work. Then, on this thread, ``onTurn`` is called again and again: it does a
+        little, and says whether it did anything; ``onEnd`` is called once the work has ended and
+        there was nothing to do any more."""
         self._onTurn, self._onEnd = onTurn, onEnd
         self._future = self._thread.submit(work)
         self._timer.start(POLL_MS)
@@ -69,5 +70,7 @@ class Background:
             self._timer.stop()
             future, self._future = self._future, None
             self._onEnd(future)
-        else:  # Slicer keeps Python's lock while it waits for events: the other thread runs only while we wait here
+        # Slicer keeps Python's lock while it waits for events: the other thread runs only while we
+        # wait here
+        else:
             wait([self._future], TURN_S)

@@ -10,17 +10,20 @@ from slicer.i18n import tr as _
 from LungNoduleRiskLib.logic import Nodule, remarks
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import Assessment, TaskResult
-from nodulerisk.followup import Earlier
-from nodulerisk.guidelines import Guideline
+from nodulerisk.clinical.followup import Earlier
+from nodulerisk.clinical.guidelines import Guideline
 from nodulerisk.outputs import words
-from nodulerisk.weights import WeightSet
+from nodulerisk.weights.card import WeightSet
 
 
 def noduleHtml(
-    nodule: Nodule, refusal: str | None = None, advice: Iterable[Guideline] = (), earlier: Earlier | None = None
+    nodule: Nodule,
+    refusal: str | None = None,
+    advice: Iterable[Guideline] = (),
+    earlier: Earlier | None = None,
 ) -> str:
-    """Every number of the nodule, what it rests on, what must be known about it, what became of it since an earlier
-    scan, and what guidelines say."""
+    """Every number of the nodule, what it rests on, what must be known about it, what became of it
+    since an earlier scan, and what guidelines say."""
     parts = [f"<h3>{escape(nodule.name)}</h3>", *map(_paragraph, remarks(nodule, refusal))]
     if nodule.assessment is not None:
         parts += _assessment(nodule.assessment, advice)
@@ -30,18 +33,31 @@ def noduleHtml(
 
 
 def cardHtml(weights: WeightSet) -> str:
-    """A weight set's card: for every task, and for the mask, its networks, evidence and held-out figures."""
+    """A weight set's card: for every task, and for the mask, its networks, evidence and held-out
+    figures."""
     rows = [(name, task.networks, task.evidence) for name, task in weights.tasks.items()]
     rows.append(("mask", [weights.mask_network or ""], weights.mask_evidence))
     parts = [f"<h3>{escape(weights.name)} {escape(weights.version)}</h3>"]
     parts += [_paragraph(weights.licence), _paragraph(weights.attribution)]
     for name, networks, evidence in rows:
-        figures = [f"{figure}: {words.figure_words(values)}" for figure, values in evidence.figures.items()]
+        figures = [
+            f"{figure}: {words.figure_words(values)}" for figure, values in evidence.figures.items()
+        ]
         held_out = _("{nodules} nodules, {patients} patients held out").format(
             nodules=evidence.nodules, patients=evidence.patients
         )
-        lines = [evidence.level, evidence.data, evidence.labels, held_out if evidence.nodules else "", *figures]
-        parts += [_heading(name.capitalize()), _paragraph(", ".join(networks)), _list(filter(None, lines))]
+        lines = [
+            evidence.level,
+            evidence.data,
+            evidence.labels,
+            held_out if evidence.nodules else "",
+            *figures,
+        ]
+        parts += [
+            _heading(name.capitalize()),
+            _paragraph(", ".join(networks)),
+            _list(filter(None, lines)),
+        ]
     return "".join([*parts, f"<p><b>{escape(RESEARCH_USE_ONLY)}</b></p>"])
 
 
@@ -50,11 +66,19 @@ def _assessment(assessment: Assessment, advice: Iterable[Guideline]) -> Iterator
     if moved := words.stability_words(assessment):
         yield _heading(_("Stability")) + _list(moved)
     for name, task in words.main_tasks(assessment).items():
-        yield _heading(words.task_title(name, task)) + _paragraph(words.task_basis(task)) + _bars(task)
+        yield (
+            _heading(words.task_title(name, task))
+            + _paragraph(words.task_basis(task))
+            + _bars(task)
+        )
     if seen := ", ".join(words.appearance_words(assessment)):
-        yield _heading(_("Appearance")) + _paragraph(f"{seen} ({words.appearance_basis(assessment)})")
+        yield _heading(_("Appearance")) + _paragraph(
+            f"{seen} ({words.appearance_basis(assessment)})"
+        )
     yield _heading(_("Measurements")) + _paragraph(words.measured_on(assessment))
-    yield _list(f"{name}: {value} ({source})" for name, value, source in words.measured_words(assessment))
+    yield _list(
+        f"{name}: {value} ({source})" for name, value, source in words.measured_words(assessment)
+    )
     yield _heading(_("Guidelines")) + _list(f"{one.name}: {one.words}" for one in advice)
     yield _paragraph(words.position_words(assessment.point_lps_mm))
     yield _paragraph(words.provenance_words(assessment.provenance))
@@ -62,7 +86,9 @@ def _assessment(assessment: Assessment, advice: Iterable[Guideline]) -> Iterator
 
 def _followUp(earlier: Earlier) -> Iterator[str]:
     yield _heading(_("Since {when}").format(when=earlier.when))
-    yield _list(earlier.follow_up.lines if earlier.follow_up else [_("It was not measured in both scans.")])
+    yield _list(
+        earlier.follow_up.lines if earlier.follow_up else [_("It was not measured in both scans.")]
+    )
 
 
 def _bars(task: TaskResult) -> str:
@@ -70,7 +96,11 @@ def _bars(task: TaskResult) -> str:
     lines = []
     for bar in words.task_bars(task):
         members = ", ".join(f"{name} {p:.2f}" for name, p in bar.members.items())
-        threshold = "" if bar.threshold is None else _("; threshold {value:.2f}").format(value=bar.threshold)
+        threshold = (
+            ""
+            if bar.threshold is None
+            else _("; threshold {value:.2f}").format(value=bar.threshold)
+        )
         lines.append(f"{bar.label} {bar.mean:.2f}{threshold} ({members})")
     return _list(lines)
 

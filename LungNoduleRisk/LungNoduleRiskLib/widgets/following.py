@@ -10,9 +10,9 @@ from slicer.i18n import tr as _
 
 from LungNoduleRiskLib.logic import NoduleLogic
 from LungNoduleRiskLib.parameters import Parameters
+from nodulerisk.clinical.followup import Earlier
+from nodulerisk.clinical.registration import Alignment, Pair
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.followup import Earlier
-from nodulerisk.registration import Alignment, Pair
 
 
 class Following:
@@ -27,7 +27,9 @@ class Following:
         """Starts the alignment; the rest follows once it is done."""
         nodes = chosen.earlier, chosen.ct, chosen.days
         align = partial(self._logic.aligner, *nodes)
-        self._do(align, _("Aligning the lungs…"), lambda alignment: self._onAligned(alignment, *nodes))
+        self._do(
+            align, _("Aligning the lungs…"), lambda alignment: self._onAligned(alignment, *nodes)
+        )
 
     def _onAligned(self, alignment: Alignment, earlierNode, volumeNode, days: float) -> None:
         try:
@@ -36,17 +38,22 @@ class Following:
             self._say(str(error))
         self._onCompared()
 
-    def _compared(self, alignment: Alignment, earlierNode, volumeNode, days: float) -> dict[str, Earlier]:
+    def _compared(
+        self, alignment: Alignment, earlierNode, volumeNode, days: float
+    ) -> dict[str, Earlier]:
         matches = self._logic.matches(alignment, earlierNode, volumeNode).confirmed(_isOneNodule)
         words = _("{pairs} nodules compared; only on the earlier CT: {gone}; only now: {new}.")
-        gone, new = (", ".join(point.name for point in points) or _("none") for points in (matches.gone, matches.new))
+        gone, new = (
+            ", ".join(point.name for point in points) or _("none")
+            for points in (matches.gone, matches.new)
+        )
         self._say(words.format(pairs=len(matches.pairs), gone=gone, new=new))
         return self._logic.followUps(matches, earlierNode, volumeNode, days)
 
 
 def _isOneNodule(pair: Pair) -> bool:
     question = _(
-        "{before} on the earlier CT and {after} now lie {distance:.1f} mm apart once the lungs are aligned. "
-        "Are they one nodule?"
+        "{before} on the earlier CT and {after} now lie {distance:.1f} mm apart once the lungs are"
+        " aligned. Are they one nodule?"
     ).format(before=pair.before.name, after=pair.after.name, distance=pair.distance_mm)
     return slicer.util.confirmYesNoDisplay(question)

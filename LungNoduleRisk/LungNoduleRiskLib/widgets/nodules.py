@@ -1,4 +1,5 @@
-"""The table of nodules: a row a nodule, with its probabilities as bars, what they rest on, and what must be known."""
+"""The table of nodules: a row a nodule, with its probabilities as bars, what they rest on, and what
+must be known."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from slicer.i18n import tr as _
 from LungNoduleRiskLib.logic import Nodule
 from nodulerisk.assessment import Assessment, TaskResult
 from nodulerisk.outputs.words import main_answer, main_tasks, measurement_value, task_basis
-from nodulerisk.trust import abstain
+from nodulerisk.trust.withhold import abstain
 
 SIZE = "long axis"
 
@@ -99,20 +100,28 @@ class NodulesTable:
 
 def _row(nodule: Nodule, refusal: str | None) -> Row:
     if nodule.assessment is None:
-        state = _("not assessed") if refusal is None else _("refused: {reason}").format(reason=refusal)
+        state = (
+            _("not assessed") if refusal is None else _("refused: {reason}").format(reason=refusal)
+        )
         return Row(nodule.name, state=state)
     assessment = nodule.assessment
     warnings = [check.message for check in assessment.checks if check.severity == "warning"]
     sizes = [measurement_value(m) for m in assessment.measurements if m.name == SIZE]
     count = [_("warnings: {count}").format(count=len(warnings))] if warnings else []
     moved = [_("moved: assess again")] if nodule.moved else []
-    return Row("\n".join([nodule.name, *sizes, *count, *moved]), "\n".join(warnings), bars=_bars(assessment))
+    return Row(
+        "\n".join([nodule.name, *sizes, *count, *moved]),
+        "\n".join(warnings),
+        bars=_bars(assessment),
+    )
 
 
 def _bars(assessment: Assessment) -> tuple[Bar, ...]:
     tasks = main_tasks(assessment)
     return tuple(
-        _bar(task, answer, abstain(assessment, name)) for name, task in tasks.items() if (answer := main_answer(task))
+        _bar(task, answer, abstain(assessment, name))
+        for name, task in tasks.items()
+        if (answer := main_answer(task))
     )
 
 

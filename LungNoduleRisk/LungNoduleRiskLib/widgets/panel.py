@@ -30,9 +30,9 @@ from LungNoduleRiskLib.widgets.patient import PatientForm
 from LungNoduleRiskLib.widgets.running import Running
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import Assessment
+from nodulerisk.clinical.guidelines import guidelines
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.explain import Explanation
-from nodulerisk.guidelines import guidelines
+from nodulerisk.trust.explain import Explanation
 
 PANEL = Path(__file__).parents[2] / "Resources" / "UI" / "LungNoduleRisk.ui"
 REFRESH_MS = 100  # many changes of the scene are shown at once
@@ -41,9 +41,11 @@ SHORTCUTS = {"Alt+Up": -1, "Alt+Down": 1}
 
 
 class Panel(VTKObservationMixin):
-    """MRML is read and written here, on the main thread; the networks are asked on another, so that nothing freezes.
+    """MRML is read and written here, on the main thread; the networks are asked on another, so that
+    nothing freezes.
 
-    What is shown follows the scene: whoever changes points, segments or results, ``refresh`` reads them anew.
+    What is shown follows the scene: whoever changes points, segments or results, ``refresh`` reads
+        them anew.
     """
 
     def __init__(self, getParameterNode, logic: NoduleLogic | None = None):
@@ -87,7 +89,9 @@ class Panel(VTKObservationMixin):
             self.ui.explainButton: self.onExplain,
             self.ui.dicomButton: self.onDicom,
             self.ui.chartButton: lambda: views.showChart(self.parameters.ct),
-            self.ui.editButton: lambda: views.editMask(self._table.selected.name, self.parameters.ct),
+            self.ui.editButton: lambda: views.editMask(
+                self._table.selected.name, self.parameters.ct
+            ),
             self.ui.deleteButton: self.onDelete,
             self.ui.exportButton: lambda: self._annotating.exportSamples(self.parameters),
             self.ui.exportLabelsButton: lambda: self._annotating.exportLabels(self.parameters),
@@ -95,7 +99,9 @@ class Panel(VTKObservationMixin):
             button.clicked.connect(slot)
         self.ui.placeButton.toggled.connect(self.onPlace)
         self.ui.placeWidget.activeMarkupsPlaceModeChanged.connect(self.onPlaceModeChanged)
-        self.ui.placeWidget.placeMultipleMarkups = slicer.qSlicerMarkupsPlaceWidget.ForcePlaceMultipleMarkups
+        self.ui.placeWidget.placeMultipleMarkups = (
+            slicer.qSlicerMarkupsPlaceWidget.ForcePlaceMultipleMarkups
+        )
         self._shortcuts = [self._shortcut(keys, by) for keys, by in SHORTCUTS.items()]
         deleteKey = qt.QShortcut(qt.QKeySequence("Del"), self.ui.nodulesTable)
         deleteKey.activated.connect(self.onDelete)
@@ -107,7 +113,8 @@ class Panel(VTKObservationMixin):
         return timer
 
     def _shortcut(self, keys: str, by: int):
-        """Steps through the nodules from anywhere in the application, the Segment Editor among it."""
+        """Steps through the nodules from anywhere in the application, the Segment Editor among
+        it."""
         shortcut = qt.QShortcut(qt.QKeySequence(keys), slicer.util.mainWindow() or self.widget)
         shortcut.activated.connect(lambda: self._table.step(by))
         return shortcut
@@ -129,7 +136,9 @@ class Panel(VTKObservationMixin):
         self._dropParameters()
         self.parameters = Parameters(self._getParameterNode())
         self._guiTag = self.parameters.connectGui(self.ui)
-        self.addObserver(self.parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onChanged)
+        self.addObserver(
+            self.parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onChanged
+        )
         self._advanced.listWeights(self.parameters.weights)
         if self.parameters.ct is None:
             self.parameters.ct = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
@@ -138,7 +147,9 @@ class Panel(VTKObservationMixin):
     def _dropParameters(self) -> None:
         if self.parameters is not None:
             self.parameters.disconnectGui(self._guiTag)
-            self.removeObserver(self.parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onChanged)
+            self.removeObserver(
+                self.parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onChanged
+            )
             self.parameters = None
 
     def onSceneStartClose(self, caller, event) -> None:
@@ -185,7 +196,10 @@ class Panel(VTKObservationMixin):
                 self.addObserver(markupsNode, event, self.onPointsChanged)
         segmentationNode = None if ct is None else results.resultNode("segmentation", ct)
         if segmentationNode is not None:
-            for event in (slicer.vtkSegmentation.SourceRepresentationModified, slicer.vtkSegmentation.SegmentRemoved):
+            for event in (
+                slicer.vtkSegmentation.SourceRepresentationModified,
+                slicer.vtkSegmentation.SegmentRemoved,
+            ):
                 self.addObserver(segmentationNode.GetSegmentation(), event, self.onMaskChanged)
 
     def onPointsChanged(self, caller, event) -> None:
@@ -242,7 +256,11 @@ class Panel(VTKObservationMixin):
         if nodule is None or self._running.run is not None:
             return
         question = _("{name}'s mask was changed by hand. Delete it, too?").format(name=nodule.name)
-        if ct is not None and results.handDrawn(ct, [nodule.name]) and not slicer.util.confirmYesNoDisplay(question):
+        if (
+            ct is not None
+            and results.handDrawn(ct, [nodule.name])
+            and not slicer.util.confirmYesNoDisplay(question)
+        ):
             return
         self.logic.delete(nodule, ct, self.parameters.points)
         self._running.refusals.pop(nodule.name, None)
@@ -250,7 +268,9 @@ class Panel(VTKObservationMixin):
 
     def onPage(self) -> None:
         """Writes the chosen nodule's page, and opens it."""
-        self._writeReport([self._table.selected.assessment], Path(tempfile.mkdtemp(dir=slicer.app.temporaryPath)))
+        self._writeReport(
+            [self._table.selected.assessment], Path(tempfile.mkdtemp(dir=slicer.app.temporaryPath))
+        )
 
     def onReport(self) -> None:
         """Asks where to, writes the report of all nodules there, and opens it."""
@@ -265,10 +285,15 @@ class Panel(VTKObservationMixin):
             return
         folder = qt.QFileDialog.getExistingDirectory(self.ui.dicomButton, _("Write DICOM files to"))
         if folder:
-            self._write(lambda: self.logic.dicomWriter(self.parameters.ct, Path(folder)), Path(folder))
+            self._write(
+                lambda: self.logic.dicomWriter(self.parameters.ct, Path(folder)), Path(folder)
+            )
 
     def _writeReport(self, assessments: list[Assessment], folder: Path) -> None:
-        path, shown = folder / "report.html", (assessments, self.parameters.ct, self._patientForm.patientWith)
+        path, shown = (
+            folder / "report.html",
+            (assessments, self.parameters.ct, self._patientForm.patientWith),
+        )
         self._write(lambda: self.logic.reportWriter(*shown, path, self._following.earlier), path)
 
     def _write(self, writer: Callable[[], Callable[[], None]], path: Path) -> None:
@@ -287,7 +312,9 @@ class Panel(VTKObservationMixin):
     def onExplain(self) -> None:
         """Finds out on the other thread where a network looked, and shows it over the CT."""
         chosen, assessment = self.parameters, self._table.selected.assessment
-        explainer = partial(self.logic.explainer, assessment, chosen.ct, chosen.weights, chosen.device)
+        explainer = partial(
+            self.logic.explainer, assessment, chosen.ct, chosen.weights, chosen.device
+        )
         show = partial(self._onExplained, assessment.name, chosen.ct)
         self._do(explainer, _("Looking where a network looked…"), show)
 
@@ -298,7 +325,8 @@ class Panel(VTKObservationMixin):
             self._say(mapNode.GetName())
 
     def _do(self, prepare: Callable[[], Callable], words: str, onDone: Callable) -> None:
-        """Prepares work here, where the scene may be read, and does it on the other thread; a refusal is said."""
+        """Prepares work here, where the scene may be read, and does it on the other thread; a
+        refusal is said."""
         try:
             work = prepare()
         except NoduleRiskError as error:
@@ -338,14 +366,15 @@ class Panel(VTKObservationMixin):
         )
 
     def _mayReplaceMasks(self) -> bool:
-        """Whether masks that were changed by hand are drawn anew, which is asked where there are any."""
+        """Whether masks that were changed by hand are drawn anew, which is asked where there are
+        any."""
         chosen = self.parameters
         if chosen.ct is None or chosen.points is None:
             return False
         changed = results.handDrawn(chosen.ct, scene.pointNames(chosen.points))
         question = _(
-            "These masks were drawn or changed by hand: {names}. Draw them anew, so that your changes are lost? "
-            "If not, they stay, and are measured as they are."
+            "These masks were drawn or changed by hand: {names}. Draw them anew, so that your"
+            " changes are lost? If not, they stay, and are measured as they are."
         ).format(names=", ".join(changed))
         return bool(changed) and slicer.util.confirmYesNoDisplay(question)
 
@@ -391,7 +420,9 @@ class Panel(VTKObservationMixin):
         running, busy = self._running.run is not None, self._background.isBusy
         reason = self._whyNot()
         self.ui.assessButton.enabled = not busy and not reason
-        self.ui.assessButton.toolTip = reason or _("Draw each nodule and ask the networks about it.")
+        self.ui.assessButton.toolTip = reason or _(
+            "Draw each nodule and ask the networks about it."
+        )
         self.ui.cancelButton.enabled = running
         self.ui.progressBar.visible = running
         nodule = self._table.selected
@@ -399,10 +430,17 @@ class Panel(VTKObservationMixin):
         for button in (self.ui.previousButton, self.ui.nextButton):
             button.enabled = nodule is not None
         self.ui.deleteButton.enabled = nodule is not None and not running
-        self.ui.editButton.enabled = nodule is not None and self.parameters.ct is not None and not busy
+        self.ui.editButton.enabled = (
+            nodule is not None and self.parameters.ct is not None and not busy
+        )
         for button in (self.ui.pageButton, self.ui.explainButton):
             button.enabled = assessed and not busy
-        for button in (self.ui.chartButton, self.ui.reportButton, self.ui.dicomButton, self.ui.compareButton):
+        for button in (
+            self.ui.chartButton,
+            self.ui.reportButton,
+            self.ui.dicomButton,
+            self.ui.compareButton,
+        ):
             button.enabled = bool(self._table.assessments) and not busy
         for button in (self.ui.exportButton, self.ui.exportLabelsButton):
             button.enabled = not reason and not busy
@@ -414,7 +452,9 @@ class Panel(VTKObservationMixin):
         if self.parameters is None or self.parameters.ct is None:
             return _("Load a chest CT and select it, or press 'Try it'.")
         if self.parameters.points is None or not scene.placed(self.parameters.points):
-            return _("Place a point on each nodule: press 'Place points', then click in the slices.")
+            return _(
+                "Place a point on each nodule: press 'Place points', then click in the slices."
+            )
         return ""
 
     def _say(self, text: str) -> None:

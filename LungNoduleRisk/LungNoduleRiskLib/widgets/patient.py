@@ -1,4 +1,5 @@
-"""The section for what guidelines need to know of the patient and of each nodule: kept nowhere but in its fields."""
+"""The section for what guidelines need to know of the patient and of each nodule: kept nowhere but
+in its fields."""
 
 from __future__ import annotations
 
@@ -9,15 +10,18 @@ from typing import get_args, get_type_hints
 import qt
 from slicer.i18n import tr as _
 
-from nodulerisk.patient import OF_THE_NODULE, Patient, patient_from
+from nodulerisk.clinical.patient import OF_THE_NODULE, Patient, patient_from
 
 
 class PatientForm:
-    """A field for everything that guidelines may ask of the patient, and of the chosen nodule; empty: not known."""
+    """A field for everything that guidelines may ask of the patient, and of the chosen nodule;
+    empty: not known."""
 
     def __init__(self, section, onChanged: Callable[[], None]):
         self._fields = {}
-        self._said: dict[str, dict[str, str]] = defaultdict(dict)  # by nodule, what was filled in of it alone
+        self._said: dict[str, dict[str, str]] = defaultdict(
+            dict
+        )  # by nodule, what was filled in of it alone
         self._nodule = ""
         self._onChanged = onChanged
         layout = qt.QFormLayout(section)
@@ -40,8 +44,14 @@ class PatientForm:
         Raises:
             NoduleRiskError: a number that is none, or that no one has.
         """
-        texts = {name: _textOf(field) for name, field in self._fields.items() if name not in OF_THE_NODULE}
-        return patient_from(f"{name}={text}" for name, text in (texts | self._said[nodule]).items() if text.strip())
+        texts = {
+            name: _textOf(field)
+            for name, field in self._fields.items()
+            if name not in OF_THE_NODULE
+        }
+        return patient_from(
+            f"{name}={text}" for name, text in (texts | self._said[nodule]).items() if text.strip()
+        )
 
     def _field(self, name: str, kind):
         choices = ("yes", "no") if kind is bool else get_args(kind)

@@ -15,17 +15,24 @@ from nodulerisk.errors import NoduleRiskError
 class Running:
     """Assesses on the other thread and shows each nodule, on this one, once it is assessed."""
 
-    def __init__(self, ui, logic: NoduleLogic, background: Background, onShown: Callable, onEnded: Callable):
+    def __init__(
+        self, ui, logic: NoduleLogic, background: Background, onShown: Callable, onEnded: Callable
+    ):
         """``onShown`` is called when a nodule was shown, ``onEnded`` when the run has ended."""
         self._ui, self._logic, self._background = ui, logic, background
         self._onShown, self._onEnded = onShown, onEnded
-        self._news = ("", 0.0)  # what is being done, and the share done; written by the other thread
+        self._news = (
+            "",
+            0.0,
+        )  # what is being done, and the share done; written by the other thread
         self.run: Run | None = None  # the one under way
         self.refusals: dict[str, str] = {}  # of the last run, by the point's name
 
     def start(self, run: Run) -> None:
         self.run, self._news = run, ("", 0.0)
-        self._background.start(lambda: self._logic.compute(run, self._onProgress), self._onEnd, self._onTurn)
+        self._background.start(
+            lambda: self._logic.compute(run, self._onProgress), self._onEnd, self._onTurn
+        )
 
     def cancel(self) -> None:
         self._logic.cancel()
@@ -57,7 +64,9 @@ class Running:
         """Says how the run went: what was assessed is shown, though others were not."""
         run, error = self.run, future.exception()
         self.run, self.refusals = None, dict(run.refusals)
-        lines = [_("{count} of {asked} nodules assessed.").format(count=run.shown, asked=len(run.points))]
+        lines = [
+            _("{count} of {asked} nodules assessed.").format(count=run.shown, asked=len(run.points))
+        ]
         lines += [f"{name}: {why}" for name, why in run.refusals.items()]
         self._ui.statusLabel.text = "\n".join([*lines, str(error)] if error else lines)
         self._onEnded()

@@ -1,4 +1,5 @@
-"""What the panel shows elsewhere in the application: slices, 3D view, chart, Segment Editor, web page."""
+"""What the panel shows elsewhere in the application: slices, 3D view, chart, Segment Editor, web
+page."""
 
 from __future__ import annotations
 
@@ -50,7 +51,8 @@ def editMask(name: str, volumeNode) -> None:
 
 
 def openPage(path: Path):
-    """Opens a page in Slicer's web view, else in the browser; returns the web view, which lives while it is kept."""
+    """Opens a page in Slicer's web view, else in the browser; returns the web view, which lives
+    while it is kept."""
     url = qt.QUrl.fromLocalFile(str(path))
     if not hasattr(slicer, "qSlicerWebWidget"):  # Slicer was built without it
         qt.QDesktopServices.openUrl(url)

@@ -19,19 +19,27 @@ from LungNoduleRiskWeb.front.refusals import STYLE_PATH, refusal
 HEALTH_PATH = "/healthz"
 PUBLIC = (HEALTH_PATH, STYLE_PATH)  # without a token, and they say nothing
 
-STATIC_TYPES = re.compile(r"(text|application)/(javascript|css)|font/.*")  # never anything of a patient's
+STATIC_TYPES = re.compile(
+    r"(text|application)/(javascript|css)|font/.*"
+)  # never anything of a patient's
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), serial=(), usb=()",
+    "Permissions-Policy": (
+        "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), serial=(),"
+        " usb=()"
+    ),
     "Server": "nodulerisk",  # not which version of what
 }
 
 
 def demand_token(token: str) -> Middleware:
-    """403 without the token. As ``?token=`` of a GET it becomes a cookie, and goes from the address."""
-    mark = hashlib.sha256(token.encode()).hexdigest()  # any token fits a cookie so, and no cookie jar holds it
+    """403 without the token. As ``?token=`` of a GET it becomes a cookie, and goes from the
+    address."""
+    mark = hashlib.sha256(
+        token.encode()
+    ).hexdigest()  # any token fits a cookie so, and no cookie jar holds it
 
     @web.middleware
     async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -52,9 +60,18 @@ def _same(given: str, right: str) -> bool:
 
 def _let_in(request: web.Request, mark: str) -> web.Response:
     """To the same page without the token."""
-    clean = str(request.rel_url.without_query_params("token")).lstrip("/")  # as //name it would be another host
+    clean = str(request.rel_url.without_query_params("token")).lstrip(
+        "/"
+    )  # as //name it would be another host
     answer = web.Response(status=303, headers={"Location": f"/{clean}"})
-    answer.set_cookie(_cookie_name(request), mark, httponly=True, samesite="Strict", path="/", secure=request.secure)
+    answer.set_cookie(
+        _cookie_name(request),
+        mark,
+        httponly=True,
+        samesite="Strict",
+        path="/",
+        secure=request.secure,
+    )
     return answer
 
 
@@ -65,15 +82,24 @@ def _cookie_name(request: web.Request) -> str:
 
 
 def _locked() -> web.Response:
-    return refusal(403, "This page is locked", "Open the address that was printed in the terminal: it holds the key.")
+    return refusal(
+        403,
+        "This page is locked",
+        "Open the address that was printed in the terminal: it holds the key.",
+    )
 
 
 @web.middleware
 async def demand_loopback_host(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """403 to a page whose name was made to point at this machine (DNS rebinding): the gate without a token."""
+    """403 to a page whose name was made to point at this machine (DNS rebinding): the gate without
+    a token."""
     if request.path in PUBLIC or is_loopback(_host_name(request)):
         return await handler(request)
-    return refusal(403, "This page is locked", "Without a token it is served to this machine alone, as localhost.")
+    return refusal(
+        403,
+        "This page is locked",
+        "Without a token it is served to this machine alone, as localhost.",
+    )
 
 
 def _host_name(request: web.Request) -> str:
@@ -93,9 +119,12 @@ def is_loopback(name: str) -> bool:
 
 @web.middleware
 async def demand_own_page(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """403 to what another page sends with our cookie: one of another port of this host has it too."""
+    """403 to what another page sends with our cookie: one of another port of this host has it
+    too."""
     if _may_change(request) and urlsplit(request.headers.get("Origin", "")).netloc != request.host:
-        return refusal(403, "This request is refused", "It does not come from a page of this server.")
+        return refusal(
+            403, "This request is refused", "It does not come from a page of this server."
+        )
     return await handler(request)
 
 
@@ -104,7 +133,8 @@ def _may_change(request: web.Request) -> bool:
 
 
 def security_headers() -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
-    """Puts the security headers on every answer; one that brings a content security policy keeps it."""
+    """Puts the security headers on every answer; one that brings a content security policy keeps
+    it."""
     policy = content_security_policy()
 
     async def add(_: web.Request, answer: web.StreamResponse) -> None:
@@ -117,7 +147,8 @@ def security_headers() -> Callable[[web.Request, web.StreamResponse], Awaitable[
 
 
 def content_security_policy() -> str:
-    """What a page may load: from this server alone, and of scripts inside pages only trame's own."""
+    """What a page may load: from this server alone, and of scripts inside pages only trame's
+    own."""
     return "; ".join(
         (
             "default-src 'none'",
@@ -137,9 +168,14 @@ def content_security_policy() -> str:
 
 
 def _trame_scripts() -> str:
-    """The hashes of what stands as a script in trame's page: it fetches what is shown while loading."""
+    """The hashes of what stands as a script in trame's page: it fetches what is shown while
+    loading."""
     from trame_client.module.vue3 import www
 
-    scripts = re.findall(r"<script>(.*?)</script>", (Path(www) / "index.html").read_text("utf-8"), re.DOTALL)
-    hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    scripts = re.findall(
+        r"<script>(.*?)</script>", (Path(www) / "index.html").read_text("utf-8"), re.DOTALL
+    )
+    hashes = (
+        base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts
+    )
     return " ".join(f"'sha256-{one}'" for one in hashes)

@@ -1,4 +1,5 @@
-"""The proxy: passes requests, answers and websocket messages between a browser and its session's process."""
+"""The proxy: passes requests, answers and websocket messages between a browser and its session's
+process."""
 
 from __future__ import annotations
 
@@ -24,12 +25,16 @@ from LungNoduleRiskWeb.agreed import KEY_HEADER
 from LungNoduleRiskWeb.front.refusals import refusal
 from LungNoduleRiskWeb.front.sessions import Session, Sessions
 
-STAYS_HERE = {  # headers of one connection only (RFC 9110, 7.6.1), and what the other side must not know or choose
-    "connection", "expect", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer",
+# headers of one connection only (RFC 9110, 7.6.1), and what the other side must not know or choose
+STAYS_HERE = {
+    "connection", "expect", "keep-alive", "proxy-authenticate", "proxy-authorization", "te",
+    "trailer",
     "transfer-encoding", "upgrade",
     "cookie", "host", "server", "set-cookie", KEY_HEADER.lower(),
 }  # fmt: skip
-MOST_BYTES = 16 << 20  # of a browser's message, which is kept whole in this process; trame's page sends 4 MB at most
+MOST_BYTES = (
+    16 << 20
+)  # of a browser's message, which is kept whole in this process; trame's page sends 4 MB at most
 PING_SECONDS = 60.0  # finds browsers that went without a word
 WebSocket = web.WebSocketResponse | ClientWebSocketResponse
 
@@ -56,7 +61,12 @@ class Proxy:
         """The session's answer; 410 where it has ended."""
         session = self._sessions.find(request.match_info["id"])
         if session is None:
-            return refusal(410, "This session has ended", "What was uploaded is deleted.", link="Start a new one")
+            return refusal(
+                410,
+                "This session has ended",
+                "What was uploaded is deleted.",
+                link="Start a new one",
+            )
         session.touch()
         if web.WebSocketResponse().can_prepare(request):
             return await self._pass_messages(request, session)
@@ -89,7 +99,9 @@ class Proxy:
         except ClientError:
             return _no_answer()
         async with theirs:
-            ours = web.WebSocketResponse(max_msg_size=MOST_BYTES, heartbeat=PING_SECONDS, compress=False)
+            ours = web.WebSocketResponse(
+                max_msg_size=MOST_BYTES, heartbeat=PING_SECONDS, compress=False
+            )
             await ours.prepare(request)
             await _exchange(ours, theirs, session)
             await ours.close(code=WSCloseCode.GOING_AWAY)
@@ -107,7 +119,9 @@ def _url(request: web.Request, session: Session) -> URL:
 
 
 def _passed(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
-    return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in STAYS_HERE)
+    return CIMultiDict(
+        (name, value) for name, value in headers.items() if name.lower() not in STAYS_HERE
+    )
 
 
 async def _touching(request: web.Request, session: Session) -> AsyncIterator[bytes]:
@@ -123,9 +137,14 @@ def _break_off(request: web.Request) -> None:
         request.transport.abort()
 
 
-async def _exchange(ours: web.WebSocketResponse, theirs: ClientWebSocketResponse, session: Session) -> None:
+async def _exchange(
+    ours: web.WebSocketResponse, theirs: ClientWebSocketResponse, session: Session
+) -> None:
     """Passes messages both ways until either side closes."""
-    ways = [asyncio.create_task(_pump(theirs, ours, session)), asyncio.create_task(_pump(ours, theirs, session))]
+    ways = [
+        asyncio.create_task(_pump(theirs, ours, session)),
+        asyncio.create_task(_pump(ours, theirs, session)),
+    ]
     try:
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -135,7 +154,8 @@ async def _exchange(ours: web.WebSocketResponse, theirs: ClientWebSocketResponse
 
 
 async def _pump(source: WebSocket, sink: WebSocket, session: Session) -> None:
-    """Passes messages on; either way they show that the session is in use, if only by a run that someone watches."""
+    """Passes messages on; either way they show that the session is in use, if only by a run that
+    someone watches."""
     with suppress(ConnectionError):  # the other side is gone
         async for message in source:
             session.touch()

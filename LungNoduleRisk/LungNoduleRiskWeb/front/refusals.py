@@ -1,4 +1,5 @@
-"""The few pages that the front shows itself: refusals. Dark, with neither scripts nor styles inside."""
+"""The few pages that the front shows itself: refusals. Dark, with neither scripts nor styles
+inside."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from nodulerisk import RESEARCH_USE_ONLY
 
 STYLE_PATH = "/front.css"
 STYLE = """\
-:root { color-scheme: dark; background: #14171a; color: #e6e6e6; font: 1.125rem/1.6 system-ui, sans-serif; }
+:root { color-scheme: dark; background: #14171a; color: #e6e6e6;
+font: 1.125rem/1.6 system-ui, sans-serif; }
 main { max-width: 38rem; margin: 15vh auto 0; padding: 0 1.5rem; }
 h1 { font-size: 1.6rem; }
 a { color: #7db7ff; }

@@ -1,6 +1,7 @@
 """The front: the one program that browsers reach. It starts sessions and passes on what they say.
 
-It loads neither Slicer nor torch: sessions have the first, the queue of the networks has the second.
+It loads neither Slicer nor torch: sessions have the first, the queue of the networks has the
+    second.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def serve(
         ServeError: the host or port cannot be had.
         NoduleRiskError: what the networks' queue refuses, such as unknown weights.
     """
-    from nodulerisk.network_queue import NetworkQueue
+    from nodulerisk.engine.queue import NetworkQueue
 
     key = secrets.token_urlsafe(32)
     with listening(host, port) as listener, NetworkQueue([weights], device, key) as networks:
@@ -73,9 +74,18 @@ def serve(
 
 def run(app: web.Application, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
     """Runs the application until SIGINT, SIGTERM, or the end of its terminal."""
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not under nohup
+    if (
+        hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+    ):  # not under nohup
         signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
-    web.run_app(app, sock=listener, ssl_context=tls, access_log=None, print=None, shutdown_timeout=CLOSE_SECONDS)
+    web.run_app(
+        app,
+        sock=listener,
+        ssl_context=tls,
+        access_log=None,
+        print=None,
+        shutdown_timeout=CLOSE_SECONDS,
+    )
 
 
 def make_app(sessions: Sessions, token: str | None) -> web.Application:
@@ -95,14 +105,18 @@ def make_app(sessions: Sessions, token: str | None) -> web.Application:
     app.on_response_prepare.append(security_headers())
     app.cleanup_ctx.append(proxy.connections)
     app.on_startup.append(lambda _: sessions.open())
-    app.on_shutdown.append(lambda _: sessions.close())  # before answers under way are waited for: it ends them
+    app.on_shutdown.append(
+        lambda _: sessions.close()
+    )  # before answers under way are waited for: it ends them
     return app
 
 
 def _starter(sessions: Sessions) -> Callable:
     async def start(request: web.Request) -> web.Response:
         if not _is_visit(request):
-            return refusal(403, "This request is refused", "A session starts when a person opens this page.")
+            return refusal(
+                403, "This request is refused", "A session starts when a person opens this page."
+            )
         try:
             session = await sessions.start()
         except SessionError as error:
@@ -113,8 +127,12 @@ def _starter(sessions: Sessions) -> Callable:
 
 
 def _is_visit(request: web.Request) -> bool:
-    """Whether a person asks: not a picture or script of another page, nor a browser that guesses what comes next."""
-    return request.headers.get("Sec-Fetch-Dest", "document") == "document" and "Sec-Purpose" not in request.headers
+    """Whether a person asks: not a picture or script of another page, nor a browser that guesses
+    what comes next."""
+    return (
+        request.headers.get("Sec-Fetch-Dest", "document") == "document"
+        and "Sec-Purpose" not in request.headers
+    )
 
 
 async def _say_ok(_: web.Request) -> web.Response:
@@ -139,7 +157,8 @@ def session_environment(networks: str) -> dict[str, str]:
         NETWORKS_VARIABLE: networks,
         "PYTHONPATH": os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")])),
         "PYTHONSAFEPATH": "1",  # nothing is imported from the folder that the server was started in
-        "WSLINK_HEART_BEAT": "0",  # the front looks after the browser; a session may be busy for longer
+        # the front looks after the browser; a session may be busy for longer
+        "WSLINK_HEART_BEAT": "0",
         "WSLINK_WS_COMPRESS": "0",  # between two processes of one machine
     }
 
@@ -155,12 +174,16 @@ def listening(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or "no such port"
-        raise ServeError(f"Port {port} of {host} cannot be had ({reason}): choose others, --port 0 is any.") from error
+        raise ServeError(
+            f"Port {port} of {host} cannot be had ({reason}): choose others, --port 0 is any."
+        ) from error
 
 
 def address(host: str, port: int, token: str | None, tls: ssl.SSLContext | None) -> str:
     """What to open in a browser."""
-    name = socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    name = (
+        socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    )
     query = f"?token={quote(token, safe='')}" if token else ""
     return f"{'https' if tls else 'http'}://{name}:{port}/{query}"
 
@@ -175,5 +198,7 @@ def tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
     try:
         context.load_cert_chain(certificate, key)
     except OSError as error:  # ssl.SSLError is one
-        raise ServeError(f"The certificate cannot be used ({error.strerror or error}): give PEM files.") from error
+        raise ServeError(
+            f"The certificate cannot be used ({error.strerror or error}): give PEM files."
+        ) from error
     return context

@@ -1,4 +1,5 @@
-"""Sessions: a process and a folder for each user, started by trame's launcher and ended with all that was uploaded."""
+"""Sessions: a process and a folder for each user, started by trame's launcher and ended with all
+that was uploaded."""
 
 from __future__ import annotations
 
@@ -24,7 +25,10 @@ from LungNoduleRiskWeb.agreed import KEY_VARIABLE, READY_LINE
 from nodulerisk.errors import NoduleRiskError
 
 HOST = "127.0.0.1"
-LOG_NAME, UPLOADS_NAME = "session.log", "uploads"  # what a session's folder holds, beside temporary files
+LOG_NAME, UPLOADS_NAME = (
+    "session.log",
+    "uploads",
+)  # what a session's folder holds, beside temporary files
 MOST_LOG = 10_000_000  # bytes; a page can have lines written to it
 START_SECONDS = 60.0
 END_SECONDS = 5.0  # between asking a process to end and ending it
@@ -45,7 +49,8 @@ class Session:
         id: known to its user alone.
         name: wslink's; opens nothing.
         address: host and port that the process listens on.
-        last_seen: when its user last sent something, in seconds (monotonic); infinite until it is ready.
+        last_seen: when its user last sent something, in seconds (monotonic); infinite until it is
+            ready.
         ending: what ends it, once that has begun.
     """
 
@@ -66,9 +71,10 @@ class Sessions:
     """Starts, finds and ends sessions; to be opened and closed with the application.
 
     Args:
-        command: the command line of a session; "${port}" and "${folder}" stand for its own (a folder for uploads).
-            Secrets do not belong here: every user of the machine can read it.
-        environment: what it finds in its environment besides; its key is put there as ``NODULERISK_WEB_KEY``.
+        command: the command line of a session; "${port}" and "${folder}" stand for its own (a
+            folder for uploads). Secrets do not belong here: every user of the machine can read it.
+        environment: what it finds in its environment besides; its key is put there as
+            ``NODULERISK_WEB_KEY``.
         most: how many sessions there may be at a time.
         idle_seconds: a session ends when its user has sent nothing for so long.
 
@@ -77,7 +83,13 @@ class Sessions:
     """
 
     def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], *, key: str, most: int, idle_seconds: float
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        key: str,
+        most: int,
+        idle_seconds: float,
     ):
         self.key = key
         self._command = list(command)
@@ -87,8 +99,11 @@ class Sessions:
         self._sessions: dict[str, Session] = {}
 
     async def open(self) -> None:
-        """Makes the folder that theirs will be in, and begins to watch for sessions that are over."""
-        self._base = Path(tempfile.mkdtemp(prefix="nodulerisk-web-"))  # only its owner can look into it
+        """Makes the folder that theirs will be in, and begins to watch for sessions that are
+        over."""
+        self._base = Path(
+            tempfile.mkdtemp(prefix="nodulerisk-web-")
+        )  # only its owner can look into it
         config = _launcher_config(self._command, self._base)
         self._launcher = SessionManager(config, ProxyMappingManager)
         self._launcher.resources = _FreePorts(self._most)
@@ -98,7 +113,9 @@ class Sessions:
     async def close(self) -> None:
         """Ends all sessions, and deletes what they left."""
         self._watch.cancel()
-        await asyncio.gather(*(self._end(session, "the server stops") for session in self._sessions.values()))
+        await asyncio.gather(
+            *(self._end(session, "the server stops") for session in self._sessions.values())
+        )
         shutil.rmtree(self._base, ignore_errors=True)
 
     async def start(self) -> Session:
@@ -122,7 +139,11 @@ class Sessions:
     def find(self, id: str) -> Session | None:
         """The session of this id, if it still runs."""
         session = self._sessions.get(id)
-        return session if session and session.ending is None and session.process.poll() is None else None
+        return (
+            session
+            if session and session.ending is None and session.process.poll() is None
+            else None
+        )
 
     def _launch(self, wanted: dict[str, Any]) -> Session:
         folder = self._base / wanted["id"]
@@ -216,7 +237,8 @@ def _last_line(session: Session) -> str:
 
 
 class _FreePorts:
-    """Stands for wslink's ResourceManager, whose ports are fixed: takes any free one of this machine."""
+    """Stands for wslink's ResourceManager, whose ports are fixed: takes any free one of this
+    machine."""
 
     def __init__(self, most: int):
         self._most = most
@@ -240,7 +262,8 @@ def _free_port() -> int:
 
 
 class _Processes(ProcessManager):
-    """wslink's, with an environment, and with each log in its session's folder: it may name a file."""
+    """wslink's, with an environment, and with each log in its session's folder: it may name a
+    file."""
 
     def __init__(self, config: dict[str, Any], environment: Mapping[str, str]):
         super().__init__(config)
@@ -258,6 +281,7 @@ class _Processes(ProcessManager):
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **self._environment, "TMPDIR": folder},
-                start_new_session=True,  # Ctrl-C in the terminal ends this process, and it ends the sessions
+                # Ctrl-C in the terminal ends this process, and it ends the sessions
+                start_new_session=True,
             )
         return process

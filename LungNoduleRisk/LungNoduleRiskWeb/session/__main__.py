@@ -1,4 +1,5 @@
-"""The process of one session: ``python -m LungNoduleRiskWeb.session``, started by the front, and ended with it."""
+"""The process of one session: ``python -m LungNoduleRiskWeb.session``, started by the front, and
+ended with it."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ from LungNoduleRiskWeb.session.page import build_page
 from LungNoduleRiskWeb.session.routes import Routes, only_with
 from LungNoduleRiskWeb.session.uploads import Limits
 from LungNoduleRiskWeb.session.viewer import Viewer
-from nodulerisk.network_queue import SharedNetworks
+from nodulerisk.engine.queue import SharedNetworks
 
 POLL_S = 1.0
 
@@ -58,23 +59,34 @@ async def _end_with(parent: int, folder: Path) -> None:
 
 
 def _bound_memory() -> None:
-    """So that one session cannot end the others; wslink's own way takes the gigabytes that a message announces."""
+    """So that one session cannot end the others; wslink's own way takes the gigabytes that a
+    message announces."""
     wslink_protocol.UnChunker = StreamUnChunker
     with suppress(OSError):  # not Linux
-        Path("/proc/self/oom_score_adj").write_text("1000")  # where memory ends, this process does: not the front
+        Path("/proc/self/oom_score_adj").write_text(
+            "1000"
+        )  # where memory ends, this process does: not the front
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--folder", type=Path, required=True, help="for uploads; deleted with the session")
+    parser.add_argument(
+        "--folder", type=Path, required=True, help="for uploads; deleted with the session"
+    )
     parser.add_argument("--weights", default="open")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--max-upload-gb", type=float, default=4.0)
     options = parser.parse_args()
     _bound_memory()
     server = make_server(options, os.environ[KEY_VARIABLE], os.environ[NETWORKS_VARIABLE])
-    server.start(port=options.port, host="127.0.0.1", open_browser=False, show_connection_info=False, timeout=0)
+    server.start(
+        port=options.port,
+        host="127.0.0.1",
+        open_browser=False,
+        show_connection_info=False,
+        timeout=0,
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""What the page can do: a CT is opened, points are placed, nodules assessed, results read. Its state is the page's."""
+"""What the page can do: a CT is opened, points are placed, nodules assessed, results read. Its
+state is the page's."""
 
 from __future__ import annotations
 
@@ -20,12 +21,12 @@ from LungNoduleRiskWeb.session.facts import Facts, ct_facts, nodule_facts, nodul
 from LungNoduleRiskWeb.session.notices import Notices
 from LungNoduleRiskWeb.session.viewer import LAYOUTS, WINDOWS_HU, Viewer
 from nodulerisk.assessment import Assessment
-from nodulerisk.ct import read_ct
+from nodulerisk.clinical.guidelines import Guideline, guidelines
+from nodulerisk.clinical.patient import OF_THE_NODULE, Patient, patient_from
+from nodulerisk.ct.points import Point, Position, parse_point
+from nodulerisk.ct.read import read_ct
+from nodulerisk.engine.worker import RemoteNetworks
 from nodulerisk.errors import NoduleRiskError, SeveralSeriesError
-from nodulerisk.guidelines import Guideline, guidelines
-from nodulerisk.patient import OF_THE_NODULE, Patient, patient_from
-from nodulerisk.points import Point, Position, parse_point
-from nodulerisk.worker import RemoteNetworks
 
 SYSTEMS = ("LPS", "RAS", "voxel")  # of typed coordinates: mm, mm, and voxels x, y, z counted from 0
 PATIENT = tuple(get_type_hints(Patient))
@@ -54,10 +55,16 @@ STATE: dict[str, Any] = {
 
 
 class Controller:
-    """The page's actions. The scene is touched on the event loop only; what takes long runs on other threads."""
+    """The page's actions. The scene is touched on the event loop only; what takes long runs on
+    other threads."""
 
     def __init__(
-        self, server: Server, viewer: Viewer, make_networks: Callable[..., RemoteNetworks], weights: str, device: str
+        self,
+        server: Server,
+        viewer: Viewer,
+        make_networks: Callable[..., RemoteNetworks],
+        weights: str,
+        device: str,
     ):
         """``make_networks``: as ``SharedNetworks``, once it knows its queue."""
         self.viewer = viewer
@@ -65,22 +72,33 @@ class Controller:
         self.volume_node = self.points_node = None
         self.upload: Path | None = None  # what the CT was read from; None: it is the sample
         self.series_uid: str | None = None
-        self.pending: Path | None = None  # an upload that is being read, or whose series is yet to be chosen
+        self.pending: Path | None = (
+            None  # an upload that is being read, or whose series is yet to be chosen
+        )
         self.refusals: dict[str, str] = {}  # of the last run, by the point's name
         self.notices = Notices(server.state)
         self._state = server.state
         self._weights, self._device = weights, device
         self._assessed: dict[str, Assessment] = {}  # as the networks drew them, by name
-        self._names: list[str] = []  # in the list; not as the page has them: a page can be made to say anything
+        self._names: list[
+            str
+        ] = []  # in the list; not as the page has them: a page can be made to say anything
         self._said_of: dict[str, dict[str, str]] = {}  # for guidelines, of single nodules, by name
-        self._news = ("", 0.0)  # what the run under way does, and the share done; written by its thread
+        self._news = (
+            "",
+            0.0,
+        )  # what the run under way does, and the share done; written by its thread
         self._refreshing: asyncio.Task | None = None
         self._state.update(STATE)
         self._listen()
 
     def _listen(self) -> None:
-        self._state.change("layout_name")(lambda layout_name, **_: self.viewer.show_layout(layout_name))
-        self._state.change("crosshair")(lambda crosshair, **_: self.viewer.show_crosshair(crosshair))
+        self._state.change("layout_name")(
+            lambda layout_name, **_: self.viewer.show_layout(layout_name)
+        )
+        self._state.change("crosshair")(
+            lambda crosshair, **_: self.viewer.show_crosshair(crosshair)
+        )
         self._state.change("window_name")(lambda **_: self._show_window())
         self._state.change("placing")(lambda **_: self._place())
         self._state.change(*(f"patient_{name}" for name in PATIENT))(lambda **_: self._on_patient())
@@ -91,7 +109,8 @@ class Controller:
         """Reads a CT and shows it in place of the one before.
 
         Raises:
-            NoduleRiskError: see ``read_ct``, and while something else is done; what was open stays open.
+            NoduleRiskError: see ``read_ct``, and while something else is done; what was open stays
+                open.
         """
         with self.notices.busy("Reading the CT…"):
             self.notices.say("")
@@ -99,7 +118,9 @@ class Controller:
             try:
                 ct = await asyncio.to_thread(read_ct, upload, series_uid=series_uid)
             except SeveralSeriesError as error:
-                self._state.series = [{"uid": uid, "text": text} for uid, text in error.series.items()]
+                self._state.series = [
+                    {"uid": uid, "text": text} for uid, text in error.series.items()
+                ]
                 raise NoduleRiskError("This folder holds several CT series: choose one.") from error
             except NoduleRiskError:
                 self.pending = None
@@ -125,7 +146,9 @@ class Controller:
             self.notices.say("")
             self._close()
             self._show(*loadSample())
-            self._state.ct = ct_facts(scene.ctFromNode(self.volume_node)) | {"dicom": False}  # there are no files of it
+            self._state.ct = ct_facts(scene.ctFromNode(self.volume_node)) | {
+                "dicom": False
+            }  # there are no files of it
             self._jump()
 
     def _close(self) -> None:
@@ -133,8 +156,17 @@ class Controller:
         self.viewer.show_crosshair(self._state.crosshair)
         self.volume_node = self.points_node = self.upload = self.series_uid = None
         self._assessed, self.refusals, self._said_of, self._names = {}, {}, {}, []
-        shown: Facts = {"selected": None, "placing": False, "nodules": [], "facts": None, "ct": None, "report_url": ""}
-        self._state.update(shown | {f"patient_{name}": "" for name in PATIENT})  # the next CT may be another patient's
+        shown: Facts = {
+            "selected": None,
+            "placing": False,
+            "nodules": [],
+            "facts": None,
+            "ct": None,
+            "report_url": "",
+        }
+        self._state.update(
+            shown | {f"patient_{name}": "" for name in PATIENT}
+        )  # the next CT may be another patient's
 
     def _show(self, volume_node, points_node) -> None:
         self.volume_node, self.points_node = volume_node, points_node
@@ -175,7 +207,10 @@ class Controller:
         Raises:
             PointError: not three numbers.
         """
-        text, system = ",".join(self._state.coordinates.replace(",", " ").split()), self._state.system
+        text, system = (
+            ",".join(self._state.coordinates.replace(",", " ").split()),
+            self._state.system,
+        )
         if system == "voxel":
             return scene.lpsOfVoxel(parse_point(text), self.volume_node)
         return parse_point(text, "ras" if system == "RAS" else "lps")
@@ -193,7 +228,11 @@ class Controller:
     def step(self, by: int) -> None:
         """Chooses the next (1) or the previous (-1) nodule; after the last comes the first."""
         if self._names:
-            at = self._names.index(self._state.selected) if self._state.selected in self._names else -by
+            at = (
+                self._names.index(self._state.selected)
+                if self._state.selected in self._names
+                else -by
+            )
             self.select(self._names[(at + by) % len(self._names)])
 
     def delete(self, name: str) -> None:
@@ -208,7 +247,9 @@ class Controller:
 
     def assess(self) -> None:
         """Assesses every point; each nodule is shown as soon as it is assessed."""
-        create_task(self._assess())  # trame hears nothing more of the page, such as a cancel, before a call has ended
+        create_task(
+            self._assess()
+        )  # trame hears nothing more of the page, such as a cancel, before a call has ended
 
     async def _assess(self) -> None:
         with self.notices.refusals_said():
@@ -231,7 +272,9 @@ class Controller:
 
     def _prepared(self) -> Run:
         chosen = {"cascade": self._state.cascade, "stability": self._state.stability}
-        run = self.logic.prepare(self.volume_node, self.points_node, self._weights, self._device, **chosen)
+        run = self.logic.prepare(
+            self.volume_node, self.points_node, self._weights, self._device, **chosen
+        )
         for point in run.points:
             self._assessed.pop(point.name, None)
         self._news = ("", 0.0)
@@ -246,7 +289,9 @@ class Controller:
                 await asyncio.wait([work], timeout=POLL_S)
                 self._show_news(run)
         finally:
-            if not work.done():  # what it found cannot be shown; the next run must not ask the networks beside it
+            if (
+                not work.done()
+            ):  # what it found cannot be shown; the next run must not ask the networks beside it
                 self.logic.cancel()
                 await asyncio.wait([work])
         while self.logic.showNext(run):
@@ -281,7 +326,10 @@ class Controller:
         """Reads the nodules from the scene anew; a new one is chosen."""
         rows = [nodule_row(nodule, self.refusals.get(nodule.name)) for nodule in self.nodules()]
         names, before = [row["name"] for row in rows], self._names
-        for said in (self.refusals, self._said_of):  # a new nodule may get the name of one that is gone
+        for said in (
+            self.refusals,
+            self._said_of,
+        ):  # a new nodule may get the name of one that is gone
             for gone in said.keys() - names:
                 del said[gone]
         self._state.nodules, self._names = rows, names
@@ -291,11 +339,19 @@ class Controller:
 
     def nodules(self) -> list[Nodule]:
         """Of the CT, in the order of the list."""
-        return [] if self.volume_node is None else self.logic.nodules(self.volume_node, self.points_node)
+        return (
+            []
+            if self.volume_node is None
+            else self.logic.nodules(self.volume_node, self.points_node)
+        )
 
     def assessments(self) -> list[Assessment]:
         """As the networks made them, with their masks, in the order of the list."""
-        return [self._assessed[nodule.name] for nodule in self.nodules() if nodule.name in self._assessed]
+        return [
+            self._assessed[nodule.name]
+            for nodule in self.nodules()
+            if nodule.name in self._assessed
+        ]
 
     def patient_with(self, nodule: str) -> Patient:
         """The patient, and what was filled in of one of the nodules.
@@ -303,7 +359,9 @@ class Controller:
         Raises:
             NoduleRiskError: a number that is none, or that no one has.
         """
-        of_all = {name: self._state[f"patient_{name}"] for name in PATIENT if name not in OF_THE_NODULE}
+        of_all = {
+            name: self._state[f"patient_{name}"] for name in PATIENT if name not in OF_THE_NODULE
+        }
         texts = of_all | self._said_of.get(nodule, {})
         return patient_from(f"{name}={text}" for name, text in texts.items() if text)
 
@@ -321,7 +379,10 @@ class Controller:
 
     def _choose(self, name: str | None) -> None:
         said = self._said_of.get(name or "", {})
-        self._state.update({f"patient_{field}": said.get(field, "") for field in OF_THE_NODULE} | {"selected": name})
+        self._state.update(
+            {f"patient_{field}": said.get(field, "") for field in OF_THE_NODULE}
+            | {"selected": name}
+        )
         self._show_facts()
 
     def _show_facts(self) -> None:
@@ -335,7 +396,9 @@ class Controller:
     def _on_patient(self) -> None:
         selected = self._state.selected
         if selected is not None:
-            self._said_of[selected] = {name: self._state[f"patient_{name}"] for name in OF_THE_NODULE}
+            self._said_of[selected] = {
+                name: self._state[f"patient_{name}"] for name in OF_THE_NODULE
+            }
             if self._state.is_error:  # of a value that was corrected
                 self.notices.say("")
             self._show_facts()

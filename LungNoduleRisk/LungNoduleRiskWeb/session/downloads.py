@@ -1,4 +1,5 @@
-"""What the page gives to take away. Each is prepared on the event loop, where the scene is, and written on a thread."""
+"""What the page gives to take away. Each is prepared on the event loop, where the scene is, and
+written on a thread."""
 
 from __future__ import annotations
 
@@ -11,12 +12,12 @@ from pathlib import Path
 from LungNoduleRiskLib import scene
 from LungNoduleRiskWeb.session.controller import Controller
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.ct import CT
+from nodulerisk.ct.points import Point
+from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError, OutputError
 from nodulerisk.outputs.dicom import read_source
 from nodulerisk.outputs.results import Outcome, write_results
 from nodulerisk.outputs.tables import write_csv
-from nodulerisk.points import Point
 
 Writer = Callable[[], object]
 NOTHING = "There are no results yet: assess a nodule first."
@@ -42,7 +43,9 @@ def report(controller: Controller, path: Path, name: str | None = None) -> Write
     found = [one for one in controller.assessments() if name in (None, one.name)]
     if not found:
         raise NoduleRiskError(NOTHING)
-    return controller.logic.reportWriter(found, controller.volume_node, controller.patient_with, path)
+    return controller.logic.reportWriter(
+        found, controller.volume_node, controller.patient_with, path
+    )
 
 
 def _table(controller: Controller, path: Path) -> Writer:
@@ -52,26 +55,36 @@ def _table(controller: Controller, path: Path) -> Writer:
 def _json(controller: Controller, path: Path) -> Writer:
     """All assessments, each as the terminal's assessment.json has it."""
     found = [one.to_dict() for one in controller.assessments()]
-    text = json.dumps({"note": RESEARCH_USE_ONLY, "assessments": found}, indent=2, ensure_ascii=False)
+    text = json.dumps(
+        {"note": RESEARCH_USE_ONLY, "assessments": found}, indent=2, ensure_ascii=False
+    )
     return partial(path.write_text, text, encoding="utf-8")
 
 
 def _results(controller: Controller, path: Path) -> Writer:
     """Every nodule's folder as the terminal writes it: JSON, masks, mesh, page and picture."""
     folder, ct = path.with_suffix(""), scene.ctReader(controller.volume_node)
-    return partial(_zipped, partial(_write_results, ct, _outcomes(controller), folder), folder, path)
+    return partial(
+        _zipped, partial(_write_results, ct, _outcomes(controller), folder), folder, path
+    )
 
 
 def _dicom(controller: Controller, path: Path) -> Writer:
     """SEG and SR, which hold the patient's name and ID as the series does."""
     if controller.upload is None or controller.series_uid is None:
         raise OutputError("DICOM results belong to a DICOM series: upload the CT as DICOM.")
-    folder, source = path.with_suffix(""), partial(read_source, controller.upload, controller.series_uid)
-    return partial(_zipped, controller.logic.dicomWriter(controller.volume_node, folder, source), folder, path)
+    folder, source = (
+        path.with_suffix(""),
+        partial(read_source, controller.upload, controller.series_uid),
+    )
+    return partial(
+        _zipped, controller.logic.dicomWriter(controller.volume_node, folder, source), folder, path
+    )
 
 
 def _scene(controller: Controller, path: Path) -> Writer:
-    """The scene for Slicer; written here and now, since MRML is not to be touched from another thread."""
+    """The scene for Slicer; written here and now, since MRML is not to be touched from another
+    thread."""
     controller.viewer.write_scene(path)
     return lambda: None
 
@@ -89,7 +102,9 @@ FILES = {
 def _outcomes(controller: Controller) -> list[Outcome]:
     """What became of the nodules that were asked about."""
     found = controller.assessments()
-    return [Outcome(Point(a.name, a.point_lps_mm), a, advice=controller.advice(a)) for a in found] + [
+    return [
+        Outcome(Point(a.name, a.point_lps_mm), a, advice=controller.advice(a)) for a in found
+    ] + [
         Outcome(point, refusal=controller.refusals[point.name])
         for point in controller.points()
         if point.name in controller.refusals

@@ -1,4 +1,5 @@
-"""What the page says of a nodule, as plain data for its template: every number with what it rests on."""
+"""What the page says of a nodule, as plain data for its template: every number with what it rests
+on."""
 
 from __future__ import annotations
 
@@ -8,17 +9,18 @@ from typing import Any
 from LungNoduleRiskLib.logic import Nodule, remarks
 from nodulerisk.assessment import Assessment, TaskResult
 from nodulerisk.checks import Check
-from nodulerisk.ct import CT
-from nodulerisk.guidelines import Guideline
+from nodulerisk.clinical.guidelines import Guideline
+from nodulerisk.ct.volume import CT
 from nodulerisk.outputs import words
 from nodulerisk.outputs.report import at_a_glance
-from nodulerisk.trust import abstain
+from nodulerisk.trust.withhold import abstain
 
 Facts = dict[str, Any]
 
 
 def ct_facts(ct: CT) -> Facts:
-    """What is said of a CT: its size, and what was found when it was read; nothing of the patient."""
+    """What is said of a CT: its size, and what was found when it was read; nothing of the
+    patient."""
     size = " × ".join(str(count) for count in ct.hu.shape[::-1])
     spacing = " × ".join(f"{mm:.3g}" for mm in ct.spacing_mm)
     return {
@@ -31,7 +33,11 @@ def ct_facts(ct: CT) -> Facts:
 def nodule_row(nodule: Nodule, refusal: str | None) -> Facts:
     """A nodule's line in the list: its name, sizes, and each task's decision and probability."""
     assessment = nodule.assessment
-    row: Facts = {"name": nodule.name, "placed": nodule.index is not None, "remarks": remarks(nodule, refusal)}
+    row: Facts = {
+        "name": nodule.name,
+        "placed": nodule.index is not None,
+        "remarks": remarks(nodule, refusal),
+    }
     if assessment is None:
         return row | {"sizes": "", "answers": [], "warnings": 0}
     tasks = words.main_tasks(assessment)
@@ -58,7 +64,8 @@ def nodule_facts(assessment: Assessment, advice: Iterable[Guideline]) -> Facts:
         "appearance_basis": words.appearance_basis(assessment),
         "measured_on": words.measured_on(assessment),
         "measurements": [
-            {"name": name, "value": value, "source": source} for name, value, source in words.measured_words(assessment)
+            {"name": name, "value": value, "source": source}
+            for name, value, source in words.measured_words(assessment)
         ],
         "guidelines": [{"name": one.name, "words": one.words} for one in advice],
         "position": words.position_words(assessment.point_lps_mm),
@@ -92,5 +99,9 @@ def _task(name: str, task: TaskResult) -> Facts:
         }
         for bar in words.task_bars(task)
     ]
-    said = {"title": words.task_title(name, task), "basis": words.task_basis(task), "evidence": task.evidence}
+    said = {
+        "title": words.task_title(name, task),
+        "basis": words.task_basis(task),
+        "evidence": task.evidence,
+    }
     return said | {"bars": bars}

@@ -29,7 +29,9 @@ class Notices:
     def refuse_busy(self) -> None:
         """Raises NoduleRiskError while something is done that must not be disturbed."""
         if self._is_busy:
-            raise NoduleRiskError("Something else is being done: wait until it has ended, or cancel it.")
+            raise NoduleRiskError(
+                "Something else is being done: wait until it has ended, or cancel it."
+            )
 
     def doing(self, words: str) -> None:
         """Says what is being done."""
@@ -61,4 +63,7 @@ class Notices:
             self.say(str(error), is_error=True)
         except Exception as error:
             logging.exception("unforeseen")
-            self.say(f"This should not happen ({type(error).__name__}): start a new session.", is_error=True)
+            self.say(
+                f"This should not happen ({type(error).__name__}): start a new session.",
+                is_error=True,
+            )

@@ -1,4 +1,5 @@
-"""The page: Vuetify widgets over the controller's state; what it says of nodules is `facts.py`'s."""
+"""The page: Vuetify widgets over the controller's state; what it says of nodules is
+`facts.py`'s."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from LungNoduleRiskWeb.session.controller import SYSTEMS, Controller
 from LungNoduleRiskWeb.session.downloads import FILES
 from LungNoduleRiskWeb.session.viewer import LAYOUTS, SPOKEN, WINDOWS_HU, Viewer
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.patient import OF_THE_NODULE, Patient
+from nodulerisk.clinical.patient import OF_THE_NODULE, Patient
 
 ASSETS = Path(__file__).parent / "assets"
 TITLE = "LungNoduleRisk"  # never a file's name, nor a patient's
@@ -35,14 +36,18 @@ KEYS = "Keys: P place, A assess, Esc cancel, J and K next and previous nodule"
 def build_page(server: Server, controller: Controller, viewer: Viewer) -> None:
     """Builds the page of a session."""
     server.trigger("step")(controller.step)
-    server.enable_module({"serve": {"lnr": str(ASSETS)}, "scripts": ["lnr/page.js"], "styles": ["lnr/page.css"]})
+    server.enable_module(
+        {"serve": {"lnr": str(ASSETS)}, "scripts": ["lnr/page.js"], "styles": ["lnr/page.css"]}
+    )
     server.state.trame__title = TITLE
     server.state.trame__favicon = _data_uri(resource("Icons/LungNoduleRisk.png"))
     with VAppLayout(server) as layout:
         layout.root.theme = ("dark ? 'dark' : 'light'",)
         _bar(controller)
         with vuetify.VMain(), html.Div(classes="room"):
-            with html.Div(classes="views", role="region", aria_label="Slices and 3D view", **SPOKEN):
+            with html.Div(
+                classes="views", role="region", aria_label="Slices and 3D view", **SPOKEN
+            ):
                 viewer.fill(layout)
             with html.Aside(classes="panel", aria_label="Nodules and results", **SPOKEN):
                 html.P(RESEARCH_USE_ONLY, classes="research", role="note", **SPOKEN)
@@ -61,10 +66,16 @@ def _bar(controller: Controller) -> None:
         vuetify.VSpacer()
         _choice("window_name", list(WINDOWS_HU), "Window")
         _choice("layout_name", list(LAYOUTS), "Layout")
-        _toggle("crosshair", "mdi-crosshairs", "Crosshair: hold the shift key to move all slices with the mouse")
+        _toggle(
+            "crosshair",
+            "mdi-crosshairs",
+            "Crosshair: hold the shift key to move all slices with the mouse",
+        )
         _toggle("dark", "mdi-theme-light-dark", "Dark")
         vuetify.VIcon("mdi-keyboard-outline", title=KEYS)
-        _button("End session", controller.end, icon="mdi-exit-to-app", title="Deletes what was uploaded")
+        _button(
+            "End session", controller.end, icon="mdi-exit-to-app", title="Deletes what was uploaded"
+        )
 
 
 def _message() -> None:
@@ -82,24 +93,43 @@ def _message() -> None:
     )
     with html.Div(v_if="busy", classes="busy", role="status", **SPOKEN):
         html.Span("{{ busy }}")
-        vuetify.VProgressLinear(model_value=("percent",), indeterminate=("!running || !percent",), height=6)
+        vuetify.VProgressLinear(
+            model_value=("percent",), indeterminate=("!running || !percent",), height=6
+        )
 
 
 def _ct_section(controller: Controller) -> None:
     with _section("Chest CT"):
         with html.Div(id="drop", classes="drop"):
-            html.P("Drop a DICOM folder, a zip, NRRD or NIfTI file anywhere, or choose:", v_if="!ct")
+            html.P(
+                "Drop a DICOM folder, a zip, NRRD or NIfTI file anywhere, or choose:", v_if="!ct"
+            )
             with html.Div(classes="row"):
-                _button("Folder", icon="mdi-folder-open-outline", id="choose-folder", disabled=("!!busy",))
+                _button(
+                    "Folder",
+                    icon="mdi-folder-open-outline",
+                    id="choose-folder",
+                    disabled=("!!busy",),
+                )
                 _button("File", icon="mdi-file-outline", id="choose-file", disabled=("!!busy",))
-                _button("Sample", controller.open_sample, icon="mdi-school-outline", disabled=("!!busy",))
+                _button(
+                    "Sample",
+                    controller.open_sample,
+                    icon="mdi-school-outline",
+                    disabled=("!!busy",),
+                )
             html.Progress(id="sent", max=1, value=0, hidden=True, aria_label="Upload", **SPOKEN)
         with (
             html.Ul(v_if="series.length", aria_label="Series", **SPOKEN),
             html.Li(v_for="one in series", key="one.uid"),
         ):
             name = ("`Open this series: ${one.text}`",)
-            _button("{{ one.text }}", (controller.open_series, "[one.uid]"), title="Open this series", aria_label=name)
+            _button(
+                "{{ one.text }}",
+                (controller.open_series, "[one.uid]"),
+                title="Open this series",
+                aria_label=name,
+            )
         html.P("{{ ct.text }}", v_if="ct", id="ct-text")
         _checks("ct")
 
@@ -107,26 +137,46 @@ def _ct_section(controller: Controller) -> None:
 def _nodules_section(controller: Controller) -> None:
     with _section("Nodules", v_if="ct"):
         with html.Div(classes="row"):
-            _toggle("placing", "mdi-map-marker-plus-outline", "Place points: click each nodule in a slice", "Place")
+            _toggle(
+                "placing",
+                "mdi-map-marker-plus-outline",
+                "Place points: click each nodule in a slice",
+                "Place",
+            )
             _button(
                 "Where slices meet",
                 controller.add_point_where_slices_meet,
                 icon="mdi-crosshairs-gps",
                 title="Adds a point where the three slices meet, which their sliders move",
             )
-        with html.Form(classes="row", submit=controller.add_typed_point, __events=[("submit", "submit.prevent")]):
+        with html.Form(
+            classes="row",
+            submit=controller.add_typed_point,
+            __events=[("submit", "submit.prevent")],
+        ):
             vuetify.VTextField(
                 v_model=("coordinates",),
-                label=("system === 'voxel' ? 'x, y, z (voxels from 0)' : 'x, y, z (mm, ' + system + ')'",),
+                label=(
+                    (
+                        "system === 'voxel' ? 'x, y, z (voxels from 0)' : 'x, y, z (mm, ' + system"
+                        " + ')'"
+                    ),
+                ),
                 name="coordinates",
                 hide_details=True,
                 density="compact",
             )
             _choice("system", list(SYSTEMS), "Coordinates")
             _button("Add", controller.add_typed_point, disabled=("!coordinates",))
-        html.P("Press Place, then click on each nodule in a slice; or type where it is.", v_if="!nodules.length")
+        html.P(
+            "Press Place, then click on each nodule in a slice; or type where it is.",
+            v_if="!nodules.length",
+        )
         chosen = "{chosen: row.name === selected}"
-        with html.Ul(classes="nodules"), html.Li(v_for="row in nodules", key="row.name", classes=(chosen,)):
+        with (
+            html.Ul(classes="nodules"),
+            html.Li(v_for="row in nodules", key="row.name", classes=(chosen,)),
+        ):
             _nodule_row(controller)
         with html.Div(classes="row"):
             _button(
@@ -138,8 +188,12 @@ def _nodules_section(controller: Controller) -> None:
                 disabled=("!nodules.length || !!busy",),
                 id="assess",
             )
-            _button("Cancel", controller.cancel, icon="mdi-stop", disabled=("!running",), id="cancel")
-            _checkbox("stability", "Asks again with turned cubes and clicks 2 mm off: seven times as long")
+            _button(
+                "Cancel", controller.cancel, icon="mdi-stop", disabled=("!running",), id="cancel"
+            )
+            _checkbox(
+                "stability", "Asks again with turned cubes and clicks 2 mm off: seven times as long"
+            )
             _checkbox("cascade", "Asks further only of what was decided malignant, then invasive")
 
 
@@ -154,7 +208,8 @@ def _nodule_row(controller: Controller) -> None:
         html.B("{{ row.name }}")
         html.Span("{{ row.sizes }}", classes="sizes")
         html.Span(
-            "{{ answer.decision }} · p({{ answer.class }}) {{ answer.probability.toFixed(2) }} · {{ answer.evidence }}",
+            "{{ answer.decision }} · p({{ answer.class }}) {{ answer.probability.toFixed(2) }} · {{"
+            " answer.evidence }}",
             v_for="answer in row.answers",
             key="answer.class",
             classes="answer",
@@ -164,7 +219,9 @@ def _nodule_row(controller: Controller) -> None:
     with html.Div(classes="nodule-actions"):
         _button(
             "",
-            click="report_url = 'report?nodule=' + encodeURIComponent(row.name) + '&at=' + Date.now()",
+            click=(
+                "report_url = 'report?nodule=' + encodeURIComponent(row.name) + '&at=' + Date.now()"
+            ),
             v_if="row.answers.length",
             icon="mdi-cube-scan",
             title="Interactive mesh and slices",
@@ -194,7 +251,10 @@ def _facts_section() -> None:
         _checks("facts")
         html.H3("Measurements")
         html.P("{{ facts.measured_on }}", classes="basis")
-        with html.Table(classes="measurements"), html.Tr(v_for="one in facts.measurements", key="one.name"):
+        with (
+            html.Table(classes="measurements"),
+            html.Tr(v_for="one in facts.measurements", key="one.name"),
+        ):
             html.Td("{{ one.name }}", title=("one.source",))
             html.Td("{{ one.value }}")
         html.H3("Guidelines")
@@ -206,8 +266,14 @@ def _facts_section() -> None:
 
 
 def _downloads_section() -> None:
-    with _section("Downloads", v_if="nodules.some(row => row.answers.length) && !busy", id="downloads"):
-        _button("Open report", "report_url = 'report?at=' + Date.now()", icon="mdi-file-document-outline")
+    with _section(
+        "Downloads", v_if="nodules.some(row => row.answers.length) && !busy", id="downloads"
+    ):
+        _button(
+            "Open report",
+            "report_url = 'report?at=' + Date.now()",
+            icon="mdi-file-document-outline",
+        )
         with html.Ul(classes="downloads"):
             for name, words in DOWNLOADS.items():
                 with html.Li(v_if=("ct.dicom" if name == "dicom.zip" else "true")):
@@ -215,24 +281,38 @@ def _downloads_section() -> None:
 
 
 def _bar_of_probability() -> None:
-    """The mean as a bar, the networks' range over it, and a tick at the threshold; the same in words."""
-    said = "`${bar.label}: ${bar.mean.toFixed(2)}, networks ${bar.low.toFixed(2)} to ${bar.high.toFixed(2)}`"
+    """The mean as a bar, the networks' range over it, and a tick at the threshold; the same in
+    words."""
+    said = (
+        "`${bar.label}: ${bar.mean.toFixed(2)}, networks ${bar.low.toFixed(2)} to"
+        " ${bar.high.toFixed(2)}`"
+    )
     with html.Div(classes="bar", role="img", aria_label=(said,), title=("bar.members",), **SPOKEN):
         html.Div(classes=("['fill', task.evidence]",), style=("{width: 100 * bar.mean + '%'}",))
         html.Div(
             classes="range",
             style=("{left: 100 * bar.low + '%', width: 100 * (bar.high - bar.low) + '%'}",),
         )
-        html.Div(classes="threshold", v_if="bar.threshold !== null", style=("{left: 100 * bar.threshold + '%'}",))
+        html.Div(
+            classes="threshold",
+            v_if="bar.threshold !== null",
+            style=("{left: 100 * bar.threshold + '%'}",),
+        )
         html.Span(
-            "{{ bar.label }} {{ bar.mean.toFixed(2) }} ({{ bar.low.toFixed(2) }}–{{ bar.high.toFixed(2) }})",
+            "{{ bar.label }} {{ bar.mean.toFixed(2) }} ({{ bar.low.toFixed(2) }}–{{"
+            " bar.high.toFixed(2) }})",
             classes="bar-words",
         )
-        html.Span("threshold {{ bar.threshold.toFixed(2) }}", v_if="bar.threshold !== null", classes="bar-threshold")
+        html.Span(
+            "threshold {{ bar.threshold.toFixed(2) }}",
+            v_if="bar.threshold !== null",
+            classes="bar-threshold",
+        )
 
 
 def _patient_section() -> None:
-    """What guidelines need to know: a field for each of ``Patient``'s; empty where it is not known."""
+    """What guidelines need to know: a field for each of ``Patient``'s; empty where it is not
+    known."""
     with _section("For the guidelines", v_if="facts"):
         html.P("Kept in this session only, and never with an assessment.", classes="basis")
         with html.Div(classes="fields"):
@@ -242,8 +322,15 @@ def _patient_section() -> None:
 
 def _patient_field(name: str, kind) -> None:
     choices = ("yes", "no") if kind is bool else get_args(kind)
-    label = name.replace("_", " ").capitalize() + (" (this nodule)" if name in OF_THE_NODULE else "")
-    options = {"v_model": (f"patient_{name}",), "label": label, "hide_details": True, "density": "compact"}
+    label = name.replace("_", " ").capitalize() + (
+        " (this nodule)" if name in OF_THE_NODULE else ""
+    )
+    options = {
+        "v_model": (f"patient_{name}",),
+        "label": label,
+        "hide_details": True,
+        "density": "compact",
+    }
     if choices:
         vuetify.VSelect(items=(str(["", *choices]),), **options)
     else:
@@ -253,7 +340,10 @@ def _patient_field(name: str, kind) -> None:
 def _report_dialog() -> None:
     """A report over the page, alone in its frame."""
     shut = "report_url = ''"
-    with vuetify.VDialog(model_value=("!!report_url",), fullscreen=True, update_modelValue=shut), vuetify.VCard():
+    with (
+        vuetify.VDialog(model_value=("!!report_url",), fullscreen=True, update_modelValue=shut),
+        vuetify.VCard(),
+    ):
         with vuetify.VToolbar(density="compact"):
             vuetify.VToolbarTitle("Report")
             _button("Close", shut, icon="mdi-close")
@@ -276,12 +366,22 @@ def _lines(expression: str, classes: str, title: str = "") -> None:
 
 def _checks(of: str) -> None:
     with html.Ul(v_if=f"{of} && {of}.checks.length", classes="checks"):
-        html.Li("{{ check.text }}", v_for=f"check in {of}.checks", key="check.text", classes=("check.severity",))
+        html.Li(
+            "{{ check.text }}",
+            v_for=f"check in {of}.checks",
+            key="check.text",
+            classes=("check.severity",),
+        )
 
 
 def _choice(name: str, items: list[str], label: str) -> None:
     vuetify.VSelect(
-        v_model=(name,), items=(str(items),), label=label, hide_details=True, density="compact", classes="choice"
+        v_model=(name,),
+        items=(str(items),),
+        label=label,
+        hide_details=True,
+        density="compact",
+        classes="choice",
     )
 
 
@@ -297,13 +397,21 @@ def _toggle(name: str, icon: str, title: str, text: str = "") -> None:
 
 
 def _checkbox(name: str, title: str) -> None:
-    vuetify.VCheckbox(v_model=(name,), label=name.capitalize(), title=title, hide_details=True, density="compact")
+    vuetify.VCheckbox(
+        v_model=(name,), label=name.capitalize(), title=title, hide_details=True, density="compact"
+    )
 
 
 def _button(text: str, click=None, icon: str = "", title: str = "", **options) -> None:
-    """A button; its name holds the words on it, for those who speak them, and says what its icon shows."""
+    """A button; its name holds the words on it, for those who speak them, and says what its icon
+    shows."""
     named = {"title": title or text, "aria_label": ": ".join(filter(None, (text, title)))}
-    options = {"variant": "tonal", "size": "small"} | named | options | ({"click": click} if click else {})
+    options = (
+        {"variant": "tonal", "size": "small"}
+        | named
+        | options
+        | ({"click": click} if click else {})
+    )
     with vuetify.VBtn(**options, **SPOKEN):
         if icon:
             vuetify.VIcon(icon)

@@ -1,4 +1,5 @@
-"""What the session's process answers over HTTP beside trame's page: uploads in, reports and files out."""
+"""What the session's process answers over HTTP beside trame's page: uploads in, reports and files
+out."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ REPORT_POLICY = "frame-ancestors 'self'"  # the page's own policy lets plotly ru
 
 
 def only_with(key: str):
-    """A middleware: only the front, which has the key, is answered; every user of the machine can reach the port."""
+    """A middleware: only the front, which has the key, is answered; every user of the machine can
+    reach the port."""
 
     @web.middleware
     async def check(request: web.Request, handler):
@@ -42,7 +44,8 @@ def only_with(key: str):
 
 
 class Routes:
-    """``POST upload``, ``GET report`` and ``GET download/<name>``. A refusal is answered with its words, status 422."""
+    """``POST upload``, ``GET report`` and ``GET download/<name>``. A refusal is answered with its
+    words, status 422."""
 
     def __init__(self, controller: Controller, folder: Path, limits: Limits):
         """``folder``: for what is uploaded; it is deleted with the session."""
@@ -58,7 +61,8 @@ class Routes:
         )
 
     async def upload(self, request: web.Request) -> web.Response:
-        """Receives a CT and opens it; what was uploaded before is deleted once nothing shows it any more."""
+        """Receives a CT and opens it; what was uploaded before is deleted once nothing shows it any
+        more."""
         try:
             self._controller.notices.refuse_busy()
             await self._controller.open(await receive(request, self._folder, self._limits))
@@ -73,7 +77,9 @@ class Routes:
         """The report as a page, of the nodule that the query names, else of all."""
         return await self._written(
             request,
-            lambda folder: downloads.report(self._controller, folder / "report.html", request.query.get("nodule")),
+            lambda folder: downloads.report(
+                self._controller, folder / "report.html", request.query.get("nodule")
+            ),
             "report.html",
             {"Content-Security-Policy": REPORT_POLICY},
         )
@@ -88,7 +94,11 @@ class Routes:
         )
 
     async def _written(
-        self, request: web.Request, prepare: Callable[[Path], Writer], name: str, headers: dict[str, str]
+        self,
+        request: web.Request,
+        prepare: Callable[[Path], Writer],
+        name: str,
+        headers: dict[str, str],
     ) -> web.StreamResponse:
         """Writes a file, sends it, and deletes it."""
         with TemporaryDirectory() as folder:
@@ -97,7 +107,9 @@ class Routes:
                     await asyncio.sleep(SHOWN_S)
                     await asyncio.to_thread(prepare(Path(folder)))
             except NoduleRiskError as refusal:
-                self._controller.notices.say(str(refusal), is_error=True)  # a browser shows nothing of such a download
+                self._controller.notices.say(
+                    str(refusal), is_error=True
+                )  # a browser shows nothing of such a download
                 return web.Response(status=422, text=str(refusal))
             return await _sent(Path(folder) / name, request, headers)
 

@@ -57,7 +57,8 @@ async def receive(request: BaseRequest, folder: Path, limits: Limits = Limits())
         What ``read_ct`` reads: the file, or the folder of several.
 
     Raises:
-        UploadError: too large, cut off, empty, another is under way, or the disk is full; the folder is as it was.
+        UploadError: too large, cut off, empty, another is under way, or the disk is full; the
+            folder is as it was.
     """
     with _refusals():
         announced = request.content_length or 0
@@ -69,7 +70,8 @@ async def receive(request: BaseRequest, folder: Path, limits: Limits = Limits())
 
 
 def delete_unused(folder: Path, used: Collection[Path]) -> None:
-    """Deletes the complete uploads of a folder that none of these paths, which ``receive`` gave, is of."""
+    """Deletes the complete uploads of a folder that none of these paths, which ``receive`` gave, is
+    of."""
     for upload in folder.iterdir():
         if upload.name != INCOMING and not any(path.is_relative_to(upload) for path in used):
             shutil.rmtree(upload, ignore_errors=True)
@@ -77,13 +79,18 @@ def delete_unused(folder: Path, used: Collection[Path]) -> None:
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """Turns what the network, the request or the disk brings into refusals, which quote nothing of the request."""
+    """Turns what the network, the request or the disk brings into refusals, which quote nothing of
+    the request."""
     try:
         yield
     except (ConnectionError, HttpProcessingError, ValueError, RuntimeError):
-        raise UploadError("The upload was cut off or damaged on its way. Upload the CT again.") from None
+        raise UploadError(
+            "The upload was cut off or damaged on its way. Upload the CT again."
+        ) from None
     except OSError as error:
-        raise UploadError(f"The server cannot store the upload ({error.strerror}). Tell who runs it.") from None
+        raise UploadError(
+            f"The server cannot store the upload ({error.strerror}). Tell who runs it."
+        ) from None
 
 
 @contextmanager
@@ -93,7 +100,9 @@ def _incoming(folder: Path) -> Iterator[Path]:
     try:
         incoming.mkdir()
     except FileExistsError:
-        raise UploadError("Another upload is under way. Wait until it has ended, or cancel it.") from None
+        raise UploadError(
+            "Another upload is under way. Wait until it has ended, or cancel it."
+        ) from None
     try:
         yield incoming
     finally:
@@ -112,7 +121,9 @@ async def _store(request: BaseRequest, incoming: Path, limits: Limits) -> int:
             raise UploadError(NOTHING)
         files += 1
         if files > limits.max_files:
-            raise UploadError(f"The upload holds more than {limits.max_files} files. Choose the one CT series.")
+            raise UploadError(
+                f"The upload holds more than {limits.max_files} files. Choose the one CT series."
+            )
         size = await _save(part, incoming / _neutral_name(files, _file_name(part)), size, limits)
     if size == 0:
         raise UploadError(NOTHING)
@@ -131,11 +142,17 @@ async def _save(part: BodyPartReader, path: Path, size: int, limits: Limits) -> 
 
 
 def _refuse_excess(size: int, coming: int, folder: Path, limits: Limits) -> None:
-    """Raises UploadError for more bytes than are allowed in all, or for more to come than the disk has room for."""
+    """Raises UploadError for more bytes than are allowed in all, or for more to come than the disk
+    has room for."""
     if size > limits.max_bytes:
-        raise UploadError(f"The upload is larger than {_gb(limits.max_bytes)}. Choose the folder of the one CT series.")
+        raise UploadError(
+            f"The upload is larger than {_gb(limits.max_bytes)}. Choose the folder of the one CT"
+            " series."
+        )
     if coming > shutil.disk_usage(folder).free - limits.spare_bytes:
-        raise UploadError("The server's disk has no room for the upload. Tell who runs it, or try a smaller file.")
+        raise UploadError(
+            "The server's disk has no room for the upload. Tell who runs it, or try a smaller file."
+        )
 
 
 def _gb(size: int) -> str:
@@ -143,7 +160,8 @@ def _gb(size: int) -> str:
 
 
 def _file_name(part: BodyPartReader) -> str:
-    """All that follows ``filename=``: aiohttp's own reading fails on two semicolons. Empty where no file was chosen."""
+    """All that follows ``filename=``: aiohttp's own reading fails on two semicolons. Empty where no
+    file was chosen."""
     return part.headers.get("Content-Disposition", "").partition("filename")[2].strip('*= "')
 
 

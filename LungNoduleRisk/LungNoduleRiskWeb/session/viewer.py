@@ -1,4 +1,5 @@
-"""Slicer's scene and views in this process, without Slicer: trame-slicer draws them and sends them to the page."""
+"""Slicer's scene and views in this process, without Slicer: trame-slicer draws them and sends them
+to the page."""
 
 from __future__ import annotations
 
@@ -29,7 +30,10 @@ SPACE = ViewLayoutDefinition.threed_view()
 LAYOUTS = {
     "Four views": Layout(
         LayoutDirection.Horizontal,
-        [Layout(LayoutDirection.Vertical, [AXIAL, SAGITTAL]), Layout(LayoutDirection.Vertical, [SPACE, CORONAL])],
+        [
+            Layout(LayoutDirection.Vertical, [AXIAL, SAGITTAL]),
+            Layout(LayoutDirection.Vertical, [SPACE, CORONAL]),
+        ],
     ),
     "Axial": Layout(LayoutDirection.Vertical, [AXIAL]),
     "3D": Layout(LayoutDirection.Vertical, [SPACE]),
@@ -48,7 +52,9 @@ class Viewer:
         self.scene = self._app.scene
         _stand_in_for_slicer(self._app)
         for factory, ui in ((_SliceViews, _slice_view_ui), (_SpaceViews, _space_view_ui)):
-            self._app.view_manager.register_factory(factory(server, populate_view_ui_f=ui, blur_fps=BLUR_FPS))
+            self._app.view_manager.register_factory(
+                factory(server, populate_view_ui_f=ui, blur_fps=BLUR_FPS)
+            )
         self._layouts = LayoutManager(self.scene, self._app.view_manager, server)
         self._layouts.register_layout_dict(LAYOUTS)
         for view in self._app.view_manager.get_views():
@@ -65,7 +71,9 @@ class Viewer:
 
     def show_ct(self, volume_node) -> None:
         """Shows a CT in the slices, all of it."""
-        for view in self._app.view_manager.get_views():  # anew, since closing a scene takes a view's marker away
+        for view in (
+            self._app.view_manager.get_views()
+        ):  # anew, since closing a scene takes a view's marker away
             view.set_orientation_marker(slicer.vtkMRMLAbstractViewNode.OrientationMarkerTypeAxes)
         for view in self._slices:
             view.set_ruler(slicer.vtkMRMLAbstractViewNode.RulerTypeThin)
@@ -78,7 +86,8 @@ class Viewer:
         volume_node.GetDisplayNode().SetWindowLevel(*WINDOWS_HU[name])
 
     def show_crosshair(self, shown: bool) -> None:
-        """Crosshair and slice intersections; with the shift key pressed the mouse moves all slices to where it is."""
+        """Crosshair and slice intersections; with the shift key pressed the mouse moves all slices
+        to where it is."""
         node = self._crosshair
         node.SetCrosshairMode(node.ShowBasic if shown else node.NoCrosshair)
         node.SetCrosshairBehavior(node.OffsetJumpSlice)
@@ -97,8 +106,14 @@ class Viewer:
 
     def where_slices_meet(self) -> np.ndarray:
         """RAS mm, (3,)."""
-        planes = [slicer.util.arrayFromVTKMatrix(view.get_view_node().GetSliceToRAS()) for view in self._slices]
-        normals, places = np.array([plane[:3, 2] for plane in planes]), np.array([plane[:3, 3] for plane in planes])
+        planes = [
+            slicer.util.arrayFromVTKMatrix(view.get_view_node().GetSliceToRAS())
+            for view in self._slices
+        ]
+        normals, places = (
+            np.array([plane[:3, 2] for plane in planes]),
+            np.array([plane[:3, 3] for plane in planes]),
+        )
         return np.linalg.solve(normals, (normals * places).sum(axis=1))
 
     def place(self, markups_node, on: bool) -> None:
@@ -158,14 +173,19 @@ def _stand_in_for_slicer(app: SlicerApp) -> None:
     """What ``slicer.util`` asks the application for."""
     logics = {"segmentations": app.segmentations_logic, "volumes": app.volumes_logic}
     slicer.mrmlScene = app.scene
-    modules = {name: SimpleNamespace(logic=lambda logic=logic: logic) for name, logic in logics.items()}
+    modules = {
+        name: SimpleNamespace(logic=lambda logic=logic: logic) for name, logic in logics.items()
+    }
     slicer.modules = SimpleNamespace(**modules)
 
 
 def _let_fingers_point(view: SliceView | ThreeDView) -> None:
-    """A mouse moves to where it clicks, a finger does not; Slicer's widgets take no click without a move before it."""
+    """A mouse moves to where it clicks, a finger does not; Slicer's widgets take no click without a
+    move before it."""
     first = 100.0  # priority
-    view.interactor().AddObserver("LeftButtonPressEvent", lambda interactor, _: interactor.MouseMoveEvent(), first)
+    view.interactor().AddObserver(
+        "LeftButtonPressEvent", lambda interactor, _: interactor.MouseMoveEvent(), first
+    )
 
 
 def _slice_view_ui(server: Server, _view_id: str, view: SliceView) -> None:
@@ -201,5 +221,7 @@ def _view_bar(name: str, view: SliceView | ThreeDView) -> html.Div:
         ):
             label = f"{what} ({name})"
             said = {"title": label, "aria_label": label, **SPOKEN}
-            vuetify.VBtn(icon=icon, size="small", variant="text", theme="dark", click=action, **said)
+            vuetify.VBtn(
+                icon=icon, size="small", variant="text", theme="dark", click=action, **said
+            )
     return bar

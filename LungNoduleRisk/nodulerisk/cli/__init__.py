@@ -1,7 +1,9 @@
-"""The terminal: ``nodulerisk assess``, ``explain``, ``follow-up``, ``cohort``, ``list-weights``, ``show-weights``,
-``import-weights``, ``simulate``, ``train`` and ``evaluate``, and what other packages add, such as ``serve``.
+"""The terminal: ``nodulerisk assess``, ``explain``, ``follow-up``, ``cohort``, ``list-weights``,
+``show-weights``, ``import-weights``, ``simulate``, ``train`` and ``evaluate``, and what other
+packages add, such as ``serve``.
 
-What computes is imported inside the commands, so that ``--help`` and a mistyped option answer at once.
+What computes is imported inside the commands, so that ``--help`` and a mistyped option answer at
+once.
 """
 
 from __future__ import annotations
@@ -19,7 +21,12 @@ from nodulerisk.cli.followup import follow_up
 from nodulerisk.cli.research import evaluate, simulate, train
 from nodulerisk.cli.weights import import_weights, list_weights, show_weights
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
 
 
 def _print_version(asked: bool) -> None:
@@ -31,10 +38,12 @@ def _print_version(asked: bool) -> None:
 @app.callback()
 def main(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Lung nodule characterisation on CT. Research use only: not a medical device, not for diagnosis."""
+    """Lung nodule characterisation on CT. Research use only: not a medical device, not for
+    diagnosis."""
 
 
 OF_THE_CORE = (

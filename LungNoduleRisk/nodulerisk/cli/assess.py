@@ -9,53 +9,89 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodulerisk.cli.shared import FAILED, Show, Verbose, echo_error, errors_in_one_line, progress
+from nodulerisk.cli.shared import (
+    FAILED,
+    Show,
+    Verbose,
+    echo_error,
+    errors_in_one_line,
+    progress,
+)
 from nodulerisk.errors import NoduleRiskError, OutputError, PointError, WeightsError
 
 if TYPE_CHECKING:
-    from nodulerisk.ct import CT
+    from nodulerisk.clinical.patient import Patient
+    from nodulerisk.ct.points import Point
+    from nodulerisk.ct.volume import CT
     from nodulerisk.outputs.dicom import DicomSource
     from nodulerisk.outputs.results import Outcome
-    from nodulerisk.patient import Patient
-    from nodulerisk.points import Point
-    from nodulerisk.weights import WeightSet
+    from nodulerisk.weights.card import WeightSet
 
 CSV_NAME, REPORT_NAME = "nodules.csv", "report.html"
 DICOM_NAMES = ("nodules.seg.dcm", "nodules.sr.dcm")
 
 
 def assess(
-    ct: Annotated[Path, typer.Argument(help="DICOM folder or .zip, NRRD, NIfTI or MetaImage file.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results; with several points, a folder a nodule in it.")],
-    point: Annotated[list[str] | None, typer.Option(metavar="X,Y,Z", help="A point on a nodule; repeatable.")] = None,
-    points: Annotated[Path | None, typer.Option(help="Slicer markups (.mrk.json, .fcsv) or a .csv with x,y,z.")] = None,
-    ras: Annotated[bool, typer.Option("--ras", help="The points are RAS, as Slicer shows them.")] = False,
-    lps: Annotated[bool, typer.Option("--lps", help="The points are LPS, as in DICOM (the default).")] = False,
+    ct: Annotated[
+        Path, typer.Argument(help="DICOM folder or .zip, NRRD, NIfTI or MetaImage file.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(help="Folder for the results; with several points, a folder a nodule in it."),
+    ],
+    point: Annotated[
+        list[str] | None, typer.Option(metavar="X,Y,Z", help="A point on a nodule; repeatable.")
+    ] = None,
+    points: Annotated[
+        Path | None, typer.Option(help="Slicer markups (.mrk.json, .fcsv) or a .csv with x,y,z.")
+    ] = None,
+    ras: Annotated[
+        bool, typer.Option("--ras", help="The points are RAS, as Slicer shows them.")
+    ] = False,
+    lps: Annotated[
+        bool, typer.Option("--lps", help="The points are LPS, as in DICOM (the default).")
+    ] = False,
     weights: Annotated[str, typer.Option(help="Weight set: its name or folder.")] = "open",
     threshold: Annotated[
         list[str] | None,
-        typer.Option(metavar="TASK=VALUE", help="Your own threshold, such as malignancy=0.3; repeatable."),
+        typer.Option(
+            metavar="TASK=VALUE", help="Your own threshold, such as malignancy=0.3; repeatable."
+        ),
     ] = None,
     cascade: Annotated[
         bool,
-        typer.Option("--cascade", help="Ask further only of what was decided malignant, then invasive; saves time."),
+        typer.Option(
+            "--cascade",
+            help="Ask further only of what was decided malignant, then invasive; saves time.",
+        ),
     ] = False,
     stability: Annotated[
         bool,
-        typer.Option("--stability", help="Ask again with turned cubes and clicks 2 mm off: seven times as long."),
+        typer.Option(
+            "--stability",
+            help="Ask again with turned cubes and clicks 2 mm off: seven times as long.",
+        ),
     ] = False,
     patient: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUE",
-            help="What guidelines need to know, such as age=62, sex=female, nodules=1 or status=baseline; repeatable.",
+            help=(
+                "What guidelines need to know, such as age=62, sex=female, nodules=1 or"
+                " status=baseline; repeatable."
+            ),
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where the folder holds several.")] = None,
+    series: Annotated[
+        str | None, typer.Option(help="SeriesInstanceUID, where the folder holds several.")
+    ] = None,
     dicom: Annotated[
         bool,
-        typer.Option("--dicom", help="Also write DICOM (SEG and SR): like the CT, it holds the patient's name and ID."),
+        typer.Option(
+            "--dicom",
+            help="Also write DICOM (SEG and SR): like the CT, it holds the patient's name and ID.",
+        ),
     ] = False,
     verbose: Verbose = False,
 ) -> None:
@@ -71,7 +107,9 @@ def assess(
             weight_set = chosen_weights(weights, thresholds)
             show("reading the CT", None)
             scan = read_scan(ct, series)
-            outcomes = assess_points(scan, asked, folders, weight_set, device, cascade, known, show, stability)
+            outcomes = assess_points(
+                scan, asked, folders, weight_set, device, cascade, known, show, stability
+            )
             if len(asked) > 1:
                 show("writing the report", None)
                 _write_report(scan, outcomes, out / REPORT_NAME)
@@ -88,7 +126,7 @@ def asked_points(texts: list[str] | None, file: Path | None, ras: bool, lps: boo
     Raises:
         PointError: none, both kinds, both coordinate systems, or not readable.
     """
-    from nodulerisk.points import named_points, parse_point, read_points
+    from nodulerisk.ct.points import named_points, parse_point, read_points
 
     if ras and lps:
         raise PointError("The points are either LPS or RAS: leave out --ras or --lps.")
@@ -108,7 +146,9 @@ def thresholds_of(texts: list[str]) -> dict[str, float]:
     try:
         return {task: float(value) for task, value in (text.split("=") for text in texts)}
     except ValueError as error:
-        raise WeightsError("This is no threshold: write TASK=VALUE, such as malignancy=0.3.") from error
+        raise WeightsError(
+            "This is no threshold: write TASK=VALUE, such as malignancy=0.3."
+        ) from error
 
 
 def _patient(texts: list[str] | None, points: int) -> Patient | None:
@@ -117,18 +157,22 @@ def _patient(texts: list[str] | None, points: int) -> Patient | None:
     Raises:
         NoduleRiskError: not understood, or said of one nodule where there are several.
     """
-    from nodulerisk.patient import OF_THE_NODULE, patient_from
+    from nodulerisk.clinical.patient import OF_THE_NODULE, patient_from
 
     if not texts:
         return None
     patient = patient_from(texts)
-    if points > 1 and (said := [name for name in OF_THE_NODULE if getattr(patient, name) is not None]):
-        raise NoduleRiskError(f"{', '.join(said)} can be said of one nodule: assess the points one by one.")
+    if points > 1 and (
+        said := [name for name in OF_THE_NODULE if getattr(patient, name) is not None]
+    ):
+        raise NoduleRiskError(
+            f"{', '.join(said)} can be said of one nodule: assess the points one by one."
+        )
     return patient
 
 
 def chosen_weights(name: str, thresholds: dict[str, float]) -> WeightSet:
-    from nodulerisk.weights import load_weight_set
+    from nodulerisk.weights.store import load_weight_set
 
     return load_weight_set(name).with_thresholds(thresholds)
 
@@ -137,15 +181,24 @@ def prepared_folders(out: Path, points: list[Point], inputs: list[Path]) -> list
     """The points' result folders: writable, and free of old results (fault 42).
 
     Raises:
-        OutputError: they cannot be written, or an input would be taken for an old result and removed.
+        OutputError: they cannot be written, or an input would be taken for an old result and
+            removed.
     """
-    from nodulerisk.outputs.results import RESULT_FILES, refuse_unwritable, remove_file, remove_results
+    from nodulerisk.outputs.results import (
+        RESULT_FILES,
+        refuse_unwritable,
+        remove_file,
+        remove_results,
+    )
 
     folders = [out] if len(points) == 1 else [out / point.name for point in points]
     ours = {out / name for name in (CSV_NAME, REPORT_NAME, *DICOM_NAMES)}
     ours |= {folder / name for folder in (out, *folders) for name in RESULT_FILES}
     if {path.resolve() for path in ours} & {path.resolve() for path in inputs}:
-        raise OutputError(f"{out} holds an input whose name is that of a result: choose another folder with --out.")
+        raise OutputError(
+            f"{out} holds an input whose name is that of a result: choose another folder with"
+            " --out."
+        )
     refuse_unwritable(out, len(points))
     for folder in (out, *folders):
         remove_results(folder)
@@ -168,7 +221,7 @@ def _write_dicom(outcomes: list[Outcome], source: DicomSource, out: Path) -> Non
 
 
 def read_scan(path: Path, series: str | None) -> CT:
-    from nodulerisk.ct import read_ct
+    from nodulerisk.ct.read import read_ct
 
     return read_ct(path, series_uid=series)
 
@@ -184,12 +237,13 @@ def assess_points(
     show: Show,
     stability: bool = False,
 ) -> list[Outcome]:
-    """Assesses every point and writes its results; a refused point does not stop the others (fault 25)."""
+    """Assesses every point and writes its results; a refused point does not stop the others (fault
+    25)."""
     from nodulerisk.assess import assess as assess_nodule
-    from nodulerisk.engine import Engine
-    from nodulerisk.guidelines import guidelines
+    from nodulerisk.clinical.guidelines import guidelines
+    from nodulerisk.engine.engine import Engine
     from nodulerisk.outputs.results import Outcome, write_results
-    from nodulerisk.stability import stability as ask_again
+    from nodulerisk.trust.stability import stability as ask_again
 
     networks = Engine(weights, device, keep=stability or len(points) > 1)
     outcomes = []
@@ -197,7 +251,13 @@ def assess_points(
         report = partial(_show_stage, show, point.name, number * (1 + stability))
         try:
             found = assess_nodule(
-                ct, point.lps_mm, weights, name=point.name, networks=networks, progress=report, cascade=cascade
+                ct,
+                point.lps_mm,
+                weights,
+                name=point.name,
+                networks=networks,
+                progress=report,
+                cascade=cascade,
             )
             if stability:
                 report = partial(_show_stage, show, point.name, 2 * number + 1)
@@ -216,8 +276,12 @@ def _write_report(ct: CT, outcomes: list[Outcome], path: Path) -> None:
     """All nodules as one page, and which points were refused."""
     from nodulerisk.outputs.report import ReportNodule, write_report
 
-    nodules = [ReportNodule(ct, o.assessment, o.advice) for o in outcomes if o.assessment is not None]
-    write_report(nodules, path, refusals={o.point.name: o.refusal for o in outcomes if o.assessment is None})
+    nodules = [
+        ReportNodule(ct, o.assessment, o.advice) for o in outcomes if o.assessment is not None
+    ]
+    write_report(
+        nodules, path, refusals={o.point.name: o.refusal for o in outcomes if o.assessment is None}
+    )
 
 
 def _show_stage(show: Show, name: str, points_done: int, stage: str, share: float) -> None:

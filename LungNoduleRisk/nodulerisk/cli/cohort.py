@@ -22,31 +22,59 @@ if TYPE_CHECKING:
     from nodulerisk.cohort.table import Cohort, Coordinates
 
 NEEDED = ("distributed", "pyarrow")
-CSV_NAME, GROWTH_NAME, SUMMARY_NAME, MASKS_NAME = "cohort.csv", "growth.csv", "summary.html", "masks"
+CSV_NAME, GROWTH_NAME, SUMMARY_NAME, MASKS_NAME = (
+    "cohort.csv",
+    "growth.csv",
+    "summary.html",
+    "masks",
+)
 OnRows = Callable[[Sequence["Row"]], None]
 
 
 def cohort(
-    table: Annotated[Path, typer.Argument(help="CSV or Parquet: case, ct, x, y, z; see the README.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results; the same folder goes on where a run was stopped.")],
+    table: Annotated[
+        Path, typer.Argument(help="CSV or Parquet: case, ct, x, y, z; see the README.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for the results; the same folder goes on where a run was stopped."
+        ),
+    ],
     coordinates: Annotated[
-        Literal["lps", "ras", "voxel"] | None, typer.Option(help="Of all points; else as the table says, or LPS.")
+        Literal["lps", "ras", "voxel"] | None,
+        typer.Option(help="Of all points; else as the table says, or LPS."),
     ] = None,
     weights: Annotated[str, typer.Option(help="Weight set: its name or folder.")] = "open",
     threshold: Annotated[
         list[str] | None,
-        typer.Option(metavar="TASK=VALUE", help="Your own threshold, such as malignancy=0.3; repeatable."),
+        typer.Option(
+            metavar="TASK=VALUE", help="Your own threshold, such as malignancy=0.3; repeatable."
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps; of the networks.")] = "auto",
-    batch: Annotated[int | None, typer.Option(min=1, help="Nodules a batch; else 16 on a GPU, 1 without.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine that read CTs.")] = 2,
-    memory: Annotated[str, typer.Option(help="Of each of them, such as 4GiB: one that takes more is ended.")] = "auto",
-    scheduler: Annotated[
-        str | None, typer.Option(metavar="tcp://HOST:PORT", help="A Dask scheduler, in place of this machine.")
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Nodules a batch; else 16 on a GPU, 1 without.")
     ] = None,
-    dashboard: Annotated[str, typer.Option(help="Where to serve Dask's dashboard.")] = "127.0.0.1:8787",
-    masks: Annotated[bool, typer.Option("--masks", help="Write the masks, too: a file a CT.")] = False,
-    retries: Annotated[int, typer.Option(min=0, help="How often a CT that fails is tried again.")] = 2,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes on this machine that read CTs.")
+    ] = 2,
+    memory: Annotated[
+        str, typer.Option(help="Of each of them, such as 4GiB: one that takes more is ended.")
+    ] = "auto",
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="tcp://HOST:PORT", help="A Dask scheduler, in place of this machine."),
+    ] = None,
+    dashboard: Annotated[
+        str, typer.Option(help="Where to serve Dask's dashboard.")
+    ] = "127.0.0.1:8787",
+    masks: Annotated[
+        bool, typer.Option("--masks", help="Write the masks, too: a file a CT.")
+    ] = False,
+    retries: Annotated[
+        int, typer.Option(min=0, help="How often a CT that fails is tried again.")
+    ] = 2,
     verbose: Verbose = False,
 ) -> None:
     """Assess every nodule of a table of CTs, exactly once, on this machine or on a Dask cluster."""
@@ -60,12 +88,24 @@ def cohort(
         asked = _read(table, coordinates)
         with Store(out, chosen_weights(weights, thresholds_of(threshold or []))) as store:
             total, done = _say(asked, store)
-            with _cluster(scheduler, workers, memory, dashboard) as client, _progress(total, done) as on_rows:
+            with (
+                _cluster(scheduler, workers, memory, dashboard) as client,
+                _progress(total, done) as on_rows,
+            ):
                 typer.echo(f"Dashboard: {client.dashboard_link}")
                 if not client.nthreads():
                     typer.echo("No worker has joined the cluster yet: waiting for one.")
                 folder = out / MASKS_NAME if masks else None
-                run(asked, store, client, device=device, batch=batch, masks=folder, retries=retries, on_rows=on_rows)
+                run(
+                    asked,
+                    store,
+                    client,
+                    device=device,
+                    batch=batch,
+                    masks=folder,
+                    retries=retries,
+                    on_rows=on_rows,
+                )
             store.compact()
             store.export_csv(out / CSV_NAME)
             write_summary(store, asked, out / SUMMARY_NAME)
@@ -85,7 +125,9 @@ def _read(table: Path, coordinates: Coordinates | None) -> Cohort:
     except CohortError as error:
         for problem in error.problems:
             typer.echo(problem, err=True)
-        raise NoduleRiskError(f"{table.name} cannot be run yet: mend the above, and start again.") from error
+        raise NoduleRiskError(
+            f"{table.name} cannot be run yet: mend the above, and start again."
+        ) from error
 
 
 def _refuse_without_extra() -> None:
@@ -94,7 +136,8 @@ def _refuse_without_extra() -> None:
 
 
 def _say(asked: Cohort, store: Store) -> tuple[int, int]:
-    """What is to be done, what was done before, and what the user must know of the folder and the table.
+    """What is to be done, what was done before, and what the user must know of the folder and the
+    table.
 
     Returns:
         How many nodules there are, and how many of them are done.
@@ -109,7 +152,9 @@ def _say(asked: Cohort, store: Store) -> tuple[int, int]:
     return total, done
 
 
-def _cluster(scheduler: str | None, workers: int, memory: str, dashboard: str) -> AbstractContextManager[Client]:
+def _cluster(
+    scheduler: str | None, workers: int, memory: str, dashboard: str
+) -> AbstractContextManager[Client]:
     from nodulerisk.cohort.run import local_cluster, remote_cluster
 
     if scheduler is not None:
@@ -119,9 +164,16 @@ def _cluster(scheduler: str | None, workers: int, memory: str, dashboard: str) -
 
 @contextmanager
 def _progress(total: int, done: int) -> Iterator[OnRows]:
-    """One line: how many nodules are done, how many of them failed, at what rate, and the time left."""
+    """One line: how many nodules are done, how many of them failed, at what rate, and the time
+    left."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         BarColumn(),

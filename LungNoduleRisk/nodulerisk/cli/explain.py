@@ -11,29 +11,41 @@ from nodulerisk.cli.shared import Verbose, errors_in_one_line, progress
 
 
 def explain(
-    ct: Annotated[Path, typer.Argument(help="DICOM folder or .zip, NRRD, NIfTI or MetaImage file.")],
+    ct: Annotated[
+        Path, typer.Argument(help="DICOM folder or .zip, NRRD, NIfTI or MetaImage file.")
+    ],
     point: Annotated[str, typer.Option(metavar="X,Y,Z", help="A point on the nodule.")],
     out: Annotated[Path, typer.Option(help="Folder for gradcam.nrrd and gradcam.png.")],
-    ras: Annotated[bool, typer.Option("--ras", help="The point is RAS, as Slicer shows it; else LPS.")] = False,
+    ras: Annotated[
+        bool, typer.Option("--ras", help="The point is RAS, as Slicer shows it; else LPS.")
+    ] = False,
     task: Annotated[str, typer.Option(help="Whose decision is explained.")] = "malignancy",
-    network: Annotated[str | None, typer.Option(help="Which network; else the one nearest to the ensemble.")] = None,
+    network: Annotated[
+        str | None, typer.Option(help="Which network; else the one nearest to the ensemble.")
+    ] = None,
     weights: Annotated[str, typer.Option(help="Weight set: its name or folder.")] = "open",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    series: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where the folder holds several.")] = None,
+    series: Annotated[
+        str | None, typer.Option(help="SeriesInstanceUID, where the folder holds several.")
+    ] = None,
     verbose: Verbose = False,
 ) -> None:
     """Show where lies what spoke for a decision (Grad-CAM): an explanation, not evidence."""
     with errors_in_one_line(verbose), progress(1) as show:
         show("loading", None)
         from nodulerisk.assess import assess
-        from nodulerisk.ct import read_ct
-        from nodulerisk.engine import Engine
-        from nodulerisk.explain import NOT_EVIDENCE
-        from nodulerisk.explain import explain as explain_nodule
-        from nodulerisk.outputs.explanation import EXPLANATION_FILES, explanation_title, write_explanation
+        from nodulerisk.ct.points import parse_point
+        from nodulerisk.ct.read import read_ct
+        from nodulerisk.engine.engine import Engine
+        from nodulerisk.outputs.explanation import (
+            EXPLANATION_FILES,
+            explanation_title,
+            write_explanation,
+        )
         from nodulerisk.outputs.results import refuse_unwritable, remove_file
-        from nodulerisk.points import parse_point
-        from nodulerisk.weights import load_weight_set
+        from nodulerisk.trust.explain import NOT_EVIDENCE
+        from nodulerisk.trust.explain import explain as explain_nodule
+        from nodulerisk.weights.store import load_weight_set
 
         where, weight_set = parse_point(point, "ras" if ras else "lps"), load_weight_set(weights)
         refuse_unwritable(out, 1)

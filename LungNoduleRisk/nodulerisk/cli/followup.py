@@ -27,12 +27,12 @@ from nodulerisk.errors import NoduleRiskError, OutputError
 
 if TYPE_CHECKING:
     from nodulerisk.assessment import Assessment
-    from nodulerisk.ct import CT
-    from nodulerisk.followup import FollowUp
+    from nodulerisk.clinical.followup import FollowUp
+    from nodulerisk.clinical.registration import Alignment, Matches, Pair
+    from nodulerisk.ct.points import Point
+    from nodulerisk.ct.volume import CT
     from nodulerisk.outputs.results import Outcome
-    from nodulerisk.points import Point
-    from nodulerisk.registration import Alignment, Matches, Pair
-    from nodulerisk.weights import WeightSet
+    from nodulerisk.weights.card import WeightSet
 
 SCANS = ("before", "after")  # the scans' folders among the results
 REPORT_NAME, TABLE_NAME, JSON_NAME = "report.html", "follow-up.csv", "follow-up.json"
@@ -50,24 +50,39 @@ class Compared:
 
 
 def follow_up(
-    before: Annotated[Path, typer.Argument(help="Earlier CT: DICOM folder or .zip, NRRD, NIfTI or MetaImage file.")],
+    before: Annotated[
+        Path,
+        typer.Argument(help="Earlier CT: DICOM folder or .zip, NRRD, NIfTI or MetaImage file."),
+    ],
     after: Annotated[Path, typer.Argument(help="Later CT of the same patient.")],
-    points_before: Annotated[Path, typer.Option(help="Nodules of the earlier CT: .mrk.json, .fcsv or .csv (LPS).")],
+    points_before: Annotated[
+        Path, typer.Option(help="Nodules of the earlier CT: .mrk.json, .fcsv or .csv (LPS).")
+    ],
     points_after: Annotated[Path, typer.Option(help="Nodules of the later CT.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
-    days: Annotated[float | None, typer.Option(help="Days between the scans; else by their DICOM dates.")] = None,
+    days: Annotated[
+        float | None, typer.Option(help="Days between the scans; else by their DICOM dates.")
+    ] = None,
     weights: Annotated[str, typer.Option(help="Weight set: its name or folder.")] = "open",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    series_before: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where there are several.")] = None,
-    series_after: Annotated[str | None, typer.Option(help="SeriesInstanceUID, where there are several.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Take every proposed pair of nodules for one nodule.")] = False,
+    series_before: Annotated[
+        str | None, typer.Option(help="SeriesInstanceUID, where there are several.")
+    ] = None,
+    series_after: Annotated[
+        str | None, typer.Option(help="SeriesInstanceUID, where there are several.")
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Take every proposed pair of nodules for one nodule.")
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
     """Compare the nodules of two chest CTs of a patient: change, doubling times and growth."""
     with errors_in_one_line(verbose):
-        from nodulerisk.registration import align, proposed
+        from nodulerisk.clinical.registration import align, proposed
 
-        points = [asked_points(None, file, ras=False, lps=False) for file in (points_before, points_after)]
+        points = [
+            asked_points(None, file, ras=False, lps=False) for file in (points_before, points_after)
+        ]
         folders = _folders(out, points, [before, after, points_before, points_after])
         with progress(1) as show:
             show("loading", None)
@@ -92,14 +107,21 @@ def _folders(out: Path, points: list[list[Point]], inputs: list[Path]) -> list[l
     """The result folders of both scans' points, free of old results (fault 42).
 
     Raises:
-        OutputError: they cannot be written, or an input would be taken for an old result and removed.
+        OutputError: they cannot be written, or an input would be taken for an old result and
+            removed.
     """
     from nodulerisk.outputs.results import remove_file
 
     ours = [out / name for name in (REPORT_NAME, TABLE_NAME, JSON_NAME)]
     if {path.resolve() for path in ours} & {path.resolve() for path in inputs}:
-        raise OutputError(f"{out} holds an input whose name is that of a result: choose another folder with --out.")
-    folders = [prepared_folders(out / scan, asked, inputs) for scan, asked in zip(SCANS, points, strict=True)]
+        raise OutputError(
+            f"{out} holds an input whose name is that of a result: choose another folder with"
+            " --out."
+        )
+    folders = [
+        prepared_folders(out / scan, asked, inputs)
+        for scan, asked in zip(SCANS, points, strict=True)
+    ]
     for path in ours:
         remove_file(path)
     return folders
@@ -111,15 +133,19 @@ def _days(given: float | None, before: Path, after: Path, cts: Sequence[CT]) -> 
     Raises:
         NoduleRiskError: not known, or not more than 0.
     """
-    from nodulerisk.scan_dates import days_between
+    from nodulerisk.ct.dates import days_between
 
     uids = cts[0].acquisition.series_uid, cts[1].acquisition.series_uid
     days = days_between(before, after, uids) if given is None else given
     if days is None:
-        raise NoduleRiskError("The files do not say when both scans were made: give the days between them with --days.")
+        raise NoduleRiskError(
+            "The files do not say when both scans were made: give the days between them with"
+            " --days."
+        )
     if not 0 < days < math.inf:
         raise NoduleRiskError(
-            "The later CT is not of a later day: name the earlier one first, or give the days between them with --days."
+            "The later CT is not of a later day: name the earlier one first, or give the days"
+            " between them with --days."
         )
     return days
 
@@ -134,10 +160,14 @@ def _confirmed(proposal: Matches, alignment: Alignment, yes: bool) -> Matches:
     for pair in proposal.pairs:
         typer.echo(f"  {_pair_words(pair)}")
     if proposal.pairs and not yes and not _can_ask():
-        raise NoduleRiskError("Nobody is here to confirm these pairs: look at them, then run again with --yes.")
+        raise NoduleRiskError(
+            "Nobody is here to confirm these pairs: look at them, then run again with --yes."
+        )
     matches = proposal if yes else proposal.confirmed(_ask)
     if not matches.pairs:
-        raise NoduleRiskError("No nodule is at both scans: check the points, or assess each scan by itself.")
+        raise NoduleRiskError(
+            "No nodule is at both scans: check the points, or assess each scan by itself."
+        )
     return matches
 
 
@@ -169,7 +199,17 @@ def _assess_scans(
     for ct, asked, places in zip(cts, points, folders, strict=True):
         onward = _onward(show, sum(map(len, outcomes)))
         outcomes.append(
-            assess_points(ct, asked, places, weights, device, cascade=False, stability=False, patient=None, show=onward)
+            assess_points(
+                ct,
+                asked,
+                places,
+                weights,
+                device,
+                cascade=False,
+                stability=False,
+                patient=None,
+                show=onward,
+            )
         )
     return outcomes
 
@@ -180,7 +220,7 @@ def _onward(show: Show, done: int) -> Show:
 
 
 def _compared(pair: Pair, outcomes: list[list[Outcome]], days: float) -> Compared:
-    from nodulerisk.followup import followed
+    from nodulerisk.clinical.followup import followed
 
     first, second = _found(pair.before, outcomes[0]), _found(pair.after, outcomes[1])
     if first is None or second is None:
@@ -196,9 +236,11 @@ def _found(point: Point, outcomes: list[Outcome]) -> Assessment | None:
     return next(outcome.assessment for outcome in outcomes if outcome.point is point)
 
 
-def _write_report(ct: CT, outcomes: list[Outcome], compared: list[Compared], days: float, path: Path) -> None:
+def _write_report(
+    ct: CT, outcomes: list[Outcome], compared: list[Compared], days: float, path: Path
+) -> None:
     """The nodules of the later scan, with the earlier one beside those that are at both."""
-    from nodulerisk.followup import Earlier
+    from nodulerisk.clinical.followup import Earlier
     from nodulerisk.outputs.report import ReportNodule, write_report
 
     earlier = {
@@ -206,18 +248,28 @@ def _write_report(ct: CT, outcomes: list[Outcome], compared: list[Compared], day
         for one in compared
         if one.before is not None
     }
-    nodules = [ReportNodule(ct, o.assessment, (), earlier.get(o.point, ())) for o in outcomes if o.assessment]
-    write_report(nodules, path, refusals={o.point.name: o.refusal for o in outcomes if o.assessment is None})
+    nodules = [
+        ReportNodule(ct, o.assessment, (), earlier.get(o.point, ()))
+        for o in outcomes
+        if o.assessment
+    ]
+    write_report(
+        nodules, path, refusals={o.point.name: o.refusal for o in outcomes if o.assessment is None}
+    )
 
 
-def _write_tables(compared: list[Compared], matches: Matches, alignment: Alignment, days: float, out: Path) -> None:
-    """Writes ``follow-up.csv``, a row a nodule, and ``follow-up.json``, the same with the alignment.
+def _write_tables(
+    compared: list[Compared], matches: Matches, alignment: Alignment, days: float, out: Path
+) -> None:
+    """Writes ``follow-up.csv``, a row a nodule, and ``follow-up.json``, the same with the
+    alignment.
 
-    Columns: ``status`` (``both scans``, ``gone`` or ``new``: among the points of one scan alone); ``before``, ``after``
-    (names of the points); ``distance_mm`` (between them after alignment); ``days``; ``mean_diameter_before_mm`` to
-    ``mass_after_mg``; ``volume_doubling_days`` and ``mass_doubling_days`` (below 0: days to halve; empty: unchanged);
-    ``lung_rads_growth`` (stable, slowly growing or growing); ``bts_growth`` (volume +25 % or more); ``remark`` (why a
-    nodule was not compared). In JSON, ``before_to_after_lps_mm`` is the alignment's 4x4 matrix.
+    Columns: ``status`` (``both scans``, ``gone`` or ``new``: among the points of one scan alone);
+    ``before``, ``after`` (names of the points); ``distance_mm`` (between them after alignment);
+    ``days``; ``mean_diameter_before_mm`` to ``mass_after_mg``; ``volume_doubling_days`` and
+    ``mass_doubling_days`` (below 0: days to halve; empty: unchanged); ``lung_rads_growth`` (stable,
+    slowly growing or growing); ``bts_growth`` (volume +25 % or more); ``remark`` (why a nodule was
+    not compared). In JSON, ``before_to_after_lps_mm`` is the alignment's 4x4 matrix.
 
     Raises:
         OutputError: a file cannot be written.
@@ -226,7 +278,10 @@ def _write_tables(compared: list[Compared], matches: Matches, alignment: Alignme
 
     rows = [*(_row(one, days) for one in compared), *_unmatched_rows(matches)]
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    with written_whole(out / TABLE_NAME) as partial, partial.open("w", newline="", encoding="utf-8-sig") as file:
+    with (
+        written_whole(out / TABLE_NAME) as partial,
+        partial.open("w", newline="", encoding="utf-8-sig") as file,
+    ):
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows({column: inert(value) for column, value in row.items()} for row in rows)
@@ -242,7 +297,11 @@ def _write_tables(compared: list[Compared], matches: Matches, alignment: Alignme
 
 
 def _row(one: Compared, days: float) -> Row:
-    row: Row = {"status": "both scans", "before": one.pair.before.name, "after": one.pair.after.name}
+    row: Row = {
+        "status": "both scans",
+        "before": one.pair.before.name,
+        "after": one.pair.after.name,
+    }
     row |= {"distance_mm": round(one.pair.distance_mm, 2), "days": days}
     if (change := one.follow_up) is None:
         return row | {"remark": one.remark}
@@ -251,7 +310,11 @@ def _row(one: Compared, days: float) -> Row:
         "volume_{}_mm3": change.volume_mm3,
         "mass_{}_mg": change.mass_mg,
     }
-    row |= {name.format(scan): value for name, both in sizes.items() for scan, value in zip(SCANS, both, strict=True)}
+    row |= {
+        name.format(scan): value
+        for name, both in sizes.items()
+        for scan, value in zip(SCANS, both, strict=True)
+    }
     return row | {
         "volume_doubling_days": _finite(change.volume_doubling_days),
         "mass_doubling_days": _finite(change.mass_doubling_days),
@@ -269,7 +332,13 @@ def _unmatched_rows(matches: Matches) -> list[Row]:
     return gone + [{"status": "new", "after": point.name} for point in matches.new]
 
 
-def _print(outcomes: list[list[Outcome]], compared: list[Compared], matches: Matches, days: float, out: Path) -> None:
+def _print(
+    outcomes: list[list[Outcome]],
+    compared: list[Compared],
+    matches: Matches,
+    days: float,
+    out: Path,
+) -> None:
     for scan, of_scan in zip(SCANS, outcomes, strict=True):
         typer.echo(f"\nThe scan {scan}")
         report_outcomes(of_scan, out / scan)
@@ -282,7 +351,9 @@ def _lines(compared: list[Compared], matches: Matches, days: float) -> Iterator[
     """What became of every nodule, in words."""
     for one in compared:
         yield f"\n{_pair_words(one.pair)}, {days:g} days"
-        yield from (f"  {line}" for line in (one.follow_up.lines if one.follow_up else [one.remark]))
+        yield from (
+            f"  {line}" for line in (one.follow_up.lines if one.follow_up else [one.remark])
+        )
     for point in matches.gone:
         yield f"\n{point.name}: at the earlier scan alone"
     for point in matches.new:

@@ -15,13 +15,18 @@ SHEET = 60  # nodules that the contact sheet is chosen from
 
 
 def simulate(
-    backgrounds: Annotated[Path, typer.Argument(help="Dataset whose lungs the nodules are put into.")],
-    out: Annotated[Path, typer.Argument(help="New folder for the simulated nodules (DenseSharp format).")],
+    backgrounds: Annotated[
+        Path, typer.Argument(help="Dataset whose lungs the nodules are put into.")
+    ],
+    out: Annotated[
+        Path, typer.Argument(help="New folder for the simulated nodules (DenseSharp format).")
+    ],
     count: Annotated[int, typer.Option(min=1, help="How many nodules.")] = 900,
     seed: Annotated[int, typer.Option(help="Nodule i depends on the seed and i alone.")] = 1,
     verbose: Verbose = False,
 ) -> None:
-    """Make simulated nodules with masks, subtypes and grades: they show the workflow, they say nothing of patients."""
+    """Make simulated nodules with masks, subtypes and grades: they show the workflow, they say
+    nothing of patients."""
     with errors_in_one_line(verbose), progress(count) as show:
         show("loading", None)
         from nodulerisk.datasets.densesharp_format import write_densesharp
@@ -39,12 +44,21 @@ def simulate(
 
 
 def train(
-    config: Annotated[Path, typer.Option(help="Training plan (.toml); the papers' are in Resources/Training.")],
-    out: Annotated[Path, typer.Option(help="Folder of the new weight set; an unfinished training in it goes on.")],
-    data: Annotated[list[str] | None, typer.Option(metavar="NAME=PATH", help="A dataset of the plan.")] = None,
+    config: Annotated[
+        Path, typer.Option(help="Training plan (.toml); the papers' are in Resources/Training.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(help="Folder of the new weight set; an unfinished training in it goes on."),
+    ],
+    data: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=PATH", help="A dataset of the plan.")
+    ] = None,
     only: Annotated[str | None, typer.Option(help="Fit this run of the plan and stop.")] = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, gpu or mps.")] = "auto",
-    devices: Annotated[int | None, typer.Option(min=1, help="Devices (or CPU processes) a machine.")] = None,
+    devices: Annotated[
+        int | None, typer.Option(min=1, help="Devices (or CPU processes) a machine.")
+    ] = None,
     nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
     workers: Annotated[int, typer.Option(min=0, help="Processes that make samples.")] = 0,
     verbose: Verbose = False,
@@ -55,7 +69,12 @@ def train(
         from nodulerisk.train.train import train_set
 
         plan = read_plan(config).on(dict(_named(text) for text in data or ()))
-        machine = {"accelerator": accelerator, "devices": devices or "auto", "nodes": nodes, "workers": workers}
+        machine = {
+            "accelerator": accelerator,
+            "devices": devices or "auto",
+            "nodes": nodes,
+            "workers": workers,
+        }
         with late_progress(1) as show:  # Lightning has bars of its own
             made = train_set(plan, out, only=only, say=typer.echo, progress=show, **machine)
     if made:
@@ -66,16 +85,19 @@ def evaluate(
     weights: Annotated[str, typer.Argument(help="Weight set: its name or folder.")],
     dataset: Annotated[Path, typer.Argument(help="Folder or table of labelled nodules.")],
     out: Annotated[Path, typer.Option(help="Folder for the report and its tables.")],
-    clicks: Annotated[int, typer.Option(min=0, help="Further clicks 2 mm off, to see whether the class flips.")] = 2,
+    clicks: Annotated[
+        int, typer.Option(min=0, help="Further clicks 2 mm off, to see whether the class flips.")
+    ] = 2,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     verbose: Verbose = False,
 ) -> None:
-    """Evaluate a weight set on labelled nodules: figures with intervals, and a report to look at."""
+    """Evaluate a weight set on labelled nodules: figures with intervals, and a report to look
+    at."""
     with errors_in_one_line(verbose):
         from nodulerisk.datasets.read import read_dataset
-        from nodulerisk.engine import Engine
+        from nodulerisk.engine.engine import Engine
         from nodulerisk.evaluation.study import evaluate_dataset
-        from nodulerisk.weights import load_weight_set
+        from nodulerisk.weights.store import load_weight_set
 
         weight_set, nodules = load_weight_set(weights), read_dataset(dataset)
         with progress(1) as show:

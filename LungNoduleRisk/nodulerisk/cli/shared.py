@@ -26,7 +26,9 @@ def progress(steps: int) -> Iterator[Show]:
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task("", total=None)
 
         def show(stage: str, done: float | None) -> None:
@@ -55,9 +57,16 @@ def errors_in_one_line(verbose: bool) -> Iterator[None]:
     except NoduleRiskError as error:
         _fail(str(error), verbose)
     except MemoryError:
-        _fail("There is not enough memory: close other programs, or crop the CT around the nodules.", verbose)
+        _fail(
+            "There is not enough memory: close other programs, or crop the CT around the nodules.",
+            verbose,
+        )
     except Exception as error:
-        _fail(f"This should not happen ({type(error).__name__}): run again with --verbose and report it.", verbose)
+        _fail(
+            f"This should not happen ({type(error).__name__}): run again with --verbose and"
+            " report it.",
+            verbose,
+        )
 
 
 def _fail(message: str, verbose: bool) -> NoReturn:

@@ -14,20 +14,21 @@ from nodulerisk.errors import WeightsError
 def list_weights(verbose: Verbose = False) -> None:
     """List the weight sets by name: the bundled ones and your own."""
     with errors_in_one_line(verbose):
-        from nodulerisk.weights import weight_set_names
+        from nodulerisk.weights.store import weight_set_names
 
         typer.echo("\n".join(weight_set_names()))
 
 
 def show_weights(
-    weights: Annotated[str, typer.Argument(help="Weight set: its name or folder.")] = "open", verbose: Verbose = False
+    weights: Annotated[str, typer.Argument(help="Weight set: its name or folder.")] = "open",
+    verbose: Verbose = False,
 ) -> None:
     """Show a weight set's card: its networks, and the evidence behind their numbers."""
     with errors_in_one_line(verbose):
         from rich.console import Console
 
         from nodulerisk.outputs.tables import weights_view
-        from nodulerisk.weights import load_weight_set
+        from nodulerisk.weights.store import load_weight_set
 
         Console().print(weights_view(load_weight_set(weights)))
 
@@ -35,23 +36,32 @@ def show_weights(
 def import_weights(
     folder: Annotated[Path, typer.Argument(help="Folder with the authors' Keras .h5 files.")],
     name: Annotated[str, typer.Option(help="Name of the new weight set.")],
-    out: Annotated[Path | None, typer.Option(help="Folder of the new weight set; else among your own.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the new weight set; else among your own.")
+    ] = None,
     densesharp_evidence: Annotated[
-        str, typer.Option(help="What a DenseSharp file was trained on: pathology, reader, simulated or none.")
+        str,
+        typer.Option(
+            help="What a DenseSharp file was trained on: pathology, reader, simulated or none."
+        ),
     ] = "none",
     verbose: Verbose = False,
 ) -> None:
-    """Make a weight set of the EMV-3D-CNN or DenseSharp authors' files. Their patent and research-only terms apply."""
+    """Make a weight set of the EMV-3D-CNN or DenseSharp authors' files. Their patent and
+    research-only terms apply."""
     with errors_in_one_line(verbose), progress(1) as show:
         show("loading", None)
         from nodulerisk.assessment import EVIDENCE_LEVELS
-        from nodulerisk.weights import user_set_folder
-        from nodulerisk.weights_import import import_keras
+        from nodulerisk.weights.import_keras import import_keras
+        from nodulerisk.weights.store import user_set_folder
 
         if densesharp_evidence not in EVIDENCE_LEVELS:
             raise WeightsError(
-                f"There is no evidence '{densesharp_evidence}': choose one of {', '.join(EVIDENCE_LEVELS)}."
+                f"There is no evidence '{densesharp_evidence}': choose one of"
+                f" {', '.join(EVIDENCE_LEVELS)}."
             )
         target = out or user_set_folder(name)
-        weights = import_keras(folder, target, name, densesharp_evidence=densesharp_evidence, report=show)
+        weights = import_keras(
+            folder, target, name, densesharp_evidence=densesharp_evidence, report=show
+        )
     typer.echo(f"{name}: {len(weights.networks)} networks. Use it with --weights {out or name}")

@@ -1,4 +1,5 @@
-"""What became of nodules between two CTs of a patient, where a cohort's table names the earlier one."""
+"""What became of nodules between two CTs of a patient, where a cohort's table names the earlier
+one."""
 
 from __future__ import annotations
 
@@ -9,12 +10,12 @@ from collections.abc import Iterator, Set
 from pathlib import Path
 
 from nodulerisk.assessment import Assessment
+from nodulerisk.clinical.followup import followed
 from nodulerisk.cohort.store import Row, Store
 from nodulerisk.cohort.table import Cohort, CtCase, Key
+from nodulerisk.ct.dates import days_between
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import inert, written_whole
-from nodulerisk.followup import followed
-from nodulerisk.scan_dates import days_between
 
 COLUMNS = (
     "case",
@@ -39,15 +40,21 @@ def write_growth(cohort: Cohort, store: Store, path: Path) -> None:
     """
     if not any(case.earlier for case in cohort.cases):
         return
-    with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8-sig") as file:
+    with (
+        written_whole(path) as partial,
+        partial.open("w", newline="", encoding="utf-8-sig") as file,
+    ):
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
-        writer.writerows({name: inert(value) for name, value in row.items()} for row in growth_rows(cohort, store))
+        writer.writerows(
+            {name: inert(value) for name, value in row.items()}
+            for row in growth_rows(cohort, store)
+        )
 
 
 def growth_rows(cohort: Cohort, store: Store) -> Iterator[Row]:
-    """A row for each nodule that was assessed in a CT and, under the same name, in the earlier one; ``remark`` says why
-    its growth is not known, where it is not."""
+    """A row for each nodule that was assessed in a CT and, under the same name, in the earlier one;
+    ``remark`` says why its growth is not known, where it is not."""
     cases = {case.case: case for case in cohort.cases}
     pairs = {case.case: (cases[case.earlier], case) for case in cohort.cases if case.earlier}
     before = dict(_assessments(store, {earlier.case for earlier, _ in pairs.values()}))
@@ -83,7 +90,9 @@ def _growth(before: Assessment, after: Assessment, earlier: CtCase, later: CtCas
 
 
 def _days(before: Assessment, after: Assessment, earlier: CtCase, later: CtCase) -> float:
-    days = days_between(earlier.ct, later.ct, (before.provenance.series_uid, after.provenance.series_uid))
+    days = days_between(
+        earlier.ct, later.ct, (before.provenance.series_uid, after.provenance.series_uid)
+    )
     if days is None:
         raise NoduleRiskError("The scans do not both carry a date: give the days in the table.")
     return days

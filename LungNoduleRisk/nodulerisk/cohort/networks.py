@@ -1,5 +1,5 @@
-"""Where a cohort's networks run: on Dask workers that own a GPU, and while there are none in the process that runs the
-cohort."""
+"""Where a cohort's networks run: on Dask workers that own a GPU, and while there are none in the
+process that runs the cohort."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from distributed import Client, Future, KilledWorker, Variable, get_worker
 from distributed.comm import get_address_host
 from distributed.utils import get_ip
 
-from nodulerisk.network_queue import CLOSED, NetworkQueue, QueueClosedError
-from nodulerisk.weights import WeightSet
+from nodulerisk.engine.queue import CLOSED, NetworkQueue, QueueClosedError
+from nodulerisk.weights.card import WeightSet
 
-RESOURCE = "networks"  # what a worker with a GPU is started with: dask worker … --resources networks=1
+RESOURCE = (
+    "networks"  # what a worker with a GPU is started with: dask worker … --resources networks=1
+)
 START_S = 120.0
 LOOKUP_S = 10.0
 POLL_S = 1.0
@@ -27,8 +29,8 @@ POLL_S = 1.0
 def serving_networks(
     client: Client, weights: WeightSet, device: str, batch: int | None
 ) -> Iterator[tuple[Callable[[], str], str]]:
-    """Runs a ``NetworkQueue`` on every worker that has ``RESOURCE``, as such workers come and go, and one in this
-    process, which is asked while there are none.
+    """Runs a ``NetworkQueue`` on every worker that has ``RESOURCE``, as such workers come and go,
+    and one in this process, which is asked while there are none.
 
     Args:
         client: of the cluster.
@@ -36,14 +38,16 @@ def serving_networks(
         device, batch: see ``NetworkQueue``.
 
     Yields:
-        what gives a task the address of a queue, and the queues' key. It raises QueueClosedError where nobody waits
-        for the task any more.
+        what gives a task the address of a queue, and the queues' key. It raises QueueClosedError
+        where nobody waits for the task any more.
 
     Raises:
         NoduleRiskError: the networks cannot be started.
     """
     folder, key = str(weights.folder.resolve()), secrets.token_urlsafe(32)
-    host = get_ip(get_address_host(client.scheduler_info()["address"]))  # by which workers reach this process
+    host = get_ip(
+        get_address_host(client.scheduler_info()["address"])
+    )  # by which workers reach this process
     with (
         NetworkQueue([folder], device, key, batch=batch, host=host) as own,
         _Servers(client, own.address, folder, device, key, batch) as name,
@@ -58,12 +62,15 @@ def _owners(client: Client) -> set[str]:
 
 
 class NetworkServer:
-    """A Dask actor: networks on its worker, until nobody wants it any more, or who ran the cohort is gone."""
+    """A Dask actor: networks on its worker, until nobody wants it any more, or who ran the cohort
+    is gone."""
 
     address = ""  # of the queue
 
     def __init__(self, folder: str, device: str, key: str, batch: int | None):
-        queue = NetworkQueue([folder], device, key, batch=batch, host=get_address_host(get_worker().address))
+        queue = NetworkQueue(
+            [folder], device, key, batch=batch, host=get_address_host(get_worker().address)
+        )
         self.address = queue.__enter__().address
         weakref.finalize(self, _close_aside, queue)
 
@@ -74,8 +81,9 @@ def _close_aside(queue: NetworkQueue) -> None:
 
 
 class _Servers:
-    """A server on each worker that has the resource, as such workers come and go; a Dask variable tells where, or of
-    this process's own queue: a CT that waited for a server could have the very thread that must start it."""
+    """A server on each worker that has the resource, as such workers come and go; a Dask variable
+    tells where, or of this process's own queue: a CT that waited for a server could have the very
+    thread that must start it."""
 
     def __init__(self, client: Client, own: str, *settings: object):
         self._client, self._own, self._settings = client, [own], settings
@@ -109,7 +117,9 @@ class _Servers:
 
     def _keep_tending(self) -> None:
         while not self._over.wait(POLL_S):
-            with suppress(Exception):  # a worker died, or the cluster was lost, which is the run's to say
+            with suppress(
+                Exception
+            ):  # a worker died, or the cluster was lost, which is the run's to say
                 self._tend()
 
     def _tend(self) -> None:
@@ -119,7 +129,11 @@ class _Servers:
             del self._servers[address]
         for address in owners - self._servers.keys():
             self._servers[address] = self._start(address)
-        ready = [server.result().address for server in self._servers.values() if server.status == "finished"]
+        ready = [
+            server.result().address
+            for server in self._servers.values()
+            if server.status == "finished"
+        ]
         addresses = ready or self._own
         if addresses != self._addresses:
             Variable(self._name, self._client).set(addresses)

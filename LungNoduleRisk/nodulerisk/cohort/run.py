@@ -1,8 +1,8 @@
 """The engine: a Dask task for each CT, and each result written once.
 
-This process hands out CTs, a few ahead of what the workers can take at once, and writes what comes back, so that
-neither its memory nor the scheduler's grows with the table. CTs do not travel: only their paths do, the rows, and the
-nodules' cubes on their way to the networks.
+This process hands out CTs, a few ahead of what the workers can take at once, and writes what comes
+back, so that neither its memory nor the scheduler's grows with the table. CTs do not travel: only
+their paths do, the rows, and the nodules' cubes on their way to the networks.
 """
 
 from __future__ import annotations
@@ -27,26 +27,36 @@ from nodulerisk.cohort.networks import serving_networks
 from nodulerisk.cohort.store import Store
 from nodulerisk.cohort.table import Cohort, CtCase, Key
 from nodulerisk.cohort.work import Job, Row, assess_case, rows_without_ct
+from nodulerisk.engine.queue import QueueClosedError
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.network_queue import QueueClosedError
 
 LOCAL = {
-    "distributed.admin.low-level-log-length": 100,  # messages that are remembered, each with all that a task is told
-    "distributed.scheduler.no-workers-timeout": "2 minutes",  # here nobody else would ever start one
-    "distributed.scheduler.allowed-failures": 0,  # a CT whose worker died comes back at once, to be tried again alone
-    # Nothing of Dask's own: with its OMP_NUM_THREADS matrix products would not be the terminal's, and with its
-    # MALLOC_TRIM_THRESHOLD_ every slice would be read into memory fresh from the system, at half the speed
+    # messages that are remembered, each with all that a task is told
+    "distributed.admin.low-level-log-length": 100,
+    # here nobody else would ever start one
+    "distributed.scheduler.no-workers-timeout": "2 minutes",
+    # a CT whose worker died comes back at once, to be tried again alone
+    "distributed.scheduler.allowed-failures": 0,
+    # Nothing of Dask's own: with its OMP_NUM_THREADS matrix products would not be the terminal's,
+    # and with its MALLOC_TRIM_THRESHOLD_ every slice would be read into memory fresh from the
+    # system, at half the speed
     "distributed.nanny.pre-spawn-environ": {},
 }
 MOST_PARTS = 500  # files of results, each a CT's; then they are made one
 AHEAD = 2  # CTs a thread: one under way, the next at hand
-DIED = "The worker process that had this CT died each time: the CT may need more memory than a worker has."
+DIED = (
+    "The worker process that had this CT died each time: the CT may need more memory than a worker"
+    " has."
+)
 LOST = "The Dask cluster was lost. What is done is kept: the same command goes on from there."
 UNANSWERED = (
-    "No Dask scheduler answers at {}: start one there, or check the address and, for tls://, the certificates in "
-    "Dask's configuration (distributed.comm.tls)."
+    "No Dask scheduler answers at {}: start one there, or check the address and, for tls://, the"
+    " certificates in Dask's configuration (distributed.comm.tls)."
 )
-UNREACHABLE = "The workers cannot reach the networks. What is done is kept: the same command goes on from there."
+UNREACHABLE = (
+    "The workers cannot reach the networks. What is done is kept: the same command goes on from"
+    " there."
+)
 
 
 class ClusterError(NoduleRiskError):
@@ -62,9 +72,10 @@ def local_cluster(
     Args:
         workers: processes that read CTs.
         threads: of each.
-        memory_limit: of each, such as ``4GiB``: one that grows beyond it is ended. ``auto``: an equal share of this
-            machine's memory.
-        dashboard: where to serve Dask's dashboard; the client's ``dashboard_link`` says where it is.
+        memory_limit: of each, such as ``4GiB``: one that grows beyond it is ended. ``auto``: an
+            equal share of this machine's memory.
+        dashboard: where to serve Dask's dashboard; the client's ``dashboard_link`` says where it
+            is.
     """
     with dask.config.set(LOCAL):
         cluster = LocalCluster(
@@ -89,8 +100,8 @@ class _Uninterrupted(WorkerPlugin):
 
 @contextmanager
 def remote_cluster(address: str) -> Iterator[Client]:
-    """A cluster whose scheduler is at an address such as ``tcp://host:8786``; the certificates for ``tls://`` are those
-    of Dask's configuration.
+    """A cluster whose scheduler is at an address such as ``tcp://host:8786``; the certificates for
+    ``tls://`` are those of Dask's configuration.
 
     Raises:
         ClusterError: none answers there, or not with these certificates.
@@ -98,14 +109,20 @@ def remote_cluster(address: str) -> Iterator[Client]:
     try:
         asyncio.run(_knock(address))
         client = Client(address)
-    except (OSError, ValueError, TypeError, RuntimeError) as error:  # the last two are of certificates
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        RuntimeError,
+    ) as error:  # the last two are of certificates
         raise ClusterError(UNANSWERED.format(address)) from error
     with silence_logging_cmgr(logging.CRITICAL), client:
         yield client
 
 
 async def _knock(address: str) -> None:
-    """Raises what keeps a client out, which would else stay half open, and hold up this process for minutes later."""
+    """Raises what keeps a client out, which would else stay half open, and hold up this process for
+    minutes later."""
     comm = await connect(address, **Security().get_connection_args("client"))
     await comm.close()
 
@@ -121,28 +138,34 @@ def run(
     retries: int = 2,
     on_rows: Callable[[Sequence[Row]], None] = lambda rows: None,
 ) -> None:
-    """Assesses every nodule whose result the store does not have yet; stopped in whatever way, it goes on when called
-    again.
+    """Assesses every nodule whose result the store does not have yet; stopped in whatever way, it
+    goes on when called again.
 
-    A CT that cannot be assessed is refused with the reason. One that makes the program fail is tried again, and one
-    whose worker dies is tried again alone at the end, so that none fails for its neighbour; what still fails then is
-    ``failed`` with the reason.
+    A CT that cannot be assessed is refused with the reason. One that makes the program fail is
+    tried again, and one whose worker dies is tried again alone at the end, so that none fails for
+    its neighbour; what still fails then is ``failed`` with the reason.
 
     Args:
         cohort: what is to be assessed; workers see the CTs at the same paths as this process.
-        store: where results are, and go; its weight set assesses, and every process sees that one's folder.
+        store: where results are, and go; its weight set assesses, and every process sees that one's
+            folder.
         client: of the cluster.
         device: of the networks.
         batch: see ``NetworkQueue``.
-        masks: a folder for a file a CT with its nodules' masks, see ``write_masks``; None: none are written.
+        masks: a folder for a file a CT with its nodules' masks, see ``write_masks``; None: none are
+            written.
         retries: how often a CT is tried again.
         on_rows: called with the rows of a CT once they are written.
 
     Raises:
-        NoduleRiskError: the cluster or the networks were lost, the weights or the results' folder do not serve.
+        NoduleRiskError: the cluster or the networks were lost, the weights or the results' folder
+            do not serve.
     """
     done = store.done()
-    with _loss_refused(client), serving_networks(client, store.weights, device, batch) as (find, key):
+    with (
+        _loss_refused(client),
+        serving_networks(client, store.weights, device, batch) as (find, key),
+    ):
         job = Job(store.weights, find, key, masks and masks.absolute())
         one_run = _Run(client, store, job, retries, on_rows, done)
         one_run.settle(map(_Try, _left(cohort, done)), alone=False)
@@ -187,7 +210,8 @@ class _Run:
 
     Attributes:
         done: keys of results that were there before.
-        suspects: whose worker died, which another CT at hand there may have killed: they must be tried alone.
+        suspects: whose worker died, which another CT at hand there may have killed: they must be
+            tried alone.
     """
 
     client: Client
@@ -201,7 +225,9 @@ class _Run:
     def settle(self, tries: Iterator[_Try], *, alone: bool) -> None:
         """Writes the rows of all, but for new suspects; ``alone``: one after the other."""
         again: deque[_Try] = deque()
-        for one, future in self._settled(lambda: again.popleft() if again else next(tries, None), alone):
+        for one, future in self._settled(
+            lambda: again.popleft() if again else next(tries, None), alone
+        ):
             error = _error(future)
             if error is None:
                 self._write(one, future.result())
@@ -210,17 +236,26 @@ class _Run:
             elif one.number <= self.retries:
                 again.append(one.again())
             else:
-                self._write(one, rows_without_ct(one.case, self.job.weights, "failed", _reason(error)))
+                self._write(
+                    one, rows_without_ct(one.case, self.job.weights, "failed", _reason(error))
+                )
 
     def _write(self, one: _Try, rows: Iterable[Row]) -> None:
-        new = [row | {"attempts": one.number} for row in rows if (row["case"], row["nodule"]) not in self.done]
+        new = [
+            row | {"attempts": one.number}
+            for row in rows
+            if (row["case"], row["nodule"]) not in self.done
+        ]
         self.store.add(new)
         if self.store.parts >= MOST_PARTS:
             self.store.compact()
         self.on_rows(new)
 
-    def _settled(self, next_try: Callable[[], _Try | None], alone: bool) -> Iterator[tuple[_Try, Future]]:
-        """Tries with their future as they end; what is asked for next is asked once the last was dealt with."""
+    def _settled(
+        self, next_try: Callable[[], _Try | None], alone: bool
+    ) -> Iterator[tuple[_Try, Future]]:
+        """Tries with their future as they end; what is asked for next is asked once the last was
+        dealt with."""
         running: dict[Future, _Try] = {}
         ended = as_completed()
         while True:
@@ -250,4 +285,8 @@ def _error(future: Future) -> BaseException | None:
 
 
 def _reason(error: BaseException) -> str:
-    return DIED if isinstance(error, KilledWorker) else " ".join(f"{type(error).__name__}: {error}".split())
+    return (
+        DIED
+        if isinstance(error, KilledWorker)
+        else " ".join(f"{type(error).__name__}: {error}".split())
+    )

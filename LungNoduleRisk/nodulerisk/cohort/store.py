@@ -1,10 +1,12 @@
-"""What a cohort's run has found so far: Parquet parts on disk, every result in them once, whatever stops the program.
+"""What a cohort's run has found so far: Parquet parts on disk, every result in them once, whatever
+stops the program.
 
-A part is the file ``results/part-<weight set>-<first>-<last>-<digest>.parquet``: the first digits of
-``weight_set_sha256``, the numbers that the part stands for, and the first digits of its own SHA-256. ``add`` writes a
-part with a number of its own, whole or not at all. ``compact`` writes one part for all numbers so far, and from the
-moment that it has its name it stands for them all: the parts that it covers are removed, and passed over where their
-removal was cut short.
+A part is the file ``results/part-<weight set>-<first>-<last>-<digest>.parquet``: the first digits
+of ``weight_set_sha256``, the numbers that the part stands for, and the first digits of its own
+SHA-256. ``add`` writes a part with a number of its own, whole or not at all. ``compact`` writes one
+part for all numbers so far, and from the
+moment that it has its name it stands for them all: the parts that it covers are removed, and passed
+over where their removal was cut short.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ from filelock import FileLock, Timeout
 from nodulerisk.cohort.table import Key
 from nodulerisk.errors import OutputError
 from nodulerisk.files import inert, written_whole
-from nodulerisk.weights import WeightSet, sha256_of
+from nodulerisk.weights.card import WeightSet
+from nodulerisk.weights.store import sha256_of
 
 Status = Literal["assessed", "refused", "failed"]
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -58,7 +61,8 @@ class StoreError(OutputError):
 
 
 def weight_set_sha256(weights: WeightSet) -> str:
-    """Hash of all that a set's answers depend on: its networks' hashes, the rest of its card, the user's thresholds."""
+    """Hash of all that a set's answers depend on: its networks' hashes, the rest of its card, the
+    user's thresholds."""
     values = asdict(weights)
     del values["folder"]
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
@@ -76,8 +80,8 @@ class _Part:
 class Store:
     """The results of one weight set in a folder, and its only writer until it is closed.
 
-    A row is a dict with the columns of ``FIXED`` and any others: the result of one nodule, whose key is its case and
-    nodule. Results of other weight sets in the folder stay as they are.
+    A row is a dict with the columns of ``FIXED`` and any others: the result of one nodule, whose
+    key is its case and nodule. Results of other weight sets in the folder stay as they are.
 
     Attributes:
         weights: the weight set.
@@ -97,7 +101,9 @@ class Store:
         self._folder = Path(folder) / "results"
         self._parts: list[_Part] = []
         self._done: set[Key] = set()
-        self._types: dict[str, pa.DataType] = {field.name: field.type for field in FIXED}  # of any part's columns
+        self._types: dict[str, pa.DataType] = {
+            field.name: field.type for field in FIXED
+        }  # of any part's columns
         self._lock = _lock(self._folder)
         try:
             self._open_parts()
@@ -145,7 +151,9 @@ class Store:
         try:
             path = self._write(number, number, table.schema, [table])
         finally:
-            if path := path or self._written(number, number):  # an interrupt may come right after it was written
+            if path := path or self._written(
+                number, number
+            ):  # an interrupt may come right after it was written
                 self._parts.append(_Part(path, number, number))
                 self._done.update(keys)
                 self._meet(table.schema)
@@ -166,7 +174,8 @@ class Store:
             _remove(part.path)
 
     def rows(self, columns: Sequence[str] | None = None) -> Iterator[Row]:
-        """All rows, in the order in which they were added, with the same columns each; some at a time in memory.
+        """All rows, in the order in which they were added, with the same columns each; some at a
+        time in memory.
 
         Args:
             columns: those wanted; None: all that any row has.
@@ -180,13 +189,17 @@ class Store:
             yield from batch.to_pylist()
 
     def export_csv(self, path: Path) -> None:
-        """Writes all rows for a spreadsheet, without the assessments' JSON; text that it would run starts with ``'``.
+        """Writes all rows for a spreadsheet, without the assessments' JSON; text that it would run
+        starts with ``'``.
 
         Raises:
             OutputError: the file cannot be written.
         """
         columns = [name for name in self.columns if name != "assessment"]
-        with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8-sig") as file:
+        with (
+            written_whole(path) as partial,
+            partial.open("w", newline="", encoding="utf-8-sig") as file,
+        ):
             writer = csv.writer(file)
             writer.writerow(map(inert, columns))
             writer.writerows(map(inert, row.values()) for row in self.rows(columns))
@@ -200,7 +213,8 @@ class Store:
         return f"part-{self.sha256[:DIGITS]}-{first:06}-{last:06}-{digest}.parquet"
 
     def _write(self, first: int, last: int, schema: pa.Schema, tables: Iterable[pa.Table]) -> Path:
-        """Writes a part whole or not at all: it is on the disk before it has its name, its name before this returns."""
+        """Writes a part whole or not at all: it is on the disk before it has its name, its name
+        before this returns."""
         staged = self._folder / STAGED
         with written_whole(staged) as partial:
             with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
@@ -218,7 +232,8 @@ class Store:
         return next(self._folder.glob(self._name(first, last, "*")), None)
 
     def _open_parts(self) -> None:
-        """Finds the parts that stand; removes what they cover, and what a killed program left half-written."""
+        """Finds the parts that stand; removes what they cover, and what a killed program left
+        half-written."""
         for partial in self._folder.glob(PARTIAL):
             _remove(partial)
         for first, last, path in sorted(self._found(), key=lambda found: (found[0], -found[1])):
@@ -249,13 +264,17 @@ class Store:
         aside = path.with_name(f"_damaged-{uuid4().hex[:8]}-{path.name}")
         with _access_refused(path):
             os.replace(path, aside)
-        self.remarks.append(f"{path.name} was damaged and is now {aside.name}: its nodules are assessed again.")
+        self.remarks.append(
+            f"{path.name} was damaged and is now {aside.name}: its nodules are assessed again."
+        )
 
     def _refuse_twice(self, keys: list[Key]) -> None:
         seen = set()
         for case, nodule in keys:
             if (case, nodule) in self._done or (case, nodule) in seen:
-                raise StoreError(f"{self._folder} would hold nodule {nodule} of case {case} twice: report this.")
+                raise StoreError(
+                    f"{self._folder} would hold nodule {nodule} of case {case} twice: report this."
+                )
             seen.add((case, nodule))
 
     def _meet(self, schema: pa.Schema) -> None:
@@ -271,7 +290,9 @@ class Store:
         for part in self._parts:
             with _access_refused(part.path), pq.ParquetFile(part.path) as file:
                 there = {*file.schema_arrow.names}
-                for batch in file.iter_batches(ROWS, columns=[name for name in wanted.names if name in there]):
+                for batch in file.iter_batches(
+                    ROWS, columns=[name for name in wanted.names if name in there]
+                ):
                     yield _fitted(batch, wanted)
 
 
@@ -282,9 +303,13 @@ def _lock(folder: Path) -> FileLock:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout as error:
-        raise StoreError(f"Another run writes into {folder}: wait for its end, or choose another folder.") from error
+        raise StoreError(
+            f"Another run writes into {folder}: wait for its end, or choose another folder."
+        ) from error
     except OSError as error:
-        raise OutputError(f"{folder} cannot be written ({error.strerror}): choose another folder.") from error
+        raise OutputError(
+            f"{folder} cannot be written ({error.strerror}): choose another folder."
+        ) from error
     return lock
 
 
@@ -296,7 +321,9 @@ def _table(rows: list[Row]) -> pa.Table:
     """The fixed columns with their types, the others as they come."""
     if unknown := {row["status"] for row in rows} - {*STATUSES}:
         raise ValueError(f"no status: {unknown}")
-    fixed = {field.name: pa.array([row.get(field.name) for row in rows], field.type) for field in FIXED}
+    fixed = {
+        field.name: pa.array([row.get(field.name) for row in rows], field.type) for field in FIXED
+    }
     others = dict.fromkeys(name for row in rows for name in row if name not in fixed)
     return pa.table(fixed | {name: _column([row.get(name) for row in rows]) for name in others})
 
@@ -316,7 +343,11 @@ def _joint(one: pa.DataType, other: pa.DataType) -> pa.DataType:
     if pa.types.is_null(one):
         return other
     numbers = (pa.types.is_integer, pa.types.is_floating)
-    return pa.float64() if all(any(is_one(t) for is_one in numbers) for t in (one, other)) else pa.string()
+    return (
+        pa.float64()
+        if all(any(is_one(t) for is_one in numbers) for t in (one, other))
+        else pa.string()
+    )
 
 
 def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
@@ -325,7 +356,9 @@ def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         return batch
     there = {name: batch.column(name) for name in batch.schema.names}
     empty = pa.nulls(len(batch))
-    return pa.record_batch([there.get(field.name, empty).cast(field.type) for field in schema], schema=schema)
+    return pa.record_batch(
+        [there.get(field.name, empty).cast(field.type) for field in schema], schema=schema
+    )
 
 
 def _in_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
@@ -346,7 +379,8 @@ def _digest(path: Path) -> str:
 
 
 def _to_disk(path: Path) -> None:
-    """Waits until a file, or a folder's list of names, lies on the disk; Windows has no such wait for folders."""
+    """Waits until a file, or a folder's list of names, lies on the disk; Windows has no such wait
+    for folders."""
     if os.name == "nt" and path.is_dir():
         return
     opened = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
@@ -362,7 +396,11 @@ def _access_refused(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, pa.ArrowException) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it was changed meanwhile"
+        reason = (
+            error.strerror
+            if isinstance(error, OSError) and error.strerror
+            else "it was changed meanwhile"
+        )
         raise StoreError(f"{path} cannot be read ({reason}): see to it and start again.") from error
 
 

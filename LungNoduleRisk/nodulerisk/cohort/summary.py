@@ -1,7 +1,8 @@
-"""A cohort's results at a glance: one page of counts, distributions and, where the table has labels, the evaluation.
+"""A cohort's results at a glance: one page of counts, distributions and, where the table has
+labels, the evaluation.
 
-The results stream past; of single nodules only sizes, seconds and labelled answers are kept, as bare numbers, and none
-of them is in the page.
+The results stream past; of single nodules only sizes, seconds and labelled answers are kept, as
+bare numbers, and none of them is in the page.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ from pathlib import Path
 import numpy as np
 import plotly.graph_objects as go
 
-from nodulerisk.assessment import EVIDENCE_LEVELS, EVIDENCE_WORDS, Assessment, EvidenceLevel, TaskResult
+from nodulerisk.assessment import (
+    EVIDENCE_LEVELS,
+    EVIDENCE_WORDS,
+    Assessment,
+    EvidenceLevel,
+    TaskResult,
+)
 from nodulerisk.cohort.store import STATUSES, Row, Store
 from nodulerisk.cohort.table import Cohort, CohortNodule
 from nodulerisk.evaluation.bootstrap import DRAWS, patient_weights
@@ -30,23 +37,30 @@ from nodulerisk.evaluation.samples import UNKNOWN, TaskSample
 from nodulerisk.evaluation.summary import TaskEvaluation
 from nodulerisk.evaluation.tables import with_interval
 from nodulerisk.evaluation.task_figures import evaluate_sample
-from nodulerisk.measure import value_of
+from nodulerisk.nodule.measure import value_of
 from nodulerisk.outputs.pages import write_page
-from nodulerisk.trust import abstain
-from nodulerisk.weights import TASKS, WeightSet
+from nodulerisk.tasks import TASKS
+from nodulerisk.trust.withhold import abstain
+from nodulerisk.weights.card import WeightSet
 
 COLUMNS = ("case", "nodule", "status", "reason", "attempts", "seconds", "assessment")
 STEPS = 25  # of the histograms of probabilities
 SIZES = {"long axis": "mm", "volume": "mm³"}
 WORTH_A_LINE, KNOWN_REASONS = 25, 1000  # reasons that are shown, and told apart
-FEWEST_DRAWS, NUMBERS_DRAWN = 100, 10_000_000  # all draws are in memory at once, and many nodules need fewer
+FEWEST_DRAWS, NUMBERS_DRAWN = (
+    100,
+    10_000_000,
+)  # all draws are in memory at once, and many nodules need fewer
 OTHERS = "other reasons"
-SINGLE = re.compile(r"(?<!\w)'[^']*'(?!\w)|\"[^\"]*\"|\S*[/\\]\S*|[-+]?\d[\d.,]*\d|[-+]?\d")  # what tells cases apart
+SINGLE = re.compile(
+    r"(?<!\w)'[^']*'(?!\w)|\"[^\"]*\"|\S*[/\\]\S*|[-+]?\d[\d.,]*\d|[-+]?\d"
+)  # what tells cases apart
 HEIGHT = 240  # pixels
 
 
 def write_summary(store: Store, cohort: Cohort, path: Path) -> None:
-    """Writes one HTML file, about 5 MB with plotly.js inside, that opens without a network and names no case.
+    """Writes one HTML file, about 5 MB with plotly.js inside, that opens without a network and
+    names no case.
 
     Args:
         store: results; those of nodules that the table does not have are counted, no more.
@@ -89,7 +103,8 @@ def write_summary(store: Store, cohort: Cohort, path: Path) -> None:
 
 @dataclass
 class Answers:
-    """What a task's networks said of all nodules: ``histogram`` is int (classes, ``STEPS``), of the probabilities."""
+    """What a task's networks said of all nodules: ``histogram`` is int (classes, ``STEPS``), of the
+    probabilities."""
 
     histogram: np.ndarray
     nodules: int = 0
@@ -99,7 +114,8 @@ class Answers:
 
 @dataclass
 class Labelled:
-    """The answers to one task about nodules whose class is known; ``unanswered`` counts those without an answer."""
+    """The answers to one task about nodules whose class is known; ``unanswered`` counts those
+    without an answer."""
 
     labels: array[int] = field(default_factory=lambda: array("b"))
     probabilities: array[float] = field(default_factory=lambda: array("d"))
@@ -131,12 +147,16 @@ class Tally:
     def __init__(self, cohort: Cohort):
         patients = _patients(cohort)
         self._nodules = {
-            (case.case, nodule.name): (nodule, patients[case.case]) for case in cohort.cases for nodule in case.nodules
+            (case.case, nodule.name): (nodule, patients[case.case])
+            for case in cohort.cases
+            for nodule in case.nodules
         }
         self.asked, self.strangers, self.retried = len(self._nodules), 0, 0
         self.statuses: Counter[str] = Counter()
         self.cases: set[str] = set()
-        self.reasons: dict[str, Counter[str]] = {status: Counter() for status in ("refused", "failed")}
+        self.reasons: dict[str, Counter[str]] = {
+            status: Counter() for status in ("refused", "failed")
+        }
         self.checks: Counter[tuple[str, str]] = Counter()
         self.examples: dict[str, str] = {}
         self.answers = {task: Answers(np.zeros((len(TASKS[task]), STEPS), int)) for task in TASKS}
@@ -159,7 +179,9 @@ class Tally:
         if row["seconds"] is not None:
             self.seconds.append(row["seconds"])
             self.seconds_a_ct[row["case"]] += row["seconds"]
-        assessment = Assessment.from_dict(json.loads(row["assessment"])) if row["assessment"] else None
+        assessment = (
+            Assessment.from_dict(json.loads(row["assessment"])) if row["assessment"] else None
+        )
         if assessment is not None:
             self.cases.add(row["case"])
             self._add_assessment(assessment)
@@ -185,7 +207,9 @@ class Tally:
             if result.mean is not None:
                 self._add_answer(self.answers[task], result, abstain(assessment, task), task)
 
-    def _add_answer(self, answers: Answers, result: TaskResult, withheld: Iterable[str], task: str) -> None:
+    def _add_answer(
+        self, answers: Answers, result: TaskResult, withheld: Iterable[str], task: str
+    ) -> None:
         answers.nodules += 1
         answers.decisions[result.decision or ""] += 1
         for index, probability in enumerate(result.mean or ()):
@@ -211,7 +235,8 @@ class Tally:
 
 
 def _patients(cohort: Cohort) -> dict[str, int]:
-    """Of every case its patient's number: of whom the table names, else of the first of the CTs that it links."""
+    """Of every case its patient's number: of whom the table names, else of the first of the CTs
+    that it links."""
     earlier = {case.case: case.earlier for case in cohort.cases}
     numbers: dict[int | str, int] = {}
 
@@ -220,7 +245,10 @@ def _patients(cohort: Cohort) -> dict[str, int]:
             case = before
         return case
 
-    return {case.case: numbers.setdefault(case.patient_id or first(case.case), len(numbers)) for case in cohort.cases}
+    return {
+        case.case: numbers.setdefault(case.patient_id or first(case.case), len(numbers))
+        for case in cohort.cases
+    }
 
 
 # --- The evaluation
@@ -229,7 +257,11 @@ def _patients(cohort: Cohort) -> dict[str, int]:
 def evaluations(tally: Tally, weights: WeightSet) -> dict[str, TaskEvaluation]:
     """Of every task with a label and an answer of at least one nodule."""
     found = {task: tally.labelled[task] for task in TASKS if task in tally.labelled}
-    return {task: _evaluation(task, those, _threshold(task, weights)) for task, those in found.items() if those.labels}
+    return {
+        task: _evaluation(task, those, _threshold(task, weights))
+        for task, those in found.items()
+        if those.labels
+    }
 
 
 def draws_for(nodules: int) -> int:
@@ -241,7 +273,9 @@ def _threshold(task: str, weights: WeightSet) -> Threshold:
     value = weights.threshold(task)
     if value is None:
         return Threshold(None, "the most probable class")
-    return Threshold(value, "set by the user" if task in weights.thresholds else "the weight set's own")
+    return Threshold(
+        value, "set by the user" if task in weights.thresholds else "the weight set's own"
+    )
 
 
 def _evaluation(task: str, labelled: Labelled, threshold: Threshold) -> TaskEvaluation:
@@ -273,7 +307,9 @@ def share(part: int, whole: int) -> str:
 
 def most_common(reasons: Counter[str]) -> list[tuple[str, int]]:
     """The most common first; those not worth a line together."""
-    shown = Counter({reason: count for reason, count in reasons.items() if reason != OTHERS}).most_common(WORTH_A_LINE)
+    shown = Counter(
+        {reason: count for reason, count in reasons.items() if reason != OTHERS}
+    ).most_common(WORTH_A_LINE)
     rest = reasons.total() - sum(count for _, count in shown)
     return [*shown, *([(OTHERS, rest)] if rest else [])]
 
@@ -299,7 +335,14 @@ def probability_figure(task: str, answers: Answers, threshold: float | None) -> 
     for index in range(len(classes)) if len(classes) > 2 else [1]:
         look = {"color": COLOURS[index - 1 if len(classes) == 2 else index], "shape": "hvh"}
         counts = answers.histogram[index].tolist()
-        figure.add_scatter(x=middles.tolist(), y=counts, name=classes[index], mode="lines", line=look, fill="tozeroy")
+        figure.add_scatter(
+            x=middles.tolist(),
+            y=counts,
+            name=classes[index],
+            mode="lines",
+            line=look,
+            fill="tozeroy",
+        )
     if threshold is not None:
         figure.add_vline(threshold, line={"color": FONT["color"], "dash": "dash", "width": 1.5})
     figure.update_xaxes(range=(0, 1), dtick=0.25)
@@ -312,9 +355,13 @@ def size_figure(values: array[float], unit: str) -> go.Figure:
     figure = _figure(unit, "nodules")
     middles = 10 ** ((edges[1:] + edges[:-1]) / 2)
     line = {"color": COLOURS[0], "shape": "hvh"}
-    figure.add_scatter(x=middles.tolist(), y=counts.tolist(), mode="lines", line=line, fill="tozeroy")
+    figure.add_scatter(
+        x=middles.tolist(), y=counts.tolist(), mode="lines", line=line, fill="tozeroy"
+    )
     digits = (1, 2, 5) if edges[-1] - edges[0] < 2 else (1,)  # more would overlap
-    figure.update_xaxes(type="log", tickvals=[digit * 10**zeros for zeros in range(7) for digit in digits])
+    figure.update_xaxes(
+        type="log", tickvals=[digit * 10**zeros for zeros in range(7) for digit in digits]
+    )
     return figure
 
 

@@ -1,25 +1,29 @@
 """The table of a cohort: which nodules on which CTs, checked in full before anything runs.
 
-CSV (UTF-8, separated by comma or semicolon) or Parquet, a row a nodule. Columns, in any order and case:
+CSV (UTF-8, separated by comma or semicolon) or Parquet, a row a nodule. Columns, in any order and
+case:
 
 * ``case``: the CT's name in all results, a pseudonym; rows of one case are nodules of one CT.
-* ``ct``: a DICOM folder, a .zip of one, NRRD, NIfTI or MHA; relative to the table. ``series`` (optional): which
-  SeriesInstanceUID, where there are several.
-* ``x``, ``y``, ``z``: a point on the nodule, in mm; LPS unless the column ``coordinates`` says ``ras`` or ``voxel``
-  (from 0, as in ITK and Slicer).
+* ``ct``: a DICOM folder, a .zip of one, NRRD, NIfTI or MHA; relative to the table. ``series``
+  (optional): which SeriesInstanceUID, where there are several.
+* ``x``, ``y``, ``z``: a point on the nodule, in mm; LPS unless the column ``coordinates`` says
+  ``ras`` or ``voxel`` (from 0, as in ITK and Slicer).
 
 and all optional:
 
 * ``nodule``: its name; N1, N2, … in each case without one.
 * what guidelines need to know: columns named as the fields of ``nodulerisk.patient.Patient``.
-* follow-up: ``earlier``, the case of an earlier CT of the same patient, and ``days`` between the two, where the files
-  carry no dates.
-* ``patient``: a pseudonym that all CTs of a patient share, so that the evaluation's intervals count patients and not
-  CTs. It is used for nothing else, and not kept. CTs that ``earlier`` links are of one patient without it, too.
-* for the evaluation: ``label_<task>``, the class known from elsewhere (its name, or its index from 0; of a grade 1, 2
-  or 3), and ``label_evidence``, what these labels rest on: pathology, reader or simulated.
+* follow-up: ``earlier``, the case of an earlier CT of the same patient, and ``days`` between the
+  two, where the files carry no dates.
+* ``patient``: a pseudonym that all CTs of a patient share, so that the evaluation's intervals count
+  patients and not CTs. It is used for nothing else, and not kept. CTs that ``earlier`` links are of
+  one patient without it, too.
+* for the evaluation: ``label_<task>``, the class known from elsewhere (its name, or its index from
+  0; of a grade 1, 2 or 3), and ``label_evidence``, what these labels rest on: pathology, reader or
+  simulated.
 
-Other columns are not read. Nothing of them is kept, and no refusal quotes a path: either may say who a patient is.
+Other columns are not read. Nothing of them is kept, and no refusal quotes a path: either may say
+who a patient is.
 """
 
 from __future__ import annotations
@@ -43,12 +47,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nodulerisk.assessment import EvidenceLevel
+from nodulerisk.clinical.patient import Patient, patient_from
+from nodulerisk.ct.image_files import META, NIFTI, NRRD
+from nodulerisk.ct.points import Position, named_points
 from nodulerisk.datasets.rows import EVIDENCE, class_index, number
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.image_files import META, NIFTI, NRRD
-from nodulerisk.patient import Patient, patient_from
-from nodulerisk.points import Position, named_points
-from nodulerisk.weights import TASKS
+from nodulerisk.tasks import TASKS
 
 Coordinates = Literal["lps", "ras", "voxel"]
 COORDINATES: dict[str, Coordinates] = {word: word for word in get_args(Coordinates)}
@@ -57,7 +61,12 @@ Row = dict[str, str]
 Value = TypeVar("Value")
 
 REQUIRED = ("case", "ct", "x", "y", "z")
-STAND_INS = {"ct": ".", "x": "0", "y": "0", "z": "0"}  # for missing columns: the others' faults are found all the same
+STAND_INS = {
+    "ct": ".",
+    "x": "0",
+    "y": "0",
+    "z": "0",
+}  # for missing columns: the others' faults are found all the same
 OPTIONAL = ("nodule", "coordinates", "series", "earlier", "days", "patient", "label_evidence")
 PATIENT = tuple(field.name for field in fields(Patient))
 LABELS = {f"label_{task}": task for task in TASKS}
@@ -65,15 +74,18 @@ KNOWN = (*REQUIRED, *OPTIONAL, *PATIENT, *LABELS)
 LISTED = 50  # problems; more are counted
 LONGEST_QUOTE = 40  # characters
 BATCH = 10_000  # rows of Parquet read at a time
-READERS, ASKED_FOR = 16, 500  # threads, and files that each asks for: a network drive answers slowly, but many at once
+READERS, ASKED_FOR = (
+    16,
+    500,
+)  # threads, and files that each asks for: a network drive answers slowly, but many at once
 
 
 class CohortError(NoduleRiskError):
     """The table cannot be run; nothing was.
 
     Attributes:
-        problems: what is wrong, a line each, with its row as a spreadsheet counts them; at most ``LISTED``, and a line
-            that counts the rest.
+        problems: what is wrong, a line each, with its row as a spreadsheet counts them; at most
+            ``LISTED``, and a line that counts the rest.
     """
 
     def __init__(self, table: str, problems: list[str]):
@@ -148,7 +160,8 @@ def read_cohort(path: str | Path, coordinates: Coordinates | None = None) -> Coh
 
     Args:
         path: ``.csv`` or ``.parquet``.
-        coordinates: what the user says the points are; None: what the table says, and LPS where it does not.
+        coordinates: what the user says the points are; None: what the table says, and LPS where it
+            does not.
 
     Raises:
         CohortError: everything that is wrong, at once.
@@ -169,7 +182,8 @@ def read_cohort(path: str | Path, coordinates: Coordinates | None = None) -> Coh
 
 @contextmanager
 def _no_search_for_garbage() -> Iterator[None]:
-    """A table becomes millions of objects, none of which is garbage: to look for it would take half of the time."""
+    """A table becomes millions of objects, none of which is garbage: to look for it would take half
+    of the time."""
     searching = gc.isenabled()
     gc.disable()
     try:
@@ -195,11 +209,15 @@ def _parquet_cells(path: Path) -> Iterator[list[str]]:
     with pq.ParquetFile(path) as file:
         yield file.schema_arrow.names
         for batch in file.iter_batches(BATCH):
-            yield from map(list, zip(*(map(_text, column.to_pylist()) for column in batch.columns), strict=True))
+            yield from map(
+                list,
+                zip(*(map(_text, column.to_pylist()) for column in batch.columns), strict=True),
+            )
 
 
 def _text(value: Any) -> str:
-    """A value of Parquet as a spreadsheet would show it; NaN, which stands for nothing, is empty."""
+    """A value of Parquet as a spreadsheet would show it; NaN, which stands for nothing, is
+    empty."""
     if value is None or value != value:
         return ""
     if isinstance(value, bool):
@@ -255,9 +273,14 @@ class _Reading:
         if not self._columns:
             self._take_header(row_number, cells)
         elif len(cells) > len(self._columns):
-            self._say(row_number, "there are more cells than the header has: quote cells that hold the separator")
+            self._say(
+                row_number,
+                "there are more cells than the header has: quote cells that hold the separator",
+            )
         elif "case" in self._columns:
-            self._take_nodule(row_number, self._blank | dict(zip(self._columns, cells, strict=False)))
+            self._take_nodule(
+                row_number, self._blank | dict(zip(self._columns, cells, strict=False))
+            )
 
     def cohort(self, table: str) -> Cohort:
         """What was read.
@@ -270,7 +293,9 @@ class _Reading:
         self._check_files()
         self._check_earlier()
         if self._problems:
-            lines = [f"row {row}: {words}" for row, words in sorted(self._problems, key=itemgetter(0))]
+            lines = [
+                f"row {row}: {words}" for row, words in sorted(self._problems, key=itemgetter(0))
+            ]
             raise CohortError(table, [*lines, *([f"and {self._more} more"] if self._more else [])])
         return Cohort(table, tuple(map(self._finished, self._cases.values())), self._unused)
 
@@ -290,7 +315,9 @@ class _Reading:
 
     def _take_header(self, row_number: int, cells: list[str]) -> None:
         self._columns = [_plain(name) for name in cells]
-        self._unused = tuple(cell for cell, name in zip(cells, self._columns, strict=True) if name not in KNOWN)
+        self._unused = tuple(
+            cell for cell, name in zip(cells, self._columns, strict=True) if name not in KNOWN
+        )
         missing = [name for name in REQUIRED if name not in self._columns]
         self._blank = dict.fromkeys((*REQUIRED, *OPTIONAL, *self._columns), "")
         self._blank |= {name: text for name, text in STAND_INS.items() if name in missing}
@@ -303,7 +330,10 @@ class _Reading:
                 self._say(row_number, f"several columns are called '{name}'")
         for name in self._columns:
             if name.startswith("label_") and name not in KNOWN:
-                self._say(row_number, f"{_quoted(name)} labels no task: write {', '.join(LABELS)} or label_evidence")
+                self._say(
+                    row_number,
+                    f"{_quoted(name)} labels no task: write {', '.join(LABELS)} or label_evidence",
+                )
 
     def _take_nodule(self, row_number: int, row: Row) -> None:
         case = self._case(row_number, row)
@@ -327,10 +357,16 @@ class _Reading:
         if case is None:
             case = self._cases[name.casefold()] = _Case(name, row_number, told)
         if case.name != name:
-            self._say(row_number, f"case '{name}' is '{case.name}' in row {case.row}: write both in the same letters")
+            self._say(
+                row_number,
+                f"case '{name}' is '{case.name}' in row {case.row}: write both in the same letters",
+            )
         for column, here, there in zip(_Told._fields, told, case.told, strict=True):
             if here != there:
-                self._say(row_number, f"case '{name}' has another {column} in row {case.row}: a case is one CT")
+                self._say(
+                    row_number,
+                    f"case '{name}' has another {column} in row {case.row}: a case is one CT",
+                )
         return case
 
     def _name(self, row_number: int, text: str, column: str) -> str:
@@ -338,7 +374,9 @@ class _Reading:
         if not text:
             self._say(row_number, f"{column} is empty")
         elif safe != text:
-            self._say(row_number, f"{column} {_quoted(text)} cannot name files: write {_quoted(safe)}")
+            self._say(
+                row_number, f"{column} {_quoted(text)} cannot name files: write {_quoted(safe)}"
+            )
         return safe
 
     def _position(self, row_number: int, row: Row) -> Position:
@@ -351,7 +389,11 @@ class _Reading:
         return _patient(texts) if texts and None not in fields else None
 
     def _labels(self, row_number: int, row: Row) -> dict[str, str]:
-        found = {task: self._try(row_number, _label, task, row[c]) for c, task in self._labelled.items() if row[c]}
+        found = {
+            task: self._try(row_number, _label, task, row[c])
+            for c, task in self._labelled.items()
+            if row[c]
+        }
         return {task: name for task, name in found.items() if name is not None}
 
     def _check_files(self) -> None:
@@ -366,7 +408,11 @@ class _Reading:
     def _check_earlier(self) -> None:
         for case in self._cases.values():
             self._check_pair(case, case.told.earlier, case.told.days)
-        pairs = {name: {case.told.earlier.casefold()} for name, case in self._cases.items() if case.told.earlier}
+        pairs = {
+            name: {case.told.earlier.casefold()}
+            for name, case in self._cases.items()
+            if case.told.earlier
+        }
         try:
             linked = list(TopologicalSorter(pairs).static_order())
         except CycleError as error:
@@ -385,11 +431,14 @@ class _Reading:
         before = self._cases.get(earlier.casefold())
         if before is None:
             self._say(case.row, f"no case is called {_quoted(earlier)}, which earlier names")
-        elif not days and any(one.told.ct.lower().endswith(NIFTI + NRRD + META) for one in (before, case)):
+        elif not days and any(
+            one.told.ct.lower().endswith(NIFTI + NRRD + META) for one in (before, case)
+        ):
             self._say(case.row, "days is empty: of these two files one carries no date")
 
     def _share_patients(self, linked: Iterable[str]) -> None:
-        """All CTs that ``earlier`` links are of the patient whom one of them names; ``linked``: earlier ones first."""
+        """All CTs that ``earlier`` links are of the patient whom one of them names; ``linked``:
+        earlier ones first."""
         firsts: dict[str, str] = {}  # each -> the first of these CTs
         naming: dict[str, _Case] = {}  # the first -> one of them that names the patient
         for name in linked:
@@ -404,7 +453,10 @@ class _Reading:
 
     def _check_patient(self, case: _Case, other: _Case) -> None:
         if case.told.patient != other.told.patient:
-            words = f"case '{case.name}' is of another patient than '{other.name}', to which earlier links it"
+            words = (
+                f"case '{case.name}' is of another patient than '{other.name}', to which earlier"
+                " links it"
+            )
             self._say(case.row, words)
 
     def _path(self, case: _Case) -> str:
@@ -421,15 +473,21 @@ class _Reading:
 def _coordinates(text: str, asked: Coordinates | None) -> Coordinates:
     found = COORDINATES.get(text.lower())
     if text and found is None:
-        raise NoduleRiskError(f"unknown coordinates {_quoted(text)}: write {', '.join(COORDINATES)}")
+        raise NoduleRiskError(
+            f"unknown coordinates {_quoted(text)}: write {', '.join(COORDINATES)}"
+        )
     if asked and found and asked != found:
-        raise NoduleRiskError(f"coordinates are {found} here, not {asked} as asked: leave one of the two out")
+        raise NoduleRiskError(
+            f"coordinates are {found} here, not {asked} as asked: leave one of the two out"
+        )
     return found or asked or "lps"
 
 
 def _evidence(text: str) -> EvidenceLevel:
     if text and text.lower() not in EVIDENCE:
-        raise NoduleRiskError(f"unknown label_evidence {_quoted(text)}: write {', '.join(EVIDENCE)}")
+        raise NoduleRiskError(
+            f"unknown label_evidence {_quoted(text)}: write {', '.join(EVIDENCE)}"
+        )
     return EVIDENCE.get(text.lower(), "none")
 
 
@@ -437,7 +495,9 @@ def _exist(paths: list[str]) -> Iterator[bool]:
     """Whether each is there."""
     some = [paths[start : start + ASKED_FOR] for start in range(0, len(paths), ASKED_FOR)]
     with ThreadPoolExecutor(READERS) as threads:
-        yield from chain.from_iterable(threads.map(lambda part: list(map(os.path.exists, part)), some))
+        yield from chain.from_iterable(
+            threads.map(lambda part: list(map(os.path.exists, part)), some)
+        )
 
 
 @lru_cache(100_000)

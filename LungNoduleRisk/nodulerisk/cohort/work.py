@@ -1,4 +1,5 @@
-"""What a worker does with one CT: reads it once, assesses its nodules, and says what became of each."""
+"""What a worker does with one CT: reads it once, assesses its nodules, and says what became of
+each."""
 
 from __future__ import annotations
 
@@ -15,18 +16,23 @@ import SimpleITK as sitk
 
 from nodulerisk.assess import assess
 from nodulerisk.assessment import Assessment, write_image
+from nodulerisk.clinical.guidelines import guidelines
 from nodulerisk.cohort.store import Row, Status
 from nodulerisk.cohort.table import CohortNodule, CtCase
-from nodulerisk.ct import CT, read_ct, triple, with_geometry
+from nodulerisk.ct.points import Point, Position
+from nodulerisk.ct.read import read_ct
+from nodulerisk.ct.volume import CT, triple, with_geometry
+from nodulerisk.engine.queue import QueueClosedError, SharedNetworks
 from nodulerisk.errors import NoduleRiskError, OutputError, WeightsError, WorkerError
-from nodulerisk.guidelines import guidelines
-from nodulerisk.network_queue import QueueClosedError, SharedNetworks
 from nodulerisk.outputs.results import Outcome
 from nodulerisk.outputs.tables import outcome_row
-from nodulerisk.points import Point, Position
-from nodulerisk.weights import WeightSet
+from nodulerisk.weights.card import WeightSet
 
-ENDS_THE_RUN = (QueueClosedError, WeightsError, OutputError)  # no CT is to blame: the next would meet it, too
+ENDS_THE_RUN = (
+    QueueClosedError,
+    WeightsError,
+    OutputError,
+)  # no CT is to blame: the next would meet it, too
 NETWORK_DEATHS = 3  # after so many, the nodule is to blame
 PATIENCE_S = 120.0  # with networks that are being started again
 POLL_S = 0.5
@@ -39,7 +45,8 @@ class Job:
 
     Attributes:
         weights: what assesses them.
-        networks: gives the address of a ``NetworkQueue``; called again when nobody answers there any more.
+        networks: gives the address of a ``NetworkQueue``; called again when nobody answers there
+            any more.
         key: the queue's.
         masks: where to write each CT's masks; None: nowhere.
     """
@@ -81,7 +88,8 @@ class MovingNetworks(SharedNetworks):
 
 
 def assess_case(case: CtCase, job: Job) -> list[Row]:
-    """A row for each of the CT's nodules, which share its seconds; a refused nodule does not stop the others.
+    """A row for each of the CT's nodules, which share its seconds; a refused nodule does not stop
+    the others.
 
     Raises:
         NoduleRiskError: one of ``ENDS_THE_RUN``.
@@ -98,16 +106,19 @@ def assess_case(case: CtCase, job: Job) -> list[Row]:
 
 
 def rows_without_ct(case: CtCase, weights: WeightSet, status: Status, reason: str) -> list[Row]:
-    """A row for each of the nodules of a CT that could not be read, or that was not got through with."""
+    """A row for each of the nodules of a CT that could not be read, or that was not got through
+    with."""
     points = [Point(nodule.name, _position(nodule, None)) for nodule in case.nodules]
     return [_row(case, weights, status, Outcome(point, refusal=reason)) for point in points]
 
 
 def write_masks(ct: CT, assessments: Sequence[Assessment], path: Path) -> None:
-    """Writes the masks of a CT's nodules as one compressed file on its grid, which Slicer opens as a segmentation.
+    """Writes the masks of a CT's nodules as one compressed file on its grid, which Slicer opens as
+    a segmentation.
 
-    The first nodule's voxels are 1, the second's 2, and so on; the header says which name each number stands for, as
-    Slicer's does (``Segment0_Name``, ``Segment0_LabelValue``). A voxel of two nodules is the later one's.
+    The first nodule's voxels are 1, the second's 2, and so on; the header says which name each
+    number stands for, as Slicer's does (``Segment0_Name``, ``Segment0_LabelValue``). A voxel of two
+    nodules is the later one's.
 
     Raises:
         OutputError: the file cannot be written.
@@ -115,12 +126,20 @@ def write_masks(ct: CT, assessments: Sequence[Assessment], path: Path) -> None:
     nodules = [(one.name, one.nodule) for one in assessments if one.nodule is not None]
     labels = np.zeros(ct.hu.shape, np.min_scalar_type(len(nodules)))
     for label, (_, nodule) in enumerate(nodules, start=1):
-        box = tuple(slice(a, a + n) for a, n in zip(nodule.first_voxel, nodule.region.shape, strict=True))
+        box = tuple(
+            slice(a, a + n) for a, n in zip(nodule.first_voxel, nodule.region.shape, strict=True)
+        )
         labels[box][nodule.region > 0] = label
     image = with_geometry(sitk.GetImageFromArray(labels), ct)
     extent = " ".join(f"0 {n - 1}" for n in image.GetSize())
     for label, (name, _) in enumerate(nodules, start=1):
-        described = {"ID": f"N{label}", "Name": name, "LabelValue": label, "Layer": 0, "Extent": extent}
+        described = {
+            "ID": f"N{label}",
+            "Name": name,
+            "LabelValue": label,
+            "Layer": 0,
+            "Extent": extent,
+        }
         for key, value in described.items():
             image.SetMetaData(f"Segment{label - 1}_{key}", str(value))
     write_image(image, path)
@@ -148,7 +167,9 @@ def _row(case: CtCase, weights: WeightSet, status: Status, outcome: Outcome) -> 
     }
 
 
-def _outcome(ct: CT, nodule: CohortNodule, weights: WeightSet, networks: SharedNetworks) -> tuple[Status, Outcome]:
+def _outcome(
+    ct: CT, nodule: CohortNodule, weights: WeightSet, networks: SharedNetworks
+) -> tuple[Status, Outcome]:
     point = Point(nodule.name, _position(nodule, ct))
     try:
         found = assess(ct, point.lps_mm, weights, name=point.name, networks=networks)

@@ -1,1 +1,2 @@
-"""Labelled nodules in the formats people have them in, and simulated ones: read into one ``NoduleDataset``."""
+"""Labelled nodules in the formats people have them in, and simulated ones: read into one
+``NoduleDataset``."""

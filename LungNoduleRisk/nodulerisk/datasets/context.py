@@ -1,4 +1,5 @@
-"""What lies above and below a nodule whose data end with it: made up, for training and for tests on such data."""
+"""What lies above and below a nodule whose data end with it: made up, for training and for tests on
+such data."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.ndimage import binary_dilation, gaussian_filter
 
-from nodulerisk.ct import CT
+from nodulerisk.ct.volume import CT
 from nodulerisk.datasets.nodules import LabelledNodule
 
 CONTEXT_MM = 32.0  # half the widest published view
@@ -21,9 +22,10 @@ def with_context(
 ) -> tuple[CT, np.ndarray]:
     """The nodule's CT and the share of readers who marked each voxel, continued above and below.
 
-    A CT that goes on beyond the nodule is returned as it is. Each side draws its kind, so that a network cannot learn
-    one: ``lung`` (the end slice without its nodule, drifting in plane as vessels do), ``flat`` (noise at lung density),
-    ``edge`` or ``reflect``.
+    A CT that goes on beyond the nodule is returned as it is. Each side draws its kind, so that a
+    network cannot learn
+    one: ``lung`` (the end slice without its nodule, drifting in plane as vessels do), ``flat``
+    (noise at lung density), ``edge`` or ``reflect``.
 
     Args:
         nodule: with a mask.
@@ -57,11 +59,19 @@ def _context(hu, marked, count: int, spacing, kind: str, rng: np.random.Generato
         noise = gaussian_filter(rng.standard_normal((count, *hu.shape[1:])), 1) * 150
         return (LUNG_HU + rng.uniform(-50, 100) + noise).astype(np.int16)
     clean = without_nodule(hu[0], (marked > 0).any(axis=0), rng)
-    drift = np.cumsum(rng.normal(0, 0.25, 2) + rng.normal(0, 0.3, (count, 2)), axis=0) * spacing[2] / spacing[0]
-    return np.stack([np.roll(clean, tuple(np.rint(shift).astype(int)), axis=(0, 1)) for shift in drift])
+    drift = (
+        np.cumsum(rng.normal(0, 0.25, 2) + rng.normal(0, 0.3, (count, 2)), axis=0)
+        * spacing[2]
+        / spacing[0]
+    )
+    return np.stack(
+        [np.roll(clean, tuple(np.rint(shift).astype(int)), axis=(0, 1)) for shift in drift]
+    )
 
 
-def without_nodule(slice_hu: np.ndarray, outline: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def without_nodule(
+    slice_hu: np.ndarray, outline: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """The slice (y, x) with its nodule (bool, dilated here) covered by what lies beside it."""
     hole = binary_dilation(outline, iterations=3)
     reach = int(np.sqrt(hole.sum())) + 8

@@ -1,23 +1,27 @@
-"""DenseSharp's data format: a cube of 80 mm with its mask for each nodule, and a table of classes and subsets.
+"""DenseSharp's data format: a cube of 80 mm with its mask for each nodule, and a table of classes
+and subsets.
 
-A folder with one CSV table (the authors' ``info.csv``) and, in it or in its subfolder ``nodule``, a ``<name>.npz`` for
-each row. Every npz holds ``voxel`` and ``seg``, both (80, 80, 80) at 1 mm, z, y, x along +S, +P, +L, with the nodule's
-centre at voxel (40, 40, 40). ``voxel`` is HU (any number type but uint8), or the authors' grey (uint8, the HU window
-[-1024, 400] as 0..255). ``seg`` is a mask (above 0.5) or, as floats of 0..1, the share of readers.
+A folder with one CSV table (the authors' ``info.csv``) and, in it or in its subfolder ``nodule``, a
+``<name>.npz`` for each row. Every npz holds ``voxel`` and ``seg``, both (80, 80, 80) at 1 mm, z, y,
+x along +S, +P, +L, with the nodule's centre at voxel (40, 40, 40). ``voxel`` is HU (any number type
+but uint8), or the authors' grey (uint8, the HU window [-1024, 400] as 0..255). ``seg`` is a mask
+(above 0.5) or, as floats of 0..1, the share of readers.
 
 Columns, any order and case, separated by comma, semicolon or tab:
 
 * ``name`` (or nodule, index, id, file): the npz without its suffix.
-* ``diagnosis`` (or label, class): AAH, AIS, AAH-AIS, MIA, IA or IAC; empty: unknown. Gives subtype and invasiveness.
+* ``diagnosis`` (or label, class): AAH, AIS, AAH-AIS, MIA, IA or IAC; empty: unknown. Gives subtype
+    and invasiveness.
 * ``subset`` (or fold): 0 to 3 train, 4 validation.
 
 and, of our own, all of them optional:
 
-* ``patient``: pseudonym, else the name; ``split``: train, validation or test, before subset; without either the split
-  goes by a hash of the patient.
-* ``evidence``: pathology (where empty), reader or simulated; ``diameter_mm``, else that of a ball of the mask's volume.
-* a column a task (``malignancy``, ``invasiveness``, ``grade``, ``subtype``, ``density``, ...): the class's name or
-  index, empty: unknown. It goes before what follows from the diagnosis.
+* ``patient``: pseudonym, else the name; ``split``: train, validation or test, before subset;
+  without either the split goes by a hash of the patient.
+* ``evidence``: pathology (where empty), reader or simulated; ``diameter_mm``, else that of a ball
+    of the mask's volume.
+* a column a task (``malignancy``, ``invasiveness``, ``grade``, ``subtype``, ``density``, ...): the
+  class's name or index, empty: unknown. It goes before what follows from the diagnosis.
 
 Source: Cancer Research 2018, doi:10.1158/0008-5472.CAN-18-0696, and the authors' data loader.
 """
@@ -35,8 +39,8 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import affine_transform
 
-from nodulerisk.ct import AIR_HU, CT
-from nodulerisk.cubes import DENSESHARP_WINDOW_HU
+from nodulerisk.ct.cubes import DENSESHARP_WINDOW_HU
+from nodulerisk.ct.volume import AIR_HU, CT
 from nodulerisk.datasets.context import with_context
 from nodulerisk.datasets.nodules import (
     Broken,
@@ -64,17 +68,30 @@ from nodulerisk.datasets.rows import (
 )
 from nodulerisk.errors import NoduleRiskError, OutputError
 from nodulerisk.files import written_whole
-from nodulerisk.weights import TASKS
+from nodulerisk.tasks import TASKS
 
 SIDE = 80  # voxels of 1 mm
 CENTRE = SIDE // 2  # the authors' crops take index 40 as the middle
 MAX_ARRAY_BYTES = SIDE**3 * 8 + 4096  # float64 and the header of an .npy
 TABLE, ARCHIVES = "info.csv", "nodule"
-NAME, DIAGNOSIS, SUBSET = ("name", "nodule", "index", "id", "file"), ("diagnosis", "label", "class"), ("subset", "fold")
+NAME, DIAGNOSIS, SUBSET = (
+    ("name", "nodule", "index", "id", "file"),
+    ("diagnosis", "label", "class"),
+    ("subset", "fold"),
+)
 DIAGNOSES = {"AAH": 0, "AIS": 0, "AAH-AIS": 0, "MIA": 1, "IA": 2}  # index of the task's class
 BY_PLAIN_WORD = {plain(name): name for name in DIAGNOSES} | {"iac": "IA"}
 INVASIVENESS = (0, 0, 1)  # of each subtype
-DAMAGE = (OSError, EOFError, ValueError, OverflowError, MemoryError, RuntimeError, zlib.error, zipfile.BadZipFile)
+DAMAGE = (
+    OSError,
+    EOFError,
+    ValueError,
+    OverflowError,
+    MemoryError,
+    RuntimeError,
+    zlib.error,
+    zipfile.BadZipFile,
+)
 SUBSETS = {**dict.fromkeys("0123", "train"), "4": "validation"}
 
 
@@ -84,15 +101,19 @@ def holds_densesharp(folder: Path) -> bool:
 
 
 def read_densesharp(folder: Path) -> NoduleDataset:
-    """All nodules of the folder; a file that cannot be trusted, or that has no row, is reported as broken.
+    """All nodules of the folder; a file that cannot be trusted, or that has no row, is reported as
+    broken.
 
     Raises:
-        NoduleRiskError: no table or several, a table without a column of names, or a patient in two splits.
+        NoduleRiskError: no table or several, a table without a column of names, or a patient in two
+            splits.
     """
     table = _table(folder)
     rows = read_rows(table)
     if not any(column in rows[0] for column in NAME):
-        raise NoduleRiskError(f"{table.name} has no column 'name' with the names of the .npz files: add it.")
+        raise NoduleRiskError(
+            f"{table.name} has no column 'name' with the names of the .npz files: add it."
+        )
     files = {path.stem: path for path in _archives(folder)}
     twice = repeated(map(_name, rows))
     nodules, broken = read_each(rows, _name, lambda row: _nodule(row, files, twice))
@@ -113,7 +134,8 @@ def _table(folder: Path) -> Path:
     if len(tables) != 1:
         problem = "several .csv tables" if tables else "no .csv table"
         raise NoduleRiskError(
-            f"{folder} holds {problem}: keep exactly one, with a row (name, diagnosis, subset) for each .npz."
+            f"{folder} holds {problem}: keep exactly one, with a row (name, diagnosis, subset) for"
+            " each .npz."
         )
     return tables[0]
 
@@ -143,14 +165,17 @@ def _nodule(row: Row, files: dict[str, Path], twice: frozenset[str]) -> Labelled
         evidence=evidence,
         labels=labels,
         marked=marked,
-        diameter_mm=positive_number(row, "diameter_mm") or equivalent_diameter_mm(marked >= 0.5, ct.spacing_mm),
+        diameter_mm=positive_number(row, "diameter_mm")
+        or equivalent_diameter_mm(marked >= 0.5, ct.spacing_mm),
         split=split,
         pathology=diagnosis,
     )
 
 
 def _split(row: Row, patient: str) -> str:
-    subset = cell(row, *SUBSET).removesuffix(".0")  # as spreadsheets and pandas write columns with gaps
+    subset = cell(row, *SUBSET).removesuffix(
+        ".0"
+    )  # as spreadsheets and pandas write columns with gaps
     if subset and subset not in SUBSETS:
         raise NoduleRiskError(f"unknown subset '{subset}': 0 to 3 train, 4 validation")
     return split_in(row) or (SUBSETS[subset] if subset else split_of(patient))
@@ -168,7 +193,11 @@ def _labels(row: Row, diagnosis: str) -> dict[str, int]:
     """What follows from the diagnosis, and the columns of tasks before it."""
     subtype = TASKS["subtype"][DIAGNOSES[diagnosis]] if diagnosis else row.get("subtype", "")
     labels = labels_in(row | {"subtype": subtype})
-    return {"invasiveness": INVASIVENESS[labels["subtype"]]} | labels if "subtype" in labels else labels
+    return (
+        {"invasiveness": INVASIVENESS[labels["subtype"]]} | labels
+        if "subtype" in labels
+        else labels
+    )
 
 
 def _read_arrays(path: Path) -> tuple[CT, np.ndarray]:
@@ -177,12 +206,17 @@ def _read_arrays(path: Path) -> tuple[CT, np.ndarray]:
         with zipfile.ZipFile(path) as archive:
             voxel, seg = _array(archive, "voxel"), _array(archive, "seg")
     except DAMAGE as error:
-        raise NoduleRiskError("the .npz is damaged, or holds pickled objects: save arrays of numbers") from error
-    return CT.from_array(_hounsfield(voxel), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3)), _share(seg)
+        raise NoduleRiskError(
+            "the .npz is damaged, or holds pickled objects: save arrays of numbers"
+        ) from error
+    return CT.from_array(_hounsfield(voxel), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3)), _share(
+        seg
+    )
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    """One array, never unpickled; a size that no cube has is refused before anything is allocated."""
+    """One array, never unpickled; a size that no cube has is refused before anything is
+    allocated."""
     if f"{name}.npy" not in archive.namelist():
         raise NoduleRiskError(f"the .npz has no array '{name}'")
     member = archive.getinfo(f"{name}.npy")
@@ -191,14 +225,20 @@ def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     with archive.open(member) as stream:
         array = np.lib.format.read_array(stream, allow_pickle=False)
     if array.shape != (SIDE,) * 3 or array.dtype.kind not in "buif":
-        raise NoduleRiskError(f"'{name}' is {array.dtype} {array.shape}, not numbers of shape {(SIDE,) * 3}")
+        raise NoduleRiskError(
+            f"'{name}' is {array.dtype} {array.shape}, not numbers of shape {(SIDE,) * 3}"
+        )
     return array
 
 
 def _hounsfield(voxel: np.ndarray) -> np.ndarray:
     """HU from the authors' grey or from HU; nothing is thinner than air."""
     low, high = DENSESHARP_WINDOW_HU
-    return np.rint(low + voxel * ((high - low) / 255)) if voxel.dtype == np.uint8 else np.maximum(voxel, AIR_HU)
+    return (
+        np.rint(low + voxel * ((high - low) / 255))
+        if voxel.dtype == np.uint8
+        else np.maximum(voxel, AIR_HU)
+    )
 
 
 def _share(seg: np.ndarray) -> np.ndarray:
@@ -212,13 +252,18 @@ def _share(seg: np.ndarray) -> np.ndarray:
 
 
 def write_densesharp(
-    nodules: Iterable[LabelledNodule], folder: Path, *, progress: Callable[[int], None] | None = None
+    nodules: Iterable[LabelledNodule],
+    folder: Path,
+    *,
+    progress: Callable[[int], None] | None = None,
 ) -> Path:
-    """Writes nodules in this format: ``nodule/<name>.npz`` with int16 HU and a uint8 mask, and last ``info.csv``.
+    """Writes nodules in this format: ``nodule/<name>.npz`` with int16 HU and a uint8 mask, and last
+    ``info.csv``.
 
-    The CT is resampled to 1 mm by a cubic spline, its edge repeated where it ends. Nodules whose CT ends with them are
-    continued first (``with_context``). Beliefs are not kept, nor pathologies that are no diagnosis here. Names and
-    patients are written in letters that every file system takes.
+    The CT is resampled to 1 mm by a cubic spline, its edge repeated where it ends. Nodules whose CT
+    ends with them are continued first (``with_context``). Beliefs are not kept, nor pathologies
+    that are no diagnosis here. Names and patients are written in letters that every file system
+    takes.
 
     Args:
         nodules: each with a mask; read one by one, so they need not fit into memory.
@@ -233,7 +278,10 @@ def write_densesharp(
         NoduleRiskError: there are no nodules, or one has no mask; there is no table then.
     """
     if holds_densesharp(folder) or any(folder.glob("*.csv")):
-        raise OutputError(f"{folder} holds nodules or a table already, maybe half-written: choose an empty folder.")
+        raise OutputError(
+            f"{folder} holds nodules or a table already, maybe half-written: choose an empty"
+            " folder."
+        )
     rows: list[dict[str, str]] = []
     taken: set[str] = set()
     for nodule in nodules:
@@ -249,10 +297,12 @@ def write_densesharp(
 
 
 def add_densesharp(source: Path, folder: Path) -> Path:
-    """Adds the nodules that ``write_densesharp`` wrote into one folder to those of another: data grow CT by CT.
+    """Adds the nodules that ``write_densesharp`` wrote into one folder to those of another: data
+    grow CT by CT.
 
-    A nodule that the folder has already under the same name is replaced. The table comes last: archives that an
-    interruption left without a row are reported when the folder is read, and adding once more completes it.
+    A nodule that the folder has already under the same name is replaced. The table comes last:
+    archives that an interruption left without a row are reported when the folder is read, and
+    adding once more completes it.
 
     Args:
         source: left as it is.
@@ -263,7 +313,8 @@ def add_densesharp(source: Path, folder: Path) -> Path:
 
     Raises:
         OutputError: the folder holds anything else in tables or .npz, or cannot be written.
-        NoduleRiskError: the source has no table, or a patient would be in two splits; the folder is as it was.
+        NoduleRiskError: the source has no table, or a patient would be in two splits; the folder is
+            as it was.
     """
     there, new = _rows_there(folder), read_rows(source / TABLE)
     names = set(map(_name, new))
@@ -283,8 +334,8 @@ def _rows_there(folder: Path) -> list[Row]:
         return []
     if tables != [TABLE] or not holds_densesharp(folder):
         raise OutputError(
-            f"{folder} holds other data, or nodules that were half-written: choose an empty folder, or one that "
-            f"nodules were exported to, with {TABLE} as its only table."
+            f"{folder} holds other data, or nodules that were half-written: choose an empty folder,"
+            f" or one that nodules were exported to, with {TABLE} as its only table."
         )
     return read_rows(folder / TABLE)
 
@@ -320,13 +371,17 @@ def _cubes(nodule: LabelledNodule) -> tuple[np.ndarray, np.ndarray]:
     hu = _resampled(ct.hu, ct, nodule.centre_lps_mm, order=3, mode="nearest")
     seg = _resampled(mask, ct, nodule.centre_lps_mm, order=1, mode="constant") >= 0.5
     if not seg.any():
-        raise NoduleRiskError(f"The mask of {nodule.name} is empty within 40 mm of its centre: draw it again.")
+        raise NoduleRiskError(
+            f"The mask of {nodule.name} is empty within 40 mm of its centre: draw it again."
+        )
     return np.rint(hu).clip(AIR_HU, np.iinfo(np.int16).max).astype(np.int16), seg.astype(np.uint8)
 
 
 def _resampled(array: np.ndarray, ct: CT, centre_lps_mm, order: int, mode: str) -> np.ndarray:
     """An array on the CT's grid at the cube's voxels: float32 (80, 80, 80)."""
-    steps = ct.direction.T / np.array(ct.spacing_mm)[:, None]  # voxels (x, y, z) of the CT a mm along x, y, z
+    steps = (
+        ct.direction.T / np.array(ct.spacing_mm)[:, None]
+    )  # voxels (x, y, z) of the CT a mm along x, y, z
     corner = ct.voxel_of(np.array(centre_lps_mm) - CENTRE)
     return affine_transform(
         array.astype(np.float32),

@@ -1,22 +1,26 @@
-"""A table of nodules on whole CTs with their pathology, as EMV-3D-CNN was trained on: a row a nodule, CSV or TSV.
+"""A table of nodules on whole CTs with their pathology, as EMV-3D-CNN was trained on: a row a
+nodule, CSV or TSV.
 
 Columns, any order and case, separated by comma, semicolon or tab:
 
-* ``ct`` (or ct_path, path, scan, image): a DICOM folder, a .zip of one, NRRD, NIfTI or MHA; relative to the table.
-  ``series_uid`` (or series) chooses where there are several series.
-* the nodule's centre: ``x, y, z`` in mm, LPS unless the column ``coordinates`` says ``ras`` or ``voxel``; or
-  ``x_lps, y_lps, z_lps``; ``x_ras, y_ras, z_ras``; ``i, j, k`` (voxels from 0 as in ITK and Slicer: k of a DICOM series
-  runs along its slice normal, whatever its InstanceNumber).
+* ``ct`` (or ct_path, path, scan, image): a DICOM folder, a .zip of one, NRRD, NIfTI or MHA;
+  relative to the table. ``series_uid`` (or series) chooses where there are several series.
+* the nodule's centre: ``x, y, z`` in mm, LPS unless the column ``coordinates`` says ``ras`` or
+  ``voxel``; or ``x_lps, y_lps, z_lps``; ``x_ras, y_ras, z_ras``; ``i, j, k`` (voxels from 0 as in
+  ITK and Slicer: k of a DICOM series runs along its slice normal, whatever its InstanceNumber).
 * ``pathology`` (or diagnosis, label, class): see ``labels_of``; empty: unknown.
 
 and all optional:
 
 * ``size_mm`` (or size, diameter_mm, diameter); else from the mask.
-* ``name``, else the line; ``patient`` (or patient_id), a pseudonym: without it each CT counts as a patient of its own.
+* ``name``, else the line; ``patient`` (or patient_id), a pseudonym: without it each CT counts as a
+    patient of its own.
 * ``split``: train, validation or test; else by a hash of the patient.
 * ``evidence``: pathology (where empty), reader or simulated.
-* ``mask`` (or mask_path, segmentation): an image on the CT's grid; the connected part at the centre is the nodule.
-* a column a task (``malignancy``, ``grade``, ...): the class's name or index, before what follows from the pathology.
+* ``mask`` (or mask_path, segmentation): an image on the CT's grid; the connected part at the centre
+    is the nodule.
+* a column a task (``malignancy``, ``grade``, ...): the class's name or index, before what follows
+    from the pathology.
 
 Source of the rules: npj Digital Medicine 2023, doi:10.1038/s41746-023-00866-z.
 """
@@ -31,7 +35,8 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.ndimage import label
 
-from nodulerisk.ct import CT, read_ct, triple
+from nodulerisk.ct.read import read_ct
+from nodulerisk.ct.volume import CT, triple
 from nodulerisk.datasets.nodules import (
     CROP_MM,
     Broken,
@@ -58,11 +63,14 @@ from nodulerisk.datasets.rows import (
     split_in,
 )
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.weights import TASKS
+from nodulerisk.tasks import TASKS
 
 CT_PATH = ("ct", "ct_path", "path", "scan", "image")
 SERIES, PATIENT = ("series_uid", "series"), ("patient", "patient_id")
-PATHOLOGY, MASK = ("pathology", "diagnosis", "label", "class"), ("mask", "mask_path", "segmentation")
+PATHOLOGY, MASK = (
+    ("pathology", "diagnosis", "label", "class"),
+    ("mask", "mask_path", "segmentation"),
+)
 SIZE = ("size_mm", "size", "diameter_mm", "diameter")
 BY_COLUMN = "by the column 'coordinates'"
 CENTRES = {
@@ -105,7 +113,9 @@ PATHOLOGIES: dict[str, dict[str, int]] = {
     "lymphoma": MALIGNANT,
     "metastasis": MALIGNANT,
 }
-BY_PLAIN_WORD = {plain(word): labels for word, labels in PATHOLOGIES.items()} | {"": INVASIVE}  # a grade alone
+BY_PLAIN_WORD = {plain(word): labels for word, labels in PATHOLOGIES.items()} | {
+    "": INVASIVE
+}  # a grade alone
 CLASSES = {  # of tasks, where they are no pathology
     name: {task: index}
     for task, names in TASKS.items()
@@ -117,13 +127,13 @@ GRADE = re.compile(r"(?<![a-z])(?:grade[\s_-]*(i{1,3}|[123])|g\s?([123]))(?!\w)"
 
 
 def labels_of(pathology: str) -> dict[str, int]:
-    """Labels by the published rules, whatever the case, spaces and hyphens; a remark behind ``(``, ``:`` or ``,`` is
-    left out.
+    """Labels by the published rules, whatever the case, spaces and hyphens; a remark behind ``(``,
+    ``:`` or ``,`` is left out.
 
     * benign: malignancy 0.
     * pre-invasive, AAH, AIS, MIA: malignancy 1, invasiveness 0, and the subtype where it is named.
-    * invasive adenocarcinoma, IA: malignancy 1, invasiveness 1, subtype IA; ``grade 1`` to ``grade 3`` (or grade I, G1)
-      behind it or alone gives the grade.
+    * invasive adenocarcinoma, IA: malignancy 1, invasiveness 1, subtype IA; ``grade 1`` to ``grade
+      3`` (or grade I, G1) behind it or alone gives the grade.
     * other malignant, squamous cell carcinoma, metastasis and the like: malignancy 1 alone.
 
     Raises:
@@ -136,7 +146,8 @@ def labels_of(pathology: str) -> dict[str, int]:
     word = plain(re.split(r"[(:,]", GRADE.sub("", pathology))[0])
     if word not in BY_PLAIN_WORD or not (word or grade):
         raise NoduleRiskError(
-            f"unknown pathology '{pathology}': write {', '.join(PATHOLOGIES)} or invasive adenocarcinoma grade 1, 2, 3"
+            f"unknown pathology '{pathology}': write {', '.join(PATHOLOGIES)} or invasive"
+            " adenocarcinoma grade 1, 2, 3"
         )
     if grade is None:
         return BY_PLAIN_WORD[word]
@@ -146,11 +157,14 @@ def labels_of(pathology: str) -> dict[str, int]:
 
 def _refuse_doubt(text: str) -> None:
     if "?" in text:
-        raise NoduleRiskError(f"'{text}' asks: leave out what is not decided, and the question mark")
+        raise NoduleRiskError(
+            f"'{text}' asks: leave out what is not decided, and the question mark"
+        )
 
 
 def labels_in_words(text: str) -> dict[str, int]:
-    """Labels of words between commas, each a pathology (``labels_of``) or a class of ``TASKS``: ``AIS, part-solid``.
+    """Labels of words between commas, each a pathology (``labels_of``) or a class of ``TASKS``:
+    ``AIS, part-solid``.
 
     A word that is both counts as the pathology, which says more.
 
@@ -162,7 +176,9 @@ def labels_in_words(text: str) -> dict[str, int]:
     for word in filter(None, map(str.strip, text.split(","))):
         for task, index in _labels_of_word(word).items():
             if labels.setdefault(task, index) != index:
-                raise NoduleRiskError(f"'{word}' contradicts the rest of '{text}': leave out what does not apply")
+                raise NoduleRiskError(
+                    f"'{word}' contradicts the rest of '{text}': leave out what does not apply"
+                )
     return labels
 
 
@@ -176,7 +192,8 @@ def _labels_of_word(word: str) -> dict[str, int]:
 
 
 def read_emv_table(table: Path) -> NoduleDataset:
-    """All nodules of the table, each with 100 mm of its CT; every CT is read once, and one that fails breaks its rows.
+    """All nodules of the table, each with 100 mm of its CT; every CT is read once, and one that
+    fails breaks its rows.
 
     Raises:
         NoduleRiskError: no table, no columns for the CT or the centre, or a patient in two splits.
@@ -204,8 +221,8 @@ def _refuse_missing_columns(row: Row, table: Path) -> None:
         raise NoduleRiskError(f"{table.name} has no column 'ct' with the paths of the CTs: add it.")
     if not any(set(columns) <= row.keys() for columns in CENTRES):
         raise NoduleRiskError(
-            f"{table.name} has no columns for the nodules' centres: add x, y, z (LPS mm), x_ras, y_ras, z_ras "
-            "or i, j, k."
+            f"{table.name} has no columns for the nodules' centres: add x, y, z (LPS mm), x_ras,"
+            " y_ras, z_ras or i, j, k."
         )
 
 
@@ -242,7 +259,12 @@ def _nodule(row: Row, ct: CT, folder: Path, twice: frozenset[str]) -> LabelledNo
     if _name(row) in twice:
         raise NoduleRiskError("the table has several rows of this name")
     patient, centre = _patient(row), _centre(row, ct)
-    split, evidence, labels, size = split_in(row), evidence_in(row), _labels(row), positive_number(row, *SIZE)
+    split, evidence, labels, size = (
+        split_in(row),
+        evidence_in(row),
+        _labels(row),
+        positive_number(row, *SIZE),
+    )
     box = box_around(ct, centre, CROP_MM)
     mask = _mask(row, ct, centre, folder)
     if mask is not None and size is None:
@@ -271,33 +293,46 @@ def _labels(row: Row) -> dict[str, int]:
     pathology = labels_of(cell(row, *PATHOLOGY))
     labels = pathology | labels_in(row)
     if pathology and "grade" in labels and labels.get("invasiveness") != 1:
-        raise NoduleRiskError("only invasive adenocarcinoma has a grade: correct the pathology or leave the grade out")
+        raise NoduleRiskError(
+            "only invasive adenocarcinoma has a grade: correct the pathology or leave the grade out"
+        )
     return labels
 
 
 def _centre(row: Row, ct: CT) -> tuple[float, float, float]:
     """LPS mm."""
-    columns = next((columns for columns in CENTRES if all(row.get(column) for column in columns)), None)
+    columns = next(
+        (columns for columns in CENTRES if all(row.get(column) for column in columns)), None
+    )
     if columns is None:
         raise NoduleRiskError("the row has no centre")
-    system = CENTRES[columns] if CENTRES[columns] != BY_COLUMN else plain(cell(row, "coordinates")) or "lps"
+    system = (
+        CENTRES[columns]
+        if CENTRES[columns] != BY_COLUMN
+        else plain(cell(row, "coordinates")) or "lps"
+    )
     values = np.array([number(row[column], column) for column in columns])
     if system not in ("lps", "ras", "voxel"):
-        raise NoduleRiskError(f"unknown coordinates '{row['coordinates']}': write LPS, RAS or voxel")
+        raise NoduleRiskError(
+            f"unknown coordinates '{row['coordinates']}': write LPS, RAS or voxel"
+        )
     if system == "voxel":
         return triple(ct.point_of(values))
     return triple(values * (-1, -1, 1) if system == "ras" else values)
 
 
 def _mask(row: Row, ct: CT, centre_lps_mm, folder: Path) -> np.ndarray | None:
-    """bool (z, y, x) on the CT's grid: the connected part at the centre; None: the row names no mask."""
+    """bool (z, y, x) on the CT's grid: the connected part at the centre; None: the row names no
+    mask."""
     if not cell(row, *MASK):
         return None
     parts, _ = label(_read_mask(_path(folder, row, *MASK), ct), np.ones((3, 3, 3)))
     voxels = np.argwhere(parts)
     if len(voxels) == 0:
         raise NoduleRiskError("the mask is empty")
-    distances = np.linalg.norm((voxels[:, ::-1] - ct.voxel_of(centre_lps_mm)) * ct.spacing_mm, axis=1)
+    distances = np.linalg.norm(
+        (voxels[:, ::-1] - ct.voxel_of(centre_lps_mm)) * ct.spacing_mm, axis=1
+    )
     if distances.min() > REACH_MM:
         raise NoduleRiskError(f"the mask lies {distances.min():.0f} mm from the centre")
     return parts == parts[tuple(voxels[distances.argmin()])]
@@ -312,7 +347,9 @@ def _read_mask(path: Path, ct: CT) -> np.ndarray:
         _refuse_other_grid(reader, ct)
         return sitk.GetArrayFromImage(reader.Execute()) > 0
     except RuntimeError as error:
-        raise NoduleRiskError("the mask is not there or cannot be read: save it as NRRD or NIfTI") from error
+        raise NoduleRiskError(
+            "the mask is not there or cannot be read: save it as NRRD or NIfTI"
+        ) from error
 
 
 def _refuse_other_grid(reader: sitk.ImageFileReader, ct: CT) -> None:
@@ -324,4 +361,6 @@ def _refuse_other_grid(reader: sitk.ImageFileReader, ct: CT) -> None:
         and np.allclose(reader.GetOrigin(), ct.origin_lps_mm, atol=min(ct.spacing_mm) / 10)
     )
     if not same:
-        raise NoduleRiskError("the mask is not on the CT's grid: save it with the CT as reference geometry")
+        raise NoduleRiskError(
+            "the mask is not on the CT's grid: save it with the CT as reference geometry"
+        )

@@ -1,6 +1,7 @@
 """From LIDC-IDRI readers' ratings to the labels of our tasks.
 
-Ratings run from 1 to 5 (calcification to 6); source: McNitt-Gray et al., Acad Radiol 2007;14:1464-1474.
+Ratings run from 1 to 5 (calcification to 6); source: McNitt-Gray et al., Acad Radiol
+2007;14:1464-1474.
 """
 
 from __future__ import annotations
@@ -10,23 +11,26 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 ATTRIBUTION = (
-    "LIDC-IDRI (CC BY 3.0): Armato SG 3rd et al. (2015) Data From LIDC-IDRI, The Cancer Imaging Archive, "
-    "doi:10.7937/K9/TCIA.2015.LO9QL9SX; Armato et al., Med Phys 2011;38:915-931. The authors acknowledge the "
-    "National Cancer Institute and the Foundation for the National Institutes of Health, and their critical role in "
-    "the creation of the free publicly available LIDC/IDRI Database used in this study."
+    "LIDC-IDRI (CC BY 3.0): Armato SG 3rd et al. (2015) Data From LIDC-IDRI, The Cancer Imaging"
+    " Archive, doi:10.7937/K9/TCIA.2015.LO9QL9SX; Armato et al., Med Phys 2011;38:915-931. The"
+    " authors acknowledge the National Cancer Institute and the Foundation for the National"
+    " Institutes of Health, and their critical role in the creation of the free publicly available"
+    " LIDC/IDRI Database used in this study."
 )
 NOT_CALCIFIED = 6
 MIDDLE_RATING = 3
 
 
 def consensus(ratings: Iterable[float]) -> int:
-    """The readers' median, a half going towards the middle of the scale: 2.5 and 3.5 are undecided, 3."""
+    """The readers' median, a half going towards the middle of the scale: 2.5 and 3.5 are undecided,
+    3."""
     median = float(np.median(list(ratings)))
     return int(np.floor(median) if median > MIDDLE_RATING else np.ceil(median))
 
 
 def labels_from(rating: Mapping[str, int]) -> dict[str, int]:
-    """Labels from one consensus rating per characteristic; malignancy 3 is undecided and gives none."""
+    """Labels from one consensus rating per characteristic; malignancy 3 is undecided and gives
+    none."""
     labels = {
         "density": 0 if rating["texture"] == 1 else 2 if rating["texture"] == 5 else 1,
         "spiculation": int(rating["spiculation"] >= 3),
@@ -42,9 +46,11 @@ def labels_from(rating: Mapping[str, int]) -> dict[str, int]:
 
 
 def beliefs_from(readers: Mapping[str, Sequence[float]]) -> dict[str, tuple[float, ...]]:
-    """Class probabilities from every reader's ratings (or their mean alone), for the characteristics that are given.
+    """Class probabilities from every reader's ratings (or their mean alone), for the
+    characteristics that are given.
 
-    A rating between two neighbouring classes counts for both: the further from the border, the surer.
+    A rating between two neighbouring classes counts for both: the further from the border, the
+        surer.
     """
     mean = {name: float(np.mean(values)) for name, values in readers.items()}
     beliefs: dict[str, tuple[float, ...]] = {}

@@ -1,8 +1,10 @@
-"""LIDC-IDRI nodules as 128x128-pixel slices with every reader's outline (CC BY 3.0, doi:10.7937/K9/TCIA.2015.LO9QL9SX).
+"""LIDC-IDRI nodules as 128x128-pixel slices with every reader's outline (CC BY 3.0,
+doi:10.7937/K9/TCIA.2015.LO9QL9SX).
 
-Reads a folder with ``slices.npz``, ``slices_nodules.csv``, ``slices_to_image.csv`` and ``nodules.csv``. The slices
-reach about 90 mm in plane but only as far as the nodule along z. Malignancy is the median of the readers' ratings, not
-the table's consensus, which calls a nodule rated 4, 5, 3, 2 benign; the other characteristics are the table's.
+Reads a folder with ``slices.npz``, ``slices_nodules.csv``, ``slices_to_image.csv`` and
+``nodules.csv``. The slices reach about 90 mm in plane but only as far as the nodule along z.
+Malignancy is the median of the readers' ratings, not the table's consensus, which calls a nodule
+rated 4, 5, 3, 2 benign; the other characteristics are the table's.
 """
 
 from __future__ import annotations
@@ -13,9 +15,15 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import center_of_mass
 
-from nodulerisk.ct import AIR_HU, CT
+from nodulerisk.ct.volume import AIR_HU, CT
 from nodulerisk.datasets.lidc_ratings import ATTRIBUTION, beliefs_from, consensus, labels_from
-from nodulerisk.datasets.nodules import LabelledNodule, NoduleDataset, dice_among, read_each, split_of
+from nodulerisk.datasets.nodules import (
+    LabelledNodule,
+    NoduleDataset,
+    dice_among,
+    read_each,
+    split_of,
+)
 from nodulerisk.errors import NoduleRiskError
 
 PREPARED_BY = "Volumes of interest prepared by the Computer Vision Center, UAB."
@@ -23,7 +31,8 @@ Row = dict[str, str]
 
 
 def read_lidc_slices(folder: Path) -> NoduleDataset:
-    """All nodules of the folder; one that no voxel of is marked by half of its readers is reported as broken.
+    """All nodules of the folder; one that no voxel of is marked by half of its readers is reported
+    as broken.
 
     Raises:
         NoduleRiskError: a file is missing or not of this layout.
@@ -32,14 +41,21 @@ def read_lidc_slices(folder: Path) -> NoduleDataset:
         archive = _Slices(folder)
         rows = _rows(folder / "slices_nodules.csv")
         agreed = {row["file"].split(".")[0]: row for row in _rows(folder / "nodules.csv")}
-        files = {(row["patient"], row["nodule"]): row["voi"] for row in _rows(folder / "slices_to_image.csv")}
+        files = {
+            (row["patient"], row["nodule"]): row["voi"]
+            for row in _rows(folder / "slices_to_image.csv")
+        }
     except (OSError, KeyError, ValueError) as error:
-        raise NoduleRiskError(f"{folder} is not a complete folder of LIDC slices ({error}): copy it again.") from error
+        raise NoduleRiskError(
+            f"{folder} is not a complete folder of LIDC slices ({error}): copy it again."
+        ) from error
 
     def name_of(row: Row) -> str:
         return files[row["patient"], row["nodule"]]
 
-    nodules, broken = read_each(rows, name_of, lambda row: archive.nodule(row, name_of(row), agreed[name_of(row)]))
+    nodules, broken = read_each(
+        rows, name_of, lambda row: archive.nodule(row, name_of(row), agreed[name_of(row)])
+    )
     return NoduleDataset("LIDC-IDRI", nodules, broken, f"{ATTRIBUTION} {PREPARED_BY}")
 
 
@@ -48,7 +64,11 @@ class _Slices:
 
     def __init__(self, folder: Path):
         arrays = np.load(folder / "slices.npz", allow_pickle=False)
-        self.index, self.image, self.packed = arrays["index"], arrays["image"], arrays["masks_packed"]
+        self.index, self.image, self.packed = (
+            arrays["index"],
+            arrays["image"],
+            arrays["masks_packed"],
+        )
         self.slope, self.intercept = arrays["hu_slope"], arrays["hu_intercept"]
 
     def nodule(self, row: Row, name: str, agreed: Row) -> LabelledNodule:
@@ -62,7 +82,8 @@ class _Slices:
         readers = {
             "malignancy": [float(rating) for rating in row["malignancy"].split(";")],
             **{
-                name: [float(row[f"{name}_mean"])] for name in ("texture", "spiculation", "lobulation", "calcification")
+                name: [float(row[f"{name}_mean"])]
+                for name in ("texture", "spiculation", "lobulation", "calcification")
             },
         }
         return LabelledNodule(
@@ -81,12 +102,16 @@ class _Slices:
         )
 
     def _volume(self, row: Row) -> tuple[np.ndarray, np.ndarray]:
-        """HU int16 (z, y, x), air outside the field of view; and what each reader marked, bool (reader, z, y, x)."""
+        """HU int16 (z, y, x), air outside the field of view; and what each reader marked, bool
+        (reader, z, y, x)."""
         chosen = np.flatnonzero(
-            (self.index[:, 0] == int(row["patient"][-4:])) & (self.index[:, 1] == int(row["nodule"]))
+            (self.index[:, 0] == int(row["patient"][-4:]))
+            & (self.index[:, 1] == int(row["nodule"]))
         )
         chosen = chosen[np.argsort(self.index[chosen, 2])]
-        hu = self.image[chosen] * self.slope[chosen, None, None] + self.intercept[chosen, None, None]
+        hu = (
+            self.image[chosen] * self.slope[chosen, None, None] + self.intercept[chosen, None, None]
+        )
         readers = np.unpackbits(self.packed[chosen], axis=-1).astype(bool).swapaxes(0, 1)
         return np.maximum(np.rint(hu), AIR_HU).astype(np.int16), readers
 
@@ -97,8 +122,11 @@ def _share(marked: np.ndarray, readers: int) -> np.ndarray:
 
 
 def _agreed(row: Row) -> dict[str, int]:
-    """The table's consensus by characteristic: the readers' most frequent rating, of several the lowest."""
-    return {key.removesuffix("_value").lower(): int(row[key]) for key in row if key.endswith("_value")}
+    """The table's consensus by characteristic: the readers' most frequent rating, of several the
+    lowest."""
+    return {
+        key.removesuffix("_value").lower(): int(row[key]) for key in row if key.endswith("_value")
+    }
 
 
 def _rows(path: Path) -> list[Row]:

@@ -1,13 +1,16 @@
-"""LIDC-IDRI as it is downloaded: DICOM series and the readers' XML files, anywhere in one folder tree.
+"""LIDC-IDRI as it is downloaded: DICOM series and the readers' XML files, anywhere in one folder
+tree.
 
-Each series lies in a folder of its own, as The Cancer Imaging Archive delivers it; an XML names its series by UID. Up
-to four readers worked on a CT. What one marked as one nodule is an ``Outline``:
+Each series lies in a folder of its own, as The Cancer Imaging Archive delivers it; an XML names its
+series by UID. Up to four readers worked on a CT. What one marked as one nodule is an ``Outline``:
 
-* an outline's points are the first pixels outside the nodule, so what they enclose counts and they do not;
+* an outline's points are the first pixels outside the nodule, so what they enclose counts and they
+    do not;
 * a ROI with ``inclusion`` FALSE is a hole, and the points around it do not count either;
 * nodules under 3 mm (one point, no characteristics) and non-nodules are no outlines.
 
-Source: Armato et al., Med Phys 2011;38:915-931, and the annotation format at doi:10.7937/K9/TCIA.2015.LO9QL9SX.
+Source: Armato et al., Med Phys 2011;38:915-931, and the annotation format at
+    doi:10.7937/K9/TCIA.2015.LO9QL9SX.
 """
 
 from __future__ import annotations
@@ -25,7 +28,9 @@ import numpy as np
 from pydicom import dcmread
 from skimage.draw import polygon
 
-from nodulerisk.ct import CT, read_ct, triple
+from nodulerisk.ct.dicom_files import DicomFile, damage_refused, open_binary, read_header
+from nodulerisk.ct.read import read_ct
+from nodulerisk.ct.volume import CT, triple
 from nodulerisk.datasets.lidc_ratings import ATTRIBUTION, beliefs_from, consensus, labels_from
 from nodulerisk.datasets.nodules import (
     CROP_MM,
@@ -39,12 +44,18 @@ from nodulerisk.datasets.nodules import (
     read_each,
     split_of,
 )
-from nodulerisk.dicom_series import DicomFile, damage_refused, open_binary, read_header
 from nodulerisk.errors import CTError, NoduleRiskError
 
 NAMESPACE = "{http://www.nih.gov}"
 CT_READING, RADIOGRAPH_READING = b"<LidcReadMessage", b"<IdriReadMessage"
-RATINGS = {"texture": 5, "spiculation": 5, "lobulation": 5, "margin": 5, "calcification": 6, "malignancy": 5}
+RATINGS = {
+    "texture": 5,
+    "spiculation": 5,
+    "lobulation": 5,
+    "margin": 5,
+    "calcification": 6,
+    "malignancy": 5,
+}
 MAX_XML_BYTES = 64_000_000  # the largest of LIDC-IDRI has 2 MB
 MAX_PIXELS = 1024  # a row or column; LIDC-IDRI has 512
 OFF_SLICE = 0.1  # slices; an outline farther from any slice belongs to another series
@@ -85,19 +96,22 @@ class Reading:
 def read_lidc_xml(folder: Path, *, min_readers: int = 1) -> NoduleDataset:
     """All nodules that readers outlined on the CTs under the folder, each with 100 mm of its CT.
 
-    A voxel's share counts the readers who outlined the nodule; labels come from their consensus (``consensus``),
-    beliefs from all their ratings.
+    A voxel's share counts the readers who outlined the nodule; labels come from their consensus
+    (``consensus``), beliefs from all their ratings.
 
     Args:
         folder: holds the XML files and the DICOM series at any depth.
-        min_readers: nodules that fewer readers outlined are left out, and named among the broken ones.
+        min_readers: nodules that fewer readers outlined are left out, and named among the broken
+            ones.
 
     Raises:
         NoduleRiskError: no readers' XML file is there.
     """
     files = list(_readers_files(folder))
     if not files:
-        raise NoduleRiskError(f"{folder} holds no LIDC readers' XML files: download the annotations with the images.")
+        raise NoduleRiskError(
+            f"{folder} holds no LIDC readers' XML files: download the annotations with the images."
+        )
     series = _series_under(folder)
     nodules: list[LabelledNodule] = []
     broken: list[Broken] = []
@@ -125,7 +139,8 @@ def is_lidc_download(folder: Path) -> bool:
 
 
 def _readers_files(folder: Path) -> Iterator[Path]:
-    """The XML files under the folder, without those that read radiographs; strangers are refused when they are read."""
+    """The XML files under the folder, without those that read radiographs; strangers are refused
+    when they are read."""
     for file in sorted(folder.rglob("*.xml")):
         if not file.name.startswith(".") and RADIOGRAPH_READING not in _start(file):
             yield file
@@ -137,7 +152,8 @@ def _start(file: Path) -> bytes:
 
 
 class _NoDoctype(ET.TreeBuilder):
-    """Entities are declared in a DOCTYPE, and a few lines of them unfold to gigabytes: there is none in LIDC."""
+    """Entities are declared in a DOCTYPE, and a few lines of them unfold to gigabytes: there is
+    none in LIDC."""
 
     def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
         raise NoduleRiskError("the XML declares a DOCTYPE, which no LIDC file does: it is not read")
@@ -159,7 +175,9 @@ def read_reading(file: Path) -> Reading:
     if root.tag != f"{NAMESPACE}LidcReadMessage" or header is None:
         raise NoduleRiskError("this is no LIDC reading of a CT")
     sessions = root.findall(f"{NAMESPACE}readingSession")
-    outlines = [outline for reader, session in enumerate(sessions) for outline in _outlines(session, reader)]
+    outlines = [
+        outline for reader, session in enumerate(sessions) for outline in _outlines(session, reader)
+    ]
     return Reading(_text(header, "SeriesInstanceUid"), tuple(outlines))
 
 
@@ -225,8 +243,9 @@ def _number(text: str) -> float:
 def grouped(outlines: Sequence[Outline]) -> list[tuple[Outline, ...]]:
     """The outlines of each nodule, at most one a reader, from foot to head.
 
-    Outlines of different readers are one nodule where they share voxels. The pairs that agree best (by Dice) are
-    joined first, so that a large outline over two neighbours goes with the one it fits.
+    Outlines of different readers are one nodule where they share voxels. The pairs that agree best
+    (by Dice) are joined first, so that a large outline over two neighbours goes with the one it
+    fits.
     """
     group_of = {index: [index] for index in range(len(outlines))}
     for a, b in _pairs_by_agreement(outlines):
@@ -234,8 +253,13 @@ def grouped(outlines: Sequence[Outline]) -> list[tuple[Outline, ...]]:
         if len({outlines[index].reader for index in both}) == len(both):
             group_of |= dict.fromkeys(both, both)
     distinct = {tuple(group) for group in group_of.values()}
-    groups = [tuple(sorted((outlines[i] for i in group), key=lambda outline: outline.reader)) for group in distinct]
-    return sorted(groups, key=lambda group: tuple(np.mean([outline.place for outline in group], axis=0)))
+    groups = [
+        tuple(sorted((outlines[i] for i in group), key=lambda outline: outline.reader))
+        for group in distinct
+    ]
+    return sorted(
+        groups, key=lambda group: tuple(np.mean([outline.place for outline in group], axis=0))
+    )
 
 
 def _pairs_by_agreement(outlines: Sequence[Outline]) -> list[tuple[int, int]]:
@@ -271,15 +295,22 @@ def _nodules_of(
     if not reading.outlines:
         return (), ()
     if reading.series_uid not in series:
-        raise NoduleRiskError(f"no DICOM series {reading.series_uid} is here: download it, in a folder of its own")
+        raise NoduleRiskError(
+            f"no DICOM series {reading.series_uid} is here: download it, in a folder of its own"
+        )
     folder, patient = series[reading.series_uid]
     ct = read_ct(folder, series_uid=reading.series_uid)
     prefix = f"{patient}_{reading.series_uid[-6:]}"  # some patients have two CTs
-    named = {f"{prefix}_{number}": group for number, group in enumerate(grouped(reading.outlines), start=1)}
+    named = {
+        f"{prefix}_{number}": group
+        for number, group in enumerate(grouped(reading.outlines), start=1)
+    }
 
     def read(name: str) -> LabelledNodule:
         if len(named[name]) < min_readers:
-            raise NoduleRiskError(f"left out: outlined by {len(named[name])}, fewer than {min_readers} readers")
+            raise NoduleRiskError(
+                f"left out: outlined by {len(named[name])}, fewer than {min_readers} readers"
+            )
         return _nodule(name, patient, named[name], ct)
 
     return read_each(named, str, read)
@@ -313,7 +344,8 @@ def _nodule(name: str, patient: str, group: Sequence[Outline], ct: CT) -> Labell
 
 
 def _votes(ct: CT, group: Sequence[Outline]) -> tuple[np.ndarray, np.ndarray]:
-    """Every voxel (z, y, x) that a reader marked, int (n, 3), and the share of the group's readers, (n,).
+    """Every voxel (z, y, x) that a reader marked, int (n, 3), and the share of the group's readers,
+    (n,).
 
     Raises:
         NoduleRiskError: the outlines do not lie on the CT's slices.
@@ -348,7 +380,8 @@ def _series_under(folder: Path) -> dict[str, tuple[Path, str]]:
 
 
 def _first_series(folder: Path) -> tuple[str, str] | None:
-    """UID and patient of the first DICOM file that lies in the folder itself; None: there is none."""
+    """UID and patient of the first DICOM file that lies in the folder itself; None: there is
+    none."""
     for file in sorted(folder.iterdir()):
         if not file.is_file() or file.suffix.lower() == ".xml":
             continue
@@ -364,7 +397,9 @@ def _first_series(folder: Path) -> tuple[str, str] | None:
 
 def _pseudonym(file: Path) -> str:
     """LIDC's public patient name; of any other PatientID a hash."""
-    identity = str(dcmread(file, stop_before_pixels=True, specific_tags=["PatientID"]).get("PatientID", ""))
+    identity = str(
+        dcmread(file, stop_before_pixels=True, specific_tags=["PatientID"]).get("PatientID", "")
+    )
     if PUBLIC_PATIENT.fullmatch(identity):
         return identity
     return f"patient-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"

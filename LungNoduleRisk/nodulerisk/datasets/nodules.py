@@ -1,6 +1,7 @@
 """Labelled nodules: what training and evaluation read, whatever format they lay in.
 
-Every format has a module of its own beside this one; each reads into a ``NoduleDataset``. Nothing here needs torch.
+Every format has a module of its own beside this one; each reads into a ``NoduleDataset``. Nothing
+here needs torch.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from typing import TypeVar
 import numpy as np
 
 from nodulerisk.assessment import EvidenceLevel
-from nodulerisk.ct import CT, triple
+from nodulerisk.ct.volume import CT, triple
 from nodulerisk.errors import NoduleRiskError
 
 SPLITS = ("train", "validation", "test")
-CROP_MM = 100.0  # around the centre: the widest published view (62.5 mm) at any rotation about z, and its shifts
+# around the centre: the widest published view (62.5 mm) at any rotation about z, and its shifts
+CROP_MM = 100.0
 
 Row = TypeVar("Row")
 
@@ -34,13 +36,15 @@ class LabelledNodule:
         centre_lps_mm: the nodule's centre (x, y, z), LPS mm.
         evidence: what its labels rest on: ``pathology``, ``reader`` or ``simulated``.
         labels: task -> index of its class in ``TASKS``; tasks without a decided label are absent.
-        beliefs: task -> probabilities of the classes to train towards, where they say more than the label (readers
-            who disagree); see ``target``.
-        marked: float32 (z, y, x) on the CT's grid, the share (0..1) of readers who marked a voxel as nodule; None:
+        beliefs: task -> probabilities of the classes to train towards, where they say more than the
+            label (readers who disagree); see ``target``.
+        marked: float32 (z, y, x) on the CT's grid, the share (0..1) of readers who marked a voxel
+            as nodule; None:
             no mask.
         diameter_mm: longest in-plane diameter or what the source calls size; None: not known.
         split: ``train``, ``validation`` or ``test``.
-        only_own_slices: the CT ends with the nodule along z: what lies above and below has to be made up.
+        only_own_slices: the CT ends with the nodule along z: what lies above and below has to be
+            made up.
         pathology: as the source calls it, such as ``AAH``; empty: not known.
         readers_dice: mean Dice of the readers' outlines with each other; None with fewer than two.
     """
@@ -65,15 +69,20 @@ class LabelledNodule:
         return None if self.marked is None else self.marked >= 0.5
 
     def target(self, task: str, n_classes: int) -> np.ndarray | None:
-        """Class probabilities to train towards: the belief, else the label; None where neither is known."""
+        """Class probabilities to train towards: the belief, else the label; None where neither is
+        known."""
         if task in self.beliefs:
             return np.array(self.beliefs[task], np.float32)
-        return np.eye(n_classes, dtype=np.float32)[self.labels[task]] if task in self.labels else None
+        return (
+            np.eye(n_classes, dtype=np.float32)[self.labels[task]] if task in self.labels else None
+        )
 
 
 def dice_among(readers: Sequence[Set]) -> float | None:
     """Mean Dice of the readers' voxels with each other; None with fewer than two readers."""
-    pairs = [2 * len(one & other) / (len(one) + len(other)) for one, other in combinations(readers, 2)]
+    pairs = [
+        2 * len(one & other) / (len(one) + len(other)) for one, other in combinations(readers, 2)
+    ]
     return float(np.mean(pairs)) if pairs else None
 
 
@@ -87,7 +96,8 @@ class Broken:
 
 @dataclass(frozen=True)
 class NoduleDataset:
-    """The nodules of a folder or table; ``broken`` cases are reported by whoever reads it, never silently left out.
+    """The nodules of a folder or table; ``broken`` cases are reported by whoever reads it, never
+    silently left out.
 
     Attributes:
         name: what to call the data in a card.
@@ -105,13 +115,16 @@ class NoduleDataset:
         return tuple(nodule for nodule in self.nodules if nodule.split == split)
 
     def in_folds(self, count: int, fold: int) -> NoduleDataset:
-        """Fold ``fold`` of ``count`` as validation, the rest as train, by patient; test nodules stay test."""
+        """Fold ``fold`` of ``count`` as validation, the rest as train, by patient; test nodules
+        stay test."""
 
         def moved(nodule: LabelledNodule) -> LabelledNodule:
             inside = int(_share(nodule.patient) * count) == fold
             return replace(nodule, split="validation" if inside else "train")
 
-        return replace(self, nodules=tuple(n if n.split == "test" else moved(n) for n in self.nodules))
+        return replace(
+            self, nodules=tuple(n if n.split == "test" else moved(n) for n in self.nodules)
+        )
 
 
 def split_of(patient: str) -> str:
@@ -136,12 +149,15 @@ def joined(datasets: Sequence[NoduleDataset]) -> NoduleDataset:
         name=" and ".join(dataset.name for dataset in datasets),
         nodules=nodules,
         broken=tuple(case for dataset in datasets for case in dataset.broken),
-        attribution=" ".join(dict.fromkeys(filter(None, (dataset.attribution for dataset in datasets)))),
+        attribution=" ".join(
+            dict.fromkeys(filter(None, (dataset.attribution for dataset in datasets)))
+        ),
     )
 
 
 def refuse_leak(nodules: Iterable[LabelledNodule]) -> None:
-    """Raises NoduleRiskError where a patient has nodules in two splits: what is learnt of one would be tested on."""
+    """Raises NoduleRiskError where a patient has nodules in two splits: what is learnt of one would
+    be tested on."""
     refuse_two_splits((nodule.patient, nodule.split) for nodule in nodules)
 
 
@@ -157,7 +173,8 @@ def refuse_two_splits(patients: Iterable[tuple[str, str]]) -> None:
 
 
 def box_around(ct: CT, centre_lps_mm, side_mm: float) -> tuple[slice, slice, slice]:
-    """Where (z, y, x) the CT holds the LPS-aligned cube of ``side_mm`` around the centre, whatever its direction.
+    """Where (z, y, x) the CT holds the LPS-aligned cube of ``side_mm`` around the centre, whatever
+    its direction.
 
     Raises:
         NoduleRiskError: the centre lies outside the CT.
@@ -179,7 +196,9 @@ def cropped(ct: CT, box: tuple[slice, slice, slice]) -> CT:
     ``filled_slices`` refer to the whole array, and are dropped here.
     """
     first = [part.start for part in reversed(box)]
-    return replace(ct, hu=ct.hu[box].copy(), origin_lps_mm=triple(ct.point_of(first)), filled_slices=())
+    return replace(
+        ct, hu=ct.hu[box].copy(), origin_lps_mm=triple(ct.point_of(first)), filled_slices=()
+    )
 
 
 def equivalent_diameter_mm(mask: np.ndarray, spacing_mm: tuple[float, float, float]) -> float:

@@ -36,4 +36,6 @@ def read_dataset(path: str | Path) -> NoduleDataset:
         return read_densesharp(path)
     if path.is_dir() and is_lidc_download(path):
         return read_lidc_xml(path)
-    raise NoduleRiskError(f"{path} holds no dataset of a known format. Give {'; or '.join(FORMATS)}.")
+    raise NoduleRiskError(
+        f"{path} holds no dataset of a known format. Give {'; or '.join(FORMATS)}."
+    )

@@ -1,4 +1,5 @@
-"""Tables of nodules: a CSV or TSV file with a row a nodule, and the columns that all formats share."""
+"""Tables of nodules: a CSV or TSV file with a row a nodule, and the columns that all formats
+share."""
 
 from __future__ import annotations
 
@@ -12,22 +13,29 @@ from pathlib import Path
 from nodulerisk.assessment import EvidenceLevel
 from nodulerisk.datasets.nodules import SPLITS
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.weights import TASKS
+from nodulerisk.tasks import TASKS
 
 Row = dict[str, str]
 LINE = "#line"  # no header reads so: it keeps letters, digits and underscores only
 DELIMITERS = ",;\t"
-EVIDENCE: dict[str, EvidenceLevel] = {"pathology": "pathology", "reader": "reader", "simulated": "simulated"}
+EVIDENCE: dict[str, EvidenceLevel] = {
+    "pathology": "pathology",
+    "reader": "reader",
+    "simulated": "simulated",
+}
 
 
 def read_rows(table: Path) -> list[Row]:
-    """The rows of a UTF-8 table, separated by comma, semicolon or tab, whichever its header has most of.
+    """The rows of a UTF-8 table, separated by comma, semicolon or tab, whichever its header has
+    most of.
 
-    Headers are read in lower case with underscores (``CT path`` is ``ct_path``), cells without surrounding spaces, and
-    ``row[LINE]`` is the line in the file. Rows without any text are skipped.
+    Headers are read in lower case with underscores (``CT path`` is ``ct_path``), cells without
+    surrounding spaces, and ``row[LINE]`` is the line in the file. Rows without any text are
+    skipped.
 
     Raises:
-        NoduleRiskError: no such file, not UTF-8 text, no rows, or a row with more cells than the header.
+        NoduleRiskError: no such file, not UTF-8 text, no rows, or a row with more cells than the
+            header.
     """
     try:
         with open(table, newline="", encoding="utf-8-sig") as file:
@@ -36,21 +44,31 @@ def read_rows(table: Path) -> list[Row]:
             reader = csv.DictReader(file, delimiter=max(DELIMITERS, key=header.count), strict=True)
             rows = [_row(cells, reader.line_num, table) for cells in reader]
     except OSError as error:
-        raise NoduleRiskError(f"{table.name} cannot be read ({error.strerror}): check the path.") from error
+        raise NoduleRiskError(
+            f"{table.name} cannot be read ({error.strerror}): check the path."
+        ) from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise NoduleRiskError(f"{table.name} is not a table in UTF-8: save it as 'CSV UTF-8'.") from error
+        raise NoduleRiskError(
+            f"{table.name} is not a table in UTF-8: save it as 'CSV UTF-8'."
+        ) from error
     rows = [row for row in rows if any(text for key, text in row.items() if key != LINE)]
     if not rows:
-        raise NoduleRiskError(f"{table.name} has no rows: write a header and a row for each nodule.")
+        raise NoduleRiskError(
+            f"{table.name} has no rows: write a header and a row for each nodule."
+        )
     return rows
 
 
 def _row(cells: dict, line: int, table: Path) -> Row:
     if None in cells:  # every cell behind the surplus one would be read as its neighbour's
         raise NoduleRiskError(
-            f"Line {line} of {table.name} has more cells than the header: quote cells that hold the separator."
+            f"Line {line} of {table.name} has more cells than the header: quote cells that hold the"
+            " separator."
         )
-    named = {re.sub(r"\W+", "_", key.strip().lower()).strip("_"): (text or "").strip() for key, text in cells.items()}
+    named = {
+        re.sub(r"\W+", "_", key.strip().lower()).strip("_"): (text or "").strip()
+        for key, text in cells.items()
+    }
     return named | {LINE: str(line)}
 
 
@@ -90,7 +108,8 @@ def number(text: str, what: str) -> float:
 
 
 def plain(text: str) -> str:
-    """Letters and digits alone, in lower case, so that ``Pre-invasive`` and ``pre invasive`` are one word."""
+    """Letters and digits alone, in lower case, so that ``Pre-invasive`` and ``pre invasive`` are
+    one word."""
     return re.sub(r"[\W_]+", "", text.casefold())
 
 
@@ -137,11 +156,17 @@ def labels_in(row: Row) -> dict[str, int]:
 def class_index(task: str, text: str) -> int:
     """The index in ``TASKS[task]`` of a class that is given by name or index."""
     words = [plain(name) for name in TASKS[task]]
-    known = {str(index): index for index in range(len(words))} | {word: index for index, word in enumerate(words)}
+    known = {str(index): index for index in range(len(words))} | {
+        word: index for index, word in enumerate(words)
+    }
     if task == "grade":
-        known = {word.removeprefix(prefix): i for i, word in enumerate(words) for prefix in ("", "grade")}
+        known = {
+            word.removeprefix(prefix): i for i, word in enumerate(words) for prefix in ("", "grade")
+        }
     if plain(text) not in known:
-        raise NoduleRiskError(f"unknown {task} '{text}': write {', '.join(TASKS[task])}, or leave it empty")
+        raise NoduleRiskError(
+            f"unknown {task} '{text}': write {', '.join(TASKS[task])}, or leave it empty"
+        )
     return known[plain(text)]
 
 

@@ -1,17 +1,24 @@
-"""Simulated nodules, for the tasks whose labels no public CT carries: invasiveness, IASLC grade and subtype.
+"""Simulated nodules, for the tasks whose labels no public CT carries: invasiveness, IASLC grade and
+subtype.
 
-A nodule of known growth pattern is grown into the lung of a real CT. This shows the workflow and says nothing about a
-patient: that the classes look like their textbook descriptions is assumed here, not learned from pathology.
+A nodule of known growth pattern is grown into the lung of a real CT. This shows the workflow and
+says nothing about a
+patient: that the classes look like their textbook descriptions is assumed here, not learned from
+    pathology.
 
 * **AAH-AIS**: ground glass alone (lepidic growth), round, hardly lobulated.
-* **MIA**: ground glass around a solid (invasive) component of at most 5 mm, in one to three islands.
-* **IA**: a solid component above 5 mm. From grade 1 (mostly lepidic) to grade 3 (high-grade patterns) the solid share
-  (CTR), lobulation and spiculation grow. Neighbouring grades overlap in each of them, and the sizes of all overlap.
+* **MIA**: ground glass around a solid (invasive) component of at most 5 mm, in one to three
+    islands.
+* **IA**: a solid component above 5 mm. From grade 1 (mostly lepidic) to grade 3 (high-grade
+  patterns) the solid share (CTR), lobulation and spiculation grow. Neighbouring grades overlap in
+  each of them, and the sizes of all overlap.
 
-A body is an ellipsoid whose radius varies smoothly over the sphere; lobes part at notches. The solid part is an
-off-centre cluster inside it, cut to the long axis that its class wants, so that the labels hold exactly for the masks
-made. Spicules taper outwards and are no part of the mask, as they are left out of a measured diameter. Tissue fills
-the air of the lung: vessels stay visible through ground glass. Edges are blurred along z as the CT's slices are thick.
+A body is an ellipsoid whose radius varies smoothly over the sphere; lobes part at notches. The
+solid part is an off-centre cluster inside it, cut to the long axis that its class wants, so that
+the labels hold exactly for the masks made. Spicules taper outwards and are no part of the mask, as
+they are left out of a measured diameter. Tissue fills
+the air of the lung: vessels stay visible through ground glass. Edges are blurred along z as the
+    CT's slices are thick.
 
 Every range is in ``PATTERNS`` and drawn from uniformly. Arrays are (z, y, x) at 1 mm.
 """
@@ -34,7 +41,7 @@ from scipy.ndimage import (
 )
 from scipy.spatial.distance import pdist
 
-from nodulerisk.ct import AIR_HU, CT
+from nodulerisk.ct.volume import AIR_HU, CT
 from nodulerisk.datasets.context import with_context, without_nodule
 from nodulerisk.datasets.nodules import LabelledNodule
 from nodulerisk.errors import NoduleRiskError
@@ -48,7 +55,9 @@ TISSUE_HU = 60.0  # lung without any air
 LUNG_HU = (-960.0, -700.0)  # between the air of a trachea and dense lung
 SOFT_TISSUE_HU = -300.0  # and the solid component's threshold in the measurements
 PLACE_REACH_MM = (3.0, 20.0, 20.0)  # z, y, x around the background's centre, where its CT is real
-WRAPPED_PIXELS = 6  # at the borders of slices made up by `with_context`: they may come from the other side
+WRAPPED_PIXELS = (
+    6  # at the borders of slices made up by `with_context`: they may come from the other side
+)
 MAX_SOFT_SHARE = 0.15  # of the box around the nodule: chest wall and vessels
 WALL_MM = 7  # soft tissue thicker than this is no vessel: the nodule stops there
 MIN_CONTRAST_HU = 120.0  # ground glass above the lung around it
@@ -70,8 +79,8 @@ class GrowthPattern:
         diameter_mm: long axis of the whole nodule in an axial slice.
         glass_hu: mean of the ground glass.
         solid_hu: mean of the solid component.
-        solid_ratio: CTR, the solid component's long axis / the nodule's, before ``solid_mm`` limits it; (0, 0): no
-            solid component.
+        solid_ratio: CTR, the solid component's long axis / the nodule's, before ``solid_mm`` limits
+            it; (0, 0): no solid component.
         solid_mm: the solid component's long axis in an axial slice.
         islands: foci that the solid component grows from; the high end is excluded.
         lobulation: depth of the notches between lobes, as a share of the radius.
@@ -95,7 +104,9 @@ def _invasive(grade: int) -> dict[str, int]:
     return {"subtype": 2, "invasiveness": 1, "grade": grade}
 
 
-AAH_AIS = GrowthPattern({"subtype": 0, "invasiveness": 0}, diameter_mm=(4, 20), glass_hu=(-700, -520))
+AAH_AIS = GrowthPattern(
+    {"subtype": 0, "invasiveness": 0}, diameter_mm=(4, 20), glass_hu=(-700, -520)
+)
 MIA = GrowthPattern(
     {"subtype": 1, "invasiveness": 0},
     diameter_mm=(8, 22),
@@ -145,17 +156,22 @@ GRADES = (
 PATTERNS = (AAH_AIS, MIA, *GRADES)
 
 
-def simulate_nodules(backgrounds: Sequence[LabelledNodule], count: int, seed: int) -> Iterator[LabelledNodule]:
-    """Nodules grown into real lung; the n-th is the same for a seed and backgrounds, whatever ``count`` is.
+def simulate_nodules(
+    backgrounds: Sequence[LabelledNodule], count: int, seed: int
+) -> Iterator[LabelledNodule]:
+    """Nodules grown into real lung; the n-th is the same for a seed and backgrounds, whatever
+    ``count`` is.
 
     Args:
-        backgrounds: whose lung to use; a marked nodule is covered first, and slices that end with it are continued.
-        count: how many; a third of each subtype and, of the invasive ones, of each grade, on average.
+        backgrounds: whose lung to use; a marked nodule is covered first, and slices that end with
+            it are continued.
+        count: how many; a third of each subtype and, of the invasive ones, of each grade, on
+            average.
         seed: 0 or more.
 
     Returns:
-        Nodules whose CT is 80x80x80 voxels of 1 mm with the nodule around voxel (40, 40, 40); with mask, labels and
-        long axis, and the patient and split of their background.
+        Nodules whose CT is 80x80x80 voxels of 1 mm with the nodule around voxel (40, 40, 40); with
+        mask, labels and long axis, and the patient and split of their background.
 
     Raises:
         NoduleRiskError: none of the backgrounds has lung to grow a nodule in.
@@ -164,7 +180,9 @@ def simulate_nodules(backgrounds: Sequence[LabelledNodule], count: int, seed: in
         yield _simulated(backgrounds, np.random.default_rng((seed, index)), f"sim-{index:06d}")
 
 
-def _simulated(backgrounds: Sequence[LabelledNodule], rng: np.random.Generator, name: str) -> LabelledNodule:
+def _simulated(
+    backgrounds: Sequence[LabelledNodule], rng: np.random.Generator, name: str
+) -> LabelledNodule:
     subtype = rng.integers(3)
     pattern = PATTERNS[subtype] if subtype < 2 else GRADES[rng.integers(3)]
     diameter = rng.uniform(*pattern.diameter_mm)
@@ -192,20 +210,24 @@ def _simulated(backgrounds: Sequence[LabelledNodule], rng: np.random.Generator, 
 def _first_with_lung(
     backgrounds: Sequence[LabelledNodule], diameter: float, rng: np.random.Generator
 ) -> tuple[LabelledNodule, np.ndarray]:
-    """A background and its cube of lung, float32 (80, 80, 80) HU; from a drawn one on, the first that has any."""
+    """A background and its cube of lung, float32 (80, 80, 80) HU; from a drawn one on, the first
+    that has any."""
     first = int(rng.integers(max(len(backgrounds), 1)))
     for background in (*backgrounds[first:], *backgrounds[:first]):
         lung = lung_cube(background, diameter, rng)
         if lung is not None:
             return background, lung
     raise NoduleRiskError(
-        f"None of the {len(backgrounds)} CTs has lung within {PLACE_REACH_MM[1]:.0f} mm of its centre to simulate a "
-        "nodule in. Give CTs around nodules in the lung."
+        f"None of the {len(backgrounds)} CTs has lung within {PLACE_REACH_MM[1]:.0f} mm of its"
+        " centre to simulate a nodule in. Give CTs around nodules in the lung."
     )
 
 
-def lung_cube(background: LabelledNodule, diameter: float, rng: np.random.Generator) -> np.ndarray | None:
-    """Lung of the background without its own nodule, float32 (80, 80, 80) HU at 1 mm; None where there is none.
+def lung_cube(
+    background: LabelledNodule, diameter: float, rng: np.random.Generator
+) -> np.ndarray | None:
+    """Lung of the background without its own nodule, float32 (80, 80, 80) HU at 1 mm; None where
+    there is none.
 
     Args:
         background: any CT around its centre.
@@ -219,7 +241,10 @@ def lung_cube(background: LabelledNodule, diameter: float, rng: np.random.Genera
     spacing = np.array(ct.spacing_mm[::-1])
     reach = np.ceil((np.array(PLACE_REACH_MM) + CUBE_MM / 2) / spacing).astype(int)
     margin = np.array([0, 1, 1]) * (WRAPPED_PIXELS if background.only_own_slices else 0)
-    first, end = np.maximum(centre - reach, margin), np.minimum(centre + reach + 1, ct.hu.shape - margin)
+    first, end = (
+        np.maximum(centre - reach, margin),
+        np.minimum(centre + reach + 1, ct.hu.shape - margin),
+    )
     near = ct.hu[tuple(slice(a, b) for a, b in zip(first, end, strict=True))]
     volume = zoom(np.maximum(near, AIR_HU).astype(np.float32), spacing, order=1, mode="nearest")
     place = _lung_place(volume, (centre - first) * spacing, diameter, rng)
@@ -227,18 +252,26 @@ def lung_cube(background: LabelledNodule, diameter: float, rng: np.random.Genera
 
 
 def _without_own_nodule(background: LabelledNodule, rng: np.random.Generator) -> CT:
-    """The background's CT with its nodule covered, continued above and below where it ends with the nodule."""
+    """The background's CT with its nodule covered, continued above and below where it ends with the
+    nodule."""
     ct = background.ct
     marked = np.zeros(ct.hu.shape, np.float32) if background.marked is None else background.marked
     outline, angle = marked.max(axis=0) > 0, int(rng.integers(2**31))
-    if outline.any():  # every slice from the same side, so that what covers the nodule goes on along z
-        covered = [without_nodule(slice_hu, outline, np.random.default_rng(angle)) for slice_hu in ct.hu]
+    if (
+        outline.any()
+    ):  # every slice from the same side, so that what covers the nodule goes on along z
+        covered = [
+            without_nodule(slice_hu, outline, np.random.default_rng(angle)) for slice_hu in ct.hu
+        ]
         ct = replace(ct, hu=np.stack(covered))
     return with_context(replace(background, ct=ct, marked=np.zeros_like(marked)), rng)[0]
 
 
-def _lung_place(volume: np.ndarray, centre: np.ndarray, diameter: float, rng: np.random.Generator) -> np.ndarray | None:
-    """Index (z, y, x) of a drawn voxel within reach of the centre that has lung around it; None: there is none."""
+def _lung_place(
+    volume: np.ndarray, centre: np.ndarray, diameter: float, rng: np.random.Generator
+) -> np.ndarray | None:
+    """Index (z, y, x) of a drawn voxel within reach of the centre that has lung around it; None:
+    there is none."""
     around = uniform_filter(volume, 5)
     soft = uniform_filter((volume > SOFT_TISSUE_HU).astype(np.float32), round(diameter))
     fits = (around > LUNG_HU[0]) & (around < LUNG_HU[1]) & (soft < MAX_SOFT_SHARE)
@@ -255,7 +288,10 @@ def _cube_around(volume: np.ndarray, place: np.ndarray) -> np.ndarray:
     def mirrored(index: np.ndarray, last: int) -> np.ndarray:
         return last - np.abs(index % (2 * last) - last)
 
-    indices = [mirrored(at + offsets, max(size - 1, 1)) for at, size in zip(place, volume.shape, strict=True)]
+    indices = [
+        mirrored(at + offsets, max(size - 1, 1))
+        for at, size in zip(place, volume.shape, strict=True)
+    ]
     return volume[np.ix_(*indices)]
 
 
@@ -279,8 +315,11 @@ class Growth:
     target_hu: np.ndarray
 
 
-def grow(pattern: GrowthPattern, diameter: float, lung: np.ndarray, rng: np.random.Generator) -> Growth:
-    """A nodule of this pattern and long axis (mm) at the middle of the lung cube, that stops at the chest wall."""
+def grow(
+    pattern: GrowthPattern, diameter: float, lung: np.ndarray, rng: np.random.Generator
+) -> Growth:
+    """A nodule of this pattern and long axis (mm) at the middle of the lung cube, that stops at the
+    chest wall."""
     half = int(0.75 * diameter + pattern.spicule_mm[1]) + 4
     box = (slice(CUBE_MM // 2 - half, CUBE_MM // 2 + half),) * 3
     offsets = _offsets(half)
@@ -318,7 +357,9 @@ def _wall(hu: np.ndarray) -> np.ndarray:
     return binary_dilation(core, iterations=WALL_MM // 2) & soft
 
 
-def _body(offsets: np.ndarray, radius: float, lobulation: float, rng: np.random.Generator) -> np.ndarray:
+def _body(
+    offsets: np.ndarray, radius: float, lobulation: float, rng: np.random.Generator
+) -> np.ndarray:
     """Depth (mm) of every voxel under the surface of a drawn body; negative outside."""
     turn, _ = np.linalg.qr(rng.standard_normal((3, 3)))
     stretched = np.tensordot((turn * rng.uniform(*ELONGATION, 3)).astype(np.float32), offsets, 1)
@@ -330,22 +371,36 @@ def _body(offsets: np.ndarray, radius: float, lobulation: float, rng: np.random.
 
 
 def _waves(direction: np.ndarray, detail: float, rng: np.random.Generator) -> np.ndarray:
-    """A smooth random field over the sphere (unit vectors (3, ...)), SD about 1; more detail, more hills."""
+    """A smooth random field over the sphere (unit vectors (3, ...)), SD about 1; more detail, more
+    hills."""
     count = 8
     turns = rng.normal(0, detail, (count, 3)).astype(np.float32)
     phases = rng.uniform(0, 2 * np.pi, count).astype(np.float32)
-    return sum(np.cos(np.tensordot(turn, direction, 1) + phase) for turn, phase in zip(turns, phases, strict=True)) / 2
+    return (
+        sum(
+            np.cos(np.tensordot(turn, direction, 1) + phase)
+            for turn, phase in zip(turns, phases, strict=True)
+        )
+        / 2
+    )
 
 
-def _solid_depth(pattern: GrowthPattern, offsets: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Depth (mm) of every voxel inside the solid component, which ends at the mask; -inf: there is none."""
+def _solid_depth(
+    pattern: GrowthPattern, offsets: np.ndarray, mask: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Depth (mm) of every voxel inside the solid component, which ends at the mask; -inf: there is
+    none."""
     if pattern.solid_ratio[1] == 0:
         return np.full(mask.shape, -np.inf, np.float32)
     axis = long_axis_mm(mask)
     wanted = np.clip(rng.uniform(*pattern.solid_ratio) * axis, *pattern.solid_mm)
     centre = _point_within(0.25 * axis, rng)
-    foci = [centre + _point_within(0.5 * wanted + 1, rng) for _ in range(rng.integers(*pattern.islands))]
-    depth = np.max([-np.sqrt(((offsets - f[:, None, None, None]) ** 2).sum(axis=0)) for f in foci], axis=0)
+    foci = [
+        centre + _point_within(0.5 * wanted + 1, rng) for _ in range(rng.integers(*pattern.islands))
+    ]
+    depth = np.max(
+        [-np.sqrt(((offsets - f[:, None, None, None]) ** 2).sum(axis=0)) for f in foci], axis=0
+    )
     depth += _smooth_noise(mask.shape, 1.5, rng) * 0.7
     longer = pattern.solid_mm[0] > INVASIVE_MM
     return depth - _level(np.where(mask, depth, -np.inf), min(wanted, axis - 0.1), longer)
@@ -358,15 +413,20 @@ def _point_within(radius: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def _level(depth: np.ndarray, axis_mm: float, longer: bool) -> float:
-    """The level above which the largest part of a field has this long axis: just ``longer``, or at most as long.
+    """The level above which the largest part of a field has this long axis: just ``longer``, or at
+    most as long.
 
     Args:
         depth: any field (z, y, x); where it is -inf nothing is counted.
         axis_mm: shorter than the part of all finite voxels is long.
-        longer: which side of ``axis_mm`` to end on: what is returned was measured, so it holds exactly.
+        longer: which side of ``axis_mm`` to end on: what is returned was measured, so it holds
+            exactly.
     """
     finite = depth[np.isfinite(depth)]
-    below, above = float(finite.min()) - 1, float(np.partition(finite, -2)[-2])  # above: one voxel is left
+    below, above = (
+        float(finite.min()) - 1,
+        float(np.partition(finite, -2)[-2]),
+    )  # above: one voxel is left
     while above - below > 0.02:
         middle = (below + above) / 2
         if long_axis_mm(largest_part(depth > middle)) > axis_mm:
@@ -376,7 +436,9 @@ def _level(depth: np.ndarray, axis_mm: float, longer: bool) -> float:
     return below if longer else above
 
 
-def _spicules(pattern: GrowthPattern, offsets: np.ndarray, depth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _spicules(
+    pattern: GrowthPattern, offsets: np.ndarray, depth: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """float32 cover (0..1) of lines that leave the surface outwards, bend a little and taper."""
     shell = (depth < 1) & (depth > -pattern.spicule_mm[1])
     points, height = offsets[:, shell], -depth[shell]
@@ -384,11 +446,15 @@ def _spicules(pattern: GrowthPattern, offsets: np.ndarray, depth: np.ndarray, rn
     for _ in range(rng.integers(*pattern.spicules)):
         direction, bend = (_point_within(1, rng) for _ in range(2))
         direction /= np.linalg.norm(direction)
-        left = 1 - height / rng.uniform(*pattern.spicule_mm)  # of its length: 1 at the surface, 0 at the tip
+        left = 1 - height / rng.uniform(
+            *pattern.spicule_mm
+        )  # of its length: 1 at the surface, 0 at the tip
         curved = points - bend[:, None] * np.maximum(height, 0) * 0.4
         along = direction @ curved
         beside = np.sqrt(np.maximum((curved**2).sum(axis=0) - along**2, 0))
-        line = np.clip(rng.uniform(*SPICULE_MM) * left + 0.5 - beside, 0, 1) * np.clip(3 * left, 0, 1)
+        line = np.clip(rng.uniform(*SPICULE_MM) * left + 0.5 - beside, 0, 1) * np.clip(
+            3 * left, 0, 1
+        )
         cover = np.maximum(cover, np.where(along > 0, line, 0))
     return _placed(cover, shell)
 
@@ -418,7 +484,8 @@ def largest_part(region: np.ndarray) -> np.ndarray:
 
 
 def long_axis_mm(region: np.ndarray) -> float:
-    """Longest in-plane diameter over all axial slices of a bool region at 1 mm, outer face to outer face; 0: empty."""
+    """Longest in-plane diameter over all axial slices of a bool region at 1 mm, outer face to outer
+    face; 0: empty."""
     edge = region & ~binary_erosion(region, np.array([[[0, 1, 0], [1, 1, 1], [0, 1, 0]]]))
     slices = [np.argwhere(plane) for plane in edge if plane.any()]
     return max((1.0 + max(pdist(points), default=0.0) for points in slices), default=0.0)
@@ -427,11 +494,14 @@ def long_axis_mm(region: np.ndarray) -> float:
 # --- the nodule in the lung ---
 
 
-def inserted(growth: Growth, lung: np.ndarray, slice_mm: float, rng: np.random.Generator) -> np.ndarray:
-    """The lung with the nodule: int16 (80, 80, 80) HU, unchanged where the nodule and its blur do not reach.
+def inserted(
+    growth: Growth, lung: np.ndarray, slice_mm: float, rng: np.random.Generator
+) -> np.ndarray:
+    """The lung with the nodule: int16 (80, 80, 80) HU, unchanged where the nodule and its blur do
+    not reach.
 
-    Tissue takes the place of air: the lung's mean rises to the target, a vessel stays as bright as it was. The noise
-    that goes with the air is made up for.
+    Tissue takes the place of air: the lung's mean rises to the target, a vessel stays as bright as
+    it was. The noise that goes with the air is made up for.
 
     Args:
         growth: on the lung's grid.

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from nodulerisk.datasets.nodules import LabelledNodule
-from nodulerisk.weights import TASKS
+from nodulerisk.tasks import TASKS
 
 TITLE = "Simulated nodules: shows the workflow, says nothing about a patient"
 LUNG_WINDOW_HU = (-1350, 150)
@@ -19,7 +19,8 @@ A_ROW = 8
 
 
 def contact_sheet(nodules: Iterable[LabelledNodule], path: Path) -> None:
-    """Writes a PNG: a row for each class that is there, axial slices through the middle, every other one outlined.
+    """Writes a PNG: a row for each class that is there, axial slices through the middle, every
+    other one outlined.
 
     Args:
         nodules: of ``simulate_nodules``; the first eight of each class are shown.

@@ -1,7 +1,8 @@
 """95 % intervals from patients drawn again and again.
 
-A figure is a function of weights (1 + draws, n): how often each of n nodules counts. Row 0 counts each nodule once and
-gives the value; every other row is one draw of patients, with replacement. So one expression serves value and interval.
+A figure is a function of weights (1 + draws, n): how often each of n nodules counts. Row 0 counts
+each nodule once and gives the value; every other row is one draw of patients, with replacement. So
+one expression serves value and interval.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Figure:
-    """A number with its 95 % interval (``low`` to ``high``), and how many nodules and patients it comes from."""
+    """A number with its 95 % interval (``low`` to ``high``), and how many nodules and patients it
+    comes from."""
 
     name: str
     value: float
@@ -28,7 +30,8 @@ class Figure:
 
 
 def patient_weights(patients: Sequence[str] | np.ndarray, draws: int = DRAWS) -> np.ndarray:
-    """float64 (1 + draws, n) for the patients of n nodules; all nodules of a patient are drawn together."""
+    """float64 (1 + draws, n) for the patients of n nodules; all nodules of a patient are drawn
+    together."""
     names, index = np.unique(patients, return_inverse=True)
     share, rng = np.full(len(names), 1 / max(len(names), 1)), np.random.default_rng(SEED)
     weights = np.ones((1 + draws, len(index)))
@@ -40,8 +43,8 @@ def patient_weights(patients: Sequence[str] | np.ndarray, draws: int = DRAWS) ->
 def interval(values: np.ndarray) -> tuple[float, float, float]:
     """Value, low and high of a figure's rows (1 + draws,).
 
-    Percentiles of the draws in which the figure exists, widened to hold the value where the draws lean to one side, as
-    those of a calibration error do.
+    Percentiles of the draws in which the figure exists, widened to hold the value where the draws
+    lean to one side, as those of a calibration error do.
     """
     value, drawn = float(values[0]), values[1:][np.isfinite(values[1:])]
     low, high = np.percentile(drawn, [2.5, 97.5]) if drawn.size else (value, value)

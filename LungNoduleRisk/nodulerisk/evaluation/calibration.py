@@ -7,17 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
-from nodulerisk.calibration import TINY, Line, calibrated
 from nodulerisk.evaluation.bootstrap import interval, ratio, weighted_mean
 from nodulerisk.evaluation.figures import midranks
+from nodulerisk.weights.calibration import TINY, Line, calibrated
 
 BINS = 5  # equally filled: 20 nodules a bin need a hundred
-SLOPES, OFFSETS = (0.1, 5.0), (-5.0, 5.0)  # where the classes part completely the best slope would be endless
+SLOPES, OFFSETS = (
+    (0.1, 5.0),
+    (-5.0, 5.0),
+)  # where the classes part completely the best slope would be endless
 
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Nodules of similar probability: its mean, the share that it came true for with a 95 % interval, their number."""
+    """Nodules of similar probability: its mean, the share that it came true for with a 95 %
+    interval, their number."""
 
     predicted: float
     observed: float
@@ -27,7 +31,8 @@ class ReliabilityBin:
 
 
 def fit_calibration(members: np.ndarray, labels: np.ndarray) -> Line:
-    """Slope and offsets under which the mean of the calibrated members has the least negative log-likelihood.
+    """Slope and offsets under which the mean of the calibrated members has the least negative
+    log-likelihood.
 
     Args:
         members: (n, M, C), class probabilities of M networks for n validation nodules.
@@ -54,7 +59,8 @@ def confidence(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarra
 
 
 def calibration_error(said: np.ndarray, true: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(D,): mean distance between what was said (n,) and what came true (n,) over equally filled bins; 0 is perfect."""
+    """(D,): mean distance between what was said (n,) and what came true (n,) over equally filled
+    bins; 0 is perfect."""
     bins = _bins(said, weights)
     gaps = weights * (said - true)
     distance = sum(np.abs(np.where(bins == index, gaps, 0).sum(axis=1)) for index in range(BINS))
@@ -62,7 +68,8 @@ def calibration_error(said: np.ndarray, true: np.ndarray, weights: np.ndarray) -
 
 
 def brier(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(D,): mean squared error of the last of two classes' probability; of more classes, summed over them.
+    """(D,): mean squared error of the last of two classes' probability; of more classes, summed
+    over them.
 
     Source: Brier, Mon Weather Rev 1950;78:1-3, whose sum over two classes is twice this.
     """
@@ -71,12 +78,16 @@ def brier(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray) ->
     return weighted_mean(squares[:, 1] if n_classes == 2 else squares.sum(axis=1), weights)
 
 
-def reliability(said: np.ndarray, true: np.ndarray, weights: np.ndarray) -> tuple[ReliabilityBin, ...]:
+def reliability(
+    said: np.ndarray, true: np.ndarray, weights: np.ndarray
+) -> tuple[ReliabilityBin, ...]:
     """The bins of ``calibration_error``, as the nodules themselves fill them."""
     bins = _bins(said, weights[:1])[0]
     filled = [bins == index for index in range(BINS) if (bins == index).any()]
     return tuple(
-        ReliabilityBin(float(said[b].mean()), *interval(weighted_mean(true[b], weights[:, b])), int(b.sum()))
+        ReliabilityBin(
+            float(said[b].mean()), *interval(weighted_mean(true[b], weights[:, b])), int(b.sum())
+        )
         for b in filled
     )
 

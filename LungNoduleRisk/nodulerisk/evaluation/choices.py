@@ -1,4 +1,5 @@
-"""What is chosen on validation nodules: thresholds and calibration. Never on those that the figures come from."""
+"""What is chosen on validation nodules: thresholds and calibration. Never on those that the figures
+come from."""
 
 from __future__ import annotations
 
@@ -7,19 +8,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nodulerisk.calibration import Line
 from nodulerisk.evaluation.calibration import fit_calibration
 from nodulerisk.evaluation.figures import youden
 from nodulerisk.evaluation.outcomes import Outcome
 from nodulerisk.evaluation.samples import TaskSample, task_sample, with_task
-from nodulerisk.weights import TASKS
+from nodulerisk.tasks import TASKS
+from nodulerisk.weights.calibration import Line
 
 ENOUGH = 5  # nodules of every class: fewer choose nothing
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """Probability of the last class from which it is decided on (None: the most probable class), and why this one."""
+    """Probability of the last class from which it is decided on (None: the most probable class),
+    and why this one."""
 
     value: float | None
     source: str
@@ -32,19 +34,30 @@ class Threshold:
 
 
 def chosen_thresholds(outcomes: Iterable[Outcome]) -> dict[str, float]:
-    """For a card: the largest Youden index on the validation outcomes, for every two-class task with enough of them."""
-    samples = {task: _validation(outcomes, task) for task, classes in TASKS.items() if len(classes) == 2}
-    return {task: youden(s.labels == 1, s.probabilities[:, 1]) for task, s in samples.items() if s is not None}
+    """For a card: the largest Youden index on the validation outcomes, for every two-class task
+    with enough of them."""
+    samples = {
+        task: _validation(outcomes, task) for task, classes in TASKS.items() if len(classes) == 2
+    }
+    return {
+        task: youden(s.labels == 1, s.probabilities[:, 1])
+        for task, s in samples.items()
+        if s is not None
+    }
 
 
 def chosen_calibration(outcomes: Iterable[Outcome]) -> dict[str, Line]:
-    """For a card: the line that fits the validation outcomes best, for every task with enough of them."""
+    """For a card: the line that fits the validation outcomes best, for every task with enough of
+    them."""
     samples = {task: _validation(outcomes, task) for task in TASKS}
-    return {task: fit_calibration(s.members, s.labels) for task, s in samples.items() if s is not None}
+    return {
+        task: fit_calibration(s.members, s.labels) for task, s in samples.items() if s is not None
+    }
 
 
 def threshold_for(task: str, chosen: dict[str, float], answered: Iterable[Outcome]) -> Threshold:
-    """The threshold chosen on validation, else the card's as the outcomes carry it, else the most probable class."""
+    """The threshold chosen on validation, else the card's as the outcomes carry it, else the most
+    probable class."""
     if task in chosen:
         return Threshold(chosen[task], "largest Youden index on validation nodules")
     card = next((o.thresholds.get(task) for o in answered), None)

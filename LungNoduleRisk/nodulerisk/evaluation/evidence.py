@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from nodulerisk.evaluation.bootstrap import Figure
 from nodulerisk.evaluation.summary import Evaluation, TaskEvaluation
-from nodulerisk.weights import Evidence
+from nodulerisk.weights.card import Evidence
 
 LABEL_WORDS = {
     "pathology": "labels from pathology",
@@ -18,11 +18,17 @@ SMALL_P = 0.05
 
 
 def evidence_of(evaluation: Evaluation, task: str) -> Evidence:
-    """A task's evidence: its figures as [value, low, high], and in words how it compares with the diameter."""
+    """A task's evidence: its figures as [value, low, high], and in words how it compares with the
+    diameter."""
     found = evaluation.tasks[task]
     labels = "; ".join(filter(None, (LABEL_WORDS[found.evidence], beside_size(found))))
     return Evidence(
-        found.evidence, data_words(evaluation), labels, found.nodules, found.patients, _for_card(found.figures)
+        found.evidence,
+        data_words(evaluation),
+        labels,
+        found.nodules,
+        found.patients,
+        _for_card(found.figures),
     )
 
 
@@ -32,7 +38,14 @@ def mask_evidence_of(evaluation: Evaluation) -> Evidence:
     if mask is None:
         return Evidence("none", "no mask was compared")
     labels = "outlines of " + ("most readers" if mask.evidence == "reader" else "the data's source")
-    return Evidence(mask.evidence, data_words(evaluation), labels, mask.nodules, mask.patients, _for_card(mask.figures))
+    return Evidence(
+        mask.evidence,
+        data_words(evaluation),
+        labels,
+        mask.nodules,
+        mask.patients,
+        _for_card(mask.figures),
+    )
 
 
 def data_words(evaluation: Evaluation) -> str:
@@ -43,13 +56,23 @@ def data_words(evaluation: Evaluation) -> str:
 
 
 def beside_size(task: TaskEvaluation) -> str:
-    """Whether the networks add to the diameter, in words with DeLong's p; empty where the two were not compared."""
+    """Whether the networks add to the diameter, in words with DeLong's p; empty where the two were
+    not compared."""
     curve = next((curve for curve in task.rocs if curve.p is not None), None)
     if curve is None or curve.p is None or curve.gain is None:
         return ""
-    verdict = "not shown to differ from" if curve.p >= SMALL_P else "better than" if curve.gain > 0 else "worse than"
+    verdict = (
+        "not shown to differ from"
+        if curve.p >= SMALL_P
+        else "better than"
+        if curve.gain > 0
+        else "worse than"
+    )
     p = "< 0.001" if curve.p < 0.001 else f"= {curve.p:.3f}"
-    return f"for {curve.contrast} the networks are {verdict} the diameter alone (AUC {curve.gain:+.3f}, DeLong p {p})"
+    return (
+        f"for {curve.contrast} the networks are {verdict} the diameter alone (AUC"
+        f" {curve.gain:+.3f}, DeLong p {p})"
+    )
 
 
 def _for_card(figures: Iterable[Figure]) -> dict[str, list[float]]:

@@ -1,7 +1,7 @@
 """Figures of discrimination, as functions of arrays.
 
-``positive`` is bool (n,), ``scores`` float (n,), ``labels`` and ``decided`` int (n,); ``weights`` are (D, n), see
-``bootstrap``, and every result has a row for each of them.
+``positive`` is bool (n,), ``scores`` float (n,), ``labels`` and ``decided`` int (n,); ``weights``
+are (D, n), see ``bootstrap``, and every result has a row for each of them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ def midranks(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def auc(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(D,): the probability that a positive scores above a negative, ties counting half; NaN where one is lacking."""
+    """(D,): the probability that a positive scores above a negative, ties counting half; NaN where
+    one is lacking."""
     up, down = weights * positive, weights * ~positive
     wins = (up * midranks(scores, down)).sum(axis=1)
     return ratio(wins, up.sum(axis=1) * down.sum(axis=1))
@@ -30,10 +31,11 @@ def auc(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.nda
 def delong_p(positive: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
     """Two-sided p of DeLong's test that two scores of the same nodules have the same AUC.
 
-    Nodules count as independent, also those of one patient. 1 where the scores rank alike; NaN below two of a kind.
+    Nodules count as independent, also those of one patient. 1 where the scores rank alike; NaN
+    below two of a kind.
 
-    Source: DeLong et al., Biometrics 1988;44:837-845, by the ranks of Sun and Xu, IEEE Signal Process Lett
-    2014;21:1389-1393.
+    Source: DeLong et al., Biometrics 1988;44:837-845, by the ranks of Sun and Xu, IEEE Signal
+    Process Lett 2014;21:1389-1393.
     """
     n_up, n_down = int(positive.sum()), int((~positive).sum())
     if min(n_up, n_down) < 2:
@@ -41,25 +43,33 @@ def delong_p(positive: np.ndarray, first: np.ndarray, second: np.ndarray) -> flo
     scores = np.stack([first, second])
     up, down = scores[:, positive], scores[:, ~positive]
     among_all = rankdata(np.concatenate([up, down], axis=1), axis=1)
-    wins = (among_all[:, :n_up] - rankdata(up, axis=1)) / n_down  # of each positive, over the negatives
+    wins = (
+        among_all[:, :n_up] - rankdata(up, axis=1)
+    ) / n_down  # of each positive, over the negatives
     losses = 1 - (among_all[:, n_up:] - rankdata(down, axis=1)) / n_up
     difference = wins[0].mean() - wins[1].mean()
-    variance = np.var(wins[0] - wins[1], ddof=1) / n_up + np.var(losses[0] - losses[1], ddof=1) / n_down
+    variance = (
+        np.var(wins[0] - wins[1], ddof=1) / n_up + np.var(losses[0] - losses[1], ddof=1) / n_down
+    )
     if variance == 0:
         return 1.0 if difference == 0 else 0.0
     return float(2 * norm.sf(abs(difference) / np.sqrt(variance)))
 
 
 def share_reaching(cuts: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(D, len(cuts)): the share of the weight whose score is at least the cut; NaN where nothing counts."""
+    """(D, len(cuts)): the share of the weight whose score is at least the cut; NaN where nothing
+    counts."""
     order = np.argsort(scores)
     below = np.pad(np.cumsum(weights[:, order], axis=1), ((0, 0), (1, 0)))
     at = np.searchsorted(scores[order], cuts, "left")
     return ratio(below[:, -1:] - below[:, at], below[:, -1:])
 
 
-def roc(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """1 - specificity and sensitivity, each (D, k + 1), at the k distinct scores from the highest down."""
+def roc(
+    positive: np.ndarray, scores: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """1 - specificity and sensitivity, each (D, k + 1), at the k distinct scores from the highest
+    down."""
     cuts = np.append(np.unique(scores), np.inf)[::-1]
     return (
         share_reaching(cuts, scores[~positive], weights[:, ~positive]),
@@ -68,7 +78,8 @@ def roc(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> tuple[
 
 
 def youden(positive: np.ndarray, scores: np.ndarray) -> float:
-    """The threshold with the largest sensitivity + specificity, midway between two scores; the lowest of equals.
+    """The threshold with the largest sensitivity + specificity, midway between two scores; the
+    lowest of equals.
 
     Source: Youden, Cancer 1950;3:32-35.
     """
@@ -80,19 +91,27 @@ def youden(positive: np.ndarray, scores: np.ndarray) -> float:
     return float(cuts[np.argmax((found - alarms)[0].round(12))])
 
 
-def net_benefit(positive: np.ndarray, scores: np.ndarray, cuts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def net_benefit(
+    positive: np.ndarray, scores: np.ndarray, cuts: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
     """(D, len(cuts)): true positives less false positives at the odds of the threshold, per nodule.
 
     Source: Vickers and Elkin, Med Decis Making 2006;26:565-574.
     """
     everyone = weights.sum(axis=1, keepdims=True)
     up, down = weights * positive, weights * ~positive
-    found = np.nan_to_num(share_reaching(cuts, scores, up)) * ratio(up.sum(axis=1, keepdims=True), everyone)
-    alarms = np.nan_to_num(share_reaching(cuts, scores, down)) * ratio(down.sum(axis=1, keepdims=True), everyone)
+    found = np.nan_to_num(share_reaching(cuts, scores, up)) * ratio(
+        up.sum(axis=1, keepdims=True), everyone
+    )
+    alarms = np.nan_to_num(share_reaching(cuts, scores, down)) * ratio(
+        down.sum(axis=1, keepdims=True), everyone
+    )
     return found - alarms * cuts / (1 - cuts)
 
 
-def confusion(labels: np.ndarray, decided: np.ndarray, n_classes: int, weights: np.ndarray) -> np.ndarray:
+def confusion(
+    labels: np.ndarray, decided: np.ndarray, n_classes: int, weights: np.ndarray
+) -> np.ndarray:
     """(D, C, C): the weight of each label (row) decided as each class (column)."""
     cell = np.eye(n_classes**2)[labels * n_classes + decided]
     return (weights @ cell).reshape(-1, n_classes, n_classes)
@@ -104,14 +123,16 @@ def accuracy(table: np.ndarray) -> np.ndarray:
 
 
 def weighted_f1(table: np.ndarray) -> np.ndarray:
-    """(D,): the classes' F1 weighted by how many nodules they have, of confusion matrices (D, C, C)."""
+    """(D,): the classes' F1 weighted by how many nodules they have, of confusion matrices (D, C,
+    C)."""
     labelled, decided = table.sum(axis=2), table.sum(axis=1)
     f1 = ratio(2 * np.diagonal(table, axis1=1, axis2=2), labelled + decided)
     return ratio((labelled * np.nan_to_num(f1)).sum(axis=1), labelled.sum(axis=1))
 
 
 def two_class_rates(table: np.ndarray) -> dict[str, np.ndarray]:
-    """Accuracy, sensitivity, specificity, predictive values and F1, each (D,), of confusion matrices (D, 2, 2)."""
+    """Accuracy, sensitivity, specificity, predictive values and F1, each (D,), of confusion
+    matrices (D, 2, 2)."""
     (tn, fp), (fn, tp) = np.moveaxis(table, 0, -1)
     return {
         "accuracy": accuracy(table),

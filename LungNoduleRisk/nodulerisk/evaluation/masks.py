@@ -14,7 +14,8 @@ class MaskFit:
 
     Attributes:
         dice: 0..1; 0 where no mask was drawn.
-        surface_mm: mean distance between the two surfaces, both ways; None where one of the masks is empty.
+        surface_mm: mean distance between the two surfaces, both ways; None where one of the masks
+            is empty.
         hausdorff95_mm: 95th percentile of those distances, the larger way; None likewise.
     """
 
@@ -28,13 +29,18 @@ class MaskFit:
         return self.dice > 0
 
 
-def mask_fit(mask: np.ndarray, reference: np.ndarray, spacing_mm: tuple[float, float, float]) -> MaskFit:
-    """Compares two masks, bool (z, y, x) on one grid whose voxel size along x, y, z is ``spacing_mm``."""
+def mask_fit(
+    mask: np.ndarray, reference: np.ndarray, spacing_mm: tuple[float, float, float]
+) -> MaskFit:
+    """Compares two masks, bool (z, y, x) on one grid whose voxel size along x, y, z is
+    ``spacing_mm``."""
     there, back = surface_distances_mm(mask, reference, spacing_mm)
     if not there.size:
         return MaskFit(dice(mask, reference))
     mean = float(np.concatenate([there, back]).mean())
-    return MaskFit(dice(mask, reference), mean, float(max(np.percentile(there, 95), np.percentile(back, 95))))
+    return MaskFit(
+        dice(mask, reference), mean, float(max(np.percentile(there, 95), np.percentile(back, 95)))
+    )
 
 
 def dice(first: np.ndarray, second: np.ndarray) -> float:
@@ -46,7 +52,8 @@ def dice(first: np.ndarray, second: np.ndarray) -> float:
 def surface_distances_mm(
     first: np.ndarray, second: np.ndarray, spacing_mm: tuple[float, float, float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Distances in mm of every surface voxel to the nearest surface voxel of the other mask, each way.
+    """Distances in mm of every surface voxel to the nearest surface voxel of the other mask, each
+    way.
 
     Empty arrays where one of the masks is empty. A surface voxel is one with a face on the outside.
     """
@@ -55,7 +62,9 @@ def surface_distances_mm(
     part = _bounds(first | second)
     first, second = (_surface(np.pad(mask[part], 1)) for mask in (first, second))
     zyx = spacing_mm[::-1]
-    to_first, to_second = (distance_transform_edt(~surface, sampling=zyx) for surface in (first, second))
+    to_first, to_second = (
+        distance_transform_edt(~surface, sampling=zyx) for surface in (first, second)
+    )
     return to_second[first], to_first[second]
 
 

@@ -1,4 +1,5 @@
-"""What a weight set says of labelled nodules, kept in a file so that figures can be computed again without networks."""
+"""What a weight set says of labelled nodules, kept in a file so that figures can be computed again
+without networks."""
 
 from __future__ import annotations
 
@@ -11,15 +12,15 @@ import numpy as np
 
 from nodulerisk.assess import Progress, assess
 from nodulerisk.assessment import Assessment, EvidenceLevel
-from nodulerisk.calibration import Line, calibrated
-from nodulerisk.ct import CT
+from nodulerisk.ct.volume import CT
 from nodulerisk.datasets.context import with_context
 from nodulerisk.datasets.nodules import Broken, LabelledNodule
-from nodulerisk.engine import Networks
+from nodulerisk.engine.engine import Networks
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.evaluation.masks import MaskFit, dice, mask_fit
 from nodulerisk.files import written_whole
-from nodulerisk.weights import WeightSet
+from nodulerisk.weights.calibration import Line, calibrated
+from nodulerisk.weights.card import WeightSet
 
 CLICK_MM = 2.0
 
@@ -34,7 +35,8 @@ class Outcome:
         name, patient, split, evidence, labels, diameter_mm, readers_dice: as in ``LabelledNodule``.
         members: task -> network -> class probabilities; tasks that were not run are absent.
         thresholds: task -> the card's threshold; None: the most probable class.
-        mask: the mask against the nodule's; None without a mask network or without a mask to compare with.
+        mask: the mask against the nodule's; None without a mask network or without a mask to
+            compare with.
         clicks: for every click off the centre what ``members`` holds for the centre.
         click_dice: for every such click, its mask against the first one.
     """
@@ -57,7 +59,8 @@ class Outcome:
         return np.mean(list(self.members[task].values()), axis=0) if task in self.members else None
 
     def recalibrated(self, lines: dict[str, Line]) -> Outcome:
-        """What the same networks would say with these lines on the card; it must have none for these tasks yet."""
+        """What the same networks would say with these lines on the card; it must have none for
+        these tasks yet."""
         clicks = tuple(_recalibrated(answers, lines) for answers in self.clicks)
         return replace(self, members=_recalibrated(self.members, lines), clicks=clicks)
 
@@ -71,8 +74,9 @@ def outcomes(
 ) -> tuple[list[Outcome], list[Broken]]:
     """Assesses every nodule at its centre, and at ``clicks`` points 2 mm off in random directions.
 
-    Nodules that are refused come back as broken and the rest go on. Where the data end with the nodule along z, the CT
-    is continued by what lies beside it (see ``with_context``), always the same.
+    Nodules that are refused come back as broken and the rest go on. Where the data end with the
+    nodule along z, the CT is continued by what lies beside it (see ``with_context``), always the
+    same.
 
     Args:
         weights: the weight set.
@@ -112,7 +116,9 @@ def read_outcomes(path: Path) -> list[Outcome]:
         with path.open(encoding="utf-8") as file:
             return [_outcome_from(json.loads(line)) for line in file]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise NoduleRiskError(f"{path} is not a file of outcomes ({error}): evaluate again.") from error
+        raise NoduleRiskError(
+            f"{path} is not a file of outcomes ({error}): evaluate again."
+        ) from error
 
 
 def _outcome(
@@ -130,7 +136,11 @@ def _outcome(
         labels=nodule.labels,
         diameter_mm=nodule.diameter_mm,
         members=_answers(first),
-        thresholds={task: result.threshold for task, result in first.tasks.items() if result.mean is not None},
+        thresholds={
+            task: result.threshold
+            for task, result in first.tasks.items()
+            if result.mean is not None
+        },
         mask=_fit(first, reference, ct),
         clicks=tuple(_answers(other) for other in others),
         click_dice=tuple(_click_dice(first, others)),
@@ -139,7 +149,9 @@ def _outcome(
 
 
 def _answers(assessment: Assessment) -> Answers:
-    return {task: result.members for task, result in assessment.tasks.items() if result.mean is not None}
+    return {
+        task: result.members for task, result in assessment.tasks.items() if result.mean is not None
+    }
 
 
 def _recalibrated(answers: Answers, lines: dict[str, Line]) -> Answers:
@@ -158,14 +170,17 @@ def _ct_and_mask(nodule: LabelledNodule) -> tuple[CT, np.ndarray | None]:
     """
     if nodule.marked is None:
         if nodule.only_own_slices:
-            raise NoduleRiskError("the CT ends with the nodule, and without a mask it cannot be continued")
+            raise NoduleRiskError(
+                "the CT ends with the nodule, and without a mask it cannot be continued"
+            )
         return nodule.ct, None
     ct, marked = with_context(nodule, np.random.default_rng(0), ("lung",))
     return ct, marked >= 0.5
 
 
 def _clicks_mm(count: int, index: int) -> list[np.ndarray]:
-    """Offsets (x, y, z) of 2 mm in random directions, always the same for the nodule at this place."""
+    """Offsets (x, y, z) of 2 mm in random directions, always the same for the nodule at this
+    place."""
     directions = np.random.default_rng(index).standard_normal((count, 3))
     return [CLICK_MM * direction / np.linalg.norm(direction) for direction in directions]
 
@@ -178,7 +193,9 @@ def _fit(assessment: Assessment, reference: np.ndarray | None, ct: CT) -> MaskFi
 
 def _click_dice(first: Assessment, others: Iterable[Assessment]) -> Iterator[float]:
     if first.mask is not None:
-        yield from (dice(first.mask > 0, other.mask > 0) for other in others if other.mask is not None)
+        yield from (
+            dice(first.mask > 0, other.mask > 0) for other in others if other.mask is not None
+        )
 
 
 def _outcome_from(values: dict) -> Outcome:
@@ -193,4 +210,6 @@ def _outcome_from(values: dict) -> Outcome:
 
 
 def _answers_from(values: dict) -> Answers:
-    return {task: {name: tuple(p) for name, p in members.items()} for task, members in values.items()}
+    return {
+        task: {name: tuple(p) for name, p in members.items()} for task, members in values.items()
+    }

@@ -8,7 +8,13 @@ from html import escape
 import plotly.graph_objects as go
 
 from nodulerisk.evaluation.calibration import ReliabilityBin
-from nodulerisk.evaluation.summary import GRID, DecisionCurve, MaskEvaluation, RocCurve, TaskEvaluation
+from nodulerisk.evaluation.summary import (
+    GRID,
+    DecisionCurve,
+    MaskEvaluation,
+    RocCurve,
+    TaskEvaluation,
+)
 
 COLOURS = ("#2f6fb2", "#d55e00", "#009e73", "#a05195")  # told apart by colour-blind readers too
 GREY, GRID_GREY, PALE = "#7b8794", "#e6eaee", 0.12
@@ -27,14 +33,21 @@ SHARE = {"range": (-0.02, 1.02), "dtick": 0.25, "gridcolor": GRID_GREY, "zerolin
 
 
 def roc_figure(task: TaskEvaluation) -> go.Figure:
-    """Every contrast with its 95 % band, and the diameter alone for the first that it may tell, dashed."""
+    """Every contrast with its 95 % band, and the diameter alone for the first that it may tell,
+    dashed."""
     figure = _figure("1 − specificity", "sensitivity")
     _add_chance(figure)
     for curve, colour in zip(task.rocs, COLOURS, strict=False):
         _add_roc(figure, curve, colour)
     for curve in [curve for curve in task.rocs if curve.size_x][:1]:
         name = "diameter alone" if len(task.rocs) == 1 else f"diameter for {curve.contrast}"
-        _add_line(figure, curve.size_x, curve.size_y, name, {"color": FONT["color"], "dash": "dash", "width": 1.5})
+        _add_line(
+            figure,
+            curve.size_x,
+            curve.size_y,
+            name,
+            {"color": FONT["color"], "dash": "dash", "width": 1.5},
+        )
     figure.update_layout(xaxis=SHARE, yaxis=SHARE, legend=BELOW_CURVE, margin_t=10)
     return figure
 
@@ -57,7 +70,9 @@ def confusion_figure(task: TaskEvaluation) -> go.Figure:
         "ygap": 2,
     }
     figure = _figure("decided", "label")
-    figure.add_heatmap(x=names, y=names, z=shares, text=text, texttemplate="%{text}", hoverinfo="skip", **look)
+    figure.add_heatmap(
+        x=names, y=names, z=shares, text=text, texttemplate="%{text}", hoverinfo="skip", **look
+    )
     figure.update_yaxes(autorange="reversed", tickangle=-90, showgrid=False)
     figure.update_xaxes(showgrid=False)
     figure.update_layout(margin_t=10)
@@ -66,7 +81,11 @@ def confusion_figure(task: TaskEvaluation) -> go.Figure:
 
 def reliability_figure(task: TaskEvaluation) -> go.Figure:
     """What came true against what was said, as the set answers and calibrated on validation."""
-    said = f"probability of {task.classes[1]}" if len(task.classes) == 2 else "probability of the decided class"
+    said = (
+        f"probability of {task.classes[1]}"
+        if len(task.classes) == 2
+        else "probability of the decided class"
+    )
     figure = _figure(said, "share that it came true for")
     _add_chance(figure)
     _add_bins(figure, task.reliability, "as the set answers", COLOURS[0])
@@ -79,10 +98,16 @@ def decision_figure(curve: DecisionCurve, positive: str) -> go.Figure:
     """Net benefit of deciding by the networks, beside calling every nodule positive or none."""
     figure = _figure("threshold probability", "net benefit")
     highest = max(0.02, *curve.network, *curve.everyone)
-    _add_line(figure, curve.thresholds, curve.network, "networks", {"color": COLOURS[0], "width": 2.5})
-    _add_line(figure, curve.thresholds, curve.everyone, f"all {positive}", {"color": GREY, "dash": "dash"})
+    _add_line(
+        figure, curve.thresholds, curve.network, "networks", {"color": COLOURS[0], "width": 2.5}
+    )
+    _add_line(
+        figure, curve.thresholds, curve.everyone, f"all {positive}", {"color": GREY, "dash": "dash"}
+    )
     _add_line(figure, (0, 1), (0, 0), f"none {positive}", {"color": GREY, "dash": "dot"})
-    figure.update_layout(xaxis={**SHARE, "range": (0, 1)}, yaxis={"range": (-0.35 * highest, 1.1 * highest)})
+    figure.update_layout(
+        xaxis={**SHARE, "range": (0, 1)}, yaxis={"range": (-0.35 * highest, 1.1 * highest)}
+    )
     return figure
 
 
@@ -93,7 +118,9 @@ def dice_figure(mask: MaskEvaluation) -> go.Figure:
     figure = _figure("diameter (mm)", "Dice")
     marker = {"color": COLOURS[0], "opacity": 0.55, "size": 7}
     x, y = [point.diameter_mm for point in points], [point.dice for point in points]
-    figure.add_scatter(x=x, y=y, mode="markers", marker=marker, text=names, hoverinfo="text", showlegend=False)
+    figure.add_scatter(
+        x=x, y=y, mode="markers", marker=marker, text=names, hoverinfo="text", showlegend=False
+    )
     figure.update_layout(yaxis=SHARE)
     return figure
 
@@ -102,26 +129,34 @@ def surface_figure(mask: MaskEvaluation) -> go.Figure:
     """How the mean surface distances spread."""
     distances = [point.surface_mm for point in mask.points if point.surface_mm is not None]
     figure = _figure("mean surface distance (mm)", "nodules")
-    figure.add_histogram(x=distances, nbinsx=30, marker={"color": COLOURS[0], "opacity": 0.75}, showlegend=False)
+    figure.add_histogram(
+        x=distances, nbinsx=30, marker={"color": COLOURS[0], "opacity": 0.75}, showlegend=False
+    )
     return figure
 
 
 def _figure(x_title: str, y_title: str) -> go.Figure:
     figure = go.Figure()
     margin = {"l": 50, "r": 8, "t": 42, "b": 45}
-    figure.update_layout(height=HEIGHT, font=FONT, template="none", legend=ABOVE_PLOT, margin=margin)
+    figure.update_layout(
+        height=HEIGHT, font=FONT, template="none", legend=ABOVE_PLOT, margin=margin
+    )
     figure.update_xaxes(title=x_title, gridcolor=GRID_GREY, zeroline=False)
     figure.update_yaxes(title=y_title, gridcolor=GRID_GREY, zeroline=False)
     return figure
 
 
-def _add_line(figure: go.Figure, x: Iterable[float], y: Iterable[float], name: str, line: dict) -> None:
+def _add_line(
+    figure: go.Figure, x: Iterable[float], y: Iterable[float], name: str, line: dict
+) -> None:
     figure.add_scatter(x=list(x), y=list(y), name=name, mode="lines", line=line)
 
 
 def _add_chance(figure: go.Figure) -> None:
     line = {"color": GREY, "width": 1, "dash": "dot"}
-    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=line, showlegend=False, hoverinfo="skip")
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", line=line, showlegend=False, hoverinfo="skip"
+    )
 
 
 def _add_roc(figure: go.Figure, curve: RocCurve, colour: str) -> None:

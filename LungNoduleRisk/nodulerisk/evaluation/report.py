@@ -16,7 +16,14 @@ from nodulerisk.evaluation.summary import Evaluation, MaskEvaluation, TaskEvalua
 from nodulerisk.evaluation.tables import with_interval
 from nodulerisk.outputs import pages
 
-HEADLINES = ("AUC", "AUC of diameter alone", "sensitivity", "specificity", "accuracy", "calibration error")
+HEADLINES = (
+    "AUC",
+    "AUC of diameter alone",
+    "sensitivity",
+    "specificity",
+    "accuracy",
+    "calibration error",
+)
 
 
 def write_page(evaluation: Evaluation, path: Path) -> None:
@@ -46,7 +53,8 @@ def write_page(evaluation: Evaluation, path: Path) -> None:
 
 
 def headline(task: TaskEvaluation, name: str) -> str:
-    """The figure of this name, of three classes that of the last one's contrast; ``–`` where there is none."""
+    """The figure of this name, of three classes that of the last one's contrast; ``–`` where there
+    is none."""
     wanted = (name, f"{name}, {task.classes[-1]}")
     found = next((f for f in task.figures if f.name in wanted), None)
     return "–" if found is None else with_interval(found)
@@ -69,11 +77,15 @@ def task_plots(task: TaskEvaluation) -> dict[str, go.Figure]:
         "ROC curve": plots.roc_figure(task) if task.rocs else None,
         "Confusion matrix": plots.confusion_figure(task),
         "Reliability": plots.reliability_figure(task),
-        "Decision curve": task.decision_curve and plots.decision_figure(task.decision_curve, task.classes[-1]),
+        "Decision curve": task.decision_curve
+        and plots.decision_figure(task.decision_curve, task.classes[-1]),
     }
     return {title: figure for title, figure in figures.items() if figure}
 
 
 def mask_plots(mask: MaskEvaluation) -> dict[str, go.Figure]:
     """Title -> plot."""
-    return {"Dice by diameter": plots.dice_figure(mask), "Surface distance": plots.surface_figure(mask)}
+    return {
+        "Dice by diameter": plots.dice_figure(mask),
+        "Surface distance": plots.surface_figure(mask),
+    }

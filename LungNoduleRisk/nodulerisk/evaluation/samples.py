@@ -11,7 +11,7 @@ import numpy as np
 from nodulerisk.assessment import EVIDENCE_LEVELS, EvidenceLevel
 from nodulerisk.evaluation.bootstrap import Figure, figure, kept, patient_weights, weighted_mean
 from nodulerisk.evaluation.outcomes import Outcome
-from nodulerisk.weights import TASKS
+from nodulerisk.tasks import TASKS
 
 SIZES_MM = (6.0, 8.0, 15.0)  # where Lung-RADS v2022 changes its category of a solid nodule
 SIZE_NAMES = ("below 6 mm", "6 to 8 mm", "8 to 15 mm", "15 mm and above")
@@ -21,7 +21,8 @@ AT_ONCE = 10_000_000  # numbers of the weights that figures are computed of
 
 @dataclass(frozen=True)
 class Group:
-    """Figures of nodules of one size or density type; ``classes`` counts those of each label, for a task's."""
+    """Figures of nodules of one size or density type; ``classes`` counts those of each label, for a
+    task's."""
 
     by: str
     name: str
@@ -51,12 +52,16 @@ class Sample:
         return len(self.patients)
 
     def where(self, chosen: np.ndarray) -> Self:
-        """The nodules for which bool (n,) is true; the patients drawn stay those of the whole sample."""
+        """The nodules for which bool (n,) is true; the patients drawn stay those of the whole
+        sample."""
         arrays = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(self, **{k: a[:, chosen] if k == "weights" else a[chosen] for k, a in arrays.items()})
+        return replace(
+            self, **{k: a[:, chosen] if k == "weights" else a[chosen] for k, a in arrays.items()}
+        )
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """The weights, some rows at a time: what a figure makes of them takes several times their memory."""
+        """The weights, some rows at a time: what a figure makes of them takes several times their
+        memory."""
         step = max(1, AT_ONCE // max(len(self), 1))
         return (self.weights[start : start + step] for start in range(0, len(self.weights), step))
 
@@ -75,9 +80,17 @@ class Sample:
         return chosen.figure(name, weighted_mean(values[known], chosen.weights))
 
     def groups(self, figures: Callable[[Self], Iterable[Figure | None]]) -> tuple[Group, ...]:
-        """Figures of the nodules of each size and of each density type, groups without nodules left out."""
+        """Figures of the nodules of each size and of each density type, groups without nodules left
+        out."""
         return tuple(
-            Group(by, name, len(group), len(set(group.patients)), group.class_counts(), kept(figures(group)))
+            Group(
+                by,
+                name,
+                len(group),
+                len(set(group.patients)),
+                group.class_counts(),
+                kept(figures(group)),
+            )
             for by, name, group in self._parts()
             if len(group)
         )
@@ -87,7 +100,8 @@ class Sample:
         return ()
 
     def _parts(self) -> Iterator[tuple[str, str, Self]]:
-        """The nodules by size and by density type: what divides them, the group's name, its nodules."""
+        """The nodules by size and by density type: what divides them, the group's name, its
+        nodules."""
         sized = np.isfinite(self.diameters_mm)
         step = np.digitize(self.diameters_mm, SIZES_MM)
         for index, name in enumerate(SIZE_NAMES):
@@ -121,7 +135,8 @@ class TaskSample(Sample):
 
 @dataclass(frozen=True, eq=False)
 class MaskSample(Sample):
-    """Nodules with a mask to compare with, and how well theirs does: float (n,) each, NaN where there is none."""
+    """Nodules with a mask to compare with, and how well theirs does: float (n,) each, NaN where
+    there is none."""
 
     dice: np.ndarray
     surface_mm: np.ndarray
@@ -152,10 +167,14 @@ def task_sample(outcomes: Sequence[Outcome], task: str) -> TaskSample:
 
 def _clicked(outcomes: Sequence[Outcome], task: str) -> np.ndarray:
     """(n, K, M, C) for as many clicks as every nodule has."""
-    answers = [[list(click[task].values()) for click in o.clicks if task in click] for o in outcomes]
+    answers = [
+        [list(click[task].values()) for click in o.clicks if task in click] for o in outcomes
+    ]
     count = min(map(len, answers))
     once = [list(o.members[task].values()) for o in outcomes]
-    return np.array([a[:count] for a in answers], float).reshape(len(answers), count, *np.shape(once)[1:])
+    return np.array([a[:count] for a in answers], float).reshape(
+        len(answers), count, *np.shape(once)[1:]
+    )
 
 
 def mask_sample(outcomes: Sequence[Outcome]) -> MaskSample:

@@ -7,17 +7,28 @@ from pathlib import Path
 
 from nodulerisk.assess import Progress
 from nodulerisk.datasets.nodules import Broken, NoduleDataset
-from nodulerisk.engine import Networks
+from nodulerisk.engine.engine import Networks
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.evaluation.bootstrap import Figure, kept
 from nodulerisk.evaluation.choices import chosen_calibration, chosen_thresholds, threshold_for
 from nodulerisk.evaluation.outcomes import Outcome, outcomes, write_outcomes
 from nodulerisk.evaluation.report import write_page
-from nodulerisk.evaluation.samples import MaskSample, mask_sample, weakest_evidence, with_mask, with_task
+from nodulerisk.evaluation.samples import (
+    MaskSample,
+    mask_sample,
+    weakest_evidence,
+    with_mask,
+    with_task,
+)
 from nodulerisk.evaluation.summary import About, Evaluation, MaskEvaluation, MaskPoint
-from nodulerisk.evaluation.tables import write_figures_csv, write_figures_markdown, write_nodules_csv
+from nodulerisk.evaluation.tables import (
+    write_figures_csv,
+    write_figures_markdown,
+    write_nodules_csv,
+)
 from nodulerisk.evaluation.task_figures import evaluate_task
-from nodulerisk.weights import TASKS, WeightSet
+from nodulerisk.tasks import TASKS
+from nodulerisk.weights.card import WeightSet
 
 FILES = ("evaluation.html", "figures.csv", "figures.md", "nodules.csv", "outcomes.jsonl")
 
@@ -30,7 +41,8 @@ def evaluate_dataset(
     clicks: int = 0,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Assesses the data's validation and test nodules (all, where none is for test) and writes the evaluation.
+    """Assesses the data's validation and test nodules (all, where none is for test) and writes the
+    evaluation.
 
     Args:
         weights: the weight set.
@@ -48,7 +60,9 @@ def evaluate_dataset(
     nodules = (*dataset.of_split("validation"), *test) if test else dataset.nodules
     answered, broken = outcomes(weights, nodules, networks, clicks, progress)
     if not answered:
-        raise NoduleRiskError(f"No nodule of {dataset.name} could be assessed: {(*dataset.broken, *broken)[:1]}")
+        raise NoduleRiskError(
+            f"No nodule of {dataset.name} could be assessed: {(*dataset.broken, *broken)[:1]}"
+        )
     evaluation = evaluate(answered, about(weights, dataset, broken))
     write_evaluation(evaluation, answered, out)
     return evaluation
@@ -64,14 +78,17 @@ def about(weights: WeightSet, dataset: NoduleDataset, broken: Iterable[Broken]) 
         dataset=dataset.name,
         attribution=dataset.attribution,
         broken=(*dataset.broken, *broken),
-        shared_patients=len(test & {nodule.patient for nodule in dataset.nodules if nodule.split != "test"}),
+        shared_patients=len(
+            test & {nodule.patient for nodule in dataset.nodules if nodule.split != "test"}
+        ),
     )
 
 
 def evaluate(answered: Sequence[Outcome], about: About | None = None) -> Evaluation:
     """Figures of the test outcomes, with thresholds and calibration from the validation outcomes.
 
-    Without test outcomes the figures are of all, nothing is chosen on them, and ``split`` says ``all``.
+    Without test outcomes the figures are of all, nothing is chosen on them, and ``split`` says
+    ``all``.
     """
     test = [o for o in answered if o.split == "test"]
     validation = [o for o in answered if o.split == "validation"] if test else []
@@ -86,7 +103,9 @@ def evaluate(answered: Sequence[Outcome], about: About | None = None) -> Evaluat
         patients=len({o.patient for o in counted}),
         validation=len(validation),
         tasks={
-            task: evaluate_task(task, those, threshold_for(task, thresholds, those), lines.get(task))
+            task: evaluate_task(
+                task, those, threshold_for(task, thresholds, those), lines.get(task)
+            )
             for task, those in found.items()
         },
         left_out={task: _why_left_out(counted, task) for task in TASKS if task not in found},
@@ -123,7 +142,9 @@ def _evaluate_mask(compared: list[Outcome]) -> MaskEvaluation:
         figures=kept(_mask_figures(sample)),
         groups=sample.groups(_mask_figures),
         points=tuple(
-            MaskPoint(o.name, o.diameter_mm, o.mask.dice, o.mask.surface_mm) for o in compared if o.mask is not None
+            MaskPoint(o.name, o.diameter_mm, o.mask.dice, o.mask.surface_mm)
+            for o in compared
+            if o.mask is not None
         ),
     )
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nodulerisk.assessment import EvidenceLevel
-from nodulerisk.calibration import Line
 from nodulerisk.datasets.nodules import Broken
 from nodulerisk.evaluation.bootstrap import Figure
 from nodulerisk.evaluation.calibration import ReliabilityBin
 from nodulerisk.evaluation.choices import Threshold
 from nodulerisk.evaluation.samples import Group
+from nodulerisk.weights.calibration import Line
 
 GRID = np.linspace(0, 1, 101)  # 1 - specificity at which the band of a ROC curve is given
 
@@ -25,9 +25,11 @@ class RocCurve:
 
     Attributes:
         low, high: 95 % band of the sensitivity at ``GRID``.
-        size_x, size_y: the curve of the diameter alone; empty where it is not known or means nothing.
+        size_x, size_y: the curve of the diameter alone; empty where it is not known or means
+            nothing.
         gain: AUC of the networks less that of the diameter; None without both.
-        p: DeLong's test of the two against each other; None likewise, and below two nodules of a kind.
+        p: DeLong's test of the two against each other; None likewise, and below two nodules of a
+            kind.
     """
 
     contrast: str
@@ -43,7 +45,8 @@ class RocCurve:
 
 @dataclass(frozen=True)
 class DecisionCurve:
-    """Net benefit per nodule at each threshold: deciding by the networks, and calling every nodule positive."""
+    """Net benefit per nodule at each threshold: deciding by the networks, and calling every nodule
+    positive."""
 
     thresholds: Points
     network: Points
@@ -110,7 +113,8 @@ class About:
     Attributes:
         hashes: SHA-256 of the networks by name.
         broken: cases that could not be read or assessed.
-        shared_patients: how many patients of test nodules also have nodules for training or validation: none should.
+        shared_patients: how many patients of test nodules also have nodules for training or
+            validation: none should.
     """
 
     weight_set: str = "weight set"
@@ -127,8 +131,8 @@ class Evaluation:
     """All of it; ``dataclasses.asdict`` gives JSON-ready values.
 
     Attributes:
-        split: of the nodules that the figures come from: ``test``, or ``all`` where the data have no test nodules; then
-            training may have seen them.
+        split: of the nodules that the figures come from: ``test``, or ``all`` where the data have
+            no test nodules; then training may have seen them.
         validation: how many nodules thresholds and calibration could be chosen on.
         left_out: task -> why there is nothing of it.
     """

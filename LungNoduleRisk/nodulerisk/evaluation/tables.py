@@ -13,9 +13,20 @@ from nodulerisk.evaluation.outcomes import Outcome
 from nodulerisk.evaluation.samples import Group
 from nodulerisk.evaluation.summary import Evaluation
 from nodulerisk.files import inert, written_whole
-from nodulerisk.weights import TASKS
+from nodulerisk.tasks import TASKS
 
-FIGURE_COLUMNS = ("task", "group", "figure", "value", "low", "high", "nodules", "patients", "evidence", "split")
+FIGURE_COLUMNS = (
+    "task",
+    "group",
+    "figure",
+    "value",
+    "low",
+    "high",
+    "nodules",
+    "patients",
+    "evidence",
+    "split",
+)
 AFTER_LINE = "calibrated on validation"
 
 Cell = str | float | int | None
@@ -23,9 +34,14 @@ Row = dict[str, Cell]
 
 
 def figure_rows(evaluation: Evaluation) -> list[Row]:
-    """A row a figure: of all nodules, calibrated on validation, and of each group; columns ``FIGURE_COLUMNS``."""
+    """A row a figure: of all nodules, calibrated on validation, and of each group; columns
+    ``FIGURE_COLUMNS``."""
     return [
-        dict(zip(FIGURE_COLUMNS, (task, group, *_numbers(f), evidence, evaluation.split), strict=True))
+        dict(
+            zip(
+                FIGURE_COLUMNS, (task, group, *_numbers(f), evidence, evaluation.split), strict=True
+            )
+        )
         for task, evidence, group, figures in _parts(evaluation)
         for f in figures
     ]
@@ -37,7 +53,8 @@ def write_figures_csv(evaluation: Evaluation, path: Path) -> None:
 
 
 def write_nodules_csv(outcomes: Sequence[Outcome], path: Path) -> None:
-    """Writes a row a nodule with labels, mean probabilities of every class and how well the mask fits.
+    """Writes a row a nodule with labels, mean probabilities of every class and how well the mask
+    fits.
 
     Raises:
         OutputError: the file cannot be written.
@@ -55,7 +72,9 @@ def write_figures_markdown(evaluation: Evaluation, path: Path) -> None:
 def with_interval(figure: Figure) -> str:
     """``0.914 (0.867–0.959)``, and in mm two decimals."""
     digits = 2 if "mm)" in figure.name else 3
-    value, low, high = (f"{number:.{digits}f}" for number in (figure.value, figure.low, figure.high))
+    value, low, high = (
+        f"{number:.{digits}f}" for number in (figure.value, figure.low, figure.high)
+    )
     return f"{value} ({low} to {high})" if figure.low < 0 else f"{value} ({low}–{high})"
 
 
@@ -64,7 +83,9 @@ def _parts(evaluation: Evaluation) -> Iterator[tuple[str, str, str, tuple[Figure
     for task in evaluation.tasks.values():
         yield task.task, task.evidence, "all", task.figures
         yield task.task, task.evidence, AFTER_LINE, task.figures_after_line
-        yield from ((task.task, task.evidence, _group_name(group), group.figures) for group in task.groups)
+        yield from (
+            (task.task, task.evidence, _group_name(group), group.figures) for group in task.groups
+        )
     if evaluation.mask is not None:
         yield "mask", evaluation.mask.evidence, "all", evaluation.mask.figures
         for group in evaluation.mask.groups:
@@ -105,7 +126,10 @@ def _rounded(number: float | None) -> float | None:
 
 
 def _write_csv(rows: Iterable[Row], columns: Sequence[str], path: Path) -> None:
-    with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8-sig") as file:
+    with (
+        written_whole(path) as partial,
+        partial.open("w", newline="", encoding="utf-8-sig") as file,
+    ):
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows({column: inert(value) for column, value in row.items()} for row in rows)
@@ -113,11 +137,17 @@ def _write_csv(rows: Iterable[Row], columns: Sequence[str], path: Path) -> None:
 
 def _markdown(evaluation: Evaluation) -> Iterator[str]:
     about = evaluation.about
-    yield f"# {_plain(about.weight_set)} {_plain(about.version)} on {_plain(data_words(evaluation))}"
-    yield f"\n{RESEARCH_USE_ONLY}\n\n{evaluation.nodules} nodules of {evaluation.patients} patients. "
+    yield (
+        f"# {_plain(about.weight_set)} {_plain(about.version)} on {_plain(data_words(evaluation))}"
+    )
+    yield (
+        f"\n{RESEARCH_USE_ONLY}\n\n{evaluation.nodules} nodules of {evaluation.patients} patients. "
+    )
     yield "Intervals are 95 %, from patients drawn again and again.\n"
     for task in evaluation.tasks.values():
-        yield from _section(task.task, task.evidence, evidence_of(evaluation, task.task).labels, task.figures)
+        yield from _section(
+            task.task, task.evidence, evidence_of(evaluation, task.task).labels, task.figures
+        )
     if evaluation.mask is not None:
         evidence = mask_evidence_of(evaluation)
         yield from _section("mask", evidence.level, evidence.labels, evaluation.mask.figures)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nodulerisk.assessment import EvidenceLevel
-from nodulerisk.calibration import Line, calibrated
 from nodulerisk.evaluation.bootstrap import Figure, kept
 from nodulerisk.evaluation.calibration import brier, calibration_error, confidence, reliability
 from nodulerisk.evaluation.choices import Threshold
@@ -25,7 +24,8 @@ from nodulerisk.evaluation.figures import (
 from nodulerisk.evaluation.outcomes import Outcome
 from nodulerisk.evaluation.samples import TaskSample, task_sample, weakest_evidence
 from nodulerisk.evaluation.summary import GRID, DecisionCurve, Points, RocCurve, TaskEvaluation
-from nodulerisk.weights import TASKS
+from nodulerisk.tasks import TASKS
+from nodulerisk.weights.calibration import Line, calibrated
 
 SMALL_MM = (6.0, 12.0)  # where size helps least
 CUTS = np.linspace(0.01, 0.95, 95)  # thresholds of the decision curve
@@ -55,7 +55,9 @@ class Contrast:
         return n_classes - 1 in self.classes
 
 
-def evaluate_task(task: str, outcomes: Sequence[Outcome], threshold: Threshold, line: Line | None) -> TaskEvaluation:
+def evaluate_task(
+    task: str, outcomes: Sequence[Outcome], threshold: Threshold, line: Line | None
+) -> TaskEvaluation:
     """Figures of outcomes that all have the task's label and answer.
 
     Args:
@@ -69,8 +71,11 @@ def evaluate_task(task: str, outcomes: Sequence[Outcome], threshold: Threshold, 
     return evaluation if line is None else _with_line(evaluation, sample, line)
 
 
-def evaluate_sample(task: str, sample: TaskSample, evidence: EvidenceLevel, threshold: Threshold) -> TaskEvaluation:
-    """Figures of at least one nodule; those that need diameters, density types or clicks only where there are some.
+def evaluate_sample(
+    task: str, sample: TaskSample, evidence: EvidenceLevel, threshold: Threshold
+) -> TaskEvaluation:
+    """Figures of at least one nodule; those that need diameters, density types or clicks only where
+    there are some.
 
     Args:
         task: of ``TASKS``.
@@ -88,7 +93,9 @@ def evaluate_sample(task: str, sample: TaskSample, evidence: EvidenceLevel, thre
         threshold=threshold,
         figures=kept(_task_figures(task, sample, threshold)),
         confusion=_counts(_decisions(sample, threshold)),
-        rocs=tuple(_roc_curve(contrast, sample) for contrast in contrasts(task) if contrast.parts(sample)),
+        rocs=tuple(
+            _roc_curve(contrast, sample) for contrast in contrasts(task) if contrast.parts(sample)
+        ),
         reliability=reliability(*confidence(sample.probabilities, sample.labels), sample.weights),
         decision_curve=_decision_curve(sample) if n_classes == 2 else None,
         groups=sample.groups(lambda group: _group_figures(task, group, threshold)),
@@ -121,7 +128,8 @@ def _task_figures(task: str, sample: TaskSample, threshold: Threshold) -> Iterat
 
 
 def _beside_size(contrast: Contrast, whole: TaskSample, suffix: str) -> Iterator[Figure | None]:
-    """What the networks add to the diameter: among all nodules, and among those of a size that says little."""
+    """What the networks add to the diameter: among all nodules, and among those of a size that says
+    little."""
     sized = whole.where(np.isfinite(whole.diameters_mm))
     network, size = _auc_pair(contrast, sized)
     yield sized.figure(f"AUC of diameter alone{suffix}", size)
@@ -140,8 +148,11 @@ def _auc(contrast: Contrast, sample: TaskSample) -> np.ndarray:
     return sample.rows(auc, contrast.positive(sample), contrast.scores(sample))
 
 
-def _decision_figures(task: str, sample: TaskSample, threshold: Threshold) -> Iterator[Figure | None]:
-    """Of two classes the rates; of more accuracy and F1, and the rates of the contrasts that hold the last class."""
+def _decision_figures(
+    task: str, sample: TaskSample, threshold: Threshold
+) -> Iterator[Figure | None]:
+    """Of two classes the rates; of more accuracy and F1, and the rates of the contrasts that hold
+    the last class."""
     n_classes, table = len(TASKS[task]), _decisions(sample, threshold)
     if n_classes == 2:
         yield from (sample.figure(name, rows) for name, rows in two_class_rates(table).items())
@@ -151,7 +162,9 @@ def _decision_figures(task: str, sample: TaskSample, threshold: Threshold) -> It
     for contrast in contrasts(task):
         if contrast.is_upper(n_classes):
             rates = two_class_rates(_merged(table, contrast.classes))
-            yield from (sample.figure(f"{name}, {contrast.name}", rows) for name, rows in rates.items())
+            yield from (
+                sample.figure(f"{name}, {contrast.name}", rows) for name, rows in rates.items()
+            )
 
 
 def _group_figures(task: str, group: TaskSample, threshold: Threshold) -> Iterator[Figure | None]:
@@ -160,7 +173,9 @@ def _group_figures(task: str, group: TaskSample, threshold: Threshold) -> Iterat
         (contrast,) = contrasts(task)
         yield group.figure("AUC", _auc(contrast, group))
         rates = two_class_rates(table)
-        yield from (group.figure(name, rates[name]) for name in ("accuracy", "sensitivity", "specificity"))
+        yield from (
+            group.figure(name, rates[name]) for name in ("accuracy", "sensitivity", "specificity")
+        )
     else:
         yield group.figure("accuracy", accuracy(table))
         yield group.figure("weighted F1", weighted_f1(table))
@@ -169,7 +184,9 @@ def _group_figures(task: str, group: TaskSample, threshold: Threshold) -> Iterat
 def _decisions(sample: TaskSample, threshold: Threshold) -> np.ndarray:
     """Confusion matrices (1 + draws, C, C)."""
     probabilities = sample.probabilities
-    return confusion(sample.labels, threshold.decide(probabilities), probabilities.shape[1], sample.weights)
+    return confusion(
+        sample.labels, threshold.decide(probabilities), probabilities.shape[1], sample.weights
+    )
 
 
 def _merged(table: np.ndarray, classes: tuple[int, ...]) -> np.ndarray:
@@ -199,7 +216,9 @@ def _with_line(evaluation: TaskEvaluation, sample: TaskSample, line: Line) -> Ta
     return replace(
         evaluation,
         line=line,
-        reliability_after_line=reliability(*confidence(moved.probabilities, moved.labels), moved.weights),
+        reliability_after_line=reliability(
+            *confidence(moved.probabilities, moved.labels), moved.weights
+        ),
         figures_after_line=kept(_calibration_figures(moved)),
     )
 
@@ -209,7 +228,9 @@ def _with_line(evaluation: TaskEvaluation, sample: TaskSample, line: Line) -> Ta
 
 def _roc_curve(contrast: Contrast, sample: TaskSample) -> RocCurve:
     positive, scores = contrast.positive(sample), contrast.scores(sample)
-    curves = (xy for block in sample.blocks() for xy in zip(*roc(positive, scores, block), strict=True))
+    curves = (
+        xy for block in sample.blocks() for xy in zip(*roc(positive, scores, block), strict=True)
+    )
     x, y = next(curves)
     drawn = [np.interp(GRID, *xy) for xy in curves if np.isfinite(xy).all()]
     low, high = np.percentile(drawn, [2.5, 97.5], axis=0) if drawn else (np.interp(GRID, x, y),) * 2

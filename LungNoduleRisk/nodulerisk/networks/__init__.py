@@ -1,7 +1,8 @@
 """The published networks, one a file, as plain torch modules; an engine makes them fast.
 
-Every network is built in eval mode with He-initialised weights; ``width`` scales its channels (1.0 = as published).
-Within a network, layers of one kind are registered in the order Keras numbers them, as ``load_keras_weights`` needs.
+Every network is built in eval mode with He-initialised weights; ``width`` scales its channels (1.0
+= as published). Within a network, layers of one kind are registered in the order Keras numbers
+them, as ``load_keras_weights`` needs.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from nodulerisk.networks.densesharp import DenseNet, DenseSharp
 from nodulerisk.networks.inception import Inception
-from nodulerisk.networks.keras_import import load_keras_weights
+from nodulerisk.networks.keras_files import load_keras_weights
 from nodulerisk.networks.layers import Network, initialise
 from nodulerisk.networks.resnet import ResNet
 from nodulerisk.networks.vgg import VGG
@@ -27,17 +28,22 @@ NETWORKS: dict[str, Callable[..., Network]] = {
 
 
 def build_network(
-    kind: str, *, input_size: int | None = None, n_classes: int | Sequence[int] = 2, width: float = 1.0
+    kind: str,
+    *,
+    input_size: int | None = None,
+    n_classes: int | Sequence[int] = 2,
+    width: float = 1.0,
 ) -> Network:
     """Builds a network in eval mode.
 
     Args:
-        kind: ``inception``, ``vgg``, ``resnet`` (input float32 (N, 3, S, S, S) -> probabilities (N, C)),
-            ``densesharp`` (input 0..255 (N, 1, 32, 32, 32) -> probabilities (N, C), mask (N, 1, 32, 32, 32)),
-            ``densenet`` (the same input -> probabilities).
-        input_size: S, recorded as ``network.input_size``; the published size of the kind when not given.
-        n_classes: C; 1 gives a sigmoid. Several numbers: as many answers from one trunk, a softmax each, side by side
-            in the C = sum(n_classes) probabilities.
+        kind: ``inception``, ``vgg``, ``resnet`` (input float32 (N, 3, S, S, S) -> probabilities (N,
+            C)), ``densesharp`` (input 0..255 (N, 1, 32, 32, 32) -> probabilities (N, C), mask (N,
+            1, 32, 32, 32)), ``densenet`` (the same input -> probabilities).
+        input_size: S, recorded as ``network.input_size``; the published size of the kind when not
+            given.
+        n_classes: C; 1 gives a sigmoid. Several numbers: as many answers from one trunk, a softmax
+            each, side by side in the C = sum(n_classes) probabilities.
         width: factor on the channels; 1.0 as published.
 
     Raises:

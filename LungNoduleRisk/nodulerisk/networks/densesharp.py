@@ -1,4 +1,5 @@
-"""DenseSharp: a small 3D DenseNet that also draws the mask; and DenseNet, the same without the mask."""
+"""DenseSharp: a small 3D DenseNet that also draws the mask; and DenseNet, the same without the
+mask."""
 
 from __future__ import annotations
 
@@ -35,7 +36,10 @@ class Transition(nn.Sequential):
 
     def __init__(self, in_channels: int):
         super().__init__(
-            batch_norm(in_channels), nn.ReLU(), SameConv(in_channels, in_channels // 2, 1), nn.AvgPool3d(2)
+            batch_norm(in_channels),
+            nn.ReLU(),
+            SameConv(in_channels, in_channels // 2, 1),
+            nn.AvgPool3d(2),
         )
 
 
@@ -61,7 +65,8 @@ class DenseTrunk(Network):
         self.head = nn.Linear(channels, n_classes)
 
     def block_outputs(self, x: Tensor) -> list[Tensor]:
-        """Grey levels 0..255 (N, 1, 32, 32, 32) -> the three dense blocks' maps at 32³, 16³ and 8³."""
+        """Grey levels 0..255 (N, 1, 32, 32, 32) -> the three dense blocks' maps at 32³, 16³ and
+        8³."""
         x = self.stem(x / 128 - 1)
         outputs = []
         for stage in self.stages:
@@ -75,7 +80,8 @@ class DenseTrunk(Network):
 
 
 class DenseNet(DenseTrunk):
-    """Classification of a 32 mm cube; source: Cancer Research 2018, doi:10.1158/0008-5472.CAN-18-0696."""
+    """Classification of a 32 mm cube; source: Cancer Research 2018,
+    doi:10.1158/0008-5472.CAN-18-0696."""
 
     def logits(self, x: Tensor) -> Tensor:
         """(N, 1, 32, 32, 32) -> (N, C)."""
@@ -86,7 +92,8 @@ class DenseNet(DenseTrunk):
 
 
 class DenseSharp(DenseTrunk):
-    """Classes and mask of a 32 mm cube, 599,012 parameters at width 1 with 3 classes; source as for DenseNet."""
+    """Classes and mask of a 32 mm cube, 599,012 parameters at width 1 with 3 classes; source as for
+    DenseNet."""
 
     def __init__(self, n_classes: int = 3, width: float = 1.0):
         super().__init__(n_classes, width)

@@ -5,13 +5,22 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nodulerisk.networks.layers import Classifier, SameConv, SameMaxPool, batch_norm, dense_head, scaled
+from nodulerisk.networks.layers import (
+    Classifier,
+    SameConv,
+    SameMaxPool,
+    batch_norm,
+    dense_head,
+    scaled,
+)
 
 
 def _conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> nn.Sequential:
     """Convolution, ReLU, then batch normalisation: the published order, which cannot be folded."""
     return nn.Sequential(
-        SameConv(in_channels, out_channels, kernel, stride), nn.ReLU(inplace=True), batch_norm(out_channels)
+        SameConv(in_channels, out_channels, kernel, stride),
+        nn.ReLU(inplace=True),
+        batch_norm(out_channels),
     )
 
 
@@ -36,7 +45,8 @@ class InceptionBlock(nn.Module):
 
 
 class Inception(Classifier):
-    """4.4 million parameters at width 1; source: npj Digital Medicine 2023, doi:10.1038/s41746-023-00866-z."""
+    """4.4 million parameters at width 1; source: npj Digital Medicine 2023,
+    doi:10.1038/s41746-023-00866-z."""
 
     default_size = 60
 

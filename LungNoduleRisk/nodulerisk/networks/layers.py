@@ -1,4 +1,5 @@
-"""What the published networks share: Keras's 'same' padding, batch normalisation, channel scaling, initialisation."""
+"""What the published networks share: Keras's 'same' padding, batch normalisation, channel scaling,
+initialisation."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ def scaled(channels: int, width: float) -> int:
 
 
 def same_padding(x: Tensor, kernel: int, stride: int, value: float = 0.0) -> Tensor:
-    """Pads (N, C, z, y, x) as TensorFlow's 'same' does: at stride 2 the odd voxel goes behind, not in front."""
+    """Pads (N, C, z, y, x) as TensorFlow's 'same' does: at stride 2 the odd voxel goes behind, not
+    in front."""
     padding: list[int] = []
     for n in reversed(x.shape[2:]):
         n = int(n)
@@ -28,7 +30,9 @@ def same_padding(x: Tensor, kernel: int, stride: int, value: float = 0.0) -> Ten
 class SameConv(nn.Conv3d):
     """A cubic convolution with TensorFlow's 'same' padding."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, bias: bool = True):
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, bias: bool = True
+    ):
         padding = kernel // 2 if stride == 1 else 0  # at stride 1 'same' is symmetric
         super().__init__(in_channels, out_channels, kernel, stride, padding, bias=bias)
 
@@ -50,7 +54,8 @@ class SameMaxPool(nn.Module):
 
 
 def batch_norm(channels: int) -> nn.BatchNorm3d:
-    """Batch normalisation with Keras's defaults: eps 1e-3, momentum 0.99 (torch counts the other way round)."""
+    """Batch normalisation with Keras's defaults: eps 1e-3, momentum 0.99 (torch counts the other
+    way round)."""
     return nn.BatchNorm3d(channels, eps=1e-3, momentum=0.01)
 
 
@@ -64,7 +69,8 @@ def initialise(network: nn.Module) -> None:
 
 
 class Network(nn.Module, ABC):
-    """What ``build_network`` builds: ``forward`` gives probabilities, ``logits`` what losses are computed on.
+    """What ``build_network`` builds: ``forward`` gives probabilities, ``logits`` what losses are
+    computed on.
 
     Attributes:
         input_size: side of the input cube.
@@ -77,17 +83,21 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def logits(self, x: Tensor) -> Any:
-        """(N, C) before the softmax; DenseSharp adds the mask (N, 1, 32, 32, 32) before the sigmoid."""
+        """(N, C) before the softmax; DenseSharp adds the mask (N, 1, 32, 32, 32) before the
+        sigmoid."""
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """A softmax over each head's classes; a sigmoid where the network has one class in all."""
         if self.heads == (1,):
             return torch.sigmoid(logits)
-        return torch.cat([torch.softmax(head, dim=1) for head in logits.split(self.heads, dim=1)], dim=1)
+        return torch.cat(
+            [torch.softmax(head, dim=1) for head in logits.split(self.heads, dim=1)], dim=1
+        )
 
 
 class Classifier(Network):
-    """A network whose answer is a softmax over ``logits``; subclasses define ``features`` and ``head``."""
+    """A network whose answer is a softmax over ``logits``; subclasses define ``features`` and
+    ``head``."""
 
     features: nn.Module
     head: nn.Module

@@ -12,12 +12,16 @@ STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolut
 def _stage(in_channels: int, out_channels: int, convolutions: int) -> nn.Sequential:
     layers: list[nn.Module] = [batch_norm(in_channels)]
     for index in range(convolutions):
-        layers += [SameConv(in_channels if index == 0 else out_channels, out_channels, 3), nn.ReLU(inplace=True)]
+        layers += [
+            SameConv(in_channels if index == 0 else out_channels, out_channels, 3),
+            nn.ReLU(inplace=True),
+        ]
     return nn.Sequential(*layers, nn.MaxPool3d(2))
 
 
 class VGG(Classifier):
-    """44 million parameters at width 1; source: npj Digital Medicine 2023, doi:10.1038/s41746-023-00866-z."""
+    """44 million parameters at width 1; source: npj Digital Medicine 2023,
+    doi:10.1038/s41746-023-00866-z."""
 
     default_size = 40
 

@@ -1,6 +1,8 @@
-"""Nodules as DICOM: a segmentation (SEG) and a TID 1500 structured report (SR) that refer to the source series.
+"""Nodules as DICOM: a segmentation (SEG) and a TID 1500 structured report (SR) that refer to the
+source series.
 
-Both copy patient and study from the source, as the standard asks: they are written only where the user wants them.
+Both copy patient and study from the source, as the standard asks: they are written only where the
+user wants them.
 """
 
 from __future__ import annotations
@@ -26,22 +28,20 @@ from scipy.ndimage import map_coordinates
 
 from nodulerisk import RESEARCH_USE_ONLY, __version__
 from nodulerisk.assessment import Assessment, NoduleMask, TaskResult
-from nodulerisk.cubes import Grid
-from nodulerisk.dicom_series import (
-    DicomFile,
-    Slice,
+from nodulerisk.ct.cubes import Grid
+from nodulerisk.ct.dicom_files import DicomFile, ImagePlane, dicom_files
+from nodulerisk.ct.dicom_series import (
     can_read,
     choose_series,
     common_direction,
     common_pixel_spacing,
     ct_slices,
-    dicom_files,
     refuse_shear,
     slice_grid,
 )
 from nodulerisk.errors import CTError, OutputError
 from nodulerisk.files import written_whole
-from nodulerisk.masking import MASK_LEVEL
+from nodulerisk.nodule.mask import MASK_LEVEL
 from nodulerisk.outputs.words import abstain_words, check_words, measured_on, task_basis
 
 Reference = TypeVar("Reference")
@@ -51,15 +51,20 @@ PRODUCT, MANUFACTURER = "LungNoduleRisk", "LungNoduleRisk developers"
 DEVICE_UID = "2.25.40975642210316461045358409419702036479"  # of this software, whatever its version
 SCHEME = "99LNR"
 UTF_8 = "ISO_IR 192"
-ON_THE_MASK = 0.05  # of probability, by which interpolation may miss the surface; a fifth of a voxel off fails
+# of probability, by which interpolation may miss the surface; a fifth of a voxel off fails
+ON_THE_MASK = 0.05
 IDENTIFIERS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
-MAY_BE_EMPTY = "PatientID PatientName PatientBirthDate PatientSex AccessionNumber StudyID StudyDate StudyTime".split()
+MAY_BE_EMPTY = (
+    "PatientID PatientName PatientBirthDate PatientSex AccessionNumber StudyID StudyDate StudyTime"
+).split()
 RESAMPLED = (
-    "The mask does not lie on the voxels of this DICOM series: it is of another CT, or of one that was resampled, as "
-    "after a tilted gantry. DICOM output needs the series that was assessed, as it was scanned."
+    "The mask does not lie on the voxels of this DICOM series: it is of another CT, or of one that"
+    " was resampled, as after a tilted gantry. DICOM output needs the series that was assessed, as"
+    " it was scanned."
 )
 
-# What the standard or RadLex names; "probability of cancer" (DCM 111047) is not used, for it would claim too much.
+# What the standard or RadLex names; "probability of cancer" (DCM 111047) is not used, for it would
+# claim too much.
 STANDARD = {
     "malignancy": Code("RID36042", "RADLEX", "Malignancy"),
     "benign": codes.SCT.Benign,
@@ -91,7 +96,7 @@ class DicomSource:
     """
 
     images: dict[DicomFile, Dataset]
-    planes: dict[int, Slice]
+    planes: dict[int, ImagePlane]
     shape: tuple[int, int, int]
     grid: Grid
 
@@ -110,7 +115,8 @@ def read_source(path: str | Path, series_uid: str | None = None) -> DicomSource:
     path = Path(path)
     if not path.exists() or not can_read(path):
         raise OutputError(
-            "DICOM output refers to a DICOM series, and this is none: load the CT's DICOM folder or .zip."
+            "DICOM output refers to a DICOM series, and this is none: load the CT's DICOM folder or"
+            " .zip."
         )
     return source_of([path], series_uid)
 
@@ -121,8 +127,11 @@ def source_of(paths: Iterable[Path], series_uid: str | None = None) -> DicomSour
         return _source(choose_series(ct_slices(files), series_uid))
 
 
-def write_dicom(assessments: Sequence[Assessment], source: DicomSource, folder: str | Path) -> list[Path]:
-    """Writes ``nodules.sr.dcm``, and ``nodules.seg.dcm`` where a mask was drawn, in place of earlier ones.
+def write_dicom(
+    assessments: Sequence[Assessment], source: DicomSource, folder: str | Path
+) -> list[Path]:
+    """Writes ``nodules.sr.dcm``, and ``nodules.seg.dcm`` where a mask was drawn, in place of
+    earlier ones.
 
     Args:
         assessments: at least one, of the source's CT.
@@ -133,13 +142,16 @@ def write_dicom(assessments: Sequence[Assessment], source: DicomSource, folder: 
         The files written.
 
     Raises:
-        OutputError: the masks do not lie on the source's voxels, its headers break the standard, or the folder cannot
-            be written.
+        OutputError: the masks do not lie on the source's voxels, its headers break the standard, or
+            the folder cannot be written.
     """
     folder = Path(folder)
     for assessment in assessments:
         _refuse_other_ct(assessment, source)
-    with _broken_headers_refused(), ExitStack() as files:  # both take their places once both are whole
+    with (
+        _broken_headers_refused(),
+        ExitStack() as files,
+    ):  # both take their places once both are whole
         segmentation = _segmentation(assessments, source)
         made: dict[str, Dataset] = {SR_NAME: _report(assessments, segmentation, source)}
         if segmentation is not None:
@@ -154,7 +166,7 @@ def write_dicom(assessments: Sequence[Assessment], source: DicomSource, folder: 
 # --- The source
 
 
-def _source(slices: list[Slice]) -> DicomSource:
+def _source(slices: list[ImagePlane]) -> DicomSource:
     direction = common_direction(slices)
     down, along = common_pixel_spacing(slices)
     normal = direction[:, 2]
@@ -167,7 +179,10 @@ def _source(slices: list[Slice]) -> DicomSource:
     by_file = {plane.file: plane for plane in slices}
     images = {file: _header(plane, slices[0].orientation, step) for file, plane in by_file.items()}
     if len(images) > 1 and len(images) < len(slices):
-        raise CTError("The series is split over several multi-frame files: for DICOM output, export it as one.")
+        raise CTError(
+            "The series is split over several multi-frame files: for DICOM output, export it as"
+            " one."
+        )
     return DicomSource(
         images,
         dict(zip(index.tolist(), slices, strict=True)),
@@ -176,15 +191,20 @@ def _source(slices: list[Slice]) -> DicomSource:
     )
 
 
-def _header(plane: Slice, orientation: np.ndarray, step_mm: float) -> Dataset:
-    """The whole header of the plane's file, with the geometry where highdicom looks for it, the same in every file."""
+def _header(plane: ImagePlane, orientation: np.ndarray, step_mm: float) -> Dataset:
+    """The whole header of the plane's file, with the geometry where highdicom looks for it, the
+    same in every file."""
     header = _full_header(plane.file)
     measures = plane.macro("PixelMeasuresSequence")
     thickness = measures.get("SliceThickness") or step_mm
     if _is_multiframe(header):
         shared = header.SharedFunctionalGroupsSequence[0]
-        shared.PixelMeasuresSequence = hd.PixelMeasuresSequence(measures.PixelSpacing, thickness, step_mm)
-        shared.PlaneOrientationSequence = hd.PlaneOrientationSequence("PATIENT", orientation.ravel().tolist())
+        shared.PixelMeasuresSequence = hd.PixelMeasuresSequence(
+            measures.PixelSpacing, thickness, step_mm
+        )
+        shared.PlaneOrientationSequence = hd.PlaneOrientationSequence(
+            "PATIENT", orientation.ravel().tolist()
+        )
     else:
         header.SliceThickness, header.SpacingBetweenSlices = thickness, step_mm
         header.ImageOrientationPatient = orientation.ravel().tolist()
@@ -200,7 +220,10 @@ def _full_header(file: DicomFile) -> Dataset:
     with file.open() as stream:
         header = dcmread(stream, stop_before_pixels=True)
     if missing := [keyword for keyword in IDENTIFIERS if not header.get(keyword)]:
-        raise CTError(f"The series lacks {', '.join(missing)}, by which DICOM output refers to it: export it again.")
+        raise CTError(
+            f"The series lacks {', '.join(missing)}, by which DICOM output refers to it: export it"
+            " again."
+        )
     for keyword in MAY_BE_EMPTY:
         header.setdefault(keyword, "")
     header.setdefault("FrameOfReferenceUID", _uid("frame of reference", header.SeriesInstanceUID))
@@ -212,10 +235,13 @@ def _is_multiframe(header: Dataset) -> bool:
 
 
 def _refuse_other_ct(assessment: Assessment, source: DicomSource) -> None:
-    """Raises OutputError unless the assessment is of this series, and its mask on this series' voxels."""
+    """Raises OutputError unless the assessment is of this series, and its mask on this series'
+    voxels."""
     of_series = assessment.provenance.series_uid in (None, source.series_uid)
     mask = _mask_of(assessment)
-    if not of_series or (mask and (mask.ct_shape != source.shape or not _overlays(mask, source.grid))):
+    if not of_series or (
+        mask and (mask.ct_shape != source.shape or not _overlays(mask, source.grid))
+    ):
         raise OutputError(RESAMPLED)
 
 
@@ -230,7 +256,9 @@ def _overlays(mask: NoduleMask, ct_grid: Grid) -> bool:
     voxels = np.argwhere(mask.region) + mask.first_voxel
     positions = ct_grid.origin_lps_mm[:, None] + ct_grid.axes @ voxels[:, ::-1].T
     in_map = np.linalg.solve(mask.grid.axes, positions - mask.grid.origin_lps_mm[:, None])
-    return bool(map_coordinates(mask.probability, in_map[::-1], order=1).min() >= MASK_LEVEL - ON_THE_MASK)
+    return bool(
+        map_coordinates(mask.probability, in_map[::-1], order=1).min() >= MASK_LEVEL - ON_THE_MASK
+    )
 
 
 @contextmanager
@@ -241,7 +269,9 @@ def _broken_headers_refused() -> Iterator[None]:
             warnings.simplefilter("ignore")  # they quote header values, such as the patient's name
             yield
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise OutputError("The series' headers break the DICOM standard: export the series again.") from error
+        raise OutputError(
+            "The series' headers break the DICOM standard: export the series again."
+        ) from error
 
 
 # --- The segmentation
@@ -254,13 +284,19 @@ def _segmentation(assessments: Sequence[Assessment], source: DicomSource) -> Seg
         return None
     slices = sorted({z for _, mask in found for z in _slices_of(mask)})
     if not source.planes.keys() >= set(slices):
-        raise OutputError("A mask runs through a slice that the series lacks: export the complete series.")
+        raise OutputError(
+            "A mask runs through a slice that the series lacks: export the complete series."
+        )
     return Segmentation(
         source_images=list(source.images.values()),
         pixel_array=_stacked([mask for _, mask in found], slices, source.shape),
-        plane_positions=[hd.PlanePositionSequence("PATIENT", source.planes[z].position.tolist()) for z in slices],
+        plane_positions=[
+            hd.PlanePositionSequence("PATIENT", source.planes[z].position.tolist()) for z in slices
+        ],
         segmentation_type="BINARY",
-        segment_descriptions=[_segment(number, a, source) for number, (a, _) in enumerate(found, start=1)],
+        segment_descriptions=[
+            _segment(number, a, source) for number, (a, _) in enumerate(found, start=1)
+        ],
         content_label="NODULES",
         content_description=RESEARCH_USE_ONLY,
         **_instance(901),
@@ -272,13 +308,19 @@ def _slices_of(mask: NoduleMask) -> range:
     return range(mask.first_voxel[0], mask.first_voxel[0] + len(mask.region))
 
 
-def _stacked(masks: Sequence[NoduleMask], slices: list[int], shape: tuple[int, int, int]) -> np.ndarray:
+def _stacked(
+    masks: Sequence[NoduleMask], slices: list[int], shape: tuple[int, int, int]
+) -> np.ndarray:
     """The masks on these slices alone: uint8 (slice, row, column, mask)."""
-    pixels = np.zeros((len(masks), len(slices), *shape[1:]), np.uint8)  # each mask in one piece: read faster
+    pixels = np.zeros(
+        (len(masks), len(slices), *shape[1:]), np.uint8
+    )  # each mask in one piece: read faster
     for plane, mask in zip(pixels, masks, strict=True):
         _, row, column = mask.first_voxel
         _, rows, columns = mask.region.shape
-        plane[np.searchsorted(slices, _slices_of(mask)), row : row + rows, column : column + columns] = mask.region
+        plane[
+            np.searchsorted(slices, _slices_of(mask)), row : row + rows, column : column + columns
+        ] = mask.region
     return np.moveaxis(pixels, 0, -1)
 
 
@@ -317,24 +359,33 @@ def _report(
         evidence=[*source.images.values(), *([] if segmentation is None else [segmentation])],
         content=sr.MeasurementReport(_observer(), codes.LN.CTUnspecifiedBodyRegion, groups),
         is_complete=True,
-        coding_schemes=[CodingSchemeIdentificationItem(SCHEME, PRODUCT, responsible_organization=MANUFACTURER)],
+        coding_schemes=[
+            CodingSchemeIdentificationItem(SCHEME, PRODUCT, responsible_organization=MANUFACTURER)
+        ],
         **_instance(902),
     )
 
 
 def _groups(
     assessments: Sequence[Assessment], segmentation: Segmentation | None, source: DicomSource
-) -> Iterator[sr.MeasurementsAndQualitativeEvaluations | sr.VolumetricROIMeasurementsAndQualitativeEvaluations]:
-    """About a nodule's segment (TID 1411); without a mask about the image at its centre (TID 1501)."""
+) -> Iterator[
+    sr.MeasurementsAndQualitativeEvaluations | sr.VolumetricROIMeasurementsAndQualitativeEvaluations
+]:
+    """About a nodule's segment (TID 1411); without a mask about the image at its centre (TID
+    1501)."""
     number = 0
     for assessment in assessments:
         content = _group_content(assessment, source)
         if segmentation is not None and (mask := _mask_of(assessment)):
             number += 1
             segment = _referenced_segment(segmentation, number, mask, source)
-            yield sr.VolumetricROIMeasurementsAndQualitativeEvaluations(referenced_segment=segment, **content)
+            yield sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+                referenced_segment=segment, **content
+            )
         else:
-            images = _references(sr.SourceImageForMeasurementGroup, [_plane_at(assessment, source)], source)
+            images = _references(
+                sr.SourceImageForMeasurementGroup, [_plane_at(assessment, source)], source
+            )
             yield sr.MeasurementsAndQualitativeEvaluations(source_images=images, **content)
 
 
@@ -343,17 +394,23 @@ def _referenced_segment(
 ) -> sr.ReferencedSegment:
     planes = [source.planes[z] for z in _slices_of(mask)]
     images = _references(sr.SourceImageForSegmentation, planes, source)
-    return sr.ReferencedSegment(segmentation.SOPClassUID, segmentation.SOPInstanceUID, number, source_images=images)
+    return sr.ReferencedSegment(
+        segmentation.SOPClassUID, segmentation.SOPInstanceUID, number, source_images=images
+    )
 
 
 def _group_content(assessment: Assessment, source: DicomSource) -> dict:
     return {
-        "tracking_identifier": sr.TrackingIdentifier(_tracking_uid(assessment, source), assessment.name),
+        "tracking_identifier": sr.TrackingIdentifier(
+            _tracking_uid(assessment, source), assessment.name
+        ),
         "finding_type": codes.SCT.Nodule,
         "finding_category": codes.SCT.MorphologicallyAbnormalStructure,
         "finding_sites": [sr.FindingSite(codes.SCT.Lung)],
         "algorithm_id": sr.AlgorithmIdentification(
-            PRODUCT, assessment.provenance.package_version, [f"weight set {_weight_set(assessment)}"]
+            PRODUCT,
+            assessment.provenance.package_version,
+            [f"weight set {_weight_set(assessment)}"],
         ),
         "measurements": [*_sizes(assessment), *_probabilities(assessment)],
         "qualitative_evaluations": list(_decisions(assessment)),
@@ -370,7 +427,10 @@ def _sizes(assessment: Assessment) -> Iterator[sr.Measurement]:
 def _probabilities(assessment: Assessment) -> Iterator[sr.Measurement]:
     for task, result in assessment.tasks.items():
         for number, probability in enumerate(result.mean or ()):
-            name = _own(f"{_class_code(task, number)}-P", f"Probability of {result.classes[number]} ({task})")
+            name = _own(
+                f"{_class_code(task, number)}-P",
+                f"Probability of {result.classes[number]} ({task})",
+            )
             yield sr.Measurement(name, probability, codes.UCUM.NoUnits)
 
 
@@ -382,7 +442,8 @@ def _decisions(assessment: Assessment) -> Iterator[sr.QualitativeEvaluation]:
 
 
 def _decision_code(task: str, result: TaskResult) -> Code:
-    """A standard code only where the networks have learnt from patients: a reader may look at nothing else."""
+    """A standard code only where the networks have learnt from patients: a reader may look at
+    nothing else."""
     assert result.decision is not None
     if result.evidence in ("pathology", "reader") and result.decision in STANDARD:
         return STANDARD[result.decision]
@@ -393,7 +454,10 @@ def _texts(assessment: Assessment) -> Iterator[sr.TextContentItem]:
     """What the numbers rest on, and what to mind."""
     yield _text(codes.DCM.Comment, RESEARCH_USE_ONLY)
     for task, result in assessment.tasks.items():
-        yield _text(_own(f"{_task_code(task)}-E", f"Evidence for {task}"), f"{result.evidence}: {task_basis(result)}")
+        yield _text(
+            _own(f"{_task_code(task)}-E", f"Evidence for {task}"),
+            f"{result.evidence}: {task_basis(result)}",
+        )
     yield _text(_own("MASK-E", "Evidence for the mask"), measured_on(assessment))
     for line in (*abstain_words(assessment), *map(check_words, assessment.checks)):
         yield _text(codes.DCM.Comment, line)
@@ -403,18 +467,26 @@ def _text(name: Code, value: str) -> sr.TextContentItem:
     return sr.TextContentItem(name, value, sr.RelationshipTypeValues.CONTAINS)
 
 
-def _plane_at(assessment: Assessment, source: DicomSource) -> Slice:
+def _plane_at(assessment: Assessment, source: DicomSource) -> ImagePlane:
     """The image plane nearest to the nodule's centre."""
-    return min(source.planes.values(), key=lambda p: abs(p.normal @ (p.position - assessment.centre_lps_mm)))
+    return min(
+        source.planes.values(),
+        key=lambda p: abs(p.normal @ (p.position - assessment.centre_lps_mm)),
+    )
 
 
-def _references(kind: Callable[..., Reference], planes: Iterable[Slice], source: DicomSource) -> list[Reference]:
+def _references(
+    kind: Callable[..., Reference], planes: Iterable[ImagePlane], source: DicomSource
+) -> list[Reference]:
     """The images of these planes, with frame numbers where an image holds several."""
     frames = defaultdict(list)
     for plane in planes:
         frames[plane.file].append(plane.frame + 1)
     images = [(source.images[file], numbers) for file, numbers in frames.items()]
-    return [kind(i.SOPClassUID, i.SOPInstanceUID, numbers if _is_multiframe(i) else None) for i, numbers in images]
+    return [
+        kind(i.SOPClassUID, i.SOPInstanceUID, numbers if _is_multiframe(i) else None)
+        for i, numbers in images
+    ]
 
 
 def _observer() -> sr.ObservationContext:
@@ -444,7 +516,9 @@ def _weight_set(assessment: Assessment) -> str:
 
 def _tracking_uid(assessment: Assessment, source: DicomSource) -> str:
     """The same for the same nodule whenever it is exported."""
-    return _uid("nodule", source.series_uid, assessment.name, *(f"{v:.3f}" for v in assessment.point_lps_mm))
+    return _uid(
+        "nodule", source.series_uid, assessment.name, *(f"{v:.3f}" for v in assessment.point_lps_mm)
+    )
 
 
 def _uid(*words: str) -> str:
@@ -453,7 +527,8 @@ def _uid(*words: str) -> str:
 
 
 def _instance(series_number: int) -> dict:
-    """What identifies a new instance, alone in a new series beyond a scanner's, and the software that made it."""
+    """What identifies a new instance, alone in a new series beyond a scanner's, and the software
+    that made it."""
     return {
         "series_instance_uid": hd.UID(),
         "series_number": series_number,

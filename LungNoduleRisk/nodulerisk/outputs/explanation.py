@@ -9,11 +9,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from nodulerisk.assessment import Assessment, grid_image, write_image
-from nodulerisk.ct import CT
-from nodulerisk.explain import NOT_EVIDENCE, Explanation
+from nodulerisk.ct.volume import CT
 from nodulerisk.files import written_whole
 from nodulerisk.outputs.picture import DPI, draw_slice
 from nodulerisk.outputs.slices import FIELD_MM, nodule_slices, points_in, values_at
+from nodulerisk.trust.explain import NOT_EVIDENCE, Explanation
 
 EXPLANATION_FILES = ("gradcam.nrrd", "gradcam.png")
 SIZE_INCHES = (16, 6.4)
@@ -22,9 +22,11 @@ OPACITY = 0.55  # where the map is 1
 SHARED = "The network's views share this map: around the right centre, at the middle one's scale"
 
 
-def write_explanation(ct: CT, assessment: Assessment, explanation: Explanation, folder: Path) -> None:
-    """Writes ``EXPLANATION_FILES``: float32 on a grid of its own, which says in its header what it is, and 1600 x 640
-    pixels.
+def write_explanation(
+    ct: CT, assessment: Assessment, explanation: Explanation, folder: Path
+) -> None:
+    """Writes ``EXPLANATION_FILES``: float32 on a grid of its own, which says in its header what it
+    is, and 1600 x 640 pixels.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -39,24 +41,38 @@ def write_explanation(ct: CT, assessment: Assessment, explanation: Explanation, 
 
 def explanation_title(explanation: Explanation) -> str:
     """``Grad-CAM of vgg: where lies what spoke for malignant``."""
-    found = "where lies what spoke for" if explanation.values.any() else "nothing in the cube spoke for"
+    found = (
+        "where lies what spoke for" if explanation.values.any() else "nothing in the cube spoke for"
+    )
     return f"Grad-CAM of {explanation.network}: {found} {explanation.label}"
 
 
 def explanation_figure(ct: CT, assessment: Assessment, explanation: Explanation) -> Figure:
     """Three slices with the map over them as a matplotlib figure, in no global state."""
     figure = Figure(SIZE_INCHES, DPI, facecolor="white")
-    figure.text(0.02, 0.93, explanation_title(explanation), size=18, weight="bold", parse_math=False)
+    figure.text(
+        0.02, 0.93, explanation_title(explanation), size=18, weight="bold", parse_math=False
+    )
     figure.text(0.02, 0.875, NOT_EVIDENCE.capitalize(), size=14, color="#b00020", weight="bold")
     if explanation.views > 1:
         figure.text(0.98, 0.875, SHARED, ha="right", size=11)
     for number, picture in enumerate(nodule_slices(ct, assessment)):
         axes = figure.add_axes((0.02 + (WIDTH + 0.015) * number, 0.02, WIDTH, 0.775))
         draw_slice(axes, picture)
-        _draw_map(axes, values_at(points_in(picture.plane, assessment), explanation.values, explanation.grid))
+        _draw_map(
+            axes,
+            values_at(points_in(picture.plane, assessment), explanation.values, explanation.grid),
+        )
     return figure
 
 
 def _draw_map(axes: Axes, values) -> None:
     half = FIELD_MM / 2
-    axes.imshow(values, cmap="inferno", vmin=0, vmax=1, alpha=OPACITY * values, extent=(-half, half, half, -half))
+    axes.imshow(
+        values,
+        cmap="inferno",
+        vmin=0,
+        vmax=1,
+        alpha=OPACITY * values,
+        extent=(-half, half, half, -half),
+    )

@@ -1,7 +1,8 @@
-"""Plots to get to know a nodule and the networks with; ``Resources/Notebooks/explore.ipynb`` shows them all.
+"""Plots to get to know a nodule and the networks with; ``Resources/Notebooks/explore.ipynb`` shows
+them all.
 
-Matplotlib's figures are in no global state: a notebook shows what a cell returns (``%matplotlib inline``). Lengths are
-mm, densities HU; volumes are indexed z, y, x.
+Matplotlib's figures are in no global state: a notebook shows what a cell returns (``%matplotlib
+inline``). Lengths are mm, densities HU; volumes are indexed z, y, x.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from torch.utils.flop_counter import FlopCounterMode
 
 from nodulerisk.assessment import Assessment, NoduleMask
-from nodulerisk.ct import CT, to_lps, triple
-from nodulerisk.cubes import DENSESHARP_SIDE, DENSESHARP_SPACING_MM, EMV_SPACING_MM
+from nodulerisk.ct.cubes import DENSESHARP_SIDE, DENSESHARP_SPACING_MM, EMV_SPACING_MM
+from nodulerisk.ct.volume import CT, to_lps, triple
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.masking import MASK_LEVEL
 from nodulerisk.networks import build_network
+from nodulerisk.nodule.mask import MASK_LEVEL
 from nodulerisk.outputs.interactive import LIGHT, SURFACE_COLOUR
 from nodulerisk.outputs.mesh import nodule_mesh
 from nodulerisk.outputs.picture import CONTOUR, HALO
@@ -49,7 +50,8 @@ from nodulerisk.outputs.slices import (
     points_in,
     probability_at,
 )
-from nodulerisk.weights import TASKS, WeightSet
+from nodulerisk.tasks import TASKS
+from nodulerisk.weights.card import WeightSet
 
 CHECKOUT = "NODULERISK_CHECKOUT"  # environment variable: the folder with pyproject.toml
 MARGIN_MM = 15.0  # of lung around the nodule, in the pictures of slices
@@ -88,24 +90,32 @@ PUBLISHED = (  # task, kind and side of the input: EMV-3D-CNN's nine networks, a
 
 
 def checkout() -> Path:
-    """The folder of the checkout: ``$NODULERISK_CHECKOUT``, else where this package or the working directory lies.
+    """The folder of the checkout: ``$NODULERISK_CHECKOUT``, else where this package or the working
+    directory lies.
 
     Raises:
         NoduleRiskError: the sample data are at none of these places.
     """
     named = os.environ.get(CHECKOUT)
-    places = [Path(named)] if named else [*Path(__file__).resolve().parents, Path.cwd(), *Path.cwd().parents]
+    places = (
+        [Path(named)]
+        if named
+        else [*Path(__file__).resolve().parents, Path.cwd(), *Path.cwd().parents]
+    )
     for place in places:
         if (place / "Resources" / "SampleData" / "demo-chest-ct.zip").is_file():
             return place
-    raise NoduleRiskError(f"The sample data were not found: set {CHECKOUT} to the folder that holds pyproject.toml.")
+    raise NoduleRiskError(
+        f"The sample data were not found: set {CHECKOUT} to the folder that holds pyproject.toml."
+    )
 
 
 # --- Slices
 
 
 def slices_figure(ct: CT, assessment: Assessment) -> Figure:
-    """The axial, coronal and sagittal slice through the nodule's centre, with the mask laid over them."""
+    """The axial, coronal and sagittal slice through the nodule's centre, with the mask laid over
+    them."""
     figure = Figure((13, 4.6), layout="constrained")
     for axes, picture in zip(figure.subplots(1, 3), nodule_slices(ct, assessment), strict=True):
         _draw_plane(axes, picture)
@@ -116,7 +126,8 @@ def slices_figure(ct: CT, assessment: Assessment) -> Figure:
 
 
 def contours_figure(ct: CT, assessment: Assessment) -> Figure:
-    """Above, lines of equal probability of the mask; below, steps of density with the mask's outline."""
+    """Above, lines of equal probability of the mask; below, steps of density with the mask's
+    outline."""
     figure = Figure((12, 9), layout="constrained")
     rows = figure.subplots(2, 3)
     for (above, below), picture in zip(rows.T, nodule_slices(ct, assessment), strict=True):
@@ -125,15 +136,24 @@ def contours_figure(ct: CT, assessment: Assessment) -> Figure:
         lines = above.contour(TICKS_MM, TICKS_MM, probability, LEVELS, colors=LEVEL_COLOURS)
         smooth = gaussian_filter(picture.hu, SMOOTHING_MM / PIXEL_MM)
         _draw_plane(below, picture, CLOSE_MM)
-        steps = below.contourf(TICKS_MM, TICKS_MM, smooth, DENSITIES_HU, cmap="viridis", extend="both")
+        steps = below.contourf(
+            TICKS_MM, TICKS_MM, smooth, DENSITIES_HU, cmap="viridis", extend="both"
+        )
         below.contour(TICKS_MM, TICKS_MM, probability, [MASK_LEVEL], colors="white", linewidths=2)
-    above.legend(lines.legend_elements()[0], [f"probability {level:g}" for level in LEVELS], loc="lower right")
-    figure.colorbar(steps, ax=rows, label="HU of the lower row", location="bottom", shrink=0.5, aspect=40)
+    above.legend(
+        lines.legend_elements()[0],
+        [f"probability {level:g}" for level in LEVELS],
+        loc="lower right",
+    )
+    figure.colorbar(
+        steps, ax=rows, label="HU of the lower row", location="bottom", shrink=0.5, aspect=40
+    )
     return figure
 
 
 def _draw_plane(axes: Axes, picture: Slice, half_mm: float = FIELD_MM / 2) -> None:
-    """A slice in mm from the nodule's centre; the labels say where right and left, front and back lie."""
+    """A slice in mm from the nodule's centre; the labels say where right and left, front and back
+    lie."""
     edge = (FIELD_MM + PIXEL_MM) / 2
     _draw_grey(axes, picture.hu, extent=(-edge, edge, edge, -edge))
     left, right, above, below = picture.plane.edges
@@ -150,13 +170,16 @@ def _draw_grey(axes: Axes, hu: np.ndarray, **place) -> None:
 
 
 def _probability_in(plane: Plane, assessment: Assessment) -> np.ndarray:
-    """The mask network's probability (0..1) in a plane through the nodule's centre, at ``TICKS_MM`` down and right."""
+    """The mask network's probability (0..1) in a plane through the nodule's centre, at ``TICKS_MM``
+    down and right."""
     return probability_at(points_in(plane, assessment), _nodule_of(assessment))
 
 
 def _nodule_of(assessment: Assessment) -> NoduleMask:
     if assessment.nodule is None or not assessment.nodule.region.any():
-        raise NoduleRiskError(f"{assessment.name} has no mask to show: assess with a weight set that draws masks.")
+        raise NoduleRiskError(
+            f"{assessment.name} has no mask to show: assess with a weight set that draws masks."
+        )
     return assessment.nodule
 
 
@@ -185,7 +208,10 @@ def surroundings(ct: CT, assessment: Assessment, margin_mm: float = MARGIN_MM) -
     """The box around the mask and a margin, as far as the scan reaches."""
     on_ct = _nodule_of(assessment).on_ct().astype(np.int16)
     straight, mask = to_lps(ct), to_lps(replace(ct, hu=on_ct)).hu > 0
-    voxels, margin = np.argwhere(mask), np.ceil(margin_mm / np.array(straight.spacing_mm[::-1])).astype(int)
+    voxels, margin = (
+        np.argwhere(mask),
+        np.ceil(margin_mm / np.array(straight.spacing_mm[::-1])).astype(int),
+    )
     first, end = np.maximum(voxels.min(axis=0) - margin, 0), voxels.max(axis=0) + margin + 1
     box = tuple(slice(a, b) for a, b in zip(first, end, strict=True))
     corner = triple(straight.point_of(first[::-1]))
@@ -208,7 +234,8 @@ def montage_figure(ct: CT, assessment: Assessment) -> Figure:
 
 
 def animated_slices(ct: CT, assessment: Assessment, frames_per_second: int = 6) -> str:
-    """A player (HTML) that walks through the axial slices around the nodule, up and down; needs no ffmpeg."""
+    """A player (HTML) that walks through the axial slices around the nodule, up and down; needs no
+    ffmpeg."""
     around = surroundings(ct, assessment)
     figure = Figure((5, 5), layout="constrained")
     FigureCanvasAgg(figure)
@@ -242,17 +269,31 @@ def _draw_axial(axes: Axes, around: Surroundings, index: int) -> None:
 
 
 def histogram_figure(ct: CT, assessment: Assessment, rim_mm: float = RIM_MM) -> Figure:
-    """Densities inside the mask against those of the shell of ``rim_mm`` around it, as shares of each volume."""
+    """Densities inside the mask against those of the shell of ``rim_mm`` around it, as shares of
+    each volume."""
     around = surroundings(ct, assessment, rim_mm)
     distance = distance_transform_edt(~around.mask, sampling=around.ct.spacing_mm[::-1])
     figure = Figure((9, 4), layout="constrained")
     axes = figure.subplots()
     rim = (distance > 0) & (distance <= rim_mm)
-    for where, name, colour in ((rim, f"{rim_mm:g} mm around it", LUNG), (around.mask, "inside the mask", NODULE)):
+    for where, name, colour in (
+        (rim, f"{rim_mm:g} mm around it", LUNG),
+        (around.mask, "inside the mask", NODULE),
+    ):
         hu = around.ct.hu[where]
-        label = f"{name}: {np.prod(around.ct.spacing_mm) * hu.size / 1000:.1f} ml, mean {hu.mean():.0f} HU"
+        label = (
+            f"{name}: {np.prod(around.ct.spacing_mm) * hu.size / 1000:.1f} ml, mean"
+            f" {hu.mean():.0f} HU"
+        )
         shares = np.full(hu.size, 100 / hu.size)
-        axes.hist(hu.clip(BINS_HU[0], BINS_HU[-1]), BINS_HU, weights=shares, color=colour, alpha=0.6, label=label)
+        axes.hist(
+            hu.clip(BINS_HU[0], BINS_HU[-1]),
+            BINS_HU,
+            weights=shares,
+            color=colour,
+            alpha=0.6,
+            label=label,
+        )
         axes.axvline(hu.mean(), color=colour, linestyle="--")
     axes.set(xlabel="HU", ylabel="% of its voxels", xlim=(BINS_HU[0], BINS_HU[-1]))
     axes.legend(frameon=False)
@@ -270,17 +311,24 @@ def _plain(figure: Figure) -> Figure:
 
 
 def meshes_figure(nodule: NoduleMask, step_sizes: Sequence[int] = STEP_SIZES) -> go.Figure:
-    """The nodule's mesh at several step sizes side by side, to turn; titles say what each costs and keeps."""
+    """The nodule's mesh at several step sizes side by side, to turn; titles say what each costs and
+    keeps."""
     scenes = [[{"type": "scene"} for _ in step_sizes]]
     figure = make_subplots(1, len(step_sizes), specs=scenes, subplot_titles=[" "] * len(step_sizes))
     for column, step_size in enumerate(step_sizes, start=1):
         mesh = nodule_mesh(nodule, step_size)
-        milliseconds = 1000 * min(timeit.repeat(partial(nodule_mesh, nodule, step_size), number=1, repeat=3))
-        x, y, z = (mesh.vertices_lps_mm - nodule.grid.origin_lps_mm).T  # the light stands near the origin
+        milliseconds = 1000 * min(
+            timeit.repeat(partial(nodule_mesh, nodule, step_size), number=1, repeat=3)
+        )
+        x, y, z = (
+            mesh.vertices_lps_mm - nodule.grid.origin_lps_mm
+        ).T  # the light stands near the origin
         i, j, k = mesh.faces.T
         look = {"color": SURFACE_COLOUR, "flatshading": False, "hoverinfo": "skip", **LIGHT}
         figure.add_mesh3d(x=x, y=y, z=z, i=i, j=j, k=k, row=1, col=column, **look)
-        cost = f"{len(mesh.faces):,} triangles, {milliseconds:.1f} ms, {mesh.volume_mm3 / 1000:.2f} ml"
+        cost = (
+            f"{len(mesh.faces):,} triangles, {milliseconds:.1f} ms, {mesh.volume_mm3 / 1000:.2f} ml"
+        )
         figure.layout.annotations[column - 1].text = f"step_size {step_size}<br>{cost}"
     hidden = dict.fromkeys(("xaxis", "yaxis", "zaxis"), {"visible": False})
     figure.update_scenes(aspectmode="data", camera_eye={"x": 0.8, "y": -1.4, "z": 0.5}, **hidden)
@@ -300,7 +348,9 @@ def cubes_figure(views: np.ndarray, sides: Sequence[int], cube: np.ndarray) -> F
     """
     size = views.shape[1]
     names = [f"EMV view: {side * EMV_SPACING_MM:g} mm in {size}³" for side in sides]
-    names.append(f"DenseSharp: {DENSESHARP_SIDE * DENSESHARP_SPACING_MM:g} mm in {DENSESHARP_SIDE}³")
+    names.append(
+        f"DenseSharp: {DENSESHARP_SIDE * DENSESHARP_SPACING_MM:g} mm in {DENSESHARP_SIDE}³"
+    )
     figure = Figure((12, 9), layout="constrained")
     columns = figure.subplots(3, len(names)).T
     for column, name, volume in zip(columns, names, (*views, cube), strict=True):
@@ -328,7 +378,8 @@ class NetworkSize:
         name: what to call it.
         kind, width: as ``build_network`` takes them.
         side: of its input, voxels.
-        parameters: as Keras counts them, with the running means and variances of batch normalisation.
+        parameters: as Keras counts them, with the running means and variances of batch
+            normalisation.
         gflop: 10⁹ multiplications and additions a nodule.
     """
 
@@ -340,23 +391,32 @@ class NetworkSize:
     gflop: float
 
 
-def network_size(name: str, kind: str, side: int, n_classes: int | Sequence[int], width: float = 1.0) -> NetworkSize:
+def network_size(
+    name: str, kind: str, side: int, n_classes: int | Sequence[int], width: float = 1.0
+) -> NetworkSize:
     """Counts on torch's meta device: nothing is allocated and nothing computed."""
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
         network = build_network(kind, input_size=side, n_classes=n_classes, width=width)
         network(torch.empty(1, 1 if kind in ("densesharp", "densenet") else 3, side, side, side))
-    parameters = sum(array.numel() for array in network.state_dict().values() if array.is_floating_point())
+    parameters = sum(
+        array.numel() for array in network.state_dict().values() if array.is_floating_point()
+    )
     return NetworkSize(name, kind, width, side, parameters, counter.get_total_flops() / 1e9)
 
 
 def published_sizes() -> list[NetworkSize]:
     """EMV-3D-CNN's nine networks and DenseSharp, as published."""
-    return [network_size(f"{task} {kind}", kind, side, len(TASKS[task])) for task, kind, side in PUBLISHED]
+    return [
+        network_size(f"{task} {kind}", kind, side, len(TASKS[task]))
+        for task, kind, side in PUBLISHED
+    ]
 
 
 def sizes_of(weights: WeightSet) -> list[NetworkSize]:
     """The networks of a weight set."""
-    return [network_size(name, n.kind, n.size, n.heads, n.width) for name, n in weights.networks.items()]
+    return [
+        network_size(name, n.kind, n.size, n.heads, n.width) for name, n in weights.networks.items()
+    ]
 
 
 def sizes_table(title: str, sizes: Sequence[NetworkSize]) -> Table:
@@ -368,7 +428,13 @@ def sizes_table(title: str, sizes: Sequence[NetworkSize]) -> Table:
     table.add_column("Parameters", f"{sum(size.parameters for size in sizes):,}", justify="right")
     table.add_column("GFLOP a nodule", f"{sum(size.gflop for size in sizes):.2f}", justify="right")
     for size in sizes:
-        table.add_row(size.name, f"{size.width:g}", f"{size.side}³", f"{size.parameters:,}", f"{size.gflop:.2f}")
+        table.add_row(
+            size.name,
+            f"{size.width:g}",
+            f"{size.side}³",
+            f"{size.parameters:,}",
+            f"{size.gflop:.2f}",
+        )
     return table
 
 
@@ -378,7 +444,10 @@ def losses_figure(log: Path) -> Figure:
         rows = list(csv.DictReader(file))
     figure = Figure((9, 4), layout="constrained")
     axes = figure.subplots()
-    for prefix, what, colour in (("loss/", "training", TRAINING), ("val_loss/", "validation", VALIDATION)):
+    for prefix, what, colour in (
+        ("loss/", "training", TRAINING),
+        ("val_loss/", "validation", VALIDATION),
+    ):
         for column in [column for column in rows[0] if column.startswith(prefix)]:
             points = [(int(row["epoch"]) + 1, float(row[column])) for row in rows if row[column]]
             label = f"{column.removeprefix(prefix)}, {what}"

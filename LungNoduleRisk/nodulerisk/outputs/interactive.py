@@ -15,7 +15,13 @@ from nodulerisk.outputs.slices import FIELD_MM, LUNG_WINDOW_HU, TICKS_MM, Slice
 STEP_SIZES = (1, 2, 3)
 CONTOUR, SURFACE_COLOUR = "#ffb000", "#f2a65a"
 LIGHT = {
-    "lighting": {"ambient": 0.45, "diffuse": 0.8, "specular": 0.25, "roughness": 0.5, "fresnel": 0.1},
+    "lighting": {
+        "ambient": 0.45,
+        "diffuse": 0.8,
+        "specular": 0.25,
+        "roughness": 0.5,
+        "fresnel": 0.1,
+    },
     "lightposition": {"x": -200, "y": -400, "z": 400},
 }
 TURN_FRAMES = 72  # of 5 degrees
@@ -23,31 +29,45 @@ HEIGHT = 360  # pixels
 
 
 def mesh_figure(nodule: NoduleMask) -> go.Figure:
-    """The mesh in mm from the corner of its map, with a menu for its detail and a button that turns it."""
+    """The mesh in mm from the corner of its map, with a menu for its detail and a button that turns
+    it."""
     figure = go.Figure(layout={"height": HEIGHT, "margin": dict.fromkeys("lrtb", 0)})
     for step_size in STEP_SIZES:
         mesh = nodule_mesh(nodule, step_size)
         x, y, z = (mesh.vertices_lps_mm - nodule.grid.origin_lps_mm.astype(np.float32)).T
         i, j, k = mesh.faces.T
-        look = {"color": SURFACE_COLOUR, "visible": step_size == 1, "flatshading": False, "hoverinfo": "skip"}
+        look = {
+            "color": SURFACE_COLOUR,
+            "visible": step_size == 1,
+            "flatshading": False,
+            "hoverinfo": "skip",
+        }
         figure.add_mesh3d(x=x, y=y, z=z, i=i, j=j, k=k, **LIGHT, **look)
     titles = {"xaxis": "R – L", "yaxis": "A – P", "zaxis": "I – S"}
     axes = {axis: {"title": title, "showticklabels": False} for axis, title in titles.items()}
-    figure.update_layout(scene={"aspectmode": "data", "camera": _camera(-60), **axes}, updatemenus=[_detail(), _turn()])
+    figure.update_layout(
+        scene={"aspectmode": "data", "camera": _camera(-60), **axes},
+        updatemenus=[_detail(), _turn()],
+    )
     figure.frames = [
-        go.Frame(layout={"scene": {"camera": _camera(-60 + 360 * n / TURN_FRAMES)}}) for n in range(1, TURN_FRAMES + 1)
+        go.Frame(layout={"scene": {"camera": _camera(-60 + 360 * n / TURN_FRAMES)}})
+        for n in range(1, TURN_FRAMES + 1)
     ]
     return figure
 
 
 def slices_figure(slices: list[Slice]) -> go.Figure:
     """The slices side by side, in mm from the nodule's centre, with the HU under the pointer."""
-    figure = make_subplots(1, len(slices), horizontal_spacing=0.02, subplot_titles=[s.plane.name for s in slices])
+    figure = make_subplots(
+        1, len(slices), horizontal_spacing=0.02, subplot_titles=[s.plane.name for s in slices]
+    )
     for column, picture in enumerate(slices, start=1):
         _add_slice(figure, picture, column)
     half = FIELD_MM / 2
     figure.update_xaxes(range=(-half, half), constrain="domain", visible=False)
-    figure.update_yaxes(range=(half, -half), constrain="domain", constraintoward="top", visible=False)
+    figure.update_yaxes(
+        range=(half, -half), constrain="domain", constraintoward="top", visible=False
+    )
     figure.update_layout(height=HEIGHT, margin={"l": 0, "r": 0, "t": 28, "b": 0}, showlegend=False)
     return figure
 
@@ -61,16 +81,21 @@ def _add_slice(figure: go.Figure, picture: Slice, column: int) -> None:
     figure.add_heatmap(x=TICKS_MM, y=TICKS_MM, z=hu, hovertemplate=hover, **grey, **place)
     for outline in picture.outlines:
         x, y = outline.T
-        figure.add_scatter(x=x, y=y, mode="lines", line={"color": CONTOUR, "width": 2}, hoverinfo="skip", **place)
+        figure.add_scatter(
+            x=x, y=y, mode="lines", line={"color": CONTOUR, "width": 2}, hoverinfo="skip", **place
+        )
     edge = 0.94 * FIELD_MM / 2
     look = {"showarrow": False, "font_color": "white", "bgcolor": "rgba(0,0,0,.4)"}
-    for letter, (x, y) in zip(picture.plane.edges, ((-edge, 0), (edge, 0), (0, -edge), (0, edge)), strict=True):
+    for letter, (x, y) in zip(
+        picture.plane.edges, ((-edge, 0), (edge, 0), (0, -edge), (0, edge)), strict=True
+    ):
         figure.add_annotation(x=x, y=y, text=letter, **look, **place)
     figure.update_yaxes(scaleanchor=f"x{column}", **place)
 
 
 def _camera(degrees: float) -> dict:
-    """Looking at the mesh from a direction around the patient's long axis; -90 degrees is the patient's front."""
+    """Looking at the mesh from a direction around the patient's long axis; -90 degrees is the
+    patient's front."""
     angle = math.radians(degrees)
     return {"eye": {"x": 2.4 * math.cos(angle), "y": 2.4 * math.sin(angle), "z": 0.9}}
 
@@ -78,14 +103,22 @@ def _camera(degrees: float) -> dict:
 def _detail() -> dict:
     """The menu that shows the mesh of one step size."""
     buttons = [
-        {"label": f"Mesh, step {step}", "method": "restyle", "args": [{"visible": [step == s for s in STEP_SIZES]}]}
+        {
+            "label": f"Mesh, step {step}",
+            "method": "restyle",
+            "args": [{"visible": [step == s for s in STEP_SIZES]}],
+        }
         for step in STEP_SIZES
     ]
     return {"buttons": buttons, "x": 0.01, "xanchor": "left", "y": 0.99, "yanchor": "top"}
 
 
 def _turn() -> dict:
-    play = {"frame": {"duration": 60, "redraw": True}, "transition": {"duration": 0}, "fromcurrent": True}
+    play = {
+        "frame": {"duration": 60, "redraw": True},
+        "transition": {"duration": 0},
+        "fromcurrent": True,
+    }
     stop = {"frame": {"duration": 0, "redraw": False}, "mode": "immediate"}
     buttons = [
         {"label": "Turn", "method": "animate", "args": [None, play]},

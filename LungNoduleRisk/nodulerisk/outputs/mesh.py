@@ -11,7 +11,7 @@ from skimage.measure import marching_cubes
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import NoduleMask
 from nodulerisk.files import written_whole
-from nodulerisk.masking import MASK_LEVEL
+from nodulerisk.nodule.mask import MASK_LEVEL
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,9 @@ class Mesh:
     def volume_mm3(self) -> float:
         """The enclosed volume; positive where the faces look outward."""
         a, b, c = np.moveaxis(self.vertices_lps_mm.astype(float)[self.faces], 1, 0)
-        return float(np.einsum("ij,ij->", a - self._middle, np.cross(b - self._middle, c - self._middle)) / 6)
+        return float(
+            np.einsum("ij,ij->", a - self._middle, np.cross(b - self._middle, c - self._middle)) / 6
+        )
 
     @property
     def _middle(self) -> np.ndarray:
@@ -47,9 +49,13 @@ def nodule_mesh(nodule: NoduleMask, step_size: int = 1) -> Mesh:
     Returns:
         The mesh; without faces where the map stays below 0.5 or the nodule is smaller than a step.
     """
-    probability = np.pad(nodule.probability, step_size)  # a step of zeros all round closes the surface
+    probability = np.pad(
+        nodule.probability, step_size
+    )  # a step of zeros all round closes the surface
     try:
-        vertices_zyx, faces, *_ = marching_cubes(probability, MASK_LEVEL, step_size=step_size, allow_degenerate=False)
+        vertices_zyx, faces, *_ = marching_cubes(
+            probability, MASK_LEVEL, step_size=step_size, allow_degenerate=False
+        )
     except (ValueError, RuntimeError):  # skimage: the level is outside the data; no surface found
         return Mesh(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32))
     voxels = vertices_zyx[:, ::-1] - step_size
@@ -66,15 +72,18 @@ def write_ply(mesh: Mesh, path: Path) -> None:
     faces = np.empty(len(mesh.faces), [("n", "u1"), ("vertices", "<i4", 3)])
     faces["n"], faces["vertices"] = 3, mesh.faces
     header = (
-        "ply\nformat binary_little_endian 1.0\n"
-        f"comment {RESEARCH_USE_ONLY}\ncomment coordinates: LPS, mm\n"
-        f"element vertex {len(mesh.vertices_lps_mm)}\nproperty float x\nproperty float y\nproperty float z\n"
-        f"element face {len(faces)}\nproperty list uchar int vertex_indices\nend_header\n"
+        f"ply\nformat binary_little_endian 1.0\ncomment {RESEARCH_USE_ONLY}\ncomment coordinates:"
+        f" LPS, mm\nelement vertex {len(mesh.vertices_lps_mm)}\nproperty float x\nproperty float"
+        f" y\nproperty float z\nelement face {len(faces)}\nproperty list uchar int"
+        " vertex_indices\nend_header\n"
     )
     with written_whole(path) as partial:
-        partial.write_bytes(header.encode("ascii") + mesh.vertices_lps_mm.astype("<f4").tobytes() + faces.tobytes())
+        partial.write_bytes(
+            header.encode("ascii") + mesh.vertices_lps_mm.astype("<f4").tobytes() + faces.tobytes()
+        )
 
 
 def _facing_outward(mesh: Mesh) -> Mesh:
-    """The mesh with its faces turned where they all look inward (a mirrored grid, or the other winding)."""
+    """The mesh with its faces turned where they all look inward (a mirrored grid, or the other
+    winding)."""
     return mesh if mesh.volume_mm3 >= 0 else Mesh(mesh.vertices_lps_mm, mesh.faces[:, ::-1])

@@ -1,4 +1,5 @@
-"""Self-contained pages: one HTML file that carries plotly.js, runs nothing else and asks no network for anything."""
+"""Self-contained pages: one HTML file that carries plotly.js, runs nothing else and asks no network
+for anything."""
 
 from __future__ import annotations
 
@@ -29,18 +30,24 @@ UNSEEN = re.compile("[\x00-\x08\x0e-\x1f\x7f\u061c\u200e\u200f\u202a-\u202e\u206
 def write_page(path: Path, template: str, **values: Any) -> None:
     """Writes a template that extends ``outputs/page.html.jinja``.
 
-    Text in the values is escaped and loses its control characters, those that turn the direction of writing among them.
-    Scripts run only where they carry the page's random number, so that none in a name or a note does.
+    Text in the values is escaped and loses its control characters, those that turn the direction of
+    writing among them. Scripts run only where they carry the page's random number, so that none in
+    a name or a note does.
 
     Args:
         path: the HTML file; plotly.js makes 5 MB of it.
         template: its path in the package.
-        values: what the template names; it turns a plotly figure into a plot by ``plot(name, figure, alt)``.
+        values: what the template names; it turns a plotly figure into a plot by ``plot(name,
+            figure, alt)``.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    common = {"nonce": secrets.token_urlsafe(), "plotlyjs": Markup(get_plotlyjs()), "research": RESEARCH_USE_ONLY}
+    common = {
+        "nonce": secrets.token_urlsafe(),
+        "plotlyjs": Markup(get_plotlyjs()),
+        "research": RESEARCH_USE_ONLY,
+    }
     page = _environment().get_template(template).render(common | values)
     with written_whole(path) as partial:
         partial.write_text(page, encoding="utf-8")
@@ -62,11 +69,16 @@ def _environment() -> Environment:
 
 def _seen(value: Any) -> Any:
     """Text without the characters that change how the text around them reads."""
-    return UNSEEN.sub("", value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return (
+        UNSEEN.sub("", value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    )
 
 
 @pass_context
 def _plot(context: Context, name: str, figure: go.Figure, alt: str, **config: bool) -> Markup:
-    """A plot, with words for who cannot see it; ``name`` is its id in the page, ``config`` is plotly's."""
+    """A plot, with words for who cannot see it; ``name`` is its id in the page, ``config`` is
+    plotly's."""
     data = {"config": Markup(json.dumps(CONFIG | config)), "figure": Markup(figure.to_json())}
-    return PLOT.format(name=name, alt=alt, nonce=context["nonce"], **data)  # plotly itself escapes angle brackets
+    return PLOT.format(
+        name=name, alt=alt, nonce=context["nonce"], **data
+    )  # plotly itself escapes angle brackets

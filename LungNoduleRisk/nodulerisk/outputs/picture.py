@@ -16,7 +16,7 @@ from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import Assessment
-from nodulerisk.ct import CT
+from nodulerisk.ct.volume import CT
 from nodulerisk.files import written_whole
 from nodulerisk.outputs import words
 from nodulerisk.outputs.mesh import Mesh, nodule_mesh
@@ -30,7 +30,9 @@ INK, FAINT = "#1c2733", "#5d6b78"
 CONTOUR = "#ffb000"
 COLOURS = {"pathology": "#1b7f5c", "reader": "#2f6fb2", "simulated": "#a3abb3", "none": "#a3abb3"}
 WARNING = "#9a4a00"
-HALO = [withStroke(linewidth=2.5, foreground="black")]  # keeps white letters readable on bone and wall
+HALO = [
+    withStroke(linewidth=2.5, foreground="black")
+]  # keeps white letters readable on bone and wall
 BOTTOM = 0.055
 LINES, CHARACTERS = 23, 46  # that fit into a text panel
 LONGEST_NAME = 28
@@ -38,7 +40,8 @@ LEGEND = "Bars: mean probability; dots: single networks; line: threshold of the 
 
 
 def picture_png(ct: CT, assessment: Assessment, path: Path) -> None:
-    """Writes 1600 x 1000 pixels: three slices with the contour, the mesh, probabilities, measurements and checks.
+    """Writes 1600 x 1000 pixels: three slices with the contour, the mesh, probabilities,
+    measurements and checks.
 
     Raises:
         OutputError: the file cannot be written.
@@ -51,9 +54,15 @@ def picture_png(ct: CT, assessment: Assessment, path: Path) -> None:
 def nodule_figure(ct: CT, assessment: Assessment) -> Figure:
     """The picture as a matplotlib figure, in no global state."""
     figure = Figure(SIZE_INCHES, DPI, facecolor="white")
-    name = assessment.name if len(assessment.name) <= LONGEST_NAME else f"{assessment.name[: LONGEST_NAME - 1]}…"
+    name = (
+        assessment.name
+        if len(assessment.name) <= LONGEST_NAME
+        else f"{assessment.name[: LONGEST_NAME - 1]}…"
+    )
     _write(figure, 0.02, 0.955, f"Nodule {name}", size=20, weight="bold")
-    _write(figure, 0.98, 0.957, RESEARCH_USE_ONLY, ha="right", size=13, color="#b00020", weight="bold")
+    _write(
+        figure, 0.98, 0.957, RESEARCH_USE_ONLY, ha="right", size=13, color="#b00020", weight="bold"
+    )
     for number, picture in enumerate(nodule_slices(ct, assessment)):
         draw_slice(figure.add_axes((0.02 + 0.24 * number, 0.535, 0.23, 0.368)), picture)
     if assessment.nodule is not None and len((mesh := nodule_mesh(assessment.nodule)).faces):
@@ -62,7 +71,14 @@ def nodule_figure(ct: CT, assessment: Assessment) -> Figure:
     _draw_probabilities(figure.add_axes((0.02, BOTTOM, 0.46, 0.44)), assessment)
     _draw_panel(figure, 0.51, "Measurements", _measurement_paragraphs(assessment))
     _draw_panel(figure, 0.75, "Checks", _check_paragraphs(assessment))
-    _write(figure, 0.02, 0.015, f"{words.provenance_words(assessment.provenance)}. {LEGEND}", size=9.5, color=FAINT)
+    _write(
+        figure,
+        0.02,
+        0.015,
+        f"{words.provenance_words(assessment.provenance)}. {LEGEND}",
+        size=9.5,
+        color=FAINT,
+    )
     return figure
 
 
@@ -76,28 +92,49 @@ def draw_slice(axes: Axes, picture: Slice) -> None:
     half = FIELD_MM / 2
     low, high = LUNG_WINDOW_HU
     extent = (-half, half, half, -half)
-    axes.imshow(picture.hu, cmap="gray", vmin=low, vmax=high, extent=extent, interpolation="bilinear")
+    axes.imshow(
+        picture.hu, cmap="gray", vmin=low, vmax=high, extent=extent, interpolation="bilinear"
+    )
     for outline in picture.outlines:
         axes.plot(*outline.T, color=CONTOUR, linewidth=1.6)
     places = ((-0.95, 0), (0.95, 0), (0, -0.94), (0, 0.94))
     for letter, (x, y) in zip(picture.plane.edges, places, strict=True):
-        _write(axes, x * half, y * half, letter, color="white", size=11, ha="center", va="center", path_effects=HALO)
-    axes.plot([half - 12, half - 2], [half - 3, half - 3], color="white", linewidth=2, path_effects=HALO)
-    _write(axes, half - 7, half - 4.2, "10 mm", color="white", size=9, ha="center", path_effects=HALO)
+        _write(
+            axes,
+            x * half,
+            y * half,
+            letter,
+            color="white",
+            size=11,
+            ha="center",
+            va="center",
+            path_effects=HALO,
+        )
+    axes.plot(
+        [half - 12, half - 2], [half - 3, half - 3], color="white", linewidth=2, path_effects=HALO
+    )
+    _write(
+        axes, half - 7, half - 4.2, "10 mm", color="white", size=9, ha="center", path_effects=HALO
+    )
     _write(axes, -half, -half - 1, picture.plane.name, size=12, weight="bold")
     axes.set(xlim=(-half, half), ylim=(half, -half))
     axes.set_axis_off()
 
 
 def draw_mesh(figure: Figure, mesh: Mesh, place: tuple[float, float, float, float]) -> None:
-    """The mesh from the patient's front left, a little from above, at left, bottom, width, height of the figure."""
+    """The mesh from the patient's front left, a little from above, at left, bottom, width, height
+    of the figure."""
     axes = cast(Axes3D, figure.add_axes(place, projection="3d"))
     light = LightSource(azdeg=300, altdeg=50)
     triangles = mesh.vertices_lps_mm[mesh.faces]
-    axes.add_collection3d(Poly3DCollection(triangles, facecolors="#f2b25c", shade=True, lightsource=light))
+    axes.add_collection3d(
+        Poly3DCollection(triangles, facecolors="#f2b25c", shade=True, lightsource=light)
+    )
     low, high = mesh.vertices_lps_mm.min(axis=0), mesh.vertices_lps_mm.max(axis=0)
     half = (high - low).max() / 2
-    for set_limits, middle in zip((axes.set_xlim, axes.set_ylim, axes.set_zlim), (low + high) / 2, strict=True):
+    for set_limits, middle in zip(
+        (axes.set_xlim, axes.set_ylim, axes.set_zlim), (low + high) / 2, strict=True
+    ):
         set_limits(middle - half, middle + half)
     axes.set_box_aspect((1, 1, 1), zoom=1.45)
     axes.view_init(elev=20, azim=-60)
@@ -105,12 +142,15 @@ def draw_mesh(figure: Figure, mesh: Mesh, place: tuple[float, float, float, floa
 
 
 def _draw_probabilities(axes: Axes, assessment: Assessment) -> None:
-    """Under each task's title and evidence its bars, with every network as a dot and the threshold as a line."""
+    """Under each task's title and evidence its bars, with every network as a dot and the threshold
+    as a line."""
     y = 0.0
     for name, task in words.main_tasks(assessment).items():
         _write(axes, -0.3, y, words.task_title(name, task), size=12, weight="bold", va="center")
         basis = textwrap.wrap(words.task_basis(task), 105, max_lines=2, placeholder=" …")
-        _write(axes, -0.3, y + 0.75, "\n".join(basis), size=9.5, color=FAINT, va="top", linespacing=1.3)
+        _write(
+            axes, -0.3, y + 0.75, "\n".join(basis), size=9.5, color=FAINT, va="top", linespacing=1.3
+        )
         y += 1 + 0.7 * len(basis)
         for bar in words.task_bars(task):
             y += 1
@@ -118,7 +158,15 @@ def _draw_probabilities(axes: Axes, assessment: Assessment) -> None:
         y += 1.6
     if seen := words.appearance_words(assessment):
         _write(axes, -0.3, y, "Appearance: " + " · ".join(seen), size=9.5, va="center")
-        _write(axes, -0.3, y + 0.75, words.appearance_basis(assessment), size=9.5, color=FAINT, va="top")
+        _write(
+            axes,
+            -0.3,
+            y + 0.75,
+            words.appearance_basis(assessment),
+            size=9.5,
+            color=FAINT,
+            va="top",
+        )
     axes.set(xlim=(-0.3, 1.1), ylim=(ROWS, -0.5))
     axes.set_axis_off()
 
@@ -126,7 +174,14 @@ def _draw_probabilities(axes: Axes, assessment: Assessment) -> None:
 def _draw_bar(axes: Axes, y: float, bar: Bar, colour: str) -> None:
     axes.barh(y, 1, height=0.62, color="#eef1f4")
     axes.barh(y, bar.mean, height=0.62, color=colour)
-    axes.scatter(list(bar.members.values()), [y] * len(bar.members), s=26, color="white", edgecolors=INK, zorder=3)
+    axes.scatter(
+        list(bar.members.values()),
+        [y] * len(bar.members),
+        s=26,
+        color="white",
+        edgecolors=INK,
+        zorder=3,
+    )
     if bar.threshold is not None:
         axes.plot([bar.threshold] * 2, [y - 0.45, y + 0.45], color=INK, linewidth=2)
     _write(axes, -0.02, y, bar.label, size=11, ha="right", va="center")
@@ -147,7 +202,8 @@ def _check_paragraphs(assessment: Assessment) -> list[tuple[str, str]]:
 
 
 def _draw_panel(figure: Figure, left: float, title: str, paragraphs: list[tuple[str, str]]) -> None:
-    """A column of wrapped text, each paragraph with its colour; what does not fit is said to be left out."""
+    """A column of wrapped text, each paragraph with its colour; what does not fit is said to be
+    left out."""
     axes = figure.add_axes((left, BOTTOM, 0.23, 0.44))
     axes.set_axis_off()
     _write(axes, 0, 1, title, size=12, weight="bold", va="top")
@@ -155,7 +211,14 @@ def _draw_panel(figure: Figure, left: float, title: str, paragraphs: list[tuple[
     for number, (paragraph, colour) in enumerate(paragraphs):
         lines = textwrap.wrap(paragraph, CHARACTERS)
         if y + len(lines) >= LINES:
-            _write(axes, 0, 1 - y / LINES, f"… {len(paragraphs) - number} more in assessment.json", size=10.5, va="top")
+            _write(
+                axes,
+                0,
+                1 - y / LINES,
+                f"… {len(paragraphs) - number} more in assessment.json",
+                size=10.5,
+                va="top",
+            )
             return
         for line in lines:
             _write(axes, 0, 1 - y / LINES, line, size=10.5, color=colour, va="top")

@@ -1,4 +1,5 @@
-"""The report: what was found of one nodule or many, as one self-contained page for the screen and for paper."""
+"""The report: what was found of one nodule or many, as one self-contained page for the screen and
+for paper."""
 
 from __future__ import annotations
 
@@ -7,16 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, EvidenceLevel, Measurement
-from nodulerisk.ct import CT
-from nodulerisk.followup import Earlier
-from nodulerisk.guidelines import Guideline
+from nodulerisk.clinical.followup import Earlier
+from nodulerisk.clinical.guidelines import Guideline
+from nodulerisk.ct.volume import CT
 from nodulerisk.outputs import stills, words
 from nodulerisk.outputs.interactive import mesh_figure, slices_figure
 from nodulerisk.outputs.mesh import Mesh, nodule_mesh
 from nodulerisk.outputs.pages import write_page
 from nodulerisk.outputs.slices import FIELD_MM, PIXEL_MM, Slice, nodule_slices
 
-INTERACTIVE = 6  # nodules; browsers draw at most 16 meshes at a time, and opening takes half a second a nodule
+# nodules; browsers draw at most 16 meshes at a time, and opening takes half a second a nodule
+INTERACTIVE = 6
 AT_A_GLANCE = ("long axis", "volume")
 NOT_ON_A_RATIO_SCALE = ("HU", "")
 
@@ -65,13 +67,14 @@ def write_report(
 ) -> None:
     """Writes one HTML file that opens without a network and prints on A4.
 
-    It takes 5 MB for plotly.js, 0.7 MB for each of the first ``INTERACTIVE`` nodules, whose mesh turns and whose slices
-    zoom, and 0.1 MB for each of the others, which have still pictures.
+    It takes 5 MB for plotly.js, 0.7 MB for each of the first ``INTERACTIVE`` nodules, whose mesh
+    turns and whose slices zoom, and 0.1 MB for each of the others, which have still pictures.
 
     Args:
         nodules: in the order shown.
         path: the file.
-        identity: label -> text that the user wants said of the patient; without it nothing in the page says who it is.
+        identity: label -> text that the user wants said of the patient; without it nothing in the
+            page says who it is.
         refusals: name -> reason of points that were not assessed.
 
     Raises:
@@ -98,20 +101,31 @@ def write_report(
 
 
 def task_columns(nodules: Sequence[ReportNodule]) -> dict[str, str]:
-    """The tasks that any of the nodules was asked, and of what the probabilities beside them are."""
-    tasks = {name: task for nodule in nodules for name, task in words.main_tasks(nodule.assessment).items()}
+    """The tasks that any of the nodules was asked, and of what the probabilities beside them
+    are."""
+    tasks = {
+        name: task
+        for nodule in nodules
+        for name, task in words.main_tasks(nodule.assessment).items()
+    }
     return {
-        name: " / ".join(task.classes) if len(task.classes) > 2 else task.classes[-1] for name, task in tasks.items()
+        name: " / ".join(task.classes) if len(task.classes) > 2 else task.classes[-1]
+        for name, task in tasks.items()
     }
 
 
 def at_a_glance(assessment: Assessment) -> list[str]:
     """The sizes of the summary, such as ``long axis 12.1 mm``."""
-    return [f"{m.name} {words.measurement_value(m)}" for m in assessment.measurements if m.name in AT_A_GLANCE]
+    return [
+        f"{m.name} {words.measurement_value(m)}"
+        for m in assessment.measurements
+        if m.name in AT_A_GLANCE
+    ]
 
 
 def side_by_side(nodule: ReportNodule) -> list[tuple[str, list[str], str]]:
-    """Of every measurement its name, its values from the oldest scan on, and the change between the last two."""
+    """Of every measurement its name, its values from the oldest scan on, and the change between the
+    last two."""
     scans = [*(scan.assessment for scan in nodule.earlier), nodule.assessment]
     measured = [{m.name: m for m in scan.measurements} for scan in scans]
     return [

@@ -9,13 +9,13 @@ from shutil import disk_usage
 from tempfile import TemporaryFile
 
 from nodulerisk.assessment import Assessment, mask_image, save_assessment, write_image
-from nodulerisk.ct import CT
+from nodulerisk.clinical.guidelines import Guideline
+from nodulerisk.ct.points import Point
+from nodulerisk.ct.volume import CT
 from nodulerisk.errors import OutputError
-from nodulerisk.guidelines import Guideline
 from nodulerisk.outputs.mesh import nodule_mesh, write_ply
 from nodulerisk.outputs.picture import picture_png
 from nodulerisk.outputs.report import ReportNodule, write_report
-from nodulerisk.points import Point
 
 RESULT_FILES = (
     "assessment.json",
@@ -31,7 +31,8 @@ BYTES_A_NODULE = 10 << 20  # plotly.js makes half of it
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What became of a point: its assessment, or why it was refused; and what guidelines say, if they were asked."""
+    """What became of a point: its assessment, or why it was refused; and what guidelines say, if
+    they were asked."""
 
     point: Point
     assessment: Assessment | None = None
@@ -39,8 +40,11 @@ class Outcome:
     advice: Sequence[Guideline] = ()
 
 
-def write_results(ct: CT, assessment: Assessment, folder: str | Path, advice: Sequence[Guideline] = ()) -> list[Path]:
-    """Writes ``RESULT_FILES`` (without mask and mesh where no mask was drawn) in place of earlier ones.
+def write_results(
+    ct: CT, assessment: Assessment, folder: str | Path, advice: Sequence[Guideline] = ()
+) -> list[Path]:
+    """Writes ``RESULT_FILES`` (without mask and mesh where no mask was drawn) in place of earlier
+    ones.
 
     Args:
         ct: the CT.
@@ -57,7 +61,12 @@ def write_results(ct: CT, assessment: Assessment, folder: str | Path, advice: Se
     folder = Path(folder)
     remove_results(folder)
     try:
-        save_assessment(assessment, ct, folder, {"guidelines": [asdict(one) for one in advice]} if advice else None)
+        save_assessment(
+            assessment,
+            ct,
+            folder,
+            {"guidelines": [asdict(one) for one in advice]} if advice else None,
+        )
         if assessment.nodule is not None:
             write_image(mask_image(assessment.nodule, ct), folder / "mask.nii.gz")
             write_ply(nodule_mesh(assessment.nodule), folder / "mesh.ply")
@@ -81,14 +90,19 @@ def refuse_unwritable(folder: Path, nodules: int) -> None:
             probe.write(b"0")
         free = disk_usage(folder).free
     except OSError as error:
-        raise OutputError(f"{folder} cannot be written ({error.strerror}): choose another folder.") from error
+        raise OutputError(
+            f"{folder} cannot be written ({error.strerror}): choose another folder."
+        ) from error
     if free < nodules * BYTES_A_NODULE:
         needed = nodules * BYTES_A_NODULE >> 20
-        raise OutputError(f"{folder} has {free >> 20} MB free, {needed} MB are needed: choose another folder.")
+        raise OutputError(
+            f"{folder} has {free >> 20} MB free, {needed} MB are needed: choose another folder."
+        )
 
 
 def remove_results(folder: Path) -> None:
-    """Removes ``RESULT_FILES`` from a folder, and nothing else, so that old results never pass for new ones.
+    """Removes ``RESULT_FILES`` from a folder, and nothing else, so that old results never pass for
+    new ones.
 
     Raises:
         OutputError: a file cannot be removed.
@@ -108,4 +122,6 @@ def remove_file(path: Path) -> None:
     except NotADirectoryError:
         pass
     except OSError as error:
-        raise OutputError(f"{path} cannot be replaced ({error.strerror}): choose another folder.") from error
+        raise OutputError(
+            f"{path} cannot be replaced ({error.strerror}): choose another folder."
+        ) from error

@@ -1,6 +1,8 @@
-"""The three orthogonal pictures of a nodule: CT and mask contour, sampled straight from the volumes at LPS positions.
+"""The three orthogonal pictures of a nodule: CT and mask contour, sampled straight from the volumes
+at LPS positions.
 
-Sampling positions, and not array slices, gives oblique CTs, any axis order and any spacing the same upright pictures.
+Sampling positions, and not array slices, gives oblique CTs, any axis order and any spacing the same
+upright pictures.
 """
 
 from __future__ import annotations
@@ -12,9 +14,9 @@ from scipy.ndimage import map_coordinates
 from skimage.measure import find_contours
 
 from nodulerisk.assessment import Assessment, NoduleMask
-from nodulerisk.ct import CT
-from nodulerisk.cubes import Grid
-from nodulerisk.masking import MASK_LEVEL
+from nodulerisk.ct.cubes import Grid
+from nodulerisk.ct.volume import CT
+from nodulerisk.nodule.mask import MASK_LEVEL
 
 FIELD_MM = 60.0
 PIXEL_MM = 0.4
@@ -25,7 +27,8 @@ TICKS_MM = np.linspace(-FIELD_MM / 2, FIELD_MM / 2, round(FIELD_MM / PIXEL_MM) +
 
 @dataclass(frozen=True)
 class Plane:
-    """How a picture lies in the patient, as radiologists look at it: from the feet, the front and the left."""
+    """How a picture lies in the patient, as radiologists look at it: from the feet, the front and
+    the left."""
 
     name: str
     right: tuple[int, int, int]  # LPS direction from left to right in the picture
@@ -46,7 +49,8 @@ class Slice:
 
     Attributes:
         plane: how it lies in the patient.
-        hu: float32 (rows down, columns right) at ``TICKS_MM`` from the centre; air outside the scan.
+        hu: float32 (rows down, columns right) at ``TICKS_MM`` from the centre; air outside the
+            scan.
         outlines: the mask's contours, each (n, 2): mm to the right of and below the centre.
     """
 
@@ -61,18 +65,21 @@ def nodule_slices(ct: CT, assessment: Assessment) -> list[Slice]:
 
 
 def points_in(plane: Plane, assessment: Assessment) -> np.ndarray:
-    """LPS points (rows down, columns right, 3) in mm of a plane through the nodule's centre, at ``TICKS_MM``."""
+    """LPS points (rows down, columns right, 3) in mm of a plane through the nodule's centre, at
+    ``TICKS_MM``."""
     down, right = np.meshgrid(TICKS_MM, TICKS_MM, indexing="ij")
     return assessment.centre_lps_mm + right[..., None] * plane.right + down[..., None] * plane.down
 
 
 def probability_at(points: np.ndarray, nodule: NoduleMask) -> np.ndarray:
-    """The mask network's probability (0..1), float32, at LPS points (..., 3) in mm; 0 outside its map."""
+    """The mask network's probability (0..1), float32, at LPS points (..., 3) in mm; 0 outside its
+    map."""
     return values_at(points, nodule.probability, nodule.grid)
 
 
 def values_at(points: np.ndarray, values: np.ndarray, grid: Grid) -> np.ndarray:
-    """A volume (z, y, x) on a grid, interpolated linearly at LPS points (..., 3) in mm: float32; 0 outside."""
+    """A volume (z, y, x) on a grid, interpolated linearly at LPS points (..., 3) in mm: float32; 0
+    outside."""
     voxels = (points - grid.origin_lps_mm) @ np.linalg.inv(grid.axes).T
     return _sampled(values, voxels, 0)
 
@@ -81,7 +88,9 @@ def _slice(ct: CT, assessment: Assessment, plane: Plane) -> Slice:
     points = points_in(plane, assessment)
     voxels = (points - ct.origin_lps_mm) @ ct.direction / ct.spacing_mm
     hu = _sampled(ct.hu, voxels, AIR_HU)
-    return Slice(plane, hu, [] if assessment.nodule is None else _outlines(assessment.nodule, points))
+    return Slice(
+        plane, hu, [] if assessment.nodule is None else _outlines(assessment.nodule, points)
+    )
 
 
 def _outlines(nodule: NoduleMask, points: np.ndarray) -> list[np.ndarray]:

@@ -30,7 +30,9 @@ def mesh_png(mesh: Mesh) -> str:
     canvas = FigureCanvasAgg(Figure(MESH_INCHES, MESH_DPI))
     draw_mesh(canvas.figure, mesh, (0, 0, 1, 1))
     canvas.draw()
-    return _uri(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").quantize(MESH_COLOURS))
+    return _uri(
+        Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").quantize(MESH_COLOURS)
+    )
 
 
 def outline_points(outline: np.ndarray) -> str:

@@ -14,7 +14,7 @@ from rich.text import Text
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, Measurement, TaskResult
 from nodulerisk.files import inert, written_whole
-from nodulerisk.measure import density_type
+from nodulerisk.nodule.measure import density_type
 from nodulerisk.outputs.results import Outcome
 from nodulerisk.outputs.words import (
     DENSITY,
@@ -27,8 +27,9 @@ from nodulerisk.outputs.words import (
     stability_words,
     task_bars,
 )
-from nodulerisk.trust import abstain
-from nodulerisk.weights import APPEARANCE, TASKS, Evidence, WeightSet
+from nodulerisk.tasks import APPEARANCE, TASKS
+from nodulerisk.trust.withhold import abstain
+from nodulerisk.weights.card import Evidence, WeightSet
 
 SIZES = ("long axis", "volume")  # measurements shown in the table
 MAIN_TASKS = tuple(task for task in TASKS if task not in APPEARANCE)
@@ -36,20 +37,24 @@ Row = dict[str, str | float | None]
 
 
 def results_view(outcomes: Sequence[Outcome]) -> RenderableType:
-    """The table of all nodules, in the order asked, then the checks, the refusals and the evidence in words."""
+    """The table of all nodules, in the order asked, then the checks, the refusals and the evidence
+    in words."""
     remarks = (*_remarks(outcomes), *_evidence_legend(outcomes), Text(RESEARCH_USE_ONLY, "bold"))
     return Group(_table(outcomes), Text(""), *remarks)
 
 
 def weights_view(weights: WeightSet) -> RenderableType:
-    """A weight set's card: for every task, and for the mask, its networks, evidence and held-out figures."""
+    """A weight set's card: for every task, and for the mask, its networks, evidence and held-out
+    figures."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for title in ("Answers", "Networks", "Evidence", "Held-out figures, with 95 % intervals"):
         table.add_column(title, overflow="fold")
     for name, task in weights.tasks.items():
         table.add_row(name, "\n".join(task.networks) or "none", *_evidence_cells(task.evidence))
     table.add_row("mask", weights.mask_network or "none", *_evidence_cells(weights.mask_evidence))
-    about = Text(f"{weights.name} {weights.version}, {weights.licence}\n{weights.attribution}", "dim")
+    about = Text(
+        f"{weights.name} {weights.version}, {weights.licence}\n{weights.attribution}", "dim"
+    )
     return Group(table, Text(""), about, Text(RESEARCH_USE_ONLY, "bold"))
 
 
@@ -63,7 +68,10 @@ def write_csv(outcomes: Sequence[Outcome], path: Path) -> None:
     """
     rows = [outcome_row(outcome) for outcome in outcomes]
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8-sig") as file:
+    with (
+        written_whole(path) as partial,
+        partial.open("w", newline="", encoding="utf-8-sig") as file,
+    ):
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows({column: inert(value) for column, value in row.items()} for row in rows)
@@ -72,18 +80,21 @@ def write_csv(outcomes: Sequence[Outcome], path: Path) -> None:
 def outcome_row(outcome: Outcome) -> Row:
     """What became of a point, for one row of a table.
 
-    Columns: ``name``; ``x_lps_mm``, ``y_lps_mm``, ``z_lps_mm`` (the point asked for); ``refusal`` (why there is no
-    assessment); for every task ``<task>_decision``, ``<task>_evidence``, ``<task>_threshold``, ``<task>_spread`` and
-    ``<task>_<class>`` (mean probabilities); ``mask_evidence`` and, resting on it, a column a measurement,
-    ``<name> (<unit>)``; ``density by threshold``; a column a guideline, if they were asked; ``withheld`` (which
-    decisions, and why), ``warnings`` (their number), ``checks`` (their codes), ``weight_set``.
+    Columns: ``name``; ``x_lps_mm``, ``y_lps_mm``, ``z_lps_mm`` (the point asked for); ``refusal``
+    (why there is no assessment); for every task ``<task>_decision``, ``<task>_evidence``,
+    ``<task>_threshold``, ``<task>_spread`` and ``<task>_<class>`` (mean probabilities);
+    ``mask_evidence`` and, resting on it, a column a measurement, ``<name> (<unit>)``; ``density by
+    threshold``; a column a guideline, if they were asked; ``withheld`` (which decisions, and why),
+    ``warnings`` (their number), ``checks`` (their codes), ``weight_set``.
     """
     row: Row = {"name": outcome.point.name}
     row |= dict(zip(("x_lps_mm", "y_lps_mm", "z_lps_mm"), outcome.point.lps_mm, strict=True))
     row["refusal"] = outcome.refusal
     assessment = outcome.assessment
     for name, classes in TASKS.items():
-        row |= _task_columns(name, classes, None if assessment is None else assessment.tasks.get(name))
+        row |= _task_columns(
+            name, classes, None if assessment is None else assessment.tasks.get(name)
+        )
     if assessment is not None:
         row["mask_evidence"] = None if assessment.nodule is None else assessment.nodule.evidence
         row |= {_measurement_column(m): round(m.value, 3) for m in assessment.measurements}
@@ -92,7 +103,9 @@ def outcome_row(outcome: Outcome) -> Row:
         row["withheld"] = "; ".join(abstain_words(assessment))
         row["warnings"] = _warnings(assessment)
         row["checks"] = " ".join(check.code for check in assessment.checks)
-        row["weight_set"] = f"{assessment.provenance.weight_set} {assessment.provenance.weight_set_version}"
+        row["weight_set"] = (
+            f"{assessment.provenance.weight_set} {assessment.provenance.weight_set_version}"
+        )
     return row
 
 
@@ -121,8 +134,8 @@ def _cells(outcome: Outcome) -> Iterator[str]:
 
 
 def _task_cell(assessment: Assessment, name: str) -> str:
-    """The decision, whether it is withheld, the probabilities it was made from, the networks' spread and the evidence
-    level, a line each."""
+    """The decision, whether it is withheld, the probabilities it was made from, the networks'
+    spread and the evidence level, a line each."""
     task = assessment.tasks.get(name)
     if task is None or task.mean is None:
         return "not run"
@@ -134,7 +147,9 @@ def _task_cell(assessment: Assessment, name: str) -> str:
 
 
 def _evidence_cells(evidence: Evidence) -> tuple[str, str]:
-    held_out = f" ({evidence.nodules} nodules, {evidence.patients} patients)" if evidence.nodules else ""
+    held_out = (
+        f" ({evidence.nodules} nodules, {evidence.patients} patients)" if evidence.nodules else ""
+    )
     basis = "; ".join(filter(None, (evidence.labels, evidence.data))) + held_out
     figures = [f"{name} {figure_words(numbers)}" for name, numbers in evidence.figures.items()]
     return f"{evidence.level}: {basis}", "\n".join(figures) or "–"
@@ -146,7 +161,9 @@ def _remarks(outcomes: Iterable[Outcome]) -> Iterator[Text]:
             yield Text(f"{outcome.point.name}: refused: {outcome.refusal}", "red")
             continue
         if seen := appearance_words(outcome.assessment):
-            yield Text(f"{outcome.point.name}: {', '.join(seen)} ({appearance_basis(outcome.assessment)})")
+            yield Text(
+                f"{outcome.point.name}: {', '.join(seen)} ({appearance_basis(outcome.assessment)})"
+            )
         for guideline in outcome.advice:
             yield Text(f"{outcome.point.name}: {guideline.name}: {guideline.words}")
         for line in stability_words(outcome.assessment):
@@ -154,7 +171,10 @@ def _remarks(outcomes: Iterable[Outcome]) -> Iterator[Text]:
         for line in abstain_words(outcome.assessment):
             yield Text(f"{outcome.point.name}: {line}", "yellow")
         for check in outcome.assessment.checks:
-            yield Text(f"{outcome.point.name}: {check_words(check)}", "yellow" if check.severity == "warning" else "")
+            yield Text(
+                f"{outcome.point.name}: {check_words(check)}",
+                "yellow" if check.severity == "warning" else "",
+            )
 
 
 def _evidence_legend(outcomes: Iterable[Outcome]) -> Iterator[Text]:
@@ -174,7 +194,9 @@ def _task_columns(name: str, classes: Sequence[str], task: TaskResult | None) ->
         f"{name}_spread": _rounded(task.spread),
     }
     mean = task.mean or [None] * len(classes)
-    return columns | {f"{name}_{label}": _rounded(p) for label, p in zip(classes, mean, strict=True)}
+    return columns | {
+        f"{name}_{label}": _rounded(p) for label, p in zip(classes, mean, strict=True)
+    }
 
 
 def _measurement_column(measurement: Measurement) -> str:

@@ -5,14 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, Interval, Measurement, Provenance, TaskResult
+from nodulerisk.assessment import (
+    EVIDENCE_WORDS,
+    Assessment,
+    Interval,
+    Measurement,
+    Provenance,
+    TaskResult,
+)
 from nodulerisk.checks import Check
-from nodulerisk.measure import SOLID_HU, SOLID_SHARE, density_type
-from nodulerisk.trust import abstain
-from nodulerisk.weights import APPEARANCE
+from nodulerisk.nodule.measure import SOLID_HU, SOLID_SHARE, density_type
+from nodulerisk.tasks import APPEARANCE
+from nodulerisk.trust.withhold import abstain
 
 DENSITY = "density by threshold"  # not the networks' word for it, nor a reader's
-DENSITY_SOURCE = f"solid from {SOLID_SHARE:.0%} of the volume in one part above {SOLID_HU:.0f} HU; ground glass without"
+DENSITY_SOURCE = (
+    f"solid from {SOLID_SHARE:.0%} of the volume in one part above {SOLID_HU:.0f} HU; ground glass"
+    " without"
+)
 
 MASK_WORDS = {
     "pathology": "learnt from outlines on resected nodules",
@@ -24,7 +34,8 @@ MASK_WORDS = {
 
 @dataclass(frozen=True)
 class Bar:
-    """The probability (0..1) of one class: the mean, the members behind it, and where the decision turns."""
+    """The probability (0..1) of one class: the mean, the members behind it, and where the decision
+    turns."""
 
     label: str
     mean: float
@@ -38,9 +49,14 @@ def main_tasks(assessment: Assessment) -> dict[str, TaskResult]:
 
 
 def appearance_words(assessment: Assessment) -> list[str]:
-    """What a reader would describe, such as ``solid 0.93``: the class decided on and its probability."""
+    """What a reader would describe, such as ``solid 0.93``: the class decided on and its
+    probability."""
     found = [assessment.tasks[name] for name in APPEARANCE if name in assessment.tasks]
-    return [f"{t.decision} {t.mean[t.classes.index(t.decision)]:.2f}" for t in found if t.mean and t.decision]
+    return [
+        f"{t.decision} {t.mean[t.classes.index(t.decision)]:.2f}"
+        for t in found
+        if t.mean and t.decision
+    ]
 
 
 def appearance_basis(assessment: Assessment) -> str:
@@ -50,7 +66,8 @@ def appearance_basis(assessment: Assessment) -> str:
 
 
 def task_bars(task: TaskResult) -> list[Bar]:
-    """A bar a class; of two classes, the last alone says it all. None where the task was not run."""
+    """A bar a class; of two classes, the last alone says it all. None where the task was not
+    run."""
     if task.mean is None:
         return []
     shown = range(len(task.classes)) if len(task.classes) > 2 else [1]
@@ -59,10 +76,14 @@ def task_bars(task: TaskResult) -> list[Bar]:
 
 
 def main_answer(task: TaskResult) -> tuple[str, float] | None:
-    """A class and its probability: of two classes the last one's, be it decided for or not, of more the decided one's;
-    None where the task was not run."""
+    """A class and its probability: of two classes the last one's, be it decided for or not, of more
+    the decided one's; None where the task was not run."""
     shown = task.classes[-1] if len(task.classes) == 2 else task.decision
-    return None if task.mean is None or shown is None else (shown, task.mean[task.classes.index(shown)])
+    return (
+        None
+        if task.mean is None or shown is None
+        else (shown, task.mean[task.classes.index(shown)])
+    )
 
 
 def task_title(name: str, task: TaskResult) -> str:
@@ -79,24 +100,31 @@ def task_basis(task: TaskResult) -> str:
 
 
 def abstain_words(assessment: Assessment) -> list[str]:
-    """Which decisions are withheld, a line a reason: ``Withheld: malignancy, margin (the networks disagree)``."""
+    """Which decisions are withheld, a line a reason: ``Withheld: malignancy, margin (the networks
+    disagree)``."""
     withheld: dict[str, list[str]] = {}
     for task in assessment.tasks:
         for reason in abstain(assessment, task):
             withheld.setdefault(reason, []).append(task)
     decided = sum(task.decision is not None for task in assessment.tasks.values())
-    names = {r: "every decision" if len(tasks) == decided else ", ".join(tasks) for r, tasks in withheld.items()}
+    names = {
+        r: "every decision" if len(tasks) == decided else ", ".join(tasks)
+        for r, tasks in withheld.items()
+    }
     return [f"Withheld: {tasks} ({reason})" for reason, tasks in names.items()]
 
 
 def stability_words(assessment: Assessment) -> list[str]:
-    """How far the main tasks' probabilities move: ``Malignancy (reader): 0.71–0.75 turned, 0.73–0.73 with clicks``."""
+    """How far the main tasks' probabilities move: ``Malignancy (reader): 0.71–0.75 turned,
+    0.73–0.73 with clicks``."""
     if (found := assessment.stability) is None:
         return []
     kinds = {"turned": found.turned, "with clicks 2 mm off": found.clicked}
     moved = {
         f"{name.capitalize()} ({task.evidence})": [
-            f"{_interval(intervals[name])} {kind}" for kind, intervals in kinds.items() if name in intervals
+            f"{_interval(intervals[name])} {kind}"
+            for kind, intervals in kinds.items()
+            if name in intervals
         ]
         for name, task in main_tasks(assessment).items()
     }

@@ -1,8 +1,9 @@
-"""How a training sample differs from the nodule it shows: the pose it is cut in, and the scan it could have come from.
+"""How a training sample differs from the nodule it shows: the pose it is cut in, and the scan it
+could have come from.
 
-Every geometric augmentation of both papers is a linear map of the cube's sampling grid, so a sample is cut from the CT
-in one interpolation, whatever was drawn. What a scanner would have changed (noise, kernel, slice thickness) is done to
-the HU before that, by MONAI's transforms.
+Every geometric augmentation of both papers is a linear map of the cube's sampling grid, so a sample
+is cut from the CT in one interpolation, whatever was drawn. What a scanner would have changed
+(noise, kernel, slice thickness) is done to the HU before that, by MONAI's transforms.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from monai.transforms import (
 )
 from torch import Tensor
 
-from nodulerisk.cubes import DENSESHARP_SPACING_MM, EMV_SPACING_MM
+from nodulerisk.ct.cubes import DENSESHARP_SPACING_MM, EMV_SPACING_MM
 
 NO_BLUR, BLUR = (0.01, 0.02), (0.3, 0.9)  # voxels along z (which MONAI calls x), and in plane
 SMALL_MM = 10.0  # EMV-3D-CNN zooms nodules up to this size
@@ -31,7 +32,8 @@ AXIS_ORDERS = [np.eye(3)[list(order)] for order in permutations(range(3))]
 
 @dataclass(frozen=True)
 class Pose:
-    """A cube's offset (z, y, x) in mm from its centre becomes ``turn @ offset + shift_mm`` in the CT."""
+    """A cube's offset (z, y, x) in mm from its centre becomes ``turn @ offset + shift_mm`` in the
+    CT."""
 
     turn: np.ndarray  # (3, 3)
     shift_mm: np.ndarray  # (3,)
@@ -46,10 +48,11 @@ def straight(rng: np.random.Generator, diameter_mm: float | None) -> Pose:
 
 
 def emv_pose(rng: np.random.Generator, diameter_mm: float | None) -> Pose:
-    """EMV-3D-CNN's: axis permutation, rotation about z by 36°, in-plane shift of 10 voxels, zoom of small nodules.
+    """EMV-3D-CNN's: axis permutation, rotation about z by 36°, in-plane shift of 10 voxels, zoom of
+    small nodules.
 
-    Source: npj Digital Medicine 2023, doi:10.1038/s41746-023-00866-z, Methods; they write the samples out, here one
-    of the combinations is drawn.
+    Source: npj Digital Medicine 2023, doi:10.1038/s41746-023-00866-z, Methods; they write the
+    samples out, here one of the combinations is drawn.
     """
     turn = AXIS_ORDERS[rng.integers(6)] @ _rotation(1, 2, np.deg2rad(36) * rng.integers(10))
     if diameter_mm is not None and diameter_mm <= SMALL_MM and rng.random() < 0.5:
@@ -58,7 +61,8 @@ def emv_pose(rng: np.random.Generator, diameter_mm: float | None) -> Pose:
 
 
 def densesharp_pose(rng: np.random.Generator, diameter_mm: float | None) -> Pose:
-    """DenseSharp's: rotations by 90° and reflections, centre shifts of up to 3 voxels along every axis.
+    """DenseSharp's: rotations by 90° and reflections, centre shifts of up to 3 voxels along every
+    axis.
 
     Source: Cancer Research 2018, doi:10.1158/0008-5472.CAN-18-0696.
     """
@@ -69,13 +73,19 @@ def densesharp_pose(rng: np.random.Generator, diameter_mm: float | None) -> Pose
 
 
 def free_pose(rng: np.random.Generator, diameter_mm: float | None) -> Pose:
-    """Any rotation about z, tilts of some 15°, reflections, 7 % of scale, and the 1.2 mm that a click is off."""
+    """Any rotation about z, tilts of some 15°, reflections, 7 % of scale, and the 1.2 mm that a
+    click is off."""
     tilts = _rotation(0, 2, rng.normal(0, 0.26)) @ _rotation(0, 1, rng.normal(0, 0.26))
     turn = _rotation(1, 2, rng.uniform(-np.pi, np.pi)) @ tilts * rng.choice([-1, 1], 3)
     return Pose(turn * np.exp(rng.normal(0, 0.07)), rng.normal(0, 1.2, 3))
 
 
-POSES: dict[str, DrawPose] = {"none": straight, "emv": emv_pose, "densesharp": densesharp_pose, "free": free_pose}
+POSES: dict[str, DrawPose] = {
+    "none": straight,
+    "emv": emv_pose,
+    "densesharp": densesharp_pose,
+    "free": free_pose,
+}
 
 
 def _rotation(a: int, b: int, angle: float) -> np.ndarray:
@@ -86,7 +96,8 @@ def _rotation(a: int, b: int, angle: float) -> np.ndarray:
 
 
 class RandThickSlices(RandomizableTransform):
-    """A scan of thicker slices: every slice of (1, z, y, x) HU becomes a weighted mean with its neighbours."""
+    """A scan of thicker slices: every slice of (1, z, y, x) HU becomes a weighted mean with its
+    neighbours."""
 
     def __call__(self, hu: Tensor) -> Tensor:
         self.randomize(None)

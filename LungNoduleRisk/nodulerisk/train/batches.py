@@ -1,4 +1,5 @@
-"""Which samples make up a batch: shuffled, or with a fixed number of every group; shared out over processes."""
+"""Which samples make up a batch: shuffled, or with a fixed number of every group; shared out over
+processes."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from nodulerisk.errors import NoduleRiskError
 
 
 class Batches(Sampler[list[int]]):
-    """Batches of one epoch; the order depends on seed and epoch alone, and every process takes its share."""
+    """Batches of one epoch; the order depends on seed and epoch alone, and every process takes its
+    share."""
 
     def __init__(
         self,
@@ -28,12 +30,17 @@ class Batches(Sampler[list[int]]):
         Args:
             groups: the group of every sample.
             batch: samples a batch, where no balance is asked.
-            balance: samples of each group a batch; smaller groups are used again until the largest is used up.
+            balance: samples of each group a batch; smaller groups are used again until the largest
+                is used up.
             seed, epoch: of the shuffle.
             process, processes: whose share this is.
         """
         rng = np.random.default_rng((seed, epoch))
-        batches = _balanced(groups, balance, rng) if balance else _plain(len(groups), batch * processes, rng)
+        batches = (
+            _balanced(groups, balance, rng)
+            if balance
+            else _plain(len(groups), batch * processes, rng)
+        )
         if balance:
             self._own = batches[process : len(batches) // processes * processes : processes]
         else:
@@ -47,22 +54,29 @@ class Batches(Sampler[list[int]]):
 
 
 def _plain(count: int, batch: int, rng: np.random.Generator) -> list[list[int]]:
-    """Whole batches only, where there is one: a batch of one sample would spoil batch normalisation."""
+    """Whole batches only, where there is one: a batch of one sample would spoil batch
+    normalisation."""
     order = rng.permutation(count)
     whole = max(count // batch, 1)
     return [order[i * batch : (i + 1) * batch].tolist() for i in range(whole)]
 
 
-def _balanced(groups: Sequence[str], balance: dict[str, int], rng: np.random.Generator) -> list[list[int]]:
+def _balanced(
+    groups: Sequence[str], balance: dict[str, int], rng: np.random.Generator
+) -> list[list[int]]:
     members = {group: np.flatnonzero(np.array(groups) == group) for group in balance}
     missing = [group for group, found in members.items() if not len(found)]
     if missing:
         raise NoduleRiskError(
-            f"There is no '{missing[0]}' to train on, which the plan's balance asks for: leave it out."
+            f"There is no '{missing[0]}' to train on, which the plan's balance asks for: leave it"
+            " out."
         )
     count = max(-(-len(found) // balance[group]) for group, found in members.items())
     drawn = {group: _drawn(found, count * balance[group], rng) for group, found in members.items()}
-    return [[int(i) for group, n in balance.items() for i in drawn[group][k * n : (k + 1) * n]] for k in range(count)]
+    return [
+        [int(i) for group, n in balance.items() for i in drawn[group][k * n : (k + 1) * n]]
+        for k in range(count)
+    ]
 
 
 def _drawn(members: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

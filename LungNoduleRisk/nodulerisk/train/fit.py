@@ -1,4 +1,5 @@
-"""Fitting one run of a plan with Lightning: checkpoints after every epoch, and on from the last one after a kill."""
+"""Fitting one run of a plan with Lightning: checkpoints after every epoch, and on from the last one
+after a kill."""
 
 from __future__ import annotations
 
@@ -12,7 +13,12 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    LearningRateMonitor,
+    ModelCheckpoint,
+)
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch.utils.data import DataLoader
@@ -20,11 +26,11 @@ from torch.utils.data import DataLoader
 from nodulerisk.datasets.nodules import LabelledNodule
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import written_whole
+from nodulerisk.tasks import TASKS
 from nodulerisk.train.batches import Batches
 from nodulerisk.train.module import NetworksInTraining
 from nodulerisk.train.plan import Run
 from nodulerisk.train.samples import RandomSamples, View, exact_samples
-from nodulerisk.weights import TASKS
 
 
 def fit(
@@ -38,7 +44,8 @@ def fit(
     nodes: int = 1,
     workers: int = 0,
 ) -> NetworksInTraining:
-    """Trains a run's networks; a run that was broken off goes on after its last whole epoch, to the same result.
+    """Trains a run's networks; a run that was broken off goes on after its last whole epoch, to the
+    same result.
 
     Args:
         run: of a plan.
@@ -85,7 +92,9 @@ class NoduleData(lightning.LightningDataModule):
         self._validation = [nodule for nodule in useful if nodule.split == "validation"]
         for split, found in (("train on", self._train), ("validate with", self._validation)):
             if not found:
-                raise NoduleRiskError(f"Run {run.name} has no nodule to {split}: check its data, tasks and splits.")
+                raise NoduleRiskError(
+                    f"Run {run.name} has no nodule to {split}: check its data, tasks and splits."
+                )
 
     def setup(self, stage: str) -> None:
         self._exact = exact_samples(self._validation, self._view, self._run.tasks)
@@ -96,27 +105,37 @@ class NoduleData(lightning.LightningDataModule):
         draws = {"seed": self._seed, "epoch": trainer.current_epoch}
         shares = {"process": trainer.global_rank, "processes": trainer.world_size}
         samples = RandomSamples(
-            self._train, self._view, run.tasks, pose=run.pose, scans=run.scans, beside=run.beside, **draws
+            self._train,
+            self._view,
+            run.tasks,
+            pose=run.pose,
+            scans=run.scans,
+            beside=run.beside,
+            **draws,
         )
         groups = [_group(nodule, run) for nodule in self._train]
         batches = Batches(groups, run.batch, run.balance or None, **draws, **shares)
         return DataLoader(samples, batch_sampler=batches, num_workers=self._workers)
 
     def val_dataloader(self) -> DataLoader:
-        """Every process validates on all: the figures are then exact, not means over uneven shares."""
+        """Every process validates on all: the figures are then exact, not means over uneven
+        shares."""
         return DataLoader(self._exact, batch_size=32)
 
 
 class WholeCheckpoints(TorchCheckpointIO):
     """Checkpoints that a kill cannot leave half-written."""
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path, storage_options: Any | None = None) -> None:
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path, storage_options: Any | None = None
+    ) -> None:
         with written_whole(Path(path)) as partial:
             super().save_checkpoint(checkpoint, partial, storage_options)
 
 
 def _trainer(run: Run, out: Path, **machine) -> lightning.Trainer:
-    """Keeps ``best.ckpt``, ``last.ckpt`` and the logs in the folder; ``machine`` goes to Lightning as it is."""
+    """Keeps ``best.ckpt``, ``last.ckpt`` and the logs in the folder; ``machine`` goes to Lightning
+    as it is."""
     checkpoints = ModelCheckpoint(
         out,
         filename="best",
@@ -149,7 +168,8 @@ def _refuse_other_settings(run: Run, seed: int, path: Path) -> None:
             partial.write_text(settings, encoding="utf-8")
     elif path.read_text(encoding="utf-8") != settings:
         raise NoduleRiskError(
-            f"{path.parent} holds a run that began with other settings: give it its old plan, or choose another --out."
+            f"{path.parent} holds a run that began with other settings: give it its old plan, or"
+            " choose another --out."
         )
 
 
@@ -167,4 +187,8 @@ def _group(nodule: LabelledNodule, run: Run) -> str:
 
 
 def _early_stopping(run: Run) -> list[Callback]:
-    return [EarlyStopping(f"val_{run.monitor}", mode=run.mode, patience=run.stop_after)] if run.stop_after else []
+    return (
+        [EarlyStopping(f"val_{run.monitor}", mode=run.mode, patience=run.stop_after)]
+        if run.stop_after
+        else []
+    )

@@ -34,10 +34,14 @@ class NetworksInTraining(lightning.LightningModule):
         self.networks = nn.ModuleDict({name: network_of(run, name) for name in run.networks})
         self.networks.train()
         self.networks.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # twice as fast on CPUs
-        self._dice_loss = DiceLoss(sigmoid=True, batch=True, smooth_nr=1.0, smooth_dr=1.0)  # the published, plus 1
+        self._dice_loss = DiceLoss(
+            sigmoid=True, batch=True, smooth_nr=1.0, smooth_dr=1.0
+        )  # the published, plus 1
 
     def on_train_epoch_start(self) -> None:
-        torch.manual_seed(self.seed * 1000 + self.current_epoch)  # dropout goes on the same after a restart
+        torch.manual_seed(
+            self.seed * 1000 + self.current_epoch
+        )  # dropout goes on the same after a restart
 
     def training_step(self, batch: Sample) -> Tensor:
         losses = {name: self._loss(network, batch) for name, network in self._each()}
@@ -48,7 +52,10 @@ class NetworksInTraining(lightning.LightningModule):
         for name, network in self._each():
             answers = _answers(network, batch["cube"])
             figures = {"loss": self._loss_of(*answers, batch), **self._figures(*answers, batch)}
-            self._log({f"val_{figure}/{name}": value for figure, value in figures.items()}, len(batch["cube"]))
+            self._log(
+                {f"val_{figure}/{name}": value for figure, value in figures.items()},
+                len(batch["cube"]),
+            )
 
     def on_validation_epoch_end(self) -> None:
         """The mean over the networks, for the checkpoint and the schedule."""
@@ -66,12 +73,24 @@ class NetworksInTraining(lightning.LightningModule):
             return optimiser
         if run.schedule == "one-cycle":
             steps = int(self.trainer.estimated_stepping_batches)
-            cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, run.learning_rate, total_steps=steps)
-            return {"optimizer": optimiser, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
-        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, run.mode, run.factor, run.patience)
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": plateau, "monitor": f"val_{run.monitor}"}}
+            cycle = torch.optim.lr_scheduler.OneCycleLR(
+                optimiser, run.learning_rate, total_steps=steps
+            )
+            return {
+                "optimizer": optimiser,
+                "lr_scheduler": {"scheduler": cycle, "interval": "step"},
+            }
+        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimiser, run.mode, run.factor, run.patience
+        )
+        return {
+            "optimizer": optimiser,
+            "lr_scheduler": {"scheduler": plateau, "monitor": f"val_{run.monitor}"},
+        }
 
-    def configure_gradient_clipping(self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None) -> None:
+    def configure_gradient_clipping(
+        self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None
+    ) -> None:
         for network in self.networks.values():  # each alone, as its training would be
             nn.utils.clip_grad_norm_(network.parameters(), CLIP)
 
@@ -85,12 +104,16 @@ class NetworksInTraining(lightning.LightningModule):
         return self._loss_of(*_answers(network, batch["cube"]), batch)
 
     def _loss_of(self, logits: Tensor, mask: Tensor | None, batch: Sample) -> Tensor:
-        loss = torch.stack([self._task_loss(*parts) for parts in self._by_task(logits, batch["targets"])]).sum()
+        loss = torch.stack(
+            [self._task_loss(*parts) for parts in self._by_task(logits, batch["targets"])]
+        ).sum()
         return loss if mask is None else loss + self._mask_loss(mask, batch["mask"])
 
     def _by_task(self, logits: Tensor, targets: Tensor):
         heads = self.run.heads
-        return zip(self.run.tasks, logits.split(heads, dim=1), targets.split(heads, dim=1), strict=True)
+        return zip(
+            self.run.tasks, logits.split(heads, dim=1), targets.split(heads, dim=1), strict=True
+        )
 
     def _task_loss(self, task: str, logits: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy over the samples whose class is known."""
@@ -99,14 +122,17 @@ class NetworksInTraining(lightning.LightningModule):
         return self.run.task_weights.get(task, 1.0) * loss.sum() / max(len(loss), 1)
 
     def _mask_loss(self, logits: Tensor, mask: Tensor) -> Tensor:
-        """Dice of the whole batch (a cube without a nodule has none of its own), and cross-entropy where asked."""
+        """Dice of the whole batch (a cube without a nodule has none of its own), and cross-entropy
+        where asked."""
         known = mask[:, 0, 0, 0, 0].isfinite()
         if not known.any():
             return 0.0 * logits.sum()
         logits, mask = logits[known], mask[known]
         loss = self.run.dice * self._dice_loss(logits, mask)
         if self.run.mask_cross_entropy:
-            loss = loss + self.run.mask_cross_entropy * F.binary_cross_entropy_with_logits(logits, mask)
+            loss = loss + self.run.mask_cross_entropy * F.binary_cross_entropy_with_logits(
+                logits, mask
+            )
         return loss
 
     def _figures(self, logits: Tensor, mask: Tensor | None, batch: Sample) -> dict[str, Tensor]:
@@ -116,7 +142,11 @@ class NetworksInTraining(lightning.LightningModule):
             for _, answer, target in self._by_task(logits, batch["targets"])
         ]
         figures = {} if not len(torch.cat(hits)) else {"accuracy": torch.cat(hits).mean()}
-        return figures if mask is None else figures | {"dice": _mean_dice(mask > 0, batch["mask"] >= 0.5)}
+        return (
+            figures
+            if mask is None
+            else figures | {"dice": _mean_dice(mask > 0, batch["mask"] >= 0.5)}
+        )
 
 
 def _answers(network: Network, cube: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -2,10 +2,8 @@
 
 ::
 
-    name = "mine"
-    version = "1.0"
-    licence = "all rights reserved"
-    data = { hospital = "nodules" }        # a name for each dataset, and its folder or table beside this file
+    name = "mine" version = "1.0" licence = "all rights reserved" data = { hospital = "nodules" }
+    # a name for each dataset, and its folder or table beside this file
 
     [[runs]]                               # networks trained side by side on the same batches
     name = "malignancy"
@@ -28,7 +26,7 @@ from typing import Any, Literal
 
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.networks import NETWORKS
-from nodulerisk.weights import TASKS
+from nodulerisk.tasks import TASKS
 
 CHOICES = {
     "pose": ("none", "emv", "densesharp", "free"),
@@ -58,14 +56,17 @@ class Run:
         tasks: what every network of the run answers; each is learnt where it is known.
         networks: by name.
         sides, size: of EMV networks, the cubes in voxels of 0.625 mm; DenseSharp has none.
-        pose: ``none``, ``emv`` and ``densesharp`` (as published) or ``free``; see ``nodulerisk.train.augment``.
+        pose: ``none``, ``emv`` and ``densesharp`` (as published) or ``free``; see
+            ``nodulerisk.train.augment``.
         scans: whether noise, kernel and slice thickness vary.
         beside: share of samples that look past the nodule, for the mask.
         epochs, batch: ``batch`` counts samples a process.
-        balance: samples a batch of each pathology (such as ``{AAH = 3, AIS = 5, MIA = 8, IA = 8}``) or class of the
-            first task, in place of ``batch``; an epoch ends when the largest group is used up.
+        balance: samples a batch of each pathology (such as ``{AAH = 3, AIS = 5, MIA = 8, IA = 8}``)
+            or class of the first task, in place of ``batch``; an epoch ends when the largest group
+            is used up.
         optimiser, learning_rate, weight_decay: L2 in ``adam``, decoupled in ``adamw``.
-        schedule: ``plateau`` multiplies the rate by ``factor`` after ``patience`` epochs without gain.
+        schedule: ``plateau`` multiplies the rate by ``factor`` after ``patience`` epochs without
+            gain.
         stop_after: epochs without gain that end the run; 0: never.
         monitor: what a gain is of, on validation, and what the best checkpoint has best.
         keep: the best checkpoint's weights or the last's.
@@ -103,7 +104,9 @@ class Run:
     def __post_init__(self) -> None:
         for key, choices in CHOICES.items():
             if getattr(self, key) not in choices:
-                raise ValueError(f"{key} is '{getattr(self, key)}': choose one of {', '.join(choices)}")
+                raise ValueError(
+                    f"{key} is '{getattr(self, key)}': choose one of {', '.join(choices)}"
+                )
         unknown = [task for task in self.tasks if task not in TASKS]
         if unknown or not self.tasks:
             raise ValueError(f"tasks must be some of {', '.join(TASKS)}")
@@ -111,7 +114,10 @@ class Run:
         if not kinds or not kinds <= set(NETWORKS):
             raise ValueError(f"networks must be of the kinds {', '.join(NETWORKS)}")
         if kinds & {"densesharp", "densenet"} and (len(kinds) > 1 or self.sides is not None):
-            raise ValueError("DenseSharp sees another cube than EMV networks: give it a run of its own, without sides")
+            raise ValueError(
+                "DenseSharp sees another cube than EMV networks: give it a run of its own, without"
+                " sides"
+            )
         if not kinds & {"densesharp", "densenet"} and self.sides is None:
             raise ValueError("EMV networks need sides, such as [80, 60, 40]")
 
@@ -139,7 +145,8 @@ class Plan:
         data: dataset name -> folder or table.
         runs: one after the other.
         seed: of every draw.
-        members: task -> the networks whose mean answers it; all that were trained on it where not given.
+        members: task -> the networks whose mean answers it; all that were trained on it where not
+            given.
     """
 
     name: str
@@ -158,7 +165,9 @@ class Plan:
         """
         for name in data:
             if name not in self.data:
-                raise NoduleRiskError(f"The plan has no data '{name}', only {', '.join(self.data)}.")
+                raise NoduleRiskError(
+                    f"The plan has no data '{name}', only {', '.join(self.data)}."
+                )
         return replace(self, data=self.data | data)
 
 

@@ -1,4 +1,5 @@
-"""Samples: a nodule becomes the cube that a network sees, the answers it should give, and the mask it should draw."""
+"""Samples: a nodule becomes the cube that a network sees, the answers it should give, and the mask
+it should draw."""
 
 from __future__ import annotations
 
@@ -13,8 +14,7 @@ from monai.transforms import Randomizable
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from nodulerisk.ct import CT
-from nodulerisk.cubes import (
+from nodulerisk.ct.cubes import (
     DENSESHARP_SIDE,
     DENSESHARP_SPACING_MM,
     DENSESHARP_WINDOW_HU,
@@ -24,10 +24,11 @@ from nodulerisk.cubes import (
     densesharp_grid,
     emv_views,
 )
+from nodulerisk.ct.volume import CT
 from nodulerisk.datasets.context import KINDS, WITHOUT_NODULE, with_context
 from nodulerisk.datasets.nodules import LabelledNodule
+from nodulerisk.tasks import TASKS
 from nodulerisk.train.augment import POSES, Pose, other_scans
-from nodulerisk.weights import TASKS
 
 Sample = dict[str, Tensor]
 BESIDE_MM = (8.0, 26.0)  # how far past the nodule's rim a cube without a nodule is centred
@@ -35,7 +36,8 @@ BESIDE_MM = (8.0, 26.0)  # how far past the nodule's rim a cube without a nodule
 
 @dataclass(frozen=True)
 class View:
-    """What a network sees: EMV's concentric cubes of these sides zoomed to ``size``, or (None) DenseSharp's cube."""
+    """What a network sees: EMV's concentric cubes of these sides zoomed to ``size``, or (None)
+    DenseSharp's cube."""
 
     sides: tuple[int, int, int] | None
     size: int
@@ -47,7 +49,9 @@ class View:
     def offsets_mm(self) -> np.ndarray:
         """float32 (channels, size, size, size, 3): z, y, x in mm of every voxel from the centre."""
         if self.sides is None:
-            return _cube((np.arange(DENSESHARP_SIDE) - DENSESHARP_SIDE / 2) * DENSESHARP_SPACING_MM)[None]
+            return _cube(
+                (np.arange(DENSESHARP_SIDE) - DENSESHARP_SIDE / 2) * DENSESHARP_SPACING_MM
+            )[None]
         ends = [(-side / 2, side / 2 - 1) for side in self.sides]
         return np.stack([_cube(np.linspace(*end, self.size) * EMV_SPACING_MM) for end in ends])
 
@@ -63,11 +67,12 @@ def _cube(ticks: np.ndarray) -> np.ndarray:
 
 
 class RandomSamples(Dataset):
-    """Augmented samples of the nodules; the draws of an epoch depend on seed, epoch and index alone.
+    """Augmented samples of the nodules; the draws of an epoch depend on seed, epoch and index
+    alone.
 
-    Each is a dict of ``cube`` float32 (channels, S, S, S); ``targets`` float32 (C,), the tasks' class probabilities
-    side by side, NaN where not known; and for a network that draws masks ``mask`` float32 (1, S, S, S), the share of
-    readers, NaN where not known.
+    Each is a dict of ``cube`` float32 (channels, S, S, S); ``targets`` float32 (C,), the tasks'
+    class probabilities side by side, NaN where not known; and for a network that draws masks
+    ``mask`` float32 (1, S, S, S), the share of readers, NaN where not known.
     """
 
     def __init__(
@@ -89,14 +94,16 @@ class RandomSamples(Dataset):
             tasks: what it answers.
             pose: of ``POSES``.
             scans: whether HU change as on other scanners.
-            beside: share of samples that look past the nodule: an empty mask, nothing known of the tasks.
+            beside: share of samples that look past the nodule: an empty mask, nothing known of the
+                tasks.
             seed, epoch: of the draws.
         """
         self.nodules, self.view, self.tasks = nodules, view, tuple(tasks)
         self._draw_pose, self._beside, self._seed, self.epoch = POSES[pose], beside, seed, epoch
         self._scans = other_scans() if scans else None
         self._offsets_mm = view.offsets_mm()
-        # where the data end with the nodule, a mask can only be learnt from context that ends it too
+        # where the data end with the nodule, a mask can only be learnt from context that ends it
+        # too
         self._kinds = WITHOUT_NODULE if view.draws_mask else KINDS
 
     def __len__(self) -> int:
@@ -109,12 +116,22 @@ class RandomSamples(Dataset):
         beside = nodule.marked is not None and rng.random() < self._beside
         if beside:
             pose = Pose(pose.turn, pose.shift_mm + _past_the_rim(nodule, rng))
-        ct, marked = with_context(nodule, rng, self._kinds) if nodule.marked is not None else (nodule.ct, None)
-        offsets_mm = self._offsets_mm @ pose.turn.T.astype(np.float32) + pose.shift_mm.astype(np.float32)
+        ct, marked = (
+            with_context(nodule, rng, self._kinds)
+            if nodule.marked is not None
+            else (nodule.ct, None)
+        )
+        offsets_mm = self._offsets_mm @ pose.turn.T.astype(np.float32) + pose.shift_mm.astype(
+            np.float32
+        )
         voxels = _voxels_at(ct, np.asarray(nodule.centre_lps_mm) + offsets_mm[..., ::-1])
         part, first = _part_around(voxels, ct.hu.shape)
         hu = self._on_another_scanner(torch.from_numpy(ct.hu[part].astype(np.float32))[None], rng)
-        targets = torch.full((_width(self.tasks),), torch.nan) if beside else targets_of(nodule, self.tasks)
+        targets = (
+            torch.full((_width(self.tasks),), torch.nan)
+            if beside
+            else targets_of(nodule, self.tasks)
+        )
         sample = {"cube": self.view.windowed(_sampled(hu, voxels - first)), "targets": targets}
         if self.view.draws_mask:
             sample["mask"] = _mask(None if marked is None else marked[part], voxels - first)
@@ -128,19 +145,26 @@ class RandomSamples(Dataset):
         return self._scans(hu).as_tensor()
 
 
-def exact_samples(nodules: Sequence[LabelledNodule], view: View, tasks: Sequence[str]) -> CacheDataset:
+def exact_samples(
+    nodules: Sequence[LabelledNodule], view: View, tasks: Sequence[str]
+) -> CacheDataset:
     """Samples as ``assess`` cuts them, for validation: cut once and kept."""
-    return CacheDataset(list(nodules), transform=lambda nodule: exact_sample(nodule, view, tasks), progress=False)
+    return CacheDataset(
+        list(nodules), transform=lambda nodule: exact_sample(nodule, view, tasks), progress=False
+    )
 
 
 def exact_sample(nodule: LabelledNodule, view: View, tasks: Sequence[str]) -> Sample:
-    """A sample without augmentation, its cube by the published preprocessing; see ``RandomSamples``."""
+    """A sample without augmentation, its cube by the published preprocessing; see
+    ``RandomSamples``."""
     ct, marked = nodule.ct, nodule.marked
     if marked is not None:
         ct, marked = with_context(nodule, np.random.default_rng(0))
     sample = {"targets": targets_of(nodule, tasks)}
     if view.sides is not None:
-        return sample | {"cube": torch.from_numpy(emv_views(ct, nodule.centre_lps_mm, view.sides, view.size))}
+        return sample | {
+            "cube": torch.from_numpy(emv_views(ct, nodule.centre_lps_mm, view.sides, view.size))
+        }
     cube = densesharp_cube(ct, nodule.centre_lps_mm)[None].astype(np.float32)
     grid = densesharp_grid(ct, nodule.centre_lps_mm)
     indices = np.moveaxis(np.indices(cube.shape[1:]), 0, -1)[None, ..., ::-1]  # x, y, z
@@ -151,7 +175,10 @@ def exact_sample(nodule: LabelledNodule, view: View, tasks: Sequence[str]) -> Sa
 def targets_of(nodule: LabelledNodule, tasks: Sequence[str]) -> Tensor:
     """float32 (C,): the class probabilities of the tasks side by side, NaN where not known."""
     known = [nodule.target(task, len(TASKS[task])) for task in tasks]
-    parts = [np.full(len(TASKS[task]), np.nan) if p is None else p for task, p in zip(tasks, known, strict=True)]
+    parts = [
+        np.full(len(TASKS[task]), np.nan) if p is None else p
+        for task, p in zip(tasks, known, strict=True)
+    ]
     return torch.from_numpy(np.concatenate(parts).astype(np.float32))
 
 
@@ -161,7 +188,10 @@ def _width(tasks: Sequence[str]) -> int:
 
 def _past_the_rim(nodule: LabelledNodule, rng: np.random.Generator) -> np.ndarray:
     """A shift (z, y, x) in mm, in plane, to a place without the nodule."""
-    angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(*BESIDE_MM) + (nodule.diameter_mm or 0) / 2
+    angle, distance = (
+        rng.uniform(0, 2 * np.pi),
+        rng.uniform(*BESIDE_MM) + (nodule.diameter_mm or 0) / 2,
+    )
     return distance * np.array([0, np.sin(angle), np.cos(angle)])
 
 
@@ -170,10 +200,17 @@ def _voxels_at(ct: CT, points_lps_mm: np.ndarray) -> np.ndarray:
     return ((points_lps_mm - ct.origin_lps_mm) @ ct.direction / ct.spacing_mm)[..., ::-1]
 
 
-def _part_around(voxels: np.ndarray, shape: tuple[int, ...]) -> tuple[tuple[slice, ...], np.ndarray]:
-    """The part of a (z, y, x) volume that sampling at the voxels reads, at least one voxel, and its first index."""
-    corners = voxels[0, :: voxels.shape[1] - 1, :: voxels.shape[2] - 1, :: voxels.shape[3] - 1].reshape(-1, 3)
-    low = np.floor(corners.min(axis=0)).astype(int) - 1  # the outer cube comes first and holds the others
+def _part_around(
+    voxels: np.ndarray, shape: tuple[int, ...]
+) -> tuple[tuple[slice, ...], np.ndarray]:
+    """The part of a (z, y, x) volume that sampling at the voxels reads, at least one voxel, and its
+    first index."""
+    corners = voxels[
+        0, :: voxels.shape[1] - 1, :: voxels.shape[2] - 1, :: voxels.shape[3] - 1
+    ].reshape(-1, 3)
+    low = (
+        np.floor(corners.min(axis=0)).astype(int) - 1
+    )  # the outer cube comes first and holds the others
     high = np.ceil(corners.max(axis=0)).astype(int) + 2
     first = np.clip(low, 0, np.array(shape) - 1)
     last = np.clip(high, first + 1, shape)
@@ -188,9 +225,12 @@ def _mask(marked: np.ndarray | None, voxels: np.ndarray) -> Tensor:
 
 
 def _sampled(volume: Tensor, voxels: np.ndarray) -> Tensor:
-    """Linear interpolation of (1, z, y, x) at (channels, n, n, n, 3) indices (z, y, x); edge values outside."""
+    """Linear interpolation of (1, z, y, x) at (channels, n, n, n, 3) indices (z, y, x); edge values
+    outside."""
     last = np.maximum(np.array(volume.shape[1:]) - 1, 1)
     unit = voxels / last * 2 - 1
-    grid = torch.from_numpy(np.ascontiguousarray(unit[..., ::-1], dtype=np.float32)).flatten(0, 1)[None]
+    grid = torch.from_numpy(np.ascontiguousarray(unit[..., ::-1], dtype=np.float32)).flatten(0, 1)[
+        None
+    ]
     sampled = F.grid_sample(volume[None], grid, padding_mode="border", align_corners=True)
     return sampled.view(voxels.shape[:-1])

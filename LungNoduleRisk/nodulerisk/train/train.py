@@ -1,4 +1,5 @@
-"""``nodulerisk train``: the runs of a plan, one after the other, then the weight set made of them."""
+"""``nodulerisk train``: the runs of a plan, one after the other, then the weight set made of
+them."""
 
 from __future__ import annotations
 
@@ -18,16 +19,23 @@ from nodulerisk.files import written_whole
 from nodulerisk.train.fit import fit
 from nodulerisk.train.plan import Plan, Run
 from nodulerisk.train.weight_set import make_weight_set, run_file
-from nodulerisk.weights import WeightSet
+from nodulerisk.weights.card import WeightSet
 
 Say = Callable[[str], None]
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of mallopt(3)
 
 
 def train_set(
-    plan: Plan, out: Path, *, only: str | None = None, say: Say = print, progress: Progress | None = None, **machine
+    plan: Plan,
+    out: Path,
+    *,
+    only: str | None = None,
+    say: Say = print,
+    progress: Progress | None = None,
+    **machine,
 ) -> WeightSet | None:
-    """Fits the plan's runs that are not finished yet, each in ``out/runs/NAME``, then makes the weight set.
+    """Fits the plan's runs that are not finished yet, each in ``out/runs/NAME``, then makes the
+    weight set.
 
     Args:
         plan: from ``read_plan``.
@@ -45,10 +53,15 @@ def train_set(
     """
     runs = [run for run in plan.runs if only in (None, run.name)]
     if not runs:
-        raise NoduleRiskError(f"The plan has no run '{only}', only {', '.join(run.name for run in plan.runs)}.")
+        raise NoduleRiskError(
+            f"The plan has no run '{only}', only {', '.join(run.name for run in plan.runs)}."
+        )
     _keep_freed_memory()
     say = say if _first_process() else _silent
-    data = {name: _read(plan.data[name], say) for name in dict.fromkeys(name for run in runs for name in run.data)}
+    data = {
+        name: _read(plan.data[name], say)
+        for name in dict.fromkeys(name for run in runs for name in run.data)
+    }
     for run in runs:
         _finish(run, data, out, plan.seed, say, machine)
     if only is not None or not _first_process():
@@ -61,11 +74,16 @@ def _read(path: Path, say: Say) -> NoduleDataset:
     dataset = read_dataset(path)
     for case in dataset.broken:
         say(f"Left out: {case.name}: {case.reason}")
-    say(f"{dataset.name}: {', '.join(f'{len(dataset.of_split(s))} {s}' for s in ('train', 'validation', 'test'))}")
+    say(
+        f"{dataset.name}:"
+        f" {', '.join(f'{len(dataset.of_split(s))} {s}' for s in ('train', 'validation', 'test'))}"
+    )
     return dataset
 
 
-def _finish(run: Run, data: dict[str, NoduleDataset], out: Path, seed: int, say: Say, machine: dict) -> None:
+def _finish(
+    run: Run, data: dict[str, NoduleDataset], out: Path, seed: int, say: Say, machine: dict
+) -> None:
     files = {name: run_file(out, run, name) for name in run.networks}
     if all(file.exists() for file in files.values()):
         say(f"Run {run.name} is finished.")
@@ -88,7 +106,8 @@ def _first_process() -> bool:
 
 
 def _keep_freed_memory() -> None:
-    """Lets glibc keep what tensors free: to fetch it from the system again costs half of a DenseSharp step."""
+    """Lets glibc keep what tensors free: to fetch it from the system again costs half of a
+    DenseSharp step."""
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
         if hasattr(libc, "mallopt"):

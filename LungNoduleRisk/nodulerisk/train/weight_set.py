@@ -1,4 +1,5 @@
-"""The weight set that a training ends in: files, calibration and thresholds from validation, figures from test."""
+"""The weight set that a training ends in: files, calibration and thresholds from validation,
+figures from test."""
 
 from __future__ import annotations
 
@@ -11,12 +12,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from scipy.special import expit
 
-from nodulerisk.calibration import Line
-from nodulerisk.ct import CT
-from nodulerisk.cubes import densesharp_cube, densesharp_grid
+from nodulerisk.ct.cubes import densesharp_cube, densesharp_grid
+from nodulerisk.ct.volume import CT
 from nodulerisk.datasets.context import with_context
 from nodulerisk.datasets.nodules import LabelledNodule, NoduleDataset, joined
-from nodulerisk.engine import Engine, load_network
+from nodulerisk.engine.engine import Engine, load_network
 from nodulerisk.evaluation.choices import chosen_calibration, chosen_thresholds
 from nodulerisk.evaluation.evidence import evidence_of, mask_evidence_of
 from nodulerisk.evaluation.masks import dice
@@ -24,12 +24,15 @@ from nodulerisk.evaluation.outcomes import Progress, outcomes
 from nodulerisk.evaluation.study import about, evaluate, write_evaluation
 from nodulerisk.evaluation.summary import Evaluation
 from nodulerisk.files import written_whole
-from nodulerisk.masking import REFLECTIONS, nodule_mask
 from nodulerisk.networks.layers import Network
+from nodulerisk.nodule.mask import REFLECTIONS, nodule_mask
+from nodulerisk.tasks import TASKS
 from nodulerisk.train.module import network_of
 from nodulerisk.train.plan import Plan, Run
 from nodulerisk.train.samples import View, exact_sample
-from nodulerisk.weights import TASKS, Evidence, NetworkCard, TaskCard, WeightSet, load_weight_set, save_card, sha256_of
+from nodulerisk.weights.calibration import Line
+from nodulerisk.weights.card import Evidence, NetworkCard, TaskCard, WeightSet, save_card
+from nodulerisk.weights.store import load_weight_set, sha256_of
 
 MASK_OFFSETS = np.arange(0.0, 3.01, 0.25).tolist()
 CLICKS = 2  # further points a nodule, to see whether its class flips
@@ -41,11 +44,12 @@ DRIFT_NODULES = 100
 def make_weight_set(
     plan: Plan, data: dict[str, NoduleDataset], out: Path, progress: Progress | None = None
 ) -> WeightSet:
-    """Writes the set of a plan whose runs are finished, evaluates it on every dataset, and fills in its card.
+    """Writes the set of a plan whose runs are finished, evaluates it on every dataset, and fills in
+    its card.
 
-    Networks are stored in half precision. The mask's level, calibration and thresholds are chosen on validation
-    nodules, the figures on the card come from test nodules alone; ``out/evaluation`` holds a report for all datasets
-    that trained networks together.
+    Networks are stored in half precision. The mask's level, calibration and thresholds are chosen
+    on validation nodules, the figures on the card come from test nodules alone; ``out/evaluation``
+    holds a report for all datasets that trained networks together.
 
     Args:
         plan: the finished plan.
@@ -78,7 +82,8 @@ def _stored(plan: Plan, data: dict[str, NoduleDataset], out: Path) -> WeightSet:
         name=plan.name,
         version=plan.version,
         licence=plan.licence,
-        attribution="Trained on " + "; ".join(dict.fromkeys(d.attribution or d.name for d in data.values())),
+        attribution="Trained on "
+        + "; ".join(dict.fromkeys(d.attribution or d.name for d in data.values())),
         networks=networks,
         tasks={task: _task(task, networks, plan) for task in TASKS},
         mask_network=next((name for name, network in networks.items() if network.draws_mask), None),
@@ -90,7 +95,12 @@ def _stored(plan: Plan, data: dict[str, NoduleDataset], out: Path) -> WeightSet:
 def _store(run: Run, name: str, out: Path, data: dict[str, NoduleDataset]) -> NetworkCard:
     arrays = load_file(run_file(out, run, name))
     if run.networks[name].kind == "densesharp":
-        nodules = [n for source in run.data for n in data[source].of_split("validation") if n.marked is not None]
+        nodules = [
+            n
+            for source in run.data
+            for n in data[source].of_split("validation")
+            if n.marked is not None
+        ]
         network = network_of(run, name)
         network.load_state_dict(arrays)
         arrays["mask_head.bias"] += mask_offset(network, nodules)
@@ -98,23 +108,32 @@ def _store(run: Run, name: str, out: Path, data: dict[str, NoduleDataset]) -> Ne
     with written_whole(file) as partial:
         save_file({k: v.half() if v.is_floating_point() else v for k, v in arrays.items()}, partial)
     kind = run.networks[name]
-    return NetworkCard(kind.kind, file.name, sha256_of(file), run.tasks, kind.width, run.sides, run.size)
+    return NetworkCard(
+        kind.kind, file.name, sha256_of(file), run.tasks, kind.width, run.sides, run.size
+    )
 
 
 def mask_offset(network: Network, nodules: Sequence[LabelledNodule]) -> float:
-    """The logit to add to a network's map under which its masks, cut at one half, agree best with the nodules'.
+    """The logit to add to a network's map under which its masks, cut at one half, agree best with
+    the nodules'.
 
-    A map at 1 mm, learnt from the share of readers, is cut too small at one half: between a voxel that half of them
-    marked and one that none did, there is less than a half. Chosen on the mean Dice of validation nodules.
+    A map at 1 mm, learnt from the share of readers, is cut too small at one half: between a voxel
+    that half of them marked and one that none did, there is less than a half. Chosen on the mean
+    Dice of validation nodules.
     """
     drawn = [_map_and_reference(network, nodule) for nodule in nodules]
     if not drawn:
         return 0.0
-    return max(MASK_OFFSETS, key=lambda offset: np.mean([_dice_at(offset, *parts) for parts in drawn]))
+    return max(
+        MASK_OFFSETS, key=lambda offset: np.mean([_dice_at(offset, *parts) for parts in drawn])
+    )
 
 
-def _map_and_reference(network: Network, nodule: LabelledNodule) -> tuple[np.ndarray, CT, np.ndarray, np.ndarray]:
-    """The reflections' logits (4, 32, 32, 32), the CT, the centre, and the majority's mask on the CT's grid."""
+def _map_and_reference(
+    network: Network, nodule: LabelledNodule
+) -> tuple[np.ndarray, CT, np.ndarray, np.ndarray]:
+    """The reflections' logits (4, 32, 32, 32), the CT, the centre, and the majority's mask on the
+    CT's grid."""
     ct, marked = with_context(nodule, np.random.default_rng(0))
     centre = np.array(nodule.centre_lps_mm)
     cube = torch.from_numpy(densesharp_cube(ct, centre).astype(np.float32))[None, None]
@@ -124,8 +143,12 @@ def _map_and_reference(network: Network, nodule: LabelledNodule) -> tuple[np.nda
     return np.stack(logits), ct, centre, marked >= 0.5
 
 
-def _dice_at(offset: float, logits: np.ndarray, ct: CT, centre: np.ndarray, reference: np.ndarray) -> float:
-    mask = nodule_mask(expit(logits + offset).mean(axis=0), densesharp_grid(ct, centre), ct, centre, "none")
+def _dice_at(
+    offset: float, logits: np.ndarray, ct: CT, centre: np.ndarray, reference: np.ndarray
+) -> float:
+    mask = nodule_mask(
+        expit(logits + offset).mean(axis=0), densesharp_grid(ct, centre), ct, centre, "none"
+    )
     return dice(mask.on_ct() > 0, reference)
 
 
@@ -140,7 +163,8 @@ def _task(task: str, networks: dict[str, NetworkCard], plan: Plan) -> TaskCard:
 def _with_figures_of(
     dataset: NoduleDataset, runs: Sequence[Run], weights: WeightSet, progress: Progress | None
 ) -> WeightSet:
-    """The set with everything that a dataset says of the tasks and the mask that the runs learnt from it."""
+    """The set with everything that a dataset says of the tasks and the mask that the runs learnt
+    from it."""
     nodules = (*dataset.of_split("validation"), *dataset.of_split("test"))
     answered, broken = outcomes(weights, nodules, Engine(weights), CLICKS, progress)
     trained = {task for run in runs for task in run.tasks}
@@ -148,7 +172,9 @@ def _with_figures_of(
     answered = [outcome.recalibrated(lines) for outcome in answered]
     evaluation = evaluate(answered, about(weights, dataset, broken))
     write_evaluation(evaluation, answered, weights.folder / "evaluation" / "-".join(runs[0].data))
-    tasks = _cards(trained & evaluation.tasks.keys(), weights, evaluation, lines, chosen_thresholds(answered))
+    tasks = _cards(
+        trained & evaluation.tasks.keys(), weights, evaluation, lines, chosen_thresholds(answered)
+    )
     weights = replace(weights, tasks=weights.tasks | tasks)
     draws_mask = any(weights.mask_network in run.networks for run in runs)
     return replace(weights, mask_evidence=mask_evidence_of(evaluation)) if draws_mask else weights
@@ -173,11 +199,16 @@ def _cards(
 
 
 def _bf16_drift(weights: WeightSet, plan: Plan, data: dict[str, NoduleDataset]) -> float:
-    """The farthest that bf16 arithmetic moves a network's class probability on validation nodules."""
+    """The farthest that bf16 arithmetic moves a network's class probability on validation
+    nodules."""
     farthest = 0.0
     for run in plan.runs:
-        nodules = [n for name in run.data for n in data[name].of_split("validation")][:DRIFT_NODULES]
-        cubes = torch.stack([exact_sample(n, View(run.sides, run.size), run.tasks)["cube"] for n in nodules])
+        nodules = [n for name in run.data for n in data[name].of_split("validation")][
+            :DRIFT_NODULES
+        ]
+        cubes = torch.stack(
+            [exact_sample(n, View(run.sides, run.size), run.tasks)["cube"] for n in nodules]
+        )
         for name in run.networks:
             farthest = max(farthest, _moved(load_network(weights, name), cubes))
     return round(farthest, 4)

@@ -1,8 +1,9 @@
-"""One of our engines in a process of its own: ``python -m bench.child ENGINE serve|cold|memory FOLDER``.
+"""One of our engines in a process of its own: ``python -m bench.child ENGINE serve|cold|memory
+FOLDER``.
 
-``serve`` answers JSON lines; ``cold`` assesses one nodule and ``memory`` runs one network at a time, then both say how
-much memory they held at most. FOLDER is a benchmark set (``benchset``) and, but for ``memory``, holds job.json: the CT
-and the point.
+``serve`` answers JSON lines; ``cold`` assesses one nodule and ``memory`` runs one network at a
+time, then both say how much memory they held at most. FOLDER is a benchmark set (``benchset``) and,
+but for ``memory``, holds job.json: the CT and the point.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from bench.machine import peak_mb
 from bench.timing import timed
 from nodulerisk.assess import assess
 from nodulerisk.checks import Check
-from nodulerisk.ct import read_ct
-from nodulerisk.engine import Engine, Networks, TorchBackend
-from nodulerisk.weights import WeightSet, load_weight_set
+from nodulerisk.ct.read import read_ct
+from nodulerisk.engine.engine import Engine, Networks, TorchBackend
+from nodulerisk.weights.card import WeightSet
+from nodulerisk.weights.store import load_weight_set
 
 PRODUCT_SIDE = 2048
 PRODUCTS = 3
@@ -60,8 +62,12 @@ class Server:
         """GFLOP/s of a few 2048³ matrix products by torch, in ``fp32`` or ``bf16``."""
         import torch
 
-        a, b = torch.rand(2, PRODUCT_SIDE, PRODUCT_SIDE).to({"fp32": torch.float32, "bf16": torch.bfloat16}[precision])
-        return {"gflops": [2e-9 * PRODUCT_SIDE**3 / timed(lambda: a @ b)[0] for _ in range(PRODUCTS)]}
+        a, b = torch.rand(2, PRODUCT_SIDE, PRODUCT_SIDE).to(
+            {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+        )
+        return {
+            "gflops": [2e-9 * PRODUCT_SIDE**3 / timed(lambda: a @ b)[0] for _ in range(PRODUCTS)]
+        }
 
     def stages(self) -> dict[str, float]:
         """Seconds of each stage of one assessment by a warm engine."""
@@ -91,11 +97,14 @@ def serve(engine: str, folder: Path) -> None:
 
 
 def cold(engine: str, folder: Path) -> None:
-    """Everything a first nodule needs: imports, weights verified, CT read, networks loaded, one assessment."""
+    """Everything a first nodule needs: imports, weights verified, CT read, networks loaded, one
+    assessment."""
     weights = load_weight_set(folder)
     path, point = job(folder)
     read, ct = timed(lambda: read_ct(path))
-    assess(ct, point, weights, networks=engine_for(engine, weights, keep=False))  # as the terminal does
+    assess(
+        ct, point, weights, networks=engine_for(engine, weights, keep=False)
+    )  # as the terminal does
     say({"read_seconds": read, "peak_mb": peak_mb()})
 
 

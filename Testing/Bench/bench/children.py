@@ -22,7 +22,8 @@ KERAS_REFERENCE = Path(__file__).with_name("keras_reference.py")
 
 @dataclass(frozen=True)
 class Contestant:
-    """An engine and the command that serves it; ``mode`` and the benchmark set's folder are put behind."""
+    """An engine and the command that serves it; ``mode`` and the benchmark set's folder are put
+    behind."""
 
     name: str
     command: tuple[str, ...]
@@ -55,7 +56,9 @@ class Child:
             text=True,
             env=_environment(folder),
         )
-        assert self._process.stdin is not None and self._process.stdout is not None  # they are pipes
+        assert (
+            self._process.stdin is not None and self._process.stdout is not None
+        )  # they are pipes
         self._requests, self._answers = self._process.stdin, self._process.stdout
 
     def ask(self, **request) -> dict:
@@ -75,7 +78,9 @@ class Child:
         line = self._answers.readline()
         if not line:
             self._log.seek(0)
-            raise NoduleRiskError(f"The {self.name} process ended: {self._log.read()[-2000:].strip()}")
+            raise NoduleRiskError(
+                f"The {self.name} process ended: {self._log.read()[-2000:].strip()}"
+            )
         return json.loads(line)
 
     def close(self) -> None:
@@ -98,7 +103,8 @@ def serving(contestants: list[Contestant], folder: Path) -> Iterator[dict[str, C
 
 
 def run_once(contestant: Contestant, mode: str, folder: Path) -> dict[str, float]:
-    """Runs ``cold`` or ``memory`` in a fresh process: its answer and ``seconds`` from start to answer."""
+    """Runs ``cold`` or ``memory`` in a fresh process: its answer and ``seconds`` from start to
+    answer."""
     start = time.perf_counter()
     child = Child(contestant, mode, folder)
     try:
@@ -108,6 +114,11 @@ def run_once(contestant: Contestant, mode: str, folder: Path) -> dict[str, float
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """Ours, with the packages importable and the cache of converted networks in the benchmark's folder."""
+    """Ours, with the packages importable and the cache of converted networks in the benchmark's
+    folder."""
     path = os.pathsep.join([*map(str, IMPORTABLE), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return os.environ | {"PYTHONPATH": path, "XDG_CACHE_HOME": str(folder / "cache"), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return os.environ | {
+        "PYTHONPATH": path,
+        "XDG_CACHE_HOME": str(folder / "cache"),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }

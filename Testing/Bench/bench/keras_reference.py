@@ -1,12 +1,13 @@
-"""The published networks in Keras: the yardstick of ``make bench``, run by a virtual environment with TensorFlow 2.15.
+"""The published networks in Keras: the yardstick of ``make bench``, run by a virtual environment
+with TensorFlow 2.15.
 
-Written from the papers' description (npj Digital Medicine 2023, doi:10.1038/s41746-023-00866-z; Cancer Research 2018,
-doi:10.1158/0008-5472.CAN-18-0696), layer by layer as Keras users write it; no line is the authors'. EMV networks are
-channels-first, as published; DenseSharp is channels-last.
+Written from the papers' description (npj Digital Medicine 2023, doi:10.1038/s41746-023-00866-z;
+Cancer Research 2018, doi:10.1158/0008-5472.CAN-18-0696), layer by layer as Keras users write it; no
+line is the authors'. EMV networks are channels-first, as published; DenseSharp is channels-last.
 
-    python keras_reference.py serve FOLDER     answer {"network", "batch"} lines until the input ends
-    python keras_reference.py cold FOLDER      load all networks, predict once with each; peak memory
-    python keras_reference.py memory FOLDER    the same, one network at a time
+    python keras_reference.py serve FOLDER     answer {"network", "batch"} lines until the input
+    ends python keras_reference.py cold FOLDER      load all networks, predict once with each; peak
+    memory python keras_reference.py memory FOLDER    the same, one network at a time
 
 FOLDER is a benchmark set as ``bench`` writes it: networks.json, Keras HDF5 weights, input-*.npy.
 """
@@ -32,12 +33,23 @@ from tensorflow.keras import layers  # noqa: E402
 
 FIRST = {"data_format": "channels_first"}
 LAST = {"data_format": "channels_last"}
-HE = {"kernel_initializer": "zeros", "kernel_regularizer": keras.regularizers.l2(1e-4)}  # the weights come from a file
-WEIGHTS = ("gamma", "beta", "moving_mean", "moving_variance", "kernel", "bias")  # in the order Keras holds them
+HE = {
+    "kernel_initializer": "zeros",
+    "kernel_regularizer": keras.regularizers.l2(1e-4),
+}  # the weights come from a file
+WEIGHTS = (
+    "gamma",
+    "beta",
+    "moving_mean",
+    "moving_variance",
+    "kernel",
+    "bias",
+)  # in the order Keras holds them
 
 
 def scaled(channels: int, width: float) -> int:
-    """Channels times the width factor, a multiple of 8, as nodulerisk scales them; width 1 is as published."""
+    """Channels times the width factor, a multiple of 8, as nodulerisk scales them; width 1 is as
+    published."""
     return max(8, 8 * round(channels * width / 8))
 
 
@@ -54,7 +66,8 @@ def pool(x, stride: int):
 
 
 def inception(size: int, classes: int, width: float) -> keras.Model:
-    """Convolution, ReLU, normalisation; nine four-branch blocks, each followed by pooling, down to one voxel."""
+    """Convolution, ReLU, normalisation; nine four-branch blocks, each followed by pooling, down to
+    one voxel."""
     c16, c32, c64, c96, c128, c192 = (scaled(c, width) for c in (16, 32, 64, 96, 128, 192))
     image = x = keras.Input((3, size, size, size))
     x = pool(norm(conv(x, c64, 7, 2)), 2)
@@ -125,13 +138,21 @@ KINDS = {"inception": inception, "vgg": vgg, "resnet": resnet, "densesharp": den
 
 
 def load_weights(model: keras.Model, path: Path) -> None:
-    """Fills a network from a Keras 2 HDF5 file: layers of one kind by the number at the end of their names."""
+    """Fills a network from a Keras 2 HDF5 file: layers of one kind by the number at the end of
+    their names."""
     with h5py.File(path) as file:
         root = file.get("model_weights", file)
         found = {name: _arrays(root[name]) for name in root}
-    stored = sorted((name for name in found if found[name]), key=lambda n: (_kind(n, found[n]), _number(n)))
-    held = {layer: {w.name.split("/")[-1].split(":")[0]: w for w in layer.weights} for layer in model.layers}
-    wanted = sorted((n for n in held if held[n]), key=lambda n: (_kind(n.name, held[n]), _number(n.name)))
+    stored = sorted(
+        (name for name in found if found[name]), key=lambda n: (_kind(n, found[n]), _number(n))
+    )
+    held = {
+        layer: {w.name.split("/")[-1].split(":")[0]: w for w in layer.weights}
+        for layer in model.layers
+    }
+    wanted = sorted(
+        (n for n in held if held[n]), key=lambda n: (_kind(n.name, held[n]), _number(n.name))
+    )
     for layer, name in zip(wanted, stored, strict=True):
         layer.set_weights([found[name][key] for key in WEIGHTS if key in found[name]])
 
@@ -140,7 +161,9 @@ def _arrays(group: h5py.Group) -> dict[str, np.ndarray]:
     arrays = {}
     group.visititems(
         lambda path, item: (
-            arrays.update({path.split("/")[-1].split(":")[0]: item[()]}) if isinstance(item, h5py.Dataset) else None
+            arrays.update({path.split("/")[-1].split(":")[0]: item[()]})
+            if isinstance(item, h5py.Dataset)
+            else None
         )
     )
     return arrays
@@ -149,7 +172,13 @@ def _arrays(group: h5py.Group) -> dict[str, np.ndarray]:
 def _kind(name: str, arrays: dict) -> str:
     if "moving_mean" in arrays:
         return "norm"
-    return "dense" if len(arrays["kernel"].shape) == 2 else "transpose" if "transpose" in name else "conv"
+    return (
+        "dense"
+        if len(arrays["kernel"].shape) == 2
+        else "transpose"
+        if "transpose" in name
+        else "conv"
+    )
 
 
 def _number(name: str) -> float:
@@ -162,7 +191,9 @@ class Networks:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.cards = {card["name"]: card for card in json.loads((folder / "networks.json").read_text())}
+        self.cards = {
+            card["name"]: card for card in json.loads((folder / "networks.json").read_text())
+        }
         self.models: dict[str, keras.Model] = {}
 
     def predict(self, name: str, batch: int) -> dict:

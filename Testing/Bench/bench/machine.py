@@ -18,11 +18,14 @@ def machine() -> dict[str, str]:
     memory_kb = _first(r"MemTotal:\s+(\d+)", "/proc/meminfo")
     return {
         "Date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "Processor": _first(r"model name\s*:\s*(.+)", "/proc/cpuinfo") or platform.processor() or platform.machine(),
+        "Processor": _first(r"model name\s*:\s*(.+)", "/proc/cpuinfo")
+        or platform.processor()
+        or platform.machine(),
         "Vector units": ", ".join(flag for flag in FLAGS if flag in cpu_flags()) or "unknown",
         "Threads": f"{cores()} (every core this process may use)",
         "Memory": f"{int(memory_kb) / 1e6:.0f} GB" if memory_kb else "unknown",
-        "Load before": f"{load():.1f}" + (" (other work was running: the times are too long)" if busy() else ""),
+        "Load before": f"{load():.1f}"
+        + (" (other work was running: the times are too long)" if busy() else ""),
         "System": platform.platform(),
         "Python": platform.python_version(),
         "Libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),

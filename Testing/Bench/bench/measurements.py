@@ -17,15 +17,18 @@ class Measurements:
     """Raw values, one a round wherever there is a list.
 
     Attributes:
-        machine: what it was measured on, in words, by heading; one heading is added for each engine.
+        machine: what it was measured on, in words, by heading; one heading is added for each
+            engine.
         full_width: False for a quick run with narrow networks, whose figures mean nothing.
         gflop: billions of operations of one forward pass, by network.
         seconds: engine -> batch size -> network -> seconds of the whole batch.
-        differences: engine -> largest difference (0..1) of a class probability from ``reference``'s.
+        differences: engine -> largest difference (0..1) of a class probability from
+            ``reference``'s.
         products: ``fp32`` and ``bf16`` -> GFLOP/s of 2048³ matrix products.
         preprocessing: by what is made.
         stages: stage of one assessment -> seconds, on the CT that ``stages_ct`` names.
-        cold: engine -> ``seconds``, ``peak_mb`` and for ours ``read_seconds`` of a fresh process's first nodule.
+        cold: engine -> ``seconds``, ``peak_mb`` and for ours ``read_seconds`` of a fresh process's
+            first nodule.
         one_at_a_time_mb: engine -> peak memory (MB) of a process that holds one network at a time.
     """
 
@@ -57,14 +60,20 @@ class Measurements:
 
     def gain(self, engine: str, batch: int = 1) -> float | None:
         """How many times faster than Keras; None where Keras was not measured."""
-        return self.total_ms(KERAS, batch) / self.total_ms(engine, batch) if KERAS in self.seconds else None
+        return (
+            self.total_ms(KERAS, batch) / self.total_ms(engine, batch)
+            if KERAS in self.seconds
+            else None
+        )
 
     def product_rate(self, precision: str) -> float:
-        """This machine's matrix-product rate, GFLOP/s: the 95th percentile, for other work only slows it."""
+        """This machine's matrix-product rate, GFLOP/s: the 95th percentile, for other work only
+        slows it."""
         return float(np.percentile(self.products[precision], 95))
 
     def share(self, engine: str, network: str | None = None, batch: int = 1) -> float | None:
-        """Operations a second of a network (None: of all) as a share of the matrix-product rate in its precision."""
+        """Operations a second of a network (None: of all) as a share of the matrix-product rate in
+        its precision."""
         precision = "bf16" if engine.endswith("bf16") else "fp32"
         if precision not in self.products:
             return None
@@ -73,6 +82,7 @@ class Measurements:
         return sum(self.gflop[name] for name in names) / seconds / self.product_rate(precision)
 
     def cold_value(self, engine: str, value: str) -> float | None:
-        """Median of a cold start's ``seconds``, ``peak_mb`` or ``read_seconds``; None where it was not measured."""
+        """Median of a cold start's ``seconds``, ``peak_mb`` or ``read_seconds``; None where it was
+        not measured."""
         found = [run[value] for run in self.cold.get(engine, []) if value in run]
         return median(found) if found else None

@@ -12,8 +12,8 @@ from scipy.ndimage import zoom
 from bench.benchset import EMV_NETWORKS
 from bench.stages import middle_lps_mm
 from bench.timing import timed
-from nodulerisk.ct import CT
-from nodulerisk.cubes import densesharp_cube, emv_block, views_of
+from nodulerisk.ct.cubes import densesharp_cube, emv_block, views_of
+from nodulerisk.ct.volume import CT
 
 View = tuple[tuple[int, int, int], int]  # the three sides and the size of the result
 Way = Callable[[], list[np.ndarray]]
@@ -22,7 +22,8 @@ VIEWS: tuple[View, ...] = tuple(dict.fromkeys((sides, size) for _, _, sides, siz
 
 @dataclass
 class Comparison:
-    """Seconds of the authors' way and ours, a value a round, and the largest difference of the results.
+    """Seconds of the authors' way and ours, a value a round, and the largest difference of the
+    results.
 
     Attributes:
         unit: of the difference.
@@ -46,12 +47,15 @@ class Comparison:
         self.authors.append(seconds)
         seconds, found = timed(ours)
         self.ours.append(seconds)
-        largest = max(float(np.abs(a.astype(float) - b).max()) for a, b in zip(wanted, found, strict=True))
+        largest = max(
+            float(np.abs(a.astype(float) - b).max()) for a, b in zip(wanted, found, strict=True)
+        )
         self.difference = max(self.difference, largest)
 
 
 def views_ways(ct: CT) -> tuple[Way, Way]:
-    """The nine networks' inputs: the authors' 27 zooms, and our three tensors; both give the three."""
+    """The nine networks' inputs: the authors' 27 zooms, and our three tensors; both give the
+    three."""
     point = middle_lps_mm(ct)
 
     def ours() -> list[np.ndarray]:
@@ -68,12 +72,16 @@ def densesharp_ways(ct: CT) -> tuple[Way, Way]:
 
 
 def authors_views(ct: CT) -> list[np.ndarray]:
-    """Around the middle voxel: window, crop, resample, then every network's own three zooms (npj Digit Med 2023)."""
+    """Around the middle voxel: window, crop, resample, then every network's own three zooms (npj
+    Digit Med 2023)."""
     block = _authors_block(ct)
     found = {}
     for _, _, sides, size in EMV_NETWORKS:
         cubes = [_central(block, (side,) * 3) for side in sides]
-        zoomed = [zoom(cube, size / side, order=3, mode="nearest") for cube, side in zip(cubes, sides, strict=True)]
+        zoomed = [
+            zoom(cube, size / side, order=3, mode="nearest")
+            for cube, side in zip(cubes, sides, strict=True)
+        ]
         found[sides, size] = np.stack(zoomed)
     return [found[view] for view in VIEWS]
 
@@ -89,7 +97,8 @@ def _authors_block(ct: CT) -> np.ndarray:
 
 
 def authors_densesharp_cube(ct: CT) -> np.ndarray:
-    """The whole CT at 1 mm, int16; windowed to 0..255; 32³ around the middle (Cancer Research 2018)."""
+    """The whole CT at 1 mm, int16; windowed to 0..255; 32³ around the middle (Cancer Research
+    2018)."""
     shape = np.array(ct.hu.shape)
     resampled = zoom(ct.hu, np.round(shape * ct.spacing_mm[::-1]) / shape, order=3, mode="nearest")
     grey = np.round((np.clip(resampled, -1024.0, 400.0) + 1024) / 1424 * 255).astype(np.uint8)
@@ -98,7 +107,8 @@ def authors_densesharp_cube(ct: CT) -> np.ndarray:
 
 
 def _central(cube: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """The central part; Python's round decides where the middle of an odd axis lies, as published."""
+    """The central part; Python's round decides where the middle of an odd axis lies, as
+    published."""
     middle = np.array([round(n / 2) for n in cube.shape])
     return _between(cube, middle - np.array(shape) // 2, shape)
 

@@ -35,7 +35,8 @@ AIM_WORDS = {True: "met", False: "**missed**", None: "–"}
 
 @dataclass(frozen=True)
 class Aim:
-    """What is aimed at, what was measured in words, and whether it was reached (None: not measured here)."""
+    """What is aimed at, what was measured in words, and whether it was reached (None: not measured
+    here)."""
 
     what: str
     aim: str
@@ -47,17 +48,27 @@ def markdown(found: Measurements) -> str:
     """The whole report."""
     sections = [
         "# Speed",
-        *([] if found.full_width else ["**A quick run with narrow networks: its figures mean nothing.**"]),
+        *(
+            []
+            if found.full_width
+            else ["**A quick run with narrow networks: its figures mean nothing.**"]
+        ),
         table(["", ""], found.machine.items()),
         "## Aims",
-        table(["what", "aim", "measured", ""], [(a.what, a.aim, a.measured, AIM_WORDS[a.met]) for a in aims(found)]),
+        table(
+            ["what", "aim", "measured", ""],
+            [(a.what, a.aim, a.measured, AIM_WORDS[a.met]) for a in aims(found)],
+        ),
         *_engine_sections(found),
         "## Each network, ms a nodule",
         _network_table(found),
         "## Preprocessing, one nodule",
         _preprocessing_table(found),
         f"## One assessment by a warm engine, stage by stage, on {found.stages_ct}",
-        table(["stage", "ms"], [(stage, _ms(median(values) * 1e3)) for stage, values in found.stages.items()]),
+        table(
+            ["stage", "ms"],
+            [(stage, _ms(median(values) * 1e3)) for stage, values in found.stages.items()],
+        ),
         "## Cold start: a fresh process and its first nodule",
         _cold_table(found),
         "## How it was measured",
@@ -72,8 +83,18 @@ def aims(found: Measurements) -> list[Aim]:
     return [
         _least("fp32 against Keras, one nodule", found.gain(OUR_FP32), 2.5, _times),
         _least("bf16 against Keras, one nodule", _bf16(found, found.gain), 13, _times),
-        _least(f"{_words(vgg)}, fp32, of the matrix-product rate", found.share(OUR_FP32, vgg), 0.95, _percent),
-        _least(f"{_words(vgg)}, bf16, of the matrix-product rate", _bf16(found, found.share, vgg), 0.8, _percent),
+        _least(
+            f"{_words(vgg)}, fp32, of the matrix-product rate",
+            found.share(OUR_FP32, vgg),
+            0.95,
+            _percent,
+        ),
+        _least(
+            f"{_words(vgg)}, bf16, of the matrix-product rate",
+            _bf16(found, found.share, vgg),
+            0.8,
+            _percent,
+        ),
         *_preprocessing_aims(found),
         _most("peak memory, one network at a time", found.one_at_a_time_mb.get(OUR_FP32), 800, _mb),
         _most("cold start, without reading the CT", _cold_without_reading(found), 4, _seconds),
@@ -84,20 +105,34 @@ def notes(found: Measurements) -> list[str]:
     """What a reader must know to judge the figures."""
     rounds = {batch: len(next(iter(of.values()))) for batch, of in found.seconds[OUR_FP32].items()}
     said = [
-        "Engines are processes of their own that take turns, network by network, after one round that is not counted; "
+        "Engines are processes of their own that take turns, network by network, after one round"
+        " that is not counted; "
         + "medians of "
         + " and ".join(f"{n} (batch {batch})" for batch, n in rounds.items())
         + ".",
         "Matrix-product rate: 2048³ by torch between the networks, 95th percentile; "
-        + ", ".join(f"{precision} {found.product_rate(precision):.0f} GFLOP/s" for precision in found.products)
+        + ", ".join(
+            f"{precision} {found.product_rate(precision):.0f} GFLOP/s"
+            for precision in found.products
+        )
         + ". Two operations a multiply-add.",
-        "Weights are random, the same for every engine. The difference is the largest of any class probability, from "
-        f"{ENGINE_WORDS[found.reference]}.",
-        "The Keras networks are written from the papers' description (Testing/Bench/keras_reference.py), EMV "
-        "channels-first as published.",
-        "Cold start: Keras loads each network and predicts once; ours, with a warm cache of converted networks, also "
-        "checks hashes, reads the CT, cuts the cubes and draws the mask.",
-        "Stages: `mask` is DenseSharp with its cubes, up to twice. The mesh is a ball's: random weights draw none.",
+        (
+            "Weights are random, the same for every engine. The difference is the largest of any"
+            f" class probability, from {ENGINE_WORDS[found.reference]}."
+        ),
+        (
+            "The Keras networks are written from the papers' description"
+            " (Testing/Bench/keras_reference.py), EMV channels-first as published."
+        ),
+        (
+            "Cold start: Keras loads each network and predicts once; ours, with a warm cache of"
+            " converted networks, also checks hashes, reads the CT, cuts the cubes and draws the"
+            " mask."
+        ),
+        (
+            "Stages: `mask` is DenseSharp with its cubes, up to twice. The mesh is a ball's: random"
+            " weights draw none."
+        ),
     ]
     if OUR_BF16 not in found.seconds:
         said.append("This processor has no AMX: bf16 is not used here and was not measured.")
@@ -106,7 +141,10 @@ def notes(found: Measurements) -> list[str]:
 
 def _engine_sections(found: Measurements) -> Iterable[str]:
     for batch in found.seconds[OUR_FP32]:
-        yield f"## All {len(found.gflop)} networks, {'one nodule' if batch == 1 else f'{batch} nodules at once'}"
+        yield (
+            f"## All {len(found.gflop)} networks,"
+            f" {'one nodule' if batch == 1 else f'{batch} nodules at once'}"
+        )
         engines = [engine for engine in ENGINE_WORDS if engine in found.seconds or engine == KERAS]
         yield table(ENGINE_HEADS, [_engine_row(found, engine, batch) for engine in engines])
 
@@ -128,14 +166,23 @@ def _engine_row(found: Measurements, engine: str, batch: int) -> tuple[str, ...]
 def _network_table(found: Measurements) -> str:
     engines = [engine for engine in ENGINE_WORDS if engine in found.seconds]
     batches = list(found.seconds[OUR_FP32])
-    heads = ["network", "GFLOP", *(f"{_plain(e)}, batch {b}" for b in batches for e in engines), "fp32 rate, batch 1"]
+    heads = [
+        "network",
+        "GFLOP",
+        *(f"{_plain(e)}, batch {b}" for b in batches for e in engines),
+        "fp32 rate, batch 1",
+    ]
     return table(
         heads,
         [
             (
                 _words(network),
                 f"{work:.3g}",
-                *(_ms(found.network_ms(engine, network, batch)) for batch in batches for engine in engines),
+                *(
+                    _ms(found.network_ms(engine, network, batch))
+                    for batch in batches
+                    for engine in engines
+                ),
                 _percent(found.share(OUR_FP32, network)),
             )
             for network, work in found.gflop.items()
@@ -147,7 +194,12 @@ def _preprocessing_table(found: Measurements) -> str:
     return table(
         ["what", "the authors' way, ms", "ours, ms", "ratio", "largest difference"],
         [
-            (what, _ms(median(c.authors) * 1e3), _ms(median(c.ours) * 1e3), *_ratio_and_difference(c))
+            (
+                what,
+                _ms(median(c.authors) * 1e3),
+                _ms(median(c.ours) * 1e3),
+                *_ratio_and_difference(c),
+            )
             for what, c in found.preprocessing.items()
         ],
     )

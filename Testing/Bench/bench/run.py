@@ -17,15 +17,16 @@ from bench.benchset import LARGEST_BATCH, gflop, network_cards, write_bench_set
 from bench.children import Child, Contestant, keras, ours, run_once, serving
 from bench.measurements import KERAS, OUR_BF16, OUR_FP32, TORCH, Measurements
 from bench.preprocessing import Comparison
-from nodulerisk.engine import has_amx
-from nodulerisk.weights import TASKS
+from nodulerisk.engine.engine import has_amx
+from nodulerisk.tasks import TASKS
 
 Step = Callable[[], None]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How much to measure; ``rounds`` for one nodule, ``few_rounds`` for a batch of nodules and what takes long."""
+    """How much to measure; ``rounds`` for one nodule, ``few_rounds`` for a batch of nodules and
+    what takes long."""
 
     rounds: int
     few_rounds: int
@@ -35,7 +36,9 @@ class Settings:
     ct_shape: tuple[int, int, int] = stages.DEMO_SHAPE
 
 
-QUICK = Settings(1, 1, batch=2, width=0.125, tasks=("malignancy", "subtype"), ct_shape=(40, 128, 128))
+QUICK = Settings(
+    1, 1, batch=2, width=0.125, tasks=("malignancy", "subtype"), ct_shape=(40, 128, 128)
+)
 
 
 def full(rounds: int) -> Settings:
@@ -47,7 +50,9 @@ def run(settings: Settings, keras_python: Path | None = None) -> Measurements:
     """Measures everything in a temporary folder (about 3 GB at full width)."""
     cards = network_cards(settings.width, settings.tasks)
     work = {name: gflop(card) for name, card in cards.items()}
-    found = Measurements(machine.machine(), settings.width == 1, work, reference=KERAS if keras_python else TORCH)
+    found = Measurements(
+        machine.machine(), settings.width == 1, work, reference=KERAS if keras_python else TORCH
+    )
     contestants = [*([keras(keras_python)] if keras_python else []), ours(TORCH), ours(OUR_FP32)]
     contestants += [ours(OUR_BF16)] if has_amx() else []
     with tempfile.TemporaryDirectory(prefix="nodulerisk-bench-") as name, Progress() as progress:
@@ -75,9 +80,14 @@ def _write_job(folder: Path, found: Measurements, ct) -> None:
 
 
 def _measure_warm(
-    found: Measurements, settings: Settings, contestants: list[Contestant], folder: Path, progress: Progress
+    found: Measurements,
+    settings: Settings,
+    contestants: list[Contestant],
+    folder: Path,
+    progress: Progress,
 ) -> None:
-    """The networks and the stages, by processes that stay; new ones for each batch size, to hold half the memory."""
+    """The networks and the stages, by processes that stay; new ones for each batch size, to hold
+    half the memory."""
     for batch, rounds in ((1, settings.rounds), (settings.batch, settings.few_rounds)):
         with (
             serving(contestants, folder) as children,
@@ -92,11 +102,17 @@ def _measure_warm(
         _measure_stages(found, children[OUR_FP32], settings.rounds, step)
 
 
-def _measure_networks(found: Measurements, children: dict[str, Child], batch: int, rounds: int, step: Step) -> None:
-    """Network by network the engines take turns, with a few matrix products between; the first round is not counted."""
+def _measure_networks(
+    found: Measurements, children: dict[str, Child], batch: int, rounds: int, step: Step
+) -> None:
+    """Network by network the engines take turns, with a few matrix products between; the first
+    round is not counted."""
     for index in range(rounds + 1):
         for network in found.gflop:
-            answers = {name: child.ask(do="predict", network=network, batch=batch) for name, child in children.items()}
+            answers = {
+                name: child.ask(do="predict", network=network, batch=batch)
+                for name, child in children.items()
+            }
             if index:
                 _add_round(found, network, batch, answers, _products(children[TORCH]))
             step()
@@ -112,13 +128,20 @@ def _measure_stages(found: Measurements, child: Child, rounds: int, step: Step) 
 
 def _products(child: Child) -> dict[str, list[float]]:
     precisions = ["fp32", *(["bf16"] if machine.multiplies_bf16() else [])]
-    return {precision: child.ask(do="product", precision=precision)["gflops"] for precision in precisions}
+    return {
+        precision: child.ask(do="product", precision=precision)["gflops"]
+        for precision in precisions
+    }
 
 
-def _add_round(found: Measurements, network: str, batch: int, answers: dict[str, dict], products: dict) -> None:
+def _add_round(
+    found: Measurements, network: str, batch: int, answers: dict[str, dict], products: dict
+) -> None:
     wanted = np.array(answers[found.reference]["probabilities"])
     for engine, answer in answers.items():
-        found.seconds.setdefault(engine, {}).setdefault(batch, {}).setdefault(network, []).append(answer["seconds"])
+        found.seconds.setdefault(engine, {}).setdefault(batch, {}).setdefault(network, []).append(
+            answer["seconds"]
+        )
         if engine != found.reference:
             difference = float(np.abs(np.array(answer["probabilities"]) - wanted).max())
             found.differences[engine] = max(difference, found.differences.get(engine, 0.0))
@@ -141,15 +164,25 @@ def _measure_preprocessing(found: Measurements, settings: Settings, ct, progress
 
 
 def _measure_fresh(
-    found: Measurements, settings: Settings, contestants: list[Contestant], folder: Path, progress: Progress
+    found: Measurements,
+    settings: Settings,
+    contestants: list[Contestant],
+    folder: Path,
+    progress: Progress,
 ) -> None:
     """What a new process needs, in turns."""
     starters = [contestant for contestant in contestants if contestant.name != TORCH]
-    with steps(progress, "Cold starts and memory", settings.few_rounds * len(starters) + len(contestants)) as step:
+    with steps(
+        progress, "Cold starts and memory", settings.few_rounds * len(starters) + len(contestants)
+    ) as step:
         for _ in range(settings.few_rounds):
             for contestant in starters:
-                found.cold.setdefault(contestant.name, []).append(run_once(contestant, "cold", folder))
+                found.cold.setdefault(contestant.name, []).append(
+                    run_once(contestant, "cold", folder)
+                )
                 step()
         for contestant in contestants:
-            found.one_at_a_time_mb[contestant.name] = run_once(contestant, "memory", folder)["peak_mb"]
+            found.one_at_a_time_mb[contestant.name] = run_once(contestant, "memory", folder)[
+                "peak_mb"
+            ]
             step()

@@ -10,22 +10,27 @@ import SimpleITK as sitk
 from bench.timing import Timed, timed
 from nodulerisk.assess import assess
 from nodulerisk.assessment import NoduleMask, trimmed
-from nodulerisk.ct import CT, read_ct
-from nodulerisk.cubes import Grid
-from nodulerisk.engine import Networks
+from nodulerisk.ct.cubes import Grid
+from nodulerisk.ct.points import read_points
+from nodulerisk.ct.read import read_ct
+from nodulerisk.ct.volume import CT
+from nodulerisk.engine.engine import Networks
 from nodulerisk.outputs.mesh import nodule_mesh
-from nodulerisk.points import read_points
-from nodulerisk.weights import WeightSet
+from nodulerisk.weights.card import WeightSet
 
 SAMPLES = Path(__file__).parents[3] / "Resources" / "SampleData"
 DEMO_SHAPE, DEMO_SPACING_MM = (99, 512, 512), (0.564, 0.564, 3.0)  # z, y, x voxels; x, y, z mm
 BALL_MM = 12.0
 
 
-def stage_seconds(path: str, point_lps_mm, weights: WeightSet, networks: Networks) -> dict[str, float]:
+def stage_seconds(
+    path: str, point_lps_mm, weights: WeightSet, networks: Networks
+) -> dict[str, float]:
     """Seconds of each stage of one assessment by warm networks, and of their ``total``."""
     read, ct = timed(lambda: read_ct(path))
-    counting = Timed(networks, of=[name for name, card in weights.networks.items() if not card.draws_mask])
+    counting = Timed(
+        networks, of=[name for name, card in weights.networks.items() if not card.draws_mask]
+    )
     seconds = assess(ct, point_lps_mm, weights, networks=counting).provenance.seconds
     nodule = ball()
     mesh, _ = timed(lambda: nodule_mesh(nodule))
@@ -46,11 +51,14 @@ def ball(diameter_mm: float = BALL_MM) -> NoduleMask:
     distance = np.linalg.norm(np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij")), axis=0)
     probability = (1 / (1 + np.exp(distance - diameter_mm / 2))).astype(np.float32)
     region, first = trimmed(probability >= 0.5)
-    return NoduleMask(region, first, probability.shape, probability, Grid(np.zeros(3), np.eye(3)), "none")
+    return NoduleMask(
+        region, first, probability.shape, probability, Grid(np.zeros(3), np.eye(3)), "none"
+    )
 
 
 def synthetic_ct(shape: tuple[int, int, int] = DEMO_SHAPE, spacing_mm=DEMO_SPACING_MM) -> CT:
-    """Noise around lung's density with a ball of soft tissue at its middle; by default on the demo CT's grid."""
+    """Noise around lung's density with a ball of soft tissue at its middle; by default on the demo
+    CT's grid."""
     hu = np.random.default_rng(0).normal(-850, 60, shape).astype(np.float32)
     middle = np.array(shape) // 2
     offsets = np.ogrid[tuple(slice(-m, n - m) for m, n in zip(middle, shape, strict=True))]
@@ -65,7 +73,8 @@ def middle_lps_mm(ct: CT) -> list[float]:
 
 
 def demo_or(ct: CT, folder: Path) -> tuple[str, list[float], str]:
-    """Path, the nodule's position (LPS mm) and name of the demo CT; without one, of ``ct``, which is written."""
+    """Path, the nodule's position (LPS mm) and name of the demo CT; without one, of ``ct``, which
+    is written."""
     demo = next(SAMPLES.glob("demo-chest-ct.*"), None)
     if demo is not None:
         point = read_points(SAMPLES / "demo-point.mrk.json")[0]

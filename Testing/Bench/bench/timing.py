@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from nodulerisk.engine import Networks
+from nodulerisk.engine.engine import Networks
 
 T = TypeVar("T")
 

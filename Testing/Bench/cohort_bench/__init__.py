@@ -1,1 +1,2 @@
-"""What a cohort of CTs costs, measured here, and simulated for 100,000: ``python -m cohort_bench``."""
+"""What a cohort of CTs costs, measured here, and simulated for 100,000: ``python -m
+cohort_bench``."""

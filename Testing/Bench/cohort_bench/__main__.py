@@ -1,4 +1,5 @@
-"""``python -m cohort_bench``: measures, simulates the plan, prints the report and writes it, the raw values as JSON."""
+"""``python -m cohort_bench``: measures, simulates the plan, prints the report and writes it, the
+raw values as JSON."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ from cohort_bench.measurements import Measurements, Settings, measure, read_meas
 from cohort_bench.plan import Assumptions, Plan, cpu_owner, gpu_owner, plans
 from cohort_bench.report import markdown
 from made_dicom import write_series
-from nodulerisk.points import read_points
-from nodulerisk.weights import load_weight_set
+from nodulerisk.ct.points import read_points
+from nodulerisk.weights.store import load_weight_set
 
 THIN_SHAPE, THIN_SPACING_MM = (300, 512, 512), (0.7, 0.7, 1.0)
 QUICK_SHAPE = (30, 128, 128)
@@ -25,16 +26,26 @@ QUICK_SHAPE = (30, 128, 128)
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m cohort_bench", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("demo-output/bench-cohort.md"))
-    parser.add_argument("--measured", type=Path, help="JSON of an earlier run: plan with it, measure nothing")
+    parser.add_argument(
+        "--measured", type=Path, help="JSON of an earlier run: plan with it, measure nothing"
+    )
     parser.add_argument("--weights", default="open")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="a small CT, one round: only shows that it runs")
+    parser.add_argument(
+        "--quick", action="store_true", help="a small CT, one round: only shows that it runs"
+    )
     for assumption in fields(Assumptions):
         option = f"--{assumption.name.replace('_', '-')}"
         parser.add_argument(option, type=type(assumption.default), default=assumption.default)
     asked = parser.parse_args(arguments)
-    assumed = Assumptions(**{field.name: getattr(asked, field.name) for field in fields(Assumptions)})
-    found = read_measurements(asked.measured) if asked.measured else measured(asked.weights, asked.rounds, asked.quick)
+    assumed = Assumptions(
+        **{field.name: getattr(asked, field.name) for field in fields(Assumptions)}
+    )
+    found = (
+        read_measurements(asked.measured)
+        if asked.measured
+        else measured(asked.weights, asked.rounds, asked.quick)
+    )
     publish(markdown(found, planned(found, assumed), assumed), asdict(found), asked.out)
 
 
@@ -62,9 +73,11 @@ def planned(found: Measurements, assumed: Assumptions) -> dict[str, list[Plan]]:
     """Plans with the networks that were measured, and with the published ones."""
     cost, gflop_a_nodule = found.costs[0], sum(map(gflop, network_cards().values()))
     on = {
-        f"The weight set {found.weights}, its networks on CPUs such as this": cpu_owner(cost, assumed),
-        f"The published networks at full width ({gflop_a_nodule:.0f} GFLOP a nodule), on GPUs": gpu_owner(
-            gflop_a_nodule, assumed
+        f"The weight set {found.weights}, its networks on CPUs such as this": cpu_owner(
+            cost, assumed
+        ),
+        f"The published networks at full width ({gflop_a_nodule:.0f} GFLOP a nodule), on GPUs": (
+            gpu_owner(gflop_a_nodule, assumed)
         ),
     }
     return {words: list(plans(found.load, cost, owner, assumed)) for words, owner in on.items()}

@@ -13,10 +13,10 @@ from bench.machine import peak_mb
 from bench.timing import Timed, timed
 from nodulerisk.assess import assess
 from nodulerisk.cohort.work import write_masks
-from nodulerisk.ct import read_ct
-from nodulerisk.points import Position
-from nodulerisk.weights import WeightSet
-from nodulerisk.worker import Worker
+from nodulerisk.ct.points import Position
+from nodulerisk.ct.read import read_ct
+from nodulerisk.engine.worker import Worker
+from nodulerisk.weights.card import WeightSet
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class CtCost:
         nodule_s: to cut a nodule's cubes, check and measure it.
         network_s: of the networks, with every core of this machine.
         mask_s: to write its file of masks, where that is asked for.
-        peak_mb: the most memory that a process held that did all this but for the networks, which have their own.
+        peak_mb: the most memory that a process held that did all this but for the networks, which
+            have their own.
     """
 
     name: str
@@ -59,7 +60,9 @@ def ct_cost(sample: Sample, weights: WeightSet, rounds: int) -> CtCost:
 
 def _ct_cost(sample: Sample, weights: WeightSet, rounds: int) -> CtCost:
     with Worker(weights, "cpu") as worker:
-        found = [_round(sample, weights, worker) for _ in range(rounds + 1)][1:]  # the first warms up
+        found = [_round(sample, weights, worker) for _ in range(rounds + 1)][
+            1:
+        ]  # the first warms up
     slices, *seconds = (median(values) for values in zip(*found, strict=True))
     return CtCost(sample.name, int(slices), _megabytes(sample.path), *seconds, peak_mb())
 

@@ -1,4 +1,5 @@
-"""What one run measured: costs, speeds taking turns, and what the simulation says of the same runs."""
+"""What one run measured: costs, speeds taking turns, and what the simulation says of the same
+runs."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from bench.run import steps
 from cohort_bench.costs import CtCost, Sample, ct_cost
 from cohort_bench.scaling import Speed, only_handed_out, only_read, speed, whole
 from cohort_bench.simulation import Cluster, Load, simulate
-from nodulerisk.weights import WeightSet
+from nodulerisk.weights.card import WeightSet
 
 READ, WHOLE, HANDED_OUT = "read only", "read and assessed", "refused at once"
 PROCESSES = (1, 2)
@@ -54,7 +55,12 @@ class Measurements:
     @property
     def runs(self) -> Iterator[Speed]:
         """All."""
-        return (one for by_processes in self.speeds.values() for runs in by_processes.values() for one in runs)
+        return (
+            one
+            for by_processes in self.speeds.values()
+            for runs in by_processes.values()
+            for one in runs
+        )
 
     def cts_a_minute(self, done: str, processes: int) -> float:
         """Median."""
@@ -66,18 +72,27 @@ class Measurements:
 
     @property
     def hand_out_s(self) -> float:
-        """Seconds a CT of the process that hands out CTs and writes, at most: workers had next to nothing to do."""
+        """Seconds a CT of the process that hands out CTs and writes, at most: workers had next to
+        nothing to do."""
         return 60 / self.cts_a_minute(HANDED_OUT, 2)
 
     @property
     def load(self) -> Load:
-        """Of one of the CTs of these runs: what one process takes for it, all that Dask adds to it with it."""
+        """Of one of the CTs of these runs: what one process takes for it, all that Dask adds to it
+        with it."""
         read_s, whole_s = (60 / self.cts_a_minute(done, 1) for done in (READ, WHOLE))
         network_s = self.costs[0].network_s
-        return Load(read_s, max(0.0, whole_s - read_s - network_s), network_s, self.hand_out_s, self.costs[0].mb)
+        return Load(
+            read_s,
+            max(0.0, whole_s - read_s - network_s),
+            network_s,
+            self.hand_out_s,
+            self.costs[0].mb,
+        )
 
     def simulated(self, done: str) -> float | None:
-        """CTs a minute of the run with two processes by the simulation, which knows the run with one."""
+        """CTs a minute of the run with two processes by the simulation, which knows the run with
+        one."""
         if done == HANDED_OUT:
             return None
         load = self.load if done == WHOLE else replace(self.load, nodule_s=0, network_s=0)
@@ -85,7 +100,9 @@ class Measurements:
         return 60 * SIMULATED / simulate(load, here, SIMULATED).seconds
 
 
-def measure(samples: list[Sample], weights: WeightSet, settings: Settings, folder: Path) -> Measurements:
+def measure(
+    samples: list[Sample], weights: WeightSet, settings: Settings, folder: Path
+) -> Measurements:
     """Costs of every sample, and runs over the first one; ``folder`` is for files."""
     found = Measurements(machine(), weights.name, settings)
     cohorts = {
@@ -98,7 +115,9 @@ def measure(samples: list[Sample], weights: WeightSet, settings: Settings, folde
             for sample in samples:
                 found.costs.append(ct_cost(sample, weights, settings.rounds))
                 step()
-        with steps(progress, "One process and two", settings.rounds * len(cohorts) * len(PROCESSES)) as step:
+        with steps(
+            progress, "One process and two", settings.rounds * len(cohorts) * len(PROCESSES)
+        ) as step:
             for _ in range(settings.rounds):
                 for (done, cohort), processes in product(cohorts.items(), PROCESSES):
                     one = speed(cohort, weights, processes)
@@ -115,4 +134,6 @@ def read_measurements(path: Path) -> Measurements:
         for done, of in values["speeds"].items()
     }
     costs = [CtCost(**cost) for cost in values["costs"]]
-    return Measurements(values["machine"], values["weights"], Settings(**values["settings"]), costs, speeds)
+    return Measurements(
+        values["machine"], values["weights"], Settings(**values["settings"]), costs, speeds
+    )

@@ -1,4 +1,5 @@
-"""The plan for a large cohort: clusters of several sizes, simulated with the costs that were measured here."""
+"""The plan for a large cohort: clusters of several sizes, simulated with the costs that were
+measured here."""
 
 from __future__ import annotations
 
@@ -10,7 +11,9 @@ from cohort_bench.costs import CtCost
 from cohort_bench.simulation import Cluster, Load, Outcome, owners_needed, simulate
 
 WORKERS = (2, 4, 8, 16, 32)
-BUSIEST = 0.8  # share of the time that owners of networks may be busy: with more, workers wait for them
+BUSIEST = (
+    0.8  # share of the time that owners of networks may be busy: with more, workers wait for them
+)
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,8 @@ class Assumptions:
         cts, slices, nodules: of the cohort; the latter two a CT.
         spread: sigma of the logarithm of the number of slices.
         storage_mb_s: what the storage gives to all workers together.
-        gpu_tflops: what a GPU does of the networks' arithmetic in a second, not what its maker says.
+        gpu_tflops: what a GPU does of the networks' arithmetic in a second, not what its maker
+            says.
         core_hour, gpu_hour: their prices, USD.
     """
 

@@ -56,17 +56,23 @@ def assumptions(found: Measurements, assumed: Assumptions) -> Iterator[str]:
     """What nobody measured here, in words."""
     cost = found.costs[0]
     yield (
-        f"A CT has {assumed.slices:.0f} slices on average (two of three CTs differ from it by less than a factor of "
-        f"{math.exp(assumed.spread):.1f}) and {assumed.nodules} nodules. Costs are those of one process "
-        f"in the runs above, by the {cost.name}; other numbers of slices than its {cost.slices} take more or less time "
-        "to read in proportion."
+        f"A CT has {assumed.slices:.0f} slices on average (two of three CTs differ from it by less"
+        f" than a factor of {math.exp(assumed.spread):.1f}) and {assumed.nodules} nodules. Costs"
+        f" are those of one process in the runs above, by the {cost.name}; other numbers of slices"
+        f" than its {cost.slices} take more or less time to read in proportion."
     )
-    yield f"The storage gives {assumed.storage_mb_s:.0f} MB/s to all together; here, CTs lay in the machine's memory."
     yield (
-        f"A GPU does {assumed.gpu_tflops:.0f} TFLOP/s of these networks: none was at hand. Cores are as fast as here, "
-        "and a worker has one to itself."
+        f"The storage gives {assumed.storage_mb_s:.0f} MB/s to all together; here, CTs lay in the"
+        " machine's memory."
     )
-    yield f"A core costs {assumed.core_hour} USD an hour, a GPU with its machine {assumed.gpu_hour} USD."
+    yield (
+        f"A GPU does {assumed.gpu_tflops:.0f} TFLOP/s of these networks: none was at hand. Cores"
+        " are as fast as here, and a worker has one to itself."
+    )
+    yield (
+        f"A core costs {assumed.core_hour} USD an hour, a GPU with its machine {assumed.gpu_hour}"
+        " USD."
+    )
     yield "Nothing fails, and workers need no more memory than for the CT that was measured."
 
 
@@ -74,12 +80,14 @@ def notes(found: Measurements) -> Iterator[str]:
     """What a reader must know to judge the figures."""
     settings = found.settings
     yield (
-        f"Medians of {settings.rounds} rounds that take turns, by the clock: other work on the machine lengthens them."
+        f"Medians of {settings.rounds} rounds that take turns, by the clock: other work on the"
+        " machine lengthens them."
     )
     yield (
-        f"Runs: the same CT {settings.cts} times ({settings.handed_out} where it is refused at once), from a quarter "
-        f"of them on; the first is done after {median(one.first_s for one in found.runs):.0f} s. The networks use "
-        "every core: two processes cannot be twice as fast where they compute, too."
+        f"Runs: the same CT {settings.cts} times ({settings.handed_out} where it is refused at"
+        " once), from a quarter of them on; the first is done after"
+        f" {median(one.first_s for one in found.runs):.0f} s. The networks use every core: two"
+        " processes cannot be twice as fast where they compute, too."
     )
     yield f"A worker of these runs held {max(one.worker_mb for one in found.runs):.0f} MB at most."
 
@@ -97,7 +105,12 @@ def _cost_row(cost: CtCost) -> list[str]:
 def _speed_row(found: Measurements, done: str) -> list[str]:
     measured = [f"{found.cts_a_minute(done, processes):.0f}" for processes in PROCESSES]
     simulated = found.simulated(done)
-    return [done, *measured, f"{found.gain(done):.2f} ×", "–" if simulated is None else f"{simulated:.0f}"]
+    return [
+        done,
+        *measured,
+        f"{found.gain(done):.2f} ×",
+        "–" if simulated is None else f"{simulated:.0f}",
+    ]
 
 
 def _plan_section(networks: str, plans: Iterable[Plan]) -> Iterator[str]:

@@ -13,14 +13,15 @@ from cohort_bench.costs import Sample
 from nodulerisk.cohort.run import local_cluster, run
 from nodulerisk.cohort.store import Store
 from nodulerisk.cohort.table import Cohort, CohortNodule, CtCase
-from nodulerisk.weights import WeightSet
+from nodulerisk.weights.card import WeightSet
 
 WARMING_UP = 4  # of so many CTs' shares one is not counted: networks and processes start
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Of one run: CTs a minute once it is warm, seconds until the first was done, and the most that a worker held."""
+    """Of one run: CTs a minute once it is warm, seconds until the first was done, and the most that
+    a worker held."""
 
     cts_a_minute: float
     first_s: float
@@ -45,7 +46,8 @@ def only_read(sample: Sample, count: int) -> Cohort:
 
 
 def only_handed_out(folder: Path, count: int) -> Cohort:
-    """Every CT is refused at once: what is left is to hand it out, to take its row back and to write it."""
+    """Every CT is refused at once: what is left is to hand it out, to take its row back and to
+    write it."""
     broken = folder / "broken.nii.gz"
     broken.write_bytes(b"")
     return cohort_of(broken, (0, 0, 0), count)

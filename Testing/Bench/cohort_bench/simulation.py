@@ -1,7 +1,9 @@
-"""A cluster at work, simulated from what was measured: how long a cohort takes there, and what holds it up.
+"""A cluster at work, simulated from what was measured: how long a cohort takes there, and what
+holds it up.
 
-Workers read and cut, one CT at a time each; the storage serves one after the other, as fast as it can; owners of
-networks answer nodule by nodule; one process hands out CTs and writes results. Nothing fails.
+Workers read and cut, one CT at a time each; the storage serves one after the other, as fast as it
+can; owners of networks answer nodule by nodule; one process hands out CTs and writes results.
+Nothing fails.
 """
 
 from __future__ import annotations
@@ -49,7 +51,8 @@ class Cluster:
         workers: processes that read, a core each.
         owners: of networks.
         storage_mb_s: what all get from the storage together.
-        cores: of the only machine, where networks take all of them at a time; None: everybody has their own.
+        cores: of the only machine, where networks take all of them at a time; None: everybody has
+            their own.
     """
 
     workers: int
@@ -84,9 +87,18 @@ class _Simulation:
         self._random = np.random.default_rng(SEED)
         self._left = iter(range(cts))
         self._clock = simpy.Environment()
-        self._sizes = {WORKERS: cluster.workers, NETWORKS: cluster.owners, STORAGE: 1, COORDINATOR: 1}
-        self._lines = {part: simpy.Resource(self._clock, size) for part, size in self._sizes.items()}
-        self._cores = simpy.Container(self._clock, init=cluster.cores or 0) if cluster.cores else None
+        self._sizes = {
+            WORKERS: cluster.workers,
+            NETWORKS: cluster.owners,
+            STORAGE: 1,
+            COORDINATOR: 1,
+        }
+        self._lines = {
+            part: simpy.Resource(self._clock, size) for part, size in self._sizes.items()
+        }
+        self._cores = (
+            simpy.Container(self._clock, init=cluster.cores or 0) if cluster.cores else None
+        )
         self._used_s: Counter[str] = Counter()
         for _ in range(cluster.workers):
             self._clock.process(self._work())
@@ -94,7 +106,10 @@ class _Simulation:
     def outcome(self) -> Outcome:
         self._clock.run()
         seconds = self._clock.now
-        return Outcome(seconds, {part: self._used_s[part] / size / seconds for part, size in self._sizes.items()})
+        return Outcome(
+            seconds,
+            {part: self._used_s[part] / size / seconds for part, size in self._sizes.items()},
+        )
 
     def _work(self) -> Events:
         """A worker, as long as there are CTs left."""
@@ -106,7 +121,9 @@ class _Simulation:
             for _ in range(1 + self._random.poisson(load.nodules - 1)):
                 yield from self._compute(WORKERS, load.nodule_s, cores=1)
                 yield from self._compute(NETWORKS, load.network_s, cores=self._cluster.cores or 0)
-            self._clock.process(self._hold(COORDINATOR, load.hand_out_s))  # the worker goes on: it has another at hand
+            self._clock.process(
+                self._hold(COORDINATOR, load.hand_out_s)
+            )  # the worker goes on: it has another at hand
 
     def _compute(self, part: str, seconds: float, cores: int) -> Events:
         if self._cores is None:

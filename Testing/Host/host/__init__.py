@@ -1,4 +1,5 @@
-"""A stand-in for the Qt half of 3D Slicer: real MRML (slicer-core), real widgets (PySide6), and thin copies between.
+"""A stand-in for the Qt half of 3D Slicer: real MRML (slicer-core), real widgets (PySide6), and
+thin copies between.
 
 It is not 3D Slicer: each file says at its top what it stands in for, and what it does not do.
 """

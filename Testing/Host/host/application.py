@@ -1,7 +1,8 @@
-"""Stands in for qSlicerApplication and what it holds: the MRML scene, the logics, modules, layout and settings.
+"""Stands in for qSlicerApplication and what it holds: the MRML scene, the logics, modules, layout
+and settings.
 
-Scene and logics are Slicer's own. Not done: readers and writers but for scenes as .mrb, extensions, translations, the
-error log, the Python console. Settings go to a file that ends with the process.
+Scene and logics are Slicer's own. Not done: readers and writers but for scenes as .mrb, extensions,
+translations, the error log, the Python console. Settings go to a file that ends with the process.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ class qSlicerCoreIOManager:
     @staticmethod
     def _refuseOthers(fileType: str, properties: dict):
         if fileType != "SceneFile" or not properties["fileName"].endswith(".mrb"):
-            raise NotImplementedError(f"The stand-in host reads and writes scenes as .mrb, not {properties}")
+            raise NotImplementedError(
+                f"The stand-in host reads and writes scenes as .mrb, not {properties}"
+            )
 
 
 class qSlicerCoreCommandOptions:
@@ -65,7 +68,11 @@ class qSlicerApplication(qt.QApplication):
         self._moduleManager = qSlicerModuleManager()
         self._scene = slicer.vtkMRMLScene()
         self._logic = slicer.vtkSlicerApplicationLogic()
-        slicer.app, slicer.mrmlScene, slicer.modules = self, self._scene, ModuleType("slicer.modules")
+        slicer.app, slicer.mrmlScene, slicer.modules = (
+            self,
+            self._scene,
+            ModuleType("slicer.modules"),
+        )
         sys.modules["slicer.modules"] = slicer.modules
         self._fillScene()
 

@@ -1,7 +1,7 @@
 """Stands in for CTK's ctkCollapsibleButton and ctkMessageBox.
 
-Not done: the looks of the header (alignments, frames, heights), a child that is shown while its button is collapsed,
-and the message box's "Don't show this message again".
+Not done: the looks of the header (alignments, frames, heights), a child that is shown while its
+button is collapsed, and the message box's "Don't show this message again".
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ class ctkCollapsibleButton(qt.QAbstractButton):
     contentsCollapsed = qt.Signal(bool)
 
     def __init__(self, *textAndParent):
-        super().__init__(next((each for each in textAndParent if isinstance(each, qt.QWidget)), None))
+        super().__init__(
+            next((each for each in textAndParent if isinstance(each, qt.QWidget)), None)
+        )
         self.text = next((each for each in textAndParent if isinstance(each, str)), "")
         self.checkable = True
         self.checked = True
@@ -42,7 +44,9 @@ class ctkCollapsibleButton(qt.QAbstractButton):
         self.contentsCollapsed.emit(not expanded)
 
     def _fold(self):
-        shown = [child for child in self.children() if child.isWidgetType() and not child.isHidden()]
+        shown = [
+            child for child in self.children() if child.isWidgetType() and not child.isHidden()
+        ]
         for child in shown:
             child.hide()
         self._folded += shown
@@ -66,7 +70,9 @@ class ctkCollapsibleButton(qt.QAbstractButton):
         option.initFrom(self)
         option.rect = qt.QRect(0, 0, self.width, HEADER_PIXELS)
         painter.drawControl(qt.QStyle.CE_PushButtonBevel, option)
-        painter.drawText(option.rect, qt.Qt.AlignVCenter, f"  {'▸' if self.collapsed else '▾'}  {self.text}")
+        painter.drawText(
+            option.rect, qt.Qt.AlignVCenter, f"  {'▸' if self.collapsed else '▾'}  {self.text}"
+        )
 
 
 class ctkMessageBox(qt.QMessageBox):

@@ -1,4 +1,5 @@
-"""Pictures of the views of the current scene, asked of views.py and plot.py, which know nothing of Qt."""
+"""Pictures of the views of the current scene, asked of views.py and plot.py, which know nothing of
+Qt."""
 
 from __future__ import annotations
 

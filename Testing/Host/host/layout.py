@@ -1,6 +1,7 @@
 """Stands in for qSlicerLayoutManager: the real nodes and logics of the views of a layout.
 
-Not done: the views themselves. Nothing draws, so that cameras and slices move only where code moves them.
+Not done: the views themselves. Nothing draws, so that cameras and slices move only where code moves
+    them.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ class qSlicerLayoutManager(qt.QObject):
     def setLayout(self, layout: int):
         self._logic.GetLayoutNode().SetViewArrangement(layout)
 
-    layout = qt.Property(int, lambda self: self._logic.GetLayoutNode().GetViewArrangement(), setLayout)
+    layout = qt.Property(
+        int, lambda self: self._logic.GetLayoutNode().GetViewArrangement(), setLayout
+    )
 
     def _update(self, *_):
         """Gives the views of the layout what they need, whoever chose it."""
@@ -81,7 +84,10 @@ class qSlicerLayoutManager(qt.QObject):
     def _addCameras(self):
         """A camera for each 3D view, which Slicer's views make themselves."""
         for viewNode in self._viewNodes("vtkMRMLViewNode"):
-            if self.mrmlScene().GetSingletonNode(viewNode.GetLayoutName(), "vtkMRMLCameraNode") is None:
+            if (
+                self.mrmlScene().GetSingletonNode(viewNode.GetLayoutName(), "vtkMRMLCameraNode")
+                is None
+            ):
                 camera = self.mrmlScene().AddNewNodeByClass("vtkMRMLCameraNode", "Camera")
                 camera.SetLayoutName(viewNode.GetLayoutName())
 
@@ -102,7 +108,10 @@ class qSlicerLayoutManager(qt.QObject):
         return qMRMLThreeDWidget(self._viewNodes("vtkMRMLViewNode")[index])
 
     def activeMRMLPlotViewNode(self):
-        return next((node for node in self._viewNodes("vtkMRMLPlotViewNode") if node.IsMappedInLayout()), None)
+        return next(
+            (node for node in self._viewNodes("vtkMRMLPlotViewNode") if node.IsMappedInLayout()),
+            None,
+        )
 
     def _viewNodes(self, className: str) -> list:
         return slicer.util.getNodesByClass(className, self.mrmlScene())

@@ -1,6 +1,8 @@
-"""Stands in for qSlicerMarkupsPlaceWidget, over the real markups logic, interaction node and selection node.
+"""Stands in for qSlicerMarkupsPlaceWidget, over the real markups logic, interaction node and
+selection node.
 
-Not done: the colour button, the menus for visibility and locking, and points that are to be placed again (unset).
+Not done: the colour button, the menus for visibility and locking, and points that are to be placed
+    again (unset).
 """
 
 from __future__ import annotations
@@ -79,7 +81,12 @@ class qSlicerMarkupsPlaceWidget(qSlicerWidget):
         return slicer.app.moduleLogic("Markups")
 
     def _isReady(self) -> bool:
-        return None not in (self.mrmlScene(), self._interaction, self._selection, self.currentNode())
+        return None not in (
+            self.mrmlScene(),
+            self._interaction,
+            self._selection,
+            self.currentNode(),
+        )
 
     def setCurrentNodeActive(self, active: bool):
         if self._isReady() and active != self.currentNodeActive:
@@ -106,13 +113,21 @@ class qSlicerMarkupsPlaceWidget(qSlicerWidget):
 
     def _startPlacing(self):
         self.setCurrentNodeActive(True)
-        if self.placeMultipleMarkups in (self.ForcePlaceSingleMarkup, self.ForcePlaceMultipleMarkups):
-            self.setPlaceModePersistency(self.placeMultipleMarkups == self.ForcePlaceMultipleMarkups)
+        if self.placeMultipleMarkups in (
+            self.ForcePlaceSingleMarkup,
+            self.ForcePlaceMultipleMarkups,
+        ):
+            self.setPlaceModePersistency(
+                self.placeMultipleMarkups == self.ForcePlaceMultipleMarkups
+            )
         self._interaction.SetCurrentInteractionMode(self._interaction.Place)
 
     placeModeEnabled = qt.Property(
         bool,
-        lambda self: self._isActive() and self._interaction.GetCurrentInteractionMode() == self._interaction.Place,
+        lambda self: (
+            self._isActive()
+            and self._interaction.GetCurrentInteractionMode() == self._interaction.Place
+        ),
         setPlaceModeEnabled,
     )
 
@@ -120,13 +135,17 @@ class qSlicerMarkupsPlaceWidget(qSlicerWidget):
         self._interaction.SetPlaceModePersistence(persistent)
 
     placeModePersistency = qt.Property(
-        bool, lambda self: bool(self._interaction.GetPlaceModePersistence()), setPlaceModePersistency
+        bool,
+        lambda self: bool(self._interaction.GetPlaceModePersistence()),
+        setPlaceModePersistency,
     )
 
     def setButtonsVisible(self, visible: bool):
         self._place.visible = self._delete.visible = visible
 
-    buttonsVisible = qt.Property(bool, lambda self: self._place.visible and self._delete.visible, setButtonsVisible)
+    buttonsVisible = qt.Property(
+        bool, lambda self: self._place.visible and self._delete.visible, setButtonsVisible
+    )
 
     def setPlaceMultipleMarkups(self, option: int):
         self.placeMultipleMarkups = option
@@ -137,7 +156,9 @@ class qSlicerMarkupsPlaceWidget(qSlicerWidget):
     setDeleteAllMarkupsOptionVisible = setDeleteAllControlPointsOptionVisible
 
     deleteAllMarkupsOptionVisible = qt.Property(
-        bool, lambda self: self.deleteAllControlPointsOptionVisible, setDeleteAllMarkupsOptionVisible
+        bool,
+        lambda self: self.deleteAllControlPointsOptionVisible,
+        setDeleteAllMarkupsOptionVisible,
     )
 
     def deleteLastPoint(self):

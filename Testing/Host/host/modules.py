@@ -1,6 +1,8 @@
-"""Stands in for Slicer's modules and their manager: C++ modules are their real logic alone; scripted ones are complete.
+"""Stands in for Slicer's modules and their manager: C++ modules are their real logic alone;
+scripted ones are complete.
 
-Not done: the modules' panels in C++, their dependencies, file readers and writers of scripted modules.
+Not done: the modules' panels in C++, their dependencies, file readers and writers of scripted
+    modules.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Stands in for qMRMLWidget, qSlicerWidget and qSlicerWebWidget, and has what the other widgets of MRML share.
+"""Stands in for qMRMLWidget, qSlicerWidget and qSlicerWebWidget, and has what the other widgets of
+MRML share.
 
-Not done: in qSlicerWebWidget everything but the address, since it loads nothing. A test that deletes
-``slicer.qSlicerWebWidget`` has a Slicer that was built without it.
+Not done: in qSlicerWebWidget everything but the address, since it loads nothing. A test that
+deletes ``slicer.qSlicerWebWidget`` has a Slicer that was built without it.
 """
 
 from __future__ import annotations
@@ -91,6 +92,14 @@ class qSlicerWebWidget(qt.QWidget):
     url = qt.Property(str, lambda self: self._url, setUrl)
 
 
-slicer.qMRMLWidget, slicer.qSlicerWidget, slicer.qSlicerWebWidget = qMRMLWidget, qSlicerWidget, qSlicerWebWidget
-for name in ("qMRMLRangeWidget", "qMRMLSliderWidget", "qMRMLSpinBox"):  # named by Slicer's parameterNodeWrapper
+slicer.qMRMLWidget, slicer.qSlicerWidget, slicer.qSlicerWebWidget = (
+    qMRMLWidget,
+    qSlicerWidget,
+    qSlicerWebWidget,
+)
+for name in (
+    "qMRMLRangeWidget",
+    "qMRMLSliderWidget",
+    "qMRMLSpinBox",
+):  # named by Slicer's parameterNodeWrapper
     setattr(slicer, name, missing(name))

@@ -1,6 +1,7 @@
 """Stands in for qMRMLNodeComboBox: the nodes of some types in the scene, to choose one of them.
 
-Not done: filtering by attributes and excluded types, labels of one's own, menu actions, editing, and the item model.
+Not done: filtering by attributes and excluded types, labels of one's own, menu actions, editing,
+    and the item model.
 """
 
 from __future__ import annotations
@@ -97,7 +98,9 @@ class qMRMLNodeComboBox(qt.QWidget):
 
     def _setBaseName(self, baseName: str):
         if not self.nodeTypes:
-            logging.warning("qMRMLNodeComboBox::setBaseName failed: no node types have been set yet")
+            logging.warning(
+                "qMRMLNodeComboBox::setBaseName failed: no node types have been set yet"
+            )
         self._baseNames.update(dict.fromkeys(self.nodeTypes, baseName))
 
     baseName = qt.Property(str, _getBaseName, _setBaseName)
@@ -108,7 +111,9 @@ class qMRMLNodeComboBox(qt.QWidget):
     def addNode(self, nodeType: str = ""):
         nodeType = nodeType or self.nodeTypes[0]
         if nodeType not in self.nodeTypes:
-            logging.warning("qMRMLNodeComboBox::addNode() of type %s, which is not among the allowed", nodeType)
+            logging.warning(
+                "qMRMLNodeComboBox::addNode() of type %s, which is not among the allowed", nodeType
+            )
             return None
         node = self._scene.CreateNodeByClass(nodeType)
         node.UnRegister(None)
@@ -128,7 +133,9 @@ class qMRMLNodeComboBox(qt.QWidget):
         if node is None:
             return
         title = f"Rename {self.nodeTypeLabel(node.GetClassName())}"
-        name, confirmed = qt.QInputDialog.getText(self, title, "New name:", qt.QLineEdit.Normal, node.GetName())
+        name, confirmed = qt.QInputDialog.getText(
+            self, title, "New name:", qt.QLineEdit.Normal, node.GetName()
+        )
         if confirmed and name:
             node.SetName(name)
             self.currentNodeRenamed.emit(name)
@@ -137,7 +144,10 @@ class qMRMLNodeComboBox(qt.QWidget):
         """The entries below the nodes, and what they do."""
         label = self.nodeTypeLabel(self.nodeTypes[0] if len(self.nodeTypes) == 1 else "")
         rename = [(f"Rename current {label}", self.renameCurrentNode)]
-        create = [(f"Create new {self.nodeTypeLabel(each)}", partial(self._create, each)) for each in self.nodeTypes]
+        create = [
+            (f"Create new {self.nodeTypeLabel(each)}", partial(self._create, each))
+            for each in self.nodeTypes
+        ]
         delete = [(f"Delete current {label}", self.removeCurrentNode)]
         return rename * self.renameEnabled + create * self.addEnabled + delete * self.removeEnabled
 
@@ -150,12 +160,18 @@ class qMRMLNodeComboBox(qt.QWidget):
         return any(node.IsA(type_) for type_ in self.nodeTypes)
 
     def _shows(self, node) -> bool:
-        isListed = self._isOfType(node) if self.showChildNodeTypes else node.GetClassName() in self.nodeTypes
+        isListed = (
+            self._isOfType(node)
+            if self.showChildNodeTypes
+            else node.GetClassName() in self.nodeTypes
+        )
         return isListed and (self.showHidden or not node.GetHideFromEditors())
 
     def _configure(self, *_):
         """Lists the scene's nodes again."""
-        nodes = [] if self._scene is None else slicer.util.getNodesByClass("vtkMRMLNode", self._scene)
+        nodes = (
+            [] if self._scene is None else slicer.util.getNodesByClass("vtkMRMLNode", self._scene)
+        )
         self._nodeObservers.clear()
         for node in nodes:
             if self._isOfType(node):
@@ -169,7 +185,8 @@ class qMRMLNodeComboBox(qt.QWidget):
         self._select(self._choose(before))
 
     def _choose(self, before: list[str]) -> str:
-        """The current node as long as it is listed, else, as in Qt's combo box, the one that takes its place."""
+        """The current node as long as it is listed, else, as in Qt's combo box, the one that takes
+        its place."""
         if self._currentID in self._ids:
             return self._currentID
         if self._currentID in before:
@@ -214,7 +231,9 @@ class qMRMLNodeComboBox(qt.QWidget):
 
     def _onNode(self, node, event):
         row = self._box.findData(node.GetID())
-        if self._shows(node) != (node.GetID() in self._ids) or (row >= 0 and self._box.itemText(row) != node.GetName()):
+        if self._shows(node) != (node.GetID() in self._ids) or (
+            row >= 0 and self._box.itemText(row) != node.GetName()
+        ):
             self._configure()
 
 

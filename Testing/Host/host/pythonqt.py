@@ -1,12 +1,13 @@
-"""Stands in for PythonQt: the modules ``qt`` and ``ctk``, with PySide6's classes in PythonQt's manner.
+"""Stands in for PythonQt: the modules ``qt`` and ``ctk``, with PySide6's classes in PythonQt's
+manner.
 
-PythonQt has a Qt property as an attribute (``label.text = "x"``) beside its methods (``label.setText("x")``); PySide6
-has only the one or the other, chosen for each module by its ``true_property`` feature. Here the modules that Slicer
-would run get both. Of ctk there is what Slicer's own Python code and the panel need; the rest is named, and refuses to
-be made.
+PythonQt has a Qt property as an attribute (``label.text = "x"``) beside its methods
+(``label.setText("x")``); PySide6 has only the one or the other, chosen for each module by its
+``true_property`` feature. Here the modules that Slicer would run get both. Of ctk there is what
+Slicer's own Python code and the panel need; the rest is named, and refuses to be made.
 
-Not done: ``obj.connect("signal()", f)`` on more than the classes below, the C++ decorators of PythonQt (``delete()``,
-``findChildren("QToolBar")``), and Qt 5's names.
+Not done: ``obj.connect("signal()", f)`` on more than the classes below, the C++ decorators of
+PythonQt (``delete()``, ``findChildren("QToolBar")``), and Qt 5's names.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ class ChooseManner:
 
     @staticmethod
     def find_spec(name, path=None, target=None):
-        if any(name == package or name.startswith(package + ".") for package in IN_PYTHONQTS_MANNER):
+        if any(
+            name == package or name.startswith(package + ".") for package in IN_PYTHONQTS_MANNER
+        ):
             chooseManner(name)
 
 
@@ -62,14 +65,20 @@ def chooseManner(moduleName: str) -> None:
 
 
 def beginChoosing() -> None:
-    """PySide6 first reads the source of every module there is; some of torch's do not bear to be looked at."""
-    hidden = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "torch"}
+    """PySide6 first reads the source of every module there is; some of torch's do not bear to be
+    looked at."""
+    hidden = {
+        name: sys.modules.pop(name)
+        for name in list(sys.modules)
+        if name.partition(".")[0] == "torch"
+    }
     chooseManner(__name__)
     sys.modules.update(hidden)
 
 
 def connects(cls: type) -> type:
-    """Gives a class ``obj.connect("clicked()", f)``, as Slicer's own Python code still writes for a few."""
+    """Gives a class ``obj.connect("clicked()", f)``, as Slicer's own Python code still writes for a
+    few."""
 
     def connect(self, signal, slot):
         getattr(self, signal.partition("(")[0]).connect(slot)
@@ -77,7 +86,10 @@ def connects(cls: type) -> type:
     def disconnect(self, signal, slot):
         getattr(self, signal.partition("(")[0]).disconnect(slot)
 
-    cls.connect, cls.disconnect = connect, disconnect  # in the class itself: PySide6 looks for these two nowhere else
+    cls.connect, cls.disconnect = (
+        connect,
+        disconnect,
+    )  # in the class itself: PySide6 looks for these two nowhere else
     return cls
 
 
@@ -101,7 +113,8 @@ def missing(name: str) -> type:
 
 
 def keepGettersAndSetters(cls: type) -> None:
-    """Gives ``setText`` and ``isEnabled`` back to a class whose properties true_property turned into attributes."""
+    """Gives ``setText`` and ``isEnabled`` back to a class whose properties true_property turned
+    into attributes."""
     for name, propertyName in dict(cls.__dict__.get("__property_methods__", {})).items():
         accessors = cls.__dict__[propertyName].fget, cls.__dict__[propertyName].fset
         for method in accessors if name != propertyName else ():
@@ -112,20 +125,25 @@ def keepGettersAndSetters(cls: type) -> None:
 def makeQt() -> ModuleType:
     qt = ModuleType("qt", "PySide6's classes in PythonQt's manner.")
     for module in (QtCore, QtGui, QtWidgets, QtUiTools):
-        vars(qt).update({name: getattr(module, name) for name in dir(module) if not name.startswith("_")})
+        vars(qt).update(
+            {name: getattr(module, name) for name in dir(module) if not name.startswith("_")}
+        )
     for value in vars(qt).values():
         if isinstance(value, type) and issubclass(value, QtCore.QObject):
             keepGettersAndSetters(value)
     qt.QTimer, qt.QPushButton = QTimer, QPushButton
     QtCore.QObject.name = QtCore.QObject.__dict__["objectName"]
     QtWidgets.QDialog.exec_ = QtWidgets.QDialog.exec
-    QtWidgets.QComboBox.currentData = property(lambda box: box.itemData(box.currentIndex))  # PySide6 leaves it a method
+    QtWidgets.QComboBox.currentData = property(
+        lambda box: box.itemData(box.currentIndex)
+    )  # PySide6 leaves it a method
     QtCore.QObject.className = lambda self: self.metaObject().className()
     return qt
 
 
 def install() -> None:
-    """Makes ``import qt`` and ``import ctk`` work, and the modules imported after it see properties as attributes."""
+    """Makes ``import qt`` and ``import ctk`` work, and the modules imported after it see properties
+    as attributes."""
     beginChoosing()
     chooseManner("slicer.util")
     sys.meta_path.insert(0, ChooseManner)

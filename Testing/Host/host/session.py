@@ -1,4 +1,5 @@
-"""The host as tests use it: open the panel, let the event loop run, answer message boxes, save, load, take pictures."""
+"""The host as tests use it: open the panel, let the event loop run, answer message boxes, save,
+load, take pictures."""
 
 from __future__ import annotations
 
@@ -56,7 +57,8 @@ class Host:
         addModule(qSlicerScriptedLoadableModule(name, folder / f"{name}.py"))
 
     def openModule(self, name: str = "LungNoduleRisk"):
-        """Makes the module's panel, if there is none, and enters it. Its Python widget object comes back."""
+        """Makes the module's panel, if there is none, and enters it. Its Python widget object comes
+        back."""
         slicer.util.selectModule(name)
         return getattr(slicer.modules, name + "Widget")
 
@@ -87,7 +89,8 @@ class Host:
         self.process()
 
     def process(self, until=0.0, timeout: float = 10.0):
-        """Runs the event loop for some seconds, or until a condition holds; TimeoutError if it does not in time (s)."""
+        """Runs the event loop for some seconds, or until a condition holds; TimeoutError if it does
+        not in time (s)."""
         start = time.perf_counter()
         holds = until if callable(until) else lambda: time.perf_counter() - start >= until
         self._processOnce()
@@ -102,9 +105,11 @@ class Host:
         self.app.sendPostedEvents(None, qt.QEvent.DeferredDelete)
 
     def inEventLoop(self, function):
-        """Calls the function from an event loop, as Slicer calls everything, and gives back what it returns or raises.
+        """Calls the function from an event loop, as Slicer calls everything, and gives back what it
+        returns or raises.
 
-        Some of Qt works only there: outside, a dialog that is to be deleted later is deleted as soon as it opens.
+        Some of Qt works only there: outside, a dialog that is to be deleted later is deleted as
+            soon as it opens.
         """
         outcome = Future()
         loop = qt.QEventLoop()
@@ -121,14 +126,17 @@ class Host:
         return outcome.result()
 
     def answer(self, buttonText: str, timeout: float = 10.0) -> list[str]:
-        """Presses this button of the next message box; the list holds the box's texts once that is done."""
+        """Presses this button of the next message box; the list holds the box's texts once that is
+        done."""
         said: list[str] = []
         deadline = time.perf_counter() + timeout
 
         def look():
             box = self.app.activeModalWidget()
             if isinstance(box, qt.QMessageBox):
-                said.extend(text for text in (box.text, box.informativeText, box.detailedText) if text)
+                said.extend(
+                    text for text in (box.text, box.informativeText, box.detailedText) if text
+                )
                 press(box, buttonText)
             elif time.perf_counter() < deadline:
                 qt.QTimer.singleShot(LOOK_FOR_BOX_MS, look)
@@ -142,7 +150,9 @@ class Host:
 
     def longestStall(self) -> float:
         """The longest time (s) since `startStallWatch` in which the event loop did not come by."""
-        return max(later - earlier for earlier, later in pairwise([*self._beats, time.perf_counter()]))
+        return max(
+            later - earlier for earlier, later in pairwise([*self._beats, time.perf_counter()])
+        )
 
     def screenshot(self, path: str | Path):
         """Draws the views, and saves a picture of the main window."""
@@ -152,13 +162,16 @@ class Host:
 
 
 def press(box, buttonText: str) -> None:
-    """Presses the button; where there is none, the box is closed, so that the test goes on, and fails."""
+    """Presses the button; where there is none, the box is closed, so that the test goes on, and
+    fails."""
     buttons = {button.text.replace("&", ""): button for button in box.buttons()}
     if buttonText in buttons:
         buttons[buttonText].click()
     else:
         box.done(0)
-        raise LookupError(f"The message box has no {buttonText!r} but {sorted(buttons)}: {box.text}")
+        raise LookupError(
+            f"The message box has no {buttonText!r} but {sorted(buttons)}: {box.text}"
+        )
 
 
 def noteMessage(kind, context, message: str) -> None:
@@ -169,7 +182,8 @@ def noteMessage(kind, context, message: str) -> None:
 
 
 def useSlicersPython() -> None:
-    """Brings Slicer's Python code into reach: its own from a checkout ($SLICER_PYTHON_DIR: Base/Python), else ours."""
+    """Brings Slicer's Python code into reach: its own from a checkout ($SLICER_PYTHON_DIR:
+    Base/Python), else ours."""
     own = os.environ.get("SLICER_PYTHON_DIR")
     slicer.__path__.append(str(Path(own or FOLDER / "minimal") / "slicer"))
     if own:

@@ -1,6 +1,8 @@
-"""Stands in for qSlicerSubjectHierarchyPluginLogic: new data nodes get an item in the real subject hierarchy.
+"""Stands in for qSlicerSubjectHierarchyPluginLogic: new data nodes get an item in the real subject
+hierarchy.
 
-Not done: the plugins that decide which nodes (here: a list of classes), and the tree that shows the items.
+Not done: the plugins that decide which nodes (here: a list of classes), and the tree that shows the
+    items.
 """
 
 from __future__ import annotations
@@ -60,5 +62,6 @@ def addItem(scene, node) -> None:
 
 
 def hierarchyOf(scene, event=None):
-    """The scene's one hierarchy: what was imported is merged into it, and after closing there is a new one."""
+    """The scene's one hierarchy: what was imported is merged into it, and after closing there is a
+    new one."""
     return slicer.vtkMRMLSubjectHierarchyNode.ResolveSubjectHierarchy(scene)

@@ -1,7 +1,7 @@
 """Stands in for PythonQt's QUiLoader: a .ui file with Slicer's own widgets in it.
 
-Connections of the .ui are made by name, without overloads. A class, signal or slot that is not there is an error here,
-where Qt Designer's loader puts another in its place or prints a warning.
+Connections of the .ui are made by name, without overloads. A class, signal or slot that is not
+there is an error here, where Qt Designer's loader puts another in its place or prints a warning.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ def widgetClass(className: str) -> type:
 
 
 def connect(widget, sender: str, signal: str, receiver: str, slot: str) -> None:
-    getattr(named(widget, sender), methodName(signal)).connect(getattr(named(widget, receiver), methodName(slot)))
+    getattr(named(widget, sender), methodName(signal)).connect(
+        getattr(named(widget, receiver), methodName(slot))
+    )
 
 
 def methodName(signature: str) -> str:

@@ -1,4 +1,5 @@
-"""Stands in for qSlicerMainWindow: the panel in a dock at the left, and at the right pictures of the views.
+"""Stands in for qSlicerMainWindow: the panel in a dock at the left, and at the right pictures of
+the views.
 
 The pictures are drawn when asked for; nothing can be clicked in them. No menus, no toolbars.
 """
@@ -57,7 +58,9 @@ class qSlicerMainWindow(qt.QMainWindow):
         return self._selector
 
     def event(self, event) -> bool:
-        if event.type() == qt.QEvent.WindowUnblocked:  # a dialog closed, and no window manager gives the keys back
+        if (
+            event.type() == qt.QEvent.WindowUnblocked
+        ):  # a dialog closed, and no window manager gives the keys back
             qt.QTimer.singleShot(0, self.activateWindow)
         return super().event(event)
 
@@ -100,4 +103,6 @@ def sizeOf(label) -> tuple[int, int]:
 def pixmap(rgb):
     """The picture of an array uint8[row, column, RGB]."""
     height, width, _ = rgb.shape
-    return qt.QPixmap.fromImage(qt.QImage(rgb.tobytes(), width, height, 3 * width, qt.QImage.Format_RGB888))
+    return qt.QPixmap.fromImage(
+        qt.QImage(rgb.tobytes(), width, height, 3 * width, qt.QImage.Format_RGB888)
+    )

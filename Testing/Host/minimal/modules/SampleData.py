@@ -1,4 +1,5 @@
-"""Stands in for Slicer's module SampleData: keeps what is registered. Shows and downloads nothing."""
+"""Stands in for Slicer's module SampleData: keeps what is registered. Shows and downloads
+nothing."""
 
 from types import SimpleNamespace
 

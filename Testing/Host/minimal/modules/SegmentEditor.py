@@ -1,4 +1,5 @@
-"""Stands in for Slicer's module SegmentEditor: chooses what is edited, in the real node. Edits nothing."""
+"""Stands in for Slicer's module SegmentEditor: chooses what is edited, in the real node. Edits
+nothing."""
 
 import qt
 import slicer
@@ -20,7 +21,10 @@ class SegmentEditorWidget(ScriptedLoadableModuleWidget):
 class qMRMLSegmentEditorWidget(qt.QLabel):
     @property
     def _node(self):
-        return slicer.mrmlScene.GetSingletonNode("SegmentEditor", "vtkMRMLSegmentEditorNode") or self._makeNode()
+        return (
+            slicer.mrmlScene.GetSingletonNode("SegmentEditor", "vtkMRMLSegmentEditorNode")
+            or self._makeNode()
+        )
 
     @staticmethod
     def _makeNode():

@@ -1,4 +1,5 @@
-"""Stands in for the package of Slicer's module SegmentStatistics: what a plugin uses of its base class, no options."""
+"""Stands in for the package of Slicer's module SegmentStatistics: what a plugin uses of its base
+class, no options."""
 
 import slicer
 
@@ -41,7 +42,9 @@ class SegmentStatisticsPluginBase:
         self.parameterNode = parameterNode
         for key in self.keys:
             if not parameterNode.GetParameter(self.toLongKey(key) + ".enabled"):
-                parameterNode.SetParameter(self.toLongKey(key) + ".enabled", str(key in self.defaultKeys))
+                parameterNode.SetParameter(
+                    self.toLongKey(key) + ".enabled", str(key in self.defaultKeys)
+                )
 
     def getParameterNode(self):
         return self.parameterNode

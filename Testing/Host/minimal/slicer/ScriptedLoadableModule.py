@@ -1,6 +1,8 @@
-"""Stands in for Slicer's ``slicer.ScriptedLoadableModule``, whose code it does not copy: the four base classes.
+"""Stands in for Slicer's ``slicer.ScriptedLoadableModule``, whose code it does not copy: the four
+base classes.
 
-Not done: the developer's section of the panel (reload and test buttons), the link to the documentation, screenshots.
+Not done: the developer's section of the panel (reload and test buttons), the link to the
+    documentation, screenshots.
 """
 
 import importlib
@@ -51,7 +53,9 @@ class ScriptedLoadableModuleWidget:
         if not parent:
             self.setup()
             self.parent.show()
-        slicer.app.moduleManager().connect("moduleAboutToBeUnloaded(QString)", self._onModuleAboutToBeUnloaded)
+        slicer.app.moduleManager().connect(
+            "moduleAboutToBeUnloaded(QString)", self._onModuleAboutToBeUnloaded
+        )
 
     def _makeParent(self):
         parent = slicer.qMRMLWidget()
@@ -86,7 +90,9 @@ class ScriptedLoadableModuleLogic:
 
     def getParameterNode(self):
         """The module's own node in the scene, made when there is none."""
-        node = next(iter(self.getAllParameterNodes()), None) or slicer.mrmlScene.AddNode(self.createParameterNode())
+        node = next(iter(self.getAllParameterNodes()), None) or slicer.mrmlScene.AddNode(
+            self.createParameterNode()
+        )
         node.SetAttribute("ModuleName", self.moduleName)  # it goes when the scene is closed
         return node
 
@@ -95,7 +101,10 @@ class ScriptedLoadableModuleLogic:
         return [node for node in nodes if self._isOurs(node)]
 
     def _isOurs(self, node) -> bool:
-        return node.GetAttribute("ModuleName") == self.moduleName or node.GetSingletonTag() == self.moduleName
+        return (
+            node.GetAttribute("ModuleName") == self.moduleName
+            or node.GetSingletonTag() == self.moduleName
+        )
 
     def createParameterNode(self):
         node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLScriptedModuleNode")

@@ -1,7 +1,8 @@
-"""Stands in for Slicer's ``slicer.packaging``, whose code it does not copy: says what is missing, asks, installs.
+"""Stands in for Slicer's ``slicer.packaging``, whose code it does not copy: says what is missing,
+asks, installs.
 
-Not done: requirements with extras are checked for their own package alone; packages left out (``skip_packages``), a
-progress dialog, installing in the background, and the offer to restart.
+Not done: requirements with extras are checked for their own package alone; packages left out
+(``skip_packages``), a progress dialog, installing in the background, and the offer to restart.
 """
 
 import subprocess
@@ -19,7 +20,9 @@ def load_requirements(path: str | Path) -> list[Requirement]:
 
 
 def _requirements(given) -> list[Requirement]:
-    given = given.split() if isinstance(given, str) else given if isinstance(given, list) else [given]
+    given = (
+        given.split() if isinstance(given, str) else given if isinstance(given, list) else [given]
+    )
     return [each if isinstance(each, Requirement) else Requirement(each) for each in given]
 
 
@@ -47,14 +50,19 @@ def pip_ensure(
     skip_in_testing=True,
     show_progress=True,
 ):
-    """Installs what is missing. RuntimeError if the user refuses, CalledProcessError if pip fails."""
-    missing = [requirement for requirement in _requirements(requirements) if not _isMet(requirement)]
+    """Installs what is missing. RuntimeError if the user refuses, CalledProcessError if pip
+    fails."""
+    missing = [
+        requirement for requirement in _requirements(requirements) if not _isMet(requirement)
+    ]
     if not missing or (skip_in_testing and slicer.app.testingEnabled()):
         return
     question = f"{len(missing)} Python packages need to be installed. Continue?"
     title = f"{requester or 'Slicer'} - Install Python Packages"
     names = "\n".join(str(requirement) for requirement in missing)
-    if prompt_install and not slicer.util.confirmOkCancelDisplay(question, title, detailedText=names):
+    if prompt_install and not slicer.util.confirmOkCancelDisplay(
+        question, title, detailedText=names
+    ):
         raise RuntimeError("User declined package installation")
     pip_install([str(requirement) for requirement in missing], constraints)
 

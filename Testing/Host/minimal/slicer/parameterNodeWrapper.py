@@ -1,9 +1,11 @@
-"""Stands in for Slicer's ``slicer.parameterNodeWrapper``, whose code it does not copy: a scripted module's parameters
-as typed attributes, kept in a vtkMRMLScriptedModuleNode in the same form, so that scenes go from the one to the other.
+"""Stands in for Slicer's ``slicer.parameterNodeWrapper``, whose code it does not copy: a scripted
+module's parameters as typed attributes, kept in a vtkMRMLScriptedModuleNode in the same form, so
+that scenes go from the one to the other.
 
-Done: str, bool, int, float and MRML node types; the annotations Default, Choice, WithinRange, Minimum and Maximum;
-QLineEdit, QCheckBox, QComboBox with Choice, QSpinBox, QDoubleSpinBox and qMRMLNodeComboBox. Not done: lists, unions,
-packs, enums, paths and colours; one's own serializers and connectors.
+Done: str, bool, int, float and MRML node types; the annotations Default, Choice, WithinRange,
+Minimum and Maximum; QLineEdit, QCheckBox, QComboBox with Choice, QSpinBox, QDoubleSpinBox and
+qMRMLNodeComboBox. Not done: lists, unions, packs, enums, paths and colours; one's own serializers
+and connectors.
 """
 
 import typing
@@ -13,7 +15,15 @@ import qt
 import slicer
 import vtk
 
-__all__ = ["Choice", "Default", "Maximum", "Minimum", "WithinRange", "isParameterNodeWrapper", "parameterNodeWrapper"]
+__all__ = [
+    "Choice",
+    "Default",
+    "Maximum",
+    "Minimum",
+    "WithinRange",
+    "isParameterNodeWrapper",
+    "parameterNodeWrapper",
+]
 
 
 @dataclass
@@ -57,7 +67,9 @@ class Parameter:
         self.name = name
         self.type, *self.annotations = typing.get_args(typing.Annotated[hint, None])[:-1]
         annotated = [each.value for each in self.annotations if isinstance(each, Default)]
-        self.default = default if default is not None else annotated[0] if annotated else self._emptyValue()
+        self.default = (
+            default if default is not None else annotated[0] if annotated else self._emptyValue()
+        )
         self.validators = [each for each in self.annotations if hasattr(each, "validate")]
 
     def _emptyValue(self):
@@ -136,8 +148,11 @@ class Wrapper:
         setattr(self, name, value)
 
     def connectGui(self, gui) -> int:
-        """Binds the child widgets that have the property SlicerParameterName; the number is for `disconnectGui`."""
-        widgets = gui.findChildren(qt.QWidget) if hasattr(gui, "findChildren") else vars(gui).values()
+        """Binds the child widgets that have the property SlicerParameterName; the number is for
+        `disconnectGui`."""
+        widgets = (
+            gui.findChildren(qt.QWidget) if hasattr(gui, "findChildren") else vars(gui).values()
+        )
         named = {widget.property("SlicerParameterName"): widget for widget in widgets}
         return self.connectParametersToGui({name: widget for name, widget in named.items() if name})
 
@@ -158,7 +173,9 @@ class GuiConnection:
         unknown = set(widgets) - set(wrapper.allParameters)
         if unknown:
             raise ValueError(f"No parameters are named {sorted(unknown)}")
-        self._bound = {name: bind(widget, wrapper.allParameters[name]) for name, widget in widgets.items()}
+        self._bound = {
+            name: bind(widget, wrapper.allParameters[name]) for name, widget in widgets.items()
+        }
         self._show()
         self._slots = {name: lambda *_, name=name: self._take(name) for name in self._bound}
         for name, slot in self._slots.items():
@@ -207,7 +224,9 @@ def bindText(widget, parameter):
 
 
 def bindCheckBox(widget, parameter):
-    return Bound(widget.toggled, lambda: widget.checked, lambda value: setattr(widget, "checked", value))
+    return Bound(
+        widget.toggled, lambda: widget.checked, lambda value: setattr(widget, "checked", value)
+    )
 
 
 def bindComboBox(widget, parameter):
@@ -224,14 +243,18 @@ def bindComboBox(widget, parameter):
 def bindSpinBox(widget, parameter):
     bounds = parameter.bounds()
     widget.setRange(max(bounds.minimum, -(2**31)), min(bounds.maximum, 2**31 - 1))
-    return Bound(widget.valueChanged, lambda: widget.value, lambda value: setattr(widget, "value", value))
+    return Bound(
+        widget.valueChanged, lambda: widget.value, lambda value: setattr(widget, "value", value)
+    )
 
 
 def bindDoubleSpinBox(widget, parameter):
     bounds = parameter.bounds()
     widget.setRange(bounds.minimum, bounds.maximum)
     return Bound(
-        widget.valueChanged, lambda: parameter.type(widget.value), lambda value: setattr(widget, "value", value)
+        widget.valueChanged,
+        lambda: parameter.type(widget.value),
+        lambda value: setattr(widget, "value", value),
     )
 
 
@@ -257,5 +280,11 @@ def isParameterNodeWrapper(classOrObject) -> bool:
 def parameterNodeWrapper(cls):
     """Makes a wrapper of a class whose annotated attributes are the parameters."""
     hints = typing.get_type_hints(cls, include_extras=True)
-    parameters = {name: Parameter(name, hint, getattr(cls, name, None)) for name, hint in hints.items()}
-    return type(cls.__name__, (Wrapper, cls), {**parameters, "allParameters": parameters, "__module__": cls.__module__})
+    parameters = {
+        name: Parameter(name, hint, getattr(cls, name, None)) for name, hint in hints.items()
+    }
+    return type(
+        cls.__name__,
+        (Wrapper, cls),
+        {**parameters, "allParameters": parameters, "__module__": cls.__module__},
+    )

@@ -1,0 +1,97 @@
+"""What guidelines need to know and no mask holds; it is never stored with an assessment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_type_hints
+
+from nodulerisk.errors import NoduleRiskError
+
+Density = Literal["ground glass", "part-solid", "solid"]
+Category = Literal["1", "2", "3", "4A", "4B", "4X"]
+OLDEST = 120
+
+
+@dataclass(frozen=True)
+class Patient:
+    """A patient, and one nodule of theirs; None: not known.
+
+    Attributes:
+        age: years.
+        sex: ``female`` or ``male``.
+        family_history: of lung cancer.
+        emphysema: on the CT.
+        nodules: how many there are in both lungs.
+        risk: of lung cancer, as Fleischner 2017 has it.
+        upper_lobe: the nodule lies in one.
+        spiculation: the nodule has spicules.
+        density: what the reader calls the nodule.
+        status: Lung-RADS: ``baseline`` on a first scan, later what the nodule does: ``growing`` is
+            over 1.5 mm within a year, or a solid component that is new or grows; ``slowly growing``
+            is less, over several scans.
+        previous: Lung-RADS category at the scan before.
+        benign_pattern: complete, central, popcorn or ring calcification, or fat.
+        incomplete: an earlier CT is awaited, lungs were not fully seen, or there are signs of
+            infection.
+
+    Raises:
+        NoduleRiskError: an age that no one has, or fewer than one nodule.
+    """
+
+    age: float | None = None
+    sex: Literal["female", "male"] | None = None
+    family_history: bool | None = None
+    emphysema: bool | None = None
+    nodules: int | None = None
+    risk: Literal["low", "high"] | None = None
+    upper_lobe: bool | None = None
+    spiculation: bool | None = None
+    density: Density | None = None
+    status: Literal["baseline", "new", "stable", "slowly growing", "growing"] | None = None
+    previous: Category | None = None
+    benign_pattern: bool | None = None
+    incomplete: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.age is not None and not 0 < self.age <= OLDEST:
+            raise NoduleRiskError(f"The age is a number of years from 1 to {OLDEST}.")
+        if self.nodules is not None and self.nodules < 1:
+            raise NoduleRiskError("The number of nodules is at least 1.")
+
+
+OF_THE_NODULE = ("upper_lobe", "spiculation", "density", "status", "previous", "benign_pattern")
+
+
+def patient_from(texts: Iterable[str]) -> Patient:
+    """A patient from texts such as ``age=62``, ``emphysema=yes`` or ``status=slowly growing``.
+
+    Raises:
+        NoduleRiskError: unknown names or values.
+    """
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, _, value = (part.strip().lower() for part in text.partition("="))
+        name = name.replace("-", "_")
+        kinds = get_type_hints(Patient)
+        if name not in kinds:
+            raise NoduleRiskError(
+                f"'{text}' is not understood: write NAME=VALUE with one of {', '.join(kinds)}."
+            )
+        values[name] = _value(name, value, get_args(kinds[name])[0])
+    return Patient(**values)
+
+
+def _value(name: str, text: str, kind: Any) -> Any:
+    """A number where the field takes one, else one of the field's choices."""
+    if kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError as error:
+            raise NoduleRiskError(f"{name} is a number: write {name}=3, say.") from error
+    choices = (
+        {"yes": True, "no": False} if kind is bool else {str(c).lower(): c for c in get_args(kind)}
+    )
+    if text not in choices:
+        raise NoduleRiskError(f"{name} is one of {', '.join(choices)}.")
+    return choices[text]

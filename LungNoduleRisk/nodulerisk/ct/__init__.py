@@ -1,0 +1,1 @@
+"""Reading CTs, and cutting from them what networks look at."""

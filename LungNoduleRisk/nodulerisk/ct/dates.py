@@ -1,0 +1,63 @@
+"""Days between two scans: dates come near to identity, so that only their difference leaves this
+module."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+
+from pydicom import Dataset, dcmread
+
+from nodulerisk.ct.dicom_files import DicomFile, dicom_files
+
+DATES = ("AcquisitionDate", "StudyDate")  # the first that both scans carry
+
+
+def days_between(
+    before: Path, after: Path, series_uids: tuple[str | None, str | None]
+) -> int | None:
+    """Days from one DICOM scan to another; None where they do not both carry a date, as other files
+    never do.
+
+    Args:
+        before, after: folders, zips or files that ``read_ct`` has read.
+        series_uids: of the CTs read from them.
+
+    Raises:
+        CTError: a file cannot be read any more.
+    """
+    first, second = (
+        _dates(path, uid) for path, uid in zip((before, after), series_uids, strict=True)
+    )
+    return next(
+        ((second[name] - first[name]).days for name in DATES if name in first and name in second),
+        None,
+    )
+
+
+def _dates(path: Path, series_uid: str | None) -> dict[str, date]:
+    """The dates in the first file of the series."""
+    with dicom_files(path) as files:
+        headers = (header for file in files if (header := _header(file)) is not None)
+        header = next(
+            (one for one in headers if one.get("SeriesInstanceUID", "") == (series_uid or "")),
+            Dataset(),
+        )
+        found = {name: _date(str(header.get(name, ""))) for name in DATES}
+    return {name: day for name, day in found.items() if day is not None}
+
+
+def _header(file: DicomFile) -> Dataset | None:
+    with file.open() as stream:
+        if stream.read(132)[128:] != b"DICM":
+            return None
+        stream.seek(0)
+        return dcmread(stream, stop_before_pixels=True, specific_tags=["SeriesInstanceUID", *DATES])
+
+
+def _date(text: str) -> date | None:
+    """A DICOM date (PS3.5 6.2, DA); None where it is none."""
+    try:
+        return datetime.strptime(text, "%Y%m%d").date()
+    except ValueError:
+        return None

@@ -1,0 +1,47 @@
+"""Reads a CT from whatever holds it: picks the reader by what lies at the path."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from nodulerisk.ct import dicom_series, image_files
+from nodulerisk.ct.volume import AIR_HU, CT
+from nodulerisk.errors import CTError
+
+
+def read_ct(path: str | Path, *, series_uid: str | None = None) -> CT:
+    """Reads a chest CT from a file or folder and refuses what cannot be trusted.
+
+    Args:
+        path: a folder of DICOM files, a .zip of one, a multi-frame DICOM file, NRRD, NIfTI or
+            MetaImage.
+        series_uid: the SeriesInstanceUID to read where the DICOM holds several; ignored for other
+            formats.
+
+    Raises:
+        CTError: the file cannot be read, or its geometry, intensities or modality cannot be
+            trusted.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise CTError(
+            "There is no file or folder at this path. Check the spelling and that the disk is"
+            " connected."
+        )
+    if image_files.can_read(path):
+        return _without_padding(image_files.read_image(path))
+    if dicom_series.can_read(path):
+        return _without_padding(dicom_series.read_dicom(path, series_uid=series_uid))
+    raise CTError(
+        "This file is not a CT that can be read. Use a DICOM folder or .zip, NRRD, NIfTI, MHA or"
+        " MHD."
+    )
+
+
+def _without_padding(ct: CT) -> CT:
+    """Nothing is thinner than air: what scanners write outside their field of view (-2000, -3024)
+    becomes -1024 HU, or a spline would ring at its edge (fault 17)."""
+    return ct if ct.hu.min() >= AIR_HU else replace(ct, hu=np.maximum(ct.hu, np.int16(AIR_HU)))

@@ -1,0 +1,323 @@
+"""CT: Hounsfield units on a grid with LPS geometry, and the checks that every CT passes, wherever
+it came from.
+
+Arrays are indexed z, y, x. Geometry (spacing, origin, direction) is kept as ITK keeps it, in x, y,
+z order, LPS mm.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import SimpleITK as sitk
+
+from nodulerisk.checks import Check
+from nodulerisk.errors import CTError
+
+MAX_VOXELS = 750_000_000  # 1.5 GB as int16: 2860 slices of 512 x 512
+THICK_SLICE_MM = 2.5
+AIR_HU = -1024
+INT16 = np.iinfo(np.int16)
+SINGLE_SLICE = (
+    "This is one slice, or has no slice positions: the distance between slices is unknown. Load the"
+    " series."
+)
+SKEWED = "The axes of this CT are not at right angles. Resample it onto a straight grid first."
+
+# Siemens B60 and above, Bl, Br60 and above; GE; Philips; Canon. Other names are taken as smooth or
+# standard.
+SHARP_KERNEL = re.compile(
+    r"[A-Z][a-z]?[6-9]\d|Bl\d\d|.*(BONE|LUNG|EDGE|ULTRA|SHARP)|(D|E|F|L|Y[A-E])$|FC[358]\d",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """What the file says about how the scan was made; never who the patient is. None: the file does
+    not say."""
+
+    modality: str | None = None
+    series_uid: str | None = None
+    slice_thickness_mm: float | None = None
+    kernel: str | None = None
+    contrast: bool | None = None
+    head_to_foot: bool | None = None  # InstanceNumber grows towards the feet
+
+
+@dataclass(frozen=True, eq=False)
+class CT:
+    """A chest CT.
+
+    Attributes:
+        hu: int16, shape (z, y, x), Hounsfield units.
+        spacing_mm: voxel size along the x, y, z array axes (i, j, k), mm.
+        origin_lps_mm: LPS position of voxel (0, 0, 0), mm.
+        direction: 3x3, orthonormal; column a is the LPS direction of array axis x, y, z for a = 0,
+            1, 2.
+        acquisition: what the header says about the scan.
+        checks: findings of reading, carried into every assessment.
+        filled_slices: z indices of slices that were missing and are interpolated (fault 1).
+
+    Raises:
+        CTError: ``hu`` is not a 3D int16 array (`CT.from_array` takes other values), a spacing is
+            not a positive number, or ``direction`` is not orthonormal.
+    """
+
+    hu: np.ndarray
+    spacing_mm: tuple[float, float, float]
+    origin_lps_mm: tuple[float, float, float]
+    direction: np.ndarray = field(default_factory=lambda: np.eye(3))
+    acquisition: Acquisition = field(default_factory=Acquisition)
+    checks: tuple[Check, ...] = ()
+    filled_slices: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.hu.ndim != 3 or self.hu.dtype != np.int16:
+            raise CTError("A CT needs a three-dimensional int16 array of Hounsfield units.")
+        refuse_bad_spacing(self.spacing_mm)
+        refuse_bad_direction(self.direction)
+        if not np.all(np.isfinite(self.origin_lps_mm)):
+            raise CTError("The CT's position in space is not a number. Export the CT again.")
+
+    @classmethod
+    def from_array(
+        cls,
+        values: np.ndarray,
+        spacing_mm: Sequence[float],
+        origin_lps_mm: Iterable[float],
+        direction: np.ndarray | Sequence[float],
+        *,
+        acquisition: Acquisition | None = None,
+        checks: Iterable[Check] = (),
+        filled_slices: Iterable[int] = (),
+    ) -> CT:
+        """A checked CT from HU values of any real number type.
+
+        Args:
+            values: shape (z, y, x), HU; rounded and clipped to int16.
+            spacing_mm, origin_lps_mm, direction, acquisition, filled_slices: as in `CT`.
+            checks: findings so far; those on intensity, slice thickness, contrast and kernel are
+                added.
+
+        Raises:
+            CTError: one slice, NaN or infinite voxels, a constant volume, values that are not HU,
+                or bad geometry.
+        """
+        if values.ndim != 3 or min(values.shape) < 2:
+            raise CTError(SINGLE_SLICE)
+        acquisition = acquisition or Acquisition()
+        hu = to_hounsfield(values)
+        return cls(
+            hu,
+            triple(spacing_mm),
+            triple(origin_lps_mm),
+            np.array(direction, float).reshape(3, 3),
+            acquisition,
+            tuple(
+                dict.fromkeys(
+                    [*checks, *intensity_checks(hu), *acquisition_checks(acquisition, spacing_mm)]
+                )
+            ),
+            tuple(filled_slices),
+        )
+
+    @classmethod
+    def from_sitk(cls, image: sitk.Image) -> CT:
+        """A checked CT from a SimpleITK image of HU, of any real pixel type; floats are rounded.
+
+        Raises:
+            CTError: more than one time point or channel, or anything that `CT.from_array` refuses.
+        """
+        if image.GetDimension() == 4 and image.GetSize()[3] == 1:
+            image = image[:, :, :, 0]
+        refuse_if_not_scalar_volume(image)
+        values = sitk.GetArrayFromImage(image)
+        return cls.from_array(values, image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+
+    def voxel_of(self, point_lps_mm) -> np.ndarray:
+        """Continuous index (x, y, z) of an LPS point in mm."""
+        offset = np.asarray(point_lps_mm, float) - self.origin_lps_mm
+        return self.direction.T @ offset / self.spacing_mm
+
+    def point_of(self, voxel_xyz) -> np.ndarray:
+        """LPS point in mm of a (continuous) voxel index (x, y, z)."""
+        return self.origin_lps_mm + self.direction @ (
+            np.asarray(voxel_xyz, float) * self.spacing_mm
+        )
+
+    def contains(self, point_lps_mm) -> bool:
+        """Whether the point lies inside the volume's outermost voxel faces."""
+        voxel = self.voxel_of(point_lps_mm)
+        return bool(np.all(voxel >= -0.5) and np.all(voxel <= np.array(self.hu.shape[::-1]) - 0.5))
+
+    def to_sitk(self) -> sitk.Image:
+        """The same CT as a SimpleITK image."""
+        return with_geometry(sitk.GetImageFromArray(self.hu), self)
+
+
+def triple(values: Iterable[float]) -> tuple[float, float, float]:
+    """Three numbers as plain floats."""
+    x, y, z = (float(value) for value in values)
+    return x, y, z
+
+
+def with_geometry(image: sitk.Image, ct: CT) -> sitk.Image:
+    """Gives a SimpleITK image on the CT's grid the CT's geometry."""
+    image.SetSpacing([float(v) for v in ct.spacing_mm])
+    image.SetOrigin([float(v) for v in ct.origin_lps_mm])
+    image.SetDirection([float(v) for v in np.ravel(ct.direction)])
+    return image
+
+
+def axis_order(direction: np.ndarray) -> tuple[list[int], list[int]]:
+    """For LPS axis x, y, z: the array axis (0 = x) nearest to it, and its sign there."""
+    order: list[int] = [0, 0, 0]
+    cosines = np.abs(direction).copy()
+    for _ in range(3):  # greedy on the largest cosine: unique even at 45 degrees
+        lps, axis = np.unravel_index(int(np.argmax(cosines)), (3, 3))
+        order[lps] = int(axis)
+        cosines[lps, :] = -1
+        cosines[:, axis] = -1
+    signs = [1 if direction[lps, axis] >= 0 else -1 for lps, axis in enumerate(order)]
+    return order, signs
+
+
+def to_lps(ct: CT) -> CT:
+    """The CT with its array axes reordered and flipped to run closest to +L, +P, +S; nothing is
+    resampled.
+
+    ``filled_slices`` refer to the array as read, and are dropped here.
+    """
+    order, signs = axis_order(ct.direction)
+    array = ct.hu.transpose(
+        [2 - order[2], 2 - order[1], 2 - order[0]]
+    )  # array axis of x is 2, of z is 0
+    array = array[:: signs[2], :: signs[1], :: signs[0]]
+    first_voxel = np.zeros(3)
+    for axis, sign in zip(order, signs, strict=True):
+        first_voxel[axis] = 0 if sign > 0 else ct.hu.shape[2 - axis] - 1
+    return replace(
+        ct,
+        hu=array,
+        spacing_mm=triple(ct.spacing_mm[axis] for axis in order),
+        origin_lps_mm=triple(ct.point_of(first_voxel)),
+        direction=ct.direction[:, order] * signs,
+        filled_slices=(),
+    )
+
+
+def refuse_bad_spacing(spacing_mm: Sequence[float]) -> None:
+    """Raises CTError unless every spacing is a positive, finite number of mm (fault 15)."""
+    if not all(np.isfinite(v) and v > 0 for v in spacing_mm):
+        raise CTError(
+            "The voxel spacing is zero, negative or not a number. Export the CT again with its"
+            " spacing."
+        )
+
+
+def refuse_bad_direction(direction: np.ndarray) -> None:
+    """Raises CTError unless the 3x3 direction matrix is orthonormal (fault 9); 0.06 degrees off is
+    rounding."""
+    if not np.allclose(direction.T @ direction, np.eye(3), rtol=0, atol=1e-3):
+        raise CTError(SKEWED)
+
+
+def refuse_if_too_large(size: Iterable[int]) -> None:
+    """Raises CTError for a header that announces more than `MAX_VOXELS` (fault 45); call it before
+    allocating."""
+    if np.prod([float(v) for v in size]) > MAX_VOXELS:
+        raise CTError(
+            f"The header announces over {MAX_VOXELS // 10**6} million voxels: the file is damaged"
+            " or unsafe."
+        )
+
+
+def refuse_if_not_scalar_volume(image: sitk.Image | sitk.ImageFileReader) -> None:
+    """Raises CTError for 4D, colour or vector images (fault 12) and single slices (fault 6)."""
+    size = image.GetSize()
+    if len(size) > 3 and max(size[3:]) > 1:
+        raise CTError("This file holds several time points (4D). Export the one phase to assess.")
+    if "vector" in sitk.GetPixelIDValueAsString(image.GetPixelID()):
+        raise CTError(
+            "This is a colour or vector image, not a CT in Hounsfield units. Load the CT itself."
+        )
+    if len(size) < 3 or min(size) < 1 or min(size[:3]) < 2:
+        raise CTError(SINGLE_SLICE)
+
+
+def to_hounsfield(values: np.ndarray) -> np.ndarray:
+    """Values rounded and clipped to int16, without a copy where they are int16 already.
+
+    Raises:
+        CTError: not real numbers, or any of them NaN or infinite (fault 22).
+    """
+    if values.dtype.kind not in "iuf":
+        raise CTError("The voxels are not real numbers. Load a CT in Hounsfield units.")
+    low, high = values.min(), values.max()  # NaN passes through both
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise CTError(
+            "Some voxels are not numbers (NaN or infinite). Export the CT again without them."
+        )
+    if values.dtype.kind == "f":
+        values = np.rint(values)
+    if low < INT16.min or high > INT16.max:
+        values = values.clip(INT16.min, INT16.max)
+    return values.astype(np.int16, copy=False)
+
+
+def intensity_checks(hu: np.ndarray) -> list[Check]:
+    """Findings on the HU histogram.
+
+    Raises:
+        CTError: a constant volume (fault 23), or values that cannot be HU of a chest (fault 18).
+    """
+    low, high = int(hu.min()), int(hu.max())
+    if low == high:
+        raise CTError("Every voxel has the same value. Export the CT again.")
+    if low > -200:
+        raise CTError(
+            f"These are not Hounsfield units: values run from {low} to {high}, and a chest CT holds"
+            " air below -200 HU. The image may be 8-bit or windowed. Load the original CT."
+        )
+    if high < 400 and np.mean(hu == high) > 0.01:  # the networks look at values up to 400 HU
+        message = f"Values are cut off at {high} HU, as if a display window had been applied."
+        return [Check("clipped-intensities", "warning", message, 18)]
+    return []
+
+
+def looks_like_hounsfield(hu: np.ndarray) -> bool:
+    """Whether air, lung and soft tissue lie where HU put them; for CTs without a rescale (fault
+    16)."""
+    sample = hu[:, ::4, ::4]
+    lung_or_air = np.mean((sample >= -1100) & (sample <= -600))
+    soft_tissue = np.mean((sample >= -150) & (sample <= 150))
+    return bool(hu.min() <= -900 and lung_or_air > 0.01 and soft_tissue > 0.01)
+
+
+def acquisition_checks(acquisition: Acquisition, spacing_mm: Sequence[float]) -> list[Check]:
+    """Findings on slice thickness (fault 8), contrast (fault 20) and kernel (fault 24)."""
+    checks = []
+    thickest = max(*spacing_mm, acquisition.slice_thickness_mm or 0)
+    if thickest > THICK_SLICE_MM:
+        message = (
+            f"Slices are {thickest:.3g} mm thick or apart; the networks were made for thin slices"
+            " (1.5 mm)."
+        )
+        checks.append(Check("thick-slices", "warning", message, 8))
+    if acquisition.contrast:
+        message = "Contrast was given: densities are higher than in a plain CT."
+        checks.append(Check("contrast", "warning", message, 20))
+    if acquisition.kernel is None:
+        message = "The file does not name the reconstruction kernel."
+        checks.append(Check("kernel-unknown", "note", message, 24))
+    elif SHARP_KERNEL.match(acquisition.kernel):
+        message = (
+            f"Sharp reconstruction kernel {acquisition.kernel}: noise and edges are stronger than"
+            " usual."
+        )
+        checks.append(Check("sharp-kernel", "note", message, 24))
+    return checks

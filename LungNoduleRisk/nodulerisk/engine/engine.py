@@ -1,0 +1,329 @@
+"""Engine: runs a weight set's networks, fast.
+
+The networks stay plain torch modules. On CUDA and MPS torch runs them; on a CPU OpenVINO does where
+it is installed: it folds, fuses and lays out by itself. What OpenVINO converted is cached by the
+file's hash, so that later starts need no torch at all.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from platformdirs import user_cache_path
+
+from nodulerisk.checks import Check
+from nodulerisk.errors import NoduleRiskError, WeightsError
+from nodulerisk.files import written_whole
+from nodulerisk.weights.card import NetworkCard, WeightSet
+from nodulerisk.weights.store import read_arrays
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "fp32", "bf16")
+BF16_TOLERANCE = 0.01  # how far bf16 may move a probability before fp32 is kept
+
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # openvino then takes its own silent stub
+
+
+class Networks(Protocol):
+    """Whatever answers for a weight set's networks: an Engine here, a Worker in a child process."""
+
+    device: str
+    checks: list[Check]
+
+    def predict(self, network: str, cubes: np.ndarray) -> tuple[np.ndarray, ...]:
+        """float32 (N, channels, S, S, S) -> probabilities (N, C), and for DenseSharp the mask (N,
+        1, 32, 32, 32)."""
+        ...
+
+
+class Engine:
+    """Runs networks in this process.
+
+    Attributes:
+        device: what runs them, in words, such as ``CPU (OpenVINO, fp32)``.
+        checks: what happened on the way that a reader must know (fault 40).
+    """
+
+    def __init__(
+        self,
+        weights: WeightSet,
+        device: str = "auto",
+        precision: str = "auto",
+        *,
+        keep: bool = True,
+    ):
+        """Chooses the device; networks are loaded when first asked for.
+
+        Args:
+            weights: from ``load_weight_set``.
+            device: one of ``DEVICES``.
+            precision: one of ``PRECISIONS``; on a GPU always fp32.
+            keep: networks stay loaded for the next nodule; without it one at a time is, in a third
+                of the memory.
+
+        Raises:
+            NoduleRiskError: an unknown device or precision, or one that this machine does not have.
+        """
+        self.weights = weights
+        self._precision, self._keep = precision, keep
+        self.checks: list[Check] = []
+        self._use(choose_device(device))
+
+    def predict(self, network: str, cubes: np.ndarray) -> tuple[np.ndarray, ...]:
+        """See ``Networks.predict``. Out of GPU memory, the CPU is tried once, and said so (fault
+        40)."""
+        cubes = np.ascontiguousarray(cubes, dtype=np.float32)
+        try:
+            return self._backend.predict(network, cubes)
+        except (RuntimeError, MemoryError) as error:
+            if self._backend.kind == "cpu" or "out of memory" not in str(error).lower():
+                raise
+        self.checks.append(
+            Check(
+                "gpu-out-of-memory",
+                "note",
+                f"{self.device} ran out of memory: the CPU was used instead.",
+                40,
+            )
+        )
+        self._use("cpu")
+        return self._backend.predict(network, cubes)
+
+    def gradcam(self, network: str, cubes: np.ndarray, column: int) -> np.ndarray:
+        """See ``gradcam.class_activation``; torch on the CPU, whatever runs the networks
+        otherwise."""
+        from nodulerisk.networks.gradcam import class_activation
+
+        return class_activation(load_network(self.weights, network), cubes, column)
+
+    def _use(self, device: str) -> None:
+        fast_cpu = device == "cpu" and importlib.util.find_spec("openvino") is not None
+        self._backend: Backend
+        if fast_cpu:
+            self._backend = OpenVINOBackend(self.weights, self._precision, keep=self._keep)
+        else:
+            self._backend = TorchBackend(self.weights, device, keep=self._keep)
+        self.device = self._backend.name
+
+
+def choose_device(device: str = "auto") -> str:
+    """``cuda``, ``mps`` or ``cpu``: the asked one, or for ``auto`` the first that this machine has.
+
+    Raises:
+        NoduleRiskError: the name is unknown or the machine has no such device.
+    """
+    if device not in DEVICES:
+        raise NoduleRiskError(f"Unknown device '{device}': choose {', '.join(DEVICES)}.")
+    if device == "cpu" or (device == "auto" and not _gpu_possible()):
+        return "cpu"
+    import torch
+
+    present = [
+        name
+        for name, available in (
+            ("cuda", torch.cuda.is_available()),
+            ("mps", torch.backends.mps.is_available()),
+        )
+        if available
+    ]
+    if device != "auto" and device not in present:
+        raise NoduleRiskError(
+            f"This machine has no {device} device that torch can use: choose --device cpu or auto."
+        )
+    return device if device != "auto" else (present + ["cpu"])[0]
+
+
+def _gpu_possible() -> bool:
+    """Cheap signs of a GPU, so that a CPU run need not import torch to look for one."""
+    return (
+        sys.platform == "darwin"
+        or Path("/proc/driver/nvidia").exists()
+        or Path("/dev/dxg").exists()
+        or (sys.platform == "win32")
+    )
+
+
+class Backend(ABC):
+    """What runs the networks of a weight set; ``keep`` as for Engine."""
+
+    kind: str
+    name: str
+
+    def __init__(self, weights: WeightSet, *, keep: bool = True):
+        self._weights = weights
+        self._keep = keep
+        self._loaded: dict[Any, Any] = {}
+
+    @abstractmethod
+    def predict(self, network: str, cubes: np.ndarray) -> tuple[np.ndarray, ...]:
+        """See ``Networks.predict``."""
+
+    def _ready(self, key, load: Callable[[], Any]):
+        """What ``load`` gives for the key, loaded once as long as it is kept."""
+        if key not in self._loaded:
+            if not self._keep:
+                self._loaded.clear()
+            self._loaded[key] = load()
+        return self._loaded[key]
+
+
+class TorchBackend(Backend):
+    """Plain torch in fp32 on CUDA, MPS or the CPU."""
+
+    def __init__(self, weights: WeightSet, device: str, *, keep: bool = True):
+        super().__init__(weights, keep=keep)
+        self.kind = device
+        self.name = f"{device.upper()} (torch, fp32)"
+
+    def predict(self, network: str, cubes: np.ndarray) -> tuple[np.ndarray, ...]:
+        import torch
+
+        ready = self._ready(network, lambda: load_network(self._weights, network).to(self.kind))
+        with torch.inference_mode():
+            answer = ready(torch.from_numpy(cubes).to(self.kind))
+        return tuple(
+            part.float().cpu().numpy()
+            for part in (answer if isinstance(answer, tuple) else (answer,))
+        )
+
+
+class OpenVINOBackend(Backend):
+    """OpenVINO on the CPU; one compiled model a network and batch size."""
+
+    kind = "cpu"
+
+    def __init__(self, weights: WeightSet, precision: str = "auto", *, keep: bool = True):
+        super().__init__(weights, keep=keep)
+        self._precision = choose_precision(precision, weights)
+        self.name = f"CPU (OpenVINO, {self._precision})"
+
+    def predict(self, network: str, cubes: np.ndarray) -> tuple[np.ndarray, ...]:
+        compiled = self._ready((network, len(cubes)), lambda: self._compile(network, cubes.shape))
+        answer = compiled(cubes)
+        return tuple(np.array(answer[port]) for port in compiled.outputs)
+
+    def _compile(self, network: str, shape: tuple[int, ...]):
+        model = converted(self._weights, network)
+        model.reshape(list(shape))
+        precision = {"fp32": "f32", "bf16": "bf16"}[self._precision]
+        return _core().compile_model(
+            model, "CPU", {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+        )
+
+
+@lru_cache(maxsize=1)
+def _core():
+    import openvino
+
+    return openvino.Core()
+
+
+def choose_precision(precision: str, weights: WeightSet) -> str:
+    """bf16 where the CPU has AMX tiles and the card says that bf16 moves no probability by more
+    than 0.01; else fp32.
+
+    Raises:
+        NoduleRiskError: an unknown precision.
+    """
+    if precision not in PRECISIONS:
+        raise NoduleRiskError(f"Unknown precision '{precision}': choose {', '.join(PRECISIONS)}.")
+    if precision != "auto":
+        return precision
+    drift = weights.bf16_drift
+    return "bf16" if has_amx() and drift is not None and drift <= BF16_TOLERANCE else "fp32"
+
+
+def has_amx() -> bool:
+    """Whether this CPU multiplies bf16 matrices in tiles (Linux tells; elsewhere fp32 is kept)."""
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.exists() and "amx_bf16" in cpuinfo.read_text()
+
+
+def load_network(weights: WeightSet, name: str):
+    """A network of the set as a torch module in eval mode with its weights.
+
+    Raises:
+        WeightsError: the arrays do not fit the network the card names; names the first that
+            differs.
+    """
+    import torch
+
+    from nodulerisk.networks import build_network
+
+    card = weights.networks[name]
+    network = build_network(card.kind, input_size=card.size, n_classes=card.heads, width=card.width)
+    arrays = read_arrays(weights.folder, card)
+    needed = {
+        key: value
+        for key, value in network.state_dict().items()
+        if not key.endswith("num_batches_tracked")
+    }
+    for key, value in needed.items():
+        if key not in arrays or arrays[key].shape != tuple(value.shape):
+            found = arrays[key].shape if key in arrays else "missing"
+            raise WeightsError(
+                f"{card.file} does not fit {card.kind}: {key} is {found}, needed"
+                f" {tuple(value.shape)}."
+            )
+    network.load_state_dict({key: torch.from_numpy(arrays[key]) for key in needed}, strict=False)
+    return network.eval()
+
+
+def converted(weights: WeightSet, name: str):
+    """A network as an OpenVINO model, from the cache or converted into it."""
+    import openvino
+
+    card = weights.networks[name]
+    path = (
+        _cache_folder() / f"{card.sha256[:32]}-{card.size}-{openvino.__version__.split('-')[0]}.xml"
+    )
+    if path.exists():
+        try:
+            return _core().read_model(path)
+        except RuntimeError:
+            pass  # a damaged cache is rebuilt
+    model = _convert(load_network(weights, name), card)
+    _keep(model, path)
+    return model
+
+
+def _convert(network, card: NetworkCard):
+    import torch
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    channels = 1 if card.sides is None else 3
+    cubes = torch.zeros(1, channels, *(card.size,) * 3)
+    unchecked = {"check_trace": False}  # the check runs the network twice more
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter(
+            "ignore"
+        )  # tracing warns that it fixes the padding for this input size, which is meant
+        decoder = TorchScriptPythonDecoder(network, example_input=cubes, trace_kwargs=unchecked)
+        frontend = FrontEndManager().load_by_framework("pytorch")
+        return frontend.convert(frontend.load(decoder))
+
+
+def _keep(model, path: Path) -> None:
+    import openvino
+
+    try:
+        with written_whole(path) as partial:
+            openvino.save_model(model, partial, compress_to_fp16=False)
+            partial.with_suffix(".bin").replace(
+                path.with_suffix(".bin")
+            )  # the weights first: no .xml without them
+    except NoduleRiskError:
+        pass  # without a cache the next start is slower, nothing else
+
+
+def _cache_folder() -> Path:
+    return user_cache_path("nodulerisk") / "openvino"

@@ -1,0 +1,283 @@
+"""Worker: an Engine in a child process, kept warm: the program that shows the CT never loads torch
+nor freezes.
+
+Both ways a message is one line of JSON, followed by the raw bytes of the arrays it announces. Only
+cubes and probabilities travel, never the CT. The child ends when its parent does.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from nodulerisk import errors
+from nodulerisk.checks import Check
+from nodulerisk.errors import NoduleRiskError, WorkerError
+from nodulerisk.weights.card import WeightSet
+from nodulerisk.weights.store import load_weight_set
+
+if TYPE_CHECKING:
+    from nodulerisk.engine.engine import (
+        Networks,  # needs packages that Slicer installs only when the user first assesses
+    )
+
+CANCELLED = "The assessment was cancelled."
+MAX_LINE = 1 << 16  # bytes of a message's JSON
+MAX_ARRAYS = 1 << 28  # bytes of its arrays; a nodule's cubes are some megabytes
+
+
+class RemoteNetworks(ABC):
+    """A weight set's networks (see ``engine.Networks``) in another process.
+
+    ``predict`` blocks its thread; ``cancel`` may be called from any other.
+
+    Attributes:
+        device: what runs the networks, in words; empty until it is known.
+        checks: what happened on the way that a reader must know (fault 40).
+    """
+
+    def __init__(self) -> None:
+        self.device = ""
+        self.checks: list[Check] = []
+        self._cancelled = threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def predict(self, network: str, cubes: np.ndarray) -> tuple[np.ndarray, ...]:
+        """See ``Networks.predict``.
+
+        Raises:
+            WorkerError: cancelled, or the other process died.
+            NoduleRiskError: what the Engine raised there.
+        """
+        return self._answer({"network": network}, np.ascontiguousarray(cubes, np.float32))
+
+    def gradcam(self, network: str, cubes: np.ndarray, column: int) -> np.ndarray:
+        """See ``gradcam.class_activation``; raises as ``predict`` does."""
+        return self._answer(
+            {"network": network, "column": column}, np.ascontiguousarray(cubes, np.float32)
+        )[0]
+
+    def cancel(self) -> None:
+        """The ``predict`` under way, which ends at once, or the next one raises WorkerError."""
+        self._cancelled.set()
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Lets go of the other process; the next ``predict`` starts anew."""
+
+    @abstractmethod
+    def _answer(self, question: dict[str, Any], cubes: np.ndarray) -> tuple[np.ndarray, ...]: ...
+
+    def _take_over(self, state: dict[str, Any]) -> None:
+        """What ``state_of`` told of the networks there."""
+        self.device = state["device"]
+        found = [Check(**check) for check in state["checks"]]
+        self.checks += [check for check in found if check not in self.checks]
+
+
+class Worker(RemoteNetworks):
+    """Networks in a child process; after a cancel or a crash the next call starts a new one.
+
+    A child that dies on a GPU is tried once more on the CPU (fault 40).
+    """
+
+    def __init__(self, weights: WeightSet, device: str = "auto", *, python: str = sys.executable):
+        super().__init__()
+        self._weights = weights
+        self._wanted_device = device
+        self._python = python
+        self._child: subprocess.Popen[bytes] | None = None
+        self._stderr: IO[bytes] | None = None
+
+    def close(self) -> None:
+        """Ends the child, if one is running."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
+
+    def _answer(self, question: dict[str, Any], cubes: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The answer, from a child on the CPU where one on a GPU died."""
+        try:
+            return self._ask_child(question, cubes)
+        except WorkerError:
+            if self._cancelled.is_set():
+                self._cancelled.clear()
+                raise WorkerError(CANCELLED) from None
+            if self._wanted_device == "cpu" or self.device.startswith("CPU"):
+                raise
+        self.checks.append(
+            Check(
+                "gpu-failed",
+                "note",
+                f"{self.device or 'The GPU'} failed: the CPU was used instead.",
+                40,
+            )
+        )
+        self._wanted_device = "cpu"
+        return self._ask_child(question, cubes)
+
+    def _ask_child(self, question: dict[str, Any], cubes: np.ndarray) -> tuple[np.ndarray, ...]:
+        if self._cancelled.is_set():
+            raise WorkerError(CANCELLED)
+        if self._child is None or self._child.poll() is not None:
+            self._start()
+        state, arrays = self._ask(question, [cubes])
+        self._take_over(state)
+        return tuple(arrays)
+
+    def _start(self) -> None:
+        package_root = str(Path(__file__).parents[2])
+        path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
+        self._child = subprocess.Popen(
+            [self._python, "-m", "nodulerisk.engine.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            env=os.environ | {"PYTHONPATH": path},
+        )
+        state, _ = self._ask(
+            {"weights": str(self._weights.folder.resolve()), "device": self._wanted_device}
+        )
+        self.device = state["device"]
+
+    def _ask(
+        self, message: dict[str, Any], arrays: Sequence[np.ndarray] = ()
+    ) -> tuple[dict, list[np.ndarray]]:
+        child = self._child
+        assert child is not None and child.stdin is not None and child.stdout is not None
+        try:
+            _send(child.stdin, message, arrays)
+            answer, results = receive(child.stdout)
+        except (OSError, EOFError, ValueError) as error:
+            raise WorkerError(self._last_words(child)) from error
+        raise_refusal(answer)
+        return answer, results
+
+    def _last_words(self, child: subprocess.Popen[bytes]) -> str:
+        child.kill()
+        code = child.wait()
+        assert self._stderr is not None
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+        return (
+            "The process that runs the networks ended unexpectedly (code"
+            f" {code}{': ' + lines[-1] if lines else ''}). Close other programs if memory is short,"
+            " and try again."
+        )
+
+
+def main() -> None:
+    """The child: opens a weight set, then answers one request after the other until its parent is
+    gone."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever a library prints must not get among the answers
+    requests: queue.Queue[tuple[dict, list[np.ndarray]]] = queue.Queue()
+    threading.Thread(target=_read_requests, args=(sys.stdin.buffer, requests), daemon=True).start()
+    engine = None
+    while True:
+        message, arrays = requests.get()
+        try:
+            if engine is None:
+                from nodulerisk.engine.engine import Engine
+
+                engine = Engine(load_weight_set(message["weights"]), message["device"])
+                results: tuple[np.ndarray, ...] = ()
+            elif "column" in message:
+                results = (engine.gradcam(message["network"], arrays[0], message["column"]),)
+            else:
+                results = engine.predict(message["network"], arrays[0])
+            _send(answers, state_of(engine), results)
+        except Exception as error:
+            _send(answers, refusal(error))
+
+
+def _read_requests(stream: IO[bytes], requests: queue.Queue) -> None:
+    """Feeds the queue; when the parent is gone, in the midst of a network even, the process
+    ends."""
+    try:
+        while True:
+            requests.put(receive(stream))
+    finally:
+        os._exit(0)
+
+
+# --- Messages
+
+
+def state_of(networks: Networks) -> dict[str, Any]:
+    """What every answer tells of the networks beside their arrays."""
+    return {"device": networks.device, "checks": [vars(check) for check in networks.checks]}
+
+
+def refusal(error: Exception) -> dict[str, str]:
+    """An error as an answer."""
+    return {"error": type(error).__name__, "message": str(error)}
+
+
+def raise_refusal(answer: dict[str, Any]) -> None:
+    """Raises the NoduleRiskError that an answer is, if it is one."""
+    if "error" in answer:
+        raise getattr(errors, answer["error"], NoduleRiskError)(answer["message"])
+
+
+def packed(message: dict[str, Any], arrays: Sequence[np.ndarray] = ()) -> bytes:
+    """A message as ``receive`` reads it."""
+    announced = [{"shape": array.shape, "dtype": array.dtype.str} for array in arrays]
+    line = json.dumps(message | {"arrays": announced}).encode() + b"\n"
+    return line + b"".join(array.tobytes() for array in arrays)
+
+
+def _send(stream: IO[bytes], message: dict[str, Any], arrays: Sequence[np.ndarray] = ()) -> None:
+    stream.write(packed(message, arrays))
+    stream.flush()
+
+
+def receive(
+    stream: IO[bytes], max_bytes: int = MAX_ARRAYS
+) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """The next message and its arrays.
+
+    Raises:
+        EOFError: the other side is gone, or its line has no end.
+        ValueError: no message, or more than ``max_bytes`` of arrays.
+    """
+    line = stream.readline(MAX_LINE)
+    if not line.endswith(b"\n"):
+        raise EOFError
+    message = json.loads(line)
+    announced = [(array["shape"], np.dtype(array["dtype"])) for array in message.pop("arrays")]
+    sizes = [math.prod(shape) * dtype.itemsize for shape, dtype in announced]
+    if min(sizes, default=0) < 0 or sum(sizes) > max_bytes:
+        raise ValueError("The message is too long.")
+    return message, [_read_array(stream, *array) for array in announced]
+
+
+def _read_array(stream: IO[bytes], shape: list[int], dtype: np.dtype) -> np.ndarray:
+    wanted = math.prod(shape) * dtype.itemsize
+    content = stream.read(wanted)
+    if len(content) < wanted:
+        raise EOFError
+    return np.frombuffer(content, dtype).reshape(shape)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Grad-CAM of our networks by MONAI: where in a cube lies what spoke for a class.
+
+Source: Selvaraju et al., Grad-CAM: visual explanations from deep networks via gradient-based
+    localization, ICCV 2017.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nodulerisk.errors import NoduleRiskError
+from nodulerisk.networks.densesharp import DenseTrunk
+from nodulerisk.networks.layers import Network
+
+# Voxels a side. The last layers of some networks see the whole cube in one or two, which is
+# nowhere: blanking the brightest tenth of the open inception's map cost validation nodules 0.43 of
+# the log-odds by this rule, 0.09 by the last layer.
+COARSEST_MAP = 5
+
+
+def class_activation(network: Network, cubes: np.ndarray, column: int) -> np.ndarray:
+    """Where in a cube lies what spoke for a class, by the last layer whose map has at least 5
+    voxels a side.
+
+    The mean of the cube's map and of its point reflection's, brought back: strides shift a map by
+    up to half of its voxels, and the reflected one the other way. Two passes forward and back.
+
+    Args:
+        network: freshly loaded; hooks stay behind on it.
+        cubes: one cube, float32 (1, channels, S, S, S).
+        column: of the class, among the network's probabilities.
+
+    Returns:
+        float32 (S, S, S), the largest value 1; all 0 where nothing spoke for the class.
+
+    Raises:
+        NoduleRiskError: MONAI is not installed.
+    """
+    try:
+        from monai.visualize import GradCAM
+    except ImportError as error:
+        raise NoduleRiskError(
+            "Grad-CAM needs MONAI, which is not installed: run pip install monai."
+        ) from error
+    odds, x = _LogOdds(network), torch.tensor(cubes, requires_grad=True)
+    explain = GradCAM(odds, _last_spatial_layer(odds, x), postprocessing=torch.detach)
+    found = explain(x, class_idx=column) + _reflected(explain(_reflected(x), class_idx=column))
+    return (found / found.max().clamp(min=torch.finfo(found.dtype).tiny))[0, 0].numpy()
+
+
+class _LogOdds(nn.Module):
+    """The log-odds of every class of a network: gradients do not vanish where it is sure, and what
+    moves all classes alike counts for none. Without the mask, and nothing done in place, which
+    hooks do not survive."""
+
+    def __init__(self, network: Network):
+        super().__init__()
+        self.network = network
+        for layer in network.modules():
+            if isinstance(layer, nn.ReLU):
+                layer.inplace = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        heads = self._logits(x).split(self.network.heads, dim=1)
+        return torch.cat([_against_the_others(head) for head in heads], dim=1)
+
+    def _logits(self, x: Tensor) -> Tensor:
+        if isinstance(self.network, DenseTrunk):
+            return self.network.classify(self.network.block_outputs(x)[-1])
+        return self.network.logits(x)
+
+
+def _against_the_others(logits: Tensor) -> Tensor:
+    """Log-odds (N, C) of each of C classes, of their logits (N, C)."""
+    own = torch.eye(logits.shape[1], dtype=torch.bool)
+    return logits - logits.unsqueeze(1).masked_fill(own, -torch.inf).logsumexp(dim=2)
+
+
+def _reflected(cubes: Tensor) -> Tensor:
+    return cubes.flip(2, 3, 4)
+
+
+def _last_spatial_layer(network: nn.Module, x: Tensor) -> str:
+    """The name of the last layer that answers with a map of ``COARSEST_MAP`` voxels a side or
+    more."""
+    found: list[str] = []
+    layers = [(name, layer) for name, layer in network.named_modules() if name]
+    hooks = [layer.register_forward_hook(_note_map(name, found)) for name, layer in layers]
+    with torch.no_grad():
+        network(x)
+    for hook in hooks:
+        hook.remove()
+    return found[-1]
+
+
+def _note_map(name: str, found: list[str]) -> Callable[[nn.Module, tuple, Tensor], None]:
+    def note(layer: nn.Module, inputs: tuple, output: Tensor) -> None:
+        if min(output.shape[2:], default=0) >= COARSEST_MAP:
+            found.append(name)
+
+    return note

@@ -1,0 +1,178 @@
+"""What must be said about a point and its nodule before their numbers are believed (fault rows 1,
+21, 25-31)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from nodulerisk.assessment import Assessment, Measurement, NoduleMask
+from nodulerisk.checks import Check
+from nodulerisk.ct.cubes import EMV_BLOCK, EMV_SPACING_MM, lps_block, padded_fraction
+from nodulerisk.ct.volume import CT
+from nodulerisk.errors import PointError
+from nodulerisk.nodule.mask import touches_cube_edge
+from nodulerisk.nodule.measure import measure, nodule_hu, value_of
+
+BLOCK_MM = EMV_BLOCK * EMV_SPACING_MM
+METAL_HU = 3000
+LUNG_HU = -500
+CALCIUM_HU = 200
+CYST_HU = -900
+PUBLISHED_RANGE_MM = (4.0, 30.0)
+OF_THE_MASK = {
+    "no-nodule",
+    "size-out-of-range",
+    "mask-cut",
+    "calcified",
+    "cystic",
+    "mask-edited",
+}  # codes of checks
+
+
+def refuse_missing_slices(ct: CT, point_lps_mm) -> None:
+    """Fault 1: a slice that was interpolated because it is missing must not lie inside the nodule's
+    block.
+
+    Raises:
+        PointError: it does.
+    """
+    centre = ct.voxel_of(point_lps_mm)[2]
+    reach = np.abs(
+        ct.direction[:, 2]
+    ).sum()  # of the LPS-aligned block across slices that may lie oblique
+    half = BLOCK_MM / 2 * reach / ct.spacing_mm[2]
+    if any(abs(z - centre) <= half for z in ct.filled_slices):
+        raise PointError(
+            "A slice of the series is missing near this point: export the complete series and try"
+            " again."
+        )
+
+
+def block_checks(ct: CT, point_lps_mm) -> Iterator[Check]:
+    """Findings in the 62.5 mm block around the point (faults 21, 26, 27, 28).
+
+    Raises:
+        PointError: the point lies outside the CT (fault 25).
+    """
+    block = lps_block(ct, point_lps_mm)
+    hu = _box(block, point_lps_mm, BLOCK_MM / 2)
+    if hu.max() > METAL_HU:
+        yield Check(
+            "metal",
+            "warning",
+            "Values above 3000 HU near the nodule: metal or motion may distort it.",
+            21,
+        )
+    if (_box(block, point_lps_mm, 16) < LUNG_HU).mean() < 0.05:
+        yield Check(
+            "no-lung",
+            "warning",
+            "There is hardly any lung around the point: no nodule is to be expected here.",
+            26,
+        )
+    yield from _padding_checks(block, ct, point_lps_mm)
+
+
+def nodule_checks(
+    nodule: NoduleMask | None, measurements: tuple[Measurement, ...], ct: CT
+) -> Iterator[Check]:
+    """Findings about the nodule that was drawn (faults 26, 30, 31)."""
+    if nodule is None:
+        return
+    if not nodule.region.any():
+        yield Check(
+            "no-nodule",
+            "warning",
+            "No nodule was found at the point: the probabilities describe what lies there.",
+            26,
+        )
+        return
+    long_axis = value_of(measurements, "long axis") or 0
+    low, high = PUBLISHED_RANGE_MM
+    if not low <= long_axis <= high:
+        message = (
+            f"The nodule measures {long_axis:.1f} mm; the networks were published for {low:.0f} to"
+            f" {high:.0f} mm."
+        )
+        yield Check("size-out-of-range", "warning", message, 30)
+    if touches_cube_edge(nodule):
+        yield Check(
+            "mask-cut",
+            "warning",
+            "The nodule reaches past the 32 mm that the mask network sees: it is cut.",
+            30,
+        )
+    hu = nodule_hu(nodule, ct)
+    if (hu > CALCIUM_HU).mean() > 0.1:
+        yield Check(
+            "calcified",
+            "warning",
+            "More than a tenth of the nodule is above 200 HU: it may be calcified.",
+            31,
+        )
+    if (hu < CYST_HU).mean() > 0.1:
+        yield Check(
+            "cystic",
+            "warning",
+            "More than a tenth of the nodule is below -900 HU: it may be cystic.",
+            31,
+        )
+
+
+def remeasured(assessment: Assessment, ct: CT, nodule: NoduleMask | None) -> Assessment:
+    """The assessment with a mask corrected by hand: its measurements and findings in place of the
+    old mask's.
+
+    The probabilities stay those that the networks gave around their own mask, and a note says so.
+
+    Args:
+        assessment: with any mask, or none.
+        ct: the CT, or a crop of it around the nodule.
+        nodule: from ``hand_mask``, on the grid of this ``ct``; None: the mask was deleted.
+    """
+    measurements = () if nodule is None else measure(nodule, ct)
+    kept = [check for check in assessment.checks if check.code not in OF_THE_MASK]
+    edited = Check(
+        "mask-edited",
+        "note",
+        "The mask was corrected by hand: sizes and densities are the corrected mask's, the"
+        " probabilities those of the networks' own mask.",
+        42,
+    )
+    checks = (*kept, *nodule_checks(nodule, measurements, ct), edited)
+    return replace(assessment, nodule=nodule, measurements=measurements, checks=checks)
+
+
+def _padding_checks(block: CT, ct: CT, point_lps_mm) -> Iterator[Check]:
+    voxel = block.voxel_of(point_lps_mm)
+    half = BLOCK_MM / 2 / np.array(block.spacing_mm)
+    outside = (voxel - half < -0.5) | (voxel + half > np.array(block.hu.shape[::-1]) - 0.5)
+    share = f"{padded_fraction(ct, point_lps_mm, BLOCK_MM):.0%}"
+    if outside[:2].any():
+        yield Check(
+            "padded-in-plane",
+            "warning",
+            f"The block reaches past the image's edge: {share} of it is padded.",
+            27,
+        )
+    if outside[2]:
+        yield Check(
+            "padded-in-z",
+            "warning",
+            f"The block reaches past the first or last slice: {share} of it is padded.",
+            28,
+        )
+
+
+def _box(block: CT, point_lps_mm, half_mm: float) -> np.ndarray:
+    """The HU within ``half_mm`` of the point along each axis, inside the CT."""
+    centre = np.rint(block.voxel_of(point_lps_mm)).astype(int)
+    half = np.ceil(half_mm / np.array(block.spacing_mm)).astype(int)
+    return block.hu[
+        tuple(
+            slice(max(c - h, 0), c + h + 1) for c, h in zip(centre[::-1], half[::-1], strict=True)
+        )
+    ]

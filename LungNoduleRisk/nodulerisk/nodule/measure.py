@@ -1,0 +1,144 @@
+"""Measurements of a nodule from its mask, in world units.
+
+Axial slices are the CT's own planes that lie nearest to axial: of an oblique scan they are as
+oblique as the scan, of a sagittal reformat they run across its slices.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import label
+from scipy.spatial import ConvexHull
+from scipy.spatial.distance import cdist
+
+from nodulerisk.assessment import Measurement, NoduleMask
+from nodulerisk.ct.volume import CT, axis_order
+from nodulerisk.nodule.quantities import QUANTITIES
+
+SOLID_HU = -300.0  # there is no consensus
+SOLID_SHARE = 0.8  # of the volume, from which a nodule is called solid
+# voxels that the border of a smooth shape lies, on average, beyond the centres of its outermost
+# voxels
+BEYOND = 0.3
+AROUND = BEYOND * np.array([[1, 0], [-1, 0], [0, 1], [0, -1]])
+TIE_MM = 1e-6
+
+
+def measure(nodule: NoduleMask, ct: CT, solid_hu: float = SOLID_HU) -> tuple[Measurement, ...]:
+    """Everything in ``QUANTITIES``, in that order; nothing for an empty mask.
+
+    Args:
+        nodule: the mask.
+        ct: the CT, or a crop of it, on whose grid the mask lies.
+        solid_hu: what is denser belongs to the solid component.
+    """
+    if not nodule.region.any():
+        return ()
+    hu, voxel = nodule_hu(nodule, ct), float(np.prod(ct.spacing_mm))
+    solid = solid_component(nodule, ct, solid_hu)
+    long, short = axes_mm(nodule.region, ct)
+    solid_long, solid_short = axes_mm(solid, ct)
+    volume = hu.size * voxel
+    values = {
+        "long axis": long,
+        "short axis": short,
+        "mean diameter": (long + short) / 2,
+        "volume": volume,
+        "equivalent diameter": (6 * volume / np.pi) ** (1 / 3),
+        "mean density": float(hu.mean()),
+        "density SD": float(hu.std()),
+        "mass": volume * (float(hu.mean()) + 1000) / 1000,
+        "solid long axis": solid_long,
+        "solid mean diameter": (solid_long + solid_short) / 2,
+        "solid volume": float(solid.sum()) * voxel,
+        "CTR": solid_long / long,
+    }
+    return tuple(Measurement(name, value, *QUANTITIES[name]) for name, value in values.items())
+
+
+def density_type(measurements: tuple[Measurement, ...]) -> str | None:
+    """``ground glass`` (no solid component), ``part-solid`` or ``solid`` (80 % of the volume);
+    None: not measured."""
+    solid, whole = value_of(measurements, "solid volume"), value_of(measurements, "volume")
+    if solid is None or whole is None:
+        return None
+    return (
+        "ground glass" if solid == 0 else "solid" if solid >= SOLID_SHARE * whole else "part-solid"
+    )
+
+
+def solid_component(nodule: NoduleMask, ct: CT, solid_hu: float = SOLID_HU) -> np.ndarray:
+    """The largest connected part of the mask above the threshold: bool, shaped as the mask's
+    region."""
+    parts, count = label((_crop(nodule, ct) > solid_hu) & (nodule.region > 0))
+    return (
+        parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
+        if count
+        else np.zeros(parts.shape, bool)
+    )
+
+
+def axes_mm(region: np.ndarray, ct: CT) -> tuple[float, float]:
+    """The longest diameter in any axial slice, and the longest one at right angles to it in the
+    same slice, mm.
+
+    Of ellipsoids the mean error is below 0.2 voxels in plane and every error below 1.5, beside what
+    is lost where no slice runs through the middle. Of a region with hollows the convex hull is
+    measured, as by a calliper.
+
+    Args:
+        region: bool or uint8 (z, y, x), axes as the CT's; an empty one has no length.
+        ct: where the axes point, and the spacing.
+    """
+    normal = 2 - axis_order(ct.direction)[0][2]
+    spacing = np.delete(ct.spacing_mm[::-1], normal)
+    slices = (one for one in np.moveaxis(region > 0, normal, 0) if one.any())
+    axes = [_slice_axes(_rim(one) * spacing) for one in slices]
+    return max(axes, key=lambda pair: (round(pair[0] / TIE_MM), pair[1]), default=(0.0, 0.0))
+
+
+def nodule_hu(nodule: NoduleMask, ct: CT) -> np.ndarray:
+    """HU of the mask's voxels, int16 (n,)."""
+    return _crop(nodule, ct)[nodule.region > 0]
+
+
+def value_of(measurements: tuple[Measurement, ...], name: str) -> float | None:
+    """The named measurement's value; None where it is missing."""
+    return next((m.value for m in measurements if m.name == name), None)
+
+
+def _crop(nodule: NoduleMask, ct: CT) -> np.ndarray:
+    return ct.hu[
+        tuple(slice(a, a + n) for a, n in zip(nodule.first_voxel, nodule.region.shape, strict=True))
+    ]
+
+
+def _rim(one: np.ndarray) -> np.ndarray:
+    """Points (n, 2), voxels, at the border of a slice's mask: around the first and the last voxel
+    of every row."""
+    rows = np.flatnonzero(one.any(axis=1))
+    first, last = one[rows].argmax(axis=1), one.shape[1] - 1 - one[rows, ::-1].argmax(axis=1)
+    ends = np.concatenate([np.stack([rows, first], axis=1), np.stack([rows, last], axis=1)])
+    return (ends[:, None] + AROUND).reshape(-1, 2)
+
+
+def _slice_axes(points: np.ndarray) -> tuple[float, float]:
+    """Long and short axis of the convex hull of points (n, 2); of several longest diameters, that
+    with the longest short axis."""
+    hull = points[ConvexHull(points).vertices]
+    distances = cdist(hull, hull)
+    long = float(distances.max())
+    pairs = np.argwhere(np.triu(distances) >= long - TIE_MM)
+    return long, max(_width_across(hull, (hull[b] - hull[a]) / distances[a, b]) for a, b in pairs)
+
+
+def _width_across(hull: np.ndarray, along: np.ndarray) -> float:
+    """The longest chord of a convex polygon (n, 2), counter-clockwise, at right angles to a unit
+    vector (2,)."""
+    t, w = hull @ along, hull @ (-along[1], along[0])
+    start = int(np.argmin(t))
+    t, w = np.roll(t, -start), np.roll(w, -start)
+    turn = int(np.argmax(t))  # the corners run below from the first end to this one, and back above
+    below = np.interp(t, t[: turn + 1], w[: turn + 1])
+    above = np.interp(t, np.append(t[turn:], t[0])[::-1], np.append(w[turn:], w[0])[::-1])
+    return float((above - below).max())

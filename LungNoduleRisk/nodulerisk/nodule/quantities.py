@@ -1,0 +1,92 @@
+"""What is measured of a nodule: units, definitions, and what DICOM calls them.
+
+Needs no package: Slicer reads it before any are installed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+@dataclass(frozen=True)
+class Code:
+    """A DICOM coded concept; the schemes are SCT (SNOMED CT), DCM, UCUM, and 99LNR for what none of
+    them names."""
+
+    value: str
+    scheme: str
+    meaning: str
+
+
+class Quantity(NamedTuple):
+    """A measurement without its name and value; ``unit`` is a key of ``UNITS``."""
+
+    unit: str
+    source: str
+    code: Code
+
+
+UNITS: dict[str, Code] = {  # as shown -> as DICOM wants it
+    "mm": Code("mm", "UCUM", "millimeter"),
+    "mm³": Code("mm3", "UCUM", "cubic millimeter"),
+    "HU": Code("[hnsf'U]", "UCUM", "Hounsfield unit"),
+    "mg": Code("mg", "UCUM", "milligram"),
+    "": Code("{ratio}", "UCUM", "ratio"),
+}
+
+
+def _ours(value: str, meaning: str) -> Code:
+    return Code(value, "99LNR", meaning)
+
+
+QUANTITIES: dict[str, Quantity] = {
+    "long axis": Quantity(
+        "mm",
+        "longest diameter in any axial slice; Fleischner 2017",
+        Code("103339001", "SCT", "Long axis"),
+    ),
+    "short axis": Quantity(
+        "mm",
+        "longest perpendicular to the long axis, same slice",
+        Code("103340004", "SCT", "Short axis"),
+    ),
+    "mean diameter": Quantity(
+        "mm",
+        "(long + short axis) / 2; Lung-RADS v2022",
+        _ours("MeanDiameter", "Mean of long and short axis"),
+    ),
+    "volume": Quantity("mm³", "mask voxels × voxel volume", Code("118565006", "SCT", "Volume")),
+    "equivalent diameter": Quantity(
+        "mm", "(6V/π)^(1/3)", _ours("EquivDiameter", "Diameter of the sphere of equal volume")
+    ),
+    "mean density": Quantity(
+        "HU", "mean inside the mask", Code("112181", "DCM", "Mean Attenuation Coefficient")
+    ),
+    "density SD": Quantity(
+        "HU",
+        "standard deviation inside the mask",
+        Code("112183", "DCM", "Standard Deviation of Attenuation Coefficient"),
+    ),
+    "mass": Quantity("mg", "volume × (mean HU + 1000) / 1000", Code("118538004", "SCT", "Mass")),
+    "solid long axis": Quantity(
+        "mm",
+        "of the solid component: its largest part",
+        _ours("SolidLongAxis", "Long axis of the solid component"),
+    ),
+    "solid mean diameter": Quantity(
+        "mm",
+        "(long + short axis) / 2 of the solid component",
+        _ours("SolidMeanDiam", "Mean of long and short axis of the solid component"),
+    ),
+    "solid volume": Quantity(
+        "mm³",
+        "of the solid component: its largest part",
+        _ours("SolidVolume", "Volume of the solid component"),
+    ),
+    "CTR": Quantity(
+        "",
+        "solid / whole long axis; JCOG0201",
+        _ours("CTR", "Consolidation to tumor ratio of long axes"),
+    ),
+}

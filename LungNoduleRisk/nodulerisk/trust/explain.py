@@ -1,0 +1,113 @@
+"""Where the networks looked, as a volume on the patient: an explanation, not evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from nodulerisk.assessment import Assessment, TaskResult
+from nodulerisk.ct.cubes import Grid, densesharp_cube, densesharp_grid, emv_grid, emv_views
+from nodulerisk.ct.volume import CT
+from nodulerisk.errors import NoduleRiskError
+from nodulerisk.weights.card import NetworkCard, WeightSet
+
+NOT_EVIDENCE = "explanation, not evidence; research use only"
+
+
+class Explainer(Protocol):
+    """An Engine here, or a Worker in a child process, of the weight set."""
+
+    def gradcam(self, network: str, cubes: np.ndarray, column: int) -> np.ndarray:
+        """See ``gradcam.class_activation``."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Where lies what spoke for the class that a task was decided for.
+
+    Attributes:
+        network, task, label: who was asked, and the class.
+        values: float32 (z, y, x), the largest 1; relative, so not to be compared between nodules;
+            all 0 where nothing spoke for the class. Says nothing about whether the class is right.
+        grid: where the values lie.
+        views: how many views of the nodule share the map. Of the three of an EMV network it is at
+            the middle one's scale: what was seen in the outer or the inner one lies farther from
+            the centre or nearer to it.
+    """
+
+    network: str
+    task: str
+    label: str
+    values: np.ndarray
+    grid: Grid
+    views: int
+
+
+def explain(
+    ct: CT,
+    assessment: Assessment,
+    weights: WeightSet,
+    networks: Explainer,
+    network: str | None = None,
+    task: str = "malignancy",
+) -> Explanation:
+    """Grad-CAM of one network for the class decided on, around the assessment's centre.
+
+    Costs two passes forward and back on the CPU, and two more for every member whose map is all 0:
+    seconds.
+
+    Args:
+        ct: the CT that was assessed.
+        assessment: by these weights.
+        weights: from ``load_weight_set``.
+        networks: an Engine or Worker of the same weights.
+        network: one that answers the task; None: the member whose answer lies nearest to the
+            ensemble's, among those whose map is not all 0.
+        task: one that was run.
+
+    Raises:
+        NoduleRiskError: the task was not run, no such network answers it, or MONAI is not
+            installed.
+    """
+    result = assessment.tasks.get(task)
+    if result is None or result.decision is None:
+        raise NoduleRiskError(
+            f"There is no {task} to explain: {'it is unknown' if result is None else result.note}."
+        )
+    for name in [network] if network else _nearest_first(result):
+        card = _card(weights, name, task)
+        column = card.columns(task).start + result.classes.index(result.decision)
+        cube, grid = _cube(ct, assessment.centre_lps_mm, card, weights.scan_order)
+        values = networks.gradcam(name, cube[None], column)
+        if values.any():
+            break
+    return Explanation(name, task, result.decision, values, grid, len(cube))
+
+
+def _nearest_first(result: TaskResult) -> list[str]:
+    """The members' names, by how far their answers lie from the ensemble's."""
+    mean = np.array(result.mean)
+    return sorted(result.members, key=lambda name: np.abs(mean - result.members[name]).sum())
+
+
+def _card(weights: WeightSet, name: str, task: str) -> NetworkCard:
+    able = {name: card for name, card in weights.networks.items() if task in card.tasks}
+    if name not in able:
+        raise NoduleRiskError(
+            f"No network '{name}' answers {task}: choose one of {', '.join(able)}."
+        )
+    return able[name]
+
+
+def _cube(ct: CT, centre_lps_mm, card: NetworkCard, scan_order: bool) -> tuple[np.ndarray, Grid]:
+    """The network's cube, float32 (channels, S, S, S), and where its voxels lie; of three views,
+    the middle one's."""
+    if card.sides is None:
+        return densesharp_cube(ct, centre_lps_mm)[None].astype(np.float32), densesharp_grid(
+            ct, centre_lps_mm
+        )
+    views = emv_views(ct, centre_lps_mm, card.sides, card.size, scan_order=scan_order)
+    return views, emv_grid(ct, centre_lps_mm, card.sides[1], card.size, scan_order=scan_order)

@@ -1,0 +1,1 @@
+"""Weight sets: cards, files, the import of the authors' Keras files, calibration."""

@@ -1,0 +1,34 @@
+"""Platt's line on class probabilities: what a card's ``calibration`` does to each network's
+answer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+TINY = 1e-12  # a probability that underflowed to 0 counts as this
+
+Line = tuple[float, ...]  # slope, and the offsets of the last classes
+
+
+def calibrated(probabilities, line: Line) -> np.ndarray:
+    """softmax(slope * log p + offsets); for two classes sigma(slope * logit + offset) of the last
+    one.
+
+    Each network of a task is calibrated with the same line, then the plain mean is taken.
+
+    Args:
+        probabilities: (..., C), each row summing to 1.
+        line: slope, and an offset for each of the last classes: of C classes, C - 1 say all; (1, 0)
+            changes nothing.
+
+    Returns:
+        float64, the same shape.
+
+    Source: Platt, Probabilistic outputs for support vector machines (1999); the slope alone is
+        temperature scaling.
+    """
+    slope, *offsets = line
+    logits = slope * np.log(np.clip(np.asarray(probabilities, float), TINY, 1))
+    logits[..., -len(offsets) :] += offsets
+    odds = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return odds / odds.sum(axis=-1, keepdims=True)

@@ -1,0 +1,220 @@
+"""A weight set's card: which networks answer which task, with what thresholds, and what the
+evidence is.
+
+Cards are read without torch, so that Slicer can show them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from nodulerisk.assessment import EVIDENCE_LEVELS, EvidenceLevel
+from nodulerisk.errors import WeightsError
+from nodulerisk.files import written_whole
+from nodulerisk.tasks import TASKS
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a task's numbers rest on.
+
+    Attributes:
+        level: ``pathology``, ``reader``, ``simulated`` or ``none``.
+        data, labels: which data and labels trained and tested it, in words; for ``none`` why the
+            task is not run.
+        nodules, patients: how many were held out.
+        figures: held-out figures, name -> [value, low, high] with a 95 % interval.
+    """
+
+    level: EvidenceLevel
+    data: str = ""
+    labels: str = ""
+    nodules: int = 0
+    patients: int = 0
+    figures: dict[str, list[float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NetworkCard:
+    """One network file: how to build it, what to feed it, and its hash.
+
+    Attributes:
+        kind, width: as ``build_network`` takes them.
+        file, sha256: in the set's folder.
+        tasks: the tasks it answers, in the order of its probabilities.
+        sides: of EMV networks: the cubes in voxels of 0.625 mm, outer first.
+        size: side of the input.
+    """
+
+    kind: str
+    file: str
+    sha256: str
+    tasks: tuple[str, ...]
+    width: float = 1.0
+    sides: tuple[int, int, int] | None = None
+    size: int = 32
+
+    @property
+    def heads(self) -> tuple[int, ...]:
+        """The number of classes of each task."""
+        return tuple(len(TASKS[task]) for task in self.tasks)
+
+    def columns(self, task: str) -> slice:
+        """Which of its probabilities answer the task."""
+        start = sum(self.heads[: self.tasks.index(task)])
+        return slice(start, start + len(TASKS[task]))
+
+    @property
+    def draws_mask(self) -> bool:
+        return self.kind == "densesharp"
+
+
+@dataclass(frozen=True)
+class TaskCard:
+    """A task: its networks (none: not run), its evidence, and how their probabilities become a
+    decision.
+
+    Attributes:
+        networks: names of the members.
+        threshold: calibrated probability of the last class from which it is decided for; None: the
+            largest wins.
+        calibration: the line of ``calibrated``, applied to every member; None: as the networks say.
+    """
+
+    networks: tuple[str, ...]
+    evidence: Evidence
+    threshold: float | None = None
+    calibration: tuple[float, ...] | None = None
+
+
+NOT_ANSWERED = TaskCard((), Evidence("none", "this weight set has no network for it"))
+
+
+@dataclass(frozen=True)
+class WeightSet:
+    """A verified card; ``folder`` holds the files.
+
+    Attributes:
+        networks: by name.
+        tasks: by task name, every key of ``TASKS``.
+        mask_network: name of the network that draws the mask; None: no mask.
+        mask_evidence: what the mask rests on.
+        mask_reflected: the mask is the mean over the cube and its reflections in plane.
+        bf16_drift: how far bf16 moved a probability on real nodules; None: not measured.
+        scan_order: cubes run along z as in the scan's InstanceNumber order (the EMV authors'
+            habit), where it is known.
+        thresholds: the user's own, by task, in place of the cards'; see ``with_thresholds``. Not
+            part of the card.
+    """
+
+    folder: Path
+    name: str
+    version: str
+    licence: str
+    attribution: str
+    networks: dict[str, NetworkCard]
+    tasks: dict[str, TaskCard]
+    mask_network: str | None = None
+    mask_evidence: Evidence = Evidence("none")
+    mask_reflected: bool = False
+    scan_order: bool = False
+    bf16_drift: float | None = None
+    thresholds: dict[str, float] = field(default_factory=dict)
+
+    def threshold(self, task: str) -> float | None:
+        """From which probability of the last class it is decided for; None: the largest wins."""
+        return self.thresholds.get(task, self.tasks[task].threshold)
+
+    def with_thresholds(self, thresholds: Mapping[str, float]) -> WeightSet:
+        """The set with the user's own thresholds of two-class tasks, such as ``{"malignancy":
+        0.3}``.
+
+        Raises:
+            WeightsError: no task of two classes has this name, or the value is not within 0..1.
+        """
+        for task, value in thresholds.items():
+            if len(TASKS.get(task, ())) != 2:
+                names = ", ".join(name for name, classes in TASKS.items() if len(classes) == 2)
+                raise WeightsError(f"There is no threshold for '{task}': choose one of {names}.")
+            if not 0 <= value <= 1:
+                raise WeightsError(
+                    f"The {task} threshold must lie between 0 and 1, {value:g} does not."
+                )
+        return replace(self, thresholds={**self.thresholds, **thresholds})
+
+    def hashes(self) -> dict[str, str]:
+        return {name: network.sha256 for name, network in self.networks.items()}
+
+
+def save_card(weights: WeightSet) -> None:
+    """Writes ``card.json`` into the set's folder."""
+    values = asdict(weights)
+    del values["folder"], values["thresholds"]
+    with written_whole(weights.folder / "card.json") as partial:
+        partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def weight_set_from(values: dict, folder: Path) -> WeightSet:
+    try:
+        networks = {name: _network_from(network) for name, network in values["networks"].items()}
+        named = {
+            name: _task_from(name, task, networks)
+            for name, task in values["tasks"].items()
+            if name in TASKS
+        }
+        tasks = dict.fromkeys(TASKS, NOT_ANSWERED) | named
+        mask_network = values.get("mask_network")
+        if mask_network is not None and not networks[mask_network].draws_mask:
+            raise ValueError(f"{mask_network} draws no mask")
+        return WeightSet(
+            folder=folder,
+            name=str(values["name"]),
+            version=str(values["version"]),
+            licence=str(values["licence"]),
+            attribution=str(values["attribution"]),
+            networks=networks,
+            tasks=tasks,
+            mask_network=mask_network,
+            mask_evidence=_evidence_from(values["mask_evidence"]),
+            mask_reflected=bool(values.get("mask_reflected", False)),
+            scan_order=bool(values.get("scan_order", False)),
+            bf16_drift=values.get("bf16_drift"),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise WeightsError(
+            f"The card of weight set '{folder.name}' is not valid ({error}): import the set again."
+        ) from error
+
+
+def _network_from(values: dict) -> NetworkCard:
+    sides, tasks = values.get("sides"), tuple(values["tasks"])
+    unknown = [task for task in tasks if task not in TASKS]
+    if unknown:
+        raise ValueError(f"unknown task {unknown[0]}")
+    return NetworkCard(
+        **{
+            **values,
+            "tasks": tasks,
+            "sides": None if sides is None else tuple(int(s) for s in sides),
+        }
+    )
+
+
+def _task_from(task: str, values: dict, networks: dict[str, NetworkCard]) -> TaskCard:
+    names = tuple(values["networks"])
+    for name in names:
+        if name not in networks or task not in networks[name].tasks:
+            raise ValueError(f"no network {name} that answers {task}")
+    calibration = values.get("calibration")
+    line = None if calibration is None else tuple(float(number) for number in calibration)
+    return TaskCard(names, _evidence_from(values["evidence"]), values.get("threshold"), line)
+
+
+def _evidence_from(values: dict) -> Evidence:
+    evidence = Evidence(**values)
+    if evidence.level not in EVIDENCE_LEVELS:
+        raise ValueError(f"unknown evidence level {evidence.level}")
+    return evidence

@@ -1,0 +1,203 @@
+"""Where weight sets lie: folders of ``card.json`` and safetensors files, verified before they are
+used.
+
+Weights are read by safetensors only, never unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from nodulerisk.errors import OutputError, WeightsError
+from nodulerisk.weights.card import NetworkCard, WeightSet, weight_set_from
+
+MAX_FILE_BYTES = 1 << 30  # the largest published network is 177 MB in float32
+PICKLES = {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin"}
+
+
+def bundled_root() -> Path:
+    """Where the bundled sets lie: Resources/Weights of Slicer's extension or of the checkout."""
+    installed, checkout = (
+        folder / "Resources" / "Weights" for folder in Path(__file__).parents[2:4]
+    )
+    return installed if installed.is_dir() else checkout
+
+
+def user_root() -> Path:
+    """Where the user's own sets lie, which outlive an update of the extension: $NODULERISK_WEIGHTS,
+    else in the user's data folder."""
+    configured = os.environ.get("NODULERISK_WEIGHTS")
+    if configured:
+        return Path(configured)
+    from platformdirs import user_data_path
+
+    return user_data_path("nodulerisk") / "weights"
+
+
+def weight_set_names() -> list[str]:
+    """The sets that ``load_weight_set`` finds by name: ``open`` first, the others in alphabetical
+    order."""
+    names = {card.parent.name for root in _roots() for card in root.glob("*/card.json")}
+    return sorted(names, key=lambda name: (name != "open", name))
+
+
+def is_bundled(name: str) -> bool:
+    """Whether a set of this name came with the program."""
+    folder = bundled_root() / name
+    return folder.parent == bundled_root() and _is_set(folder)
+
+
+def user_set_folder(name: str) -> Path:
+    """The folder of the user's own set of this name, be it there or not.
+
+    Raises:
+        WeightsError: a bundled set has the name, or no folder of the user's sets can have it.
+    """
+    folder = user_root() / name
+    if is_bundled(name):
+        raise WeightsError(
+            f"The weight set '{name}' came with the program: choose one of your own, or another"
+            " name."
+        )
+    if folder.resolve().parent != user_root().resolve():
+        raise WeightsError(f"'{name}' cannot name a weight set: choose a name without slashes.")
+    return folder
+
+
+def delete_weight_set(name: str) -> None:
+    """Deletes a set of the user's own.
+
+    Raises:
+        WeightsError: a bundled set, or no set of the user's own.
+        OutputError: its files cannot be deleted.
+    """
+    folder = user_set_folder(name)
+    if not _is_set(folder):
+        raise WeightsError(f"There is no weight set '{name}' of your own: nothing was deleted.")
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise OutputError(
+            f"{folder} cannot be deleted ({error.strerror}): close what uses it."
+        ) from error
+
+
+def _roots() -> Iterator[Path]:
+    """Where named sets are looked for, in this order."""
+    yield bundled_root()
+    with suppress(
+        ImportError
+    ):  # platformdirs, in Slicer before the first run: no set of the user's can be there yet
+        yield user_root()
+
+
+def _folder_of(name_or_folder: str | Path) -> Path:
+    """The set's folder: as given, else the first of this name."""
+    given = Path(name_or_folder)
+    named = (root / given for root in _roots())
+    return given if _is_set(given) else next(filter(_is_set, named), given)
+
+
+def _is_set(folder: Path) -> bool:
+    return (folder / "card.json").is_file()
+
+
+def load_weight_set(name_or_folder: str | Path = "open") -> WeightSet:
+    """Reads a weight set by name (``open``) or folder and verifies its card and its files' hashes.
+
+    Raises:
+        WeightsError: no such set, a damaged card, a file that is missing, changed, a pickle or too
+            large.
+    """
+    folder = _folder_of(name_or_folder)
+    try:
+        values = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise WeightsError(
+            f"There is no weight set '{name_or_folder}' (a folder with card.json): use 'open', or"
+            " import one with nodulerisk import-weights."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise WeightsError(
+            f"The card of weight set '{folder.name}' is damaged: import or copy the set again."
+        ) from error
+    weights = weight_set_from(values, folder)
+    for network in weights.networks.values():
+        _verify(folder, network)
+    return weights
+
+
+def read_arrays(folder: Path, network: NetworkCard) -> dict[str, np.ndarray]:
+    """A network's arrays from its safetensors file, stored half precision widened to float32.
+
+    Raises:
+        WeightsError: truncated or malformed file.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        arrays = load_file(folder / network.file)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"{network.file} is truncated or not safetensors: copy or import the weight set again."
+        ) from error
+    return {
+        name: a.astype(np.float32) if a.dtype == np.float16 else a for name, a in arrays.items()
+    }
+
+
+def sha256_of(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def refuse_pickle(path: Path) -> None:
+    """Refuses a file that would have to be unpickled, by its name or its first bytes.
+
+    Raises:
+        WeightsError: a pickle, or a zip as torch.save writes it.
+    """
+    with open(path, "rb") as file:
+        start = file.read(9)
+    safetensors = start[8:] == b"{"  # behind its length, whose first byte may look like a pickle's
+    if (
+        path.suffix.lower() in PICKLES
+        or start[:2] == b"PK"
+        or (start[:1] == b"\x80" and not safetensors)
+    ):
+        raise WeightsError(
+            f"{path.name} is a pickle, which can run any code when opened: it is not read. "
+            "Save the weights as safetensors, or import the authors' Keras .h5 files."
+        )
+
+
+def _verify(folder: Path, network: NetworkCard) -> None:
+    path = folder / network.file
+    if path.resolve().parent != folder.resolve():
+        raise WeightsError(
+            f"The card of '{folder.name}' names a file outside its folder: do not use this set."
+        )
+    if not path.is_file():
+        raise WeightsError(
+            f"{network.file} is missing from weight set '{folder.name}': copy or import the set"
+            " again."
+        )
+    refuse_pickle(path)
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise WeightsError(
+            f"{network.file} is larger than {MAX_FILE_BYTES >> 20} MiB: this is no network of ours."
+        )
+    if sha256_of(path) != network.sha256:
+        raise WeightsError(
+            f"{network.file} is not the file that the card of '{folder.name}' describes (its"
+            " SHA-256 differs): it is truncated or was changed. Copy or import the set again."
+        )

@@ -1,0 +1,380 @@
+"""The table of a cohort: what it may say, and everything that is wrong with it at once."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nodulerisk.clinical.patient import Patient
+from nodulerisk.cohort.table import LISTED, CohortError, CohortNodule, read_cohort
+from nodulerisk.tasks import TASKS
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Writes a table of lines beside two CTs, ``a.nii.gz`` and the folder ``dicom``."""
+    (tmp_path / "a.nii.gz").touch()
+    (tmp_path / "dicom").mkdir()
+
+    def written(*lines: str, name: str = "cohort.csv", encoding: str = "utf-8") -> Path:
+        path = tmp_path / name
+        path.write_text("\n".join(lines), encoding=encoding)
+        return path
+
+    return written
+
+
+def problems(path: Path, **options) -> list[str]:
+    with pytest.raises(CohortError) as refusal:
+        read_cohort(path, **options)
+    assert all(problem in str(refusal.value) for problem in refusal.value.problems)
+    return list(refusal.value.problems)
+
+
+# --- What it may say
+
+
+def test_rows_of_a_case_are_nodules_of_one_ct(table, tmp_path):
+    path = table("case,ct,x,y,z", "A,a.nii.gz,-81,-192.5,1e2", "B,dicom,1,2,3", "A,a.nii.gz,4,5,6")
+    cohort = read_cohort(path)
+    first, second = cohort.cases
+    assert (cohort.name, first.case, first.ct, second.ct) == (
+        "cohort.csv",
+        "A",
+        tmp_path / "a.nii.gz",
+        tmp_path / "dicom",
+    )
+    assert first.nodules == (
+        CohortNodule("N1", (-81.0, -192.5, 100.0)),
+        CohortNodule("N2", (4.0, 5.0, 6.0)),
+    )
+    assert (first.series, first.earlier, first.days) == (None, None, None)
+    assert list(cohort.keys) == [("A", "N1"), ("A", "N2"), ("B", "N1")]
+
+
+def test_everything_else_it_may_say(table):
+    path = table(
+        "Case;CT;X;Y;Z;Nodule;Coordinates;Series;AGE;upper lobe;status;earlier;days;"
+        "label_malignancy;label_grade;label_evidence;remark",
+        "A;a.nii.gz;1;2;3;hilus left;RAS;1.2.3;62;Yes;Slowly growing;B;183;malignant;2;pathology;x",
+        "B;dicom;1;2;3;;voxel;;;;;;;1;;;",
+    )
+    cohort = read_cohort(path)
+    first, second = cohort.cases
+    assert first.nodules == (
+        CohortNodule(
+            "hilus left",
+            (1.0, 2.0, 3.0),
+            "ras",
+            Patient(age=62, upper_lobe=True, status="slowly growing"),
+            {"malignancy": "malignant", "grade": "grade 2"},
+            "pathology",
+        ),
+    )
+    assert second.nodules == (
+        CohortNodule("N1", (1.0, 2.0, 3.0), "voxel", None, {"malignancy": "malignant"}),
+    )
+    assert (first.series, first.earlier, first.days, cohort.unused) == (
+        "1.2.3",
+        "B",
+        183.0,
+        ("remark",),
+    )
+
+
+def test_a_semicolon_a_mark_of_utf8_blanks_and_empty_rows_do_no_harm(table):
+    path = table("case ; ct;x;y;z", "", " A ;a.nii.gz; 1;2 ;3", ";;;;", "", encoding="utf-8-sig")
+    (case,) = read_cohort(path).cases
+    assert case.case == "A" and case.nodules[0].point == (1.0, 2.0, 3.0)
+
+
+def test_cts_of_a_patient_share_a_number(table):
+    path = table(
+        "case,ct,x,y,z,patient,earlier",
+        "A,dicom,1,2,3,Zed,",
+        "A,dicom,4,5,6,Zed,",
+        "B,dicom,1,2,3,,",
+        "C,dicom,1,2,3,,D",  # of Yan: D names no one, but E, which is earlier than both, does
+        "D,dicom,1,2,3,,E",
+        "E,dicom,1,2,3,Yan,",
+        "F,dicom,1,2,3,zed,",
+        "G,dicom,1,2,3,,H",
+        "H,dicom,1,2,3,,",
+    )
+    cohort = read_cohort(path)
+    ids = {case.case: case.patient_id for case in cohort.cases}
+    assert (
+        ids["A"] == ids["F"]
+        and ids["C"] == ids["D"] == ids["E"]
+        and len({0, ids["A"], ids["C"]}) == 3
+    )
+    assert ids["B"] == ids["G"] == ids["H"] == 0
+    assert cohort.unused == () and cohort.cases[0].nodules[0].patient is None
+
+
+def test_days_are_needed_where_a_file_carries_no_date(table):
+    lines = ("case,ct,x,y,z,earlier,days", "A,dicom,1,2,3,,")
+    assert read_cohort(table(*lines, "B,dicom,1,2,3,A,")).cases[1].days is None
+    assert read_cohort(table(*lines, "B,a.nii.gz,1,2,3,a,183")).cases[1].days == 183
+    assert read_cohort(table(*lines, "B,a.nii.gz,1,2,3,a,183")).cases[1].earlier == "A"
+    assert problems(table(*lines, "B,a.nii.gz,1,2,3,A,")) == [
+        "row 3: days is empty: of these two files one carries no date"
+    ]
+
+
+@pytest.mark.parametrize("asked", [None, "lps", "ras", "voxel"])
+def test_coordinates_are_those_of_the_row_or_as_asked_or_lps(table, asked):
+    silent = read_cohort(table("case,ct,x,y,z", "A,dicom,1,2,3"), asked)
+    assert silent.cases[0].nodules[0].coordinates == (asked or "lps")
+    said = table("case,ct,x,y,z,coordinates", "A,dicom,1,2,3,RAS")
+    if asked in (None, "ras"):
+        assert read_cohort(said, asked).cases[0].nodules[0].coordinates == "ras"
+    else:
+        assert problems(said, coordinates=asked) == [
+            f"row 2: coordinates are ras here, not {asked} as asked: leave one of the two out"
+        ]
+
+
+def test_parquet_says_the_same_as_csv(table, tmp_path):
+    columns = {
+        "case": ["A", "A", "B"],
+        "ct": ["a.nii.gz", "a.nii.gz", "dicom"],
+        "x": [1.5, -2.0, 3.0],
+        "y": pa.array([1, 2, 3], pa.int32()),
+        "z": [0.1, 0.2, 0.30000000000000004],
+        "age": [62.0, None, float("nan")],
+        "nodules": [2.0, None, None],
+        "emphysema": [True, None, False],
+        "patient": [7.0, 7.0, None],
+        "label_malignancy": pa.array(["benign", None, "malignant"]).dictionary_encode(),
+        "label_subtype": [None, None, None],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "cohort.parquet")
+    path = table(
+        "case,ct,x,y,z,age,nodules,emphysema,patient,label_malignancy,label_subtype",
+        "A,a.nii.gz,1.5,1,0.1,62,2,yes,7,benign,",
+        "A,a.nii.gz,-2,2,0.2,,,,7,,",
+        "B,dicom,3,3,0.30000000000000004,,,no,,malignant,",
+    )
+    assert read_cohort(tmp_path / "cohort.parquet").cases == read_cohort(path).cases
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_numbers_keep_every_digit(tmp_path_factory, value):
+    folder = tmp_path_factory.mktemp("digits")
+    pq.write_table(
+        pa.table({"case": ["A"], "ct": ["."], "x": [value], "y": [0], "z": [0]}),
+        folder / "t.parquet",
+    )
+    (folder / "t.csv").write_text(f"case,ct,x,y,z\nA,.,{value!r},0,0\n")
+    for name in ("t.parquet", "t.csv"):
+        assert read_cohort(folder / name).cases[0].nodules[0].point[0] == value
+
+
+def test_what_travels_to_workers_is_picklable(table):
+    cohort = read_cohort(table("case,ct,x,y,z,age", "A,a.nii.gz,1,2,3,62"))
+    assert pickle.loads(pickle.dumps(cohort.cases)) == cohort.cases
+
+
+# --- What is wrong with it
+
+
+def test_everything_wrong_is_listed_at_once_with_its_row(table):
+    path = table(
+        "case,ct,x,y,z,nodule,coordinates,age,status,label_malignancy,label_evidence,earlier,days,series",
+        "A,a.nii.gz,1,2,3,N,,,,,,,,",  # 2: well
+        "A,a.nii.gz,one,,inf,n,,,,,,,,",
+        "A,dicom,1,2,3,M,,,,,,,,1.2",
+        "../B,dicom,1,2,3,,lsp,-1,asleep,perhaps,rumour,,,",
+        "",
+        "C,none.nii,1,2,3,a/b,,,,,,X,,",  # 7
+        "D,,1,2,3,,,,,,,,12,",
+        "E,dicom,1,2,3,,,,,,,F,0,",
+        "F,dicom,1,2,3,,,,,,,E,many,",
+        ",dicom,1,2,3",
+        "G,dicom,1,2,3,,,,,,,,,,,",
+        "a,a.nii.gz,1,2,3,O",
+    )
+    assert problems(path) == [
+        "row 3: nodule 'n' of case 'A' is there twice",
+        "row 3: x 'one' is not a number: write it with a decimal point",
+        "row 3: y '' is not a number: write it with a decimal point",
+        "row 3: z 'inf' is not a number: write it with a decimal point",
+        "row 4: case 'A' has another ct in row 2: a case is one CT",
+        "row 4: case 'A' has another series in row 2: a case is one CT",
+        "row 5: case '../B' cannot name files: write '___B'",
+        "row 5: unknown coordinates 'lsp': write lps, ras, voxel",
+        "row 5: The age is a number of years from 1 to 120",
+        "row 5: status is one of baseline, new, stable, slowly growing, growing",
+        "row 5: unknown malignancy 'perhaps': write benign, malignant, or leave it empty",
+        "row 5: unknown label_evidence 'rumour': write pathology, reader, simulated",
+        "row 7: nodule 'a/b' cannot name files: write 'a_b'",
+        "row 7: no file or folder is at the path in ct",
+        "row 7: no case is called 'X', which earlier names",
+        "row 8: ct is empty",
+        "row 8: days are given, but no earlier case",
+        "row 9: days are counted from the earlier CT on: more than 0",
+        "row 9: case 'E' would be earlier than itself",
+        "row 10: days 'many' is not a number: write it with a decimal point",
+        "row 11: case is empty",
+        "row 12: there are more cells than the header has: quote cells that hold the separator",
+        "row 13: case 'a' is 'A' in row 2: write both in the same letters",
+    ]
+
+
+def test_one_case_or_pair_has_one_patient(table):
+    path = table(
+        "case,ct,x,y,z,patient,earlier",
+        "A,dicom,1,2,3,Zed,",
+        "A,dicom,1,2,3,Yan,",
+        "B,dicom,1,2,3,Yan,a",
+        "C,dicom,1,2,3,,A",
+        "D,dicom,1,2,3,Wu,C",
+        "E,dicom,1,2,3,,",
+        "F,dicom,1,2,3,Wu,E",
+        "G,dicom,1,2,3,Yan,E",
+        "H,dicom,1,2,3,Zed,A",
+    )
+    assert problems(path) == [
+        "row 3: case 'A' has another patient in row 2: a case is one CT",
+        "row 4: case 'B' is of another patient than 'A', to which earlier links it",
+        "row 6: case 'D' is of another patient than 'A', to which earlier links it",
+        "row 9: case 'G' is of another patient than 'F', to which earlier links it",
+    ]
+
+
+def test_missing_and_doubled_columns_hide_no_other_fault(table):
+    path = table("case,ct,x,X,y,label_mood,age", "A,none.nii,1,2,3,,old")
+    assert problems(path) == [
+        "row 1: there is no column 'z'",
+        "row 1: several columns are called 'x'",
+        (
+            "row 1: 'label_mood' labels no task: write"
+            f" {', '.join(f'label_{task}' for task in TASKS)} or label_evidence"
+        ),
+        "row 2: age is a number: write age=3, say",
+        "row 2: no file or folder is at the path in ct",
+    ]
+    assert problems(table("ct,x,y,z", "none.nii,1,2,3")) == ["row 1: there is no column 'case'"]
+
+
+def test_many_problems_are_counted(table):
+    path = table("case,ct,x,y,z", *(f"C{number},dicom,?,2,3" for number in range(200)))
+    found = problems(path)
+    assert len(found) == LISTED + 1 and found[-1] == "and 150 more"
+    assert found[0].startswith("row 2: x '?'")
+
+
+def test_a_case_without_its_file_is_said_once(table):
+    path = table("case,ct,x,y,z", *["A,none.nii,1,2,3"] * 3)
+    assert problems(path) == ["row 2: no file or folder is at the path in ct"]
+
+
+def test_fault_46_no_path_is_quoted(table):
+    path = table("case,ct,x,y,z", "A,Smith John 1950/ct.nii,1,2,3")
+    with pytest.raises(CohortError) as refusal:
+        read_cohort(path)
+    assert "Smith" not in str(refusal.value)
+
+
+def test_fault_46_no_patient_is_quoted_or_kept(table):
+    lines = ("case,ct,x,y,z,patient,earlier", "A,dicom,1,2,3,Smith,")
+    assert "smith" not in repr(read_cohort(table(*lines))).lower()
+    with pytest.raises(CohortError) as refusal:
+        read_cohort(table(*lines, "A,dicom,1,2,3,Smithy,", "B,dicom,1,2,3,Smitty,A"))
+    assert "Smi" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "case,ct,x,y,z\n", "case,ct,x,y,z\n,,,,\n"])
+def test_a_table_without_rows_is_refused(table, text):
+    assert problems(table(text)) == [
+        "row 1: there are no rows: write a header and a row for each nodule"
+    ]
+
+
+def test_files_that_are_no_tables_are_refused(table, tmp_path):
+    (tmp_path / "other.csv").write_bytes("case;Öl".encode("utf-16"))
+    (tmp_path / "quote.csv").write_text('case,ct,x,y,z\n"A,dicom,1,2,3')
+    (tmp_path / "other.parquet").write_text("case,ct,x,y,z\nA,dicom,1,2,3\n")
+    for name in ("other.csv", "quote.csv", "other.parquet"):
+        assert problems(tmp_path / name) == [
+            "it is no table in UTF-8: save it as 'CSV UTF-8' or Parquet"
+        ]
+    assert problems(tmp_path / "none.csv") == [
+        "it cannot be read (No such file or directory): check the path"
+    ]
+    whole = tmp_path / "cut.parquet"
+    pq.write_table(pa.table({"case": ["A"] * 1000}), whole)
+    whole.write_bytes(whole.read_bytes()[:-100])
+    assert len(problems(whole)) == 1
+
+
+CELLS = st.sampled_from(
+    [
+        "",
+        "A",
+        "B",
+        "a",
+        "N1",
+        "1",
+        "-2.5",
+        "inf",
+        "?",
+        "a.nii.gz",
+        "dicom",
+        "../x",
+        "yes",
+        "62",
+        "ras",
+    ]
+)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "case",
+                "ct",
+                "x",
+                "y",
+                "z",
+                "nodule",
+                "age",
+                "earlier",
+                "days",
+                "coordinates",
+                "label_grade",
+                "patient",
+            ]
+        ),
+        max_size=12,
+    ),
+    st.lists(st.lists(CELLS, max_size=12), max_size=8),
+)
+def test_any_table_is_read_or_refused_with_words(tmp_path_factory, columns, rows):
+    folder = tmp_path_factory.mktemp("any")
+    (folder / "a.nii.gz").touch()
+    (folder / "dicom").mkdir()
+    lines = [
+        ",".join(cells)
+        for cells in [[*dict.fromkeys(["case", "ct", "x", "y", "z", *columns])], *rows]
+    ]
+    path = folder / "t.csv"
+    path.write_text("\n".join(lines))
+    try:
+        cohort = read_cohort(path)
+    except CohortError:
+        assert len(problems(path)) > 0
+        return
+    keys = list(cohort.keys)
+    assert keys and len(keys) == len(
+        {(case.casefold(), nodule.casefold()) for case, nodule in keys}
+    )
+    assert all(case.ct.exists() for case in cohort.cases)

@@ -1,0 +1,339 @@
+"""EMV-3D-CNN's kind of data: a table of nodules on whole CTs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from hypothesis import given
+from hypothesis import strategies as st
+
+from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_ct, positions_of
+from made_dicom import write_series
+from nodulerisk.ct.volume import CT, with_geometry
+from nodulerisk.datasets import emv_table
+from nodulerisk.datasets.emv_table import PATHOLOGIES, labels_of, read_emv_table
+from nodulerisk.datasets.nodules import CROP_MM, NoduleDataset, box_around, cropped, split_of
+from nodulerisk.errors import NoduleRiskError
+
+X, Y, Z = CENTRE_LPS_MM
+OBLIQUE = np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1.0]])
+
+
+def save(ct: CT, path: Path) -> Path:
+    sitk.WriteImage(ct.to_sitk(), str(path))
+    return path
+
+
+def save_mask(mask: np.ndarray, ct: CT, path: Path) -> None:
+    sitk.WriteImage(with_geometry(sitk.GetImageFromArray(mask.astype(np.uint8)), ct), str(path))
+
+
+def save_dicom(ct: CT, folder: Path, **header) -> None:
+    write_series(folder, ct.hu, spacing_mm=ct.spacing_mm, origin_lps_mm=ct.origin_lps_mm, **header)
+
+
+def table_of(folder: Path, text: str, name: str = "nodules.csv") -> NoduleDataset:
+    (folder / name).write_text(text, encoding="utf-8")
+    return read_emv_table(folder / name)
+
+
+def reasons(dataset: NoduleDataset) -> dict[str, str]:
+    return {case.name: case.reason for case in dataset.broken}
+
+
+@pytest.fixture
+def scan(tmp_path, ct) -> Path:
+    """A folder with ``ct.nrrd``."""
+    save(ct, tmp_path / "ct.nrrd")
+    return tmp_path
+
+
+# --- Pathology
+
+
+@pytest.mark.parametrize(
+    ("pathology", "labels"),
+    [
+        ("benign", {"malignancy": 0}),
+        ("AAH", {"malignancy": 1, "invasiveness": 0, "subtype": 0}),
+        ("ais", {"malignancy": 1, "invasiveness": 0, "subtype": 0}),
+        ("Adenocarcinoma in situ", {"malignancy": 1, "invasiveness": 0, "subtype": 0}),
+        ("Minimally-Invasive Adenocarcinoma", {"malignancy": 1, "invasiveness": 0, "subtype": 1}),
+        ("Preinvasive", {"malignancy": 1, "invasiveness": 0}),
+        ("invasive adenocarcinoma", {"malignancy": 1, "invasiveness": 1, "subtype": 2}),
+        (
+            "Invasive adenocarcinoma grade 1",
+            {"malignancy": 1, "invasiveness": 1, "subtype": 2, "grade": 0},
+        ),
+        (
+            "invasive_adenocarcinoma_grade_2",
+            {"malignancy": 1, "invasiveness": 1, "subtype": 2, "grade": 1},
+        ),
+        ("IA (Grade III)", {"malignancy": 1, "invasiveness": 1, "subtype": 2, "grade": 2}),
+        ("IAC, G2", {"malignancy": 1, "invasiveness": 1, "subtype": 2, "grade": 1}),
+        ("grade 3", {"malignancy": 1, "invasiveness": 1, "subtype": 2, "grade": 2}),
+        ("Other-malignant", {"malignancy": 1}),
+        ("squamous cell carcinoma", {"malignancy": 1}),
+        ("metastasis (GI)", {"malignancy": 1}),
+        ("malignant: lymphoma", {"malignancy": 1}),
+        ("adenocarcinoma", {"malignancy": 1}),
+        ("", {}),
+    ],
+)
+def test_pathology(pathology, labels):
+    assert labels_of(pathology) == labels
+
+
+@given(
+    word=st.sampled_from(sorted(PATHOLOGIES)),
+    upper=st.booleans(),
+    separator=st.sampled_from([" ", "-", "_", "  ", ""]),
+)
+def test_pathology_in_any_spelling(word, upper, separator):
+    spelled = (
+        (word.upper() if upper else word.lower()).replace(" ", separator).replace("-", separator)
+    )
+    assert labels_of(spelled) == PATHOLOGIES[word]
+
+
+@pytest.mark.parametrize(
+    "pathology", ["cancer", "IA grade 4", "benign or malignant", "-", "grade", "not malignant"]
+)
+def test_unknown_pathology_names_the_known(pathology):
+    with pytest.raises(NoduleRiskError, match="benign.*AAH.*MIA.*grade 1, 2, 3"):
+        labels_of(pathology)
+
+
+def test_a_doubt_is_no_pathology():
+    with pytest.raises(NoduleRiskError, match="question mark"):
+        labels_of("malignant?")
+
+
+@pytest.mark.parametrize(
+    "cells", ["MIA grade 1,", "benign,1", "squamous cell carcinoma G2,", "AIS,2"]
+)
+def test_a_grade_goes_with_invasive_adenocarcinoma_alone(scan, cells):
+    dataset = table_of(scan, f"name,ct,x,y,z,pathology,grade\nbad,ct.nrrd,{X},{Y},{Z},{cells}\n")
+    assert "only invasive adenocarcinoma" in reasons(dataset)["bad"]
+
+
+# --- Reading
+
+
+def test_rows_of_every_kind(scan, ct):
+    save_dicom(ct, scan / "dicom")
+    dataset = table_of(
+        scan,
+        "Name,CT path,X,Y,Z,Size (mm),Pathology,Patient ID,Split,Evidence\n"
+        f"a,ct.nrrd,{X},{Y},{Z},12.5,Benign,p1,test,\n"
+        f"b,dicom,{X + 4},{Y},{Z},,IA grade 2,p2,train,reader\n"
+        f"c,ct.nrrd,{X},{Y - 5},{Z + 6},8,MIA,p1,test,simulated\n"
+        f"d,{scan / 'ct.nrrd'},{X},{Y},{Z},8,,p3,,\n",
+    )
+    assert dataset.broken == () and dataset.name == "nodules"
+    a, b, c, d = dataset.nodules
+    assert [n.name for n in (a, b, c, d)] == ["a", "b", "c", "d"]
+    assert [n.patient for n in (a, b, c, d)] == ["p1", "p2", "p1", "p3"]
+    assert [n.split for n in (a, b, c, d)] == ["test", "train", "test", split_of("p3")]
+    assert [n.evidence for n in (a, b, c, d)] == ["pathology", "reader", "simulated", "pathology"]
+    assert [n.diameter_mm for n in (a, b, c, d)] == [12.5, None, 8, 8]
+    assert (
+        b.labels == {"malignancy": 1, "invasiveness": 1, "subtype": 2, "grade": 1}
+        and d.labels == {}
+    )
+    assert [n.pathology for n in (a, b, c, d)] == ["Benign", "IA grade 2", "MIA", ""]
+    assert b.centre_lps_mm == (X + 4, Y, Z)
+    for nodule in dataset.nodules:
+        voxel = np.rint(nodule.ct.voxel_of(CENTRE_LPS_MM)).astype(int)[::-1]
+        assert nodule.ct.hu[tuple(voxel)] == 30
+        assert nodule.marked is None
+
+
+@pytest.mark.parametrize(
+    ("header", "cells"),
+    [
+        ("x,y,z", "{lps}"),
+        ("X (mm),Y (mm),Z (mm)", "{lps}"),
+        ("x_lps,y_lps,z_lps", "{lps}"),
+        ("x_ras,y_ras,z_ras", "{ras}"),
+        ("i,j,k", "{ijk}"),
+        ("x,y,z,coordinates", "{lps},LPS"),
+        ("x,y,z,coordinates", "{ras},RAS"),
+        ("x,y,z,coordinates", "{ijk},voxel"),
+    ],
+)
+def test_centres_in_every_system(tmp_path, header, cells):
+    ct = made_ct(OBLIQUE)
+    save(ct, tmp_path / "ct.nii.gz")
+    places = {
+        "lps": f"{X},{Y},{Z}",
+        "ras": f"{-X},{-Y},{Z}",
+        "ijk": ",".join(f"{v:.6f}" for v in ct.voxel_of(CENTRE_LPS_MM)),
+    }
+    (nodule,) = table_of(tmp_path, f"ct,{header}\nct.nii.gz,{cells.format(**places)}\n").nodules
+    assert nodule.centre_lps_mm == pytest.approx(CENTRE_LPS_MM, abs=1e-3)
+
+
+def test_semicolons_tabs_and_backslashes(scan, ct):
+    (scan / "scans").mkdir()
+    save(ct, scan / "scans" / "ct.mha")
+    for separator, name in ((";", "a.csv"), ("\t", "b.tsv")):
+        cells = ("ct", "x", "y", "z"), ("scans\\ct.mha", str(X), str(Y), str(Z))
+        dataset = table_of(scan, "\n".join(separator.join(row) for row in cells), name)
+        assert len(dataset.nodules) == 1 and dataset.broken == ()
+
+
+def test_each_ct_is_read_once(scan, monkeypatch):
+    read: list[Path] = []
+    whole = emv_table.read_ct
+    monkeypatch.setattr(
+        emv_table, "read_ct", lambda path, **kw: read.append(path) or whole(path, **kw)
+    )
+    rows = "".join(f"n{i},{'ct.nrrd' if i % 2 else 'gone.nrrd'},{X},{Y},{Z}\n" for i in range(6))
+    dataset = table_of(scan, "name,ct,x,y,z\n" + rows)
+    assert sorted(path.name for path in read) == ["ct.nrrd", "gone.nrrd"]
+    assert [n.name for n in dataset.nodules] == ["n1", "n3", "n5"]
+    assert [case.name for case in dataset.broken] == ["n0", "n2", "n4"]
+    assert "no file" in dataset.broken[0].reason
+
+
+def test_a_row_that_cannot_be_used_is_reported_and_the_rest_is_read(scan):
+    (scan / "damaged.nii.gz").write_bytes(b"\x1f\x8b nothing")
+    centre = f"{X},{Y},{Z}"
+    dataset = table_of(
+        scan,
+        "name,ct,x,y,z,pathology,size,mask,split,coordinates\n"
+        f"good,ct.nrrd,{centre},MIA,,,,\n"
+        f"damaged,damaged.nii.gz,{centre},MIA,,,,\n"
+        f"no ct,,{centre},MIA,,,,\n"
+        f"word,ct.nrrd,{centre},strange,,,,\n"
+        f"outside,ct.nrrd,{-X},{-Y},{Z},MIA,,,,\n"
+        "no centre,ct.nrrd,1,,3,MIA,,,,\n"
+        'comma,ct.nrrd,"1,5",2,3,MIA,,,,\n'
+        "nan,ct.nrrd,nan,2,3,MIA,,,,\n"
+        f"size,ct.nrrd,{centre},MIA,-3,,,\n"
+        f"mask,ct.nrrd,{centre},MIA,,gone.nrrd,,\n"
+        f"split,ct.nrrd,{centre},MIA,,,later,\n"
+        f"system,ct.nrrd,{centre},MIA,,,,MNI\n"
+        f"twice,ct.nrrd,{centre},MIA,,,,\n"
+        f"twice,ct.nrrd,{centre},benign,,,,\n",
+    )
+    assert [n.name for n in dataset.nodules] == ["good"]
+    found = reasons(dataset)
+    assert len(dataset.broken) == 13
+    expected = {
+        "damaged": "damaged", "no ct": "no path", "word": "unknown pathology",
+        "outside": "outside the CT",
+        "no centre": "no centre", "comma": "decimal point", "nan": "not a number",
+        "size": "not positive",
+        "mask": "cannot be read", "split": "unknown split", "system": "LPS, RAS or voxel",
+        "twice": "several rows",
+    }  # fmt: skip
+    for name, reason in expected.items():
+        assert reason in found[name]
+
+
+def test_a_real_ct_in_a_zip(shared, tmp_path):
+    archive = shared / "data" / "cptac_lscc_C3N-00247_chest_ct.zip"
+    rows = f"near,{archive},-81,-192,-192,squamous cell carcinoma\nfar,{archive},500,0,0,benign\n"
+    dataset = table_of(tmp_path, "name,ct,x,y,z,pathology\n" + rows)
+    (nodule,) = dataset.nodules
+    assert nodule.labels == {"malignancy": 1} and "outside the CT" in reasons(dataset)["far"]
+    x, y, z = np.rint(nodule.ct.voxel_of(nodule.centre_lps_mm)).astype(int)
+    assert nodule.ct.hu[z, y - 2 : y + 3, x - 2 : x + 3].mean() > -100  # its middle
+    assert nodule.ct.hu.nbytes < 4e6  # of 52 MB
+
+
+def test_series_are_told_apart(tmp_path, ct):
+    for uid in ("1.2.3", "1.2.4"):
+        save_dicom(ct, tmp_path / "study" / uid, SeriesInstanceUID=uid)
+    rows = f"a,study,1.2.4,{X},{Y},{Z}\nb,study,,{X},{Y},{Z}\n"
+    dataset = table_of(tmp_path, "name,ct,series_uid,x,y,z\n" + rows)
+    assert [n.ct.acquisition.series_uid for n in dataset.nodules] == ["1.2.4"]
+    assert "several CT series" in reasons(dataset)["b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("ct,x,y,z\n", "no rows"),
+        ("scanner,x,y,z\na,1,2,3\n", "no column 'ct'"),
+        ("ct,x,y\na,1,2\n", "no columns for the nodules' centres"),
+    ],
+)
+def test_a_table_without_what_it_needs_is_refused(tmp_path, text, problem):
+    with pytest.raises(NoduleRiskError, match=problem):
+        table_of(tmp_path, text)
+
+
+def test_a_table_that_is_not_there(tmp_path):
+    with pytest.raises(NoduleRiskError, match="check the path"):
+        read_emv_table(tmp_path / "gone.csv")
+
+
+def test_a_patient_in_two_splits_is_refused(scan):
+    rows = f"ct.nrrd,{X},{Y},{Z},p,train\nct.nrrd,{X},{Y},{Z},p,test\n"
+    with pytest.raises(NoduleRiskError, match="Patient p is in both train and test"):
+        table_of(scan, "ct,x,y,z,patient,split\n" + rows)
+
+
+def test_without_a_patient_column_paths_with_names_stay_out(scan, ct):
+    save(ct, scan / "Doe_John.nrrd")
+    (nodule,) = table_of(scan, f"ct,x,y,z\nDoe_John.nrrd,{X},{Y},{Z}\n").nodules
+    assert nodule.name == "line 2" and nodule.patient.startswith("ct-")
+    assert "doe" not in (nodule.name + nodule.patient).lower()
+
+
+# --- Masks
+
+
+def test_the_masks_part_at_the_centre_is_the_nodule(scan, ct):
+    positions = positions_of(ct)
+    nodule = np.linalg.norm(positions - CENTRE_LPS_MM, axis=-1) <= RADIUS_MM
+    other = np.linalg.norm(positions - (X + 20, Y, Z), axis=-1) <= 3
+    save_mask(nodule | other, ct, scan / "mask.nrrd")
+    places = ((X, Y, Z), (X + 20, Y, Z), (X, Y + 25, Z))
+    rows = "".join(f"ct.nrrd,{x},{y},{z},mask.nrrd\n" for x, y, z in places)
+    dataset = table_of(scan, "ct,x,y,z,mask\n" + rows)
+    first, second = dataset.nodules
+    assert first.mask.sum() == nodule.sum() and second.mask.sum() == other.sum()
+    assert first.diameter_mm == pytest.approx(2 * RADIUS_MM, rel=0.03)
+    assert "mm from the centre" in reasons(dataset)["line 4"]
+
+
+def test_a_mask_off_the_grid_or_empty_is_refused(scan, ct):
+    wide = np.zeros(ct.hu.shape, bool)
+    save_mask(wide, ct, scan / "empty.nrrd")
+    save_mask(wide[1:], ct, scan / "short.nrrd")
+    shifted = CT(ct.hu, ct.spacing_mm, (0.0, 0.0, 0.0))
+    save_mask(wide, shifted, scan / "shifted.nrrd")
+    masks = ("empty", "short", "shifted")
+    rows = "".join(f"{mask},ct.nrrd,{X},{Y},{Z},{mask}.nrrd\n" for mask in masks)
+    found = reasons(table_of(scan, "name,ct,x,y,z,mask\n" + rows))
+    assert "empty" in found["empty"]
+    assert all("not on the CT's grid" in found[mask] for mask in masks[1:])
+
+
+# --- Crops
+
+
+@pytest.mark.parametrize("direction", [np.eye(3), OBLIQUE, OBLIQUE[::-1] * (1, -1, 1)])
+def test_a_crop_holds_its_cube_where_it_was(direction):
+    ct = made_ct(direction)
+    box = box_around(ct, CENTRE_LPS_MM, 30.0)
+    part = cropped(ct, box)
+    assert part.hu.size < ct.hu.size / 5
+    positions = positions_of(part)
+    assert np.allclose(positions, positions_of(ct)[box])
+    assert np.array_equal(part.hu, ct.hu[box])
+    corners = np.array(np.meshgrid(*[[-15, 15]] * 3)).reshape(3, -1).T + CENTRE_LPS_MM
+    assert all(part.contains(corner) for corner in corners)
+
+
+def test_a_crop_frees_the_ct(scan):
+    (nodule,) = table_of(scan, f"ct,x,y,z\nct.nrrd,{X},{Y},{Z}\n").nodules
+    assert nodule.ct.hu.base is None
+    assert max(np.array(nodule.ct.hu.shape[::-1]) * nodule.ct.spacing_mm) <= CROP_MM + 5

@@ -1,0 +1,287 @@
+"""Simulated nodules: labels that hold for the geometry made, in lung that is otherwise left as it
+was."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.image import imread
+from scipy.spatial.distance import pdist
+
+from made_nodules import LUNG_HU, VESSEL_HU, made_background, made_lung
+from nodulerisk.ct.read import read_ct
+from nodulerisk.ct.volume import CT
+from nodulerisk.datasets.lidc_slices import read_lidc_slices
+from nodulerisk.datasets.nodules import LabelledNodule
+from nodulerisk.datasets.simulate import (
+    AAH_AIS,
+    GRADES,
+    INVASIVE_MM,
+    MIA,
+    PATTERNS,
+    grow,
+    inserted,
+    largest_part,
+    long_axis_mm,
+    lung_cube,
+    simulate_nodules,
+)
+from nodulerisk.datasets.simulate_sheet import contact_sheet
+from nodulerisk.errors import NoduleRiskError
+
+MIDDLE = (40, 40, 40)
+
+
+def grown(pattern, seed: int, diameter: float | None = None):
+    rng = np.random.default_rng(seed)
+    return grow(pattern, diameter or rng.uniform(*pattern.diameter_mm), made_lung(), rng)
+
+
+def solid_axis_mm(growth) -> float:
+    return long_axis_mm(largest_part(growth.solid))
+
+
+@pytest.fixture(scope="module")
+def simulated() -> list[LabelledNodule]:
+    return list(simulate_nodules([made_background()], 60, seed=3))
+
+
+@pytest.fixture(scope="module")
+def lidc(shared):
+    return read_lidc_slices(shared / "data" / "lidc").nodules
+
+
+def test_a_nodule_depends_on_seed_and_index_alone(simulated):
+    again = list(simulate_nodules([made_background()], 3, seed=3))
+    other = next(simulate_nodules([made_background()], 1, seed=4))
+    for one, two in zip(simulated, again, strict=False):
+        assert (
+            one.name == two.name
+            and one.labels == two.labels
+            and one.centre_lps_mm == two.centre_lps_mm
+        )
+        assert np.array_equal(one.ct.hu, two.ct.hu) and np.array_equal(one.marked, two.marked)
+    assert not np.array_equal(simulated[0].ct.hu, other.ct.hu)
+
+
+def test_names_are_unique_and_say_what_they_are(simulated):
+    assert [nodule.name for nodule in simulated[:2]] == ["sim-000000", "sim-000001"]
+    assert {nodule.evidence for nodule in simulated} == {"simulated"}
+    assert not any(nodule.only_own_slices for nodule in simulated)
+
+
+def test_every_class_comes_up_as_often(simulated):
+    subtypes = Counter(nodule.labels["subtype"] for nodule in simulated)
+    assert all(10 <= subtypes[subtype] <= 30 for subtype in range(3))
+    assert {nodule.labels["grade"] for nodule in simulated if "grade" in nodule.labels} == {0, 1, 2}
+
+
+def test_only_invasive_adenocarcinoma_is_invasive_and_graded(simulated):
+    for nodule in simulated:
+        invasive = nodule.labels["subtype"] == 2
+        assert nodule.labels["invasiveness"] == int(invasive)
+        assert ("grade" in nodule.labels) == invasive
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 2**32), pattern=st.sampled_from(PATTERNS))
+def test_the_solid_component_decides_the_subtype(seed, pattern):
+    growth = grown(pattern, seed)
+    assert not (growth.solid & ~growth.mask).any()
+    axis = solid_axis_mm(growth)
+    if pattern is AAH_AIS:
+        assert not growth.solid.any()
+    elif pattern is MIA:
+        assert 0 < axis <= INVASIVE_MM
+    else:
+        assert axis > INVASIVE_MM
+
+
+@settings(deadline=None, max_examples=15)
+@given(seed=st.integers(0, 2**32))
+def test_any_nodule_is_whole_and_lies_where_it_should(seed):
+    nodule = next(simulate_nodules([made_background()], 1, seed))
+    hu, mask = nodule.ct.hu, nodule.mask
+    assert (
+        hu.shape == mask.shape == (80, 80, 80)
+        and hu.dtype == np.int16
+        and nodule.ct.spacing_mm == (1, 1, 1)
+    )
+    assert hu.min() >= -1024 and hu.max() < 400
+    assert nodule.marked.dtype == np.float32 and set(np.unique(nodule.marked)) == {0.0, 1.0}
+    assert mask[39:42, 39:42, 39:42].any() and np.array_equal(mask, largest_part(mask))
+    assert np.abs(np.subtract(nodule.centre_lps_mm, MIDDLE)).max() < 5
+    assert 3 <= nodule.diameter_mm <= 28
+    border = np.ones_like(mask)
+    border[10:-10, 10:-10, 10:-10] = False
+    assert not (mask & border).any()
+
+
+def test_the_long_axis_is_the_longest_distance_in_one_slice():
+    region = np.zeros((5, 20, 20), bool)
+    region[:, 3, 3] = True  # long along z does not count
+    region[2, 3:7, 3:6] = True
+    assert long_axis_mm(region) == pytest.approx(1 + pdist([[3, 3], [6, 5]])[0])
+    assert long_axis_mm(np.zeros_like(region)) == 0
+
+
+def test_the_mask_is_as_long_as_asked():
+    for diameter in (5, 9, 17, 28):
+        assert diameter - 1.6 < long_axis_mm(grown(GRADES[1], 1, diameter).mask) <= diameter
+
+
+def test_the_solid_share_grows_with_the_grade():
+    def mean_ratio(pattern) -> float:
+        growths = [grown(pattern, seed) for seed in range(12)]
+        return float(
+            np.mean([solid_axis_mm(growth) / long_axis_mm(growth.mask) for growth in growths])
+        )
+
+    low, middle, high = (mean_ratio(pattern) for pattern in GRADES)
+    assert low + 0.1 < middle < high - 0.1
+
+
+def test_spicules_leave_the_mask_with_the_grade():
+    def beyond(pattern) -> int:
+        """Voxels that spicules cover well outside the body."""
+        growth = grown(pattern, 2, 14)
+        return int(((growth.cover > 0.5) & ~growth.mask).sum())
+
+    assert beyond(AAH_AIS) == 0 < beyond(GRADES[2])
+
+
+def test_ground_glass_has_the_density_of_ground_glass(simulated):
+    means = [
+        nodule.ct.hu[nodule.mask].mean() for nodule in simulated if nodule.labels["subtype"] == 0
+    ]
+    assert min(means) > -760 and max(means) < -450
+
+
+def test_a_solid_component_is_as_dense_as_soft_tissue():
+    growth, lung = grown(GRADES[2], 3, 20), made_lung()
+    hu = inserted(growth, lung, 1.0, np.random.default_rng(0))
+    assert -150 < np.median(hu[growth.solid]) < 60
+
+
+def test_sizes_of_the_classes_overlap(simulated):
+    def of(subtype):
+        return [nodule.diameter_mm for nodule in simulated if nodule.labels["subtype"] == subtype]
+
+    assert min(of(2)) < np.median(of(0)) and max(of(0)) > np.median(of(1))
+
+
+def test_the_lung_outside_is_left_as_it_was():
+    growth, lung = grown(GRADES[2], 4, 16), made_lung()
+    hu = inserted(growth, lung, 1.0, np.random.default_rng(0))
+    reach = growth.cover > 0
+    outside = ~(reach | np.roll(reach, 1, 0) | np.roll(reach, -1, 0))  # the blur along z
+    assert np.array_equal(hu[outside], np.rint(lung[outside]).astype(np.int16))
+    assert (hu[growth.mask] > lung[growth.mask]).mean() > 0.9
+
+
+def test_a_vessel_shows_through_ground_glass():
+    growth, lung = grown(AAH_AIS, 5, 18), made_lung()
+    hu = inserted(growth, lung, 1.0, np.random.default_rng(0))
+    vessel = growth.mask & (lung == VESSEL_HU)
+    glass = growth.mask & (lung < -700)
+    assert vessel.any() and np.abs(hu[vessel] - VESSEL_HU).mean() < 40
+    assert hu[vessel].mean() - hu[glass].mean() > 400
+
+
+def test_the_noise_inside_is_that_of_the_lung():
+    lung = np.random.default_rng(6).normal(LUNG_HU, 40, (80, 80, 80)).astype(np.float32)
+    growth = grow(GRADES[2], 24, lung, np.random.default_rng(6))
+    core = growth.solid & (growth.cover == 1)
+    noisy, calm = (
+        inserted(growth, lung * k + LUNG_HU * (1 - k), 1.0, np.random.default_rng(0))
+        for k in (1, 0)
+    )
+    assert 20 < np.std((noisy - calm)[core].astype(float)) < 60
+
+
+def test_thick_slices_blur_along_z_alone():
+    growth, lung = grown(GRADES[2], 7, 12), np.full((80, 80, 80), LUNG_HU, np.float32)
+    thin, thick = (
+        inserted(growth, lung, mm, np.random.default_rng(0)).astype(int) for mm in (0.5, 5.0)
+    )
+    along_z, along_x = (np.abs(np.diff(thick, axis=axis)).max() for axis in (0, 2))
+    assert along_z < np.abs(np.diff(thin, axis=0)).max() * 0.8 and along_z < along_x
+
+
+def test_a_nodule_stops_at_the_chest_wall():
+    lung = made_lung(wall_mm=36)  # begins 4 mm from the middle
+    growth = grow(GRADES[0], 20, lung, np.random.default_rng(8))
+    assert growth.mask.any() and not growth.mask[:, 46:, :].any()
+    assert solid_axis_mm(growth) > INVASIVE_MM
+
+
+def test_patient_and_split_are_the_backgrounds():
+    backgrounds = [
+        made_background("a", "train"),
+        made_background("b", "validation"),
+        made_background("c", "test"),
+    ]
+    nodules = list(simulate_nodules(backgrounds, 12, seed=1))
+    assert {(nodule.patient, nodule.split) for nodule in nodules} == {
+        ("a", "train"),
+        ("b", "validation"),
+        ("c", "test"),
+    }
+
+
+def test_a_background_without_lung_is_passed_over():
+    tissue = CT(np.full((80, 80, 80), 40, np.int16), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+    air = replace(tissue, hu=np.full((80, 80, 80), -1000, np.int16))
+    useless = [made_background("tissue", ct=tissue), made_background("air", ct=air)]
+    nodules = list(simulate_nodules([*useless, made_background("lung")], 4, seed=0))
+    assert {nodule.patient for nodule in nodules} == {"lung"}
+    elsewhere = replace(made_background(), centre_lps_mm=(500.0, 0.0, 0.0))
+    for none_serves in (useless, [elsewhere], []):
+        with pytest.raises(NoduleRiskError, match="has lung within"):
+            next(simulate_nodules(none_serves, 1, seed=0))
+
+
+def test_the_real_nodule_is_covered_and_its_slices_go_on():
+    """A bright nodule in its own 6 slices of 2 mm: the lung cube shows nothing of it."""
+    rng = np.random.default_rng(9)
+    hu = rng.normal(LUNG_HU, 15, (6, 100, 100)).astype(np.int16)
+    marked = np.zeros(hu.shape, np.float32)
+    marked[:, 45:56, 45:56] = 1
+    hu[marked > 0] = 50
+    ct = CT(hu, (0.8, 0.8, 2.0), (0.0, 0.0, 0.0))
+    cube = lung_cube(made_background(ct=ct, marked=marked, only_own_slices=True), 10, rng)
+    assert cube.shape == (80, 80, 80) and cube.max() < -600
+
+
+def test_real_nodules_of_lidc_serve_as_backgrounds(lidc):
+    nodules = list(simulate_nodules(lidc, 12, seed=2))
+    split_of = {nodule.patient: nodule.split for nodule in lidc}
+    assert all(nodule.split == split_of[nodule.patient] for nodule in nodules)
+    assert len({nodule.patient for nodule in nodules}) > 6
+    for nodule in nodules:
+        around = nodule.ct.hu[30:50, 30:50, 30:50]
+        assert np.mean((around > -1000) & (around < -600)) > 0.05  # lung is left beside it
+        assert nodule.ct.hu.min() >= -1024
+
+
+def test_a_whole_ct_serves_as_background(shared):
+    ct = read_ct(shared / "data" / "chest_crop_no_nodule_1p5mm.nii.gz")
+    places = [ct.point_of(np.array(ct.hu.shape[::-1]) * share) for share in (0.3, 0.5, 0.7)]
+    backgrounds = [
+        replace(made_background(ct=ct), centre_lps_mm=tuple(map(float, place))) for place in places
+    ]
+    nodules = list(simulate_nodules(backgrounds, 3, seed=0))
+    assert all(nodule.ct.hu.shape == (80, 80, 80) and nodule.mask.any() for nodule in nodules)
+
+
+def test_the_contact_sheet_has_a_row_for_each_class(simulated, tmp_path):
+    contact_sheet(simulated, tmp_path / "all.png")
+    contact_sheet(simulated[:1], tmp_path / "one.png")
+    every, one = imread(tmp_path / "all.png"), imread(tmp_path / "one.png")
+    assert every.shape[0] > 3 * one.shape[0] and every.shape[1] == one.shape[1]
+    assert every.std() > 0.1 and one.std() > 0.05

@@ -1,0 +1,144 @@
+"""Engines: OpenVINO against torch, device and precision choice, and what happens when memory runs
+out."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from nodulerisk.engine import engine as engines
+from nodulerisk.engine.engine import (
+    Engine,
+    OpenVINOBackend,
+    TorchBackend,
+    choose_device,
+    choose_precision,
+)
+from nodulerisk.errors import NoduleRiskError, WeightsError
+from nodulerisk.weights.store import sha256_of
+
+
+@pytest.fixture
+def views() -> np.ndarray:
+    return np.random.default_rng(0).uniform(-0.25, 0.75, (2, 3, 40, 40, 40)).astype(np.float32)
+
+
+@pytest.mark.parametrize("network", ["inception", "vgg", "resnet"])
+def test_openvino_equals_torch(weights, views, network):
+    fast, plain = OpenVINOBackend(weights), TorchBackend(weights, "cpu")
+    for batch in (views, views[:1]):
+        np.testing.assert_allclose(
+            fast.predict(network, batch)[0], plain.predict(network, batch)[0], atol=1e-5
+        )
+
+
+def test_densesharp_answers_probabilities_and_mask(weights):
+    cubes = np.random.default_rng(0).integers(0, 256, (1, 1, 32, 32, 32)).astype(np.float32)
+    fast, plain = (
+        Engine(weights, "cpu").predict("densesharp", cubes),
+        TorchBackend(weights, "cpu").predict("densesharp", cubes),
+    )
+    assert [part.shape for part in fast] == [(1, 3), (1, 1, 32, 32, 32)]
+    for ours, theirs in zip(fast, plain, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_converted_networks_are_cached_by_hash(weights, views, tmp_path, monkeypatch):
+    monkeypatch.setattr(engines, "_cache_folder", lambda: tmp_path / "Zwischenablage für Netze")
+    first = OpenVINOBackend(weights).predict("inception", views)
+    kept = list(tmp_path.rglob("*.xml"))
+    assert [path.name.startswith(weights.networks["inception"].sha256[:32]) for path in kept] == [
+        True
+    ]
+    monkeypatch.setattr(
+        engines,
+        "load_network",
+        lambda *_: pytest.fail("torch was asked although the cache is warm"),
+    )
+    np.testing.assert_array_equal(OpenVINOBackend(weights).predict("inception", views)[0], first[0])
+
+
+def test_a_damaged_cache_is_rebuilt(weights, views, tmp_path, monkeypatch):
+    monkeypatch.setattr(engines, "_cache_folder", lambda: tmp_path)
+    first = OpenVINOBackend(weights).predict("vgg", views)
+    for path in tmp_path.glob("*.xml"):
+        path.write_text("<net")
+    np.testing.assert_array_equal(OpenVINOBackend(weights).predict("vgg", views)[0], first[0])
+
+
+def test_one_network_at_a_time_answers_the_same(weights, views):
+    frugal = Engine(weights, "cpu", keep=False)
+    for network in ("vgg", "resnet", "vgg"):
+        np.testing.assert_array_equal(
+            frugal.predict(network, views)[0], Engine(weights, "cpu").predict(network, views)[0]
+        )
+        assert len(frugal._backend._loaded) == 1
+
+
+def test_without_openvino_torch_runs(weights, views, monkeypatch):
+    monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: None)
+    assert Engine(weights, "cpu").device == "CPU (torch, fp32)"
+
+
+def test_nothing_calls_home(weights, views, monkeypatch, tmp_path):
+    monkeypatch.setattr(engines, "_cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("a network call was made"))
+    Engine(weights, "cpu").predict("inception", views)
+    assert sys.modules["openvino_telemetry"] is None
+
+
+def test_devices(monkeypatch):
+    assert choose_device("cpu") == "cpu"
+    with pytest.raises(NoduleRiskError, match="choose auto, cpu"):
+        choose_device("tpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(NoduleRiskError, match="no cuda device"):
+        choose_device("cuda")
+    monkeypatch.setattr(engines, "_gpu_possible", lambda: True)
+    assert choose_device("auto") == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device("auto") == "cuda"
+
+
+@pytest.mark.parametrize(
+    ("amx", "drift", "chosen"),
+    [(True, 0.004, "bf16"), (True, 0.02, "fp32"), (True, None, "fp32"), (False, 0.0, "fp32")],
+)
+def test_bf16_only_where_it_is_fast_and_harmless(weights, monkeypatch, amx, drift, chosen):
+    monkeypatch.setattr(engines, "has_amx", lambda: amx)
+    assert choose_precision("auto", replace(weights, bf16_drift=drift)) == chosen
+    assert choose_precision("bf16", weights) == "bf16"
+    with pytest.raises(NoduleRiskError, match="precision"):
+        choose_precision("int4", weights)
+
+
+def test_fault_40_gpu_out_of_memory_goes_on_on_the_cpu(weights, views):
+    engine = Engine(weights, "cpu")
+    exact = engine.predict("vgg", views)[0]
+
+    class FullGPU:
+        kind, name = "cuda", "CUDA (torch, fp32)"
+
+        def predict(self, *_):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    engine._backend = FullGPU()
+    np.testing.assert_allclose(engine.predict("vgg", views)[0], exact, atol=1e-6)
+    assert [check.fault for check in engine.checks] == [40]
+    assert engine.device.startswith("CPU")
+
+
+def test_fault_38_arrays_of_another_network(weights, tmp_path):
+    for file in weights.folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    other = tmp_path / weights.networks["resnet"].file
+    card = replace(weights.networks["vgg"], file=other.name, sha256=sha256_of(other))
+    swapped = replace(weights, folder=tmp_path, networks=weights.networks | {"vgg": card})
+    with pytest.raises(WeightsError, match="does not fit vgg: features"):
+        TorchBackend(swapped, "cpu").predict("vgg", np.zeros((1, 3, 40, 40, 40), np.float32))

@@ -1,0 +1,475 @@
+"""The evaluation as a whole: what is chosen where, and the files that show it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from made_outcomes import made_outcome, made_outcomes
+from nodulerisk.ct.volume import CT
+from nodulerisk.datasets.lidc_slices import read_lidc_slices
+from nodulerisk.datasets.nodules import Broken, LabelledNodule, NoduleDataset
+from nodulerisk.engine.engine import Engine
+from nodulerisk.errors import NoduleRiskError
+from nodulerisk.evaluation import samples, study
+from nodulerisk.evaluation.choices import Threshold, chosen_calibration, chosen_thresholds
+from nodulerisk.evaluation.evidence import evidence_of, mask_evidence_of
+from nodulerisk.evaluation.outcomes import read_outcomes
+from nodulerisk.evaluation.samples import UNKNOWN, task_sample
+from nodulerisk.evaluation.study import FILES, evaluate, evaluate_dataset, write_evaluation
+from nodulerisk.evaluation.summary import About
+from nodulerisk.evaluation.task_figures import POINTS, evaluate_sample
+from nodulerisk.weights.store import load_weight_set
+
+SPLIT_WITHIN_A_PATIENT = (("a", "p1", "test"), ("b", "p1", "train"), ("c", "p2", "test"))
+PACKAGE = Path(__file__).parents[3] / "LungNoduleRisk"
+HOSTILE = '<script>alert("x")</script>'
+ABOUT = About(
+    "set",
+    "1.0",
+    {"net": "0123456789abcdef"},
+    "data",
+    "thanks to all",
+    (Broken("N9", "no voxel is marked"),),
+)
+
+
+@pytest.fixture(scope="module")
+def answered():
+    return [*made_outcomes(120, 0, "validation"), *made_outcomes(160, 1, "test")]
+
+
+@pytest.fixture(scope="module")
+def evaluation(answered):
+    return evaluate(answered, ABOUT)
+
+
+def made_nodule(name: str, patient: str, split: str) -> LabelledNodule:
+    ct = CT(np.zeros((2, 2, 2), np.int16), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+    return LabelledNodule(name, patient, ct, (0.0, 0.0, 0.0), "reader", split=split)
+
+
+def figures_of(part) -> dict[str, float]:
+    return {f.name: f.value for f in part.figures}
+
+
+# --- Figures
+
+
+def test_figures_are_of_test_nodules_alone(answered, evaluation):
+    assert (evaluation.split, evaluation.nodules, evaluation.patients, evaluation.validation) == (
+        "test",
+        160,
+        80,
+        120,
+    )
+    malignancy = evaluation.tasks["malignancy"]
+    assert (malignancy.nodules, malignancy.evidence) == (160, "reader")
+    test = answered[120:]
+    up, down = (
+        [o.mean("malignancy")[1] for o in test if o.labels["malignancy"] == k] for k in (1, 0)
+    )
+    brute = np.mean([a > b for a in up for b in down])
+    assert figures_of(malignancy)["AUC"] == pytest.approx(brute)
+
+
+def test_every_figure_has_an_interval_that_holds_it(evaluation):
+    parts = [*evaluation.tasks.values(), evaluation.mask]
+    figures = [f for part in parts for holder in (part, *part.groups) for f in holder.figures]
+    assert len(figures) > 100
+    assert all(
+        np.isfinite([f.low, f.value, f.high]).all() and f.low <= f.value <= f.high for f in figures
+    )
+
+
+def test_two_classes_have_the_published_figures(evaluation):
+    names = set(figures_of(evaluation.tasks["malignancy"]))
+    assert {
+        "AUC",
+        "AUC of diameter alone",
+        "AUC within 6-12 mm",
+        "accuracy",
+        "sensitivity",
+        "specificity",
+    } <= names
+    assert {
+        "PPV",
+        "NPV",
+        "F1",
+        "calibration error",
+        "Brier score",
+        "class flips under 2 mm clicks",
+    } <= names
+
+
+def test_the_subtype_has_densesharps_figures(evaluation):
+    subtype = evaluation.tasks["subtype"]
+    names = set(figures_of(subtype))
+    assert {"accuracy", "weighted F1", "AUC, invasive (MIA or IA)", "AUC, IA", "AUC, MIA"} <= names
+    assert {"sensitivity, invasive (MIA or IA)", "F1, IA"} <= names
+    assert subtype.threshold.value is None and subtype.decision_curve is None
+    assert np.sum(subtype.confusion) == subtype.nodules
+
+
+def test_invasive_is_decided_where_either_of_its_classes_is():
+    answers = [
+        (0, (0.6, 0.3, 0.1)),
+        (1, (0.1, 0.3, 0.6)),
+        (2, (0.5, 0.2, 0.3)),
+        (0, (0.2, 0.5, 0.3)),
+    ]
+    evaluation = evaluate(
+        [made_outcome("subtype", label, p, patient=f"p{i}") for i, (label, p) in enumerate(answers)]
+    )
+    figures = figures_of(evaluation.tasks["subtype"])
+    assert (
+        figures["sensitivity, invasive (MIA or IA)"] == 0.5
+    )  # MIA taken for IA counts, IA taken for AAH-AIS does not
+    assert figures["specificity, invasive (MIA or IA)"] == 0.5
+    assert figures["sensitivity, IA"] == 0 and figures["specificity, IA"] == pytest.approx(2 / 3)
+    assert figures["AUC, invasive (MIA or IA)"] == pytest.approx(
+        0.75
+    )  # 0.9 and 0.5 against 0.4 and 0.8
+
+
+def test_flips_are_counted_at_the_threshold_that_decides():
+    outcomes = [made_outcome("malignancy", i % 2, (0.5, 0.5), patient=f"p{i}") for i in range(4)]
+    moved = [{"malignancy": {"net0": (0.4, 0.6)}}, {"malignancy": {"net0": (0.8, 0.2)}}]
+    outcomes = [replace(o, thresholds={"malignancy": 0.3}, clicks=tuple(moved)) for o in outcomes]
+    assert (
+        figures_of(evaluate(outcomes).tasks["malignancy"])["class flips under 2 mm clicks"] == 0.5
+    )
+
+
+def test_groups_part_the_nodules(evaluation):
+    groups = evaluation.tasks["malignancy"].groups
+    for by in ("size", "density"):
+        assert sum(group.nodules for group in groups if group.by == by) == 160
+    assert {group.by for group in evaluation.mask.groups} == {"size", "density"}
+
+
+def test_size_groups_change_where_lung_rads_does():
+    sizes = (5.99, 6.0, 7.99, 8.0, 14.99, 15.0)
+    outcomes = [
+        replace(made_outcome("malignancy", i % 2, (0.5, 0.5)), diameter_mm=d)
+        for i, d in enumerate(sizes)
+    ]
+    groups = evaluate(outcomes).tasks["malignancy"].groups
+    assert [(g.name, g.nodules) for g in groups] == [
+        ("below 6 mm", 1),
+        ("6 to 8 mm", 2),
+        ("8 to 15 mm", 2),
+        ("15 mm and above", 1),
+    ]
+
+
+def test_nodules_of_unknown_size_are_left_out_of_size_alone(answered):
+    test = [
+        replace(o, diameter_mm=None if i % 2 else o.diameter_mm)
+        for i, o in enumerate(answered[120:])
+    ]
+    malignancy = evaluate(test).tasks["malignancy"]
+    counts = {f.name: f.nodules for f in malignancy.figures}
+    assert (counts["AUC"], counts["AUC of diameter alone"]) == (160, 80)
+    none = evaluate([replace(o, diameter_mm=None) for o in test]).tasks["malignancy"]
+    assert "AUC of diameter alone" not in figures_of(none) and none.rocs[0].p is None
+
+
+def test_a_sample_is_evaluated_as_its_outcomes_are(answered):
+    sample, threshold = (
+        task_sample(answered[120:], "subtype"),
+        Threshold(None, "the most probable class"),
+    )
+    assert (
+        evaluate_sample("subtype", sample, "reader", threshold)
+        == evaluate(answered[120:]).tasks["subtype"]
+    )
+
+
+@pytest.mark.parametrize("task", ["malignancy", "subtype"])
+def test_without_sizes_densities_and_clicks_their_figures_do_not_appear(answered, task):
+    whole = task_sample(answered[120:], task)
+    count = len(whole)
+    sample = replace(
+        whole,
+        diameters_mm=np.full(count, np.nan),
+        densities=np.full(count, UNKNOWN),
+        clicked=whole.clicked[:, :0],
+    )
+    threshold = Threshold(0.4 if task == "malignancy" else None, "said so")
+    found, full = (evaluate_sample(task, one, "reader", threshold) for one in (sample, whole))
+    left_out = {f.name for f in full.figures} - {f.name for f in found.figures}
+    assert left_out and all(re.search("diameter|6-12 mm|clicks", name) for name in left_out)
+    assert not any(re.search("diameter|mm|clicks", f.name) for f in found.figures)
+    assert set(found.figures) < set(full.figures)
+    assert found.groups == () and not any(curve.size_x for curve in found.rocs)
+
+
+def test_figures_are_the_same_however_few_draws_are_in_hand(answered, evaluation, monkeypatch):
+    monkeypatch.setattr(samples, "AT_ONCE", 7 * 160)
+    again = evaluate(answered, ABOUT)
+    for task, found in evaluation.tasks.items():
+        assert figures_of(again.tasks[task]) == pytest.approx(figures_of(found))
+        assert [(f.low, f.high) for f in again.tasks[task].figures] == [
+            pytest.approx((f.low, f.high)) for f in found.figures
+        ]
+        assert again.tasks[task].rocs == found.rocs
+
+
+def test_a_roc_curve_has_no_more_points_than_are_seen(evaluation):
+    sample = task_sample(made_outcomes(700), "malignancy")
+    many = evaluate_sample("malignancy", sample, "reader", Threshold(0.4, "said so"))
+    (few,), (curve,) = evaluation.tasks["malignancy"].rocs, many.rocs
+    assert (
+        len(few.x) == 161
+        and len(curve.x) == len(curve.y) == len(curve.size_x) == len(curve.size_y) == POINTS
+    )
+    assert (curve.x[0], curve.y[0], curve.x[-1], curve.y[-1]) == (0, 0, 1, 1)
+    assert np.trapezoid(curve.y, curve.x) == pytest.approx(figures_of(many)["AUC"], abs=0.002)
+
+
+def test_the_weakest_evidence_is_shown(answered):
+    mixed = [
+        answered[-1],
+        replace(answered[-2], evidence="pathology"),
+        replace(answered[-3], evidence="simulated"),
+    ]
+    evaluation = evaluate(mixed)
+    assert evaluation.tasks["malignancy"].evidence == evaluation.mask.evidence == "simulated"
+
+
+def test_what_has_no_label_or_no_network_is_said(evaluation):
+    assert evaluation.left_out["grade"] == "the weight set does not answer it"
+    unlabelled = [replace(o, labels={}) for o in made_outcomes(3)]
+    found = evaluate(unlabelled)
+    assert found.tasks == {} and found.left_out["malignancy"] == "no nodule has a label"
+    assert found.mask.nodules == 3
+
+
+def test_one_nodule_alone_is_evaluated(tmp_path):
+    one = made_outcomes(1)
+    evaluation = evaluate(one)
+    assert "AUC" not in figures_of(evaluation.tasks["malignancy"])
+    write_evaluation(evaluation, one, tmp_path)
+
+
+# --- What is chosen on validation
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 1000), st.floats(-2, 2))
+def test_nothing_chosen_depends_on_test_outcomes(answered, seed, skill):
+    """However the test nodules come out, thresholds and calibration stay."""
+    other = [*answered[:120], *made_outcomes(12, seed, "test", skill)]
+    before, after = (
+        {t: (e.threshold, e.line) for t, e in evaluate(o).tasks.items()}
+        for o in (answered[:130], other)
+    )
+    assert before == after
+    assert chosen_thresholds(other) == chosen_thresholds(answered)
+    assert chosen_calibration(other) == chosen_calibration(answered)
+
+
+def test_without_enough_validation_nodules_the_cards_threshold_decides(answered):
+    few = evaluate([*answered[:4], *answered[120:]])
+    assert few.tasks["malignancy"].threshold == Threshold(0.4, "the weight set's own")
+    assert few.tasks["malignancy"].line is None and not few.tasks["malignancy"].figures_after_line
+
+
+def test_without_test_nodules_all_are_counted_and_nothing_is_chosen(answered):
+    both = [*(replace(o, split="train") for o in answered[120:]), *answered[:120]]
+    evaluation = evaluate(both)
+    assert (evaluation.split, evaluation.held_out, evaluation.nodules) == ("all", False, 280)
+    assert evaluation.tasks["malignancy"].threshold.value == 0.4
+    assert evaluation.tasks["malignancy"].line is None
+    assert "not held out" in evidence_of(evaluation, "malignancy").data
+
+
+def test_calibrating_with_the_chosen_line_is_what_was_foretold(answered):
+    lines = chosen_calibration(answered)
+    foretold = evaluate(answered).tasks["malignancy"].figures_after_line
+    after = figures_of(evaluate([o.recalibrated(lines) for o in answered]).tasks["malignancy"])
+    assert {f.name: f.value for f in foretold} == pytest.approx(
+        {f.name: after[f.name] for f in foretold}
+    )
+    again = chosen_calibration([o.recalibrated(lines) for o in answered])
+    assert again["malignancy"] == pytest.approx((1, 0), abs=0.02)
+
+
+# --- The card
+
+
+def test_evidence_for_the_card(evaluation):
+    evidence = evidence_of(evaluation, "malignancy")
+    assert (evidence.level, evidence.nodules, evidence.patients) == ("reader", 160, 80)
+    assert all(low <= value <= high for value, low, high in evidence.figures.values())
+    assert f"AUC {evidence.figures['AUC minus that of diameter alone'][0]:+.3f}" in evidence.labels
+    assert "not pathology" in evidence.labels and "DeLong p" in evidence.labels
+    assert evidence.data == "data, test patients"
+    mask = mask_evidence_of(evaluation)
+    assert mask.level == "reader" and {"Dice", "nodules found"} <= set(mask.figures)
+    json.dumps(asdict(evidence))
+
+
+def test_without_a_mask_its_evidence_is_none():
+    outcomes = [replace(o, mask=None) for o in made_outcomes(4)]
+    assert mask_evidence_of(evaluate(outcomes)).level == "none"
+
+
+def test_an_evaluation_is_json(evaluation):
+    values = json.loads(json.dumps(asdict(evaluation), allow_nan=False))
+    assert values["tasks"]["malignancy"]["rocs"][0]["contrast"] == "malignant"
+
+
+# --- Files
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, answered, evaluation):
+    out = tmp_path_factory.mktemp("evaluation")
+    write_evaluation(evaluation, answered, out)
+    return out
+
+
+def test_all_files_are_there(folder, answered):
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    assert read_outcomes(folder / "outcomes.jsonl") == answered
+
+
+def test_the_figures_table_has_a_row_a_figure_with_its_evidence(folder, evaluation):
+    with open(folder / "figures.csv", encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["evidence"] for row in rows} == {"reader"} and {row["split"] for row in rows} == {
+        "test"
+    }
+    auc = next(
+        r for r in rows if (r["task"], r["group"], r["figure"]) == ("malignancy", "all", "AUC")
+    )
+    assert float(auc["value"]) == pytest.approx(
+        figures_of(evaluation.tasks["malignancy"])["AUC"], abs=1e-4
+    )
+    assert {"mask", "subtype", "density"} <= {row["task"] for row in rows}
+    assert "size 6 to 8 mm" in {row["group"] for row in rows}
+
+
+def test_the_markdown_shows_evidence_beside_every_number(folder):
+    text = (folder / "figures.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if re.match(r"\| [^f|-]", line)]
+    assert rows and all(line.endswith("| reader |") for line in rows)
+    assert "Research use only" in text
+
+
+def test_the_page_says_what_a_reader_must_know(folder):
+    page = (folder / "evaluation.html").read_text(encoding="utf-8")
+    text = page[page.index("</script>") :]
+    for words in (
+        "Research use only",
+        "N9: no voxel is marked",
+        "not pathology",
+        "0123456789ab",
+        "thanks to all",
+    ):
+        assert words in text
+    assert text.count("Plotly.newPlot") == 4 + 3 + 3 + 2
+    assert "Not held out" not in text
+    assert not re.search(r'(src|href)="(?!#)', text)  # opens without a network
+
+
+def test_the_page_says_loudly_that_nothing_was_held_out(tmp_path):
+    outcomes = made_outcomes(20, split="train")
+    write_evaluation(evaluate(outcomes, ABOUT), outcomes, tmp_path)
+    assert "Not held out" in (tmp_path / "evaluation.html").read_text(encoding="utf-8")
+
+
+def test_the_page_says_loudly_that_patients_are_shared(tmp_path, weights, monkeypatch):
+    """Nodules of one patient in test and training (fault of the data) are found and said."""
+    nodules = [made_nodule(name, patient, split) for name, patient, split in SPLIT_WITHIN_A_PATIENT]
+    by_name = {
+        n.name: replace(o, name=n.name) for n, o in zip(nodules, made_outcomes(3), strict=True)
+    }
+    monkeypatch.setattr(
+        study, "outcomes", lambda weights, given, *_: ([by_name[n.name] for n in given], [])
+    )
+    evaluation = evaluate_dataset(weights, NoduleDataset("mixed", tuple(nodules)), None, tmp_path)
+    assert evaluation.about.shared_patients == 1
+    assert "training or validation (1)" in (tmp_path / "evaluation.html").read_text(
+        encoding="utf-8"
+    )
+
+
+class Tags(HTMLParser):
+    """Scripts and images of a page."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attrs):
+        if tag in ("script", "img"):
+            self.found.append(tag)
+
+
+def test_fault_47_hostile_names_stay_text(tmp_path):
+    """Names of nodules, weight sets, networks and data sets cannot run as a script or a formula."""
+    outcomes = [replace(o, name=HOSTILE, patient="=1+1" + o.patient) for o in made_outcomes(20)]
+    about = About(HOSTILE, HOSTILE, {HOSTILE: "00"}, HOSTILE, HOSTILE, (Broken(HOSTILE, HOSTILE),))
+    write_evaluation(evaluate(outcomes, about), outcomes, tmp_path)
+    write_evaluation(evaluate(made_outcomes(20), ABOUT), made_outcomes(20), tmp_path / "plain")
+    pages = [
+        (folder / "evaluation.html").read_text(encoding="utf-8")
+        for folder in (tmp_path, tmp_path / "plain")
+    ]
+    tags = [Tags() for _ in pages]
+    for parser, page in zip(tags, pages, strict=True):
+        parser.feed(page)
+    assert tags[0].found == tags[1].found
+    with open(tmp_path / "nodules.csv", encoding="utf-8-sig", newline="") as file:
+        assert all(row["patient"].startswith("'=") for row in csv.DictReader(file))
+    assert "<script" not in (tmp_path / "figures.md").read_text(encoding="utf-8").replace(
+        "\\<script", ""
+    )
+
+
+# --- For real
+
+
+def test_evaluation_needs_no_torch():
+    code = "import sys, nodulerisk.evaluation.study; sys.exit('torch' in sys.modules)"
+    assert (
+        subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(PACKAGE)}).returncode
+        == 0
+    )
+
+
+def test_the_open_set_on_lidc(shared, tmp_path):
+    weights, data = load_weight_set("open"), read_lidc_slices(shared / "data" / "lidc")
+    few = [n for n in data.of_split("test") if "malignancy" in n.labels]
+    chosen = [*(n for n in few if n.labels["malignancy"])][:3] + [
+        *(n for n in few if not n.labels["malignancy"])
+    ][:3]
+    dataset = replace(data, nodules=tuple(chosen), broken=(Broken("torn", "no slices"),))
+    evaluation = evaluate_dataset(weights, dataset, Engine(weights, "cpu"), tmp_path)
+    assert evaluation.about.dataset == "LIDC-IDRI" and evaluation.about.broken == dataset.broken
+    assert evaluation.nodules == 6 and np.sum(evaluation.tasks["malignancy"].confusion) == 6
+    assert (
+        figures_of(evaluation.mask)["nodules found"] == 1
+        and figures_of(evaluation.mask)["Dice"] > 0.6
+    )
+    again = evaluate(read_outcomes(tmp_path / "outcomes.jsonl"), evaluation.about)
+    assert again == evaluation  # without networks
+
+
+def test_data_of_which_nothing_can_be_assessed_are_refused(weights, tmp_path):
+    with pytest.raises(NoduleRiskError, match="No nodule of nothing"):
+        evaluate_dataset(weights, NoduleDataset("nothing", ()), Engine(weights, "cpu"), tmp_path)
