@@ -35,9 +35,11 @@ from nodulerisk.datasets.nodules import (
 from nodulerisk.datasets.rows import evidence_in, split_in
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import inert, written_whole
+from nodulerisk.tasks import TASKS
 
 UNSURE = "unsure"
-LABELS = ("benign", "AAH", "AIS", "MIA", "IA", "IA grade 1", "IA grade 2", "IA grade 3", UNSURE)
+GRADES = [f"IA {grade}" for grade in TASKS["grade"].classes]
+LABELS = ("benign", "AAH", "AIS", "MIA", "IA", *GRADES, UNSURE)
 PARTS = re.compile(
     r"(?P<label>.*?)(?:\| *reader:(?P<reader>[^|]*))?(?:\| *note:(?P<note>.*))?", re.DOTALL
 )

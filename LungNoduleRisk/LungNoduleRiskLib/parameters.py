@@ -5,11 +5,26 @@ from typing import Annotated
 import slicer
 from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
 
+from nodulerisk.tasks import TASKS, two_class_tasks
+
 DEVICES = ["auto", "cuda", "mps", "cpu"]
 FROM_CARD = 0.0  # a threshold that the weight set's card gives
 
 
+def thresholdParameters() -> dict[str, str]:
+    """The parameter of each task whose threshold the user may set, by task."""
+    return {task: f"{task}Threshold" for task in two_class_tasks() if TASKS[task].group == "main"}
+
+
+def _withThresholds(parameters: type) -> type:
+    for name in thresholdParameters().values():
+        parameters.__annotations__[name] = Annotated[float, WithinRange(0, 1)]
+        setattr(parameters, name, FROM_CARD)
+    return parameters
+
+
 @parameterNodeWrapper
+@_withThresholds
 class Parameters:
     """The module's parameter node.
 
@@ -21,8 +36,8 @@ class Parameters:
         cascade: later tasks are asked only of the nodules that the earlier ones let through.
         stability: each nodule is also asked turned and clicked 2 mm off, which takes several times
             as long.
-        malignancyThreshold, invasivenessThreshold: probability from which it is decided for; 0: as
-            the card says.
+        malignancyThreshold, ...: of ``thresholdParameters``, the probability from which the last
+            class is decided for; 0: as the card says.
         reader, patient: pseudonyms, for annotations and exported data.
         earlier, days: an earlier CT to compare with, and the days between the two; 0: not known.
     """
@@ -33,8 +48,6 @@ class Parameters:
     device: Annotated[str, Choice(DEVICES)] = "auto"
     cascade: bool = False
     stability: bool = False
-    malignancyThreshold: Annotated[float, WithinRange(0, 1)] = FROM_CARD
-    invasivenessThreshold: Annotated[float, WithinRange(0, 1)] = FROM_CARD
     reader: str = ""
     patient: str = ""
     earlier: slicer.vtkMRMLScalarVolumeNode
@@ -43,8 +56,5 @@ class Parameters:
 
 def thresholdsOf(parameters: Parameters) -> dict[str, float]:
     """The thresholds that the user set, by task."""
-    chosen = {
-        "malignancy": parameters.malignancyThreshold,
-        "invasiveness": parameters.invasivenessThreshold,
-    }
+    chosen = {task: getattr(parameters, name) for task, name in thresholdParameters().items()}
     return {task: threshold for task, threshold in chosen.items() if threshold != FROM_CARD}

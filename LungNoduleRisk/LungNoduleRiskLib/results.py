@@ -29,19 +29,13 @@ from LungNoduleRiskLib.segments import (
     segmentOnCt,
 )
 from LungNoduleRiskLib.tables import fillTable
-from nodulerisk.assessment import (
-    EVIDENCE_WORDS,
-    Assessment,
-    EvidenceLevel,
-    NoduleMask,
-    TaskResult,
-)
+from nodulerisk.assessment import Assessment, NoduleMask, TaskResult
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.nodule.findings import remeasured
 from nodulerisk.nodule.mask import hand_mask
-from nodulerisk.outputs.words import abstain_words
-from nodulerisk.tasks import TASKS
+from nodulerisk.outputs.words import withheld_words
+from nodulerisk.tasks import EVIDENCE_WORDS, FIRST_TASK, TASKS, EvidenceLevel
 from nodulerisk.trust.explain import NOT_EVIDENCE, Explanation
 
 VOLUME_ROLE = "LungNoduleRisk.Volume"  # node reference from a result to its CT
@@ -220,16 +214,15 @@ def colourPoint(markupsNode, assessment: Assessment) -> None:
     A point decided benign is not selected, and has the first class's colour; all others look
     suspicious.
     """
-    malignancy = assessment.tasks.get("malignancy", NOT_RUN)
+    benign, *_ = TASKS[FIRST_TASK].classes
+    decision = assessment.tasks.get(FIRST_TASK, NOT_RUN).decision
     markupsNode.CreateDefaultDisplayNodes()
     displayNode = markupsNode.GetDisplayNode()
     displayNode.SetColor(*COLOURS["first"])
     displayNode.SetSelectedColor(*COLOURS["last"])
     for index, name in zip(placed(markupsNode), pointNames(markupsNode), strict=True):
         if name == assessment.name:
-            markupsNode.SetNthControlPointSelected(
-                index, malignancy.decision != TASKS["malignancy"][0]
-            )
+            markupsNode.SetNthControlPointSelected(index, decision != benign)
 
 
 def _entryOf(assessment: Assessment, volumeNode) -> Entry:
@@ -342,17 +335,15 @@ def _row(assessment: Assessment, maskEvidence: EvidenceLevel | None) -> dict[str
     """A nodule's row of the table, by column title; probabilities are NaN where a task was not
     run."""
     row: dict[str, str | float] = {"Nodule": assessment.name}
-    for task, classes in TASKS.items():
-        result = assessment.tasks.get(task, NOT_RUN)
-        row[task.capitalize()] = result.decision or "not run"
-        row |= {
-            f"P({c})": p
-            for c, p in zip(classes, result.mean or [math.nan] * len(classes), strict=True)
-        }
-        row[f"{task.capitalize()} rests on"] = EVIDENCE_WORDS[result.evidence]
+    for name, task in TASKS.items():
+        result = assessment.tasks.get(name, NOT_RUN)
+        row[task.title] = result.decision or "not run"
+        mean = result.mean or [math.nan] * len(task.classes)
+        row |= {f"P({c})": p for c, p in zip(task.classes, mean, strict=True)}
+        row[f"{task.title} rests on"] = EVIDENCE_WORDS[result.evidence]
     row |= {f"{m.name} ({m.unit})": m.value for m in assessment.measurements}
     row["Measurements rest on"] = EVIDENCE_WORDS[maskEvidence or "none"]
-    row["Withheld"] = " ".join(abstain_words(assessment))
+    row["Withheld"] = " ".join(withheld_words(assessment))
     row["Checks"] = " ".join(check.message for check in assessment.checks)
     return row
 

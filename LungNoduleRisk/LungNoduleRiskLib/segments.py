@@ -11,9 +11,10 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from LungNoduleRiskLib.scene import ctPart, ijkToWorld, toWorld
-from nodulerisk.assessment import EvidenceLevel, NoduleMask, trimmed
+from nodulerisk.assessment import NoduleMask, trimmed
 from nodulerisk.ct.volume import CT
 from nodulerisk.nodule.mask import hand_mask
+from nodulerisk.tasks import EvidenceLevel
 
 NODULE_IN_LUNG = (  # SNOMED CT, by the DICOM lists that come with Slicer
     "Segmentation category and type - DICOM master list~SCT^49755003^Morphologically Altered"

@@ -10,16 +10,16 @@ import numpy as np
 
 from nodulerisk import __version__
 from nodulerisk.assessment import Assessment, NoduleMask, Provenance, TaskResult, decided
-from nodulerisk.checks import Check
-from nodulerisk.ct.cubes import densesharp_cube, densesharp_grid, emv_block, views_of
+from nodulerisk.checks import ADENOCARCINOMA_ONLY, MASK_NAN, NETWORK_NAN, OWN_THRESHOLD, Check
 from nodulerisk.ct.volume import CT, triple
 from nodulerisk.engine.engine import Engine, Networks
+from nodulerisk.networks.kinds import NETWORKS, Cubes
 from nodulerisk.nodule.findings import block_checks, nodule_checks, refuse_missing_slices
 from nodulerisk.nodule.mask import REFLECTIONS, centroid_lps_mm, nodule_mask
 from nodulerisk.nodule.measure import measure
-from nodulerisk.tasks import CASCADE, LET_THROUGH, TASKS
+from nodulerisk.tasks import TASKS, cascade_steps
 from nodulerisk.weights.calibration import calibrated
-from nodulerisk.weights.card import NetworkCard, WeightSet
+from nodulerisk.weights.card import WeightSet
 
 Progress = Callable[[str, float], None]
 
@@ -73,7 +73,7 @@ def assess(
         tasks = _ask_tasks(questions, weights, cascade)
     with stages("measurements", 0.95):
         measurements = measure(nodule, ct) if nodule is not None else ()
-        checks += nodule_checks(nodule, measurements, ct)
+        checks += nodule_checks(nodule, measurements, ct, _seen_mm(weights))
         checks += _answer_checks(
             tasks, questions.answers, weights.mask_network if nodule is None else None
         )
@@ -97,14 +97,15 @@ def _draw_mask(
     point."""
     if weights.mask_network is None:
         return None, point
-    centre = point
+    card, centre = weights.networks[weights.mask_network], point
     for _ in range(
         2
     ):  # drawn again around its own centroid, it hardly depends on where the user clicked
-        probability = _mask_map(densesharp_cube(ct, centre), weights, networks)
+        cubes = NETWORKS[card.kind].cubes(ct, centre, scan_order=weights.scan_order)
+        probability = _mask_map(cubes.cut(card.sides, card.size), weights, networks)
         if not np.isfinite(probability).all():
             return None, point
-        grid = densesharp_grid(ct, centre)
+        grid = cubes.grid(card.sides, card.size)
         nodule = nodule_mask(probability, grid, ct, point, weights.mask_evidence.level)
         if not nodule.region.any():
             return nodule, point
@@ -115,12 +116,20 @@ def _draw_mask(
     return nodule, centre
 
 
+def _seen_mm(weights: WeightSet) -> float:
+    """The side of the cube that the mask network sees, as published."""
+    if weights.mask_network is None:
+        return 0.0
+    card = weights.networks[weights.mask_network]
+    return card.size * NETWORKS[card.kind].cubes.spacing_mm
+
+
 def _mask_map(cube: np.ndarray, weights: WeightSet, networks: Networks) -> np.ndarray:
-    """The mask network's map of a cube: float32 (32, 32, 32), the mean over reflections where the
-    card asks for it."""
+    """The mask network's map of a cube (channels, S, S, S): float32 (S, S, S), the mean over
+    reflections where the card asks for it."""
     assert weights.mask_network is not None
     reflections = REFLECTIONS if weights.mask_reflected else REFLECTIONS[:1]
-    cubes = np.stack([np.flip(cube, axes) for axes in reflections])[:, None]
+    cubes = np.stack([np.flip(cube, tuple(axis + 1 for axis in axes)) for axes in reflections])
     _, maps = networks.predict(weights.mask_network, cubes)
     return np.stack([np.flip(m[0], axes) for m, axes in zip(maps, reflections, strict=True)]).mean(
         axis=0
@@ -130,7 +139,7 @@ def _mask_map(cube: np.ndarray, weights: WeightSet, networks: Networks) -> np.nd
 def _ask_tasks(questions: _Questions, weights: WeightSet, cascade: bool) -> dict[str, TaskResult]:
     """Every task's result, from networks that are asked only once a task needs them."""
     results: dict[str, TaskResult] = {}
-    for step in CASCADE if cascade else (tuple(TASKS),):
+    for step in cascade_steps() if cascade else (tuple(TASKS),):
         if why := _barred(results):
             results |= {task: _not_run(task, why) for task in step}
             continue
@@ -141,10 +150,13 @@ def _ask_tasks(questions: _Questions, weights: WeightSet, cascade: bool) -> dict
 
 def _barred(results: dict[str, TaskResult]) -> str | None:
     """Why the steps that follow are not asked; None: they are."""
-    for task, passing in LET_THROUGH.items():
-        if task in results and (decision := results[task].decision) not in passing:
+    for task, result in results.items():
+        passing = TASKS[task].lets_through
+        if passing is not None and result.decision not in passing:
             return "not asked: " + (
-                f"the nodule was decided {decision}" if decision else f"{task} was not decided"
+                f"the nodule was decided {result.decision}"
+                if result.decision
+                else f"{task} was not decided"
             )
     return None
 
@@ -165,8 +177,8 @@ def _members(
 def task_result(task: str, weights: WeightSet, answers: dict[str, np.ndarray]) -> TaskResult:
     """The plain mean of the members and the decision; a task without networks, or with NaN among
     them, is not run."""
-    classes, card, members = TASKS[task], weights.tasks[task], _members(task, weights, answers)
-    threshold = weights.threshold(task)
+    classes, card = TASKS[task].classes, weights.tasks[task]
+    members, threshold = _members(task, weights, answers), weights.threshold(task)
     broken = [name for name, member in members.items() if not np.isfinite(member).all()]
     if broken or not members:
         note = f"network {broken[0]} gave no number" if broken else card.evidence.data
@@ -184,7 +196,7 @@ def task_result(task: str, weights: WeightSet, answers: dict[str, np.ndarray]) -
 
 
 def _not_run(task: str, why: str) -> TaskResult:
-    return TaskResult(TASKS[task], None, {}, None, None, "none", why)
+    return TaskResult(TASKS[task].classes, None, {}, None, None, "none", why)
 
 
 def _answer_checks(
@@ -193,37 +205,25 @@ def _answer_checks(
     """Networks whose answer is no number (fault 39), and what the answers of others are about."""
     for name, probabilities in answers.items():
         if not np.isfinite(probabilities).all():
-            yield Check(
-                "network-nan",
-                "warning",
-                f"Network {name} gave no number: its task is not shown.",
-                39,
-            )
+            yield NETWORK_NAN.check(network=name)
     if failed_mask is not None:
-        yield Check(
-            "network-nan", "warning", f"Network {failed_mask} gave no number: it drew no mask.", 39
-        )
+        yield MASK_NAN.check(network=failed_mask)
     adenocarcinoma = [
-        task for task in ("invasiveness", "grade", "subtype") if tasks[task].mean is not None
+        name
+        for name, task in TASKS.items()
+        if task.adenocarcinoma_only and tasks[name].mean is not None
     ]
     if adenocarcinoma:
-        message = (
-            f"The {', '.join(adenocarcinoma)} of a nodule means something only if it is an"
-            " adenocarcinoma."
-        )
-        yield Check("adenocarcinoma-only", "note", message, 30)
+        yield ADENOCARCINOMA_ONLY.check(tasks=", ".join(adenocarcinoma))
 
 
 def _threshold_checks(tasks: dict[str, TaskResult], weights: WeightSet) -> Iterator[Check]:
     """Decisions that the user's own thresholds made, not the card's."""
     for task, own in weights.thresholds.items():
-        card = weights.tasks[task].threshold
+        card = weights.card_threshold(task)
         card = 0.5 if card is None else card  # of two classes, the larger wins
         if tasks[task].mean is not None and own != card:
-            message = (
-                f"The {task} threshold was set by the user to {own:.3f}; the card's is {card:.3f}."
-            )
-            yield Check("own-threshold", "note", message, 30)
+            yield OWN_THRESHOLD.check(task=task, own=own, card=card)
 
 
 def _provenance(
@@ -272,21 +272,24 @@ class NetworkCubes:
 
     def __init__(self, ct: CT, centre_lps_mm: np.ndarray, weights: WeightSet):
         self._ct, self._centre, self._weights = ct, centre_lps_mm, weights
-        self._block = emv_block(ct, centre_lps_mm, scan_order=weights.scan_order)
-        self._cubes: dict[tuple, np.ndarray] = {}
+        self._of_kind: dict[type[Cubes], Cubes] = {}
+        self._cut: dict[tuple, np.ndarray] = {}
 
     def of(self, network: str) -> np.ndarray:
         """float32 or uint8 (channels, S, S, S)."""
         card = self._weights.networks[network]
-        view = (card.sides, card.size)
-        if view not in self._cubes:
-            self._cubes[view] = self._cut(card)
-        return self._cubes[view]
+        kind = NETWORKS[card.kind].cubes
+        view = kind, card.sides, card.size
+        if view not in self._cut:
+            self._cut[view] = self._cubes(kind).cut(card.sides, card.size)
+        return self._cut[view]
 
-    def _cut(self, card: NetworkCard) -> np.ndarray:
-        if card.sides is None:
-            return densesharp_cube(self._ct, self._centre)[None]
-        return views_of(self._block, card.sides, card.size)
+    def _cubes(self, kind: type[Cubes]) -> Cubes:
+        """The same at each call: what cubes of a kind have in common is cut once."""
+        if kind not in self._of_kind:
+            scan_order = self._weights.scan_order
+            self._of_kind[kind] = kind(self._ct, self._centre, scan_order=scan_order)
+        return self._of_kind[kind]
 
 
 class _Stages:

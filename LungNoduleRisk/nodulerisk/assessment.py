@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -22,15 +22,7 @@ from nodulerisk.ct.volume import CT, triple, with_geometry
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import written_whole
 from nodulerisk.nodule.quantities import UNITS, Code
-
-EvidenceLevel = Literal["pathology", "reader", "simulated", "none"]
-EVIDENCE_LEVELS: tuple[EvidenceLevel, ...] = get_args(EvidenceLevel)
-EVIDENCE_WORDS: dict[str, str] = {
-    "pathology": "trained and tested against pathology",
-    "reader": "radiologists' suspicion, not pathology",
-    "simulated": "simulated nodules: shows the workflow, says nothing about a patient",
-    "none": "no evidence",
-}
+from nodulerisk.tasks import EvidenceLevel
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,14 @@
-"""A Check: something the reader of a result must know about the input or the answer."""
+"""Every check one row: what the reader of a result must know about the input or the answer.
+
+A further check is one row more, and ``ROW.check()`` where it is found. Whatever asks about checks
+asks the rows. Needs no package: Slicer reads it before any are installed.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 Severity = Literal["note", "warning"]
 
@@ -23,3 +28,214 @@ class Check:
     severity: Severity
     message: str
     fault: int
+
+    @property
+    def kind(self) -> CheckKind:
+        """Its row; of a result by another version, which has other checks, one that says no more
+        than the check does."""
+        return CHECKS.get(self.code) or CheckKind(
+            self.code, self.severity, self.message, self.fault
+        )
+
+
+@dataclass(frozen=True)
+class CheckKind:
+    """All that the program knows of a check before it is found.
+
+    Attributes:
+        code, severity, fault: of its checks.
+        words: their message, a format string of what ``check`` is given.
+        withholds: why decisions about the nodule are withheld where it is found; empty: they stand.
+        of_mask: it is about the mask, and no longer true of another one.
+    """
+
+    code: str
+    severity: Severity
+    words: str
+    fault: int
+    withholds: str = ""
+    of_mask: bool = False
+
+    def check(self, **values: Any) -> Check:
+        """The finding, with these values in its words."""
+        return Check(self.code, self.severity, self.words.format(**values), self.fault)
+
+    def among(self, checks: Iterable[Check]) -> bool:
+        """Whether it was found."""
+        return any(check.code == self.code for check in checks)
+
+
+CHECKS: dict[str, CheckKind] = {}  # by code; reasons to withhold are given in this order
+
+
+def _row(
+    code: str,
+    severity: Severity,
+    words: str,
+    fault: int,
+    withholds: str = "",
+    *,
+    of_mask: bool = False,
+) -> CheckKind:
+    CHECKS[code] = CheckKind(code, severity, words, fault, withholds, of_mask)
+    return CHECKS[code]
+
+
+# --- The nodule. What withholds is beyond what the networks were published for or tested on.
+
+NO_NODULE = _row(
+    "no-nodule",
+    "warning",
+    "No nodule was found at the point: the probabilities describe what lies there.",
+    26,
+    "no nodule was found at the point",
+    of_mask=True,
+)
+SIZE_OUT_OF_RANGE = _row(
+    "size-out-of-range",
+    "warning",
+    "The nodule measures {long_axis:.1f} mm; the networks were published for {low:.0f} to"
+    " {high:.0f} mm.",
+    30,
+    "its size is outside the published range",
+    of_mask=True,
+)
+MASK_CUT = _row(
+    "mask-cut",
+    "warning",
+    "The nodule reaches past the {side:.0f} mm that the mask network sees: it is cut.",
+    30,
+    "it reaches past what the mask network sees",
+    of_mask=True,
+)
+THICK_SLICES = _row(
+    "thick-slices",
+    "warning",
+    "Slices are {thickest:.3g} mm thick or apart; the networks were made for thin slices (1.5 mm).",
+    8,
+    "the slices are thick",
+)
+CALCIFIED = _row(
+    "calcified",
+    "warning",
+    "More than a tenth of the nodule is above 200 HU: it may be calcified.",
+    31,
+    of_mask=True,
+)
+CYSTIC = _row(
+    "cystic",
+    "warning",
+    "More than a tenth of the nodule is below -900 HU: it may be cystic.",
+    31,
+    "it may be cystic",
+    of_mask=True,
+)
+MASK_EDITED = _row(
+    "mask-edited",
+    "note",
+    "The mask was corrected by hand: sizes and densities are the corrected mask's, the"
+    " probabilities those of the networks' own mask.",
+    42,
+    of_mask=True,
+)
+
+# --- The point
+
+METAL = _row(
+    "metal",
+    "warning",
+    "Values above 3000 HU near the nodule: metal or motion may distort it.",
+    21,
+)
+NO_LUNG = _row(
+    "no-lung",
+    "warning",
+    "There is hardly any lung around the point: no nodule is to be expected here.",
+    26,
+)
+PADDED_IN_PLANE = _row(
+    "padded-in-plane",
+    "warning",
+    "The block reaches past the image's edge: {share:.0%} of it is padded.",
+    27,
+)
+PADDED_IN_Z = _row(
+    "padded-in-z",
+    "warning",
+    "The block reaches past the first or last slice: {share:.0%} of it is padded.",
+    28,
+)
+
+# --- The CT
+
+MISSING_SLICES = _row(
+    "missing-slices",
+    "warning",
+    "{missing} missing slice(s) were filled in between their neighbours.",
+    1,
+)
+IRREGULAR_SPACING = _row(
+    "irregular-spacing",
+    "warning",
+    "Slice spacing varies by up to {percent:.1f} %; sizes along the scan are off by as much.",
+    3,
+)
+ORIENTATION_UNKNOWN = _row(
+    "orientation-unknown",
+    "warning",
+    "The file does not say how the patient lies; left and right may be swapped.",
+    10,
+)
+RESCALE_MISSING = _row(
+    "rescale-missing",
+    "warning",
+    "RescaleSlope or RescaleIntercept is missing; the values look like HU and were taken as such.",
+    16,
+)
+CLIPPED_INTENSITIES = _row(
+    "clipped-intensities",
+    "warning",
+    "Values are cut off at {high} HU, as if a display window had been applied.",
+    18,
+)
+CONTRAST = _row(
+    "contrast",
+    "warning",
+    "Contrast was given: densities are higher than in a plain CT.",
+    20,
+)
+KERNEL_UNKNOWN = _row(
+    "kernel-unknown", "note", "The file does not name the reconstruction kernel.", 24
+)
+SHARP_KERNEL = _row(
+    "sharp-kernel",
+    "note",
+    "Sharp reconstruction kernel {kernel}: noise and edges are stronger than usual.",
+    24,
+)
+
+# --- The answers
+
+NETWORK_NAN = _row(
+    "network-nan", "warning", "Network {network} gave no number: its task is not shown.", 39
+)
+MASK_NAN = replace(NETWORK_NAN, words="Network {network} gave no number: it drew no mask.")
+ADENOCARCINOMA_ONLY = _row(
+    "adenocarcinoma-only",
+    "note",
+    "The {tasks} of a nodule means something only if it is an adenocarcinoma.",
+    30,
+)
+OWN_THRESHOLD = _row(
+    "own-threshold",
+    "note",
+    "The {task} threshold was set by the user to {own:.3f}; the card's is {card:.3f}.",
+    30,
+)
+GPU_OUT_OF_MEMORY = _row(
+    "gpu-out-of-memory",
+    "note",
+    "{device} ran out of memory: the CPU was used instead.",
+    40,
+)
+GPU_FAILED = _row("gpu-failed", "note", "{device} failed: the CPU was used instead.", 40)

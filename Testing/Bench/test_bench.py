@@ -15,7 +15,8 @@ from bench.measurements import KERAS, OUR_BF16, OUR_FP32, TORCH, Measurements
 from bench.preprocessing import Comparison, densesharp_ways, views_ways
 from bench.report import NO_KERAS, aims, markdown
 from bench.stages import synthetic_ct
-from nodulerisk.networks import build_network, load_keras_weights
+from nodulerisk.networks.build import build_network
+from nodulerisk.networks.keras_files import load_keras_weights
 
 WORK = {"grade_vgg80": 300.0, "subtype_densesharp32": 10.0}  # GFLOP
 

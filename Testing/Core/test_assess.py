@@ -20,7 +20,7 @@ from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT
 from nodulerisk.engine.engine import Engine
 from nodulerisk.errors import NoduleRiskError, PointError
-from nodulerisk.networks import build_network
+from nodulerisk.networks.build import build_network
 from nodulerisk.nodule.measure import value_of
 from nodulerisk.weights.card import Evidence, NetworkCard, TaskCard, WeightSet, save_card
 from nodulerisk.weights.store import load_weight_set, sha256_of

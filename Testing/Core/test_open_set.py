@@ -14,7 +14,7 @@ from nodulerisk.cli import app
 from nodulerisk.ct.points import read_points
 from nodulerisk.ct.read import read_ct
 from nodulerisk.engine.engine import Engine
-from nodulerisk.tasks import APPEARANCE
+from nodulerisk.tasks import in_group
 from nodulerisk.weights.store import load_weight_set
 from whole_ct import lung_points
 
@@ -58,7 +58,7 @@ def test_the_set_is_small_and_says_what_it_rests_on(open_set):
         open_set.tasks[name].evidence.level == "simulated"
         for name in ("invasiveness", "grade", "subtype")
     )
-    assert all(open_set.tasks[name].evidence.level == "reader" for name in APPEARANCE)
+    assert all(open_set.tasks[name].evidence.level == "reader" for name in in_group("appearance"))
     assert all(task.networks and task.calibration for task in open_set.tasks.values())
     assert "LIDC" in open_set.attribution
 
@@ -120,7 +120,7 @@ def test_fault_26_points_where_no_nodule_is_are_flagged(shared, open_set, engine
 def test_the_card_says_what_its_evaluation_says(open_set):
     """The figures on the card are those of the evaluation's table, which lies beside it."""
     for data, tasks in (
-        ("lidc", ("malignancy", *APPEARANCE)),
+        ("lidc", ("malignancy", *in_group("appearance"))),
         ("simulated", ("invasiveness", "grade", "subtype")),
     ):
         with (open_set.folder / "evaluation" / data / "figures.csv").open(

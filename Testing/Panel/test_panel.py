@@ -20,6 +20,7 @@ from made_scene import edit
 from made_weights import made_weights
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.datasets.densesharp_format import read_densesharp
+from nodulerisk.tasks import TASKS, Task
 
 PICTURES = os.environ.get("NODULERISK_PICTURES")
 OUTSIDE_RAS = (500.0, 0.0, 0.0)
@@ -611,3 +612,19 @@ def test_the_packages_are_listed(ui):
 
 def test_the_modules_own_self_test_passes(host, panel):
     slicer.selfTests["LungNoduleRisk"]()
+
+
+# A further task
+
+
+def test_a_task_of_one_row_has_its_threshold_in_the_panel(panel, ui, monkeypatch):
+    monkeypatch.setitem(TASKS, "growth", Task("growth", ("slow", "fast"), "GRO"))
+    from LungNoduleRiskLib.parameters import _withThresholds, thresholdParameters, thresholdsOf
+
+    panel.panel._advanced._addThresholds()
+    assert ui.growthSpinBox.accessibleName == "Growth threshold"
+    assert ui.growthSpinBox.property("SlicerParameterName") == "growthThreshold"
+    chosen = _withThresholds(type("Chosen", (), {"__annotations__": {}}))()
+    chosen.growthThreshold = 0.7
+    assert thresholdsOf(chosen) == {"growth": 0.7}
+    assert list(thresholdParameters()) == ["malignancy", "invasiveness", "growth"]

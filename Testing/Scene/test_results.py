@@ -36,9 +36,10 @@ from made_assessment import (
     positions_of,
 )
 from made_scene import OBLIQUE, edit, rigid, rows, segment_mask
-from nodulerisk.assessment import EVIDENCE_WORDS, Assessment
+from nodulerisk.assessment import Assessment
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.nodule.measure import value_of
+from nodulerisk.tasks import EVIDENCE_WORDS
 
 
 def test_an_assessment_makes_a_segment_a_row_and_json_in_one_folder(loaded, ct):

@@ -1,4 +1,4 @@
-"""The section for weight sets and packages."""
+"""The section for thresholds, weight sets and packages."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import slicer
 from slicer.i18n import tr as _
 
 from LungNoduleRiskLib.install import dependencyStatus, ensurePackages
+from LungNoduleRiskLib.parameters import thresholdParameters
 from LungNoduleRiskLib.widgets.background import Background
 from LungNoduleRiskLib.widgets.details import cardHtml
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.tasks import TASKS
 from nodulerisk.weights.store import (
     delete_weight_set,
     load_weight_set,
@@ -20,14 +22,17 @@ from nodulerisk.weights.store import (
     weight_set_names,
 )
 
+TICKED = 2  # rows of the form that come before the thresholds
+
 
 class Advanced:
-    """Lists, shows, verifies, imports and deletes weight sets; says which packages are missing and
-    installs them."""
+    """Asks for thresholds; lists, shows, verifies, imports and deletes weight sets; says which
+    packages are missing and installs them."""
 
     def __init__(self, ui, background: Background, onChosen: Callable[[str], None]):
         """``onChosen`` is told the weight set that the user chose."""
         self._ui, self._background, self._onChosen = ui, background, onChosen
+        self._addThresholds()
         self.listWeights("open")
         ui.weightsSelector.currentTextChanged.connect(onChosen)
         ui.cardButton.clicked.connect(self.onCard)
@@ -36,6 +41,16 @@ class Advanced:
         ui.deleteWeightsButton.clicked.connect(self.onDelete)
         ui.packagesButton.clicked.connect(self.onPackages)
         ui.installButton.clicked.connect(self.onInstall)
+
+    def _addThresholds(self) -> None:
+        """A row for each threshold, behind the boxes to tick; as if they were in the .ui file."""
+        form = self._ui.advancedSection.layout()
+        for index, (task, parameter) in enumerate(thresholdParameters().items()):
+            spinBox = _thresholdSpinBox(task, parameter)
+            label = qt.QLabel(_("{label} from:").format(label=TASKS[task].classes[-1].capitalize()))
+            label.setBuddy(spinBox)
+            form.insertRow(TICKED + index, label, spinBox)
+            setattr(self._ui, spinBox.objectName, spinBox)
 
     def listWeights(self, chosen: str) -> None:
         """Lists the weight sets there are; one that is gone stays listed, and is refused when it is
@@ -123,3 +138,18 @@ class Advanced:
 
     def _show(self, html: str) -> None:
         self._ui.advancedBrowser.setHtml(html)
+
+
+def _thresholdSpinBox(task: str, parameter: str) -> qt.QDoubleSpinBox:
+    spinBox = qt.QDoubleSpinBox()
+    spinBox.objectName = f"{task}SpinBox"
+    spinBox.accessibleName = _("{task} threshold").format(task=TASKS[task].title)
+    spinBox.toolTip = _(
+        "Probability from which it is decided for. 'card': as the weight set's card says."
+    )
+    spinBox.specialValueText = _("card")
+    spinBox.decimals = 2
+    spinBox.maximum = 1.0
+    spinBox.singleStep = 0.05
+    spinBox.setProperty("SlicerParameterName", parameter)
+    return spinBox

@@ -62,7 +62,7 @@ def cardHtml(weights: WeightSet) -> str:
 
 
 def _assessment(assessment: Assessment, advice: Iterable[Guideline]) -> Iterator[str]:
-    yield _list([*words.abstain_words(assessment), *map(words.check_words, assessment.checks)])
+    yield _list([*words.withheld_words(assessment), *map(words.check_words, assessment.checks)])
     if moved := words.stability_words(assessment):
         yield _heading(_("Stability")) + _list(moved)
     for name, task in words.main_tasks(assessment).items():

@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from LungNoduleRiskLib.logic import Nodule
 from nodulerisk.assessment import Assessment, TaskResult
 from nodulerisk.outputs.words import main_answer, main_tasks, measurement_value, task_basis
-from nodulerisk.trust.withhold import abstain
+from nodulerisk.trust.withhold import withheld
 
 SIZE = "long axis"
 
@@ -119,17 +119,19 @@ def _row(nodule: Nodule, refusal: str | None) -> Row:
 def _bars(assessment: Assessment) -> tuple[Bar, ...]:
     tasks = main_tasks(assessment)
     return tuple(
-        _bar(task, answer, abstain(assessment, name))
+        _bar(task, answer, withheld(assessment, name))
         for name, task in tasks.items()
         if (answer := main_answer(task))
     )
 
 
-def _bar(task: TaskResult, answer: tuple[str, float], doubts: Sequence[str]) -> Bar:
+def _bar(task: TaskResult, answer: tuple[str, float], reasons: Sequence[str]) -> Bar:
     shown, probability = answer
     badge = task.evidence if task.spread is None else f"{task.evidence}, ±{task.spread:.2f}"
-    decision = _("{decision}, withheld").format(decision=task.decision) if doubts else task.decision
-    basis = "\n".join([task_basis(task), *doubts])
+    decision = (
+        _("{decision}, withheld").format(decision=task.decision) if reasons else task.decision
+    )
+    basis = "\n".join([task_basis(task), *reasons])
     return Bar(f"{decision}: p({shown}) {probability:.2f}", round(100 * probability), badge, basis)
 
 

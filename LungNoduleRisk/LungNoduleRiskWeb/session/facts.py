@@ -13,7 +13,7 @@ from nodulerisk.clinical.guidelines import Guideline
 from nodulerisk.ct.volume import CT
 from nodulerisk.outputs import words
 from nodulerisk.outputs.report import at_a_glance
-from nodulerisk.trust.withhold import abstain
+from nodulerisk.trust.withhold import withheld
 
 Facts = dict[str, Any]
 
@@ -44,7 +44,7 @@ def nodule_row(nodule: Nodule, refusal: str | None) -> Facts:
     return row | {
         "sizes": ", ".join(at_a_glance(assessment)),
         "answers": [
-            _answer(task, answer, bool(abstain(assessment, name)))
+            _answer(task, answer, bool(withheld(assessment, name)))
             for name, task in tasks.items()
             if (answer := words.main_answer(task))
         ],
@@ -56,7 +56,7 @@ def nodule_facts(assessment: Assessment, advice: Iterable[Guideline]) -> Facts:
     """Everything known of an assessed nodule."""
     return {
         "name": assessment.name,
-        "withheld": words.abstain_words(assessment),
+        "withheld": words.withheld_words(assessment),
         "checks": _checks(assessment.checks),
         "stability": words.stability_words(assessment),
         "tasks": [_task(name, task) for name, task in words.main_tasks(assessment).items()],

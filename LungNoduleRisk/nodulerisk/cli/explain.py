@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nodulerisk.cli.shared import Verbose, errors_in_one_line, progress
+from nodulerisk.tasks import FIRST_TASK
 
 
 def explain(
@@ -19,7 +20,7 @@ def explain(
     ras: Annotated[
         bool, typer.Option("--ras", help="The point is RAS, as Slicer shows it; else LPS.")
     ] = False,
-    task: Annotated[str, typer.Option(help="Whose decision is explained.")] = "malignancy",
+    task: Annotated[str, typer.Option(help="Whose decision is explained.")] = FIRST_TASK,
     network: Annotated[
         str | None, typer.Option(help="Which network; else the one nearest to the ensemble.")
     ] = None,

@@ -51,7 +51,7 @@ def import_weights(
     research-only terms apply."""
     with errors_in_one_line(verbose), progress(1) as show:
         show("loading", None)
-        from nodulerisk.assessment import EVIDENCE_LEVELS
+        from nodulerisk.tasks import EVIDENCE_LEVELS
         from nodulerisk.weights.import_keras import import_keras
         from nodulerisk.weights.store import user_set_folder
 

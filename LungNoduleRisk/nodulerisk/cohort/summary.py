@@ -18,13 +18,7 @@ from pathlib import Path
 import numpy as np
 import plotly.graph_objects as go
 
-from nodulerisk.assessment import (
-    EVIDENCE_LEVELS,
-    EVIDENCE_WORDS,
-    Assessment,
-    EvidenceLevel,
-    TaskResult,
-)
+from nodulerisk.assessment import Assessment, TaskResult
 from nodulerisk.cohort.store import STATUSES, Row, Store
 from nodulerisk.cohort.table import Cohort, CohortNodule
 from nodulerisk.evaluation.bootstrap import DRAWS, patient_weights
@@ -39,8 +33,8 @@ from nodulerisk.evaluation.tables import with_interval
 from nodulerisk.evaluation.task_figures import evaluate_sample
 from nodulerisk.nodule.measure import value_of
 from nodulerisk.outputs.pages import write_page
-from nodulerisk.tasks import TASKS
-from nodulerisk.trust.withhold import abstain
+from nodulerisk.tasks import EVIDENCE_LEVELS, EVIDENCE_WORDS, TASKS, EvidenceLevel
+from nodulerisk.trust.withhold import withheld
 from nodulerisk.weights.card import WeightSet
 
 COLUMNS = ("case", "nodule", "status", "reason", "attempts", "seconds", "assessment")
@@ -85,7 +79,7 @@ def write_summary(store: Store, cohort: Cohort, path: Path) -> None:
         answered={task: store.weights.tasks[task] for task in TASKS if tally.answers[task].nodules},
         evaluations=evaluations(tally, store.weights),
         sizes=SIZES,
-        classes=TASKS,
+        classes={name: task.classes for name, task in TASKS.items()},
         share=share,
         most_common=most_common,
         quantiles=quantiles,
@@ -159,7 +153,9 @@ class Tally:
         }
         self.checks: Counter[tuple[str, str]] = Counter()
         self.examples: dict[str, str] = {}
-        self.answers = {task: Answers(np.zeros((len(TASKS[task]), STEPS), int)) for task in TASKS}
+        self.answers = {
+            task: Answers(np.zeros((len(TASKS[task].classes), STEPS), int)) for task in TASKS
+        }
         self.withheld: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.sizes = {name: array("d") for name in SIZES}
         self.seconds = array("d")
@@ -205,7 +201,7 @@ class Tally:
                 values.append(size)
         for task, result in assessment.tasks.items():
             if result.mean is not None:
-                self._add_answer(self.answers[task], result, abstain(assessment, task), task)
+                self._add_answer(self.answers[task], result, withheld(assessment, task), task)
 
     def _add_answer(
         self, answers: Answers, result: TaskResult, withheld: Iterable[str], task: str
@@ -228,7 +224,7 @@ class Tally:
             if task not in tasks or tasks[task].mean is None:
                 labelled.unanswered += 1
                 continue
-            labelled.labels.append(TASKS[task].index(label))
+            labelled.labels.append(TASKS[task].classes.index(label))
             labelled.probabilities.extend(tasks[task].mean or ())
             labelled.patients.append(patient)
             labelled.evidence.add(nodule.label_evidence)
@@ -285,7 +281,8 @@ def _evaluation(task: str, labelled: Labelled, threshold: Threshold) -> TaskEval
 
 def _sample(task: str, labelled: Labelled) -> TaskSample:
     """With the mean of the networks as the only member."""
-    count, n_classes, patients = len(labelled.labels), len(TASKS[task]), np.array(labelled.patients)
+    count, patients = len(labelled.labels), np.array(labelled.patients)
+    n_classes = len(TASKS[task].classes)
     return TaskSample(
         patients=patients,
         diameters_mm=np.full(count, np.nan),
@@ -330,7 +327,7 @@ def duration(seconds: float) -> str:
 
 def probability_figure(task: str, answers: Answers, threshold: float | None) -> go.Figure:
     """How the probabilities spread: of two classes the last one's, of more every one's."""
-    figure, classes = _figure("probability", "nodules"), TASKS[task]
+    figure, classes = _figure("probability", "nodules"), TASKS[task].classes
     middles = (np.arange(STEPS) + 0.5) / STEPS
     for index in range(len(classes)) if len(classes) > 2 else [1]:
         look = {"color": COLOURS[index - 1 if len(classes) == 2 else index], "shape": "hvh"}

@@ -46,13 +46,12 @@ from typing import Any, Literal, NamedTuple, TypeVar, get_args
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nodulerisk.assessment import EvidenceLevel
 from nodulerisk.clinical.patient import Patient, patient_from
 from nodulerisk.ct.image_files import META, NIFTI, NRRD
 from nodulerisk.ct.points import Position, named_points
 from nodulerisk.datasets.rows import EVIDENCE, class_index, number
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.tasks import TASKS
+from nodulerisk.tasks import TASKS, EvidenceLevel
 
 Coordinates = Literal["lps", "ras", "voxel"]
 COORDINATES: dict[str, Coordinates] = {word: word for word in get_args(Coordinates)}
@@ -69,8 +68,6 @@ STAND_INS = {
 }  # for missing columns: the others' faults are found all the same
 OPTIONAL = ("nodule", "coordinates", "series", "earlier", "days", "patient", "label_evidence")
 PATIENT = tuple(field.name for field in fields(Patient))
-LABELS = {f"label_{task}": task for task in TASKS}
-KNOWN = (*REQUIRED, *OPTIONAL, *PATIENT, *LABELS)
 LISTED = 50  # problems; more are counted
 LONGEST_QUOTE = 40  # characters
 BATCH = 10_000  # rows of Parquet read at a time
@@ -315,24 +312,26 @@ class _Reading:
 
     def _take_header(self, row_number: int, cells: list[str]) -> None:
         self._columns = [_plain(name) for name in cells]
+        labels = label_columns()
+        known = (*REQUIRED, *OPTIONAL, *PATIENT, *labels)
         self._unused = tuple(
-            cell for cell, name in zip(cells, self._columns, strict=True) if name not in KNOWN
+            cell for cell, name in zip(cells, self._columns, strict=True) if name not in known
         )
         missing = [name for name in REQUIRED if name not in self._columns]
         self._blank = dict.fromkeys((*REQUIRED, *OPTIONAL, *self._columns), "")
         self._blank |= {name: text for name, text in STAND_INS.items() if name in missing}
         self._told_of_patients = tuple(name for name in PATIENT if name in self._columns)
-        self._labelled = {name: task for name, task in LABELS.items() if name in self._columns}
+        self._labelled = {name: task for name, task in labels.items() if name in self._columns}
         for name in missing:
             self._say(row_number, f"there is no column '{name}'")
-        for name in KNOWN:
+        for name in known:
             if self._columns.count(name) > 1:
                 self._say(row_number, f"several columns are called '{name}'")
         for name in self._columns:
-            if name.startswith("label_") and name not in KNOWN:
+            if name.startswith("label_") and name not in known:
                 self._say(
                     row_number,
-                    f"{_quoted(name)} labels no task: write {', '.join(LABELS)} or label_evidence",
+                    f"{_quoted(name)} labels no task: write {', '.join(labels)} or label_evidence",
                 )
 
     def _take_nodule(self, row_number: int, row: Row) -> None:
@@ -505,9 +504,14 @@ def _patient(texts: tuple[str, ...]) -> Patient:
     return patient_from(texts)
 
 
+def label_columns() -> dict[str, str]:
+    """The task of each column of labels."""
+    return {f"label_{task}": task for task in TASKS}
+
+
 @lru_cache(1000)
 def _label(task: str, text: str) -> str:
-    return TASKS[task][class_index(task, text)]
+    return TASKS[task].classes[class_index(task, text)]
 
 
 @lru_cache(1000)

@@ -10,7 +10,7 @@ from pydicom import Dataset, dcmread
 from pydicom.encaps import generate_frames
 from pydicom.pixels import apply_rescale, get_decoder
 
-from nodulerisk.checks import Check
+from nodulerisk.checks import RESCALE_MISSING, Check
 from nodulerisk.ct.dicom_files import DicomFile, ImagePlane
 from nodulerisk.ct.volume import looks_like_hounsfield, refuse_if_too_large, to_hounsfield
 from nodulerisk.errors import CTError
@@ -126,11 +126,7 @@ def rescale_checks(slices: list[ImagePlane], hu: np.ndarray) -> list[Check]:
             "RescaleSlope or RescaleIntercept is missing, so the values are not in HU. Export the"
             " CT again."
         )
-    message = (
-        "RescaleSlope or RescaleIntercept is missing; the values look like HU and were taken as"
-        " such."
-    )
-    return [Check("rescale-missing", "warning", message, 16)]
+    return [RESCALE_MISSING.check()]
 
 
 def has_rescale(header: Dataset) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from pydicom import Dataset
 
-from nodulerisk.checks import Check
+from nodulerisk.checks import IRREGULAR_SPACING, MISSING_SLICES, Check
 from nodulerisk.ct.dicom_files import (
     DicomFile,
     ImagePlane,
@@ -375,14 +375,9 @@ def refuse_repeats(slices: list[ImagePlane], steps: np.ndarray) -> None:
 def spacing_checks(missing: int, deviation: float) -> list[Check]:
     checks = []
     if missing:
-        message = f"{missing} missing slice(s) were filled in between their neighbours."
-        checks.append(Check("missing-slices", "warning", message, 1))
+        checks.append(MISSING_SLICES.check(missing=missing))
     if deviation > REGULAR:
-        message = (
-            f"Slice spacing varies by up to {100 * deviation:.1f} %; sizes along the scan are off"
-            " by as much."
-        )
-        checks.append(Check("irregular-spacing", "warning", message, 3))
+        checks.append(IRREGULAR_SPACING.check(percent=100 * deviation))
     return checks
 
 

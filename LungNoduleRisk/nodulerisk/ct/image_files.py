@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from nodulerisk.checks import Check
+from nodulerisk.checks import ORIENTATION_UNKNOWN, Check
 from nodulerisk.ct.volume import (
     CT,
     SKEWED,
@@ -44,13 +44,6 @@ NIFTI_FIELDS = {
     540: {"dim": ("8q", 16), "bitpix": ("h", 14), "pixdim": ("8d", 104), "vox_offset": ("q", 168),
           "qform_code": ("i", 344), "sform_code": ("i", 348)},
 }  # fmt: skip
-
-ORIENTATION_UNKNOWN = Check(
-    "orientation-unknown",
-    "warning",
-    "The file does not say how the patient lies; left and right may be swapped.",
-    10,
-)
 
 
 def can_read(path: Path) -> bool:
@@ -166,7 +159,7 @@ def nifti_checks(path: Path) -> list[Check]:
         file.seek(offset + size - 1)
         if not file.read(1):
             raise EOFError  # ITK would fill up with zeros
-    return [] if any(header["qform_code"] + header["sform_code"]) else [ORIENTATION_UNKNOWN]
+    return [] if any(header["qform_code"] + header["sform_code"]) else [ORIENTATION_UNKNOWN.check()]
 
 
 def nifti_header(content: bytes) -> dict[str, tuple]:
@@ -194,7 +187,7 @@ def nrrd_checks(path: Path) -> list[Check]:
         )
     spacing = fields.get("space directions", fields.get("spacings", ""))
     refuse_missing_spacing(spacing, none_allowed=fields.get("dimension") != "3")
-    return [] if "space" in fields else [ORIENTATION_UNKNOWN]
+    return [] if "space" in fields else [ORIENTATION_UNKNOWN.check()]
 
 
 def meta_checks(path: Path) -> list[Check]:
@@ -205,7 +198,7 @@ def meta_checks(path: Path) -> list[Check]:
     return (
         []
         if {"transformmatrix", "orientation", "rotation"} & set(fields)
-        else [ORIENTATION_UNKNOWN]
+        else [ORIENTATION_UNKNOWN.check()]
     )
 
 

@@ -14,7 +14,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import SimpleITK as sitk
 
-from nodulerisk.checks import Check
+from nodulerisk.checks import (
+    CLIPPED_INTENSITIES,
+    CONTRAST,
+    KERNEL_UNKNOWN,
+    SHARP_KERNEL,
+    THICK_SLICES,
+    Check,
+)
 from nodulerisk.errors import CTError
 
 MAX_VOXELS = 750_000_000  # 1.5 GB as int16: 2860 slices of 512 x 512
@@ -29,7 +36,7 @@ SKEWED = "The axes of this CT are not at right angles. Resample it onto a straig
 
 # Siemens B60 and above, Bl, Br60 and above; GE; Philips; Canon. Other names are taken as smooth or
 # standard.
-SHARP_KERNEL = re.compile(
+SHARP_KERNEL_NAME = re.compile(
     r"[A-Z][a-z]?[6-9]\d|Bl\d\d|.*(BONE|LUNG|EDGE|ULTRA|SHARP)|(D|E|F|L|Y[A-E])$|FC[358]\d",
     re.IGNORECASE,
 )
@@ -284,8 +291,7 @@ def intensity_checks(hu: np.ndarray) -> list[Check]:
             " air below -200 HU. The image may be 8-bit or windowed. Load the original CT."
         )
     if high < 400 and np.mean(hu == high) > 0.01:  # the networks look at values up to 400 HU
-        message = f"Values are cut off at {high} HU, as if a display window had been applied."
-        return [Check("clipped-intensities", "warning", message, 18)]
+        return [CLIPPED_INTENSITIES.check(high=high)]
     return []
 
 
@@ -303,21 +309,11 @@ def acquisition_checks(acquisition: Acquisition, spacing_mm: Sequence[float]) ->
     checks = []
     thickest = max(*spacing_mm, acquisition.slice_thickness_mm or 0)
     if thickest > THICK_SLICE_MM:
-        message = (
-            f"Slices are {thickest:.3g} mm thick or apart; the networks were made for thin slices"
-            " (1.5 mm)."
-        )
-        checks.append(Check("thick-slices", "warning", message, 8))
+        checks.append(THICK_SLICES.check(thickest=thickest))
     if acquisition.contrast:
-        message = "Contrast was given: densities are higher than in a plain CT."
-        checks.append(Check("contrast", "warning", message, 20))
+        checks.append(CONTRAST.check())
     if acquisition.kernel is None:
-        message = "The file does not name the reconstruction kernel."
-        checks.append(Check("kernel-unknown", "note", message, 24))
-    elif SHARP_KERNEL.match(acquisition.kernel):
-        message = (
-            f"Sharp reconstruction kernel {acquisition.kernel}: noise and edges are stronger than"
-            " usual."
-        )
-        checks.append(Check("sharp-kernel", "note", message, 24))
+        checks.append(KERNEL_UNKNOWN.check())
+    elif SHARP_KERNEL_NAME.match(acquisition.kernel):
+        checks.append(SHARP_KERNEL.check(kernel=acquisition.kernel))
     return checks

@@ -191,7 +191,8 @@ def _diagnosis(row: Row) -> str:
 
 def _labels(row: Row, diagnosis: str) -> dict[str, int]:
     """What follows from the diagnosis, and the columns of tasks before it."""
-    subtype = TASKS["subtype"][DIAGNOSES[diagnosis]] if diagnosis else row.get("subtype", "")
+    subtypes = TASKS["subtype"].classes
+    subtype = subtypes[DIAGNOSES[diagnosis]] if diagnosis else row.get("subtype", "")
     labels = labels_in(row | {"subtype": subtype})
     return (
         {"invasiveness": INVASIVENESS[labels["subtype"]]} | labels
@@ -396,7 +397,7 @@ def _resampled(array: np.ndarray, ct: CT, centre_lps_mm, order: int, mode: str) 
 
 def _row_of(nodule: LabelledNodule, name: str) -> dict[str, str]:
     def class_name(task: str) -> str:
-        return TASKS[task][nodule.labels[task]] if task in nodule.labels else ""
+        return TASKS[task].classes[nodule.labels[task]] if task in nodule.labels else ""
 
     words = map(plain, nodule.pathology.split(","))
     return {

@@ -84,10 +84,18 @@ CENTRES = {
 }
 REACH_MM = 5.0  # a mask that begins farther than this from the centre is another nodule's
 
-BENIGN, MALIGNANT = {"malignancy": 0}, {"malignancy": 1}
-PRE_INVASIVE = MALIGNANT | {"invasiveness": 0}
-AAH_AIS, MIA = PRE_INVASIVE | {"subtype": 0}, PRE_INVASIVE | {"subtype": 1}
-INVASIVE = MALIGNANT | {"invasiveness": 1, "subtype": 2}
+
+def _labels_by_class(**classes: str) -> dict[str, int]:
+    """task -> index of the class named."""
+    return {task: TASKS[task].classes.index(name) for task, name in classes.items()}
+
+
+BENIGN = _labels_by_class(malignancy="benign")
+MALIGNANT = _labels_by_class(malignancy="malignant")
+PRE_INVASIVE = MALIGNANT | _labels_by_class(invasiveness="pre-invasive")
+AAH_AIS = PRE_INVASIVE | _labels_by_class(subtype="AAH-AIS")
+MIA = PRE_INVASIVE | _labels_by_class(subtype="MIA")
+INVASIVE = MALIGNANT | _labels_by_class(invasiveness="invasive", subtype="IA")
 PATHOLOGIES: dict[str, dict[str, int]] = {
     "benign": BENIGN,
     "hamartoma": BENIGN,
@@ -116,13 +124,6 @@ PATHOLOGIES: dict[str, dict[str, int]] = {
 BY_PLAIN_WORD = {plain(word): labels for word, labels in PATHOLOGIES.items()} | {
     "": INVASIVE
 }  # a grade alone
-CLASSES = {  # of tasks, where they are no pathology
-    name: {task: index}
-    for task, names in TASKS.items()
-    for index, name in enumerate(names)
-    if task != "grade" and plain(name) not in BY_PLAIN_WORD
-}
-BY_PLAIN_CLASS = {plain(name): labels for name, labels in CLASSES.items()}
 GRADE = re.compile(r"(?<![a-z])(?:grade[\s_-]*(i{1,3}|[123])|g\s?([123]))(?!\w)", re.IGNORECASE)
 
 
@@ -155,6 +156,16 @@ def labels_of(pathology: str) -> dict[str, int]:
     return BY_PLAIN_WORD[word] | {"grade": int(text) - 1 if text.isdigit() else len(text) - 1}
 
 
+def _classes() -> dict[str, dict[str, int]]:
+    """Labels by the names of tasks' classes, where they are no pathology."""
+    return {
+        name: {task.name: index}
+        for task in TASKS.values()
+        for index, name in enumerate(task.classes)
+        if not task.numbered and plain(name) not in BY_PLAIN_WORD
+    }
+
+
 def _refuse_doubt(text: str) -> None:
     if "?" in text:
         raise NoduleRiskError(
@@ -183,12 +194,14 @@ def labels_in_words(text: str) -> dict[str, int]:
 
 
 def _labels_of_word(word: str) -> dict[str, int]:
-    if plain(word) in BY_PLAIN_CLASS:
-        return BY_PLAIN_CLASS[plain(word)]
+    classes = _classes()
+    for name, labels in classes.items():
+        if plain(word) == plain(name):
+            return labels
     try:
         return labels_of(word)
     except NoduleRiskError as error:
-        raise NoduleRiskError(f"{error}, or {', '.join(CLASSES)}") from None
+        raise NoduleRiskError(f"{error}, or {', '.join(classes)}") from None
 
 
 def read_emv_table(table: Path) -> NoduleDataset:

@@ -14,9 +14,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from nodulerisk.assessment import EvidenceLevel
 from nodulerisk.ct.volume import CT, triple
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.tasks import EvidenceLevel
 
 SPLITS = ("train", "validation", "test")
 # around the centre: the widest published view (62.5 mm) at any rotation about z, and its shifts

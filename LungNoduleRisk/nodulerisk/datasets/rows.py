@@ -10,10 +10,9 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from nodulerisk.assessment import EvidenceLevel
 from nodulerisk.datasets.nodules import SPLITS
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.tasks import TASKS
+from nodulerisk.tasks import TASKS, EvidenceLevel
 
 Row = dict[str, str]
 LINE = "#line"  # no header reads so: it keeps letters, digits and underscores only
@@ -145,7 +144,7 @@ def evidence_in(row: Row) -> EvidenceLevel:
 def labels_in(row: Row) -> dict[str, int]:
     """The columns named as tasks: a class's name or index each, nothing for unknown.
 
-    A bare number under ``grade`` is the grade (1, 2, 3), not an index.
+    A bare number under a numbered task, such as ``grade``, is the grade (1, 2, 3), not an index.
 
     Raises:
         NoduleRiskError: no such class.
@@ -154,18 +153,20 @@ def labels_in(row: Row) -> dict[str, int]:
 
 
 def class_index(task: str, text: str) -> int:
-    """The index in ``TASKS[task]`` of a class that is given by name or index."""
-    words = [plain(name) for name in TASKS[task]]
+    """The index in the task's classes of one that is given by name or index."""
+    words = [plain(name) for name in TASKS[task].classes]
     known = {str(index): index for index in range(len(words))} | {
         word: index for index, word in enumerate(words)
     }
-    if task == "grade":
+    if TASKS[task].numbered:
         known = {
-            word.removeprefix(prefix): i for i, word in enumerate(words) for prefix in ("", "grade")
+            word.removeprefix(prefix): i
+            for i, word in enumerate(words)
+            for prefix in ("", plain(task))
         }
     if plain(text) not in known:
         raise NoduleRiskError(
-            f"unknown {task} '{text}': write {', '.join(TASKS[task])}, or leave it empty"
+            f"unknown {task} '{text}': write {', '.join(TASKS[task].classes)}, or leave it empty"
         )
     return known[plain(text)]
 

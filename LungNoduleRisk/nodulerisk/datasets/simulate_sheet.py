@@ -47,8 +47,8 @@ def _row(nodule: LabelledNodule) -> tuple[int, int]:
 
 
 def _row_title(subtype: int, grade: int) -> str:
-    name = TASKS["subtype"][subtype]
-    return name if grade < 0 else f"{name} {TASKS['grade'][grade]}"
+    name = TASKS["subtype"].classes[subtype]
+    return name if grade < 0 else f"{name} {TASKS['grade'].classes[grade]}"
 
 
 def _draw(axis: Axes, nodule: LabelledNodule, outlined: bool) -> None:

@@ -19,9 +19,10 @@ from typing import Any, Protocol
 import numpy as np
 from platformdirs import user_cache_path
 
-from nodulerisk.checks import Check
+from nodulerisk.checks import GPU_OUT_OF_MEMORY, Check
 from nodulerisk.errors import NoduleRiskError, WeightsError
 from nodulerisk.files import written_whole
+from nodulerisk.networks.kinds import NETWORKS
 from nodulerisk.weights.card import NetworkCard, WeightSet
 from nodulerisk.weights.store import read_arrays
 
@@ -39,8 +40,8 @@ class Networks(Protocol):
     checks: list[Check]
 
     def predict(self, network: str, cubes: np.ndarray) -> tuple[np.ndarray, ...]:
-        """float32 (N, channels, S, S, S) -> probabilities (N, C), and for DenseSharp the mask (N,
-        1, 32, 32, 32)."""
+        """float32 (N, channels, S, S, S) -> probabilities (N, C), and of a network that draws a
+        mask this too (N, 1, S, S, S)."""
         ...
 
 
@@ -86,14 +87,7 @@ class Engine:
         except (RuntimeError, MemoryError) as error:
             if self._backend.kind == "cpu" or "out of memory" not in str(error).lower():
                 raise
-        self.checks.append(
-            Check(
-                "gpu-out-of-memory",
-                "note",
-                f"{self.device} ran out of memory: the CPU was used instead.",
-                40,
-            )
-        )
+        self.checks.append(GPU_OUT_OF_MEMORY.check(device=self.device))
         self._use("cpu")
         return self._backend.predict(network, cubes)
 
@@ -256,7 +250,7 @@ def load_network(weights: WeightSet, name: str):
     """
     import torch
 
-    from nodulerisk.networks import build_network
+    from nodulerisk.networks.build import build_network
 
     card = weights.networks[name]
     network = build_network(card.kind, input_size=card.size, n_classes=card.heads, width=card.width)
@@ -300,8 +294,7 @@ def _convert(network, card: NetworkCard):
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    channels = 1 if card.sides is None else 3
-    cubes = torch.zeros(1, channels, *(card.size,) * 3)
+    cubes = torch.zeros(1, NETWORKS[card.kind].cubes.channels, *(card.size,) * 3)
     unchecked = {"check_trace": False}  # the check runs the network twice more
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter(

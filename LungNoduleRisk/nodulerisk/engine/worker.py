@@ -23,7 +23,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 import numpy as np
 
 from nodulerisk import errors
-from nodulerisk.checks import Check
+from nodulerisk.checks import GPU_FAILED, Check
 from nodulerisk.errors import NoduleRiskError, WorkerError
 from nodulerisk.weights.card import WeightSet
 from nodulerisk.weights.store import load_weight_set
@@ -123,14 +123,7 @@ class Worker(RemoteNetworks):
                 raise WorkerError(CANCELLED) from None
             if self._wanted_device == "cpu" or self.device.startswith("CPU"):
                 raise
-        self.checks.append(
-            Check(
-                "gpu-failed",
-                "note",
-                f"{self.device or 'The GPU'} failed: the CPU was used instead.",
-                40,
-            )
-        )
+        self.checks.append(GPU_FAILED.check(device=self.device or "The GPU"))
         self._wanted_device = "cpu"
         return self._ask_child(question, cubes)
 

@@ -12,7 +12,7 @@ from nodulerisk.evaluation.calibration import fit_calibration
 from nodulerisk.evaluation.figures import youden
 from nodulerisk.evaluation.outcomes import Outcome
 from nodulerisk.evaluation.samples import TaskSample, task_sample, with_task
-from nodulerisk.tasks import TASKS
+from nodulerisk.tasks import TASKS, two_class_tasks
 from nodulerisk.weights.calibration import Line
 
 ENOUGH = 5  # nodules of every class: fewer choose nothing
@@ -36,9 +36,7 @@ class Threshold:
 def chosen_thresholds(outcomes: Iterable[Outcome]) -> dict[str, float]:
     """For a card: the largest Youden index on the validation outcomes, for every two-class task
     with enough of them."""
-    samples = {
-        task: _validation(outcomes, task) for task, classes in TASKS.items() if len(classes) == 2
-    }
+    samples = {task: _validation(outcomes, task) for task in two_class_tasks()}
     return {
         task: youden(s.labels == 1, s.probabilities[:, 1])
         for task, s in samples.items()
@@ -69,5 +67,5 @@ def threshold_for(task: str, chosen: dict[str, float], answered: Iterable[Outcom
 def _validation(outcomes: Iterable[Outcome], task: str) -> TaskSample | None:
     """The validation nodules that answer the task; None with fewer than ``ENOUGH`` of a class."""
     answered = with_task([o for o in outcomes if o.split == "validation"], task)
-    counts = np.bincount([o.labels[task] for o in answered], minlength=len(TASKS[task]))
+    counts = np.bincount([o.labels[task] for o in answered], minlength=len(TASKS[task].classes))
     return task_sample(answered, task) if counts.min() >= ENOUGH else None

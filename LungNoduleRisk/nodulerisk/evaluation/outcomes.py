@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from nodulerisk.assess import Progress, assess
-from nodulerisk.assessment import Assessment, EvidenceLevel
+from nodulerisk.assessment import Assessment
 from nodulerisk.ct.volume import CT
 from nodulerisk.datasets.context import with_context
 from nodulerisk.datasets.nodules import Broken, LabelledNodule
@@ -19,6 +19,7 @@ from nodulerisk.engine.engine import Networks
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.evaluation.masks import MaskFit, dice, mask_fit
 from nodulerisk.files import written_whole
+from nodulerisk.tasks import EvidenceLevel
 from nodulerisk.weights.calibration import Line, calibrated
 from nodulerisk.weights.card import WeightSet
 

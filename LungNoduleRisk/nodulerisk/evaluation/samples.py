@@ -8,10 +8,9 @@ from typing import Self
 
 import numpy as np
 
-from nodulerisk.assessment import EVIDENCE_LEVELS, EvidenceLevel
 from nodulerisk.evaluation.bootstrap import Figure, figure, kept, patient_weights, weighted_mean
 from nodulerisk.evaluation.outcomes import Outcome
-from nodulerisk.tasks import TASKS
+from nodulerisk.tasks import EVIDENCE_LEVELS, TASKS, EvidenceLevel
 
 SIZES_MM = (6.0, 8.0, 15.0)  # where Lung-RADS v2022 changes its category of a solid nodule
 SIZE_NAMES = ("below 6 mm", "6 to 8 mm", "8 to 15 mm", "15 mm and above")
@@ -106,7 +105,7 @@ class Sample:
         step = np.digitize(self.diameters_mm, SIZES_MM)
         for index, name in enumerate(SIZE_NAMES):
             yield "size", name, self.where(sized & (step == index))
-        for index, name in enumerate(TASKS["density"]):
+        for index, name in enumerate(TASKS["density"].classes):
             yield "density", name, self.where(self.densities == index)
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nodulerisk.assessment import EvidenceLevel
 from nodulerisk.datasets.nodules import Broken
 from nodulerisk.evaluation.bootstrap import Figure
 from nodulerisk.evaluation.calibration import ReliabilityBin
 from nodulerisk.evaluation.choices import Threshold
 from nodulerisk.evaluation.samples import Group
+from nodulerisk.tasks import EvidenceLevel
 from nodulerisk.weights.calibration import Line
 
 GRID = np.linspace(0, 1, 101)  # 1 - specificity at which the band of a ROC curve is given

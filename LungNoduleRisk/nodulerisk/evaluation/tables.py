@@ -109,8 +109,8 @@ def _nodule_row(outcome: Outcome) -> Row:
         "evidence": outcome.evidence,
         "diameter_mm": _rounded(outcome.diameter_mm),
     }
-    for task, classes in TASKS.items():
-        mean, label = outcome.mean(task), outcome.labels.get(task)
+    for task, known in TASKS.items():
+        classes, mean, label = known.classes, outcome.mean(task), outcome.labels.get(task)
         row[f"{task}_label"] = None if label is None else classes[label]
         shown = [None] * len(classes) if mean is None else mean
         row |= {f"{task}_{name}": _rounded(p) for name, p in zip(classes, shown, strict=True)}

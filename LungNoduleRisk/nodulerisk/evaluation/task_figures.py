@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nodulerisk.assessment import EvidenceLevel
 from nodulerisk.evaluation.bootstrap import Figure, kept
 from nodulerisk.evaluation.calibration import brier, calibration_error, confidence, reliability
 from nodulerisk.evaluation.choices import Threshold
@@ -24,7 +23,7 @@ from nodulerisk.evaluation.figures import (
 from nodulerisk.evaluation.outcomes import Outcome
 from nodulerisk.evaluation.samples import TaskSample, task_sample, weakest_evidence
 from nodulerisk.evaluation.summary import GRID, DecisionCurve, Points, RocCurve, TaskEvaluation
-from nodulerisk.tasks import TASKS
+from nodulerisk.tasks import TASKS, EvidenceLevel
 from nodulerisk.weights.calibration import Line, calibrated
 
 SMALL_MM = (6.0, 12.0)  # where size helps least
@@ -83,10 +82,10 @@ def evaluate_sample(
         evidence: what the labels rest on.
         threshold: what decides.
     """
-    n_classes = len(TASKS[task])
+    n_classes = len(TASKS[task].classes)
     return TaskEvaluation(
         task=task,
-        classes=TASKS[task],
+        classes=TASKS[task].classes,
         evidence=evidence,
         nodules=len(sample),
         patients=len(set(sample.patients)),
@@ -105,17 +104,20 @@ def evaluate_sample(
 def contrasts(task: str) -> tuple[Contrast, ...]:
     """Of two classes the last against the first; of more each against the rest.
 
-    Of the subtype not AAH-AIS but the rest against it, which DenseSharp's authors call invasive.
+    Where all but the first have a name together they stand in the first one's place: of the
+    subtype, what DenseSharp's authors call invasive.
     """
-    classes = TASKS[task]
+    classes, but_first = TASKS[task].classes, TASKS[task].but_first
     if len(classes) == 2:
         return (Contrast(classes[1], (1,)),)
     first, *others = (Contrast(name, (index,)) for index, name in enumerate(classes))
-    return (Contrast("invasive (MIA or IA)", (1, 2)) if task == "subtype" else first, *others)
+    if but_first:
+        first = Contrast(but_first, tuple(range(1, len(classes))))
+    return (first, *others)
 
 
 def _task_figures(task: str, sample: TaskSample, threshold: Threshold) -> Iterator[Figure | None]:
-    n_classes = len(TASKS[task])
+    n_classes = len(TASKS[task].classes)
     for contrast in contrasts(task):
         suffix = "" if n_classes == 2 else f", {contrast.name}"
         yield sample.figure(f"AUC{suffix}", _auc(contrast, sample))
@@ -153,7 +155,7 @@ def _decision_figures(
 ) -> Iterator[Figure | None]:
     """Of two classes the rates; of more accuracy and F1, and the rates of the contrasts that hold
     the last class."""
-    n_classes, table = len(TASKS[task]), _decisions(sample, threshold)
+    n_classes, table = len(TASKS[task].classes), _decisions(sample, threshold)
     if n_classes == 2:
         yield from (sample.figure(name, rows) for name, rows in two_class_rates(table).items())
         return
@@ -169,7 +171,7 @@ def _decision_figures(
 
 def _group_figures(task: str, group: TaskSample, threshold: Threshold) -> Iterator[Figure | None]:
     table = _decisions(group, threshold)
-    if len(TASKS[task]) == 2:
+    if len(TASKS[task].classes) == 2:
         (contrast,) = contrasts(task)
         yield group.figure("AUC", _auc(contrast, group))
         rates = two_class_rates(table)

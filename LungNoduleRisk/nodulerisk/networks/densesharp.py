@@ -46,8 +46,6 @@ class Transition(nn.Sequential):
 class DenseTrunk(Network):
     """What both share: three dense blocks and the classifier behind them."""
 
-    default_size = 32
-
     def __init__(self, n_classes: int = 3, width: float = 1.0):
         super().__init__()
         channels, growth = scaled(32, width), scaled(GROWTH, width)
@@ -74,6 +72,10 @@ class DenseTrunk(Network):
             outputs.append(x)
         return outputs
 
+    def class_logits(self, x: Tensor) -> Tensor:
+        """(N, 1, 32, 32, 32) -> (N, C)."""
+        return self.classify(self.block_outputs(x)[-1])
+
     def classify(self, deepest: Tensor) -> Tensor:
         """The deepest map -> (N, C) logits."""
         return self.head(torch.relu(self.norm(deepest)).mean(dim=(2, 3, 4)))
@@ -85,7 +87,7 @@ class DenseNet(DenseTrunk):
 
     def logits(self, x: Tensor) -> Tensor:
         """(N, 1, 32, 32, 32) -> (N, C)."""
-        return self.classify(self.block_outputs(x)[-1])
+        return self.class_logits(x)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.probabilities(self.logits(x))

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.networks.densesharp import DenseTrunk
 from nodulerisk.networks.layers import Network
 
 # Voxels a side. The last layers of some networks see the whole cube in one or two, which is
@@ -65,13 +64,8 @@ class _LogOdds(nn.Module):
                 layer.inplace = False
 
     def forward(self, x: Tensor) -> Tensor:
-        heads = self._logits(x).split(self.network.heads, dim=1)
+        heads = self.network.class_logits(x).split(self.network.heads, dim=1)
         return torch.cat([_against_the_others(head) for head in heads], dim=1)
-
-    def _logits(self, x: Tensor) -> Tensor:
-        if isinstance(self.network, DenseTrunk):
-            return self.network.classify(self.network.block_outputs(x)[-1])
-        return self.network.logits(x)
 
 
 def _against_the_others(logits: Tensor) -> Tensor:

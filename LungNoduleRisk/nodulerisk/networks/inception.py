@@ -48,8 +48,6 @@ class Inception(Classifier):
     """4.4 million parameters at width 1; source: npj Digital Medicine 2023,
     doi:10.1038/s41746-023-00866-z."""
 
-    default_size = 60
-
     def __init__(self, n_classes: int = 2, width: float = 1.0):
         super().__init__()
         c64, c192 = scaled(64, width), scaled(192, width)

@@ -77,14 +77,17 @@ class Network(nn.Module, ABC):
         heads: how many classes each of its answers has; one answer in the published networks.
     """
 
-    default_size: int
     input_size: int
     heads: tuple[int, ...]
 
     @abstractmethod
     def logits(self, x: Tensor) -> Any:
-        """(N, C) before the softmax; DenseSharp adds the mask (N, 1, 32, 32, 32) before the
+        """(N, C) before the softmax; one that draws a mask adds it (N, 1, S, S, S) before the
         sigmoid."""
+
+    def class_logits(self, x: Tensor) -> Tensor:
+        """(N, C) before the softmax, without the mask."""
+        return self.logits(x)
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """A softmax over each head's classes; a sigmoid where the network has one class in all."""

@@ -46,8 +46,6 @@ class ResNet(Classifier):
     """33.6 million parameters at width 1; source: npj Digital Medicine 2023,
     doi:10.1038/s41746-023-00866-z."""
 
-    default_size = 60
-
     def __init__(self, n_classes: int = 2, width: float = 1.0):
         super().__init__()
         channels = scaled(64, width)

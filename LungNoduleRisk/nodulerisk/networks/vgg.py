@@ -23,8 +23,6 @@ class VGG(Classifier):
     """44 million parameters at width 1; source: npj Digital Medicine 2023,
     doi:10.1038/s41746-023-00866-z."""
 
-    default_size = 40
-
     def __init__(self, n_classes: int = 2, width: float = 1.0):
         super().__init__()
         stages, channels = [], 3

@@ -9,7 +9,19 @@ from dataclasses import replace
 import numpy as np
 
 from nodulerisk.assessment import Assessment, Measurement, NoduleMask
-from nodulerisk.checks import Check
+from nodulerisk.checks import (
+    CALCIFIED,
+    CYSTIC,
+    MASK_CUT,
+    MASK_EDITED,
+    METAL,
+    NO_LUNG,
+    NO_NODULE,
+    PADDED_IN_PLANE,
+    PADDED_IN_Z,
+    SIZE_OUT_OF_RANGE,
+    Check,
+)
 from nodulerisk.ct.cubes import EMV_BLOCK, EMV_SPACING_MM, lps_block, padded_fraction
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import PointError
@@ -22,14 +34,6 @@ LUNG_HU = -500
 CALCIUM_HU = 200
 CYST_HU = -900
 PUBLISHED_RANGE_MM = (4.0, 30.0)
-OF_THE_MASK = {
-    "no-nodule",
-    "size-out-of-range",
-    "mask-cut",
-    "calcified",
-    "cystic",
-    "mask-edited",
-}  # codes of checks
 
 
 def refuse_missing_slices(ct: CT, point_lps_mm) -> None:
@@ -60,66 +64,33 @@ def block_checks(ct: CT, point_lps_mm) -> Iterator[Check]:
     block = lps_block(ct, point_lps_mm)
     hu = _box(block, point_lps_mm, BLOCK_MM / 2)
     if hu.max() > METAL_HU:
-        yield Check(
-            "metal",
-            "warning",
-            "Values above 3000 HU near the nodule: metal or motion may distort it.",
-            21,
-        )
+        yield METAL.check()
     if (_box(block, point_lps_mm, 16) < LUNG_HU).mean() < 0.05:
-        yield Check(
-            "no-lung",
-            "warning",
-            "There is hardly any lung around the point: no nodule is to be expected here.",
-            26,
-        )
+        yield NO_LUNG.check()
     yield from _padding_checks(block, ct, point_lps_mm)
 
 
 def nodule_checks(
-    nodule: NoduleMask | None, measurements: tuple[Measurement, ...], ct: CT
+    nodule: NoduleMask | None, measurements: tuple[Measurement, ...], ct: CT, seen_mm: float
 ) -> Iterator[Check]:
-    """Findings about the nodule that was drawn (faults 26, 30, 31)."""
+    """Findings about the nodule that was drawn in a cube of ``seen_mm`` a side (faults 26, 30,
+    31)."""
     if nodule is None:
         return
     if not nodule.region.any():
-        yield Check(
-            "no-nodule",
-            "warning",
-            "No nodule was found at the point: the probabilities describe what lies there.",
-            26,
-        )
+        yield NO_NODULE.check()
         return
     long_axis = value_of(measurements, "long axis") or 0
     low, high = PUBLISHED_RANGE_MM
     if not low <= long_axis <= high:
-        message = (
-            f"The nodule measures {long_axis:.1f} mm; the networks were published for {low:.0f} to"
-            f" {high:.0f} mm."
-        )
-        yield Check("size-out-of-range", "warning", message, 30)
+        yield SIZE_OUT_OF_RANGE.check(long_axis=long_axis, low=low, high=high)
     if touches_cube_edge(nodule):
-        yield Check(
-            "mask-cut",
-            "warning",
-            "The nodule reaches past the 32 mm that the mask network sees: it is cut.",
-            30,
-        )
+        yield MASK_CUT.check(side=seen_mm)
     hu = nodule_hu(nodule, ct)
     if (hu > CALCIUM_HU).mean() > 0.1:
-        yield Check(
-            "calcified",
-            "warning",
-            "More than a tenth of the nodule is above 200 HU: it may be calcified.",
-            31,
-        )
+        yield CALCIFIED.check()
     if (hu < CYST_HU).mean() > 0.1:
-        yield Check(
-            "cystic",
-            "warning",
-            "More than a tenth of the nodule is below -900 HU: it may be cystic.",
-            31,
-        )
+        yield CYSTIC.check()
 
 
 def remeasured(assessment: Assessment, ct: CT, nodule: NoduleMask | None) -> Assessment:
@@ -134,15 +105,8 @@ def remeasured(assessment: Assessment, ct: CT, nodule: NoduleMask | None) -> Ass
         nodule: from ``hand_mask``, on the grid of this ``ct``; None: the mask was deleted.
     """
     measurements = () if nodule is None else measure(nodule, ct)
-    kept = [check for check in assessment.checks if check.code not in OF_THE_MASK]
-    edited = Check(
-        "mask-edited",
-        "note",
-        "The mask was corrected by hand: sizes and densities are the corrected mask's, the"
-        " probabilities those of the networks' own mask.",
-        42,
-    )
-    checks = (*kept, *nodule_checks(nodule, measurements, ct), edited)
+    kept = [check for check in assessment.checks if not check.kind.of_mask]
+    checks = (*kept, *nodule_checks(nodule, measurements, ct, seen_mm=0), MASK_EDITED.check())
     return replace(assessment, nodule=nodule, measurements=measurements, checks=checks)
 
 
@@ -150,21 +114,11 @@ def _padding_checks(block: CT, ct: CT, point_lps_mm) -> Iterator[Check]:
     voxel = block.voxel_of(point_lps_mm)
     half = BLOCK_MM / 2 / np.array(block.spacing_mm)
     outside = (voxel - half < -0.5) | (voxel + half > np.array(block.hu.shape[::-1]) - 0.5)
-    share = f"{padded_fraction(ct, point_lps_mm, BLOCK_MM):.0%}"
+    share = padded_fraction(ct, point_lps_mm, BLOCK_MM)
     if outside[:2].any():
-        yield Check(
-            "padded-in-plane",
-            "warning",
-            f"The block reaches past the image's edge: {share} of it is padded.",
-            27,
-        )
+        yield PADDED_IN_PLANE.check(share=share)
     if outside[2]:
-        yield Check(
-            "padded-in-z",
-            "warning",
-            f"The block reaches past the first or last slice: {share} of it is padded.",
-            28,
-        )
+        yield PADDED_IN_Z.check(share=share)
 
 
 def _box(block: CT, point_lps_mm, half_mm: float) -> np.ndarray:

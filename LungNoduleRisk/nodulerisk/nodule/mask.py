@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import binary_dilation, label, map_coordinates
 
-from nodulerisk.assessment import EvidenceLevel, NoduleMask, trimmed
+from nodulerisk.assessment import NoduleMask, trimmed
 from nodulerisk.ct.cubes import Grid
 from nodulerisk.ct.volume import CT
+from nodulerisk.tasks import EvidenceLevel
 
 MASK_LEVEL = 0.5  # probability at the nodule's surface: of mask, mesh and outlines alike
 REFLECTIONS: tuple[tuple[int, ...], ...] = (

@@ -19,6 +19,9 @@ class Code:
     meaning: str
 
 
+OWN_SCHEME = "99LNR"
+
+
 class Quantity(NamedTuple):
     """A measurement without its name and value; ``unit`` is a key of ``UNITS``."""
 
@@ -36,8 +39,9 @@ UNITS: dict[str, Code] = {  # as shown -> as DICOM wants it
 }
 
 
-def _ours(value: str, meaning: str) -> Code:
-    return Code(value, "99LNR", meaning)
+def own_code(value: str, meaning: str) -> Code:
+    """A concept that no public scheme names."""
+    return Code(value, OWN_SCHEME, meaning)
 
 
 QUANTITIES: dict[str, Quantity] = {
@@ -54,11 +58,11 @@ QUANTITIES: dict[str, Quantity] = {
     "mean diameter": Quantity(
         "mm",
         "(long + short axis) / 2; Lung-RADS v2022",
-        _ours("MeanDiameter", "Mean of long and short axis"),
+        own_code("MeanDiameter", "Mean of long and short axis"),
     ),
     "volume": Quantity("mm³", "mask voxels × voxel volume", Code("118565006", "SCT", "Volume")),
     "equivalent diameter": Quantity(
-        "mm", "(6V/π)^(1/3)", _ours("EquivDiameter", "Diameter of the sphere of equal volume")
+        "mm", "(6V/π)^(1/3)", own_code("EquivDiameter", "Diameter of the sphere of equal volume")
     ),
     "mean density": Quantity(
         "HU", "mean inside the mask", Code("112181", "DCM", "Mean Attenuation Coefficient")
@@ -72,21 +76,21 @@ QUANTITIES: dict[str, Quantity] = {
     "solid long axis": Quantity(
         "mm",
         "of the solid component: its largest part",
-        _ours("SolidLongAxis", "Long axis of the solid component"),
+        own_code("SolidLongAxis", "Long axis of the solid component"),
     ),
     "solid mean diameter": Quantity(
         "mm",
         "(long + short axis) / 2 of the solid component",
-        _ours("SolidMeanDiam", "Mean of long and short axis of the solid component"),
+        own_code("SolidMeanDiam", "Mean of long and short axis of the solid component"),
     ),
     "solid volume": Quantity(
         "mm³",
         "of the solid component: its largest part",
-        _ours("SolidVolume", "Volume of the solid component"),
+        own_code("SolidVolume", "Volume of the solid component"),
     ),
     "CTR": Quantity(
         "",
         "solid / whole long axis; JCOG0201",
-        _ours("CTR", "Consolidation to tumor ratio of long axes"),
+        own_code("CTR", "Consolidation to tumor ratio of long axes"),
     ),
 }

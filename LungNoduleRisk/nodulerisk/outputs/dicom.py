@@ -28,6 +28,7 @@ from scipy.ndimage import map_coordinates
 
 from nodulerisk import RESEARCH_USE_ONLY, __version__
 from nodulerisk.assessment import Assessment, NoduleMask, TaskResult
+from nodulerisk.checks import MASK_EDITED
 from nodulerisk.ct.cubes import Grid
 from nodulerisk.ct.dicom_files import DicomFile, ImagePlane, dicom_files
 from nodulerisk.ct.dicom_series import (
@@ -42,14 +43,16 @@ from nodulerisk.ct.dicom_series import (
 from nodulerisk.errors import CTError, OutputError
 from nodulerisk.files import written_whole
 from nodulerisk.nodule.mask import MASK_LEVEL
-from nodulerisk.outputs.words import abstain_words, check_words, measured_on, task_basis
+from nodulerisk.nodule.quantities import OWN_SCHEME, own_code
+from nodulerisk.nodule.quantities import Code as PlainCode
+from nodulerisk.outputs.words import check_words, measured_on, task_basis, withheld_words
+from nodulerisk.tasks import Task, task_of
 
 Reference = TypeVar("Reference")
 
 SEG_NAME, SR_NAME = "nodules.seg.dcm", "nodules.sr.dcm"
 PRODUCT, MANUFACTURER = "LungNoduleRisk", "LungNoduleRisk developers"
 DEVICE_UID = "2.25.40975642210316461045358409419702036479"  # of this software, whatever its version
-SCHEME = "99LNR"
 UTF_8 = "ISO_IR 192"
 # of probability, by which interpolation may miss the surface; a fifth of a voxel off fails
 ON_THE_MASK = 0.05
@@ -62,26 +65,6 @@ RESAMPLED = (
     " was resampled, as after a tilted gantry. DICOM output needs the series that was assessed, as"
     " it was scanned."
 )
-
-# What the standard or RadLex names; "probability of cancer" (DCM 111047) is not used, for it would
-# claim too much.
-STANDARD = {
-    "malignancy": Code("RID36042", "RADLEX", "Malignancy"),
-    "benign": codes.SCT.Benign,
-    "malignant": codes.SCT.Malignant,
-    "grade 1": codes.SCT.Grade1WellDifferentiated,
-    "grade 2": codes.SCT.Grade2ModeratelyDifferentiated,
-    "grade 3": codes.SCT.Grade3PoorlyDifferentiated,
-    "ground glass": Code("RID50153", "RADLEX", "non-solid pulmonary nodule"),
-    "part-solid": Code("RID50152", "RADLEX", "part-solid pulmonary nodule"),
-    "solid": Code("RID50151", "RADLEX", "solid pulmonary nodule"),
-    "spiculated": codes.DCM.Spiculated,
-    "lobulated": codes.DCM.Lobulated,
-    "sharp margin": codes.DCM.SharplyDefined,
-    "ill-defined margin": codes.SCT.PoorlyDefined,
-    "calcified": codes.SCT.Calcified,
-    "not calcified": codes.SCT.NonCalcified,
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -325,7 +308,7 @@ def _stacked(
 
 
 def _segment(number: int, assessment: Assessment, source: DicomSource) -> SegmentDescription:
-    edited = any(check.code == "mask-edited" for check in assessment.checks)
+    edited = MASK_EDITED.among(assessment.checks)
     return SegmentDescription(
         segment_number=number,
         segment_label=assessment.name,
@@ -360,7 +343,9 @@ def _report(
         content=sr.MeasurementReport(_observer(), codes.LN.CTUnspecifiedBodyRegion, groups),
         is_complete=True,
         coding_schemes=[
-            CodingSchemeIdentificationItem(SCHEME, PRODUCT, responsible_organization=MANUFACTURER)
+            CodingSchemeIdentificationItem(
+                OWN_SCHEME, PRODUCT, responsible_organization=MANUFACTURER
+            )
         ],
         **_instance(902),
     )
@@ -419,47 +404,47 @@ def _group_content(assessment: Assessment, source: DicomSource) -> dict:
 
 def _sizes(assessment: Assessment) -> Iterator[sr.Measurement]:
     for size in assessment.measurements:
-        code, unit = size.code, size.unit_code
-        name = Code(code.value, code.scheme, code.meaning)
-        yield sr.Measurement(name, size.value, Code(unit.value, unit.scheme, unit.meaning))
+        yield sr.Measurement(_coded(size.code), size.value, _coded(size.unit_code))
 
 
 def _probabilities(assessment: Assessment) -> Iterator[sr.Measurement]:
-    for task, result in assessment.tasks.items():
-        for number, probability in enumerate(result.mean or ()):
-            name = _own(
-                f"{_class_code(task, number)}-P",
-                f"Probability of {result.classes[number]} ({task})",
-            )
-            yield sr.Measurement(name, probability, codes.UCUM.NoUnits)
+    for name, result in assessment.tasks.items():
+        task = task_of(name, result.classes)
+        for label, probability in zip(result.classes, result.mean or (), strict=False):
+            value = f"{task.own_class_code(label).value}-P"
+            concept = own_code(value, f"Probability of {label} ({name})")
+            yield sr.Measurement(_coded(concept), probability, codes.UCUM.NoUnits)
 
 
 def _decisions(assessment: Assessment) -> Iterator[sr.QualitativeEvaluation]:
-    for task, result in assessment.tasks.items():
+    for name, result in assessment.tasks.items():
         if result.decision is not None:
-            name = STANDARD.get(task, _own(_task_code(task), task))
-            yield sr.QualitativeEvaluation(name, _decision_code(task, result))
+            task = task_of(name, result.classes)
+            concept, decision = _coded(task.concept), _decision_code(task, result)
+            yield sr.QualitativeEvaluation(concept, _coded(decision))
 
 
-def _decision_code(task: str, result: TaskResult) -> Code:
+def _decision_code(task: Task, result: TaskResult) -> PlainCode:
     """A standard code only where the networks have learnt from patients: a reader may look at
     nothing else."""
     assert result.decision is not None
-    if result.evidence in ("pathology", "reader") and result.decision in STANDARD:
-        return STANDARD[result.decision]
-    return _own(_class_code(task, result.classes.index(result.decision)), result.decision)
+    if result.evidence in ("pathology", "reader") and result.decision in task.class_codes:
+        return task.class_codes[result.decision]
+    return task.own_class_code(result.decision)
 
 
 def _texts(assessment: Assessment) -> Iterator[sr.TextContentItem]:
     """What the numbers rest on, and what to mind."""
     yield _text(codes.DCM.Comment, RESEARCH_USE_ONLY)
-    for task, result in assessment.tasks.items():
+    for name, result in assessment.tasks.items():
+        stem = task_of(name, result.classes).stem
         yield _text(
-            _own(f"{_task_code(task)}-E", f"Evidence for {task}"),
+            _coded(own_code(f"{stem}-E", f"Evidence for {name}")),
             f"{result.evidence}: {task_basis(result)}",
         )
-    yield _text(_own("MASK-E", "Evidence for the mask"), measured_on(assessment))
-    for line in (*abstain_words(assessment), *map(check_words, assessment.checks)):
+    about_mask = _coded(own_code("MASK-E", "Evidence for the mask"))
+    yield _text(about_mask, measured_on(assessment))
+    for line in (*withheld_words(assessment), *map(check_words, assessment.checks)):
         yield _text(codes.DCM.Comment, line)
 
 
@@ -497,17 +482,8 @@ def _observer() -> sr.ObservationContext:
 # --- Codes and identifiers
 
 
-def _own(value: str, meaning: str) -> Code:
-    return Code(value, SCHEME, meaning)
-
-
-def _task_code(task: str) -> str:
-    """Such as ``INV`` for invasiveness: code values have at most 16 characters."""
-    return task[:3].upper()
-
-
-def _class_code(task: str, number: int) -> str:
-    return f"{_task_code(task)}-{number}"
+def _coded(code: PlainCode) -> Code:
+    return Code(code.value, code.scheme, code.meaning)
 
 
 def _weight_set(assessment: Assessment) -> str:

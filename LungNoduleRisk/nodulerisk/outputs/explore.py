@@ -34,7 +34,8 @@ from nodulerisk.assessment import Assessment, NoduleMask
 from nodulerisk.ct.cubes import DENSESHARP_SIDE, DENSESHARP_SPACING_MM, EMV_SPACING_MM
 from nodulerisk.ct.volume import CT, to_lps, triple
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.networks import build_network
+from nodulerisk.networks.build import build_network
+from nodulerisk.networks.kinds import NETWORKS
 from nodulerisk.nodule.mask import MASK_LEVEL
 from nodulerisk.outputs.interactive import LIGHT, SURFACE_COLOUR
 from nodulerisk.outputs.mesh import nodule_mesh
@@ -397,7 +398,7 @@ def network_size(
     """Counts on torch's meta device: nothing is allocated and nothing computed."""
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
         network = build_network(kind, input_size=side, n_classes=n_classes, width=width)
-        network(torch.empty(1, 1 if kind in ("densesharp", "densenet") else 3, side, side, side))
+        network(torch.empty(1, NETWORKS[kind].cubes.channels, side, side, side))
     parameters = sum(
         array.numel() for array in network.state_dict().values() if array.is_floating_point()
     )
@@ -407,7 +408,7 @@ def network_size(
 def published_sizes() -> list[NetworkSize]:
     """EMV-3D-CNN's nine networks and DenseSharp, as published."""
     return [
-        network_size(f"{task} {kind}", kind, side, len(TASKS[task]))
+        network_size(f"{task} {kind}", kind, side, len(TASKS[task].classes))
         for task, kind, side in PUBLISHED
     ]
 

@@ -196,7 +196,7 @@ def _measurement_paragraphs(assessment: Assessment) -> list[tuple[str, str]]:
 
 def _check_paragraphs(assessment: Assessment) -> list[tuple[str, str]]:
     colours = {"warning": WARNING, "note": INK}
-    withheld = [(line, WARNING) for line in words.abstain_words(assessment)]
+    withheld = [(line, WARNING) for line in words.withheld_words(assessment)]
     checks = [(words.check_words(check), colours[check.severity]) for check in assessment.checks]
     return withheld + checks or [("none", FAINT)]
 

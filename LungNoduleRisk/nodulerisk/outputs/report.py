@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, EvidenceLevel, Measurement
+from nodulerisk.assessment import Assessment, Measurement
 from nodulerisk.clinical.followup import Earlier
 from nodulerisk.clinical.guidelines import Guideline
 from nodulerisk.ct.volume import CT
@@ -16,6 +16,7 @@ from nodulerisk.outputs.interactive import mesh_figure, slices_figure
 from nodulerisk.outputs.mesh import Mesh, nodule_mesh
 from nodulerisk.outputs.pages import write_page
 from nodulerisk.outputs.slices import FIELD_MM, PIXEL_MM, Slice, nodule_slices
+from nodulerisk.tasks import EVIDENCE_WORDS, EvidenceLevel
 
 # nodules; browsers draw at most 16 meshes at a time, and opening takes half a second a nodule
 INTERACTIVE = 6

@@ -12,13 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, Measurement, TaskResult
+from nodulerisk.assessment import Assessment, Measurement, TaskResult
 from nodulerisk.files import inert, written_whole
 from nodulerisk.nodule.measure import density_type
 from nodulerisk.outputs.results import Outcome
 from nodulerisk.outputs.words import (
     DENSITY,
-    abstain_words,
     appearance_basis,
     appearance_words,
     check_words,
@@ -26,13 +25,13 @@ from nodulerisk.outputs.words import (
     measurement_value,
     stability_words,
     task_bars,
+    withheld_words,
 )
-from nodulerisk.tasks import APPEARANCE, TASKS
-from nodulerisk.trust.withhold import abstain
+from nodulerisk.tasks import EVIDENCE_WORDS, TASKS, in_group
+from nodulerisk.trust.withhold import withheld
 from nodulerisk.weights.card import Evidence, WeightSet
 
 SIZES = ("long axis", "volume")  # measurements shown in the table
-MAIN_TASKS = tuple(task for task in TASKS if task not in APPEARANCE)
 Row = dict[str, str | float | None]
 
 
@@ -91,16 +90,16 @@ def outcome_row(outcome: Outcome) -> Row:
     row |= dict(zip(("x_lps_mm", "y_lps_mm", "z_lps_mm"), outcome.point.lps_mm, strict=True))
     row["refusal"] = outcome.refusal
     assessment = outcome.assessment
-    for name, classes in TASKS.items():
+    for name, task in TASKS.items():
         row |= _task_columns(
-            name, classes, None if assessment is None else assessment.tasks.get(name)
+            name, task.classes, None if assessment is None else assessment.tasks.get(name)
         )
     if assessment is not None:
         row["mask_evidence"] = None if assessment.nodule is None else assessment.nodule.evidence
         row |= {_measurement_column(m): round(m.value, 3) for m in assessment.measurements}
         row[DENSITY] = density_type(assessment.measurements)
         row |= {guideline.name: guideline.words for guideline in outcome.advice}
-        row["withheld"] = "; ".join(abstain_words(assessment))
+        row["withheld"] = "; ".join(withheld_words(assessment))
         row["warnings"] = _warnings(assessment)
         row["checks"] = " ".join(check.code for check in assessment.checks)
         row["weight_set"] = (
@@ -112,7 +111,7 @@ def outcome_row(outcome: Outcome) -> Row:
 def _table(outcomes: Sequence[Outcome]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column("Nodule", overflow="fold", min_width=8)
-    for title in (*(task.capitalize() for task in MAIN_TASKS), "Size"):
+    for title in (*(TASKS[task].title for task in in_group("main")), "Size"):
         table.add_column(title, no_wrap=True)
     for outcome in outcomes:
         table.add_row(*(Text(cell) for cell in _cells(outcome)))
@@ -126,7 +125,7 @@ def _cells(outcome: Outcome) -> Iterator[str]:
     if assessment is None:
         yield "refused"
         return
-    for task in MAIN_TASKS:
+    for task in in_group("main"):
         yield _task_cell(assessment, task)
     sizes = [measurement_value(m) for m in assessment.measurements if m.name in SIZES]
     count = _warnings(assessment)
@@ -139,7 +138,7 @@ def _task_cell(assessment: Assessment, name: str) -> str:
     task = assessment.tasks.get(name)
     if task is None or task.mean is None:
         return "not run"
-    lines = [task.decision or "", *(["withheld"] if abstain(assessment, name) else [])]
+    lines = [task.decision or "", *(["withheld"] if withheld(assessment, name) else [])]
     lines.append("/".join(f"{bar.mean:.2f}" for bar in task_bars(task)))
     if task.spread is not None:
         lines.append(f"spread {task.spread:.2f}")
@@ -168,7 +167,7 @@ def _remarks(outcomes: Iterable[Outcome]) -> Iterator[Text]:
             yield Text(f"{outcome.point.name}: {guideline.name}: {guideline.words}")
         for line in stability_words(outcome.assessment):
             yield Text(f"{outcome.point.name}: {line}")
-        for line in abstain_words(outcome.assessment):
+        for line in withheld_words(outcome.assessment):
             yield Text(f"{outcome.point.name}: {line}", "yellow")
         for check in outcome.assessment.checks:
             yield Text(

@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nodulerisk.assessment import (
-    EVIDENCE_WORDS,
     Assessment,
     Interval,
     Measurement,
     Provenance,
     TaskResult,
 )
-from nodulerisk.checks import Check
+from nodulerisk.checks import MASK_EDITED, Check
 from nodulerisk.nodule.measure import SOLID_HU, SOLID_SHARE, density_type
-from nodulerisk.tasks import APPEARANCE
-from nodulerisk.trust.withhold import abstain
+from nodulerisk.tasks import EVIDENCE_WORDS, in_group, task_of
+from nodulerisk.trust.withhold import withheld
 
 DENSITY = "density by threshold"  # not the networks' word for it, nor a reader's
 DENSITY_SOURCE = (
@@ -45,24 +44,29 @@ class Bar:
 
 def main_tasks(assessment: Assessment) -> dict[str, TaskResult]:
     """The tasks with bars of their own: all but those of appearance."""
-    return {name: task for name, task in assessment.tasks.items() if name not in APPEARANCE}
+    appearance = in_group("appearance")
+    return {name: task for name, task in assessment.tasks.items() if name not in appearance}
 
 
 def appearance_words(assessment: Assessment) -> list[str]:
     """What a reader would describe, such as ``solid 0.93``: the class decided on and its
     probability."""
-    found = [assessment.tasks[name] for name in APPEARANCE if name in assessment.tasks]
     return [
         f"{t.decision} {t.mean[t.classes.index(t.decision)]:.2f}"
-        for t in found
+        for t in _appearance(assessment)
         if t.mean and t.decision
     ]
 
 
 def appearance_basis(assessment: Assessment) -> str:
     """What the appearance's numbers rest on."""
-    levels = [assessment.tasks[name].evidence for name in APPEARANCE if name in assessment.tasks]
+    levels = [task.evidence for task in _appearance(assessment)]
     return "; ".join(dict.fromkeys(EVIDENCE_WORDS[level] for level in levels if level != "none"))
+
+
+def _appearance(assessment: Assessment) -> list[TaskResult]:
+    names = in_group("appearance")
+    return [assessment.tasks[name] for name in names if name in assessment.tasks]
 
 
 def task_bars(task: TaskResult) -> list[Bar]:
@@ -88,7 +92,7 @@ def main_answer(task: TaskResult) -> tuple[str, float] | None:
 
 def task_title(name: str, task: TaskResult) -> str:
     """``Malignancy: malignant`` or ``Subtype: not run``."""
-    return f"{name.capitalize()}: {task.decision or 'not run'}"
+    return f"{task_of(name, task.classes).title}: {task.decision or 'not run'}"
 
 
 def task_basis(task: TaskResult) -> str:
@@ -99,17 +103,17 @@ def task_basis(task: TaskResult) -> str:
     return EVIDENCE_WORDS[task.evidence] + spread
 
 
-def abstain_words(assessment: Assessment) -> list[str]:
+def withheld_words(assessment: Assessment) -> list[str]:
     """Which decisions are withheld, a line a reason: ``Withheld: malignancy, margin (the networks
     disagree)``."""
-    withheld: dict[str, list[str]] = {}
+    by_reason: dict[str, list[str]] = {}
     for task in assessment.tasks:
-        for reason in abstain(assessment, task):
-            withheld.setdefault(reason, []).append(task)
+        for reason in withheld(assessment, task):
+            by_reason.setdefault(reason, []).append(task)
     decided = sum(task.decision is not None for task in assessment.tasks.values())
     names = {
         r: "every decision" if len(tasks) == decided else ", ".join(tasks)
-        for r, tasks in withheld.items()
+        for r, tasks in by_reason.items()
     }
     return [f"Withheld: {tasks} ({reason})" for reason, tasks in names.items()]
 
@@ -120,15 +124,15 @@ def stability_words(assessment: Assessment) -> list[str]:
     if (found := assessment.stability) is None:
         return []
     kinds = {"turned": found.turned, "with clicks 2 mm off": found.clicked}
-    moved = {
-        f"{name.capitalize()} ({task.evidence})": [
+    lines = {
+        f"{task_of(name, task.classes).title} ({task.evidence})": [
             f"{_interval(intervals[name])} {kind}"
             for kind, intervals in kinds.items()
             if name in intervals
         ]
         for name, task in main_tasks(assessment).items()
     }
-    return [f"{title}: {', '.join(words)}" for title, words in moved.items() if words]
+    return [f"{title}: {', '.join(words)}" for title, words in lines.items() if words]
 
 
 def _interval(interval: Interval) -> str:
@@ -154,7 +158,7 @@ def measured_on(assessment: Assessment) -> str:
         return "no mask was drawn"
     if not assessment.nodule.region.any():
         return "no nodule was found at the point"
-    if any(check.code == "mask-edited" for check in assessment.checks):
+    if MASK_EDITED.among(assessment.checks):
         return "on the mask, corrected by hand"
     return f"on the mask, {MASK_WORDS[assessment.nodule.evidence]}"
 

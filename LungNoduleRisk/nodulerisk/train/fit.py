@@ -86,7 +86,7 @@ class NoduleData(lightning.LightningDataModule):
     def __init__(self, run: Run, nodules: Sequence[LabelledNodule], seed: int, workers: int = 0):
         super().__init__()
         self._run, self._seed, self._workers = run, seed, workers
-        self._view = View(run.sides, run.size)
+        self._view = View(run.cubes, run.sides, run.size)
         useful = [nodule for nodule in nodules if _teaches(nodule, run)]
         self._train = [nodule for nodule in useful if nodule.split == "train"]
         self._validation = [nodule for nodule in useful if nodule.split == "validation"]
@@ -174,7 +174,7 @@ def _refuse_other_settings(run: Run, seed: int, path: Path) -> None:
 
 
 def _teaches(nodule: LabelledNodule, run: Run) -> bool:
-    known = any(nodule.target(task, len(TASKS[task])) is not None for task in run.tasks)
+    known = any(nodule.target(task, len(TASKS[task].classes)) is not None for task in run.tasks)
     return known or (run.draws_mask and nodule.marked is not None)
 
 
@@ -183,7 +183,7 @@ def _group(nodule: LabelledNodule, run: Run) -> str:
     if nodule.pathology in run.balance:
         return nodule.pathology
     task = run.tasks[0]
-    return TASKS[task][nodule.labels[task]] if task in nodule.labels else ""
+    return TASKS[task].classes[nodule.labels[task]] if task in nodule.labels else ""
 
 
 def _early_stopping(run: Run) -> list[Callback]:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from monai.losses import DiceLoss
 from torch import Tensor, nn
 
-from nodulerisk.networks import build_network
+from nodulerisk.networks.build import build_network
 from nodulerisk.networks.layers import Network
 from nodulerisk.train.plan import Run
 from nodulerisk.train.samples import Sample

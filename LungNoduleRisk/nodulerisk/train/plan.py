@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.networks import NETWORKS
+from nodulerisk.networks.kinds import NETWORKS, Cubes
 from nodulerisk.tasks import TASKS
 
 CHOICES = {
@@ -113,12 +113,13 @@ class Run:
         kinds = {plan.kind for plan in self.networks.values()}
         if not kinds or not kinds <= set(NETWORKS):
             raise ValueError(f"networks must be of the kinds {', '.join(NETWORKS)}")
-        if kinds & {"densesharp", "densenet"} and (len(kinds) > 1 or self.sides is not None):
+        one_cube = any(not NETWORKS[kind].cubes.concentric for kind in kinds)
+        if one_cube and (len(kinds) > 1 or self.sides is not None):
             raise ValueError(
                 "DenseSharp sees another cube than EMV networks: give it a run of its own, without"
                 " sides"
             )
-        if not kinds & {"densesharp", "densenet"} and self.sides is None:
+        if not one_cube and self.sides is None:
             raise ValueError("EMV networks need sides, such as [80, 60, 40]")
 
     @property
@@ -129,11 +130,17 @@ class Run:
     @property
     def heads(self) -> tuple[int, ...]:
         """The number of classes of each task."""
-        return tuple(len(TASKS[task]) for task in self.tasks)
+        return tuple(len(TASKS[task].classes) for task in self.tasks)
+
+    @property
+    def cubes(self) -> type[Cubes]:
+        """What its networks see."""
+        first = next(iter(self.networks.values()))
+        return NETWORKS[first.kind].cubes
 
     @property
     def draws_mask(self) -> bool:
-        return any(plan.kind == "densesharp" for plan in self.networks.values())
+        return any(NETWORKS[plan.kind].draws_mask for plan in self.networks.values())
 
 
 @dataclass(frozen=True)

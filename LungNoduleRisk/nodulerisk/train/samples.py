@@ -14,19 +14,10 @@ from monai.transforms import Randomizable
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from nodulerisk.ct.cubes import (
-    DENSESHARP_SIDE,
-    DENSESHARP_SPACING_MM,
-    DENSESHARP_WINDOW_HU,
-    EMV_SPACING_MM,
-    EMV_WINDOW_HU,
-    densesharp_cube,
-    densesharp_grid,
-    emv_views,
-)
 from nodulerisk.ct.volume import CT
 from nodulerisk.datasets.context import KINDS, WITHOUT_NODULE, with_context
 from nodulerisk.datasets.nodules import LabelledNodule
+from nodulerisk.networks.kinds import Cubes
 from nodulerisk.tasks import TASKS
 from nodulerisk.train.augment import POSES, Pose, other_scans
 
@@ -36,34 +27,25 @@ BESIDE_MM = (8.0, 26.0)  # how far past the nodule's rim a cube without a nodule
 
 @dataclass(frozen=True)
 class View:
-    """What a network sees: EMV's concentric cubes of these sides zoomed to ``size``, or (None)
-    DenseSharp's cube."""
+    """What a network sees: its kind's cubes, of these sides where they are concentric, ``size``
+    voxels a side."""
 
+    cubes: type[Cubes]
     sides: tuple[int, int, int] | None
     size: int
 
     @property
     def draws_mask(self) -> bool:
-        return self.sides is None
+        return not self.cubes.concentric
 
     def offsets_mm(self) -> np.ndarray:
         """float32 (channels, size, size, size, 3): z, y, x in mm of every voxel from the centre."""
-        if self.sides is None:
-            return _cube(
-                (np.arange(DENSESHARP_SIDE) - DENSESHARP_SIDE / 2) * DENSESHARP_SPACING_MM
-            )[None]
-        ends = [(-side / 2, side / 2 - 1) for side in self.sides]
-        return np.stack([_cube(np.linspace(*end, self.size) * EMV_SPACING_MM) for end in ends])
+        return self.cubes.offsets_mm(self.sides, self.size)
 
     def windowed(self, hu: Tensor) -> Tensor:
         """HU as the network takes them."""
-        low, high = DENSESHARP_WINDOW_HU if self.sides is None else EMV_WINDOW_HU
-        share = (hu.clamp(low, high) - low) / (high - low)
-        return (share * 255).round() if self.sides is None else share - 0.25
-
-
-def _cube(ticks: np.ndarray) -> np.ndarray:
-    return np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij"), axis=-1).astype(np.float32)
+        low, high = self.cubes.window_hu
+        return self.cubes.scaled((hu.clamp(low, high) - low) / (high - low))
 
 
 class RandomSamples(Dataset):
@@ -160,30 +142,29 @@ def exact_sample(nodule: LabelledNodule, view: View, tasks: Sequence[str]) -> Sa
     ct, marked = nodule.ct, nodule.marked
     if marked is not None:
         ct, marked = with_context(nodule, np.random.default_rng(0))
-    sample = {"targets": targets_of(nodule, tasks)}
-    if view.sides is not None:
-        return sample | {
-            "cube": torch.from_numpy(emv_views(ct, nodule.centre_lps_mm, view.sides, view.size))
-        }
-    cube = densesharp_cube(ct, nodule.centre_lps_mm)[None].astype(np.float32)
-    grid = densesharp_grid(ct, nodule.centre_lps_mm)
+    cubes = view.cubes(ct, nodule.centre_lps_mm)
+    cube = cubes.cut(view.sides, view.size).astype(np.float32)
+    sample = {"cube": torch.from_numpy(cube), "targets": targets_of(nodule, tasks)}
+    if not view.draws_mask:
+        return sample
+    grid = cubes.grid(view.sides, view.size)
     indices = np.moveaxis(np.indices(cube.shape[1:]), 0, -1)[None, ..., ::-1]  # x, y, z
     voxels = _voxels_at(ct, grid.origin_lps_mm + indices @ grid.axes.T)
-    return sample | {"cube": torch.from_numpy(cube), "mask": _mask(marked, voxels)}
+    return sample | {"mask": _mask(marked, voxels)}
 
 
 def targets_of(nodule: LabelledNodule, tasks: Sequence[str]) -> Tensor:
     """float32 (C,): the class probabilities of the tasks side by side, NaN where not known."""
-    known = [nodule.target(task, len(TASKS[task])) for task in tasks]
+    known = [nodule.target(task, len(TASKS[task].classes)) for task in tasks]
     parts = [
-        np.full(len(TASKS[task]), np.nan) if p is None else p
+        np.full(len(TASKS[task].classes), np.nan) if p is None else p
         for task, p in zip(tasks, known, strict=True)
     ]
     return torch.from_numpy(np.concatenate(parts).astype(np.float32))
 
 
 def _width(tasks: Sequence[str]) -> int:
-    return sum(len(TASKS[task]) for task in tasks)
+    return sum(len(TASKS[task].classes) for task in tasks)
 
 
 def _past_the_rim(nodule: LabelledNodule, rng: np.random.Generator) -> np.ndarray:

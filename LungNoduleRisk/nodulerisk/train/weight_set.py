@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from scipy.special import expit
 
-from nodulerisk.ct.cubes import densesharp_cube, densesharp_grid
+from nodulerisk.ct.cubes import Grid
 from nodulerisk.ct.volume import CT
 from nodulerisk.datasets.context import with_context
 from nodulerisk.datasets.nodules import LabelledNodule, NoduleDataset, joined
@@ -24,6 +24,7 @@ from nodulerisk.evaluation.outcomes import Progress, outcomes
 from nodulerisk.evaluation.study import about, evaluate, write_evaluation
 from nodulerisk.evaluation.summary import Evaluation
 from nodulerisk.files import written_whole
+from nodulerisk.networks.kinds import NETWORKS
 from nodulerisk.networks.layers import Network
 from nodulerisk.nodule.mask import REFLECTIONS, nodule_mask
 from nodulerisk.tasks import TASKS
@@ -94,7 +95,7 @@ def _stored(plan: Plan, data: dict[str, NoduleDataset], out: Path) -> WeightSet:
 
 def _store(run: Run, name: str, out: Path, data: dict[str, NoduleDataset]) -> NetworkCard:
     arrays = load_file(run_file(out, run, name))
-    if run.networks[name].kind == "densesharp":
+    if NETWORKS[run.networks[name].kind].draws_mask:
         nodules = [
             n
             for source in run.data
@@ -103,7 +104,7 @@ def _store(run: Run, name: str, out: Path, data: dict[str, NoduleDataset]) -> Ne
         ]
         network = network_of(run, name)
         network.load_state_dict(arrays)
-        arrays["mask_head.bias"] += mask_offset(network, nodules)
+        arrays["mask_head.bias"] += mask_offset(network, _view_of(run), nodules)
     file = out / f"{name}.safetensors"
     with written_whole(file) as partial:
         save_file({k: v.half() if v.is_floating_point() else v for k, v in arrays.items()}, partial)
@@ -113,7 +114,11 @@ def _store(run: Run, name: str, out: Path, data: dict[str, NoduleDataset]) -> Ne
     )
 
 
-def mask_offset(network: Network, nodules: Sequence[LabelledNodule]) -> float:
+def _view_of(run: Run) -> View:
+    return View(run.cubes, run.sides, run.size)
+
+
+def mask_offset(network: Network, view: View, nodules: Sequence[LabelledNodule]) -> float:
     """The logit to add to a network's map under which its masks, cut at one half, agree best with
     the nodules'.
 
@@ -121,7 +126,7 @@ def mask_offset(network: Network, nodules: Sequence[LabelledNodule]) -> float:
     that half of them marked and one that none did, there is less than a half. Chosen on the mean
     Dice of validation nodules.
     """
-    drawn = [_map_and_reference(network, nodule) for nodule in nodules]
+    drawn = [_map_and_reference(network, view, nodule) for nodule in nodules]
     if not drawn:
         return 0.0
     return max(
@@ -130,25 +135,30 @@ def mask_offset(network: Network, nodules: Sequence[LabelledNodule]) -> float:
 
 
 def _map_and_reference(
-    network: Network, nodule: LabelledNodule
-) -> tuple[np.ndarray, CT, np.ndarray, np.ndarray]:
-    """The reflections' logits (4, 32, 32, 32), the CT, the centre, and the majority's mask on the
-    CT's grid."""
+    network: Network, view: View, nodule: LabelledNodule
+) -> tuple[np.ndarray, Grid, CT, np.ndarray, np.ndarray]:
+    """The reflections' logits (4, S, S, S), their grid, the CT, the centre, and the majority's mask
+    on the CT's grid."""
     ct, marked = with_context(nodule, np.random.default_rng(0))
     centre = np.array(nodule.centre_lps_mm)
-    cube = torch.from_numpy(densesharp_cube(ct, centre).astype(np.float32))[None, None]
+    cubes = view.cubes(ct, centre)
+    cube = torch.from_numpy(cubes.cut(view.sides, view.size).astype(np.float32))[None]
     with torch.inference_mode():
         maps = [network.logits(cube.flip([a + 2 for a in axes]))[1][0, 0] for axes in REFLECTIONS]
     logits = [m.flip(axes).numpy() for m, axes in zip(maps, REFLECTIONS, strict=True)]
-    return np.stack(logits), ct, centre, marked >= 0.5
+    grid = cubes.grid(view.sides, view.size)
+    return np.stack(logits), grid, ct, centre, marked >= 0.5
 
 
 def _dice_at(
-    offset: float, logits: np.ndarray, ct: CT, centre: np.ndarray, reference: np.ndarray
+    offset: float,
+    logits: np.ndarray,
+    grid: Grid,
+    ct: CT,
+    centre: np.ndarray,
+    reference: np.ndarray,
 ) -> float:
-    mask = nodule_mask(
-        expit(logits + offset).mean(axis=0), densesharp_grid(ct, centre), ct, centre, "none"
-    )
+    mask = nodule_mask(expit(logits + offset).mean(axis=0), grid, ct, centre, "none")
     return dice(mask.on_ct() > 0, reference)
 
 
@@ -206,9 +216,7 @@ def _bf16_drift(weights: WeightSet, plan: Plan, data: dict[str, NoduleDataset]) 
         nodules = [n for name in run.data for n in data[name].of_split("validation")][
             :DRIFT_NODULES
         ]
-        cubes = torch.stack(
-            [exact_sample(n, View(run.sides, run.size), run.tasks)["cube"] for n in nodules]
-        )
+        cubes = torch.stack([exact_sample(n, _view_of(run), run.tasks)["cube"] for n in nodules])
         for name in run.networks:
             farthest = max(farthest, _moved(load_network(weights, name), cubes))
     return round(farthest, 4)

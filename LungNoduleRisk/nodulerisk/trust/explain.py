@@ -8,9 +8,11 @@ from typing import Protocol
 import numpy as np
 
 from nodulerisk.assessment import Assessment, TaskResult
-from nodulerisk.ct.cubes import Grid, densesharp_cube, densesharp_grid, emv_grid, emv_views
+from nodulerisk.ct.cubes import Grid
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.networks.kinds import NETWORKS
+from nodulerisk.tasks import FIRST_TASK
 from nodulerisk.weights.card import NetworkCard, WeightSet
 
 NOT_EVIDENCE = "explanation, not evidence; research use only"
@@ -52,7 +54,7 @@ def explain(
     weights: WeightSet,
     networks: Explainer,
     network: str | None = None,
-    task: str = "malignancy",
+    task: str = FIRST_TASK,
 ) -> Explanation:
     """Grad-CAM of one network for the class decided on, around the assessment's centre.
 
@@ -105,9 +107,6 @@ def _card(weights: WeightSet, name: str, task: str) -> NetworkCard:
 def _cube(ct: CT, centre_lps_mm, card: NetworkCard, scan_order: bool) -> tuple[np.ndarray, Grid]:
     """The network's cube, float32 (channels, S, S, S), and where its voxels lie; of three views,
     the middle one's."""
-    if card.sides is None:
-        return densesharp_cube(ct, centre_lps_mm)[None].astype(np.float32), densesharp_grid(
-            ct, centre_lps_mm
-        )
-    views = emv_views(ct, centre_lps_mm, card.sides, card.size, scan_order=scan_order)
-    return views, emv_grid(ct, centre_lps_mm, card.sides[1], card.size, scan_order=scan_order)
+    cubes = NETWORKS[card.kind].cubes(ct, centre_lps_mm, scan_order=scan_order)
+    cube = cubes.cut(card.sides, card.size).astype(np.float32)
+    return cube, cubes.grid(card.sides, card.size)

@@ -15,8 +15,8 @@ still. On validation the 56 nodules hold 3 on which they disagree, too few to sa
 
 Not used, since on validation they err hardly more than the rest: probabilities within the card's
 calibration error of the threshold (17 %, 4 to 35, and nearly all are networks that disagree), and
-calcified nodules (2 %, 0 to 7). The checks below mark what those nodules hardly hold, or not at
-all: no error rate is known for them.
+calcified nodules (2 %, 0 to 7). The checks that withhold mark what those nodules hardly hold, or
+not at all: no error rate is known for them.
 """
 
 from __future__ import annotations
@@ -24,17 +24,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodulerisk.assessment import Assessment
-
-NOT_COVERED = {  # codes of checks: beyond what the networks were published for or tested on
-    "no-nodule": "no nodule was found at the point",
-    "size-out-of-range": "its size is outside the published range",
-    "mask-cut": "it reaches past what the mask network sees",
-    "thick-slices": "the slices are thick",
-    "cystic": "it may be cystic",
-}
+from nodulerisk.checks import CHECKS
+from nodulerisk.tasks import FIRST_TASK
 
 
-def abstain(assessment: Assessment, task: str = "malignancy") -> tuple[str, ...]:
+def withheld(assessment: Assessment, task: str = FIRST_TASK) -> tuple[str, ...]:
     """Why a task's decision is withheld, in words; none where it stands, or where nothing was
     decided."""
     result = assessment.tasks[task]
@@ -44,8 +38,9 @@ def abstain(assessment: Assessment, task: str = "malignancy") -> tuple[str, ...]
 
 
 def _about_the_nodule(assessment: Assessment) -> Iterator[str]:
-    codes = {check.code for check in assessment.checks}
-    return (words for code, words in NOT_COVERED.items() if code in codes)
+    for kind in CHECKS.values():
+        if kind.withholds and kind.among(assessment.checks):
+            yield kind.withholds
 
 
 def _about_the_answer(assessment: Assessment, task: str) -> Iterator[str]:
@@ -56,12 +51,12 @@ def _about_the_answer(assessment: Assessment, task: str) -> Iterator[str]:
         yield "the networks disagree"
     if assessment.stability is None:
         return
-    moved = {
+    unstable = {
         "it changes when the image is turned": assessment.stability.turned,
         "it changes with a click 2 mm off": assessment.stability.clicked,
     }
     yield from (
         words
-        for words, intervals in moved.items()
+        for words, intervals in unstable.items()
         if task in intervals and intervals[task].unchanged < 1
     )

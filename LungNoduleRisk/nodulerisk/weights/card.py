@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from nodulerisk.assessment import EVIDENCE_LEVELS, EvidenceLevel
 from nodulerisk.errors import WeightsError
 from nodulerisk.files import written_whole
-from nodulerisk.tasks import TASKS
+from nodulerisk.networks.kinds import NETWORKS
+from nodulerisk.tasks import EVIDENCE_LEVELS, TASKS, EvidenceLevel, two_class_tasks
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,12 @@ class NetworkCard:
     """One network file: how to build it, what to feed it, and its hash.
 
     Attributes:
-        kind, width: as ``build_network`` takes them.
+        kind: of ``NETWORKS``.
+        width: as ``build_network`` takes it.
         file, sha256: in the set's folder.
         tasks: the tasks it answers, in the order of its probabilities.
-        sides: of EMV networks: the cubes in voxels of 0.625 mm, outer first.
+        sides: of EMV networks: the cubes in voxels of 0.625 mm, outer first; None where the
+            network sees one cube.
         size: side of the input.
     """
 
@@ -60,16 +62,16 @@ class NetworkCard:
     @property
     def heads(self) -> tuple[int, ...]:
         """The number of classes of each task."""
-        return tuple(len(TASKS[task]) for task in self.tasks)
+        return tuple(len(TASKS[task].classes) for task in self.tasks)
 
     def columns(self, task: str) -> slice:
         """Which of its probabilities answer the task."""
         start = sum(self.heads[: self.tasks.index(task)])
-        return slice(start, start + len(TASKS[task]))
+        return slice(start, start + len(TASKS[task].classes))
 
     @property
     def draws_mask(self) -> bool:
-        return self.kind == "densesharp"
+        return NETWORKS[self.kind].draws_mask
 
 
 @dataclass(frozen=True)
@@ -125,8 +127,14 @@ class WeightSet:
     thresholds: dict[str, float] = field(default_factory=dict)
 
     def threshold(self, task: str) -> float | None:
-        """From which probability of the last class it is decided for; None: the largest wins."""
-        return self.thresholds.get(task, self.tasks[task].threshold)
+        """From which probability of the last class it is decided for: the user's own, else the
+        card's, else the task's; None: the largest wins."""
+        return self.thresholds.get(task, self.card_threshold(task))
+
+    def card_threshold(self, task: str) -> float | None:
+        """The same without the user's own."""
+        given = self.tasks[task].threshold
+        return TASKS[task].threshold if given is None else given
 
     def with_thresholds(self, thresholds: Mapping[str, float]) -> WeightSet:
         """The set with the user's own thresholds of two-class tasks, such as ``{"malignancy":
@@ -136,8 +144,8 @@ class WeightSet:
             WeightsError: no task of two classes has this name, or the value is not within 0..1.
         """
         for task, value in thresholds.items():
-            if len(TASKS.get(task, ())) != 2:
-                names = ", ".join(name for name, classes in TASKS.items() if len(classes) == 2)
+            if task not in two_class_tasks():
+                names = ", ".join(two_class_tasks())
                 raise WeightsError(f"There is no threshold for '{task}': choose one of {names}.")
             if not 0 <= value <= 1:
                 raise WeightsError(
@@ -194,6 +202,8 @@ def _network_from(values: dict) -> NetworkCard:
     unknown = [task for task in tasks if task not in TASKS]
     if unknown:
         raise ValueError(f"unknown task {unknown[0]}")
+    if values["kind"] not in NETWORKS:
+        raise ValueError(f"unknown kind {values['kind']}")
     return NetworkCard(
         **{
             **values,
@@ -208,9 +218,11 @@ def _task_from(task: str, values: dict, networks: dict[str, NetworkCard]) -> Tas
     for name in names:
         if name not in networks or task not in networks[name].tasks:
             raise ValueError(f"no network {name} that answers {task}")
-    calibration = values.get("calibration")
+    evidence, calibration = _evidence_from(values["evidence"]), values.get("calibration")
+    if evidence.level not in TASKS[task].evidence:
+        raise ValueError(f"{task} cannot rest on {evidence.level} evidence")
     line = None if calibration is None else tuple(float(number) for number in calibration)
-    return TaskCard(names, _evidence_from(values["evidence"]), values.get("threshold"), line)
+    return TaskCard(names, evidence, values.get("threshold"), line)
 
 
 def _evidence_from(values: dict) -> Evidence:

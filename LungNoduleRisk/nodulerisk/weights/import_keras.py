@@ -10,9 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from nodulerisk.assessment import EvidenceLevel
 from nodulerisk.errors import OutputError, WeightsError
-from nodulerisk.tasks import TASKS
+from nodulerisk.tasks import TASKS, EvidenceLevel
 from nodulerisk.weights.card import (
     NOT_ANSWERED,
     Evidence,
@@ -140,12 +139,13 @@ def _key(path: Path) -> str | None:
 def _import_network(key: str, path: Path, folder: Path) -> NetworkCard:
     from safetensors.torch import save_file
 
-    from nodulerisk.networks import build_network, load_keras_weights
+    from nodulerisk.networks.build import build_network
+    from nodulerisk.networks.keras_files import load_keras_weights
 
     refuse_pickle(path)
     task, kind, size = key.split("-") if "-" in key else ("subtype", key, "32")
     network = load_keras_weights(
-        build_network(kind, input_size=int(size), n_classes=len(TASKS[task])), path
+        build_network(kind, input_size=int(size), n_classes=len(TASKS[task].classes)), path
     )
     file = folder / f"{key}.safetensors"
     save_file(network.state_dict(), file)
@@ -158,7 +158,7 @@ def _weight_set(
     folder: Path, name: str, networks: dict[str, NetworkCard], densesharp: EvidenceLevel
 ) -> WeightSet:
     tasks = {task: _emv_task(task, networks) for task in EMV_TASKS.values()}
-    mask = "densesharp" if "densesharp" in networks else None
+    mask = next((name for name, network in networks.items() if network.draws_mask), None)
     evidence = Evidence(
         densesharp, data="as stated at import" if mask else "no DenseSharp file was imported"
     )

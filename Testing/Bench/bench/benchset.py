@@ -20,7 +20,8 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from nodulerisk.networks import build_network
+from nodulerisk.networks.build import build_network
+from nodulerisk.networks.kinds import NETWORKS
 from nodulerisk.tasks import TASKS
 from nodulerisk.weights.card import Evidence, NetworkCard, TaskCard, WeightSet, save_card
 from nodulerisk.weights.store import sha256_of
@@ -141,7 +142,7 @@ def _scale_head(network: Any, cubes: np.ndarray) -> None:
 
 
 def _channels(card: NetworkCard) -> int:
-    return 1 if card.sides is None else 3
+    return NETWORKS[card.kind].cubes.channels
 
 
 def _write_cubes(folder: Path, card: NetworkCard) -> np.ndarray:

@@ -76,7 +76,7 @@ def random_rows(count: int, seed: int = 0) -> tuple[Cohort, list[Row]]:
     rng = np.random.default_rng(seed)
     labels = rng.integers(2, size=(count // 2, 2))
     cases = [
-        case(f"C{i}", *(TASKS["malignancy"][label] for label in pair))
+        case(f"C{i}", *(TASKS["malignancy"].classes[label] for label in pair))
         for i, pair in enumerate(labels)
     ]
     rows = [

@@ -275,7 +275,7 @@ def test_the_cube_lies_where_the_nodule_lies(tmp_path, direction):
 
 
 LABELS = st.fixed_dictionaries(
-    {}, optional={task: st.sampled_from(range(len(TASKS[task]))) for task in TASKS}
+    {}, optional={task: st.sampled_from(range(len(TASKS[task].classes))) for task in TASKS}
 )
 NAMES = st.text(
     st.characters(categories=["L", "N"], include_characters="._-"), min_size=1, max_size=20

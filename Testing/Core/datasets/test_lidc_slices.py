@@ -39,7 +39,7 @@ def test_the_real_nodules(lidc):
         assert nodule.ct.hu.shape == nodule.marked.shape and nodule.marked.max() <= 1
         assert nodule.ct.contains(nodule.centre_lps_mm)
         assert -1024 <= nodule.ct.hu.min() < nodule.ct.hu[nodule.mask].mean() < 1500
-        assert all(0 <= index < len(TASKS[task]) for task, index in nodule.labels.items())
+        assert all(0 <= index < len(TASKS[task].classes) for task, index in nodule.labels.items())
         assert all(sum(belief) == pytest.approx(1) for belief in nodule.beliefs.values())
 
 

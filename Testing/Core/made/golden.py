@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from nodulerisk.networks import build_network, load_keras_weights
+from nodulerisk.networks.build import build_network
+from nodulerisk.networks.keras_files import load_keras_weights
 
 SIDES = {40: (60, 40, 20), 60: (80, 60, 40), 80: (100, 80, 60)}
 KINDS = {"incpt": "inception", "vgg": "vgg", "res": "resnet"}

@@ -66,7 +66,7 @@ def assessed_row(
     """The result of a nodule that is malignant with these odds, by two networks on either side."""
     probability = odds / (1 + odds)
     tasks = {
-        task: TaskResult(TASKS[task], None, {}, None, None, "none", "not answered")
+        task: TaskResult(TASKS[task].classes, None, {}, None, None, "none", "not answered")
         for task in TASKS
     }
     tasks["malignancy"] = _answer("malignancy", probability * 0.9, min(1.0, probability * 1.1))
@@ -89,12 +89,17 @@ def assessed_row(
 def _answer(task: str, *last: float) -> TaskResult:
     """Members that give the last class these probabilities, and the others equal shares of the
     rest."""
-    others = len(TASKS[task]) - 1
+    others = len(TASKS[task].classes) - 1
     members = {f"net{index}": (*[(1 - p) / others] * others, p) for index, p in enumerate(last)}
     mean = tuple(np.mean([*members.values()], axis=0).tolist())
     evidence, threshold = ANSWERED[task]
     return TaskResult(
-        TASKS[task], mean, members, TASKS[task][decided(mean, threshold)], threshold, evidence.level
+        TASKS[task].classes,
+        mean,
+        members,
+        TASKS[task].classes[decided(mean, threshold)],
+        threshold,
+        evidence.level,
     )
 
 

@@ -11,6 +11,8 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian, generate_uid
 
+from nodulerisk.ct.volume import CT
+
 SPACING_MM = (0.7, 0.8, 1.25)  # x, y, z
 ORIGIN_LPS_MM = (-10.0, 20.0, -300.0)
 
@@ -60,6 +62,18 @@ def write_series(
         files.append(folder / f"slice {k:03d}.dcm")
         dataset.save_as(files[-1], enforce_file_format=True)
     return files
+
+
+def write_study(ct: CT, folder: Path) -> None:
+    """The CT as a series with the identifiers by which DICOM output refers to it."""
+    write_series(
+        folder,
+        ct.hu,
+        spacing_mm=ct.spacing_mm,
+        origin_lps_mm=ct.origin_lps_mm,
+        StudyInstanceUID=generate_uid(),
+        FrameOfReferenceUID=generate_uid(),
+    )
 
 
 def write_enhanced(

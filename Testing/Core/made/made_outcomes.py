@@ -34,10 +34,14 @@ def _nodule(
     index: int, patient: str, split: str, skill: float, rng: np.random.Generator
 ) -> Outcome:
     labels = {
-        task: int(rng.integers(len(TASKS[task]))) for task in ("malignancy", "subtype", "density")
+        task: int(rng.integers(len(TASKS[task].classes)))
+        for task in ("malignancy", "subtype", "density")
     }
     members = {
-        task: {name: _answer(len(TASKS[task]), label, skill, rng) for name in ("inception", "vgg")}
+        task: {
+            name: _answer(len(TASKS[task].classes), label, skill, rng)
+            for name in ("inception", "vgg")
+        }
         for task, label in labels.items()
     }
     outcome = Outcome(
@@ -55,7 +59,7 @@ def _nodule(
         click_dice=(float(rng.uniform(0.9, 1)),),
     )
     moved = {
-        task: dict.fromkeys(answers, _answer(len(TASKS[task]), labels[task], skill, rng))
+        task: dict.fromkeys(answers, _answer(len(TASKS[task].classes), labels[task], skill, rng))
         for task, answers in members.items()
     }
     return replace(outcome, clicks=(moved,))

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from nodulerisk.networks import build_network
+from nodulerisk.networks.build import build_network
 from nodulerisk.tasks import TASKS
 from nodulerisk.weights.card import Evidence, NetworkCard, TaskCard, WeightSet, save_card
 from nodulerisk.weights.store import load_weight_set, sha256_of
@@ -41,7 +41,7 @@ def made_weights(folder: Path, seed: int = 0) -> WeightSet:
 def _network(folder: Path, kind: str, task: str) -> NetworkCard:
     mask = kind == "densesharp"
     network = build_network(
-        kind, input_size=32 if mask else SIZE, n_classes=len(TASKS[task]), width=WIDTH
+        kind, input_size=32 if mask else SIZE, n_classes=len(TASKS[task].classes), width=WIDTH
     )
     if mask:
         draw_bright_blobs(network)

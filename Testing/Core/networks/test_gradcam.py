@@ -19,15 +19,15 @@ from made_assessment import CENTRE_LPS_MM, TASKS, made_assessment, made_ct
 from made_shapes import reoriented
 from made_weights import made_weights
 from nodulerisk.cli import app
-from nodulerisk.ct.cubes import emv_views
+from nodulerisk.ct.cubes import emv_grid, emv_views
 from nodulerisk.ct.volume import CT, Acquisition
 from nodulerisk.engine.engine import Engine, load_network
 from nodulerisk.engine.worker import Worker
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.networks import build_network
+from nodulerisk.networks.build import build_network
 from nodulerisk.networks.gradcam import class_activation
 from nodulerisk.outputs.explanation import explanation_figure, explanation_title
-from nodulerisk.trust.explain import NOT_EVIDENCE, emv_grid, explain
+from nodulerisk.trust.explain import NOT_EVIDENCE, explain
 from nodulerisk.weights.store import load_weight_set
 
 POINT = np.array(CENTRE_LPS_MM)

@@ -9,7 +9,8 @@ import torch
 
 from golden import NETWORKS, Golden
 from nodulerisk.errors import WeightsError
-from nodulerisk.networks import build_network, load_keras_weights
+from nodulerisk.networks.build import build_network
+from nodulerisk.networks.keras_files import load_keras_weights
 
 PARAMETERS = {
     "inception": (4443890, 4444147),

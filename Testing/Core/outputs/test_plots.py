@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from made_assessment import CENTRE_LPS_MM, RADIUS_MM, TASKS, made_assessment, made_ct
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.assessment import EVIDENCE_WORDS, Measurement
+from nodulerisk.assessment import Measurement
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import OutputError
 from nodulerisk.nodule.quantities import Code
@@ -20,6 +20,7 @@ from nodulerisk.outputs.interactive import mesh_figure
 from nodulerisk.outputs.picture import nodule_figure, picture_png
 from nodulerisk.outputs.slices import AIR_HU, TICKS_MM, nodule_slices
 from nodulerisk.outputs.words import measurement_value, task_bars, task_basis, task_title
+from nodulerisk.tasks import EVIDENCE_WORDS
 
 VOLUME = Code("118565006", "SCT", "Volume")
 OBLIQUE = Rotation.from_euler("xyz", [20, -15, 30], degrees=True).as_matrix()

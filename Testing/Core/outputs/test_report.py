@@ -14,13 +14,13 @@ import pytest
 
 from made_assessment import CHECKS, MEASUREMENTS, TASKS, made_assessment
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.assessment import EVIDENCE_WORDS
 from nodulerisk.clinical.followup import Earlier, FollowUp
 from nodulerisk.clinical.guidelines import Guideline
 from nodulerisk.errors import OutputError
 from nodulerisk.outputs import report
 from nodulerisk.outputs.report import ReportNodule, change_words, write_report
 from nodulerisk.outputs.words import MASK_WORDS, task_title
+from nodulerisk.tasks import EVIDENCE_WORDS
 
 HOSTILE = (
     "<script>document.title = 'run'</script><img src=x onerror=\"document.title = 'run'\">'\""

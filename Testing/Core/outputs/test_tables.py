@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from rich.console import Console
 
 from made_assessment import TASKS
-from nodulerisk.assessment import EVIDENCE_WORDS, load_assessment
+from nodulerisk.assessment import load_assessment
 from nodulerisk.clinical.guidelines import guidelines
 from nodulerisk.clinical.patient import Patient
 from nodulerisk.ct.points import Point
@@ -21,6 +21,7 @@ from nodulerisk.errors import OutputError
 from nodulerisk.outputs import results
 from nodulerisk.outputs.results import RESULT_FILES, Outcome, refuse_unwritable, write_results
 from nodulerisk.outputs.tables import results_view, write_csv
+from nodulerisk.tasks import EVIDENCE_WORDS
 
 WHERE = (-81.5, -191.0, -192.5)
 

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_ct, positions_of
 from nodulerisk.datasets.nodules import LabelledNodule
+from nodulerisk.networks.kinds import DenseSharpCubes, EmvCubes
 from nodulerisk.train.augment import POSES, RandThickSlices, other_scans
 from nodulerisk.train.samples import RandomSamples, View, exact_sample
 
-VIEWS, CUBE = View((60, 40, 20), 40), View(None, 32)
+VIEWS, CUBE = View(EmvCubes, (60, 40, 20), 40), View(DenseSharpCubes, None, 32)
 DIRECTIONS = [
     np.eye(3)[list(order)] * signs
     for order in ((0, 1, 2), (2, 0, 1), (1, 0, 2))

@@ -1,50 +1,31 @@
-"""How far answers move, when decisions are withheld, and that both are shown beside the
-probabilities."""
+"""How far answers move when cubes are turned and points clicked a little off."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
-from io import StringIO
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from rich.console import Console
 from typer.testing import CliRunner
 
-from made_assessment import CENTRE_LPS_MM, RADIUS_MM, TASKS, made_ct, positions_of
+from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_ct, positions_of
 from nodulerisk.assess import assess
 from nodulerisk.assessment import (
     Assessment,
-    Interval,
     Stability,
-    decided,
     load_assessment,
     save_assessment,
 )
-from nodulerisk.checks import Check
 from nodulerisk.cli import app
-from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import CT
-from nodulerisk.datasets.read import read_dataset
 from nodulerisk.engine.engine import Engine
 from nodulerisk.engine.worker import Worker
 from nodulerisk.errors import WorkerError
-from nodulerisk.evaluation.outcomes import outcomes
-from nodulerisk.outputs.results import Outcome
-from nodulerisk.outputs.tables import results_view, write_csv
-from nodulerisk.outputs.words import abstain_words, stability_words
 from nodulerisk.trust.stability import TURNS, stability, turned_cube
-from nodulerisk.trust.withhold import NOT_COVERED, abstain
-from nodulerisk.weights.store import load_weight_set
 
 POINT = np.array(CENTRE_LPS_MM)
-MOVED = Stability(
-    {"malignancy": Interval(0.4, 0.75, 6 / 7)},
-    {"malignancy": Interval(0.71, 0.74, 1.0)},
-    (0.98,) * 6,
-)
 
 
 class Counting:
@@ -176,86 +157,6 @@ def test_a_hand_drawn_mask_does_not_count_as_moved(lopsided, first, found, weigh
     assert stability(lopsided, edited, weights, engine) == found
 
 
-@pytest.mark.parametrize(
-    ("threshold", "members", "disagree"),
-    [
-        (0.5, {"a": (0.4, 0.6), "b": (0.1, 0.9)}, False),
-        (0.7, {"a": (0.4, 0.6), "b": (0.1, 0.9)}, True),
-        (None, {"a": (0.5, 0.3, 0.2), "b": (0.3, 0.5, 0.2)}, True),
-        (None, {"a": (0.5, 0.3, 0.2)}, False),
-    ],
-)
-def test_networks_disagree_where_they_would_decide_differently(threshold, members, disagree):
-    task = replace(TASKS["malignancy"], threshold=threshold, members=members)
-    assert task.disagree == disagree
-    assert decided((0.4, 0.3, 0.3), None) == 0
-
-
-@pytest.fixture
-def sound(assessment) -> Assessment:
-    """An assessment with nothing to object to."""
-    return replace(assessment, checks=())
-
-
-@pytest.mark.parametrize("code", NOT_COVERED)
-def test_what_the_evidence_does_not_cover_is_withheld(sound, code):
-    check = Check(code, "warning", "A message.", 30)
-    assert abstain(replace(sound, checks=(check,))) == (NOT_COVERED[code],)
-    assert abstain(replace(sound, checks=(check,)), "subtype") == ()  # not run: nothing to withhold
-
-
-def test_a_decision_stands_where_nothing_speaks_against_it(sound):
-    still = Stability(
-        {"malignancy": Interval(0.7, 0.8, 1.0)}, {"malignancy": Interval(0.7, 0.8, 1.0)}, ()
-    )
-    assert [abstain(sound, task) for task in TASKS] == [()] * len(TASKS)
-    assert abstain(replace(sound, stability=still)) == ()
-    minded = (Check("calcified", "warning", "", 31), Check("contrast", "warning", "", 20))
-    assert abstain(replace(sound, checks=minded)) == ()
-
-
-def test_answers_that_do_not_hold_are_withheld(sound):
-    malignancy = TASKS["malignancy"]
-    split = replace(malignancy, members=malignancy.members | {"small": (0.6, 0.4)})
-    for result, reasons in (
-        (split, ("the networks disagree",)),
-        (replace(malignancy, evidence="none"), ("there is no evidence for it",)),
-    ):
-        assert abstain(replace(sound, tasks={"malignancy": result})) == reasons
-    assert abstain(replace(sound, stability=MOVED)) == ("it changes when the image is turned",)
-    clicked = replace(MOVED, turned={}, clicked=MOVED.turned)
-    assert abstain(replace(sound, stability=clicked)) == ("it changes with a click 2 mm off",)
-
-
-def test_the_reasons_read_as_lines(sound, assessment):
-    assert abstain_words(sound) == stability_words(sound) == []
-    assert abstain_words(assessment) == ["Withheld: every decision (the slices are thick)"]
-    moved = replace(sound, stability=MOVED)
-    assert abstain_words(moved) == ["Withheld: malignancy (it changes when the image is turned)"]
-    assert stability_words(moved) == [
-        "Malignancy (reader): 0.40–0.75 turned, 0.71–0.74 with clicks 2 mm off"
-    ]
-
-
-def test_a_withheld_decision_is_shown_beside_its_probability(sound, tmp_path):
-    outcome = Outcome(Point("N1", CENTRE_LPS_MM), replace(sound, stability=MOVED))
-    text = StringIO()
-    Console(file=text, width=120).print(results_view([outcome]))
-    for words in (
-        "malignant",
-        "withheld",
-        "0.73",
-        "N1: Withheld: malignancy (it changes",
-        "0.40–0.75 turned",
-    ):
-        assert words in text.getvalue()
-    assert text.getvalue().count("withheld") == 1
-    write_csv([outcome], tmp_path / "n.csv")
-    assert "Withheld: malignancy (it changes when the image is turned)" in (
-        tmp_path / "n.csv"
-    ).read_text("utf-8-sig")
-
-
 def test_the_command_asks_again_only_when_told(weights, tmp_path):
     sitk.WriteImage(made_ct().to_sitk(), str(tmp_path / "ct.nrrd"))
     point = ",".join(map(str, CENTRE_LPS_MM))
@@ -275,26 +176,3 @@ def test_the_command_asks_again_only_when_told(weights, tmp_path):
     plain, again = load_assessment(tmp_path / "plain"), load_assessment(tmp_path / "again")
     assert again.stability is not None and set(again.stability.turned) == {"malignancy", "subtype"}
     assert plain.stability is None and plain.tasks == again.tasks
-
-
-@pytest.mark.slow
-def test_withheld_decisions_are_wrong_more_often(shared):
-    """On the nodules that the open set was tested on: those on which its networks disagree, and the
-    others."""
-    weights = load_weight_set("open")
-    nodules = [
-        n
-        for n in read_dataset(shared / "data" / "lidc").of_split("test")
-        if "malignancy" in n.labels
-    ]
-    answered, _ = outcomes(weights, nodules, Engine(weights, "cpu"))
-    threshold = weights.threshold("malignancy")
-    wrong = np.array(
-        [decided(o.mean("malignancy"), threshold) != o.labels["malignancy"] for o in answered]
-    )
-    members = [o.members["malignancy"].values() for o in answered]
-    split = np.array(
-        [len({decided(member, threshold) for member in those}) > 1 for those in members]
-    )
-    assert 0 < split.mean() < 0.25
-    assert wrong[split].mean() > 3 * wrong[~split].mean()

@@ -1,0 +1,172 @@
+"""Every kind of network one row: what it sees, and whether it draws a mask.
+
+Read without torch, so that Slicer's own process can show cards and cut cubes. A further kind is its
+row here, and its file; where it sees another cube than these, the cube is a subclass of ``Cubes``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from nodulerisk.ct.cubes import (
+    DENSESHARP_SIDE,
+    DENSESHARP_SPACING_MM,
+    DENSESHARP_WINDOW_HU,
+    EMV_SPACING_MM,
+    EMV_WINDOW_HU,
+    Grid,
+    densesharp_cube,
+    densesharp_grid,
+    emv_block,
+    emv_grid,
+    views_of,
+)
+from nodulerisk.ct.volume import CT
+
+Sides = tuple[int, int, int]
+
+
+class Cubes(ABC):
+    """The cubes that networks see around one point of a CT, cut when they are asked for.
+
+    Attributes:
+        channels: of every cube.
+        spacing_mm: of the voxels, as published.
+        window_hu: the HU that 0 and 1 of ``scaled`` stand for.
+        concentric: whether the channels are concentric cubes of ``sides``; else there are no sides,
+            and the cube is one on which a mask can be drawn.
+    """
+
+    channels: ClassVar[int]
+    spacing_mm: ClassVar[float]
+    window_hu: ClassVar[tuple[float, float]]
+    concentric: ClassVar[bool] = False
+
+    def __init__(self, ct: CT, centre_lps_mm, *, scan_order: bool = False):
+        """
+        Args:
+            ct: the CT.
+            centre_lps_mm: the nodule's centre (x, y, z), LPS mm.
+            scan_order: see ``emv_views``; for cubes that take it.
+        """
+        self._ct, self._centre, self._scan_order = ct, centre_lps_mm, scan_order
+
+    @abstractmethod
+    def cut(self, sides: Sides | None, size: int) -> np.ndarray:
+        """float32 or uint8 (channels, size, size, size), channel, then z, y, x.
+
+        Args:
+            sides: of concentric cubes, in voxels of ``spacing_mm``, the outer first; None for
+                others.
+            size: side of the result in voxels.
+
+        Raises:
+            PointError: the centre lies outside the CT.
+        """
+
+    @abstractmethod
+    def grid(self, sides: Sides | None, size: int) -> Grid:
+        """Where the voxels of ``cut`` lie in the patient; of concentric cubes, the middle one's."""
+
+    @staticmethod
+    @abstractmethod
+    def offsets_mm(sides: Sides | None, size: int) -> np.ndarray:
+        """float32 (channels, size, size, size, 3): z, y, x in mm of every voxel from the centre, to
+        sample cubes in any pose for training."""
+
+    @staticmethod
+    @abstractmethod
+    def scaled(share: Any) -> Any:
+        """An array or tensor of shares (0..1) of the HU window, as the networks take them."""
+
+
+class EmvCubes(Cubes):
+    """The multi-view cubes of EMV-3D-CNN; see ``emv_views``. All views share one block."""
+
+    channels = 3
+    spacing_mm = EMV_SPACING_MM
+    window_hu = EMV_WINDOW_HU
+    concentric = True
+
+    @cached_property
+    def _block(self) -> np.ndarray:
+        return emv_block(self._ct, self._centre, scan_order=self._scan_order)
+
+    def cut(self, sides: Sides | None, size: int) -> np.ndarray:
+        assert sides is not None
+        return views_of(self._block, sides, size)
+
+    def grid(self, sides: Sides | None, size: int) -> Grid:
+        assert sides is not None
+        return emv_grid(self._ct, self._centre, sides[1], size, scan_order=self._scan_order)
+
+    @staticmethod
+    def offsets_mm(sides: Sides | None, size: int) -> np.ndarray:
+        assert sides is not None
+        ends = [(-side / 2, side / 2 - 1) for side in sides]
+        return np.stack([_offsets(np.linspace(*end, size) * EMV_SPACING_MM) for end in ends])
+
+    @staticmethod
+    def scaled(share: Any) -> Any:
+        return share - 0.25
+
+
+class DenseSharpCubes(Cubes):
+    """DenseSharp's cube of 32 mm; see ``densesharp_cube``."""
+
+    channels = 1
+    spacing_mm = DENSESHARP_SPACING_MM
+    window_hu = DENSESHARP_WINDOW_HU
+
+    def cut(self, sides: Sides | None, size: int) -> np.ndarray:
+        return densesharp_cube(self._ct, self._centre)[None]
+
+    def grid(self, sides: Sides | None, size: int) -> Grid:
+        return densesharp_grid(self._ct, self._centre)
+
+    @staticmethod
+    def offsets_mm(sides: Sides | None, size: int) -> np.ndarray:
+        ticks = np.arange(DENSESHARP_SIDE) - DENSESHARP_SIDE / 2
+        return _offsets(ticks * DENSESHARP_SPACING_MM)[None]
+
+    @staticmethod
+    def scaled(share: Any) -> Any:
+        return (share * 255).round()
+
+
+def _offsets(ticks: np.ndarray) -> np.ndarray:
+    return np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij"), axis=-1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class NetworkKind:
+    """What is known of all networks of a kind.
+
+    Attributes:
+        network: ``module:class`` of the torch module, imported only where one is built.
+        cubes: what it sees.
+        size: side of its input as published.
+        draws_mask: its second answer is a mask (N, 1, size, size, size) on the grid of its cube,
+            from a last layer ``mask_head``.
+    """
+
+    network: str
+    cubes: type[Cubes]
+    size: int
+    draws_mask: bool = False
+
+
+NETWORKS: dict[str, NetworkKind] = {
+    "inception": NetworkKind("nodulerisk.networks.inception:Inception", EmvCubes, 60),
+    "vgg": NetworkKind("nodulerisk.networks.vgg:VGG", EmvCubes, 40),
+    "resnet": NetworkKind("nodulerisk.networks.resnet:ResNet", EmvCubes, 60),
+    "densesharp": NetworkKind(
+        "nodulerisk.networks.densesharp:DenseSharp", DenseSharpCubes, 32, draws_mask=True
+    ),
+    "densenet": NetworkKind("nodulerisk.networks.densesharp:DenseNet", DenseSharpCubes, 32),
+}

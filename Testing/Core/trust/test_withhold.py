@@ -1,0 +1,152 @@
+"""When decisions are withheld, and that this is shown beside the probabilities."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import StringIO
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from made_assessment import CENTRE_LPS_MM, TASKS
+from nodulerisk.assessment import (
+    Assessment,
+    Interval,
+    Stability,
+    decided,
+)
+from nodulerisk.checks import CHECKS, Check
+from nodulerisk.ct.points import Point
+from nodulerisk.datasets.read import read_dataset
+from nodulerisk.engine.engine import Engine
+from nodulerisk.evaluation.outcomes import outcomes
+from nodulerisk.outputs.results import Outcome
+from nodulerisk.outputs.tables import results_view, write_csv
+from nodulerisk.outputs.words import stability_words, withheld_words
+from nodulerisk.trust.withhold import withheld
+from nodulerisk.weights.store import load_weight_set
+
+MOVED = Stability(
+    {"malignancy": Interval(0.4, 0.75, 6 / 7)},
+    {"malignancy": Interval(0.71, 0.74, 1.0)},
+    (0.98,) * 6,
+)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "members", "disagree"),
+    [
+        (0.5, {"a": (0.4, 0.6), "b": (0.1, 0.9)}, False),
+        (0.7, {"a": (0.4, 0.6), "b": (0.1, 0.9)}, True),
+        (None, {"a": (0.5, 0.3, 0.2), "b": (0.3, 0.5, 0.2)}, True),
+        (None, {"a": (0.5, 0.3, 0.2)}, False),
+    ],
+)
+def test_networks_disagree_where_they_would_decide_differently(threshold, members, disagree):
+    task = replace(TASKS["malignancy"], threshold=threshold, members=members)
+    assert task.disagree == disagree
+    assert decided((0.4, 0.3, 0.3), None) == 0
+
+
+@pytest.fixture
+def sound(assessment) -> Assessment:
+    """An assessment with nothing to object to."""
+    return replace(assessment, checks=())
+
+
+NOT_COVERED = {
+    "no-nodule": "no nodule was found at the point",
+    "size-out-of-range": "its size is outside the published range",
+    "mask-cut": "it reaches past what the mask network sees",
+    "thick-slices": "the slices are thick",
+    "cystic": "it may be cystic",
+}
+
+
+@pytest.mark.parametrize("code", NOT_COVERED)
+def test_what_the_evidence_does_not_cover_is_withheld(sound, code):
+    check = Check(code, "warning", "A message.", 30)
+    assert withheld(replace(sound, checks=(check,))) == (NOT_COVERED[code],)
+    not_run = withheld(replace(sound, checks=(check,)), "subtype")
+    assert not_run == ()  # nothing to withhold
+
+
+def test_reasons_are_given_in_one_order_and_no_other_check_withholds(sound):
+    every = tuple(Check(kind.code, kind.severity, "", kind.fault) for kind in CHECKS.values())
+    assert withheld(replace(sound, checks=every[::-1])) == tuple(NOT_COVERED.values())
+
+
+def test_a_decision_stands_where_nothing_speaks_against_it(sound):
+    still = Stability(
+        {"malignancy": Interval(0.7, 0.8, 1.0)}, {"malignancy": Interval(0.7, 0.8, 1.0)}, ()
+    )
+    assert [withheld(sound, task) for task in TASKS] == [()] * len(TASKS)
+    assert withheld(replace(sound, stability=still)) == ()
+    minded = (Check("calcified", "warning", "", 31), Check("contrast", "warning", "", 20))
+    assert withheld(replace(sound, checks=minded)) == ()
+
+
+def test_answers_that_do_not_hold_are_withheld(sound):
+    malignancy = TASKS["malignancy"]
+    split = replace(malignancy, members=malignancy.members | {"small": (0.6, 0.4)})
+    for result, reasons in (
+        (split, ("the networks disagree",)),
+        (replace(malignancy, evidence="none"), ("there is no evidence for it",)),
+    ):
+        assert withheld(replace(sound, tasks={"malignancy": result})) == reasons
+    assert withheld(replace(sound, stability=MOVED)) == ("it changes when the image is turned",)
+    clicked = replace(MOVED, turned={}, clicked=MOVED.turned)
+    assert withheld(replace(sound, stability=clicked)) == ("it changes with a click 2 mm off",)
+
+
+def test_the_reasons_read_as_lines(sound, assessment):
+    assert withheld_words(sound) == stability_words(sound) == []
+    assert withheld_words(assessment) == ["Withheld: every decision (the slices are thick)"]
+    moved = replace(sound, stability=MOVED)
+    assert withheld_words(moved) == ["Withheld: malignancy (it changes when the image is turned)"]
+    assert stability_words(moved) == [
+        "Malignancy (reader): 0.40–0.75 turned, 0.71–0.74 with clicks 2 mm off"
+    ]
+
+
+def test_a_withheld_decision_is_shown_beside_its_probability(sound, tmp_path):
+    outcome = Outcome(Point("N1", CENTRE_LPS_MM), replace(sound, stability=MOVED))
+    text = StringIO()
+    Console(file=text, width=120).print(results_view([outcome]))
+    for words in (
+        "malignant",
+        "withheld",
+        "0.73",
+        "N1: Withheld: malignancy (it changes",
+        "0.40–0.75 turned",
+    ):
+        assert words in text.getvalue()
+    assert text.getvalue().count("withheld") == 1
+    write_csv([outcome], tmp_path / "n.csv")
+    assert "Withheld: malignancy (it changes when the image is turned)" in (
+        tmp_path / "n.csv"
+    ).read_text("utf-8-sig")
+
+
+@pytest.mark.slow
+def test_withheld_decisions_are_wrong_more_often(shared):
+    """On the nodules that the open set was tested on: those on which its networks disagree, and the
+    others."""
+    weights = load_weight_set("open")
+    nodules = [
+        n
+        for n in read_dataset(shared / "data" / "lidc").of_split("test")
+        if "malignancy" in n.labels
+    ]
+    answered, _ = outcomes(weights, nodules, Engine(weights, "cpu"))
+    threshold = weights.threshold("malignancy")
+    wrong = np.array(
+        [decided(o.mean("malignancy"), threshold) != o.labels["malignancy"] for o in answered]
+    )
+    members = [o.members["malignancy"].values() for o in answered]
+    split = np.array(
+        [len({decided(member, threshold) for member in those}) > 1 for those in members]
+    )
+    assert 0 < split.mean() < 0.25
+    assert wrong[split].mean() > 3 * wrong[~split].mean()
