@@ -35,6 +35,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.ndimage import label
 
+from nodulerisk.ct.points import lps_of
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT, triple
 from nodulerisk.datasets.nodules import (
@@ -318,7 +319,7 @@ def _centre(row: Row, ct: CT) -> tuple[float, float, float]:
         )
     if system == "voxel":
         return triple(ct.point_of(values))
-    return triple(values * (-1, -1, 1) if system == "ras" else values)
+    return lps_of(triple(values), "ras" if system == "ras" else "lps")
 
 
 def _mask(row: Row, ct: CT, centre_lps_mm, folder: Path) -> np.ndarray | None:
