@@ -443,8 +443,8 @@ def _earlier(once: Assessment, now: Assessment, days: float) -> Earlier:
 
 
 def _writeReport(nodules: Sequence[tuple], path: Path) -> None:
-    from nodulerisk.outputs.report import (  # needs packages that are installed at first use
-        ReportNodule,
+    from nodulerisk.outputs.html.nodule_report import (
+        ReportNodule,  # needs packages that are installed at first use
         write_report,
     )
 

@@ -20,11 +20,12 @@ from nodulerisk.assessment import load_assessment, save_assessment
 from nodulerisk.checks import CHECKS, NO_NODULE, Check, CheckKind
 from nodulerisk.ct.points import Point
 from nodulerisk.ct.read import read_ct
-from nodulerisk.outputs.dicom import SR_NAME, read_source, write_dicom
+from nodulerisk.outputs.dicom import read_source, write_dicom
+from nodulerisk.outputs.html.nodule_report import ReportNodule, write_report
+from nodulerisk.outputs.nodule_tables import results_view, write_csv
+from nodulerisk.outputs.outcome import Outcome
 from nodulerisk.outputs.picture import nodule_figure
-from nodulerisk.outputs.report import ReportNodule, write_report
-from nodulerisk.outputs.results import Outcome
-from nodulerisk.outputs.tables import results_view, write_csv
+from nodulerisk.outputs.style import SR_NAME
 from nodulerisk.trust.withhold import withheld
 
 MOTION = CheckKind(

@@ -26,8 +26,8 @@ from nodulerisk.datasets.emv_table import labels_in_words, read_emv_table
 from nodulerisk.errors import WeightsError
 from nodulerisk.evaluation.task_figures import contrasts
 from nodulerisk.nodule.quantities import Code
-from nodulerisk.outputs.report import ReportNodule, write_report
-from nodulerisk.outputs.tables import weights_view
+from nodulerisk.outputs.html.nodule_report import ReportNodule, write_report
+from nodulerisk.outputs.nodule_tables import weights_view
 from nodulerisk.outputs.words import main_tasks, task_title
 from nodulerisk.tasks import TASKS, Task, cascade_steps, in_group
 from nodulerisk.train.plan import NetworkPlan, Run

@@ -16,8 +16,9 @@ from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError, OutputError
 from nodulerisk.outputs.dicom import read_source
-from nodulerisk.outputs.results import Outcome, write_results
-from nodulerisk.outputs.tables import write_csv
+from nodulerisk.outputs.nodule_tables import write_csv
+from nodulerisk.outputs.outcome import Outcome
+from nodulerisk.outputs.results import write_results
 
 Writer = Callable[[], object]
 NOTHING = "There are no results yet: assess a nodule first."

@@ -12,7 +12,7 @@ from nodulerisk.checks import Check
 from nodulerisk.clinical.guidelines import Guideline
 from nodulerisk.ct.volume import CT
 from nodulerisk.outputs import words
-from nodulerisk.outputs.report import at_a_glance
+from nodulerisk.outputs.html.nodule_report import at_a_glance
 from nodulerisk.trust.withhold import withheld
 
 Facts = dict[str, Any]

@@ -20,9 +20,9 @@ from nodulerisk.checks import CHECKS, Check
 from nodulerisk.ct.points import Point
 from nodulerisk.datasets.read import read_dataset
 from nodulerisk.engine.engine import Engine
-from nodulerisk.evaluation.outcomes import outcomes
-from nodulerisk.outputs.results import Outcome
-from nodulerisk.outputs.tables import results_view, write_csv
+from nodulerisk.evaluation.predictions import predictions
+from nodulerisk.outputs.nodule_tables import results_view, write_csv
+from nodulerisk.outputs.outcome import Outcome
 from nodulerisk.outputs.words import stability_words, withheld_words
 from nodulerisk.trust.withhold import withheld
 from nodulerisk.weights.store import load_weight_set
@@ -139,7 +139,7 @@ def test_withheld_decisions_are_wrong_more_often(shared):
         for n in read_dataset(shared / "data" / "lidc").of_split("test")
         if "malignancy" in n.labels
     ]
-    answered, _ = outcomes(weights, nodules, Engine(weights, "cpu"))
+    answered, _ = predictions(weights, nodules, Engine(weights, "cpu"))
     threshold = weights.threshold("malignancy")
     wrong = np.array(
         [decided(o.mean("malignancy"), threshold) != o.labels["malignancy"] for o in answered]
