@@ -72,9 +72,9 @@ class LungNoduleRiskLogic(ScriptedLoadableModuleLogic):
 
     def __init__(self, parent=None):
         super().__init__(parent)
-        from LungNoduleRiskLib.logic import NoduleLogic
+        from LungNoduleRiskLib.assessing import Assessor
 
-        self.nodules = NoduleLogic()
+        self.nodules = Assessor()
 
 
 class LungNoduleRiskTest(ScriptedLoadableModuleTest):

@@ -129,6 +129,12 @@ def lookAt(cameraNode, point_ras_mm) -> None:
     cameraNode.ResetClippingRange()
 
 
+def refuseUnselected(volumeNode, markupsNode) -> None:
+    """Raises NoduleRiskError where the CT or the list of points has yet to be selected."""
+    if volumeNode is None or markupsNode is None:
+        raise NoduleRiskError("Select a CT and a list of points.")
+
+
 def pointNames(markupsNode) -> list[str]:
     """The names that the nodules of a point list have everywhere, in the list's order."""
     return [

@@ -212,11 +212,11 @@ def test_fault_42_what_was_said_of_a_nodule_is_not_said_of_another_of_its_name(u
     user.open()
     user.type_point(OUTSIDE)
     user.assess()
-    assert "Refused" in user.rows["N1"]["remarks"][0]
+    assert "Refused" in user.rows["N1"]["state"][0]
     user.fill(patient_spiculation="yes")
     user.do(lambda: user.controller.delete("N1"))
     user.type_point()
-    assert user.rows["N1"]["remarks"] == ["Not assessed yet."]
+    assert user.rows["N1"]["state"] == ["Not assessed yet."]
     assert user.state.patient_spiculation == ""
 
 
@@ -290,8 +290,8 @@ def test_a_run_that_cannot_be_shown_is_over_before_the_next_can_begin(user, monk
     def fail(_) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(user.controller.logic, "compute", compute)
-    monkeypatch.setattr(user.controller.logic, "cancel", cancelled.set)
+    monkeypatch.setattr(user.controller.assessor, "compute", compute)
+    monkeypatch.setattr(user.controller.assessor, "cancel", cancelled.set)
     monkeypatch.setattr(user.controller, "_show_news", fail)
     user.assess()
     assert over.is_set() and "should not happen" in user.state.message and not user.state.busy

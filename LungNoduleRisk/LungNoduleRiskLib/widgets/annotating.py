@@ -8,7 +8,8 @@ import qt
 from slicer.i18n import tr as _
 
 from LungNoduleRiskLib.annotations import LABELS, Annotation, annotate, annotationOf
-from LungNoduleRiskLib.logic import Nodule, NoduleLogic
+from LungNoduleRiskLib.exporting import exportLabels, exportNodules
+from LungNoduleRiskLib.nodules import SceneNodule
 from LungNoduleRiskLib.parameters import Parameters
 from nodulerisk.errors import NoduleRiskError
 
@@ -18,8 +19,8 @@ EVIDENCE = ("reader", "pathology")
 class Annotating:
     """Shows and writes what is said of one nodule at a time, and exports all."""
 
-    def __init__(self, ui, logic: NoduleLogic, say: Callable[[str], None]):
-        self._ui, self._logic, self._say = ui, logic, say
+    def __init__(self, ui, say: Callable[[str], None]):
+        self._ui, self._say = ui, say
         self._markupsNode = None
         self._index: int | None = None
         ui.labelSelector.addItems(["", *LABELS])
@@ -27,7 +28,7 @@ class Annotating:
         ui.labelSelector.currentTextChanged.connect(self._onEdited)
         ui.noteEdit.textEdited.connect(self._onEdited)
 
-    def show(self, nodule: Nodule | None, markupsNode) -> None:
+    def show(self, nodule: SceneNodule | None, markupsNode) -> None:
         """Shows what is said of the nodule; without a point nothing can be said."""
         self._index = None  # what is filled in here is not written back
         isPoint = nodule is not None and nodule.index is not None
@@ -46,15 +47,13 @@ class Annotating:
             self._ui.exportButton, _("Export training samples to")
         )
         if folder:
-            self._export(
-                self._logic.exportNodules, chosen, folder, self._ui.evidenceSelector.currentText
-            )
+            self._export(exportNodules, chosen, folder, self._ui.evidenceSelector.currentText)
 
     def exportLabels(self, chosen: Parameters) -> None:
         """Asks where to, and writes the labels as a table."""
         path = self._askFile()
         if path:
-            self._export(self._logic.exportLabels, chosen, path)
+            self._export(exportLabels, chosen, path)
 
     def _askFile(self) -> str:
         chosen = qt.QFileDialog.getSaveFileName(

@@ -7,7 +7,7 @@ from html import escape
 
 from slicer.i18n import tr as _
 
-from LungNoduleRiskLib.logic import Nodule, remarks
+from LungNoduleRiskLib.nodules import SceneNodule, stateWords
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import Assessment, TaskResult
 from nodulerisk.clinical.followup import Earlier
@@ -17,14 +17,14 @@ from nodulerisk.weights.card import WeightSet
 
 
 def noduleHtml(
-    nodule: Nodule,
+    nodule: SceneNodule,
     refusal: str | None = None,
     advice: Iterable[Guideline] = (),
     earlier: Earlier | None = None,
 ) -> str:
     """Every number of the nodule, what it rests on, what must be known about it, what became of it
     since an earlier scan, and what guidelines say."""
-    parts = [f"<h3>{escape(nodule.name)}</h3>", *map(_paragraph, remarks(nodule, refusal))]
+    parts = [f"<h3>{escape(nodule.name)}</h3>", *map(_paragraph, stateWords(nodule, refusal))]
     if nodule.assessment is not None:
         parts += _assessment(nodule.assessment, advice)
     if earlier is not None:

@@ -8,7 +8,7 @@ from functools import partial
 import slicer
 from slicer.i18n import tr as _
 
-from LungNoduleRiskLib.logic import NoduleLogic
+from LungNoduleRiskLib import comparing
 from LungNoduleRiskLib.parameters import Parameters
 from nodulerisk.clinical.followup import Earlier
 from nodulerisk.clinical.registration import Alignment, Pair
@@ -18,15 +18,15 @@ from nodulerisk.errors import NoduleRiskError
 class Following:
     """Aligns two CTs, and compares the nodules that the user takes for one."""
 
-    def __init__(self, logic: NoduleLogic, do: Callable, say: Callable, onCompared: Callable):
+    def __init__(self, do: Callable, say: Callable, onCompared: Callable):
         """``do`` is the panel's; ``onCompared`` is called once ``earlier`` was filled anew."""
-        self._logic, self._do, self._say, self._onCompared = logic, do, say, onCompared
+        self._do, self._say, self._onCompared = do, say, onCompared
         self.earlier: dict[str, Earlier] = {}  # by the name that the nodule has now
 
     def compare(self, chosen: Parameters) -> None:
         """Starts the alignment; the rest follows once it is done."""
         nodes = chosen.earlier, chosen.ct, chosen.days
-        align = partial(self._logic.aligner, *nodes)
+        align = partial(comparing.aligner, *nodes)
         self._do(
             align, _("Aligning the lungs…"), lambda alignment: self._onAligned(alignment, *nodes)
         )
@@ -41,14 +41,14 @@ class Following:
     def _compared(
         self, alignment: Alignment, earlierNode, volumeNode, days: float
     ) -> dict[str, Earlier]:
-        matches = self._logic.matches(alignment, earlierNode, volumeNode).confirmed(_isOneNodule)
+        matches = comparing.matches(alignment, earlierNode, volumeNode).confirmed(_isOneNodule)
         words = _("{pairs} nodules compared; only on the earlier CT: {gone}; only now: {new}.")
         gone, new = (
             ", ".join(point.name for point in points) or _("none")
             for points in (matches.gone, matches.new)
         )
         self._say(words.format(pairs=len(matches.pairs), gone=gone, new=new))
-        return self._logic.followUps(matches, earlierNode, volumeNode, days)
+        return comparing.followUps(matches, earlierNode, volumeNode, days)
 
 
 def _isOneNodule(pair: Pair) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import qt
 from slicer.i18n import tr as _
 
-from LungNoduleRiskLib.logic import Nodule
+from LungNoduleRiskLib.nodules import SceneNodule
 from nodulerisk.assessment import Assessment, TaskResult
 from nodulerisk.outputs.words import main_answer, main_tasks, measurement_value, task_basis
 from nodulerisk.trust.withhold import abstain
@@ -42,7 +42,7 @@ class NodulesTable:
 
     def __init__(self, table, onSelected: Callable[[], None]):
         self._table = table
-        self._nodules: list[Nodule] = []
+        self._nodules: list[SceneNodule] = []
         self._rows: list[Row] = []
         titles = [_("Nodule"), _("Probabilities")]
         table.setColumnCount(len(titles))
@@ -53,7 +53,7 @@ class NodulesTable:
         table.itemSelectionChanged.connect(onSelected)
 
     @property
-    def selected(self) -> Nodule | None:
+    def selected(self) -> SceneNodule | None:
         row = self._table.currentRow()
         return self._nodules[row] if 0 <= row < len(self._nodules) else None
 
@@ -62,7 +62,7 @@ class NodulesTable:
         """Of the nodules shown, in their order."""
         return [nodule.assessment for nodule in self._nodules if nodule.assessment is not None]
 
-    def show(self, nodules: list[Nodule], refusals: Mapping[str, str]) -> None:
+    def show(self, nodules: list[SceneNodule], refusals: Mapping[str, str]) -> None:
         """Shows the nodules; the one that was selected stays selected."""
         selected = self.selected.name if self.selected else None
         rows = [_row(nodule, refusals.get(nodule.name)) for nodule in nodules]
@@ -98,7 +98,7 @@ class NodulesTable:
         self._table.resizeRowToContents(index)
 
 
-def _row(nodule: Nodule, refusal: str | None) -> Row:
+def _row(nodule: SceneNodule, refusal: str | None) -> Row:
     if nodule.assessment is None:
         state = (
             _("not assessed") if refusal is None else _("refused: {reason}").format(reason=refusal)

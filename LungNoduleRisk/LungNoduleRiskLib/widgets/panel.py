@@ -15,8 +15,10 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from LungNoduleRiskLib import results, scene
+from LungNoduleRiskLib.assessing import AssessmentRun, Assessor
+from LungNoduleRiskLib.exporting import dicomWriter, reportWriter
 from LungNoduleRiskLib.install import ensurePackages
-from LungNoduleRiskLib.logic import Nodule, NoduleLogic, Run
+from LungNoduleRiskLib.nodules import SceneNodule, deleteNodule, sceneNodules
 from LungNoduleRiskLib.parameters import DEVICES, Parameters, thresholdsOf
 from LungNoduleRiskLib.sample import loadSample
 from LungNoduleRiskLib.widgets import views
@@ -48,10 +50,10 @@ class Panel(VTKObservationMixin):
         them anew.
     """
 
-    def __init__(self, getParameterNode, logic: NoduleLogic | None = None):
+    def __init__(self, getParameterNode, assessor: Assessor | None = None):
         """``getParameterNode`` returns the scene's vtkMRMLScriptedModuleNode of this module."""
         super().__init__()
-        self.logic = logic or NoduleLogic()
+        self.assessor = assessor or Assessor()
         self.parameters: Parameters | None = None
         self._getParameterNode = getParameterNode
         self._background = Background(self._showState)
@@ -67,11 +69,13 @@ class Panel(VTKObservationMixin):
         self.ui.deviceSelector.addItems(DEVICES)
         self.widget.setMRMLScene(slicer.mrmlScene)
         self._table = NodulesTable(self.ui.nodulesTable, self.onSelected)
-        self._annotating = Annotating(self.ui, self.logic, self._say)
+        self._annotating = Annotating(self.ui, self._say)
         self._advanced = Advanced(self.ui, self._background, self.onWeights)
         self._patientForm = PatientForm(self.ui.patientSection, self._showSelected)
-        self._following = Following(self.logic, self._do, self._say, self.onEnded)
-        self._running = Running(self.ui, self.logic, self._background, self.onChanged, self.onEnded)
+        self._following = Following(self._do, self._say, self.onEnded)
+        self._running = Running(
+            self.ui, self.assessor, self._background, self.onChanged, self.onEnded
+        )
         self._timers = [self._timer(self.refresh), self._timer(self._remeasure)]
         self._refreshTimer, self._measureTimer = self._timers
         self._connect()
@@ -173,7 +177,7 @@ class Panel(VTKObservationMixin):
             return
         self._observeNodes()
         try:
-            nodules = self.logic.nodules(self.parameters.ct, self.parameters.points)
+            nodules = sceneNodules(self.parameters.ct, self.parameters.points)
         except NoduleRiskError as error:
             nodules = []
             self._say(str(error))
@@ -262,7 +266,7 @@ class Panel(VTKObservationMixin):
             and not slicer.util.confirmYesNoDisplay(question)
         ):
             return
-        self.logic.delete(nodule, ct, self.parameters.points)
+        deleteNodule(nodule, ct, self.parameters.points)
         self._running.refusals.pop(nodule.name, None)
         self.refresh()
 
@@ -285,16 +289,14 @@ class Panel(VTKObservationMixin):
             return
         folder = qt.QFileDialog.getExistingDirectory(self.ui.dicomButton, _("Write DICOM files to"))
         if folder:
-            self._write(
-                lambda: self.logic.dicomWriter(self.parameters.ct, Path(folder)), Path(folder)
-            )
+            self._write(lambda: dicomWriter(self.parameters.ct, Path(folder)), Path(folder))
 
     def _writeReport(self, assessments: list[Assessment], folder: Path) -> None:
         path, shown = (
             folder / "report.html",
             (assessments, self.parameters.ct, self._patientForm.patientWith),
         )
-        self._write(lambda: self.logic.reportWriter(*shown, path, self._following.earlier), path)
+        self._write(lambda: reportWriter(*shown, path, self._following.earlier), path)
 
     def _write(self, writer: Callable[[], Callable[[], None]], path: Path) -> None:
         """Writes on the other thread, says where, and opens what is a page."""
@@ -313,7 +315,7 @@ class Panel(VTKObservationMixin):
         """Finds out on the other thread where a network looked, and shows it over the CT."""
         chosen, assessment = self.parameters, self._table.selected.assessment
         explainer = partial(
-            self.logic.explainer, assessment, chosen.ct, chosen.weights, chosen.device
+            self.assessor.explainer, assessment, chosen.ct, chosen.weights, chosen.device
         )
         show = partial(self._onExplained, assessment.name, chosen.ct)
         self._do(explainer, _("Looking where a network looked…"), show)
@@ -352,9 +354,9 @@ class Panel(VTKObservationMixin):
         self.refresh()
         self._jump()
 
-    def _prepared(self) -> Run:
+    def _prepared(self) -> AssessmentRun:
         chosen = self.parameters
-        return self.logic.prepare(
+        return self.assessor.prepare(
             chosen.ct,
             chosen.points,
             chosen.weights,
@@ -386,7 +388,7 @@ class Panel(VTKObservationMixin):
         self.ui.detailsBrowser.setHtml(self._detailsOf(nodule) if nodule else "")
         self._annotating.show(nodule, self.parameters.points if self.parameters else None)
 
-    def _detailsOf(self, nodule: Nodule) -> str:
+    def _detailsOf(self, nodule: SceneNodule) -> str:
         """Everything known of a nodule, with its mask as it is now."""
         refusal = self._running.refusals.get(nodule.name)
         if nodule.assessment is None:
@@ -407,7 +409,7 @@ class Panel(VTKObservationMixin):
         if position is not None:
             views.jumpTo(position)
 
-    def _positionOf(self, nodule: Nodule) -> tuple[float, float, float] | None:
+    def _positionOf(self, nodule: SceneNodule) -> tuple[float, float, float] | None:
         """RAS mm: of the nodule's point, else of what was assessed."""
         if nodule.index is None:
             return scene.rasOf(nodule.assessment.centre_lps_mm)
@@ -462,7 +464,7 @@ class Panel(VTKObservationMixin):
 
     def cleanup(self) -> None:
         """Ends what is running; the panel cannot be used any more."""
-        self.logic.cancel()
+        self.assessor.cancel()
         self._background.close()
         self._dropParameters()
         self.removeObservers()

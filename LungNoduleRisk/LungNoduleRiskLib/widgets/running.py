@@ -7,7 +7,7 @@ from concurrent.futures import Future
 
 from slicer.i18n import tr as _
 
-from LungNoduleRiskLib.logic import NoduleLogic, Run
+from LungNoduleRiskLib.assessing import AssessmentRun, Assessor
 from LungNoduleRiskLib.widgets.background import Background
 from nodulerisk.errors import NoduleRiskError
 
@@ -16,26 +16,26 @@ class Running:
     """Assesses on the other thread and shows each nodule, on this one, once it is assessed."""
 
     def __init__(
-        self, ui, logic: NoduleLogic, background: Background, onShown: Callable, onEnded: Callable
+        self, ui, assessor: Assessor, background: Background, onShown: Callable, onEnded: Callable
     ):
         """``onShown`` is called when a nodule was shown, ``onEnded`` when the run has ended."""
-        self._ui, self._logic, self._background = ui, logic, background
+        self._ui, self._assessor, self._background = ui, assessor, background
         self._onShown, self._onEnded = onShown, onEnded
         self._news = (
             "",
             0.0,
         )  # what is being done, and the share done; written by the other thread
-        self.run: Run | None = None  # the one under way
+        self.run: AssessmentRun | None = None  # the one under way
         self.refusals: dict[str, str] = {}  # of the last run, by the point's name
 
-    def start(self, run: Run) -> None:
+    def start(self, run: AssessmentRun) -> None:
         self.run, self._news = run, ("", 0.0)
         self._background.start(
-            lambda: self._logic.compute(run, self._onProgress), self._onEnd, self._onTurn
+            lambda: self._assessor.compute(run, self._onProgress), self._onEnd, self._onTurn
         )
 
     def cancel(self) -> None:
-        self._logic.cancel()
+        self._assessor.cancel()
 
     def cancelWithoutCt(self) -> None:
         """Ends the run if its CT has left the scene (fault 43)."""
@@ -51,7 +51,7 @@ class Running:
         self._ui.statusLabel.text = what
         self._ui.progressBar.value = round(100 * share)
         try:
-            shown = self._logic.showNext(self.run)
+            shown = self._assessor.showNext(self.run)
         except NoduleRiskError as error:
             self.cancel()
             self.run.refusals[_("Stopped")] = str(error)

@@ -15,7 +15,8 @@ from trame_server import Server
 from trame_server.utils.asynchronous import create_task
 
 from LungNoduleRiskLib import scene
-from LungNoduleRiskLib.logic import Nodule, NoduleLogic, Run
+from LungNoduleRiskLib.assessing import AssessmentRun, Assessor
+from LungNoduleRiskLib.nodules import SceneNodule, deleteNodule, sceneNodules
 from LungNoduleRiskLib.sample import loadSample
 from LungNoduleRiskWeb.session.facts import Facts, ct_facts, nodule_facts, nodule_row
 from LungNoduleRiskWeb.session.notices import Notices
@@ -68,7 +69,7 @@ class Controller:
     ):
         """``make_networks``: as ``SharedNetworks``, once it knows its queue."""
         self.viewer = viewer
-        self.logic = NoduleLogic(partial(make_networks, on_waiting=self._on_waiting))
+        self.assessor = Assessor(partial(make_networks, on_waiting=self._on_waiting))
         self.volume_node = self.points_node = None
         self.upload: Path | None = None  # what the CT was read from; None: it is the sample
         self.series_uid: str | None = None
@@ -239,7 +240,7 @@ class Controller:
         """Removes a nodule's point and its results."""
         with self.notices.refusals_said():
             self.notices.refuse_busy()  # a run under way would bring its results back
-            self.logic.delete(self._nodule(name), self.volume_node, self.points_node)
+            deleteNodule(self._nodule(name), self.volume_node, self.points_node)
             self._assessed.pop(name, None)
             self.refresh()
 
@@ -268,11 +269,11 @@ class Controller:
 
     def cancel(self) -> None:
         """Ends the run under way; what was assessed stays."""
-        self.logic.cancel()
+        self.assessor.cancel()
 
-    def _prepared(self) -> Run:
+    def _prepared(self) -> AssessmentRun:
         chosen = {"cascade": self._state.cascade, "stability": self._state.stability}
-        run = self.logic.prepare(
+        run = self.assessor.prepare(
             self.volume_node, self.points_node, self._weights, self._device, **chosen
         )
         for point in run.points:
@@ -281,9 +282,9 @@ class Controller:
         self.refresh()
         return run
 
-    async def _follow(self, run: Run) -> None:
+    async def _follow(self, run: AssessmentRun) -> None:
         """Computes on another thread, and shows here how far it is, and what was found."""
-        work = asyncio.create_task(asyncio.to_thread(self.logic.compute, run, self._on_progress))
+        work = asyncio.create_task(asyncio.to_thread(self.assessor.compute, run, self._on_progress))
         try:
             while not work.done():
                 await asyncio.wait([work], timeout=POLL_S)
@@ -292,9 +293,9 @@ class Controller:
             if (
                 not work.done()
             ):  # what it found cannot be shown; the next run must not ask the networks beside it
-                self.logic.cancel()
+                self.assessor.cancel()
                 await asyncio.wait([work])
-        while self.logic.showNext(run):
+        while self.assessor.showNext(run):
             self._on_shown(run)
         work.result()
 
@@ -306,16 +307,16 @@ class Controller:
     def _on_progress(self, what: str, share: float) -> None:
         self._news = (what, share)
 
-    def _show_news(self, run: Run) -> None:
+    def _show_news(self, run: AssessmentRun) -> None:
         what, share = self._news
         if what:
             self.notices.doing(what)
         with self._state:
             self._state.percent = round(100 * share)
-            if self.logic.showNext(run):
+            if self.assessor.showNext(run):
                 self._on_shown(run)
 
-    def _on_shown(self, run: Run) -> None:
+    def _on_shown(self, run: AssessmentRun) -> None:
         assessment = run.assessments[run.shown - 1]
         self._assessed[assessment.name] = assessment
         self.refresh()
@@ -337,13 +338,9 @@ class Controller:
         kept = [name for name in names if name == self._state.selected]
         self._choose(next(iter([*reversed(news), *kept, *names]), None))
 
-    def nodules(self) -> list[Nodule]:
+    def nodules(self) -> list[SceneNodule]:
         """Of the CT, in the order of the list."""
-        return (
-            []
-            if self.volume_node is None
-            else self.logic.nodules(self.volume_node, self.points_node)
-        )
+        return [] if self.volume_node is None else sceneNodules(self.volume_node, self.points_node)
 
     def assessments(self) -> list[Assessment]:
         """As the networks made them, with their masks, in the order of the list."""
@@ -414,13 +411,13 @@ class Controller:
         with self._state:
             self.refresh()
 
-    def _nodule(self, name: str) -> Nodule:
+    def _nodule(self, name: str) -> SceneNodule:
         found = next((nodule for nodule in self.nodules() if nodule.name == name), None)
         if found is None:
             raise NoduleRiskError("This nodule is no longer there.")
         return found
 
-    def _place_of(self, nodule: Nodule):
+    def _place_of(self, nodule: SceneNodule):
         """LPS mm: of the nodule's point, else of what was assessed."""
         if nodule.index is None and nodule.assessment is not None:
             return nodule.assessment.centre_lps_mm

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from LungNoduleRiskLib import scene
+from LungNoduleRiskLib.exporting import dicomWriter, reportWriter
 from LungNoduleRiskWeb.session.controller import Controller
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.ct.points import Point
@@ -43,9 +44,7 @@ def report(controller: Controller, path: Path, name: str | None = None) -> Write
     found = [one for one in controller.assessments() if name in (None, one.name)]
     if not found:
         raise NoduleRiskError(NOTHING)
-    return controller.logic.reportWriter(
-        found, controller.volume_node, controller.patient_with, path
-    )
+    return reportWriter(found, controller.volume_node, controller.patient_with, path)
 
 
 def _table(controller: Controller, path: Path) -> Writer:
@@ -77,9 +76,7 @@ def _dicom(controller: Controller, path: Path) -> Writer:
         path.with_suffix(""),
         partial(read_source, controller.upload, controller.series_uid),
     )
-    return partial(
-        _zipped, controller.logic.dicomWriter(controller.volume_node, folder, source), folder, path
-    )
+    return partial(_zipped, dicomWriter(controller.volume_node, folder, source), folder, path)
 
 
 def _scene(controller: Controller, path: Path) -> Writer:

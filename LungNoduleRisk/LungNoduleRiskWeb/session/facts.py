@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from LungNoduleRiskLib.logic import Nodule, remarks
+from LungNoduleRiskLib.nodules import SceneNodule, stateWords
 from nodulerisk.assessment import Assessment, TaskResult
 from nodulerisk.checks import Check
 from nodulerisk.clinical.guidelines import Guideline
@@ -30,13 +30,13 @@ def ct_facts(ct: CT) -> Facts:
     }
 
 
-def nodule_row(nodule: Nodule, refusal: str | None) -> Facts:
+def nodule_row(nodule: SceneNodule, refusal: str | None) -> Facts:
     """A nodule's line in the list: its name, sizes, and each task's decision and probability."""
     assessment = nodule.assessment
     row: Facts = {
         "name": nodule.name,
         "placed": nodule.index is not None,
-        "remarks": remarks(nodule, refusal),
+        "state": stateWords(nodule, refusal),
     }
     if assessment is None:
         return row | {"sizes": "", "answers": [], "warnings": 0}

@@ -215,7 +215,7 @@ def _nodule_row(controller: Controller) -> None:
             classes="answer",
         )
         html.Span("{{ row.warnings }} warnings", v_if="row.warnings", classes="warning")
-        html.Span("{{ remark }}", v_for="remark in row.remarks", key="remark", classes="remark")
+        html.Span("{{ line }}", v_for="line in row.state", key="line", classes="state")
     with html.Div(classes="nodule-actions"):
         _button(
             "",

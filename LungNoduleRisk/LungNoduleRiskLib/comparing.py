@@ -1,0 +1,62 @@
+"""Compares the nodules of two CTs: the lungs are aligned, and nodules that are one are followed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from LungNoduleRiskLib import results, scene
+from nodulerisk.assessment import Assessment
+from nodulerisk.clinical.followup import Earlier, followed
+from nodulerisk.clinical.registration import Alignment, Matches, align, proposed
+from nodulerisk.ct.points import Point
+from nodulerisk.errors import NoduleRiskError
+
+
+def aligner(earlierNode, volumeNode, days: float) -> Callable[[], Alignment]:
+    """What aligns the lungs of two CTs; it takes seconds, and may be called on any thread (see
+    ``align``).
+
+    Raises:
+        NoduleRiskError: there is nothing to compare, or the days between are not known; see
+            ``scene.ctReader``.
+    """
+    _refuseNoComparison(earlierNode, volumeNode, days)
+    readers = scene.ctReader(earlierNode), scene.ctReader(volumeNode)
+    return lambda: align(*(read() for read in readers))
+
+
+def matches(alignment: Alignment, earlierNode, volumeNode) -> Matches:
+    """The assessed nodules of two CTs that may be one, by their places."""
+    return proposed(*(_placesOf(node) for node in (earlierNode, volumeNode)), alignment)
+
+
+def followUps(matches: Matches, earlierNode, volumeNode, days: float) -> dict[str, Earlier]:
+    """The nodules that are at both scans, by the name each has now, with what became of it."""
+    before, after = results.savedAssessments(earlierNode), results.savedAssessments(volumeNode)
+    pairs = [(before[pair.before.name], after[pair.after.name]) for pair in matches.pairs]
+    return {now.name: _earlier(once, now, days) for once, now in pairs}
+
+
+def _refuseNoComparison(earlierNode, volumeNode, days: float) -> None:
+    if earlierNode is None or volumeNode is None or earlierNode is volumeNode:
+        raise NoduleRiskError("Select the earlier CT to compare with.")
+    if not all(results.savedAssessments(node) for node in (earlierNode, volumeNode)):
+        raise NoduleRiskError(
+            "Assess the nodules of both CTs first: select each as the chest CT, and assess it."
+        )
+    if days <= 0:
+        raise NoduleRiskError("Say how many days lie between the two CTs.")
+
+
+def _placesOf(volumeNode) -> list[Point]:
+    saved = results.savedAssessments(volumeNode)
+    return [Point(name, assessment.centre_lps_mm) for name, assessment in saved.items()]
+
+
+def _earlier(once: Assessment, now: Assessment, days: float) -> Earlier:
+    """The nodule at the earlier scan, and what became of it where both were measured."""
+    when = f"{days:g} days before"
+    try:
+        return Earlier(when, once, followed(once, now, days))
+    except NoduleRiskError:  # one of them has no mask
+        return Earlier(when, once, None)
