@@ -51,10 +51,11 @@ def registerWithOtherModules():
 class LungNoduleRiskWidget(ScriptedLoadableModuleWidget):
     def setup(self):
         super().setup()
+        from LungNoduleRiskLib.session import Session
         from LungNoduleRiskLib.widgets.panel import Panel
 
         self.logic = LungNoduleRiskLogic()
-        self.panel = Panel(self.logic.getParameterNode, self.logic.nodules)
+        self.panel = Panel(self.logic.getParameterNode, Session(self.logic.nodules))
         self.layout.addWidget(self.panel.widget)
 
     def cleanup(self):

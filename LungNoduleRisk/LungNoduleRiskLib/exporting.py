@@ -11,7 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from LungNoduleRiskLib import annotations, results, scene
+from LungNoduleRiskLib import results, scene
+from LungNoduleRiskLib.annotations import labelledNodules, writeLabels
 from nodulerisk.assessment import Assessment
 from nodulerisk.clinical.followup import Earlier
 from nodulerisk.clinical.guidelines import guidelines
@@ -117,7 +118,7 @@ def exportNodules(
         OutputError: the folder holds something else, or cannot be written.
     """
     scene.refuseUnselected(volumeNode, markupsNode)
-    nodules = annotations.labelledNodules(volumeNode, markupsNode, patient, evidence, split)
+    nodules = labelledNodules(volumeNode, markupsNode, patient, evidence, split)
     with (
         TemporaryDirectory() as passing
     ):  # a nodule that the format refuses leaves nothing in the folder
@@ -127,7 +128,7 @@ def exportNodules(
 def exportLabels(volumeNode, markupsNode, path: str | Path, patient: str | None = None) -> None:
     """Writes what is said of the points as CSV: see ``annotations.writeLabels``."""
     scene.refuseUnselected(volumeNode, markupsNode)
-    annotations.writeLabels(volumeNode, markupsNode, Path(path), patient)
+    writeLabels(volumeNode, markupsNode, Path(path), patient)
 
 
 def _writeReport(nodules: Sequence[tuple], path: Path) -> None:

@@ -59,25 +59,6 @@ def deleteNodule(nodule: SceneNodule, volumeNode, markupsNode) -> None:
         results.removeAssessment(nodule.name, volumeNode)
 
 
-def stateWords(nodule: SceneNodule, refusal: str | None = None) -> list[str]:
-    """How a nodule stands, where its results are missing or old, in words.
-
-    Args:
-        nodule: of the scene.
-        refusal: why the last run refused its point.
-    """
-    found = []
-    if refusal is not None:
-        found.append(f"Refused: {refusal}")
-    elif nodule.assessment is None:
-        found.append("Not assessed yet.")
-    if nodule.moved:
-        found.append("The point was moved since: these results are of where it was. Assess again.")
-    if nodule.index is None:
-        found.append("Its point was deleted or renamed, or is in another list.")
-    return found
-
-
 def _moved(point: Point, assessment: Assessment | None) -> bool:
     return assessment is not None and bool(
         np.linalg.norm(np.subtract(point.lps_mm, assessment.point_lps_mm)) > MOVED_MM

@@ -10,18 +10,17 @@ from slicer.i18n import tr as _
 
 from LungNoduleRiskLib import comparing
 from LungNoduleRiskLib.parameters import Parameters
-from nodulerisk.clinical.followup import Earlier
-from nodulerisk.clinical.registration import Alignment, Pair
+from LungNoduleRiskLib.session import Session
+from nodulerisk.clinical.registration import Alignment, Matches, Pair
 from nodulerisk.errors import NoduleRiskError
 
 
 class Following:
     """Aligns two CTs, and compares the nodules that the user takes for one."""
 
-    def __init__(self, do: Callable, say: Callable, onCompared: Callable):
-        """``do`` is the panel's; ``onCompared`` is called once ``earlier`` was filled anew."""
-        self._do, self._say, self._onCompared = do, say, onCompared
-        self.earlier: dict[str, Earlier] = {}  # by the name that the nodule has now
+    def __init__(self, session: Session, do: Callable, say: Callable, onCompared: Callable):
+        """``do`` is the panel's; ``onCompared`` is called once the nodules were compared."""
+        self._session, self._do, self._say, self._onCompared = session, do, say, onCompared
 
     def compare(self, chosen: Parameters) -> None:
         """Starts the alignment; the rest follows once it is done."""
@@ -33,22 +32,20 @@ class Following:
 
     def _onAligned(self, alignment: Alignment, earlierNode, volumeNode, days: float) -> None:
         try:
-            self.earlier = self._compared(alignment, earlierNode, volumeNode, days)
+            nodes = alignment, earlierNode, volumeNode
+            self._say(_matchWords(self._session.follow(*nodes, days, _isOneNodule)))
         except NoduleRiskError as error:
             self._say(str(error))
         self._onCompared()
 
-    def _compared(
-        self, alignment: Alignment, earlierNode, volumeNode, days: float
-    ) -> dict[str, Earlier]:
-        matches = comparing.matches(alignment, earlierNode, volumeNode).confirmed(_isOneNodule)
-        words = _("{pairs} nodules compared; only on the earlier CT: {gone}; only now: {new}.")
-        gone, new = (
-            ", ".join(point.name for point in points) or _("none")
-            for points in (matches.gone, matches.new)
-        )
-        self._say(words.format(pairs=len(matches.pairs), gone=gone, new=new))
-        return comparing.followUps(matches, earlierNode, volumeNode, days)
+
+def _matchWords(matches: Matches) -> str:
+    words = _("{pairs} nodules compared; only on the earlier CT: {gone}; only now: {new}.")
+    gone, new = (
+        ", ".join(point.name for point in points) or _("none")
+        for points in (matches.gone, matches.new)
+    )
+    return words.format(pairs=len(matches.pairs), gone=gone, new=new)
 
 
 def _isOneNodule(pair: Pair) -> bool:

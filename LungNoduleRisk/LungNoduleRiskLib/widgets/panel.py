@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,12 +14,10 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from LungNoduleRiskLib import results, scene
-from LungNoduleRiskLib.assessing import AssessmentRun, Assessor
-from LungNoduleRiskLib.exporting import dicomWriter, reportWriter
 from LungNoduleRiskLib.install import ensurePackages
-from LungNoduleRiskLib.nodules import SceneNodule, deleteNodule, sceneNodules
 from LungNoduleRiskLib.parameters import DEVICES, Parameters, thresholdsOf
 from LungNoduleRiskLib.sample import loadSample
+from LungNoduleRiskLib.session import Session
 from LungNoduleRiskLib.widgets import views
 from LungNoduleRiskLib.widgets.advanced import Advanced
 from LungNoduleRiskLib.widgets.annotating import Annotating
@@ -31,8 +28,6 @@ from LungNoduleRiskLib.widgets.nodules import NodulesTable
 from LungNoduleRiskLib.widgets.patient import PatientForm
 from LungNoduleRiskLib.widgets.running import Running
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.assessment import Assessment
-from nodulerisk.clinical.guidelines import guidelines
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.trust.explain import Explanation
 
@@ -50,10 +45,10 @@ class Panel(VTKObservationMixin):
         them anew.
     """
 
-    def __init__(self, getParameterNode, assessor: Assessor | None = None):
+    def __init__(self, getParameterNode, session: Session):
         """``getParameterNode`` returns the scene's vtkMRMLScriptedModuleNode of this module."""
         super().__init__()
-        self.assessor = assessor or Assessor()
+        self.session = session
         self.parameters: Parameters | None = None
         self._getParameterNode = getParameterNode
         self._background = Background(self._showState)
@@ -71,10 +66,10 @@ class Panel(VTKObservationMixin):
         self._table = NodulesTable(self.ui.nodulesTable, self.onSelected)
         self._annotating = Annotating(self.ui, self._say)
         self._advanced = Advanced(self.ui, self._background, self.onWeights)
-        self._patientForm = PatientForm(self.ui.patientSection, self._showSelected)
-        self._following = Following(self._do, self._say, self.onEnded)
+        self._patientForm = PatientForm(self.ui.patientSection, self.session, self._showSelected)
+        self._following = Following(self.session, self._do, self._say, self.onEnded)
         self._running = Running(
-            self.ui, self.assessor, self._background, self.onChanged, self.onEnded
+            self.ui, self.session, self._background, self.onChanged, self.onEnded
         )
         self._timers = [self._timer(self.refresh), self._timer(self._remeasure)]
         self._refreshTimer, self._measureTimer = self._timers
@@ -84,9 +79,9 @@ class Panel(VTKObservationMixin):
         for button, slot in {
             self.ui.sampleButton: self.onSample,
             self.ui.assessButton: self.onAssess,
-            self.ui.cancelButton: self._running.cancel,
-            self.ui.previousButton: lambda: self._table.step(-1),
-            self.ui.nextButton: lambda: self._table.step(1),
+            self.ui.cancelButton: self.session.cancel,
+            self.ui.previousButton: lambda: self.step(-1),
+            self.ui.nextButton: lambda: self.step(1),
             self.ui.pageButton: self.onPage,
             self.ui.reportButton: self.onReport,
             self.ui.compareButton: self.onCompare,
@@ -94,7 +89,7 @@ class Panel(VTKObservationMixin):
             self.ui.dicomButton: self.onDicom,
             self.ui.chartButton: lambda: views.showChart(self.parameters.ct),
             self.ui.editButton: lambda: views.editMask(
-                self._table.selected.name, self.parameters.ct
+                self.session.chosen.name, self.parameters.ct
             ),
             self.ui.deleteButton: self.onDelete,
             self.ui.exportButton: lambda: self._annotating.exportSamples(self.parameters),
@@ -120,7 +115,7 @@ class Panel(VTKObservationMixin):
         """Steps through the nodules from anywhere in the application, the Segment Editor among
         it."""
         shortcut = qt.QShortcut(qt.QKeySequence(keys), slicer.util.mainWindow() or self.widget)
-        shortcut.activated.connect(lambda: self._table.step(by))
+        shortcut.activated.connect(lambda: self.step(by))
         return shortcut
 
     # The scene
@@ -157,15 +152,12 @@ class Panel(VTKObservationMixin):
             self.parameters = None
 
     def onSceneStartClose(self, caller, event) -> None:
-        self._running.cancel()
-        self._running.refusals = {}
+        self.session.clear()
         self._dropParameters()
 
     def onNodeRemoved(self, caller, event) -> None:
         """A CT that goes takes its run with it, and its results are nobody's (fault 43)."""
-        self._running.cancelWithoutCt()
-        if not slicer.mrmlScene.IsClosing():
-            results.detachStrays(slicer.mrmlScene)
+        self.session.forgetRemoved()
         self.onChanged()
 
     def onChanged(self, caller=None, event=None) -> None:
@@ -176,12 +168,12 @@ class Panel(VTKObservationMixin):
         if self.parameters is None:
             return
         self._observeNodes()
+        self.session.use(self.parameters.ct, self.parameters.points)
         try:
-            nodules = sceneNodules(self.parameters.ct, self.parameters.points)
+            self.session.refresh()
         except NoduleRiskError as error:
-            nodules = []
             self._say(str(error))
-        self._table.show(nodules, self._running.refusals)
+        self._table.show(self.session.summaries(), self._chosenName)
         self._showSelected()
         self._showState()
 
@@ -214,7 +206,7 @@ class Panel(VTKObservationMixin):
 
     def _remeasure(self) -> None:
         """Measures what was changed in the Segment Editor."""
-        if self.parameters is None or self.parameters.ct is None or self._running.run is not None:
+        if self.parameters is None or self.parameters.ct is None or self.session.run is not None:
             return
         try:
             if results.remeasure(self.parameters.ct):
@@ -249,15 +241,21 @@ class Panel(VTKObservationMixin):
     def onPlaceModeChanged(self, on: bool) -> None:
         self.ui.placeButton.checked = on
 
-    def onSelected(self) -> None:
+    def step(self, by: int) -> None:
+        """Chooses the next (1) or the previous (-1) nodule."""
+        self.session.step(by)
+        self._table.select(self._chosenName)
+
+    def onSelected(self, name: str) -> None:
+        self.session.choose(name)
         self._showSelected()
         self._showState()
         self._jump()
 
     def onDelete(self) -> None:
         """Deletes the selected nodule; one whose mask was changed by hand after asking."""
-        nodule, ct = self._table.selected, self.parameters.ct
-        if nodule is None or self._running.run is not None:
+        nodule, ct = self.session.chosen, self.parameters.ct
+        if nodule is None or self.session.run is not None:
             return
         question = _("{name}'s mask was changed by hand. Delete it, too?").format(name=nodule.name)
         if (
@@ -266,21 +264,18 @@ class Panel(VTKObservationMixin):
             and not slicer.util.confirmYesNoDisplay(question)
         ):
             return
-        deleteNodule(nodule, ct, self.parameters.points)
-        self._running.refusals.pop(nodule.name, None)
+        self.session.delete(nodule.name)
         self.refresh()
 
     def onPage(self) -> None:
         """Writes the chosen nodule's page, and opens it."""
-        self._writeReport(
-            [self._table.selected.assessment], Path(tempfile.mkdtemp(dir=slicer.app.temporaryPath))
-        )
+        self._writeReport(Path(tempfile.mkdtemp(dir=slicer.app.temporaryPath)), self._chosenName)
 
     def onReport(self) -> None:
         """Asks where to, writes the report of all nodules there, and opens it."""
         folder = qt.QFileDialog.getExistingDirectory(self.ui.reportButton, _("Write the report to"))
         if folder:
-            self._writeReport(self._table.assessments, Path(folder))
+            self._writeReport(Path(folder))
 
     def onDicom(self) -> None:
         """Asks where to, and writes the nodules there as DICOM, which names the patient."""
@@ -289,14 +284,11 @@ class Panel(VTKObservationMixin):
             return
         folder = qt.QFileDialog.getExistingDirectory(self.ui.dicomButton, _("Write DICOM files to"))
         if folder:
-            self._write(lambda: dicomWriter(self.parameters.ct, Path(folder)), Path(folder))
+            self._write(lambda: self.session.dicomWriter(Path(folder)), Path(folder))
 
-    def _writeReport(self, assessments: list[Assessment], folder: Path) -> None:
-        path, shown = (
-            folder / "report.html",
-            (assessments, self.parameters.ct, self._patientForm.patientWith),
-        )
-        self._write(lambda: reportWriter(*shown, path, self._following.earlier), path)
+    def _writeReport(self, folder: Path, name: str | None = None) -> None:
+        path = folder / "report.html"
+        self._write(lambda: self.session.reportWriter(path, name), path)
 
     def _write(self, writer: Callable[[], Callable[[], None]], path: Path) -> None:
         """Writes on the other thread, says where, and opens what is a page."""
@@ -313,11 +305,9 @@ class Panel(VTKObservationMixin):
 
     def onExplain(self) -> None:
         """Finds out on the other thread where a network looked, and shows it over the CT."""
-        chosen, assessment = self.parameters, self._table.selected.assessment
-        explainer = partial(
-            self.assessor.explainer, assessment, chosen.ct, chosen.weights, chosen.device
-        )
-        show = partial(self._onExplained, assessment.name, chosen.ct)
+        chosen, name = self.parameters, self._chosenName
+        explainer = partial(self.session.explainer, chosen.weights, chosen.device)
+        show = partial(self._onExplained, name, chosen.ct)
         self._do(explainer, _("Looking where a network looked…"), show)
 
     def _onExplained(self, name: str, volumeNode, explanation: Explanation) -> None:
@@ -341,11 +331,10 @@ class Panel(VTKObservationMixin):
 
     def onAssess(self) -> None:
         """Reads the scene and starts the run; a refusal is shown in its place."""
-        self._running.refusals = {}
-        self._following.earlier = {}
         try:
             ensurePackages()
-            self._running.start(self._prepared())
+            self._startSession()
+            self._running.start()
         except NoduleRiskError as error:
             self._say(str(error))
         self.refresh()
@@ -354,11 +343,10 @@ class Panel(VTKObservationMixin):
         self.refresh()
         self._jump()
 
-    def _prepared(self) -> AssessmentRun:
+    def _startSession(self) -> None:
         chosen = self.parameters
-        return self.assessor.prepare(
-            chosen.ct,
-            chosen.points,
+        self.session.use(chosen.ct, chosen.points)
+        self.session.start(
             chosen.weights,
             chosen.device,
             cascade=chosen.cascade,
@@ -370,10 +358,7 @@ class Panel(VTKObservationMixin):
     def _mayReplaceMasks(self) -> bool:
         """Whether masks that were changed by hand are drawn anew, which is asked where there are
         any."""
-        chosen = self.parameters
-        if chosen.ct is None or chosen.points is None:
-            return False
-        changed = results.handDrawn(chosen.ct, scene.pointNames(chosen.points))
+        changed = self.session.handDrawn()
         question = _(
             "These masks were drawn or changed by hand: {names}. Draw them anew, so that your"
             " changes are lost? If not, they stay, and are measured as they are."
@@ -382,44 +367,27 @@ class Panel(VTKObservationMixin):
 
     # What is shown
 
-    def _showSelected(self) -> None:
-        nodule = self._table.selected
-        self._patientForm.choose(nodule.name if nodule else "")
-        self.ui.detailsBrowser.setHtml(self._detailsOf(nodule) if nodule else "")
-        self._annotating.show(nodule, self.parameters.points if self.parameters else None)
+    @property
+    def _chosenName(self) -> str | None:
+        return self.session.chosen.name if self.session.chosen else None
 
-    def _detailsOf(self, nodule: SceneNodule) -> str:
-        """Everything known of a nodule, with its mask as it is now."""
-        refusal = self._running.refusals.get(nodule.name)
-        if nodule.assessment is None:
-            return noduleHtml(nodule, refusal)
-        _ct, assessment = results.withMask(nodule.assessment, self.parameters.ct, 0)
-        try:
-            advice = guidelines(assessment, self._patientForm.patientWith(nodule.name))
-        except NoduleRiskError as error:
-            advice = ()
-            self._say(str(error))
-        earlier = self._following.earlier.get(nodule.name)
-        return noduleHtml(replace(nodule, assessment=assessment), refusal, advice, earlier)
+    def _showSelected(self) -> None:
+        self._patientForm.show()
+        facts = self.session.facts()
+        self.ui.detailsBrowser.setHtml(noduleHtml(facts) if facts else "")
+        if facts and facts.notAdvised:
+            self._say(facts.notAdvised)
+        self._annotating.show(self.session.chosen, self.session.markupsNode)
 
     def _jump(self) -> None:
-        """Shows the selected nodule in the slices and in 3D."""
-        nodule = self._table.selected
-        position = self._positionOf(nodule) if nodule else None
+        """Shows the chosen nodule in the slices and in 3D."""
+        position = self.session.position()
         if position is not None:
-            views.jumpTo(position)
-
-    def _positionOf(self, nodule: SceneNodule) -> tuple[float, float, float] | None:
-        """RAS mm: of the nodule's point, else of what was assessed."""
-        if nodule.index is None:
-            return scene.rasOf(nodule.assessment.centre_lps_mm)
-        position = [0.0, 0.0, 0.0]
-        self.parameters.points.GetNthControlPointPositionWorld(nodule.index, position)
-        return tuple(position)
+            views.jumpTo(scene.rasOf(position))
 
     def _showState(self) -> None:
         """Enables what can be done now, and says why the rest cannot."""
-        running, busy = self._running.run is not None, self._background.isBusy
+        running, busy = self.session.run is not None, self._background.isBusy
         reason = self._whyNot()
         self.ui.assessButton.enabled = not busy and not reason
         self.ui.assessButton.toolTip = reason or _(
@@ -427,7 +395,7 @@ class Panel(VTKObservationMixin):
         )
         self.ui.cancelButton.enabled = running
         self.ui.progressBar.visible = running
-        nodule = self._table.selected
+        nodule = self.session.chosen
         assessed = nodule is not None and nodule.assessment is not None
         for button in (self.ui.previousButton, self.ui.nextButton):
             button.enabled = nodule is not None
@@ -443,7 +411,7 @@ class Panel(VTKObservationMixin):
             self.ui.dicomButton,
             self.ui.compareButton,
         ):
-            button.enabled = bool(self._table.assessments) and not busy
+            button.enabled = bool(self.session.assessments) and not busy
         for button in (self.ui.exportButton, self.ui.exportLabelsButton):
             button.enabled = not reason and not busy
         if reason and not busy:
@@ -464,7 +432,7 @@ class Panel(VTKObservationMixin):
 
     def cleanup(self) -> None:
         """Ends what is running; the panel cannot be used any more."""
-        self.assessor.cancel()
+        self.session.cancel()
         self._background.close()
         self._dropParameters()
         self.removeObservers()

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 
 from LungNoduleRiskLib import scene
-from LungNoduleRiskLib.exporting import dicomWriter, reportWriter
 from LungNoduleRiskWeb.session.controller import Controller
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.ct.points import Point
@@ -30,7 +29,7 @@ def prepare(name: str, controller: Controller, folder: Path) -> Writer:
     Raises:
         NoduleRiskError: there is nothing to write yet, or it cannot be written of this CT.
     """
-    if not controller.assessments():
+    if not controller.session.drawn:
         raise NoduleRiskError(NOTHING)
     return FILES[name](controller, folder / name)
 
@@ -41,10 +40,9 @@ def report(controller: Controller, path: Path, name: str | None = None) -> Write
     Raises:
         NoduleRiskError: there is nothing to report.
     """
-    found = [one for one in controller.assessments() if name in (None, one.name)]
-    if not found:
+    if not [one for one in controller.session.assessments if name in (None, one.name)]:
         raise NoduleRiskError(NOTHING)
-    return reportWriter(found, controller.volume_node, controller.patient_with, path)
+    return controller.session.reportWriter(path, name)
 
 
 def _table(controller: Controller, path: Path) -> Writer:
@@ -53,7 +51,7 @@ def _table(controller: Controller, path: Path) -> Writer:
 
 def _json(controller: Controller, path: Path) -> Writer:
     """All assessments, each as the terminal's assessment.json has it."""
-    found = [one.to_dict() for one in controller.assessments()]
+    found = [one.to_dict() for one in controller.session.drawn]
     text = json.dumps(
         {"note": RESEARCH_USE_ONLY, "assessments": found}, indent=2, ensure_ascii=False
     )
@@ -62,7 +60,7 @@ def _json(controller: Controller, path: Path) -> Writer:
 
 def _results(controller: Controller, path: Path) -> Writer:
     """Every nodule's folder as the terminal writes it: JSON, masks, mesh, page and picture."""
-    folder, ct = path.with_suffix(""), scene.ctReader(controller.volume_node)
+    folder, ct = path.with_suffix(""), scene.ctReader(controller.session.volumeNode)
     return partial(
         _zipped, partial(_write_results, ct, _outcomes(controller), folder), folder, path
     )
@@ -76,7 +74,7 @@ def _dicom(controller: Controller, path: Path) -> Writer:
         path.with_suffix(""),
         partial(read_source, controller.upload, controller.series_uid),
     )
-    return partial(_zipped, dicomWriter(controller.volume_node, folder, source), folder, path)
+    return partial(_zipped, controller.session.dicomWriter(folder, source), folder, path)
 
 
 def _scene(controller: Controller, path: Path) -> Writer:
@@ -98,13 +96,13 @@ FILES = {
 
 def _outcomes(controller: Controller) -> list[Outcome]:
     """What became of the nodules that were asked about."""
-    found = controller.assessments()
+    session = controller.session
     return [
-        Outcome(Point(a.name, a.point_lps_mm), a, advice=controller.advice(a)) for a in found
+        Outcome(Point(a.name, a.point_lps_mm), a, advice=session.advice(a)) for a in session.drawn
     ] + [
-        Outcome(point, refusal=controller.refusals[point.name])
-        for point in controller.points()
-        if point.name in controller.refusals
+        Outcome(point, refusal=session.refusals[point.name])
+        for point in session.points()
+        if point.name in session.refusals
     ]
 
 

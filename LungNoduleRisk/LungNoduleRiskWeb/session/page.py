@@ -1,5 +1,5 @@
 """The page: Vuetify widgets over the controller's state; what it says of nodules is
-`facts.py`'s."""
+the session's."""
 
 from __future__ import annotations
 
@@ -208,10 +208,10 @@ def _nodule_row(controller: Controller) -> None:
         html.B("{{ row.name }}")
         html.Span("{{ row.sizes }}", classes="sizes")
         html.Span(
-            "{{ answer.decision }} · p({{ answer.class }}) {{ answer.probability.toFixed(2) }} · {{"
-            " answer.evidence }}",
+            "{{ answer.decision }}{{ answer.withheld.length ? ' (withheld)' : '' }}"
+            " · p({{ answer.shown }}) {{ answer.probability.toFixed(2) }} · {{ answer.evidence }}",
             v_for="answer in row.answers",
-            key="answer.class",
+            key="answer.shown",
             classes="answer",
         )
         html.Span("{{ row.warnings }} warnings", v_if="row.warnings", classes="warning")
@@ -247,10 +247,10 @@ def _facts_section() -> None:
         with html.Div(v_if="facts.appearance.length"):
             html.H3("Appearance")
             html.P("{{ facts.appearance.join(', ') }}")
-            html.P("{{ facts.appearance_basis }}", classes="basis")
+            html.P("{{ facts.appearanceBasis }}", classes="basis")
         _checks("facts")
         html.H3("Measurements")
-        html.P("{{ facts.measured_on }}", classes="basis")
+        html.P("{{ facts.measuredOn }}", classes="basis")
         with (
             html.Table(classes="measurements"),
             html.Tr(v_for="one in facts.measurements", key="one.name"),
