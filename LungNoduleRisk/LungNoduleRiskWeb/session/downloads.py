@@ -16,7 +16,8 @@ from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError, OutputError
 from nodulerisk.outputs.dicom import read_source
-from nodulerisk.outputs.results import Outcome, write_results
+from nodulerisk.outputs.outcome import Outcome
+from nodulerisk.outputs.results import write_results
 from nodulerisk.outputs.tables import write_csv
 
 Writer = Callable[[], object]

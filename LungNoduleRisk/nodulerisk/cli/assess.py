@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from nodulerisk.ct.points import Point
     from nodulerisk.ct.volume import CT
     from nodulerisk.outputs.dicom import DicomSource
-    from nodulerisk.outputs.results import Outcome
+    from nodulerisk.outputs.outcome import Outcome
     from nodulerisk.weights.card import WeightSet
 
 CSV_NAME, REPORT_NAME = "nodules.csv", "report.html"
@@ -101,14 +100,22 @@ def assess(
         thresholds = thresholds_of(threshold or [])
         known = _patient(patient, len(asked))
         folders = prepared_folders(out, asked, [ct, *([points] if points else [])])
-        with progress(len(asked) * (1 + stability)) as show:
+        with progress(len(asked)) as show:
             show("loading", None)
             source = _dicom_source(ct, series) if dicom else None
             weight_set = chosen_weights(weights, thresholds)
             show("reading the CT", None)
             scan = read_scan(ct, series)
-            outcomes = assess_points(
-                scan, asked, folders, weight_set, device, cascade, known, show, stability
+            outcomes = assess_and_write(
+                scan,
+                asked,
+                folders,
+                weight_set,
+                device,
+                show,
+                cascade=cascade,
+                stability=stability,
+                patient=known,
             )
             if len(asked) > 1:
                 show("writing the report", None)
@@ -226,49 +233,42 @@ def read_scan(path: Path, series: str | None) -> CT:
     return read_ct(path, series_uid=series)
 
 
-def assess_points(
+def assess_and_write(
     ct: CT,
     points: list[Point],
     folders: list[Path],
     weights: WeightSet,
     device: str,
-    cascade: bool,
-    patient: Patient | None,
     show: Show,
+    *,
+    cascade: bool = False,
     stability: bool = False,
+    patient: Patient | None = None,
 ) -> list[Outcome]:
     """Assesses every point and writes its results; a refused point does not stop the others (fault
     25)."""
-    from nodulerisk.assess import assess as assess_nodule
+    from nodulerisk.assess_points import assess_points
     from nodulerisk.clinical.guidelines import guidelines
     from nodulerisk.engine.engine import Engine
-    from nodulerisk.outputs.results import Outcome, write_results
-    from nodulerisk.trust.stability import stability as ask_again
+    from nodulerisk.outputs.results import write_results
 
     networks = Engine(weights, device, keep=stability or len(points) > 1)
+    found = assess_points(
+        ct,
+        points,
+        weights,
+        networks,
+        cascade=cascade,
+        stability=stability,
+        progress=lambda stage, share: show(stage, share * len(points)),
+    )
     outcomes = []
-    for number, (point, folder) in enumerate(zip(points, folders, strict=True)):
-        report = partial(_show_stage, show, point.name, number * (1 + stability))
-        try:
-            found = assess_nodule(
-                ct,
-                point.lps_mm,
-                weights,
-                name=point.name,
-                networks=networks,
-                progress=report,
-                cascade=cascade,
-            )
-            if stability:
-                report = partial(_show_stage, show, point.name, 2 * number + 1)
-                found = replace(found, stability=ask_again(ct, found, weights, networks, report))
-        except NoduleRiskError as refusal:
-            outcomes.append(Outcome(point, refusal=str(refusal)))
-            continue
-        report("writing", 1)
-        advice = guidelines(found, patient) if patient else ()
-        write_results(ct, found, folder, advice)
-        outcomes.append(Outcome(point, found, advice=advice))
+    for number, (outcome, folder) in enumerate(zip(found, folders, strict=True), start=1):
+        if (assessment := outcome.assessment) is not None:
+            show(f"{outcome.point.name}: writing", number)
+            outcome = replace(outcome, advice=guidelines(assessment, patient) if patient else ())
+            write_results(ct, assessment, folder, outcome.advice)
+        outcomes.append(outcome)
     return outcomes
 
 
@@ -282,10 +282,6 @@ def _write_report(ct: CT, outcomes: list[Outcome], path: Path) -> None:
     write_report(
         nodules, path, refusals={o.point.name: o.refusal for o in outcomes if o.assessment is None}
     )
-
-
-def _show_stage(show: Show, name: str, points_done: int, stage: str, share: float) -> None:
-    show(f"{name}: {stage}", points_done + share)
 
 
 def report_outcomes(outcomes: list[Outcome], out: Path) -> None:

@@ -16,7 +16,7 @@ import typer
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.cli.assess import (
     asked_points,
-    assess_points,
+    assess_and_write,
     chosen_weights,
     prepared_folders,
     read_scan,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from nodulerisk.clinical.registration import Alignment, Matches, Pair
     from nodulerisk.ct.points import Point
     from nodulerisk.ct.volume import CT
-    from nodulerisk.outputs.results import Outcome
+    from nodulerisk.outputs.outcome import Outcome
     from nodulerisk.weights.card import WeightSet
 
 SCANS = ("before", "after")  # the scans' folders among the results
@@ -198,19 +198,7 @@ def _assess_scans(
     outcomes: list[list[Outcome]] = []
     for ct, asked, places in zip(cts, points, folders, strict=True):
         onward = _onward(show, sum(map(len, outcomes)))
-        outcomes.append(
-            assess_points(
-                ct,
-                asked,
-                places,
-                weights,
-                device,
-                cascade=False,
-                stability=False,
-                patient=None,
-                show=onward,
-            )
-        )
+        outcomes.append(assess_and_write(ct, asked, places, weights, device, onward))
     return outcomes
 
 

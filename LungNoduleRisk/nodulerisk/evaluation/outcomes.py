@@ -10,13 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from nodulerisk.assess import Progress, assess
+from nodulerisk.assess import Progress
+from nodulerisk.assess_points import assess_points
 from nodulerisk.assessment import Assessment, EvidenceLevel
-from nodulerisk.ct.volume import CT
+from nodulerisk.ct.points import Point
+from nodulerisk.ct.volume import CT, triple
 from nodulerisk.datasets.context import with_context
 from nodulerisk.datasets.nodules import Broken, LabelledNodule
 from nodulerisk.engine.engine import Networks
-from nodulerisk.errors import NoduleRiskError
+from nodulerisk.errors import NoduleRiskError, PointError
 from nodulerisk.evaluation.masks import MaskFit, dice, mask_fit
 from nodulerisk.files import written_whole
 from nodulerisk.weights.calibration import Line, calibrated
@@ -74,7 +76,8 @@ def outcomes(
 ) -> tuple[list[Outcome], list[Broken]]:
     """Assesses every nodule at its centre, and at ``clicks`` points 2 mm off in random directions.
 
-    Nodules that are refused come back as broken and the rest go on. Where the data end with the
+    Nodules that are refused come back as broken and the rest go on; whatever else goes wrong ends
+    the evaluation, see ``assess_points``. Where the data end with the
     nodule along z, the CT is continued by what lies beside it (see ``with_context``), always the
     same.
 
@@ -91,8 +94,8 @@ def outcomes(
             progress(nodule.name, index / len(nodules))
         try:
             answered.append(_outcome(nodule, weights, networks, _clicks_mm(clicks, index)))
-        except NoduleRiskError as error:
-            broken.append(Broken(nodule.name, str(error)))
+        except PointError as refusal:
+            broken.append(Broken(nodule.name, str(refusal)))
     return answered, broken
 
 
@@ -125,9 +128,7 @@ def _outcome(
     nodule: LabelledNodule, weights: WeightSet, networks: Networks, clicks_mm: Iterable[np.ndarray]
 ) -> Outcome:
     ct, reference = _ct_and_mask(nodule)
-    centre = np.array(nodule.centre_lps_mm)
-    first = assess(ct, centre, weights, networks=networks)
-    others = [assess(ct, centre + click, weights, networks=networks) for click in clicks_mm]
+    first, *others = _assessments(ct, nodule, weights, networks, clicks_mm)
     return Outcome(
         name=nodule.name,
         patient=nodule.patient,
@@ -148,6 +149,27 @@ def _outcome(
     )
 
 
+def _assessments(
+    ct: CT,
+    nodule: LabelledNodule,
+    weights: WeightSet,
+    networks: Networks,
+    clicks_mm: Iterable[np.ndarray],
+) -> Iterator[Assessment]:
+    """At the nodule's centre, then at the clicks off it.
+
+    Raises:
+        PointError: one of them is refused.
+    """
+    centre = np.array(nodule.centre_lps_mm)
+    offsets = (np.zeros(3), *clicks_mm)
+    points = [Point(nodule.name, triple(centre + offset)) for offset in offsets]
+    for outcome in assess_points(ct, points, weights, networks):
+        if outcome.assessment is None:
+            raise PointError(outcome.refusal)
+        yield outcome.assessment
+
+
 def _answers(assessment: Assessment) -> Answers:
     return {
         task: result.members for task, result in assessment.tasks.items() if result.mean is not None
@@ -166,11 +188,11 @@ def _ct_and_mask(nodule: LabelledNodule) -> tuple[CT, np.ndarray | None]:
     """The CT, continued where it ends with the nodule, and the readers' mask on its grid.
 
     Raises:
-        NoduleRiskError: it would have to be continued around a nodule that has no mask.
+        PointError: it would have to be continued around a nodule that has no mask.
     """
     if nodule.marked is None:
         if nodule.only_own_slices:
-            raise NoduleRiskError(
+            raise PointError(
                 "the CT ends with the nodule, and without a mask it cannot be continued"
             )
         return nodule.ct, None

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from shutil import disk_usage
 from tempfile import TemporaryFile
 
 from nodulerisk.assessment import Assessment, mask_image, save_assessment, write_image
 from nodulerisk.clinical.guidelines import Guideline
-from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import OutputError
 from nodulerisk.outputs.mesh import nodule_mesh, write_ply
@@ -27,17 +26,6 @@ RESULT_FILES = (
     "nodule.png",
 )
 BYTES_A_NODULE = 10 << 20  # plotly.js makes half of it
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """What became of a point: its assessment, or why it was refused; and what guidelines say, if
-    they were asked."""
-
-    point: Point
-    assessment: Assessment | None = None
-    refusal: str = ""
-    advice: Sequence[Guideline] = ()
 
 
 def write_results(

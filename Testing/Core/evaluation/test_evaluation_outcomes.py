@@ -70,7 +70,7 @@ def test_clicks_lie_2_mm_off_and_are_always_the_same(weights, nodule, engine, mo
         points.append(np.array(point))
         return assess(ct, point, *args, **kwargs)
 
-    monkeypatch.setattr("nodulerisk.evaluation.outcomes.assess", recorded)
+    monkeypatch.setattr("nodulerisk.assess_points.assess", recorded)
     (first,), _ = outcomes(weights, [nodule], engine, clicks=2)
     (second,), _ = outcomes(weights, [nodule], engine, clicks=2)
     assert [np.linalg.norm(p - CENTRE_LPS_MM) for p in points] == pytest.approx(

@@ -32,7 +32,7 @@ from nodulerisk.engine.engine import Engine
 from nodulerisk.engine.worker import Worker
 from nodulerisk.errors import WorkerError
 from nodulerisk.evaluation.outcomes import outcomes
-from nodulerisk.outputs.results import Outcome
+from nodulerisk.outputs.outcome import Outcome
 from nodulerisk.outputs.tables import results_view, write_csv
 from nodulerisk.outputs.words import abstain_words, stability_words
 from nodulerisk.trust.stability import TURNS, stability, turned_cube
