@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from nodulerisk.assessment import Assessment
 from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import CT
 from nodulerisk.engine.worker import CANCELLED, RemoteNetworks, Worker
-from nodulerisk.errors import NoduleRiskError, PointError, WorkerError
+from nodulerisk.errors import NoduleRiskError, WorkerError
+from nodulerisk.outputs.outcome import Outcome
 from nodulerisk.trust.explain import Explanation, explain
 from nodulerisk.weights.card import WeightSet
 from nodulerisk.weights.store import load_weight_set
@@ -39,6 +40,13 @@ class AssessmentRun:
     assessments: list[Assessment] = field(default_factory=list)
     refusals: dict[str, str] = field(default_factory=dict)  # name of the point -> why
     shown: int = 0  # of the assessments
+
+    def add(self, outcome: Outcome) -> None:
+        """Takes what became of a point."""
+        if outcome.assessment is None:
+            self.refusals[outcome.point.name] = outcome.refusal
+        else:
+            self.assessments.append(outcome.assessment)
 
 
 class Assessor:
@@ -127,32 +135,24 @@ class Assessor:
             NoduleRiskError: the CT or the weight set does not serve, the networks failed, or the
                 run was cancelled.
         """
-        from nodulerisk.assess import (
-            assess,  # needs packages that are installed only when the user first assesses
-        )
-        from nodulerisk.trust.stability import stability
+        # needs packages that are installed only when the user first assesses
+        from nodulerisk.assess_points import assess_points
 
         weights = load_weight_set(run.weights).with_thresholds(run.thresholds)
         networks = self._warm(weights, run.device)
-        ct = run.readCt()
-        for index, point in enumerate(run.points):
+        outcomes = assess_points(
+            run.readCt(),
+            run.points,
+            weights,
+            networks,
+            cascade=run.cascade,
+            stability=run.stability,
+            progress=progress,
+        )
+        for _point in run.points:
             if self._cancelled.is_set():
                 raise WorkerError(CANCELLED)
-            report = (
-                partial(_report, progress, point.name, index, len(run.points)) if progress else None
-            )
-            options = {
-                "name": point.name,
-                "networks": networks,
-                "cascade": run.cascade,
-                "progress": report,
-            }
-            try:
-                found = assess(ct, point.lps_mm, weights, **options)
-                moved = stability(ct, found, weights, networks, report) if run.stability else None
-                run.assessments.append(replace(found, stability=moved))
-            except PointError as error:
-                run.refusals[point.name] = str(error)
+            run.add(next(outcomes))
 
     def show(self, run: AssessmentRun) -> None:
         """Shows what the run has assessed since it was last shown, be it complete or not."""
@@ -212,10 +212,3 @@ class Assessor:
             self.close()
             self._networks, self._networksOf = self._makeNetworks(weights, device), wanted
         return self._networks
-
-
-def _report(
-    progress: Progress, name: str, index: int, count: int, stage: str, share: float
-) -> None:
-    """One nodule's progress as that of the run."""
-    progress(f"{name}: {stage}", (index + share) / count)
