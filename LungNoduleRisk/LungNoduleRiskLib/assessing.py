@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
 
 from LungNoduleRiskLib import results, scene
 from nodulerisk.assessment import Assessment
@@ -27,8 +30,8 @@ class AssessmentRun:
     """What is asked, read from the scene, and what becomes of it: every point ends as an assessment
     or a refusal."""
 
-    volumeNode: object
-    markupsNode: object
+    volumeNode: vtkMRMLScalarVolumeNode
+    markupsNode: vtkMRMLMarkupsFiducialNode
     readCt: Callable[[], CT]
     points: list[Point]
     weights: str | Path
@@ -66,12 +69,12 @@ class Assessor:
 
     def assess(
         self,
-        volumeNode,
-        markupsNode,
+        volumeNode: vtkMRMLScalarVolumeNode | None,
+        markupsNode: vtkMRMLMarkupsFiducialNode | None,
         weights: str | Path = "open",
         device: str = "auto",
         progress: Progress | None = None,
-        **choices,
+        **choices: Any,
     ) -> AssessmentRun:
         """Assesses every point and shows the results; a point that is refused does not stop the
         others.
@@ -98,8 +101,8 @@ class Assessor:
 
     def prepare(
         self,
-        volumeNode,
-        markupsNode,
+        volumeNode: vtkMRMLScalarVolumeNode | None,
+        markupsNode: vtkMRMLMarkupsFiducialNode | None,
         weights: str | Path = "open",
         device: str = "auto",
         cascade: bool = False,
@@ -119,7 +122,7 @@ class Assessor:
         Raises:
             NoduleRiskError: see ``scene.ctReader`` and ``scene.pointsLps``.
         """
-        scene.refuseUnselected(volumeNode, markupsNode)
+        volumeNode, markupsNode = scene.selected(volumeNode, markupsNode)
         names = scene.pointNames(markupsNode)
         kept = frozenset() if replaceMasks else frozenset(results.handDrawn(volumeNode, names))
         results.removeAssessments(names, volumeNode, kept)
@@ -173,7 +176,11 @@ class Assessor:
         return True
 
     def explainer(
-        self, assessment: Assessment, volumeNode, weights: str | Path, device: str = "auto"
+        self,
+        assessment: Assessment,
+        volumeNode: vtkMRMLScalarVolumeNode,
+        weights: str | Path,
+        device: str = "auto",
     ) -> Callable[[], Explanation]:
         """What finds out where a network looked (see ``explain``); it takes seconds, and may be
         called on any thread.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from slicer import vtkMRMLScalarVolumeNode
+
 from LungNoduleRiskLib import results, scene
 from nodulerisk.assessment import Assessment
 from nodulerisk.clinical.followup import Earlier, followed
@@ -12,7 +14,11 @@ from nodulerisk.ct.points import Point
 from nodulerisk.errors import NoduleRiskError
 
 
-def aligner(earlierNode, volumeNode, days: float) -> Callable[[], Alignment]:
+def aligner(
+    earlierNode: vtkMRMLScalarVolumeNode | None,
+    volumeNode: vtkMRMLScalarVolumeNode | None,
+    days: float,
+) -> Callable[[], Alignment]:
     """What aligns the lungs of two CTs; it takes seconds, and may be called on any thread (see
     ``align``).
 
@@ -20,24 +26,34 @@ def aligner(earlierNode, volumeNode, days: float) -> Callable[[], Alignment]:
         NoduleRiskError: there is nothing to compare, or the days between are not known; see
             ``scene.ctReader``.
     """
-    _refuseNoComparison(earlierNode, volumeNode, days)
-    readers = scene.ctReader(earlierNode), scene.ctReader(volumeNode)
-    return lambda: align(*(read() for read in readers))
+    readBefore, readAfter = map(scene.ctReader, _comparable(earlierNode, volumeNode, days))
+    return lambda: align(readBefore(), readAfter())
 
 
-def matches(alignment: Alignment, earlierNode, volumeNode) -> Matches:
+def matches(
+    alignment: Alignment, earlierNode: vtkMRMLScalarVolumeNode, volumeNode: vtkMRMLScalarVolumeNode
+) -> Matches:
     """The assessed nodules of two CTs that may be one, by their places."""
-    return proposed(*(_placesOf(node) for node in (earlierNode, volumeNode)), alignment)
+    return proposed(_placesOf(earlierNode), _placesOf(volumeNode), alignment)
 
 
-def followUps(matches: Matches, earlierNode, volumeNode, days: float) -> dict[str, Earlier]:
+def followUps(
+    matches: Matches,
+    earlierNode: vtkMRMLScalarVolumeNode,
+    volumeNode: vtkMRMLScalarVolumeNode,
+    days: float,
+) -> dict[str, Earlier]:
     """The nodules that are at both scans, by the name each has now, with what became of it."""
     before, after = results.savedAssessments(earlierNode), results.savedAssessments(volumeNode)
     pairs = [(before[pair.before.name], after[pair.after.name]) for pair in matches.pairs]
     return {now.name: _earlier(once, now, days) for once, now in pairs}
 
 
-def _refuseNoComparison(earlierNode, volumeNode, days: float) -> None:
+def _comparable(
+    earlierNode: vtkMRMLScalarVolumeNode | None,
+    volumeNode: vtkMRMLScalarVolumeNode | None,
+    days: float,
+) -> tuple[vtkMRMLScalarVolumeNode, vtkMRMLScalarVolumeNode]:
     if earlierNode is None or volumeNode is None or earlierNode is volumeNode:
         raise NoduleRiskError("Select the earlier CT to compare with.")
     if not all(results.savedAssessments(node) for node in (earlierNode, volumeNode)):
@@ -46,9 +62,10 @@ def _refuseNoComparison(earlierNode, volumeNode, days: float) -> None:
         )
     if days <= 0:
         raise NoduleRiskError("Say how many days lie between the two CTs.")
+    return earlierNode, volumeNode
 
 
-def _placesOf(volumeNode) -> list[Point]:
+def _placesOf(volumeNode: vtkMRMLScalarVolumeNode) -> list[Point]:
     saved = results.savedAssessments(volumeNode)
     return [Point(name, assessment.centre_lps_mm) for name, assessment in saved.items()]
 

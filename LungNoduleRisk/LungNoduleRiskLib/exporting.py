@@ -11,6 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
+
 from LungNoduleRiskLib import results, scene
 from LungNoduleRiskLib.annotations import labelledNodules, writeLabels
 from nodulerisk.assessment import Assessment
@@ -28,7 +30,7 @@ PAGE_MM = 40.0  # of the CT around a nodule, for its page
 
 def reportWriter(
     assessments: Sequence[Assessment],
-    volumeNode,
+    volumeNode: vtkMRMLScalarVolumeNode,
     patientWith: Callable[[str], Patient],
     path: Path,
     earlier: Mapping[str, Earlier] | None = None,
@@ -57,7 +59,9 @@ def reportWriter(
 
 
 def dicomWriter(
-    volumeNode, folder: Path, readSource: Callable[[], DicomSource] | None = None
+    volumeNode: vtkMRMLScalarVolumeNode,
+    folder: Path,
+    readSource: Callable[[], DicomSource] | None = None,
 ) -> Callable[[], None]:
     """What writes the nodules as DICOM, SEG and SR; both name the patient, as the series does.
 
@@ -84,8 +88,8 @@ def dicomWriter(
 
 
 def exportNodules(
-    volumeNode,
-    markupsNode,
+    volumeNode: vtkMRMLScalarVolumeNode | None,
+    markupsNode: vtkMRMLMarkupsFiducialNode | None,
     folder: str | Path,
     patient: str | None = None,
     evidence: str = "reader",
@@ -117,18 +121,22 @@ def exportNodules(
             written.
         OutputError: the folder holds something else, or cannot be written.
     """
-    scene.refuseUnselected(volumeNode, markupsNode)
-    nodules = labelledNodules(volumeNode, markupsNode, patient, evidence, split)
+    nodes = scene.selected(volumeNode, markupsNode)
+    nodules = labelledNodules(*nodes, patient, evidence, split)
     with (
         TemporaryDirectory() as passing
     ):  # a nodule that the format refuses leaves nothing in the folder
         return add_densesharp(write_densesharp(nodules, Path(passing)), Path(folder))
 
 
-def exportLabels(volumeNode, markupsNode, path: str | Path, patient: str | None = None) -> None:
+def exportLabels(
+    volumeNode: vtkMRMLScalarVolumeNode | None,
+    markupsNode: vtkMRMLMarkupsFiducialNode | None,
+    path: str | Path,
+    patient: str | None = None,
+) -> None:
     """Writes what is said of the points as CSV: see ``annotations.writeLabels``."""
-    scene.refuseUnselected(volumeNode, markupsNode)
-    writeLabels(volumeNode, markupsNode, Path(path), patient)
+    writeLabels(*scene.selected(volumeNode, markupsNode), Path(path), patient)
 
 
 def _writeReport(nodules: Sequence[tuple], path: Path) -> None:
@@ -140,7 +148,7 @@ def _writeReport(nodules: Sequence[tuple], path: Path) -> None:
     write_report([ReportNodule(*nodule) for nodule in nodules], path)
 
 
-def _sourceReader(volumeNode) -> Callable[[], DicomSource]:
+def _sourceReader(volumeNode: vtkMRMLScalarVolumeNode) -> Callable[[], DicomSource]:
     files = scene.dicomFiles(volumeNode)
     if not files:
         raise OutputError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
 
 from LungNoduleRiskLib import results, scene
 from nodulerisk.assessment import Assessment
@@ -30,7 +31,9 @@ class SceneNodule:
     moved: bool = False
 
 
-def sceneNodules(volumeNode, markupsNode) -> list[SceneNodule]:
+def sceneNodules(
+    volumeNode: vtkMRMLScalarVolumeNode | None, markupsNode: vtkMRMLMarkupsFiducialNode | None
+) -> list[SceneNodule]:
     """Every point of the list, then what was assessed on the CT and has no point in it any more.
 
     Raises:
@@ -38,7 +41,7 @@ def sceneNodules(volumeNode, markupsNode) -> list[SceneNodule]:
     """
     saved = results.savedAssessments(volumeNode) if volumeNode is not None else {}
     indices = scene.placed(markupsNode) if markupsNode is not None else {}
-    points = scene.pointsLps(markupsNode) if indices else []
+    points = scene.pointsLps(markupsNode) if markupsNode is not None and indices else []
     listed = [
         SceneNodule(point.name, index, saved.get(point.name), _moved(point, saved.get(point.name)))
         for point, index in zip(points, indices, strict=True)
@@ -51,9 +54,13 @@ def sceneNodules(volumeNode, markupsNode) -> list[SceneNodule]:
     ]
 
 
-def deleteNodule(nodule: SceneNodule, volumeNode, markupsNode) -> None:
+def deleteNodule(
+    nodule: SceneNodule,
+    volumeNode: vtkMRMLScalarVolumeNode | None,
+    markupsNode: vtkMRMLMarkupsFiducialNode | None,
+) -> None:
     """Removes a nodule's point and its results."""
-    if nodule.index is not None:
+    if nodule.index is not None and markupsNode is not None:
         markupsNode.RemoveNthControlPoint(nodule.index)
     if volumeNode is not None:
         results.removeAssessment(nodule.name, volumeNode)

@@ -116,6 +116,15 @@ class Session:
         """The chosen nodule; None where there is none."""
         return next((one for one in self.nodules if one.name == self._state.chosen), None)
 
+    @property
+    def selected(self) -> tuple[vtkMRMLScalarVolumeNode, vtkMRMLMarkupsFiducialNode]:
+        """The chosen CT and list of points.
+
+        Raises:
+            NoduleRiskError: one of them has yet to be chosen.
+        """
+        return scene.selected(self.volumeNode, self.markupsNode)
+
     def use(
         self,
         volumeNode: vtkMRMLScalarVolumeNode | None,
@@ -213,8 +222,9 @@ class Session:
 
     def points(self) -> list[Point]:
         """LPS mm, in the order of the list; none without a list."""
-        placed = self.markupsNode is not None and scene.placed(self.markupsNode)
-        return scene.pointsLps(self.markupsNode) if placed else []
+        if self.markupsNode is None or not scene.placed(self.markupsNode):
+            return []
+        return scene.pointsLps(self.markupsNode)
 
     def handDrawn(self) -> list[str]:
         """Names of the points whose masks were drawn or changed by hand."""
@@ -232,7 +242,7 @@ class Session:
         if nodule is None:
             return None
         advice: tuple[Guideline, ...] | str = ()
-        if nodule.assessment is not None:
+        if nodule.assessment is not None and self.volumeNode is not None:
             _ct, assessment = results.withMask(nodule.assessment, self.volumeNode, 0)
             nodule = replace(nodule, assessment=assessment)
             advice = self._adviceOrWhyNot(assessment)
@@ -359,22 +369,22 @@ class Session:
         Raises:
             NoduleRiskError: no nodule with an assessment is chosen; see ``Assessor.explainer``.
         """
-        if self.chosen is None or self.chosen.assessment is None or self.volumeNode is None:
+        if self.chosen is None or self.chosen.assessment is None:
             raise NoduleRiskError("Choose a nodule that was assessed.")
-        return self._assessor.explainer(self.chosen.assessment, self.volumeNode, weights, device)
+        return self._assessor.explainer(self.chosen.assessment, self._ct(), weights, device)
 
     def reportWriter(self, path: Path, name: str | None = None) -> Callable[[], None]:
         """A function that writes the report of one nodule, else of all: see
         ``exporting.reportWriter``."""
         found = [one for one in self.assessments if name in (None, one.name)]
         earlier = self._known.earlier
-        return exporting.reportWriter(found, self.volumeNode, self.patientWith, path, earlier)
+        return exporting.reportWriter(found, self._ct(), self.patientWith, path, earlier)
 
     def dicomWriter(
         self, folder: Path, readSource: Callable[[], DicomSource] | None = None
     ) -> Callable[[], None]:
         """A function that writes DICOM SEG and SR: see ``exporting.dicomWriter``."""
-        return exporting.dicomWriter(self.volumeNode, folder, readSource)
+        return exporting.dicomWriter(self._ct(), folder, readSource)
 
     def follow(
         self,
@@ -398,6 +408,11 @@ class Session:
             return self.advice(assessment)
         except NoduleRiskError as error:
             return str(error)
+
+    def _ct(self) -> vtkMRMLScalarVolumeNode:
+        if self.volumeNode is None:
+            raise NoduleRiskError("Select a CT.")
+        return self.volumeNode
 
     @property
     def _known(self) -> CtState:

@@ -27,8 +27,8 @@ def noduleHtml(facts: NoduleFacts) -> str:
 def cardHtml(weights: WeightSet) -> str:
     """A weight set's card: for every task, and for the mask, its networks, evidence and held-out
     figures."""
-    rows = [(name, task.networks, task.evidence) for name, task in weights.tasks.items()]
-    rows.append(("mask", [weights.mask_network or ""], weights.mask_evidence))
+    rows = [(name, tuple(task.networks), task.evidence) for name, task in weights.tasks.items()]
+    rows.append(("mask", (weights.mask_network or "",), weights.mask_evidence))
     parts = [f"<h3>{escape(weights.name)} {escape(weights.version)}</h3>"]
     parts += [_paragraph(weights.licence), _paragraph(weights.attribution)]
     for name, networks, evidence in rows:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 import slicer
+from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 
 from LungNoduleRiskLib import comparing
@@ -30,7 +31,13 @@ class Following:
             align, _("Aligning the lungs…"), lambda alignment: self._onAligned(alignment, *nodes)
         )
 
-    def _onAligned(self, alignment: Alignment, earlierNode, volumeNode, days: float) -> None:
+    def _onAligned(
+        self,
+        alignment: Alignment,
+        earlierNode: vtkMRMLScalarVolumeNode,
+        volumeNode: vtkMRMLScalarVolumeNode,
+        days: float,
+    ) -> None:
         try:
             nodes = alignment, earlierNode, volumeNode
             self._say(_matchWords(self._session.follow(*nodes, days, _isOneNodule)))

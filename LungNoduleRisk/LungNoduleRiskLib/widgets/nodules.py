@@ -4,6 +4,7 @@ must be known."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import qt
 from slicer.i18n import tr as _
@@ -16,7 +17,7 @@ SIZE = "long axis"
 class NodulesTable:
     """Shows nodules in a QTableWidget, and tells which one the user selects."""
 
-    def __init__(self, table, onSelected: Callable[[str], None]):
+    def __init__(self, table: Any, onSelected: Callable[[str], None]):
         """``onSelected`` is told the nodule's name."""
         self._table, self._onSelected = table, onSelected
         self._rows: list[Summary] = []
@@ -78,7 +79,7 @@ def _state(row: Summary) -> str:
     return _("refused: {reason}").format(reason=row.refusal)
 
 
-def _barsWidget(answers: Sequence[Answer]):
+def _barsWidget(answers: Sequence[Answer]) -> qt.QWidget:
     """The answers as bars below each other, each with its evidence beside it."""
     widget = qt.QWidget()
     layout = qt.QGridLayout(widget)
@@ -92,7 +93,7 @@ def _barsWidget(answers: Sequence[Answer]):
     return widget
 
 
-def _bar(answer: Answer, badge: str):
+def _bar(answer: Answer, badge: str) -> qt.QProgressBar:
     withheld = _("{decision}, withheld").format(decision=answer.decision)
     decision = withheld if answer.withheld else answer.decision
     bar = qt.QProgressBar()

@@ -6,10 +6,12 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import qt
 import slicer
 import vtk
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLScriptedModuleNode
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
@@ -45,11 +47,12 @@ class Panel(VTKObservationMixin):
         them anew.
     """
 
-    def __init__(self, getParameterNode, session: Session):
+    def __init__(self, getParameterNode: Callable[[], vtkMRMLScriptedModuleNode], session: Session):
         """``getParameterNode`` returns the scene's vtkMRMLScriptedModuleNode of this module."""
         super().__init__()
         self.session = session
-        self.parameters: Parameters | None = None
+        self._parameters: Parameters | None = None
+        self._wrapper: Any = None  # the same, with what Slicer's parameterNodeWrapper adds to it
         self._getParameterNode = getParameterNode
         self._background = Background(self._showState)
         self._page = None  # the web view, which lives while it is kept
@@ -88,9 +91,7 @@ class Panel(VTKObservationMixin):
             self.ui.explainButton: self.onExplain,
             self.ui.dicomButton: self.onDicom,
             self.ui.chartButton: lambda: views.showChart(self.parameters.ct),
-            self.ui.editButton: lambda: views.editMask(
-                self.session.chosen.name, self.parameters.ct
-            ),
+            self.ui.editButton: self.onEdit,
             self.ui.deleteButton: self.onDelete,
             self.ui.exportButton: lambda: self._annotating.exportSamples(self.parameters),
             self.ui.exportLabelsButton: lambda: self._annotating.exportLabels(self.parameters),
@@ -105,13 +106,13 @@ class Panel(VTKObservationMixin):
         deleteKey = qt.QShortcut(qt.QKeySequence("Del"), self.ui.nodulesTable)
         deleteKey.activated.connect(self.onDelete)
 
-    def _timer(self, slot):
+    def _timer(self, slot: Callable[[], object]) -> qt.QTimer:
         timer = qt.QTimer()
         timer.setSingleShot(True)
         timer.timeout.connect(slot)
         return timer
 
-    def _shortcut(self, keys: str, by: int):
+    def _shortcut(self, keys: str, by: int) -> qt.QShortcut:
         """Steps through the nodules from anywhere in the application, the Segment Editor among
         it."""
         shortcut = qt.QShortcut(qt.QKeySequence(keys), slicer.util.mainWindow() or self.widget)
@@ -130,42 +131,47 @@ class Panel(VTKObservationMixin):
         ):
             self.addObserver(slicer.mrmlScene, event, slot)
 
-    def useScene(self, caller=None, event=None) -> None:
+    def useScene(self, caller: object = None, event: object = None) -> None:
         """Takes the scene's parameter node, a new one where it has none."""
         self._dropParameters()
-        self.parameters = Parameters(self._getParameterNode())
-        self._guiTag = self.parameters.connectGui(self.ui)
-        self.addObserver(
-            self.parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onChanged
-        )
+        wrapped: Any = Parameters
+        self._parameters = self._wrapper = wrapped(self._getParameterNode())
+        self._guiTag = self._wrapper.connectGui(self.ui)
+        self.addObserver(self._wrapper.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onChanged)
         self._advanced.listWeights(self.parameters.weights)
         if self.parameters.ct is None:
             self.parameters.ct = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
         self.refresh()
 
-    def _dropParameters(self) -> None:
-        if self.parameters is not None:
-            self.parameters.disconnectGui(self._guiTag)
-            self.removeObserver(
-                self.parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onChanged
-            )
-            self.parameters = None
+    @property
+    def parameters(self) -> Parameters:
+        """The scene's; there are some but while it is being closed."""
+        assert self._parameters is not None
+        return self._parameters
 
-    def onSceneStartClose(self, caller, event) -> None:
+    def _dropParameters(self) -> None:
+        if self._parameters is not None:
+            self._wrapper.disconnectGui(self._guiTag)
+            self.removeObserver(
+                self._wrapper.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onChanged
+            )
+            self._parameters = self._wrapper = None
+
+    def onSceneStartClose(self, caller: object, event: object) -> None:
         self.session.clear()
         self._dropParameters()
 
-    def onNodeRemoved(self, caller, event) -> None:
+    def onNodeRemoved(self, caller: object, event: object) -> None:
         """A CT that goes takes its run with it, and its results are nobody's (fault 43)."""
         self.session.forgetRemoved()
         self.onChanged()
 
-    def onChanged(self, caller=None, event=None) -> None:
+    def onChanged(self, caller: object = None, event: object = None) -> None:
         self._refreshTimer.start(REFRESH_MS)
 
     def refresh(self) -> None:
         """Shows the scene as it is now."""
-        if self.parameters is None:
+        if self._parameters is None:
             return
         self._observeNodes()
         self.session.use(self.parameters.ct, self.parameters.points)
@@ -198,15 +204,15 @@ class Panel(VTKObservationMixin):
             ):
                 self.addObserver(segmentationNode.GetSegmentation(), event, self.onMaskChanged)
 
-    def onPointsChanged(self, caller, event) -> None:
+    def onPointsChanged(self, caller: object, event: object) -> None:
         self.onChanged()
 
-    def onMaskChanged(self, caller, event) -> None:
+    def onMaskChanged(self, caller: object, event: object) -> None:
         self._measureTimer.start(MEASURE_MS)
 
     def _remeasure(self) -> None:
         """Measures what was changed in the Segment Editor."""
-        if self.parameters is None or self.parameters.ct is None or self.session.run is not None:
+        if self._parameters is None or self.parameters.ct is None or self.session.run is not None:
             return
         try:
             if results.remeasure(self.parameters.ct):
@@ -217,7 +223,7 @@ class Panel(VTKObservationMixin):
     # What the user does
 
     def onWeights(self, name: str) -> None:
-        if self.parameters is not None:
+        if self._parameters is not None:
             self.parameters.weights = name
 
     def onSample(self) -> None:
@@ -267,6 +273,11 @@ class Panel(VTKObservationMixin):
         self.session.delete(nodule.name)
         self.refresh()
 
+    def onEdit(self) -> None:
+        """Opens the Segment Editor on the chosen nodule."""
+        if self._chosenName is not None:
+            views.editMask(self._chosenName, self.parameters.ct)
+
     def onPage(self) -> None:
         """Writes the chosen nodule's page, and opens it."""
         self._writeReport(Path(tempfile.mkdtemp(dir=slicer.app.temporaryPath)), self._chosenName)
@@ -305,12 +316,14 @@ class Panel(VTKObservationMixin):
 
     def onExplain(self) -> None:
         """Finds out on the other thread where a network looked, and shows it over the CT."""
-        chosen, name = self.parameters, self._chosenName
+        chosen, name = self.parameters, self._chosenName or ""
         explainer = partial(self.session.explainer, chosen.weights, chosen.device)
         show = partial(self._onExplained, name, chosen.ct)
         self._do(explainer, _("Looking where a network looked…"), show)
 
-    def _onExplained(self, name: str, volumeNode, explanation: Explanation) -> None:
+    def _onExplained(
+        self, name: str, volumeNode: vtkMRMLScalarVolumeNode, explanation: Explanation
+    ) -> None:
         if volumeNode.GetScene() is not None:
             mapNode = results.showExplanation(explanation, name, volumeNode)
             views.showOver(mapNode)
@@ -419,7 +432,7 @@ class Panel(VTKObservationMixin):
 
     def _whyNot(self) -> str:
         """Why nothing can be assessed; empty where it can."""
-        if self.parameters is None or self.parameters.ct is None:
+        if self._parameters is None or self.parameters.ct is None:
             return _("Load a chest CT and select it, or press 'Try it'.")
         if self.parameters.points is None or not scene.placed(self.parameters.points):
             return _(

@@ -4,7 +4,7 @@ session alone."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import qt
 from slicer.i18n import tr as _
@@ -17,8 +17,8 @@ class PatientForm:
     """A field for everything that guidelines may ask of the patient, and of the chosen nodule;
     empty: not known."""
 
-    def __init__(self, section, session: Session, onChanged: Callable[[], None]):
-        self._fields = {}
+    def __init__(self, section: Any, session: Session, onChanged: Callable[[], None]):
+        self._fields: dict[str, qt.QComboBox | qt.QLineEdit] = {}
         self._session, self._onChanged = session, onChanged
         layout = qt.QFormLayout(section)
         for name, hint in get_type_hints(Patient).items():
@@ -32,8 +32,9 @@ class PatientForm:
             if _textOf(field) != answers.get(name, ""):
                 _fill(field, answers.get(name, ""))
 
-    def _field(self, name: str, kind):
+    def _field(self, name: str, kind: Any) -> qt.QComboBox | qt.QLineEdit:
         choices = ("yes", "no") if kind is bool else get_args(kind)
+        field: qt.QComboBox | qt.QLineEdit
         if choices:
             field = qt.QComboBox()
             field.addItems(["", *choices])
@@ -51,11 +52,11 @@ class PatientForm:
         self._onChanged()
 
 
-def _textOf(field) -> str:
+def _textOf(field: qt.QComboBox | qt.QLineEdit) -> str:
     return field.currentText if isinstance(field, qt.QComboBox) else field.text
 
 
-def _fill(field, text: str) -> None:
+def _fill(field: qt.QComboBox | qt.QLineEdit, text: str) -> None:
     """Fills a field without telling anybody."""
     field.blockSignals(True)
     if isinstance(field, qt.QComboBox):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import Any
 
 from slicer.i18n import tr as _
 
@@ -16,7 +17,12 @@ class Running:
     """Assesses on the other thread and shows each nodule, on this one, once it is assessed."""
 
     def __init__(
-        self, ui, session: Session, background: Background, onShown: Callable, onEnded: Callable
+        self,
+        ui: Any,
+        session: Session,
+        background: Background,
+        onShown: Callable,
+        onEnded: Callable,
     ):
         """``onShown`` is called when a nodule was shown, ``onEnded`` when the run has ended."""
         self._ui, self._session, self._background = ui, session, background

@@ -155,7 +155,7 @@ class Controller:
             self.notices.say("")
             self._close()
             self._show(*loadSample())
-            ct = scene.ctFromNode(self.session.volumeNode)
+            ct = scene.ctFromNode(self.session.selected[0])
             self._state.ct = asdict(ctFacts(ct)) | {"dicom": False}  # there are no files of it
             self._jump()
 
@@ -194,10 +194,12 @@ class Controller:
 
     def add_point_where_slices_meet(self) -> None:
         """Adds a point without a mouse: the slices are moved by their sliders."""
-        self._add_point(scene.lpsOf(self.viewer.where_slices_meet()))
+        with self.notices.refusals_said():
+            self._add_point(scene.lpsOf(self.viewer.where_slices_meet()))
 
-    def _add_point(self, lps_mm) -> None:
-        scene.addPoint(self.session.markupsNode, Point("", tuple(lps_mm)))
+    def _add_point(self, lps_mm: Position) -> None:
+        _volume_node, markups_node = self.session.selected
+        scene.addPoint(markups_node, Point("", lps_mm))
         self.refresh()
         self._jump()
 
@@ -212,7 +214,7 @@ class Controller:
             self._state.system,
         )
         if system == "voxel":
-            return scene.lpsOfVoxel(parse_point(text), self.session.volumeNode)
+            return scene.lpsOfVoxel(parse_point(text), self.session.selected[0])
         return parse_point(text, "ras" if system == "RAS" else "lps")
 
     def select(self, name: str) -> None:

@@ -61,7 +61,7 @@ def _json(controller: Controller, path: Path) -> Writer:
 
 def _results(controller: Controller, path: Path) -> Writer:
     """Every nodule's folder as the terminal writes it: JSON, masks, mesh, page and picture."""
-    folder, ct = path.with_suffix(""), scene.ctReader(controller.session.volumeNode)
+    folder, ct = path.with_suffix(""), scene.ctReader(controller.session.selected[0])
     return partial(
         _zipped, partial(_write_results, ct, _outcomes(controller), folder), folder, path
     )
