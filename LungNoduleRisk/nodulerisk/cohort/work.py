@@ -19,7 +19,7 @@ from nodulerisk.assessment import Assessment, write_image
 from nodulerisk.clinical.guidelines import guidelines
 from nodulerisk.cohort.store import Row, Status
 from nodulerisk.cohort.table import CohortNodule, CtCase
-from nodulerisk.ct.points import Point, Position
+from nodulerisk.ct.points import Point, Position, lps_of
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT, triple, with_geometry
 from nodulerisk.engine.queue import QueueClosedError, SharedNetworks
@@ -181,7 +181,6 @@ def _outcome(
 
 def _position(nodule: CohortNodule, ct: CT | None) -> Position:
     """Where the nodule is, LPS mm; of voxels, only the CT tells."""
-    x, y, z = nodule.point
     if nodule.coordinates == "voxel":
         return UNKNOWN if ct is None else triple(ct.point_of(nodule.point))
-    return (x, y, z) if nodule.coordinates == "lps" else (-x, -y, z)
+    return lps_of(nodule.point, nodule.coordinates)
