@@ -1,4 +1,4 @@
-"""What readers say of nodules: labels in the points' descriptions, and their export as training
+"""Readers' annotations of nodules: labels in the points' descriptions, and their export as training
 data.
 
 The description of a control point is where it is kept, so that Slicer shows it, saves it and lets
@@ -46,7 +46,7 @@ PARTS = re.compile(
 
 @dataclass(frozen=True)
 class Annotation:
-    """What a reader says of a nodule.
+    """A reader's annotation of a nodule.
 
     Attributes:
         label: one of ``LABELS``, or other words that ``labels_in_words`` takes; empty: nothing
@@ -84,12 +84,12 @@ class Annotation:
 
 
 def annotationOf(markupsNode: vtkMRMLMarkupsFiducialNode, index: int) -> Annotation:
-    """What is said of the list's control point."""
+    """The annotation of the list's control point."""
     return Annotation.of(markupsNode.GetNthControlPointDescription(index))
 
 
 def annotate(markupsNode: vtkMRMLMarkupsFiducialNode, index: int, annotation: Annotation) -> None:
-    """Writes what is said of the list's control point into its description."""
+    """Writes an annotation into the description of the list's control point."""
     markupsNode.SetNthControlPointDescription(index, str(annotation))
 
 
@@ -152,7 +152,7 @@ def writeLabels(
     path: Path,
     patient: str | None = None,
 ) -> None:
-    """Writes what is said of the points as CSV, with the columns of an EMV table (see
+    """Writes the points' annotations as CSV, with the columns of an EMV table (see
     ``datasets.emv_table``).
 
     Columns: ``ct`` (a hash of its voxels: put the CT's path there to train on the table),

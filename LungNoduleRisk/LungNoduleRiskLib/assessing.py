@@ -27,8 +27,8 @@ Progress = Callable[[str, float], None]
 
 @dataclass
 class AssessmentRun:
-    """What is asked, read from the scene, and what becomes of it: every point ends as an assessment
-    or a refusal."""
+    """A request, read from the scene, and its outcome: every point ends as an assessment or a
+    refusal."""
 
     volumeNode: vtkMRMLScalarVolumeNode
     markupsNode: vtkMRMLMarkupsFiducialNode
@@ -110,14 +110,14 @@ class Assessor:
         replaceMasks: bool = False,
         stability: bool = False,
     ) -> AssessmentRun:
-        """Looks at the CT and the points, once these points' earlier results are gone: none passes
-        for new (fault 42).
+        """Removes these points' earlier results, then reads the CT and the points: old results are
+        never shown as new (fault 42).
 
         Args:
             cascade, thresholds: as ``assess`` and ``WeightSet.with_thresholds`` take them.
-            stability: how far the answers move is found out, too: see ``nodulerisk.stability``.
-            replaceMasks: masks that were drawn or changed by hand are drawn anew; else they stay,
-                and are measured.
+            stability: also test how stable the answers are: see ``nodulerisk.stability``.
+            replaceMasks: redraw masks that were drawn or changed by hand; otherwise they are kept
+                and measured.
 
         Raises:
             NoduleRiskError: see ``scene.ctReader`` and ``scene.pointsLps``.
@@ -182,8 +182,8 @@ class Assessor:
         weights: str | Path,
         device: str = "auto",
     ) -> Callable[[], Explanation]:
-        """What finds out where a network looked (see ``explain``); it takes seconds, and may be
-        called on any thread.
+        """A function that finds where a network looked (see ``explain``); it takes seconds, and can
+        be called on any thread.
 
         Raises:
             NoduleRiskError: see ``scene.ctReader``; when called, also where the nodule was assessed
@@ -213,7 +213,7 @@ class Assessor:
         return explain(readCt(), assessment, weightSet, self._warm(weightSet, device))
 
     def _warm(self, weights: WeightSet, device: str) -> RemoteNetworks:
-        """The networks of the last run if they are these, else new ones."""
+        """The networks of the last run if they are the ones wanted, otherwise new ones."""
         wanted = (weights.folder, weights.hashes(), device)
         if self._networks is None or self._networksOf != wanted:
             self.close()

@@ -1,4 +1,4 @@
-"""Compares the nodules of two CTs: the lungs are aligned, and nodules that are one are followed."""
+"""Compares the nodules of two CTs: aligns the lungs, and follows the nodules that are the same."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def aligner(
     volumeNode: vtkMRMLScalarVolumeNode | None,
     days: float,
 ) -> Callable[[], Alignment]:
-    """What aligns the lungs of two CTs; it takes seconds, and may be called on any thread (see
-    ``align``).
+    """A function that aligns the lungs of two CTs (see ``align``); it takes seconds, and can be
+    called on any thread.
 
     Raises:
         NoduleRiskError: there is nothing to compare, or the days between are not known; see
@@ -33,7 +33,7 @@ def aligner(
 def matches(
     alignment: Alignment, earlierNode: vtkMRMLScalarVolumeNode, volumeNode: vtkMRMLScalarVolumeNode
 ) -> Matches:
-    """The assessed nodules of two CTs that may be one, by their places."""
+    """The assessed nodules of two CTs that may be the same, judged by position."""
     return proposed(_placesOf(earlierNode), _placesOf(volumeNode), alignment)
 
 
@@ -43,7 +43,7 @@ def followUps(
     volumeNode: vtkMRMLScalarVolumeNode,
     days: float,
 ) -> dict[str, Earlier]:
-    """The nodules that are at both scans, by the name each has now, with what became of it."""
+    """The nodules present at both scans, by their present name, with how each has changed."""
     before, after = results.savedAssessments(earlierNode), results.savedAssessments(volumeNode)
     pairs = [(before[pair.before.name], after[pair.after.name]) for pair in matches.pairs]
     return {now.name: _earlier(once, now, days) for once, now in pairs}
@@ -61,7 +61,7 @@ def _comparable(
             "Assess the nodules of both CTs first: select each as the chest CT, and assess it."
         )
     if days <= 0:
-        raise NoduleRiskError("Say how many days lie between the two CTs.")
+        raise NoduleRiskError("Enter the number of days between the two CTs.")
     return earlierNode, volumeNode
 
 
@@ -71,7 +71,7 @@ def _placesOf(volumeNode: vtkMRMLScalarVolumeNode) -> list[Point]:
 
 
 def _earlier(once: Assessment, now: Assessment, days: float) -> Earlier:
-    """The nodule at the earlier scan, and what became of it where both were measured."""
+    """The nodule at the earlier scan, and how it has changed if it was measured in both."""
     when = f"{days:g} days before"
     try:
         return Earlier(when, once, followed(once, now, days))

@@ -35,8 +35,8 @@ def reportWriter(
     path: Path,
     earlier: Mapping[str, Earlier] | None = None,
 ) -> Callable[[], None]:
-    """What writes the nodules' report (HTML): meshes and slices with their masks as they are
-    now, and guidelines.
+    """A function that writes the nodules' report (HTML): meshes and slices with the masks as
+    they are now, and guidelines.
 
     It takes seconds, and may be called on any thread; it raises OutputError where the file
     cannot be written.
@@ -63,7 +63,8 @@ def dicomWriter(
     folder: Path,
     readSource: Callable[[], DicomSource] | None = None,
 ) -> Callable[[], None]:
-    """What writes the nodules as DICOM, SEG and SR; both name the patient, as the series does.
+    """A function that writes the nodules as DICOM SEG and SR; both name the patient, as the
+    series does.
 
     It takes seconds, and may be called on any thread; it raises OutputError where a file cannot
     be written.
@@ -75,7 +76,7 @@ def dicomWriter(
             module knows its files.
 
     Raises:
-        OutputError: it does not.
+        OutputError: Slicer's DICOM module does not know its files.
         NoduleRiskError: see ``scene.ctFromNode``.
     """
     readSource = readSource or _sourceReader(volumeNode)
@@ -135,7 +136,7 @@ def exportLabels(
     path: str | Path,
     patient: str | None = None,
 ) -> None:
-    """Writes what is said of the points as CSV: see ``annotations.writeLabels``."""
+    """Writes the points' labels as CSV: see ``annotations.writeLabels``."""
     writeLabels(*scene.selected(volumeNode, markupsNode), Path(path), patient)
 
 

@@ -1,5 +1,5 @@
-"""What is said of a nodule, as plain data that panel and page show alike: every number with what it
-rests on."""
+"""A nodule's facts as plain data that panel and page show alike: every number with the evidence
+behind it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class CheckFacts:
 
 @dataclass(frozen=True)
 class CtFacts:
-    """Of a CT its size, and what was found when it was read; nothing of the patient."""
+    """A CT's size, and the checks made when it was read; nothing about the patient."""
 
     text: str
     dicom: bool
@@ -40,7 +40,7 @@ class Answer:
         withheld: why the decision is withheld; empty where it stands.
         shown: the class whose probability is given.
         probability: 0..1.
-        evidence: what the probability rests on.
+        evidence: behind the probability.
         spread: how far the networks differ; None where one network answers.
         basis: evidence and spread in words.
     """
@@ -64,7 +64,7 @@ class Summary:
         assessed: it has results.
         moved: its point was moved since.
         refusal: why the last run refused its point; None where it did not.
-        state: how it stands, where results are missing or old.
+        state: in words, why results are missing or old.
         sizes: its measurements in words, by name.
         answers: one per main task that was run.
         warnings: in words.
@@ -153,7 +153,7 @@ class NoduleFacts:
 
 
 def ctFacts(ct: CT) -> CtFacts:
-    """What is said of a CT."""
+    """A CT's facts."""
     size = " × ".join(str(count) for count in ct.hu.shape[::-1])
     spacing = " × ".join(f"{mm:.3g}" for mm in ct.spacing_mm)
     text = f"{size} voxels of {spacing} mm"
@@ -187,7 +187,7 @@ def noduleFacts(
     advice: Sequence[Guideline] | str = (),
     earlier: Earlier | None = None,
 ) -> NoduleFacts:
-    """What is said of a nodule.
+    """A nodule's facts.
 
     Args:
         nodule: its assessment with its mask as it is now.
@@ -206,14 +206,16 @@ def noduleFacts(
 
 
 def stateWords(nodule: SceneNodule, refusal: str | None = None) -> list[str]:
-    """How a nodule stands, where its results are missing or old."""
+    """Why a nodule's results are missing or old, in words; empty if they are neither."""
     found = []
     if refusal is not None:
         found.append(f"Refused: {refusal}")
     elif nodule.assessment is None:
         found.append("Not assessed yet.")
     if nodule.moved:
-        found.append("The point was moved since: these results are of where it was. Assess again.")
+        found.append(
+            "The point was moved since: these results are for its old position. Assess again."
+        )
     if nodule.index is None:
         found.append("Its point was deleted or renamed, or is in another list.")
     return found

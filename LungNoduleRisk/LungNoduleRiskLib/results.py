@@ -192,8 +192,7 @@ def segmentToEdit(name: str, volumeNode: vtkMRMLScalarVolumeNode) -> vtkMRMLSegm
 
 
 def remeasure(volumeNode: vtkMRMLScalarVolumeNode) -> list[str]:
-    """Measures the nodules anew whose segments were changed since they were measured, and returns
-    their names."""
+    """Measures again the nodules whose segments have changed since, and returns their names."""
     entries = _entries(volumeNode)
     now = {name: _fingerprintOf(name, volumeNode) for name in entries}
     changed = [name for name, found in now.items() if found != entries[name][MASK]["measured"]]
@@ -331,7 +330,7 @@ def _remeasured(entry: Entry, found: str, volumeNode: vtkMRMLScalarVolumeNode) -
 
 
 def _entries(volumeNode: vtkMRMLScalarVolumeNode) -> dict[str, Entry]:
-    """What the text node holds: by nodule name, each as ``Assessment.to_dict`` made it, with
+    """The text node's entries by nodule name, each as ``Assessment.to_dict`` made it, with
     ``MASK``."""
     textNode = resultNode("text", volumeNode)
     if textNode is None:

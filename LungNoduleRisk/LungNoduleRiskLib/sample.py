@@ -60,7 +60,7 @@ def registerSampleData() -> None:
 
 
 def _show(source: object) -> None:
-    """What the button in the Sample Data module does."""
+    """Loads and shows the sample, for the button in the Sample Data module."""
     with slicer.util.tryWithErrorDisplay():
         volumeNode, _ = loadSample()
         slicer.util.setSliceViewerLayers(background=volumeNode, fit=True)

@@ -48,7 +48,7 @@ def ctFromNode(volumeNode: vtkMRMLScalarVolumeNode) -> CT:
 
 
 def ctReader(volumeNode: vtkMRMLScalarVolumeNode) -> Callable[[], CT]:
-    """What reads the CT as it lies now: to be called on any thread, since a large one takes a
+    """A function that reads the CT as it lies now; call it on any thread, since a large CT takes a
     second to copy and check.
 
     Raises:
@@ -188,7 +188,7 @@ def placed(markupsNode: vtkMRMLMarkupsFiducialNode) -> dict[int, str]:
 
 
 def _reading(ct: CT) -> str:
-    """What is known of a CT beside its voxels and grid; nothing of the patient."""
+    """A CT's acquisition, checks and filled slices as JSON; nothing about the patient."""
     checks = [asdict(check) for check in ct.checks]
     return json.dumps(
         {"acquisition": asdict(ct.acquisition), "checks": checks, "filled_slices": ct.filled_slices}
@@ -230,7 +230,7 @@ def _saidIn(files: list[Path]) -> dict[str, Any]:
 
 
 def gridLps(volumeNode: vtkMRMLScalarVolumeNode) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Spacing (3,), origin (3,) and direction (3, 3; a column an axis x, y, z) of a volume, LPS
+    """Spacing (3,), origin (3,) and direction (3, 3; one column per axis x, y, z) of a volume, LPS
     mm."""
     ijkToLps = RAS_TO_LPS @ ijkToWorld(volumeNode)
     axes = ijkToLps[:3, :3]

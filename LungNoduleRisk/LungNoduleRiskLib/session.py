@@ -1,4 +1,4 @@
-"""A session: what a user has chosen, has said of the patient, and has under way; the same for panel
+"""A session: what a user has chosen, entered about the patient and is running; the same for panel
 and page.
 
 The scene holds the results. All else is in one typed state, which the session alone changes: panel
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class News:
-    """What the run under way does, and the share done, 0..1."""
+    """The current step of a run, and the share done, 0..1."""
 
     what: str = ""
     share: float = 0.0
@@ -42,12 +42,12 @@ class News:
 
 @dataclass
 class CtState:
-    """What is known of a CT's nodules, by name, that the scene does not hold.
+    """Facts about a CT's nodules, by name, that the scene does not hold.
 
     Attributes:
         refusals: why the last run refused the nodule's point.
         earlier: the nodule at an earlier scan.
-        answers: what was filled in for guidelines of this nodule alone, by field.
+        answers: what the user entered about this nodule for the guidelines, by field.
         drawn: the assessment as the networks made it, with its mask.
     """
 
@@ -73,7 +73,7 @@ class SessionState:
         markupsNode: the chosen list of points.
         nodules: as the scene had them when it was last read.
         chosen: name of the chosen nodule.
-        answers: what was filled in for guidelines of the patient, by field.
+        answers: what the user entered about the patient for the guidelines, by field.
         cts: by ID of the volume node.
         run: the one under way.
         news: of that run; written by its thread.
@@ -90,7 +90,8 @@ class SessionState:
 
 
 class Session:
-    """What panel and page show and do. All but ``compute`` and ``tell`` is for the main thread."""
+    """The state and actions of panel and page. Call all but ``compute`` and ``tell`` on the main
+    thread."""
 
     def __init__(self, assessor: Assessor | None = None):
         self._assessor = assessor or Assessor()
@@ -134,10 +135,11 @@ class Session:
         self._state.volumeNode, self._state.markupsNode = volumeNode, markupsNode
 
     def refresh(self) -> list[str]:
-        """Reads the nodules from the scene anew; the chosen one stays chosen, else it is the first.
+        """Reads the nodules from the scene again. The chosen nodule stays chosen if it is still
+        there; otherwise the first is chosen.
 
         Returns:
-            Names of the nodules that were not there before, in the order of the list.
+            Names of the new nodules, in the order of the list.
 
         Raises:
             NoduleRiskError: see ``sceneNodules``; there are no nodules then.
@@ -187,7 +189,7 @@ class Session:
         self.refresh()
 
     def clear(self) -> None:
-        """Ends the run under way and forgets everything: the next CT may be another patient's."""
+        """Cancels the current run and forgets everything: the next CT may be another patient's."""
         if self.run is not None:
             self.cancel()
         self._state = SessionState(run=self.run, news=self.news)
@@ -211,12 +213,12 @@ class Session:
 
     @property
     def assessments(self) -> list[Assessment]:
-        """Of the nodules, in their order, without masks."""
+        """The nodules' assessments in the order of the list, without masks."""
         return [one.assessment for one in self.nodules if one.assessment is not None]
 
     @property
     def drawn(self) -> list[Assessment]:
-        """The same as the networks made them in this session, with their masks."""
+        """The assessments as the networks made them in this session, with their masks."""
         drawn = self._known.drawn
         return [drawn[one.name] for one in self.assessments if one.name in drawn]
 
@@ -237,7 +239,7 @@ class Session:
         return [summary(one, self.refusals.get(one.name)) for one in self.nodules]
 
     def facts(self) -> NoduleFacts | None:
-        """What is said of the chosen nodule, with its mask as it is now; None without a nodule."""
+        """The chosen nodule's facts, with its mask as it is now; None if no nodule is chosen."""
         nodule, known = self.chosen, self._known
         if nodule is None:
             return None
@@ -253,14 +255,15 @@ class Session:
 
     @property
     def answers(self) -> dict[str, str]:
-        """What was filled in for guidelines, of the patient and of the chosen nodule, by field."""
+        """What the user entered for the guidelines, about the patient and the chosen nodule, by
+        field."""
         return self._answersWith(self._state.chosen or "")
 
     def answer(self, name: str, text: str) -> None:
-        """Takes what is filled in for guidelines; empty: not known.
+        """Stores what the user enters for the guidelines; empty: not known.
 
         Args:
-            name: of a field of ``Patient``; one of ``OF_THE_NODULE`` is meant of the chosen nodule.
+            name: of a field of ``Patient``; those in ``OF_THE_NODULE`` apply to the chosen nodule.
             text: as ``patient_from`` takes it.
         """
         if name not in OF_THE_NODULE:
@@ -269,16 +272,16 @@ class Session:
             self._known.answers.setdefault(self.chosen.name, {})[name] = text
 
     def patientWith(self, name: str) -> Patient:
-        """The patient, and what was filled in of one of the nodules.
+        """The patient, with what was entered about one of the nodules.
 
         Raises:
-            NoduleRiskError: a number that is none, or that no one has.
+            NoduleRiskError: not a number, or one that nobody can have.
         """
         said = self._answersWith(name).items()
         return patient_from(f"{question}={text}" for question, text in said if text.strip())
 
     def advice(self, assessment: Assessment) -> tuple[Guideline, ...]:
-        """What guidelines say of a nodule, by what was filled in.
+        """The guidelines' advice on a nodule, given what the user entered.
 
         Raises:
             NoduleRiskError: see ``patientWith``.
@@ -289,12 +292,12 @@ class Session:
 
     @property
     def run(self) -> AssessmentRun | None:
-        """The one under way."""
+        """The current run; None if there is none."""
         return self._state.run
 
     @property
     def news(self) -> News:
-        """Of the run under way."""
+        """The progress of the current run."""
         return self._state.news
 
     def start(
@@ -332,7 +335,7 @@ class Session:
         self._assessor.compute(self.run, lambda what, share: self._tell(News(what, share)))
 
     def tell(self, what: str) -> None:
-        """Says, from any thread, what the run under way waits for."""
+        """Reports, from any thread, what the current run is waiting for."""
         self._tell(News(what, self.news.share))
 
     def showNext(self) -> bool:
@@ -349,7 +352,7 @@ class Session:
         return True
 
     def end(self) -> AssessmentRun:
-        """Takes the run off, once its work is over, and returns it; its refusals are kept."""
+        """Ends the run, once its work is over, and returns it; its refusals are kept."""
         run = self.run
         assert run is not None
         self._state.run = None
@@ -358,7 +361,7 @@ class Session:
         return run
 
     def cancel(self) -> None:
-        """Ends the run under way: its ``compute`` raises; what was assessed stays."""
+        """Cancels the current run: its ``compute`` raises; nodules assessed so far are kept."""
         self._assessor.cancel()
 
     # What takes seconds: prepared here, called on any thread

@@ -1,4 +1,4 @@
-"""What readers say of nodules: kept with the points, exported as a table. Real MRML
+"""Readers' annotations: kept with the points, exported as a table. Real MRML
 (slicer-core)."""
 
 from __future__ import annotations

@@ -65,8 +65,8 @@ def exported(tmp_path):
 
 @pytest.fixture
 def refused(tmp_path):
-    """What an export that must write nothing says: `refused(volumeNode, markupsNode, **choices) ->
-    message`."""
+    """The message of an export that must write nothing: `refused(volumeNode, markupsNode,
+    **choices) -> message`."""
 
     def refuse(*args, **choices) -> str:
         with pytest.raises(NoduleRiskError) as error:

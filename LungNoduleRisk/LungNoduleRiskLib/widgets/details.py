@@ -70,7 +70,7 @@ def _assessment(found: AssessmentFacts) -> Iterator[str]:
 
 
 def _bar(bar: BarFacts) -> str:
-    """A class in one line: the mean, and every network's own answer."""
+    """One line per class: the mean, and every network's own answer."""
     threshold = (
         "" if bar.threshold is None else _("; threshold {value:.2f}").format(value=bar.threshold)
     )

@@ -1,4 +1,4 @@
-"""The section for follow-up: what became of each nodule since an earlier CT."""
+"""The section for follow-up: how each nodule has changed since an earlier CT."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nodulerisk.errors import NoduleRiskError
 
 
 class Following:
-    """Aligns two CTs, and compares the nodules that the user takes for one."""
+    """Aligns two CTs, and compares the nodules that the user confirms to be the same."""
 
     def __init__(self, session: Session, do: Callable, say: Callable, onCompared: Callable):
         """``do`` is the panel's; ``onCompared`` is called once the nodules were compared."""
@@ -57,7 +57,7 @@ def _matchWords(matches: Matches) -> str:
 
 def _isOneNodule(pair: Pair) -> bool:
     question = _(
-        "{before} on the earlier CT and {after} now lie {distance:.1f} mm apart once the lungs are"
-        " aligned. Are they one nodule?"
+        "{before} on the earlier CT and {after} on this one lie {distance:.1f} mm apart once the"
+        " lungs are aligned. Are they the same nodule?"
     ).format(before=pair.before.name, after=pair.after.name, distance=pair.distance_mm)
     return slicer.util.confirmYesNoDisplay(question)

@@ -1,5 +1,5 @@
-"""The table of nodules: a row a nodule, with its probabilities as bars, what they rest on, and what
-must be known."""
+"""The table of nodules: one row per nodule, with its probabilities as bars, the evidence behind
+them and the number of warnings."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _title(row: Summary) -> str:
 
 
 def _state(row: Summary) -> str:
-    """What stands where there are no bars."""
+    """The text of a row without bars."""
     if row.assessed:
         return ""
     if row.refusal is None:

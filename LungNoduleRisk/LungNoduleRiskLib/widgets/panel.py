@@ -1,4 +1,4 @@
-"""The panel: a CT and points are chosen, their nodules assessed, and the results read."""
+"""The panel: where the user chooses a CT and points, assesses the nodules and reads the results."""
 
 from __future__ import annotations
 
@@ -40,11 +40,10 @@ SHORTCUTS = {"Alt+Up": -1, "Alt+Down": 1}
 
 
 class Panel(VTKObservationMixin):
-    """MRML is read and written here, on the main thread; the networks are asked on another, so that
-    nothing freezes.
+    """Shows the session, and calls it.
 
-    What is shown follows the scene: whoever changes points, segments or results, ``refresh`` reads
-        them anew.
+    MRML is read and written on the main thread; the networks run on another, so that nothing
+    freezes. Whoever changes points, segments or results in the scene, ``refresh`` reads them again.
     """
 
     def __init__(self, getParameterNode: Callable[[], vtkMRMLScriptedModuleNode], session: Session):
@@ -113,8 +112,7 @@ class Panel(VTKObservationMixin):
         return timer
 
     def _shortcut(self, keys: str, by: int) -> qt.QShortcut:
-        """Steps through the nodules from anywhere in the application, the Segment Editor among
-        it."""
+        """Steps through the nodules from anywhere in the application, even the Segment Editor."""
         shortcut = qt.QShortcut(qt.QKeySequence(keys), slicer.util.mainWindow() or self.widget)
         shortcut.activated.connect(lambda: self.step(by))
         return shortcut
@@ -263,11 +261,13 @@ class Panel(VTKObservationMixin):
         nodule, ct = self.session.chosen, self.parameters.ct
         if nodule is None or self.session.run is not None:
             return
-        question = _("{name}'s mask was changed by hand. Delete it, too?").format(name=nodule.name)
+        question = _("The mask of {name} was changed by hand. Delete it too?").format(
+            name=nodule.name
+        )
         if (
             ct is not None
             and results.handDrawn(ct, [nodule.name])
-            and not slicer.util.confirmYesNoDisplay(question)
+            and not slicer.util.confirmYesNoDisplay(question.format(name=nodule.name))
         ):
             return
         self.session.delete(nodule.name)
@@ -319,7 +319,7 @@ class Panel(VTKObservationMixin):
         chosen, name = self.parameters, self._chosenName or ""
         explainer = partial(self.session.explainer, chosen.weights, chosen.device)
         show = partial(self._onExplained, name, chosen.ct)
-        self._do(explainer, _("Looking where a network looked…"), show)
+        self._do(explainer, _("Finding where a network looked…"), show)
 
     def _onExplained(
         self, name: str, volumeNode: vtkMRMLScalarVolumeNode, explanation: Explanation
@@ -369,12 +369,11 @@ class Panel(VTKObservationMixin):
         )
 
     def _mayReplaceMasks(self) -> bool:
-        """Whether masks that were changed by hand are drawn anew, which is asked where there are
-        any."""
+        """Asks whether to redraw masks that were changed by hand; False if there are none."""
         changed = self.session.handDrawn()
         question = _(
-            "These masks were drawn or changed by hand: {names}. Draw them anew, so that your"
-            " changes are lost? If not, they stay, and are measured as they are."
+            "These masks were drawn or changed by hand: {names}. Redraw them and lose your"
+            " changes? If not, they are kept and measured as they are."
         ).format(names=", ".join(changed))
         return bool(changed) and slicer.util.confirmYesNoDisplay(question)
 
@@ -404,7 +403,7 @@ class Panel(VTKObservationMixin):
         reason = self._whyNot()
         self.ui.assessButton.enabled = not busy and not reason
         self.ui.assessButton.toolTip = reason or _(
-            "Draw each nodule and ask the networks about it."
+            "Segment each nodule and assess it with the networks."
         )
         self.ui.cancelButton.enabled = running
         self.ui.progressBar.visible = running

@@ -44,7 +44,7 @@ class PatientForm:
             field.textEdited.connect(lambda text: self._onEdited(name, text))
         field.objectName = f"{name}Field"
         field.accessibleName = _title(name)
-        field.toolTip = _("Empty where it is not known.")
+        field.toolTip = _("Leave empty if not known.")
         return field
 
     def _onEdited(self, name: str, text: str) -> None:

@@ -1,4 +1,4 @@
-"""What the panel shows elsewhere in the application: slices, 3D view, chart, Segment Editor, web
+"""The panel's views elsewhere in the application: slices, 3D view, chart, Segment Editor, web
 page."""
 
 from __future__ import annotations

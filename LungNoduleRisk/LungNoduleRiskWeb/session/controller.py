@@ -1,5 +1,4 @@
-"""What the page can do: a CT is opened, points are placed, nodules assessed, results read. Its
-state is the page's."""
+"""The page's actions: open a CT, place points, assess nodules, read results."""
 
 from __future__ import annotations
 
@@ -37,7 +36,7 @@ CT_NAME = "CT"  # of the volume node: no file's name, which may be a patient's
 
 @dataclass(frozen=True)
 class PageState:
-    """What the page starts with, by the names in its template.
+    """The page's initial state, by the names in its template.
 
     A page can be made to say anything: what counts is what the session says.
 

@@ -1,4 +1,4 @@
-"""What the page gives to take away. Each is prepared on the event loop, where the scene is, and
+"""The page's downloads. Each is prepared on the event loop, where the scene is, and
 written on a thread."""
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NOTHING = "There are no results yet: assess a nodule first."
 
 
 def prepare(name: str, controller: Controller, folder: Path) -> Writer:
-    """What writes one of ``FILES`` into a folder.
+    """A function that writes one of ``FILES`` into a folder.
 
     Raises:
         NoduleRiskError: there is nothing to write yet, or it cannot be written of this CT.
@@ -96,7 +96,7 @@ FILES = {
 
 
 def _outcomes(controller: Controller) -> list[Outcome]:
-    """What became of the nodules that were asked about."""
+    """The outcome of every nodule that was assessed or refused."""
     session = controller.session
     return [
         Outcome(Point(a.name, a.point_lps_mm), a, advice=session.advice(a)) for a in session.drawn

@@ -26,7 +26,7 @@ DOWNLOADS = {
     "nodules.csv": "Table (CSV)",
     "nodules.json": "Assessments (JSON)",
     "results.zip": "Masks, meshes, pages and pictures (zip)",
-    "dicom.zip": "DICOM SEG and SR: they name the patient, as the CT does",
+    "dicom.zip": "DICOM SEG and SR (they name the patient, as the CT does)",
     "scene.mrb": "Scene for 3D Slicer (MRB)",
 }
 assert DOWNLOADS.keys() == FILES.keys()
@@ -79,7 +79,7 @@ def _bar(controller: Controller) -> None:
 
 
 def _message() -> None:
-    """What went wrong, what is being done, and the way out of it."""
+    """The message line and the progress of what is being done."""
     vuetify.VAlert(
         "{{ message }}",
         v_if="message",
@@ -102,7 +102,8 @@ def _ct_section(controller: Controller) -> None:
     with _section("Chest CT"):
         with html.Div(id="drop", classes="drop"):
             html.P(
-                "Drop a DICOM folder, a zip, NRRD or NIfTI file anywhere, or choose:", v_if="!ct"
+                "Drop a DICOM folder, or a zip, NRRD or NIfTI file, anywhere on the page, or choose:",
+                v_if="!ct",
             )
             with html.Div(classes="row"):
                 _button(
@@ -169,7 +170,7 @@ def _nodules_section(controller: Controller) -> None:
             _choice("system", list(SYSTEMS), "Coordinates")
             _button("Add", controller.add_typed_point, disabled=("!coordinates",))
         html.P(
-            "Press Place, then click on each nodule in a slice; or type where it is.",
+            "Press Place, then click on each nodule in a slice; or type its coordinates.",
             v_if="!nodules.length",
         )
         chosen = "{chosen: row.name === selected}"
@@ -192,9 +193,13 @@ def _nodules_section(controller: Controller) -> None:
                 "Cancel", controller.cancel, icon="mdi-stop", disabled=("!running",), id="cancel"
             )
             _checkbox(
-                "stability", "Asks again with turned cubes and clicks 2 mm off: seven times as long"
+                "stability",
+                "Assesses each nodule again turned and with the point 2 mm off: seven times as long",
             )
-            _checkbox("cascade", "Asks further only of what was decided malignant, then invasive")
+            _checkbox(
+                "cascade",
+                "Runs later tasks only if earlier ones are positive: malignant, then invasive",
+            )
 
 
 def _nodule_row(controller: Controller) -> None:
@@ -311,8 +316,7 @@ def _bar_of_probability() -> None:
 
 
 def _patient_section() -> None:
-    """What guidelines need to know: a field for each of ``Patient``'s; empty where it is not
-    known."""
+    """The patient's details for the guidelines, one field each; empty if not known."""
     with _section("For the guidelines", v_if="facts"):
         html.P("Kept in this session only, and never with an assessment.", classes="basis")
         with html.Div(classes="fields"):

@@ -1,5 +1,4 @@
-"""What the session's process answers over HTTP beside trame's page: uploads in, reports and files
-out."""
+"""The routes of a session's process beside trame's page: uploads in, reports and files out."""
 
 from __future__ import annotations
 
