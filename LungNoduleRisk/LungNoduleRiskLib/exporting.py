@@ -141,10 +141,8 @@ def exportLabels(
 
 
 def _writeReport(nodules: Sequence[tuple], path: Path) -> None:
-    from nodulerisk.outputs.report import (  # needs packages that are installed at first use
-        ReportNodule,
-        write_report,
-    )
+    # needs packages that are installed at first use
+    from nodulerisk.outputs.html.nodule_report import ReportNodule, write_report
 
     write_report([ReportNodule(*nodule) for nodule in nodules], path)
 

@@ -31,6 +31,7 @@ from LungNoduleRiskLib.widgets.patient import PatientForm
 from LungNoduleRiskLib.widgets.running import Running
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.outputs.style import REPORT_NAME
 from nodulerisk.trust.explain import Explanation
 
 PANEL = Path(__file__).parents[2] / "Resources" / "UI" / "LungNoduleRisk.ui"
@@ -298,7 +299,7 @@ class Panel(VTKObservationMixin):
             self._write(lambda: self.session.dicomWriter(Path(folder)), Path(folder))
 
     def _writeReport(self, folder: Path, name: str | None = None) -> None:
-        path = folder / "report.html"
+        path = folder / REPORT_NAME
         self._write(lambda: self.session.reportWriter(path, name), path)
 
     def _write(self, writer: Callable[[], Callable[[], None]], path: Path) -> None:

@@ -26,7 +26,7 @@ from nodulerisk.ct.points import Point, Position, parse_point
 from nodulerisk.ct.read import read_ct
 from nodulerisk.engine.worker import RemoteNetworks
 from nodulerisk.errors import NoduleRiskError, SeveralSeriesError
-from nodulerisk.outputs.report import AT_A_GLANCE
+from nodulerisk.outputs.html.nodule_report import AT_A_GLANCE
 
 SYSTEMS = ("LPS", "RAS", "voxel")  # of typed coordinates: mm, mm, and voxels x, y, z counted from 0
 PATIENT = tuple(get_type_hints(Patient))

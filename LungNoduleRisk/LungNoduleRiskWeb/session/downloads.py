@@ -16,9 +16,10 @@ from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError, OutputError
 from nodulerisk.outputs.dicom import read_source
+from nodulerisk.outputs.nodule_tables import write_csv
 from nodulerisk.outputs.outcome import Outcome
 from nodulerisk.outputs.results import write_results
-from nodulerisk.outputs.tables import write_csv
+from nodulerisk.outputs.style import REPORT_NAME, TABLE_NAME
 
 Writer = Callable[[], object]
 NOTHING = "There are no results yet: assess a nodule first."
@@ -86,8 +87,8 @@ def _scene(controller: Controller, path: Path) -> Writer:
 
 
 FILES = {
-    "report.html": report,
-    "nodules.csv": _table,
+    REPORT_NAME: report,
+    TABLE_NAME: _table,
     "nodules.json": _json,
     "results.zip": _results,
     "dicom.zip": _dicom,
@@ -109,7 +110,7 @@ def _outcomes(controller: Controller) -> list[Outcome]:
 
 def _write_results(read_ct: Callable[[], CT], outcomes: Sequence[Outcome], folder: Path) -> None:
     ct = read_ct()
-    write_csv(outcomes, folder / "nodules.csv")
+    write_csv(outcomes, folder / TABLE_NAME)
     for outcome in outcomes:
         if outcome.assessment is not None:
             write_results(ct, outcome.assessment, folder / outcome.point.name, outcome.advice)

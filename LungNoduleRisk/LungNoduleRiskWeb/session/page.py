@@ -18,12 +18,13 @@ from LungNoduleRiskWeb.session.downloads import FILES
 from LungNoduleRiskWeb.session.viewer import LAYOUTS, SPOKEN, WINDOWS_HU, Viewer
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.clinical.patient import OF_THE_NODULE, Patient
+from nodulerisk.outputs.style import REPORT_NAME, TABLE_NAME
 
 ASSETS = Path(__file__).parent / "assets"
 TITLE = "LungNoduleRisk"  # never a file's name, nor a patient's
 DOWNLOADS = {
-    "report.html": "Report: all nodules, for screen and paper",
-    "nodules.csv": "Table (CSV)",
+    REPORT_NAME: "Report: all nodules, for screen and paper",
+    TABLE_NAME: "Table (CSV)",
     "nodules.json": "Assessments (JSON)",
     "results.zip": "Masks, meshes, pages and pictures (zip)",
     "dicom.zip": "DICOM SEG and SR (they name the patient, as the CT does)",
@@ -102,7 +103,7 @@ def _ct_section(controller: Controller) -> None:
     with _section("Chest CT"):
         with html.Div(id="drop", classes="drop"):
             html.P(
-                "Drop a DICOM folder, or a zip, NRRD or NIfTI file, anywhere on the page, or choose:",
+                "Drop a DICOM folder, zip, NRRD or NIfTI file anywhere on the page, or choose:",
                 v_if="!ct",
             )
             with html.Div(classes="row"):
@@ -194,7 +195,7 @@ def _nodules_section(controller: Controller) -> None:
             )
             _checkbox(
                 "stability",
-                "Assesses each nodule again turned and with the point 2 mm off: seven times as long",
+                "Assesses each nodule turned and with the point 2 mm off, too: 7 times as long",
             )
             _checkbox(
                 "cascade",

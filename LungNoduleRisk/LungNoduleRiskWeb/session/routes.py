@@ -16,6 +16,7 @@ from LungNoduleRiskWeb.session.controller import Controller
 from LungNoduleRiskWeb.session.downloads import Writer
 from LungNoduleRiskWeb.session.uploads import Limits, delete_unused, receive
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.outputs.style import REPORT_NAME
 
 CHUNK = 1 << 20  # bytes
 SHOWN_S = 0.1  # until the page says that something is written, which may hold up the event loop
@@ -77,9 +78,9 @@ class Routes:
         return await self._written(
             request,
             lambda folder: downloads.report(
-                self._controller, folder / "report.html", request.query.get("nodule")
+                self._controller, folder / REPORT_NAME, request.query.get("nodule")
             ),
-            "report.html",
+            REPORT_NAME,
             {"Content-Security-Policy": REPORT_POLICY},
         )
 

@@ -17,6 +17,7 @@ from nodulerisk.cli.shared import (
     progress,
 )
 from nodulerisk.errors import NoduleRiskError, OutputError, PointError, WeightsError
+from nodulerisk.outputs.style import REPORT_NAME, SEG_NAME, SR_NAME, TABLE_NAME
 
 if TYPE_CHECKING:
     from nodulerisk.clinical.patient import Patient
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     from nodulerisk.outputs.outcome import Outcome
     from nodulerisk.weights.card import WeightSet
 
-CSV_NAME, REPORT_NAME = "nodules.csv", "report.html"
-DICOM_NAMES = ("nodules.seg.dcm", "nodules.sr.dcm")
+FILES_OF_ALL = (TABLE_NAME, REPORT_NAME, SEG_NAME, SR_NAME)
 
 
 def assess(
@@ -199,7 +199,7 @@ def prepared_folders(out: Path, points: list[Point], inputs: list[Path]) -> list
     )
 
     folders = [out] if len(points) == 1 else [out / point.name for point in points]
-    ours = {out / name for name in (CSV_NAME, REPORT_NAME, *DICOM_NAMES)}
+    ours = {out / name for name in FILES_OF_ALL}
     ours |= {folder / name for folder in (out, *folders) for name in RESULT_FILES}
     if {path.resolve() for path in ours} & {path.resolve() for path in inputs}:
         raise OutputError(
@@ -209,7 +209,7 @@ def prepared_folders(out: Path, points: list[Point], inputs: list[Path]) -> list
     refuse_unwritable(out, len(points))
     for folder in (out, *folders):
         remove_results(folder)
-    for name in (CSV_NAME, REPORT_NAME, *DICOM_NAMES):
+    for name in FILES_OF_ALL:
         remove_file(out / name)
     return folders
 
@@ -274,7 +274,7 @@ def assess_and_write(
 
 def _write_report(ct: CT, outcomes: list[Outcome], path: Path) -> None:
     """All nodules as one page, and which points were refused."""
-    from nodulerisk.outputs.report import ReportNodule, write_report
+    from nodulerisk.outputs.html.nodule_report import ReportNodule, write_report
 
     nodules = [
         ReportNodule(ct, o.assessment, o.advice) for o in outcomes if o.assessment is not None
@@ -288,9 +288,9 @@ def report_outcomes(outcomes: list[Outcome], out: Path) -> None:
     """The CSV file, the table, and a line a refused point on stderr."""
     from rich.console import Console
 
-    from nodulerisk.outputs.tables import results_view, write_csv
+    from nodulerisk.outputs.nodule_tables import results_view, write_csv
 
-    write_csv(outcomes, out / CSV_NAME)
+    write_csv(outcomes, out / TABLE_NAME)
     Console().print(results_view(outcomes))
     typer.echo(f"Results: {out}")
     for outcome in outcomes:

@@ -24,8 +24,8 @@ from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT, triple, with_geometry
 from nodulerisk.engine.queue import QueueClosedError, SharedNetworks
 from nodulerisk.errors import NoduleRiskError, WorkerError
+from nodulerisk.outputs.nodule_tables import outcome_row
 from nodulerisk.outputs.outcome import Outcome
-from nodulerisk.outputs.tables import outcome_row
 from nodulerisk.weights.card import WeightSet
 
 NETWORK_DEATHS = 3  # after so many, the nodule is to blame

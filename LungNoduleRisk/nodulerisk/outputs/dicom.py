@@ -35,11 +35,11 @@ from nodulerisk.ct.slice_stack import stacked
 from nodulerisk.errors import CTError, OutputError, TiltError
 from nodulerisk.files import written_whole
 from nodulerisk.nodule.mask import MASK_LEVEL
+from nodulerisk.outputs.style import SEG_NAME, SR_NAME
 from nodulerisk.outputs.words import abstain_words, check_words, measured_on, task_basis
 
 Reference = TypeVar("Reference")
 
-SEG_NAME, SR_NAME = "nodules.seg.dcm", "nodules.sr.dcm"
 PRODUCT, MANUFACTURER = "LungNoduleRisk", "LungNoduleRisk developers"
 DEVICE_UID = "2.25.40975642210316461045358409419702036479"  # of this software, whatever its version
 SCHEME = "99LNR"
