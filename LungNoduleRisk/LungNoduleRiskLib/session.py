@@ -184,6 +184,7 @@ class Session:
         Raises:
             NoduleRiskError: there is none of that name.
         """
+        self.refresh()  # a point that was removed since moves the others
         deleteNodule(self._named(name), self.volumeNode, self.markupsNode)
         self._known.keep({one.name for one in self.nodules} - {name})
         self.refresh()

@@ -68,6 +68,12 @@ def test_new_nodules_are_named_and_the_chosen_one_stays(session):
         session.choose("B")
 
 
+def test_a_point_removed_elsewhere_costs_no_other_its_place(session):
+    session.markupsNode.RemoveNthControlPoint(0)
+    session.delete("B")
+    assert session.markupsNode.GetNumberOfControlPoints() == 0 and session.nodules == []
+
+
 def test_steps_go_round(session):
     chosen = []
     for by in (1, 1, -1):

@@ -144,7 +144,7 @@ class Panel(VTKObservationMixin):
 
     @property
     def parameters(self) -> Parameters:
-        """The scene's; there are some but while it is being closed."""
+        """The scene's parameters; there are none while it is being closed."""
         assert self._parameters is not None
         return self._parameters
 
@@ -258,13 +258,11 @@ class Panel(VTKObservationMixin):
         self._jump()
 
     def onDelete(self) -> None:
-        """Deletes the selected nodule; one whose mask was changed by hand after asking."""
+        """Deletes the chosen nodule; asks first if its mask was changed by hand."""
         nodule, ct = self.session.chosen, self.parameters.ct
         if nodule is None or self.session.run is not None:
             return
-        question = _("The mask of {name} was changed by hand. Delete it too?").format(
-            name=nodule.name
-        )
+        question = _("The mask of {name} was changed by hand. Delete it too?")
         if (
             ct is not None
             and results.handDrawn(ct, [nodule.name])
@@ -312,7 +310,7 @@ class Panel(VTKObservationMixin):
             self._page = views.openPage(path)
 
     def onCompare(self) -> None:
-        """Compares with the earlier CT; the user confirms which nodules are one."""
+        """Compares with the earlier CT; the user confirms which nodules are the same."""
         self._following.compare(self.parameters)
 
     def onExplain(self) -> None:

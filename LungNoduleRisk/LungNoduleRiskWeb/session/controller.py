@@ -241,7 +241,6 @@ class Controller:
         """Removes a nodule's point and its results."""
         with self.notices.refusals_said():
             self.notices.refuse_busy()  # a run under way would bring its results back
-            self.session.refresh()
             self.session.delete(name)
             self.refresh()
 
