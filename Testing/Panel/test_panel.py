@@ -472,13 +472,13 @@ def test_a_nodule_is_compared_with_an_earlier_ct_once_the_user_agrees(
     assert "Select the earlier CT" in ui.statusLabel.text
     panel.panel.parameters.earlier = earlier
     ui.compareButton.click()
-    assert "how many days" in ui.statusLabel.text
+    assert "number of days" in ui.statusLabel.text
     ui.daysSpinBox.value = 365
     for answer, compared in (("No", False), ("Yes", True)):
         asked = host.answer(answer, timeout=60)
         ui.compareButton.click()
         finished()
-        assert "N1 on the earlier CT and N1 now lie 0.0 mm apart" in asked[0]
+        assert "N1 on the earlier CT and N1 on this one lie 0.0 mm apart" in asked[0]
         assert ("Since 365 days before" in text_of(ui.detailsBrowser)) == compared
     assert "none: unchanged" in text_of(ui.detailsBrowser)
 
