@@ -174,7 +174,7 @@ def test_a_run_fills_scene_table_details_and_chart(host, assessed, ui, picture):
     picture("results")
 
 
-def test_how_far_answers_move_is_found_out_when_asked(host, sample, ui, finished):
+def test_stability_is_tested_when_asked(host, sample, ui, finished):
     ui.stabilityCheckBox.checked = True
     host.process(0.2)
     ui.assessButton.click()
@@ -239,7 +239,7 @@ def test_fault_13_what_cannot_be_assessed_is_said(host, scene, sample, ui, pictu
     picture("error")
 
 
-def test_a_moved_point_does_not_pass_for_the_old_one(host, assessed, ui):
+def test_a_moved_point_is_never_shown_as_the_old_one(host, assessed, ui):
     assessed.points.SetNthControlPointPosition(0, 0, 0, 0)
     host.process(0.3)
     assert "moved: assess again" in ui.nodulesTable.item(0, 0).text()
@@ -264,7 +264,7 @@ def test_fault_43_cancel_takes_less_than_a_second_at_any_moment(
     assert list(results.savedAssessments(sample.ct)) == ["N1"]
 
 
-def test_fault_43_a_scene_closed_in_the_midst_leaves_a_panel_that_works(
+def test_fault_43_a_scene_closed_mid_run_leaves_a_panel_that_works(
     host, sample, ui, panel, finished
 ):
     ui.assessButton.click()
@@ -279,7 +279,7 @@ def test_fault_43_a_scene_closed_in_the_midst_leaves_a_panel_that_works(
     assert list(results.savedAssessments(panel.panel.parameters.ct)) == ["N1"]
 
 
-def test_fault_43_a_ct_deleted_in_the_midst_ends_the_run(host, scene, sample, ui, finished):
+def test_fault_43_a_ct_deleted_mid_run_ends_the_run(host, scene, sample, ui, finished):
     ui.assessButton.click()
     host.process(0.3)
     scene.RemoveNode(sample.ct)
@@ -288,7 +288,7 @@ def test_fault_43_a_ct_deleted_in_the_midst_ends_the_run(host, scene, sample, ui
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
 
 
-def test_fault_43_a_reload_in_the_midst_leaves_no_process(host, sample, ui):
+def test_fault_43_a_reload_mid_run_leaves_no_process(host, sample, ui):
     ui.assessButton.click()
     host.process(0.5)
     panel = host.reload()
@@ -338,7 +338,9 @@ def test_a_deleted_mask_has_no_size(host, assessed, ui):
 
 
 @pytest.mark.parametrize(("answer", "kept"), [("No", True), ("Yes", False)])
-def test_a_corrected_mask_is_drawn_anew_only_when_told(host, assessed, ui, finished, answer, kept):
+def test_a_corrected_mask_is_redrawn_only_if_the_user_agrees(
+    host, assessed, ui, finished, answer, kept
+):
     edit(assessed.ct, cubes(assessed.ct))
     asked = host.answer(answer)
     ui.assessButton.click()
@@ -471,13 +473,13 @@ def test_a_nodule_is_compared_with_an_earlier_ct_once_the_user_agrees(
     assert "Select the earlier CT" in ui.statusLabel.text
     panel.panel.parameters.earlier = earlier
     ui.compareButton.click()
-    assert "how many days" in ui.statusLabel.text
+    assert "number of days" in ui.statusLabel.text
     ui.daysSpinBox.value = 365
     for answer, compared in (("No", False), ("Yes", True)):
         asked = host.answer(answer, timeout=60)
         ui.compareButton.click()
         finished()
-        assert "N1 on the earlier CT and N1 now lie 0.0 mm apart" in asked[0]
+        assert "N1 on the earlier CT and N1 on this one lie 0.0 mm apart" in asked[0]
         assert ("Since 365 days before" in text_of(ui.detailsBrowser)) == compared
     assert "none: unchanged" in text_of(ui.detailsBrowser)
 

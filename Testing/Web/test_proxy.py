@@ -1,4 +1,4 @@
-"""What passes between a browser and its session: whole, of any size, and nothing more than it
+"""The traffic between a browser and its session: whole, of any size, and nothing more than it
 should."""
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def test_half_an_answer_is_not_taken_for_the_whole():
     with_session(test)
 
 
-def test_a_session_that_ends_instead_of_answering_is_told_of():
+def test_a_session_that_ends_instead_of_answering_is_reported():
     async def test(user: Browser, session: str) -> None:
         answer = await user.get(f"{session}crash")
         assert answer.status == 502 and "does not answer" in await answer.text()

@@ -39,7 +39,7 @@ IDENTITY = ["MUELLER^HANS 19500101.dcm", "../../../Mueller.dcm", "/etc/Mueller.d
 
 
 class Refused(Exception):
-    """What the page was told."""
+    """The messages that the page was given."""
 
 
 @pytest.fixture
@@ -82,8 +82,8 @@ async def server(
 def upload(
     folder: Path, body, limits: Limits = LIMITS, headers: Mapping[str, str] = HEADERS
 ) -> Path:
-    """What ``receive`` makes of a body: bytes, or an asynchronous generator, which is sent without
-    its length."""
+    """The outcome of ``receive`` on a body: bytes, or an asynchronous generator, which is sent
+    without its length."""
 
     async def main() -> Path:
         async with (
@@ -300,12 +300,12 @@ def test_an_upload_that_is_empty_or_damaged(folder, body, words):
     "kind",
     ["application/dicom", "multipart/form-data", "multipart/form-data; boundary=" + 80 * "b"],
 )
-def test_what_is_no_upload(folder, kind):
+def test_a_request_that_is_not_an_upload_is_refused(folder, kind):
     assert_refused(folder, "no files|damaged", FILE + END, headers={"Content-Type": kind})
 
 
 def head(length: int) -> bytes:
-    """Of a request, for a client that does not do as it says."""
+    """The bytes of a request, for a client that does not do as it says."""
     headers = HEADERS | {"Host": "x", "Content-Length": length}
     lines = ["POST / HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "\r\n"]
     return "\r\n".join(lines).encode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import qt
 import slicer
@@ -15,6 +16,7 @@ from LungNoduleRiskLib.widgets.background import Background
 from LungNoduleRiskLib.widgets.details import cardHtml
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.tasks import TASKS
+from nodulerisk.weights.card import WeightSet
 from nodulerisk.weights.store import (
     delete_weight_set,
     load_weight_set,
@@ -29,7 +31,7 @@ class Advanced:
     """Asks for thresholds; lists, shows, verifies, imports and deletes weight sets; says which
     packages are missing and installs them."""
 
-    def __init__(self, ui, background: Background, onChosen: Callable[[str], None]):
+    def __init__(self, ui: Any, background: Background, onChosen: Callable[[str], None]):
         """``onChosen`` is told the weight set that the user chose."""
         self._ui, self._background, self._onChosen = ui, background, onChosen
         self._addThresholds()
@@ -47,7 +49,7 @@ class Advanced:
         form = self._ui.advancedSection.layout()
         for index, (task, parameter) in enumerate(thresholdParameters().items()):
             spinBox = _thresholdSpinBox(task, parameter)
-            label = qt.QLabel(_("{label} from:").format(label=TASKS[task].classes[-1].capitalize()))
+            label = qt.QLabel(_("Call {label} at or above:").format(label=TASKS[task].classes[-1]))
             label.setBuddy(spinBox)
             form.insertRow(TICKED + index, label, spinBox)
             setattr(self._ui, spinBox.objectName, spinBox)
@@ -124,7 +126,7 @@ class Advanced:
         self.listWeights(name)
         self._onChosen(name)
 
-    def _onImported(self, weights) -> None:
+    def _onImported(self, weights: WeightSet) -> None:
         self._choose(weights.name)
         self._show(cardHtml(weights))
 
@@ -145,7 +147,7 @@ def _thresholdSpinBox(task: str, parameter: str) -> qt.QDoubleSpinBox:
     spinBox.objectName = f"{task}SpinBox"
     spinBox.accessibleName = _("{task} threshold").format(task=TASKS[task].title)
     spinBox.toolTip = _(
-        "Probability from which it is decided for. 'card': as the weight set's card says."
+        "The decision threshold, as a probability. 'card': the threshold on the weight set's card."
     )
     spinBox.specialValueText = _("card")
     spinBox.decimals = 2

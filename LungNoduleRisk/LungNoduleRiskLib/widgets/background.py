@@ -57,20 +57,23 @@ class Background:
             raise error  # a fault of ours: into Slicer's log, with its traceback
 
     def close(self) -> None:
-        """Waits for the work, of whose end nobody is told."""
+        """Waits for the work to end, without telling anybody."""
         self._timer.stop()
         self._future = None
         self._thread.shutdown()
 
     def _poll(self) -> None:
-        ended = self._future.done()
+        future = self._future
+        if future is None:
+            return
+        ended = future.done()
         if self._onTurn():
             return
         if ended:
             self._timer.stop()
-            future, self._future = self._future, None
+            self._future = None
             self._onEnd(future)
         # Slicer keeps Python's lock while it waits for events: the other thread runs only while we
         # wait here
         else:
-            wait([self._future], TURN_S)
+            wait([future], TURN_S)

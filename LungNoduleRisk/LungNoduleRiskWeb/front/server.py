@@ -54,7 +54,7 @@ def serve(
     """Serves the page until the process is interrupted; ``ready`` gets the address to open.
 
     Raises:
-        ServeError: the host or port cannot be had.
+        ServeError: the host or port cannot be used.
         NoduleRiskError: what the networks' queue refuses, such as unknown weights.
     """
     from nodulerisk.engine.queue import NetworkQueue
@@ -175,12 +175,13 @@ def listening(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or "no such port"
         raise ServeError(
-            f"Port {port} of {host} cannot be had ({reason}): choose others, --port 0 is any."
+            f"Port {port} of {host} cannot be used ({reason}): choose another; --port 0 picks a"
+            " free one."
         ) from error
 
 
 def address(host: str, port: int, token: str | None, tls: ssl.SSLContext | None) -> str:
-    """What to open in a browser."""
+    """The address to open in a browser."""
     name = (
         socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
     )
