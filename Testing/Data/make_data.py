@@ -217,11 +217,11 @@ def crop_around(ct: CT, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     half = np.ceil(NO_NODULE_MM / 2 / np.array(ct.spacing_mm)).astype(int)
     voxel = np.rint(ct.voxel_of(point)).astype(int)
     low, high = voxel - half, voxel + half
-    grid = [
-        np.arange(*ends).clip(0, size - 1)
-        for ends, size in zip(zip(low[::-1], high[::-1], strict=True), ct.hu.shape, strict=True)
+    indices = [
+        np.arange(start, stop).clip(0, size - 1)
+        for start, stop, size in zip(low[::-1], high[::-1], ct.hu.shape, strict=True)
     ]
-    return ct.hu[np.ix_(*grid)], ct.point_of(low)
+    return ct.hu[np.ix_(*indices)], ct.point_of(low)
 
 
 def jpeg2000(source: Path) -> None:
