@@ -17,7 +17,7 @@ lacking() {
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $wanted
 else
-	echo "Some tests cannot run here without: $(lacking | xargs)" >&2
+	echo "Some tests cannot run here without: $(echo $(lacking))" >&2
 	echo "To run them too (Debian, Ubuntu): sudo apt-get install $wanted" >&2
 	[ -z "$CI" ]
 fi
