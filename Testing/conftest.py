@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,6 @@ from needs import LIBRARIES, SHARED, WHOLE_DATA, how_to_get, lacking, must_be_he
 HERE = Path(__file__).parent
 DRAWING = [HERE / name for name in ("Panel", "Scene", "Web")]  # which Qt and VTK are loaded for
 LEFT_OUT = pytest.StashKey[dict[str, list[str]]]()  # tests, or folders of them, and what they lack
-
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # ask otherwise: QT_QPA_PLATFORM=xcb
 
 
 @pytest.fixture(scope="session")
