@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from made_assessment import CENTRE_LPS_MM, TASKS
+from needs import WHOLE_DATA
 from nodulerisk.assessment import (
     Assessment,
     Interval,
@@ -130,6 +131,7 @@ def test_a_withheld_decision_is_shown_beside_its_probability(sound, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.needs(WHOLE_DATA)
 def test_withheld_decisions_are_wrong_more_often(shared):
     """On the nodules that the open set was tested on: those on which its networks disagree, and the
     others."""
