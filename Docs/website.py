@@ -1,5 +1,5 @@
-"""What mkdocs needs for the website beyond the pages here: pictures and links of the repository, and
-a reference page for each room of the code, made from the docstrings."""
+"""What mkdocs needs for the website beyond the pages here: the repository's pictures, links to its
+files, and a reference page for each room of the code, made from the docstrings."""
 
 from __future__ import annotations
 
