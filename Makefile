@@ -39,7 +39,7 @@ bench-cohort: $(VENV)/.test
 	PYTHONPATH=Testing/Bench:Testing/Core/made $(BIN)/python -m cohort_bench --out demo-output/bench-cohort.md
 
 docs: $(VENV)/.docs # opens from the disk: build/docs/index.html
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 $(VENV)/.core: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
