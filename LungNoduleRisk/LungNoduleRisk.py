@@ -2,6 +2,7 @@
 module is opened."""
 
 import sys
+from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
@@ -17,7 +18,7 @@ HOMEPAGE = "https://github.com/LungNoduleRisk/SlicerLungNoduleRisk"
 
 
 class LungNoduleRisk(ScriptedLoadableModule):
-    def __init__(self, parent):
+    def __init__(self, parent: Any):
         super().__init__(parent)
         parent.title = _("Lung Nodule Risk")
         parent.categories = [translate("qSlicerAbstractCoreModule", "Quantification")]
@@ -36,7 +37,7 @@ class LungNoduleRisk(ScriptedLoadableModule):
         slicer.app.connect("startupCompleted()", registerWithOtherModules)
 
 
-def registerWithOtherModules():
+def registerWithOtherModules() -> None:
     """Offers the sample and the measurements to the modules for such, where Slicer has them."""
     if hasattr(slicer.modules, "sampledata"):
         from LungNoduleRiskLib.sample import registerSampleData
@@ -49,18 +50,19 @@ def registerWithOtherModules():
 
 
 class LungNoduleRiskWidget(ScriptedLoadableModuleWidget):
-    def setup(self):
+    def setup(self) -> None:
         super().setup()
+        from LungNoduleRiskLib.session import Session
         from LungNoduleRiskLib.widgets.panel import Panel
 
         self.logic = LungNoduleRiskLogic()
-        self.panel = Panel(self.logic.getParameterNode, self.logic.nodules)
+        self.panel = Panel(self.logic.getParameterNode, Session(self.logic.nodules))
         self.layout.addWidget(self.panel.widget)
 
-    def cleanup(self):
+    def cleanup(self) -> None:
         self.panel.cleanup()
 
-    def onReload(self):
+    def onReload(self) -> None:
         for name in list(sys.modules):
             if name.split(".")[0] in ("LungNoduleRiskLib", "nodulerisk"):
                 del sys.modules[name]
@@ -70,18 +72,18 @@ class LungNoduleRiskWidget(ScriptedLoadableModuleWidget):
 class LungNoduleRiskLogic(ScriptedLoadableModuleLogic):
     """For scripts: ``LungNoduleRiskLogic().nodules.assess(volumeNode, markupsNode)``."""
 
-    def __init__(self, parent=None):
+    def __init__(self, parent: Any = None):
         super().__init__(parent)
-        from LungNoduleRiskLib.logic import NoduleLogic
+        from LungNoduleRiskLib.assessing import Assessor
 
-        self.nodules = NoduleLogic()
+        self.nodules = Assessor()
 
 
 class LungNoduleRiskTest(ScriptedLoadableModuleTest):
     """The whole job on the bundled sample, in the application itself; the project's own tests are
     in Testing."""
 
-    def setUp(self):
+    def setUp(self) -> None:
         from LungNoduleRiskLib.install import missingPackages
         from LungNoduleRiskLib.sample import loadSample
 
@@ -93,10 +95,10 @@ class LungNoduleRiskTest(ScriptedLoadableModuleTest):
         self.nodules = LungNoduleRiskLogic().nodules
         self.ct, self.points = loadSample()
 
-    def tearDown(self):
+    def tearDown(self) -> None:
         self.nodules.close()
 
-    def test_assess(self):
+    def test_assess(self) -> None:
         """The nodule is found where the point is, with its segment, table, chart, and the numbers
         as trained."""
         from LungNoduleRiskLib.results import RESULTS, resultNode, savedAssessments
@@ -114,7 +116,7 @@ class LungNoduleRiskTest(ScriptedLoadableModuleTest):
         self.points.GetNthControlPointPositionWorld(0, point := [0.0, 0.0, 0.0])
         assert max(abs(a - b) for a, b in zip(centre, point, strict=True)) < 5
 
-    def test_cancel(self):
+    def test_cancel(self) -> None:
         """A run that was cancelled raises, and leaves nothing; the next one works."""
         from LungNoduleRiskLib.results import savedAssessments
         from nodulerisk.errors import WorkerError
@@ -126,7 +128,7 @@ class LungNoduleRiskTest(ScriptedLoadableModuleTest):
         assert savedAssessments(self.ct) == {}
         self.test_assess()
 
-    def test_saveAndReload(self):
+    def test_saveAndReload(self) -> None:
         """A saved scene has the results again."""
         import tempfile
 

@@ -1,5 +1,5 @@
-"""The Slicer side of LungNoduleRisk: MRML in ``scene``, ``results`` and ``logic``, Qt in
-``widgets``."""
+"""The Slicer side of LungNoduleRisk: MRML in ``scene`` and ``results``, what it can do in
+``assessing``, ``exporting`` and ``comparing``, Qt in ``widgets``."""
 
 from pathlib import Path
 

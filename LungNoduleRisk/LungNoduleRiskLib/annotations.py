@@ -1,4 +1,4 @@
-"""What readers say of nodules: labels in the points' descriptions, and their export as training
+"""Readers' annotations of nodules: labels in the points' descriptions, and their export as training
 data.
 
 The description of a control point is where it is kept, so that Slicer shows it, saves it and lets
@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from scipy.ndimage import center_of_mass
+from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
 
 from LungNoduleRiskLib.results import segmentationNodes
 from LungNoduleRiskLib.scene import ctFromNode, placed, pointsLps
@@ -45,7 +46,7 @@ PARTS = re.compile(
 
 @dataclass(frozen=True)
 class Annotation:
-    """What a reader says of a nodule.
+    """A reader's annotation of a nodule.
 
     Attributes:
         label: one of ``LABELS``, or other words that ``labels_in_words`` takes; empty: nothing
@@ -61,6 +62,7 @@ class Annotation:
     @classmethod
     def of(cls, description: str) -> Annotation:
         parts = PARTS.fullmatch(description)
+        assert parts is not None  # every text matches
         return cls(**{name: (value or "").strip() for name, value in parts.groupdict().items()})
 
     def __str__(self) -> str:
@@ -81,19 +83,19 @@ class Annotation:
         return self.label.casefold() == UNSURE
 
 
-def annotationOf(markupsNode, index: int) -> Annotation:
-    """What is said of the list's control point."""
+def annotationOf(markupsNode: vtkMRMLMarkupsFiducialNode, index: int) -> Annotation:
+    """The annotation of the list's control point."""
     return Annotation.of(markupsNode.GetNthControlPointDescription(index))
 
 
-def annotate(markupsNode, index: int, annotation: Annotation) -> None:
-    """Writes what is said of the list's control point into its description."""
+def annotate(markupsNode: vtkMRMLMarkupsFiducialNode, index: int, annotation: Annotation) -> None:
+    """Writes an annotation into the description of the list's control point."""
     markupsNode.SetNthControlPointDescription(index, str(annotation))
 
 
 def labelledNodules(
-    volumeNode,
-    markupsNode,
+    volumeNode: vtkMRMLScalarVolumeNode,
+    markupsNode: vtkMRMLMarkupsFiducialNode,
     patient: str | None = None,
     evidence: str = "reader",
     split: str | None = None,
@@ -144,8 +146,13 @@ def labelledNodules(
     return list(nodules)
 
 
-def writeLabels(volumeNode, markupsNode, path: Path, patient: str | None = None) -> None:
-    """Writes what is said of the points as CSV, with the columns of an EMV table (see
+def writeLabels(
+    volumeNode: vtkMRMLScalarVolumeNode,
+    markupsNode: vtkMRMLMarkupsFiducialNode,
+    path: Path,
+    patient: str | None = None,
+) -> None:
+    """Writes the points' annotations as CSV, with the columns of an EMV table (see
     ``datasets.emv_table``).
 
     Columns: ``ct`` (a hash of its voxels: put the CT's path there to train on the table),
@@ -167,7 +174,7 @@ def writeLabels(volumeNode, markupsNode, path: Path, patient: str | None = None)
             said = annotationOf(markupsNode, index)
             label = "" if said.isUnsure else said.label
             where = [round(value, 3) for value in point.lps_mm]
-            row = [
+            row: list[str | float] = [
                 voxelHash,
                 patient or voxelHash,
                 point.name,
@@ -182,11 +189,16 @@ def writeLabels(volumeNode, markupsNode, path: Path, patient: str | None = None)
 def _voxelHash(ct: CT) -> str:
     """Names a CT without saying whose it is: the same in every scene, whatever its node, file or
     DICOM says."""
-    return f"ct-{hashlib.sha256(np.ascontiguousarray(ct.hu)).hexdigest()[:12]}"
+    return f"ct-{hashlib.sha256(np.ascontiguousarray(ct.hu).data).hexdigest()[:12]}"
 
 
 def _labelledNodule(
-    point: Point, annotation: Annotation, ct: CT, volumeNode, prefix: str, common: dict[str, Any]
+    point: Point,
+    annotation: Annotation,
+    ct: CT,
+    volumeNode: vtkMRMLScalarVolumeNode,
+    prefix: str,
+    common: dict[str, Any],
 ) -> LabelledNodule:
     labels, mask = annotation.labels(), _maskOf(point, ct, volumeNode)
     centre = triple(ct.point_of(center_of_mass(mask)[::-1]))
@@ -203,7 +215,7 @@ def _labelledNodule(
     )
 
 
-def _maskOf(point: Point, ct: CT, volumeNode) -> np.ndarray:
+def _maskOf(point: Point, ct: CT, volumeNode: vtkMRMLScalarVolumeNode) -> np.ndarray:
     """bool (z, y, x) on the CT's grid: the segment of a point's name, where the point is."""
     for segmentationNode in segmentationNodes(volumeNode):
         segmentId = segmentationNode.GetSegmentation().GetSegmentIdBySegmentName(point.name)

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import slicer
+from slicer import vtkMRMLPlotChartNode, vtkMRMLTableNode
 
 from LungNoduleRiskLib.tables import fillTable
 from nodulerisk.assessment import Assessment, TaskResult
@@ -41,10 +42,13 @@ TITLE = "Lung nodule probabilities: research use only"
 
 
 @dataclass(frozen=True)
-class _Bar:
+class _StackedBar:
+    """A task's answer; ``mean``: its classes' probabilities."""
+
     nodule: str
     task: str
     result: TaskResult
+    mean: tuple[float, ...]
 
     @property
     def basis(self) -> str:
@@ -52,9 +56,7 @@ class _Bar:
 
     @property
     def tooltip(self) -> str:
-        each = (
-            f"{name} {p:.2f}" for name, p in zip(self.result.classes, self.result.mean, strict=True)
-        )
+        each = (f"{name} {p:.2f}" for name, p in zip(self.result.classes, self.mean, strict=True))
         return f"{self.nodule} {self.basis}: {', '.join(each)}"
 
     @property
@@ -65,10 +67,14 @@ class _Bar:
     @property
     def tops(self) -> dict[str, float]:
         """By rank, the probability of that class or a worse one."""
-        return {rank: sum(self.result.mean[index:]) for index, rank in enumerate(self.classes)}
+        return {rank: sum(self.mean[index:]) for index, rank in enumerate(self.classes)}
 
 
-def showChart(assessments: Mapping[str, Assessment], chartNode, tableNode) -> None:
+def showChart(
+    assessments: Mapping[str, Assessment],
+    chartNode: vtkMRMLPlotChartNode,
+    tableNode: vtkMRMLTableNode,
+) -> None:
     """Draws the assessments in a chart, by way of a table; both are filled anew.
 
     Args:
@@ -89,7 +95,7 @@ def showChart(assessments: Mapping[str, Assessment], chartNode, tableNode) -> No
     _describe(bars, chartNode)
 
 
-def removeSeries(chartNode) -> None:
+def removeSeries(chartNode: vtkMRMLPlotChartNode) -> None:
     """Removes what a chart draws from the scene; the chart stays, empty."""
     nodes = [
         chartNode.GetNthPlotSeriesNode(index)
@@ -107,23 +113,25 @@ def riskColour(assessment: Assessment) -> tuple[float, float, float]:
     ranks = (
         rank for bar in found for rank, name in bar.classes.items() if name == bar.result.decision
     )
-    return COLOURS.get(next(ranks, None), NO_RISK_KNOWN)
+    return COLOURS.get(next(ranks, ""), NO_RISK_KNOWN)
 
 
-def _bars(assessments: Iterable[Assessment]) -> list[_Bar]:
+def _bars(assessments: Iterable[Assessment]) -> list[_StackedBar]:
     bars = [_barsOf(assessment) for assessment in assessments]
     many = sum(map(len, bars)) > MANY
     return [bar for nodule in bars for bar in (nodule[:1] if many else nodule)]
 
 
-def _barsOf(assessment: Assessment) -> list[_Bar]:
+def _barsOf(assessment: Assessment) -> list[_StackedBar]:
     tasks = main_tasks(assessment).items()
     return [
-        _Bar(assessment.name, task, result) for task, result in tasks if result.mean is not None
+        _StackedBar(assessment.name, task, result, result.mean)
+        for task, result in tasks
+        if result.mean is not None
     ]
 
 
-def _columns(bars: Sequence[_Bar], ranks: Sequence[str]) -> dict[str, list]:
+def _columns(bars: Sequence[_StackedBar], ranks: Sequence[str]) -> dict[str, list]:
     """The table's columns by title. Two rows without height go first.
 
     A bar's width is what VTK makes of the first two rows: 0.8 times their distance, divided by the
@@ -138,7 +146,9 @@ def _columns(bars: Sequence[_Bar], ranks: Sequence[str]) -> dict[str, list]:
     return columns
 
 
-def _addSeries(rank: str, name: str, chartNode, tableNode) -> None:
+def _addSeries(
+    rank: str, name: str, chartNode: vtkMRMLPlotChartNode, tableNode: vtkMRMLTableNode
+) -> None:
     seriesNode = slicer.vtkMRMLPlotSeriesNode()
     seriesNode.SetHideFromEditors(
         True
@@ -154,7 +164,7 @@ def _addSeries(rank: str, name: str, chartNode, tableNode) -> None:
     chartNode.AddAndObservePlotSeriesNodeID(seriesNode.GetID())
 
 
-def _describe(bars: Sequence[_Bar], chartNode) -> None:
+def _describe(bars: Sequence[_StackedBar], chartNode: vtkMRMLPlotChartNode) -> None:
     levels = dict.fromkeys(bar.result.evidence for bar in bars) or ["nothing assessed"]
     chartNode.SetTitle(TITLE)
     chartNode.SetYAxisTitle(f"Probability ({'; '.join(levels)})")
@@ -171,7 +181,7 @@ def _describe(bars: Sequence[_Bar], chartNode) -> None:
     chartNode.SetEnablePointMoveAlongY(False)
 
 
-def _key(bars: Sequence[_Bar]) -> str:
+def _key(bars: Sequence[_StackedBar]) -> str:
     """``1 N1 malignancy (reader), 2 N1 grade (simulated)``; ``Malignancy (reader): 1 N1, 2 N2``
     where all are alike.
 

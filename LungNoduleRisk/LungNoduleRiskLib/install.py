@@ -52,7 +52,7 @@ def missingPackages() -> list[str]:
 
 
 def dependencyStatus() -> str:
-    """A line a requirement: its name, and the installed version or ``missing``."""
+    """One line per requirement: its name, and the installed version or ``missing``."""
     return "\n".join(
         f"{requirement.name} {_installed(requirement.name)}" for requirement in _requirements()
     )

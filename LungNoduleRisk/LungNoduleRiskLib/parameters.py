@@ -1,4 +1,4 @@
-"""What the user chose, kept in the scene and saved with it."""
+"""The user's choices, kept in the scene and saved with it."""
 
 from typing import Annotated
 
@@ -18,11 +18,11 @@ class Parameters:
         points: the list of points, one on each nodule.
         weights: name of a weight set.
         device: what the networks run on.
-        cascade: later tasks are asked only of the nodules that the earlier ones let through.
-        stability: each nodule is also asked turned and clicked 2 mm off, which takes several times
-            as long.
-        malignancyThreshold, invasivenessThreshold: probability from which it is decided for; 0: as
-            the card says.
+        cascade: run later tasks only if earlier ones are positive.
+        stability: assess each nodule again turned and with the point 2 mm off, which takes several
+            times as long.
+        malignancyThreshold, invasivenessThreshold: decision thresholds, as probabilities;
+            0: as the card says.
         reader, patient: pseudonyms, for annotations and exported data.
         earlier, days: an earlier CT to compare with, and the days between the two; 0: not known.
     """

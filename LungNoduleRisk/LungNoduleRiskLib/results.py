@@ -17,6 +17,14 @@ from typing import Any
 
 import numpy as np
 import slicer
+from slicer import (
+    vtkMRMLMarkupsFiducialNode,
+    vtkMRMLNode,
+    vtkMRMLScalarVolumeNode,
+    vtkMRMLScene,
+    vtkMRMLSegmentationNode,
+    vtkMRMLSubjectHierarchyNode,
+)
 
 from LungNoduleRiskLib.chart import COLOURS, NO_RISK_KNOWN, riskColour, showChart
 from LungNoduleRiskLib.scene import addMap, ctPart, ijkToWorld, placed, pointNames, rasOf
@@ -66,7 +74,9 @@ AS_DRAWN = "as_drawn"  # beside an assessment whose mask was changed by hand: th
 Entry = dict[str, Any]
 
 
-def showAssessment(assessment: Assessment, volumeNode, keepMask: bool = False) -> None:
+def showAssessment(
+    assessment: Assessment, volumeNode: vtkMRMLScalarVolumeNode, keepMask: bool = False
+) -> None:
     """Shows a nodule's assessment in the CT's scene, in place of the earlier one of that name.
 
     Args:
@@ -91,7 +101,9 @@ def showAssessment(assessment: Assessment, volumeNode, keepMask: bool = False) -
         _save(entries, volumeNode)
 
 
-def showExplanation(explanation: Explanation, name: str, volumeNode):
+def showExplanation(
+    explanation: Explanation, name: str, volumeNode: vtkMRMLScalarVolumeNode
+) -> vtkMRMLScalarVolumeNode:
     """Adds where a network looked to the CT's results, as a volume whose name says that it is no
     evidence."""
     title = f"{name} {explanation.task} by {explanation.network} ({NOT_EVIDENCE})"
@@ -109,12 +121,16 @@ def showExplanation(explanation: Explanation, name: str, volumeNode):
     return mapNode
 
 
-def removeAssessment(name: str, volumeNode, keepMask: bool = False) -> None:
+def removeAssessment(
+    name: str, volumeNode: vtkMRMLScalarVolumeNode, keepMask: bool = False
+) -> None:
     """Removes a nodule's saved assessment, row and bars, and its segment unless that is to stay."""
     removeAssessments([name], volumeNode, [name] if keepMask else [])
 
 
-def removeAssessments(names: Collection[str], volumeNode, keptMasks: Collection[str] = ()) -> None:
+def removeAssessments(
+    names: Collection[str], volumeNode: vtkMRMLScalarVolumeNode, keptMasks: Collection[str] = ()
+) -> None:
     """The same for many nodules at once."""
     _removeSegments([name for name in names if name not in keptMasks], volumeNode)
     entries = _entries(volumeNode)
@@ -123,7 +139,7 @@ def removeAssessments(names: Collection[str], volumeNode, keptMasks: Collection[
         _save(left, volumeNode)
 
 
-def savedAssessments(volumeNode) -> dict[str, Assessment]:
+def savedAssessments(volumeNode: vtkMRMLScalarVolumeNode) -> dict[str, Assessment]:
     """The CT's assessments by nodule name, without their masks (see ``withMask``).
 
     Raises:
@@ -135,7 +151,9 @@ def savedAssessments(volumeNode) -> dict[str, Assessment]:
         raise _damaged(volumeNode) from error
 
 
-def withMask(assessment: Assessment, volumeNode, marginMm: float) -> tuple[CT, Assessment]:
+def withMask(
+    assessment: Assessment, volumeNode: vtkMRMLScalarVolumeNode, marginMm: float
+) -> tuple[CT, Assessment]:
     """The part of the CT around the nodule, and the assessment with its segment as it is now, where
     there is one."""
     segmentationNode = _segmentationWith(assessment.name, volumeNode)
@@ -147,7 +165,7 @@ def withMask(assessment: Assessment, volumeNode, marginMm: float) -> tuple[CT, A
     return ct, replace(assessment, nodule=nodule)
 
 
-def withMasks(volumeNode, ct: CT) -> list[Assessment]:
+def withMasks(volumeNode: vtkMRMLScalarVolumeNode, ct: CT) -> list[Assessment]:
     """All of the CT's assessments with their segments as they are now, on the whole CT (see
     ``scene.ctFromNode``)."""
     entries = _entries(volumeNode)
@@ -157,13 +175,13 @@ def withMasks(volumeNode, ct: CT) -> list[Assessment]:
     ]
 
 
-def handDrawn(volumeNode, names: Collection[str]) -> list[str]:
+def handDrawn(volumeNode: vtkMRMLScalarVolumeNode, names: Collection[str]) -> list[str]:
     """Those of the nodules whose segment is not empty, and not as the networks drew it."""
     drawn = {name: entry[MASK]["drawn"] for name, entry in _entries(volumeNode).items()}
     return [name for name in names if _fingerprintOf(name, volumeNode) not in ("", drawn.get(name))]
 
 
-def segmentToEdit(name: str, volumeNode):
+def segmentToEdit(name: str, volumeNode: vtkMRMLScalarVolumeNode) -> vtkMRMLSegmentationNode:
     """The CT's segmentation node with a segment of the nodule, a new and empty one where it has
     none."""
     segmentationNode = _ensureResultNode("segmentation", volumeNode)
@@ -173,9 +191,8 @@ def segmentToEdit(name: str, volumeNode):
     return segmentationNode
 
 
-def remeasure(volumeNode) -> list[str]:
-    """Measures the nodules anew whose segments were changed since they were measured, and returns
-    their names."""
+def remeasure(volumeNode: vtkMRMLScalarVolumeNode) -> list[str]:
+    """Measures again the nodules whose segments have changed since, and returns their names."""
     entries = _entries(volumeNode)
     now = {name: _fingerprintOf(name, volumeNode) for name in entries}
     changed = [name for name, found in now.items() if found != entries[name][MASK]["measured"]]
@@ -186,13 +203,13 @@ def remeasure(volumeNode) -> list[str]:
     return changed
 
 
-def resultNode(role: str, volumeNode):
+def resultNode(role: str, volumeNode: vtkMRMLScalarVolumeNode) -> Any:
     """The CT's result node of a role of ``RESULTS``, or None."""
     nodes = _nodes(RESULTS[role][0], volumeNode.GetScene())
     return next((node for node in nodes if _is(role, node, volumeNode)), None)
 
 
-def segmentationNodes(volumeNode) -> list:
+def segmentationNodes(volumeNode: vtkMRMLScalarVolumeNode) -> list:
     """Where to look for a CT's segments: its result, then what was drawn on it, then all but other
     CTs' results."""
     drawnOn = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
@@ -204,7 +221,7 @@ def segmentationNodes(volumeNode) -> list:
     )
 
 
-def detachStrays(scene) -> None:
+def detachStrays(scene: vtkMRMLScene) -> None:
     """Makes the results whose CT was removed nobody's: another CT may get its ID, and would be
     taken for theirs."""
     for className in {className for className, _ in RESULTS.values()}:
@@ -213,7 +230,7 @@ def detachStrays(scene) -> None:
                 node.RemoveNodeReferenceIDs(VOLUME_ROLE)
 
 
-def colourPoint(markupsNode, assessment: Assessment) -> None:
+def colourPoint(markupsNode: vtkMRMLMarkupsFiducialNode, assessment: Assessment) -> None:
     """Colours the nodule's point: of a list's points Slicer colours the selected and the others, no
     single ones.
 
@@ -232,7 +249,7 @@ def colourPoint(markupsNode, assessment: Assessment) -> None:
             )
 
 
-def _entryOf(assessment: Assessment, volumeNode) -> Entry:
+def _entryOf(assessment: Assessment, volumeNode: vtkMRMLScalarVolumeNode) -> Entry:
     """Adds the networks' mask, and gives what is to be saved; where a segment has stayed it is
     measured instead."""
     kept = _segmentationWith(assessment.name, volumeNode) is not None
@@ -244,20 +261,20 @@ def _entryOf(assessment: Assessment, volumeNode) -> Entry:
     return _remeasured(entry, found, volumeNode) if kept else entry
 
 
-def _voxelAt(point_lps_mm, volumeNode) -> np.ndarray:
+def _voxelAt(point_lps_mm: Sequence[float], volumeNode: vtkMRMLScalarVolumeNode) -> np.ndarray:
     """The CT's voxel (z, y, x) at a position."""
     i, j, k, _ = np.linalg.solve(ijkToWorld(volumeNode), [*rasOf(point_lps_mm), 1])
     return np.rint([k, j, i]).astype(int)
 
 
-def _removeSegments(names: Collection[str], volumeNode) -> None:
+def _removeSegments(names: Collection[str], volumeNode: vtkMRMLScalarVolumeNode) -> None:
     for name in names:
         segmentationNode = _segmentationWith(name, volumeNode)
         if segmentationNode is not None:
             segmentationNode.GetSegmentation().RemoveSegment(name)
 
 
-def _addMask(assessment: Assessment, volumeNode) -> None:
+def _addMask(assessment: Assessment, volumeNode: vtkMRMLScalarVolumeNode) -> None:
     nodule = assessment.nodule
     if nodule is None:
         return
@@ -267,7 +284,9 @@ def _addMask(assessment: Assessment, volumeNode) -> None:
     addSegment(segmentationNode, assessment.name, nodule, volumeNode, riskColour(assessment))
 
 
-def _segmentationWith(name: str, volumeNode):
+def _segmentationWith(
+    name: str, volumeNode: vtkMRMLScalarVolumeNode
+) -> vtkMRMLSegmentationNode | None:
     """The CT's segmentation node if it has a segment of the nodule, else None."""
     segmentationNode = resultNode("segmentation", volumeNode)
     has = (
@@ -277,7 +296,9 @@ def _segmentationWith(name: str, volumeNode):
     return segmentationNode if has else None
 
 
-def _maskOn(ct: CT, name: str, volumeNode, evidence: EvidenceLevel | None) -> NoduleMask | None:
+def _maskOn(
+    ct: CT, name: str, volumeNode: vtkMRMLScalarVolumeNode, evidence: EvidenceLevel | None
+) -> NoduleMask | None:
     """The nodule's segment on the whole CT, where it has one."""
     segmentationNode = _segmentationWith(name, volumeNode)
     if segmentationNode is None:
@@ -285,28 +306,31 @@ def _maskOn(ct: CT, name: str, volumeNode, evidence: EvidenceLevel | None) -> No
     return hand_mask(*regionOnCt(segmentationNode, name, volumeNode), ct, evidence or DRAWN_BY_HAND)
 
 
-def _fingerprintOf(name: str, volumeNode) -> str:
+def _fingerprintOf(name: str, volumeNode: vtkMRMLScalarVolumeNode) -> str:
     """Empty where the nodule has no segment, as where that is empty."""
     segmentationNode = _segmentationWith(name, volumeNode)
     return "" if segmentationNode is None else fingerprint(segmentationNode, name)
 
 
-def _remeasured(entry: Entry, found: str, volumeNode) -> Entry:
+def _remeasured(entry: Entry, found: str, volumeNode: vtkMRMLScalarVolumeNode) -> Entry:
     """The entry with its segment's measurements; the networks' own where the segment is as they
     drew it again."""
     asDrawn = entry.get(AS_DRAWN, entry)
     if found == entry[MASK]["drawn"]:
         return asDrawn
-    assessment, ct, nodule = Assessment.from_dict(entry), None, None
+    assessment = Assessment.from_dict(entry)
     segmentationNode = _segmentationWith(assessment.name, volumeNode)
-    if segmentationNode is not None:
+    nodule: NoduleMask | None = None
+    if segmentationNode is None:
+        ct, _ = withMask(assessment, volumeNode, 0)
+    else:
         ct, nodule = segmentOnCt(segmentationNode, assessment.name, volumeNode)
     measured = remeasured(assessment, ct, nodule)
     return measured.to_dict() | {MASK: entry[MASK] | {"measured": found}, AS_DRAWN: asDrawn}
 
 
-def _entries(volumeNode) -> dict[str, Entry]:
-    """What the text node holds: by nodule name, each as ``Assessment.to_dict`` made it, with
+def _entries(volumeNode: vtkMRMLScalarVolumeNode) -> dict[str, Entry]:
+    """The text node's entries by nodule name, each as ``Assessment.to_dict`` made it, with
     ``MASK``."""
     textNode = resultNode("text", volumeNode)
     if textNode is None:
@@ -320,12 +344,12 @@ def _entries(volumeNode) -> dict[str, Entry]:
     return entries
 
 
-def _damaged(volumeNode) -> NoduleRiskError:
+def _damaged(volumeNode: vtkMRMLScalarVolumeNode) -> NoduleRiskError:
     name = resultNode("text", volumeNode).GetName()
     return NoduleRiskError(f"'{name}' is damaged: delete it in the Data module, and assess again.")
 
 
-def _save(entries: dict[str, Entry], volumeNode) -> None:
+def _save(entries: dict[str, Entry], volumeNode: vtkMRMLScalarVolumeNode) -> None:
     text = json.dumps(entries, ensure_ascii=False)
     _ensureResultNode("text", volumeNode).SetText(text)
     assessments = {name: Assessment.from_dict(entry) for name, entry in entries.items()}
@@ -364,21 +388,21 @@ def _columns(rows: Sequence[dict[str, str | float]]) -> dict[str, list[str | flo
     return {title: [row.get(title, blank[title]) for row in rows] for title in kinds}
 
 
-def _nodes(className: str, scene) -> Iterator:
+def _nodes(className: str, scene: vtkMRMLScene) -> Iterator:
     return (
         scene.GetNthNodeByClass(index, className)
         for index in range(scene.GetNumberOfNodesByClass(className))
     )
 
 
-def _is(role: str, node, volumeNode) -> bool:
+def _is(role: str, node: vtkMRMLNode, volumeNode: vtkMRMLScalarVolumeNode) -> bool:
     return (
         node.GetAttribute(ROLE) == role
         and node.GetNodeReferenceID(VOLUME_ROLE) == volumeNode.GetID()
     )
 
 
-def _ensureResultNode(role: str, volumeNode):
+def _ensureResultNode(role: str, volumeNode: vtkMRMLScalarVolumeNode) -> Any:
     """The CT's result node of a role, added to its folder if there is none yet."""
     node = resultNode(role, volumeNode)
     if node is not None:
@@ -404,7 +428,7 @@ def _ensureResultNode(role: str, volumeNode):
     return node
 
 
-def _folder(hierarchy, volumeNode) -> int:
+def _folder(hierarchy: vtkMRMLSubjectHierarchyNode, volumeNode: vtkMRMLScalarVolumeNode) -> int:
     """The subject-hierarchy item of the folder with the CT's results; a new one beside the CT if
     there are none."""
     for role in RESULTS:

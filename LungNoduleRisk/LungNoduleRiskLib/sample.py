@@ -6,6 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import slicer
+from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
 
 from LungNoduleRiskLib import resource
 from nodulerisk.errors import NoduleRiskError
@@ -18,7 +19,7 @@ SHA256 = {
 CATEGORY = "LungNoduleRisk"
 
 
-def loadSample():
+def loadSample() -> tuple[vtkMRMLScalarVolumeNode, vtkMRMLMarkupsFiducialNode]:
     """Adds the demonstration CT, in the lung window, and its point to the scene: (volume node,
     markups node).
 
@@ -58,8 +59,8 @@ def registerSampleData() -> None:
     )
 
 
-def _show(source) -> None:
-    """What the button in the Sample Data module does."""
+def _show(source: object) -> None:
+    """Loads and shows the sample, for the button in the Sample Data module."""
     with slicer.util.tryWithErrorDisplay():
         volumeNode, _ = loadSample()
         slicer.util.setSliceViewerLayers(background=volumeNode, fit=True)

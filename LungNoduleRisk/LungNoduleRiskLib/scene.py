@@ -15,6 +15,12 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
+from slicer import (
+    vtkMRMLCameraNode,
+    vtkMRMLMarkupsFiducialNode,
+    vtkMRMLScalarVolumeNode,
+    vtkMRMLTransformableNode,
+)
 
 from nodulerisk.checks import Check
 from nodulerisk.ct.cubes import Grid
@@ -28,19 +34,21 @@ READING = "LungNoduleRisk.Reading"
 LUNG_WINDOW_HU = (1500, -600)  # width, centre
 CAMERA_MM = 150.0  # from a nodule to the camera
 POINT_LABELS = "N%d"
+Coordinates = Sequence[float] | np.ndarray  # x, y, z
+VoxelIndex = np.ndarray | tuple[int, int, int]  # z, y, x
 NOT_LINEAR = (
     "The CT or the points are under a transform that bends space; Slicer adds one to a series with"
     " uneven or tilted slices. Harden or remove it in the Transforms module, and assess again."
 )
 
 
-def ctFromNode(volumeNode) -> CT:
+def ctFromNode(volumeNode: vtkMRMLScalarVolumeNode) -> CT:
     """The CT as it lies in the world; its voxels are a copy. See ``ctReader``."""
     return ctReader(volumeNode)()
 
 
-def ctReader(volumeNode) -> Callable[[], CT]:
-    """What reads the CT as it lies now: to be called on any thread, since a large one takes a
+def ctReader(volumeNode: vtkMRMLScalarVolumeNode) -> Callable[[], CT]:
+    """A function that reads the CT as it lies now; call it on any thread, since a large CT takes a
     second to copy and check.
 
     Raises:
@@ -50,21 +58,23 @@ def ctReader(volumeNode) -> Callable[[], CT]:
     image = volumeNode.GetImageData()
     if image is None or image.GetNumberOfScalarComponents() != 1:
         raise CTError("The selected volume holds no CT: load the CT, or select another volume.")
-    grid = gridLps(volumeNode)
-    voxels = slicer.util.arrayFromVolume(
-        volumeNode
-    )  # a view, which keeps the voxels though the node be removed
+    spacing, origin, direction = gridLps(volumeNode)
+    # a view, which keeps the voxels though the node be removed
+    voxels = slicer.util.arrayFromVolume(volumeNode)
     instances = _instancesOf(volumeNode)
     said, files = (
         volumeNode.GetAttribute(READING),
         _filesOf(list(dict.fromkeys(instances[:1] + instances[-1:]))),
     )
+    grid = triple(spacing), triple(origin), direction
     return lambda: CT.from_array(
         voxels.copy(), *grid, **(_readingIn(said) if said else _saidIn(files))
     )
 
 
-def ctPart(volumeNode, low, high, marginMm: float) -> tuple[CT, np.ndarray]:
+def ctPart(
+    volumeNode: vtkMRMLScalarVolumeNode, low: VoxelIndex, high: VoxelIndex, marginMm: float
+) -> tuple[CT, np.ndarray]:
     """The part of the CT from one voxel (z, y, x) up to, but without, another, and a margin in mm
     on all sides.
 
@@ -77,16 +87,16 @@ def ctPart(volumeNode, low, high, marginMm: float) -> tuple[CT, np.ndarray]:
     spacing, origin, direction = gridLps(volumeNode)
     values = slicer.util.arrayFromVolume(volumeNode)
     margin = np.ceil(marginMm / spacing[::-1]).astype(int)
-    low = np.clip(np.asarray(low) - margin, 0, np.array(values.shape) - 1)
-    high = np.clip(np.asarray(high) + margin, low + 1, values.shape)
-    hu = to_hounsfield(values[tuple(slice(a, b) for a, b in zip(low, high, strict=True))].copy())
+    first = np.clip(np.asarray(low) - margin, 0, np.array(values.shape) - 1)
+    beyond = np.clip(np.asarray(high) + margin, first + 1, values.shape)
+    hu = to_hounsfield(values[tuple(map(slice, first, beyond))].copy())
     return (
-        CT(hu, triple(spacing), triple(origin + direction @ (low[::-1] * spacing)), direction),
-        low,
+        CT(hu, triple(spacing), triple(origin + direction @ (first[::-1] * spacing)), direction),
+        first,
     )
 
 
-def addCt(ct: CT, name: str = "CT"):
+def addCt(ct: CT, name: str = "CT") -> vtkMRMLScalarVolumeNode:
     """Adds a CT to the scene, in the lung window: a vtkMRMLScalarVolumeNode."""
     volumeNode = addMap(ct.hu, Grid(np.array(ct.origin_lps_mm), ct.direction * ct.spacing_mm), name)
     displayNode = volumeNode.GetDisplayNode()
@@ -96,7 +106,7 @@ def addCt(ct: CT, name: str = "CT"):
     return volumeNode
 
 
-def addMap(values: np.ndarray, grid: Grid, name: str):
+def addMap(values: np.ndarray, grid: Grid, name: str) -> vtkMRMLScalarVolumeNode:
     """Adds values (z, y, x) on a grid to the scene as a vtkMRMLScalarVolumeNode."""
     ijkToLps = np.eye(4)
     ijkToLps[:3] = np.column_stack([grid.axes, grid.origin_lps_mm])
@@ -105,7 +115,7 @@ def addMap(values: np.ndarray, grid: Grid, name: str):
     return volumeNode
 
 
-def addPointsNode(name: str = "Nodules"):
+def addPointsNode(name: str = "Nodules") -> vtkMRMLMarkupsFiducialNode:
     """Adds an empty list of points to the scene, labelled N1, N2, ... as they are placed."""
     markupsNode = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", name)
     markupsNode.CreateDefaultDisplayNodes()
@@ -113,12 +123,12 @@ def addPointsNode(name: str = "Nodules"):
     return markupsNode
 
 
-def addPoint(markupsNode, point: Point) -> None:
+def addPoint(markupsNode: vtkMRMLMarkupsFiducialNode, point: Point) -> None:
     """Adds a point, LPS mm in the world, to a list."""
     markupsNode.AddControlPointWorld(vtk.vtkVector3d(*rasOf(point.lps_mm)), point.name)
 
 
-def lookAt(cameraNode, point_ras_mm) -> None:
+def lookAt(cameraNode: vtkMRMLCameraNode, point_ras_mm: Sequence[float]) -> None:
     """From the side it looked from before, at a distance that shows a nodule."""
     camera = cameraNode.GetCamera()
     away = camera.GetDirectionOfProjection()
@@ -129,7 +139,20 @@ def lookAt(cameraNode, point_ras_mm) -> None:
     cameraNode.ResetClippingRange()
 
 
-def pointNames(markupsNode) -> list[str]:
+def selected(
+    volumeNode: vtkMRMLScalarVolumeNode | None, markupsNode: vtkMRMLMarkupsFiducialNode | None
+) -> tuple[vtkMRMLScalarVolumeNode, vtkMRMLMarkupsFiducialNode]:
+    """The CT and the list of points.
+
+    Raises:
+        NoduleRiskError: one of them has yet to be selected.
+    """
+    if volumeNode is None or markupsNode is None:
+        raise NoduleRiskError("Select a CT and a list of points.")
+    return volumeNode, markupsNode
+
+
+def pointNames(markupsNode: vtkMRMLMarkupsFiducialNode) -> list[str]:
     """The names that the nodules of a point list have everywhere, in the list's order."""
     return [
         point.name
@@ -137,7 +160,7 @@ def pointNames(markupsNode) -> list[str]:
     ]
 
 
-def pointsLps(markupsNode) -> list[Point]:
+def pointsLps(markupsNode: vtkMRMLMarkupsFiducialNode) -> list[Point]:
     """The points that were placed, LPS mm.
 
     Raises:
@@ -154,7 +177,7 @@ def pointsLps(markupsNode) -> list[Point]:
     )
 
 
-def placed(markupsNode) -> dict[int, str]:
+def placed(markupsNode: vtkMRMLMarkupsFiducialNode) -> dict[int, str]:
     """Label by index of the control points that have a position; a point being placed has none
     yet."""
     return {
@@ -165,7 +188,7 @@ def placed(markupsNode) -> dict[int, str]:
 
 
 def _reading(ct: CT) -> str:
-    """What is known of a CT beside its voxels and grid; nothing of the patient."""
+    """A CT's acquisition, checks and filled slices as JSON; nothing about the patient."""
     checks = [asdict(check) for check in ct.checks]
     return json.dumps(
         {"acquisition": asdict(ct.acquisition), "checks": checks, "filled_slices": ct.filled_slices}
@@ -178,13 +201,13 @@ def _readingIn(said: str) -> dict[str, Any]:
     return {**values, "acquisition": Acquisition(**values["acquisition"]), "checks": checks}
 
 
-def dicomFiles(volumeNode) -> list[Path]:
+def dicomFiles(volumeNode: vtkMRMLScalarVolumeNode) -> list[Path]:
     """The files of a series that Slicer's DICOM module loaded; none where it came otherwise, or
     they are gone."""
     return _filesOf(_instancesOf(volumeNode))
 
 
-def _instancesOf(volumeNode) -> list[str]:
+def _instancesOf(volumeNode: vtkMRMLScalarVolumeNode) -> list[str]:
     return (volumeNode.GetAttribute("DICOM.instanceUIDs") or "").split()
 
 
@@ -206,8 +229,8 @@ def _saidIn(files: list[Path]) -> dict[str, Any]:
     return {"acquisition": acquisition_in(files)} if files else {}
 
 
-def gridLps(volumeNode) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Spacing (3,), origin (3,) and direction (3, 3; a column an axis x, y, z) of a volume, LPS
+def gridLps(volumeNode: vtkMRMLScalarVolumeNode) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Spacing (3,), origin (3,) and direction (3, 3; one column per axis x, y, z) of a volume, LPS
     mm."""
     ijkToLps = RAS_TO_LPS @ ijkToWorld(volumeNode)
     axes = ijkToLps[:3, :3]
@@ -215,7 +238,7 @@ def gridLps(volumeNode) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return spacing, ijkToLps[:3, 3], axes / spacing
 
 
-def toWorld(node) -> np.ndarray:
+def toWorld(node: vtkMRMLTransformableNode) -> np.ndarray:
     """4x4, RAS mm: from a node's own coordinates to the world's."""
     transformNode = node.GetParentTransformNode()
     if transformNode is None:
@@ -225,24 +248,26 @@ def toWorld(node) -> np.ndarray:
     return slicer.util.arrayFromTransformMatrix(transformNode, toWorld=True)
 
 
-def ijkToWorld(volumeNode) -> np.ndarray:
+def ijkToWorld(volumeNode: vtkMRMLScalarVolumeNode) -> np.ndarray:
     """4x4: from voxel indices (x, y, z) to RAS mm in the world."""
     ijkToRas = vtk.vtkMatrix4x4()
     volumeNode.GetIJKToRASMatrix(ijkToRas)
     return toWorld(volumeNode) @ slicer.util.arrayFromVTKMatrix(ijkToRas)
 
 
-def lpsOf(point_ras_mm) -> tuple[float, float, float]:
+def lpsOf(point_ras_mm: Coordinates) -> tuple[float, float, float]:
     """A position of Slicer in the core's coordinates."""
     return rasOf(point_ras_mm)  # x and y change sign, either way
 
 
-def lpsOfVoxel(voxel, volumeNode) -> tuple[float, float, float]:
+def lpsOfVoxel(
+    voxel: Sequence[float], volumeNode: vtkMRMLScalarVolumeNode
+) -> tuple[float, float, float]:
     """LPS mm in the world of a voxel (x, y, z) of a volume, counted from 0."""
     return lpsOf((ijkToWorld(volumeNode) @ [*voxel, 1])[:3])
 
 
-def rasOf(point_lps_mm) -> tuple[float, float, float]:
+def rasOf(point_lps_mm: Coordinates) -> tuple[float, float, float]:
     """A position of the core in Slicer's coordinates."""
     x, y, z = point_lps_mm
     return -x, -y, z

@@ -8,6 +8,12 @@ from itertools import product
 import numpy as np
 import slicer
 import vtk
+from slicer import (
+    vtkMRMLScalarVolumeNode,
+    vtkMRMLSegmentationNode,
+    vtkOrientedImageData,
+    vtkSegment,
+)
 from vtk.util.numpy_support import vtk_to_numpy
 
 from LungNoduleRiskLib.scene import ctPart, ijkToWorld, toWorld
@@ -24,7 +30,11 @@ Voxel = tuple[int, int, int]  # index z, y, x
 
 
 def addSegment(
-    segmentationNode, name: str, nodule: NoduleMask, volumeNode, colour: tuple[float, float, float]
+    segmentationNode: vtkMRMLSegmentationNode,
+    name: str,
+    nodule: NoduleMask,
+    volumeNode: vtkMRMLScalarVolumeNode,
+    colour: tuple[float, float, float],
 ) -> None:
     """Adds the mask as a segment of that name and ID; nothing where the mask is empty."""
     if not nodule.region.any():
@@ -40,7 +50,7 @@ def addSegment(
     segmentationNode.CreateClosedSurfaceRepresentation()
 
 
-def newSegment(name: str, colour: tuple[float, float, float]):
+def newSegment(name: str, colour: tuple[float, float, float]) -> vtkSegment:
     """An empty vtkSegment that says it is a nodule in the lung."""
     segment = slicer.vtkSegment()
     segment.SetName(name)
@@ -49,7 +59,9 @@ def newSegment(name: str, colour: tuple[float, float, float]):
     return segment
 
 
-def regionOnCt(segmentationNode, segmentId: str, volumeNode) -> tuple[np.ndarray, Voxel]:
+def regionOnCt(
+    segmentationNode: vtkMRMLSegmentationNode, segmentId: str, volumeNode: vtkMRMLScalarVolumeNode
+) -> tuple[np.ndarray, Voxel]:
     """A segment on the CT's grid, by nearest neighbour where its own is another: uint8 (z, y, x)
     without empty rims.
 
@@ -77,9 +89,9 @@ def regionOnCt(segmentationNode, segmentId: str, volumeNode) -> tuple[np.ndarray
 
 
 def segmentOnCt(
-    segmentationNode,
+    segmentationNode: vtkMRMLSegmentationNode,
     segmentId: str,
-    volumeNode,
+    volumeNode: vtkMRMLScalarVolumeNode,
     marginMm: float = 5.0,
     evidence: EvidenceLevel = DRAWN_BY_HAND,
 ) -> tuple[CT, NoduleMask]:
@@ -95,7 +107,7 @@ def segmentOnCt(
     return ct, hand_mask(region, (z, y, x), ct, evidence)
 
 
-def fingerprint(segmentationNode, segmentId: str) -> str:
+def fingerprint(segmentationNode: vtkMRMLSegmentationNode, segmentId: str) -> str:
     """The same while a segment's voxels are the same, so that a mask changed by hand is noticed."""
     labelmap = _labelmapOf(segmentationNode, segmentId)
     if labelmap.IsEmpty():
@@ -110,7 +122,7 @@ def fingerprint(segmentationNode, segmentId: str) -> str:
     ]
 
 
-def _labelmap(nodule: NoduleMask, ijkToRas: np.ndarray):
+def _labelmap(nodule: NoduleMask, ijkToRas: np.ndarray) -> vtkOrientedImageData:
     """The mask's non-empty part as a vtkOrientedImageData on the CT's grid."""
     image = slicer.vtkOrientedImageData()
     first, size = nodule.first_voxel[::-1], nodule.region.shape[::-1]
@@ -121,7 +133,7 @@ def _labelmap(nodule: NoduleMask, ijkToRas: np.ndarray):
     return image
 
 
-def _labelmapOf(segmentationNode, segmentId: str):
+def _labelmapOf(segmentationNode: vtkMRMLSegmentationNode, segmentId: str) -> vtkOrientedImageData:
     """The segment alone as a vtkOrientedImageData."""
     segmentationNode.CreateBinaryLabelmapRepresentation()  # where the segment is a surface alone
     labelmap = slicer.vtkOrientedImageData()
@@ -129,7 +141,9 @@ def _labelmapOf(segmentationNode, segmentId: str):
     return labelmap
 
 
-def _labelmapInWorld(segmentationNode, segmentId: str):
+def _labelmapInWorld(
+    segmentationNode: vtkMRMLSegmentationNode, segmentId: str
+) -> vtkOrientedImageData:
     """The same with the segmentation's parent transforms applied."""
     labelmap = _labelmapOf(segmentationNode, segmentId)
     ijkToSegmentation = vtk.vtkMatrix4x4()
@@ -139,7 +153,9 @@ def _labelmapInWorld(segmentationNode, segmentId: str):
     return labelmap
 
 
-def _box(labelmap, volumeNode) -> tuple[np.ndarray, np.ndarray]:
+def _box(
+    labelmap: vtkOrientedImageData, volumeNode: vtkMRMLScalarVolumeNode
+) -> tuple[np.ndarray, np.ndarray]:
     """The CT's voxels (x, y, z) that the labelmap may touch: from, and up to but without."""
     extent = np.reshape(labelmap.GetExtent(), (3, 2))
     corners = np.array([[*corner, 1] for corner in product(*(extent + (-0.5, 0.5)))]).T

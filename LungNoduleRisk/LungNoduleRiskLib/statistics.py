@@ -4,6 +4,7 @@ CT."""
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import slicer
 from SegmentStatisticsPlugins import SegmentStatisticsPluginBase
@@ -16,17 +17,17 @@ class LungNoduleSegmentStatisticsPlugin(SegmentStatisticsPluginBase):
     """Measures what is ticked in its options: nothing at first, since the next user's segments may
     lie on an MR."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.name = self.title = "Lung Nodule"
         self.keys = [name.replace(" ", "_") for name in QUANTITIES]
 
-    def computeStatistics(self, segmentID):
+    def computeStatistics(self, segmentID: str) -> dict[str, float]:
         keys = self.getRequestedKeys()
         measured = self._measured(segmentID) if keys else {}
         return {key: measured[key] for key in keys if key in measured}
 
-    def getMeasurementInfo(self, key):
+    def getMeasurementInfo(self, key: str) -> Any:
         if key not in self.keys:
             return None
         name = key.replace("_", " ")
@@ -40,7 +41,7 @@ class LungNoduleSegmentStatisticsPlugin(SegmentStatisticsPluginBase):
             unitsDicomCode=self._entry(UNITS[quantity.unit]),
         )
 
-    def _measured(self, segmentID) -> dict[str, float]:
+    def _measured(self, segmentID: str) -> dict[str, float]:
         """Every measurement by key; none where the segment is empty on the CT, or the volume is no
         CT."""
         from LungNoduleRiskLib.segments import (
@@ -64,7 +65,7 @@ class LungNoduleSegmentStatisticsPlugin(SegmentStatisticsPluginBase):
             for measurement in measure(nodule, ct)
         }
 
-    def _node(self, parameter: str):
+    def _node(self, parameter: str) -> Any:
         return slicer.mrmlScene.GetNodeByID(self.getParameterNode().GetParameter(parameter))
 
     def _entry(self, code: Code) -> str:

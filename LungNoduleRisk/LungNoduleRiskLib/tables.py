@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import vtk
+from slicer import vtkMRMLTableNode
 
 NOT_ESCAPED = str.maketrans('"\t\r\n', "'   ")  # Slicer's table files escape nothing
 NOTHING = "-"  # an empty cell may shift its row when it is read
 
 
-def fillTable(tableNode, columns: Mapping[str, Sequence[str | float]]) -> None:
+def fillTable(tableNode: vtkMRMLTableNode, columns: Mapping[str, Sequence[str | float]]) -> None:
     """Fills a vtkMRMLTableNode anew, with columns of text or of numbers by title."""
     table = vtk.vtkTable()
     for title, values in columns.items():

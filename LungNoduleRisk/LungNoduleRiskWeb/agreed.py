@@ -1,4 +1,4 @@
-"""What the front and the processes of its sessions have agreed on."""
+"""Names that the front and the processes of its sessions have agreed on."""
 
 KEY_HEADER = "X-LungNoduleRisk-Key"  # of every request that the front passes on
 KEY_VARIABLE = (

@@ -25,6 +25,8 @@ from nodulerisk.nodule.quantities import UNITS, Code
 
 EvidenceLevel = Literal["pathology", "reader", "simulated", "none"]
 EVIDENCE_LEVELS: tuple[EvidenceLevel, ...] = get_args(EvidenceLevel)
+ASSESSMENT_FILES = ("assessment.json", "mask.nrrd", "mask_probability.nrrd")
+VALUES_NAME, MASK_NAME, MAP_NAME = ASSESSMENT_FILES
 EVIDENCE_WORDS: dict[str, str] = {
     "pathology": "trained and tested against pathology",
     "reader": "radiologists' suspicion, not pathology",
@@ -253,12 +255,12 @@ def save_assessment(
     """
     folder = Path(folder)
     if assessment.nodule is not None:
-        write_image(mask_image(assessment.nodule, ct), folder / "mask.nrrd")
+        write_image(mask_image(assessment.nodule, ct), folder / MASK_NAME)
         write_image(
             grid_image(assessment.nodule.probability, assessment.nodule.grid),
-            folder / "mask_probability.nrrd",
+            folder / MAP_NAME,
         )
-    path = folder / "assessment.json"
+    path = folder / VALUES_NAME
     with written_whole(path) as partial:
         partial.write_text(
             json.dumps(assessment.to_dict() | (more or {}), indent=2, ensure_ascii=False),
@@ -275,7 +277,7 @@ def load_assessment(folder: str | Path) -> Assessment:
     """
     folder = Path(folder)
     try:
-        values = json.loads((folder / "assessment.json").read_text(encoding="utf-8"))
+        values = json.loads((folder / VALUES_NAME).read_text(encoding="utf-8"))
         evidence = values["mask_evidence"]
         return Assessment.from_dict(
             values, None if evidence is None else _read_mask(folder, evidence)
@@ -340,8 +342,8 @@ def _stability_from(values: dict[str, Any]) -> Stability:
 
 
 def _read_mask(folder: Path, evidence: EvidenceLevel) -> NoduleMask:
-    mask = sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "mask.nrrd")))
-    probability = sitk.ReadImage(str(folder / "mask_probability.nrrd"))
+    mask = sitk.GetArrayFromImage(sitk.ReadImage(str(folder / MASK_NAME)))
+    probability = sitk.ReadImage(str(folder / MAP_NAME))
     axes = np.reshape(probability.GetDirection(), (3, 3)) * probability.GetSpacing()
     grid = Grid(np.array(probability.GetOrigin()), axes)
     return NoduleMask(

@@ -22,6 +22,10 @@ class SeveralSeriesError(CTError):
         self.series = series
 
 
+class TiltError(CTError):
+    """The slices are shifted against each other, as with a tilted gantry."""
+
+
 class PointError(NoduleRiskError):
     """This point cannot be assessed; other points of the same CT may be."""
 

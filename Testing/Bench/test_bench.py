@@ -13,7 +13,7 @@ from bench.__main__ import main
 from bench.benchset import gflop, network_cards, write_keras
 from bench.measurements import KERAS, OUR_BF16, OUR_FP32, TORCH, Measurements
 from bench.preprocessing import Comparison, densesharp_ways, views_ways
-from bench.report import NO_KERAS, aims, markdown
+from bench.speed_report import NO_KERAS, aims, markdown
 from bench.stages import synthetic_ct
 from nodulerisk.networks import build_network, load_keras_weights
 

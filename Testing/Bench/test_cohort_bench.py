@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cohort_bench.__main__ import main
+from cohort_bench.cost_report import markdown
 from cohort_bench.costs import CtCost
 from cohort_bench.measurements import HANDED_OUT, READ, WHOLE, Measurements, Settings
 from cohort_bench.plan import Assumptions, Owner, load_of, plans
-from cohort_bench.report import markdown
 from cohort_bench.scaling import Speed
 from cohort_bench.simulation import (
     COORDINATOR,
@@ -40,9 +40,9 @@ CTS = 400
     ],
 )
 def test_the_narrowest_part_says_how_long_it_takes(narrowest, load, cluster, seconds):
-    outcome = simulate(load, cluster, CTS)
-    assert outcome.seconds == pytest.approx(seconds, rel=0.05)
-    assert outcome.busy[narrowest] == pytest.approx(max(outcome.busy.values()))
+    forecast = simulate(load, cluster, CTS)
+    assert forecast.seconds == pytest.approx(seconds, rel=0.05)
+    assert forecast.busy[narrowest] == pytest.approx(max(forecast.busy.values()))
 
 
 def test_networks_that_take_all_cores_hold_back_who_reads_beside_them():
@@ -59,9 +59,9 @@ def test_networks_that_take_all_cores_hold_back_who_reads_beside_them():
     owners=st.integers(1, 4),
 )
 def test_no_part_works_more_than_there_is_time(load, workers, owners):
-    outcome = simulate(load, Cluster(workers, owners), 50)
-    assert all(0 <= share <= 1 + 1e-9 for share in outcome.busy.values())
-    assert outcome.seconds > 0
+    forecast = simulate(load, Cluster(workers, owners), 50)
+    assert all(0 <= share <= 1 + 1e-9 for share in forecast.busy.values())
+    assert forecast.seconds > 0
 
 
 def test_so_many_owners_are_as_busy_as_asked_at_most():
@@ -91,9 +91,9 @@ def test_plan_reads_longer_cts_for_longer(found):
     )
     few, *_, many = plans(found.load, found.costs[0], owner, assumed)
     assert few.cluster.workers < many.cluster.workers
-    assert few.outcome.seconds > many.outcome.seconds
+    assert few.forecast.seconds > many.forecast.seconds
     assert few.memory_gb == pytest.approx(few.cluster.workers * 0.4)
-    hours = few.outcome.seconds / 3600
+    hours = few.forecast.seconds / 3600
     assert few.usd == pytest.approx(hours * (few.cluster.workers * 0.05 + few.cluster.owners * 0.1))
 
 

@@ -52,7 +52,7 @@ def build_chart(chart_node, scene):
 
 
 def pixels(window) -> np.ndarray:
-    """What a render window shows: uint8 (height, width, 3), the top row first."""
+    """The picture in a render window: uint8 (height, width, 3), the top row first."""
     grab = vtk.vtkWindowToImageFilter()
     grab.SetInput(window)
     grab.ReadFrontBufferOff()

@@ -147,7 +147,7 @@ def load_ui(tmp_path):
 
 
 def heard(signal) -> list:
-    """What a signal will have sent."""
+    """A list that collects what a signal sends."""
     sent = []
     signal.connect(sent.append)
     return sent

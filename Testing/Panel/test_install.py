@@ -1,4 +1,4 @@
-"""What is missing is installed by the real pip, into a throw-away environment, from packages made
+"""Missing packages are installed by the real pip, into a throw-away environment, from packages made
 here."""
 
 from __future__ import annotations

@@ -173,7 +173,7 @@ def test_a_run_fills_scene_table_details_and_chart(host, assessed, ui, picture):
     picture("results")
 
 
-def test_how_far_answers_move_is_found_out_when_asked(host, sample, ui, finished):
+def test_stability_is_tested_when_asked(host, sample, ui, finished):
     ui.stabilityCheckBox.checked = True
     host.process(0.2)
     ui.assessButton.click()
@@ -238,7 +238,7 @@ def test_fault_13_what_cannot_be_assessed_is_said(host, scene, sample, ui, pictu
     picture("error")
 
 
-def test_a_moved_point_does_not_pass_for_the_old_one(host, assessed, ui):
+def test_a_moved_point_is_never_shown_as_the_old_one(host, assessed, ui):
     assessed.points.SetNthControlPointPosition(0, 0, 0, 0)
     host.process(0.3)
     assert "moved: assess again" in ui.nodulesTable.item(0, 0).text()

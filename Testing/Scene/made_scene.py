@@ -1,4 +1,4 @@
-"""What tests of the scene share: transforms, and what a scene shows of a nodule."""
+"""Helpers shared by tests of the scene: transforms, and what a scene shows of a nodule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What readers say of nodules: kept with the points, exported as a table. Real MRML
+"""Readers' annotations: kept with the points, exported as a table. Real MRML
 (slicer-core)."""
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from LungNoduleRiskLib.annotations import LABELS, UNSURE, Annotation, annotate, annotationOf
-from LungNoduleRiskLib.logic import NoduleLogic
+from LungNoduleRiskLib.exporting import exportLabels, exportNodules
 from LungNoduleRiskLib.results import showAssessment
 from made_assessment import CENTRE_LPS_MM, made_assessment
 from nodulerisk.datasets.densesharp_format import read_densesharp
@@ -68,7 +68,7 @@ def test_labels_become_a_table_that_training_reads(loaded, placed, ct, tmp_path)
     volumeNode, markupsNode = loaded(ct), placed(A=CENTRE_LPS_MM, B=CENTRE_LPS_MM)
     annotate(markupsNode, 0, Annotation("IA grade 2", "R1", "=cmd()"))
     annotate(markupsNode, 1, Annotation(UNSURE, "R1"))
-    NoduleLogic().exportLabels(volumeNode, markupsNode, tmp_path / "labels.csv", "P7")
+    exportLabels(volumeNode, markupsNode, tmp_path / "labels.csv", "P7")
     text = (tmp_path / "labels.csv").read_text(encoding="utf-8-sig")
     first, second = csv.DictReader(text.splitlines())
     assert (first["pathology"], first["reader"], first["note"], second["pathology"]) == (
@@ -86,9 +86,7 @@ def test_labels_become_a_table_that_training_reads(loaded, placed, ct, tmp_path)
 
 
 def test_fault_46_exported_labels_name_no_volume(loaded, placed, ct, tmp_path):
-    NoduleLogic().exportLabels(
-        loaded(ct, "SMITH^JOHN"), placed(A=CENTRE_LPS_MM), tmp_path / "labels.csv"
-    )
+    exportLabels(loaded(ct, "SMITH^JOHN"), placed(A=CENTRE_LPS_MM), tmp_path / "labels.csv")
     assert "SMITH" not in (tmp_path / "labels.csv").read_text(encoding="utf-8-sig")
 
 
@@ -96,8 +94,6 @@ def test_an_unsure_nodule_is_exported_with_its_mask_and_no_label(loaded, placed,
     volumeNode, markupsNode = loaded(ct), placed(N1=CENTRE_LPS_MM)
     showAssessment(made_assessment(ct), volumeNode)
     annotate(markupsNode, 0, Annotation(UNSURE, "R1", "check again"))
-    (nodule,) = read_densesharp(
-        NoduleLogic().exportNodules(volumeNode, markupsNode, tmp_path / "set")
-    ).nodules
+    (nodule,) = read_densesharp(exportNodules(volumeNode, markupsNode, tmp_path / "set")).nodules
     assert nodule.labels == {}
     assert nodule.mask.any()

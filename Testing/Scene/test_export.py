@@ -11,7 +11,8 @@ import SimpleITK as sitk
 import slicer
 import vtk
 
-from LungNoduleRiskLib.logic import NoduleLogic
+from LungNoduleRiskLib.assessing import Assessor
+from LungNoduleRiskLib.exporting import exportNodules
 from LungNoduleRiskLib.results import resultNode, showAssessment
 from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_assessment, made_ct, positions_of
 from made_scene import edit
@@ -54,7 +55,7 @@ def exported(tmp_path):
 
     def export(volumeNode, markupsNode, **choices) -> tuple[LabelledNodule, ...]:
         dataset = read_densesharp(
-            NoduleLogic().exportNodules(volumeNode, markupsNode, tmp_path / "set", **choices)
+            exportNodules(volumeNode, markupsNode, tmp_path / "set", **choices)
         )
         assert dataset.broken == ()
         return dataset.nodules
@@ -64,12 +65,12 @@ def exported(tmp_path):
 
 @pytest.fixture
 def refused(tmp_path):
-    """What an export that must write nothing says: `refused(volumeNode, markupsNode, **choices) ->
-    message`."""
+    """The message of an export that must write nothing: `refused(volumeNode, markupsNode,
+    **choices) -> message`."""
 
     def refuse(*args, **choices) -> str:
         with pytest.raises(NoduleRiskError) as error:
-            NoduleLogic().exportNodules(*args, tmp_path / "set", **choices)
+            exportNodules(*args, tmp_path / "set", **choices)
         assert not (tmp_path / "set").exists()
         return str(error.value)
 
@@ -126,7 +127,7 @@ def volume_mm3(nodule: LabelledNodule) -> float:
 def test_assessed_edited_and_exported(exported, loaded, placed, tmp_path, ct):
     weights, logic, volumeNode = (
         made_weights(tmp_path / "weights").folder,
-        NoduleLogic(BallNetworks),
+        Assessor(BallNetworks),
         loaded(ct),
     )
     markupsNode = described(placed(N1=CENTRE_LPS_MM, second=BESIDE_LPS_MM), "AIS, part-solid", "")
@@ -361,7 +362,7 @@ def test_a_folder_with_other_data_is_left_alone(assessed, placed, tmp_path, ther
     (folder / there).parent.mkdir(parents=True)
     (folder / there).write_bytes(b"name,born\nprecious,1950\n")
     with pytest.raises(OutputError, match="holds other data"):
-        NoduleLogic().exportNodules(assessed("N1"), placed(N1=CENTRE_LPS_MM), folder)
+        exportNodules(assessed("N1"), placed(N1=CENTRE_LPS_MM), folder)
     assert [path.read_bytes() for path in folder.rglob("*.*")] == [b"name,born\nprecious,1950\n"]
 
 
@@ -394,4 +395,4 @@ def test_refusals_of_reading_keep_their_kind(scene, assessed, placed, tmp_path, 
     else:
         markupsNode.RemoveAllControlPoints()
     with pytest.raises(error):
-        NoduleLogic().exportNodules(volumeNode, markupsNode, tmp_path / "set")
+        exportNodules(volumeNode, markupsNode, tmp_path / "set")

@@ -1,4 +1,4 @@
-"""What Slicer's views show of an assessment, in their pixels."""
+"""An assessment in Slicer's views, by their pixels."""
 
 from __future__ import annotations
 

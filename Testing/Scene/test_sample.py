@@ -68,7 +68,7 @@ def offline(monkeypatch):
 
 @pytest.fixture
 def registered(scene, monkeypatch):
-    """What Slicer's Sample Data module offers of ours, in an application with one slice view."""
+    """Our sample as the Sample Data module offers it, in an application with one slice view."""
     application = SimpleNamespace(layoutManager=lambda: None, testingEnabled=lambda: True)
     monkeypatch.setattr(slicer, "app", application, raising=False)
     scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")

@@ -56,7 +56,7 @@ class Browser:
         return (await self.get("/")).headers["Location"]
 
     async def about(self, session: str) -> dict[str, Any]:
-        """What the session's process says of itself."""
+        """The session's own account of its process."""
         return json.loads(await (await self.get(session + "about")).text())
 
     def talk(self, session: str, origin: str | None = None):

@@ -212,11 +212,11 @@ def test_fault_42_what_was_said_of_a_nodule_is_not_said_of_another_of_its_name(u
     user.open()
     user.type_point(OUTSIDE)
     user.assess()
-    assert "Refused" in user.rows["N1"]["remarks"][0]
+    assert "Refused" in user.rows["N1"]["state"][0]
     user.fill(patient_spiculation="yes")
     user.do(lambda: user.controller.delete("N1"))
     user.type_point()
-    assert user.rows["N1"]["remarks"] == ["Not assessed yet."]
+    assert user.rows["N1"]["state"] == ["Not assessed yet."]
     assert user.state.patient_spiculation == ""
 
 
@@ -287,11 +287,11 @@ def test_a_run_that_cannot_be_shown_is_over_before_the_next_can_begin(user, monk
         cancelled.wait(5)
         over.set()
 
-    def fail(_) -> None:
+    def fail() -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(user.controller.logic, "compute", compute)
-    monkeypatch.setattr(user.controller.logic, "cancel", cancelled.set)
+    monkeypatch.setattr(user.controller.session, "compute", compute)
+    monkeypatch.setattr(user.controller.session, "cancel", cancelled.set)
     monkeypatch.setattr(user.controller, "_show_news", fail)
     user.assess()
     assert over.is_set() and "should not happen" in user.state.message and not user.state.busy
@@ -318,12 +318,12 @@ def test_fault_42_43_nothing_stale_whatever_the_order(user):
         def type_point(self, text):
             user.type_point(text)
 
-        @precondition(lambda _: user.controller.points())
+        @precondition(lambda _: user.controller.session.points())
         @rule(by=some.sampled_from([1, 400]), during=some.booleans())
         def drag(self, by, during):
             def move() -> None:
-                x, y, z = user.controller.points_node.GetNthControlPointPosition(0)
-                user.controller.points_node.SetNthControlPointPosition(0, x + by, y, z)
+                x, y, z = user.controller.session.markupsNode.GetNthControlPointPosition(0)
+                user.controller.session.markupsNode.SetNthControlPointPosition(0, x + by, y, z)
 
             (user.during_a_run if during else user.do)(move)
 
@@ -334,10 +334,10 @@ def test_fault_42_43_nothing_stale_whatever_the_order(user):
                 lambda: user.controller.delete(next(iter(user.rows)))
             )
 
-        @precondition(lambda _: user.controller.points())
+        @precondition(lambda _: user.controller.session.points())
         @rule()
         def press_the_delete_key_in_a_view(self):
-            user.do(lambda: user.controller.points_node.RemoveNthControlPoint(0))
+            user.do(lambda: user.controller.session.markupsNode.RemoveNthControlPoint(0))
 
         @rule()
         def step(self):
@@ -381,21 +381,22 @@ def test_fault_42_43_nothing_stale_whatever_the_order(user):
 
 def assert_consistent(user: User) -> None:
     state, controller = user.state, user.controller
+    known = controller.session._known
     names = list(user.rows)
-    saved = results.savedAssessments(controller.volume_node)
-    segmentation = results.resultNode("segmentation", controller.volume_node)
-    assert names == [nodule.name for nodule in controller.nodules()]
+    saved = results.savedAssessments(controller.session.volumeNode)
+    segmentation = results.resultNode("segmentation", controller.session.volumeNode)
+    assert names == [nodule.name for nodule in controller.session.nodules]
     assert {name for name in names if user.rows[name]["answers"]} == set(saved)
-    assert [one.name for one in controller.assessments()] == [
+    assert [one.name for one in controller.session.drawn] == [
         name for name in names if name in saved
     ]
     assert set(segmentation.GetSegmentation().GetSegmentIDs() if segmentation else ()) == set(saved)
     assert state.selected in names or (not names and state.selected is None)
     assert (state.facts or {}).get("name") == (state.selected if state.selected in saved else None)
-    assert controller.refusals.keys() | controller._said_of.keys() <= set(names)
+    assert known.refusals.keys() | known.answers.keys() | known.drawn.keys() <= set(names)
     assert not state.busy and not state.running
     assert "should not happen" not in state.message
-    for one in controller.assessments():
+    for one in controller.session.drawn:
         assert one.provenance.series_uid == controller.series_uid
         assert one.to_dict()["tasks"] == saved[one.name].to_dict()["tasks"]
     if saved:

@@ -52,7 +52,7 @@ def downloaded(page: Page, name: str, folder: Path) -> Path:
 
 @pytest.fixture
 def terminal(tmp_path):
-    """What the terminal writes of a CT at the same point."""
+    """The terminal's results for a CT at the same point."""
 
     def run(ct: Path, *options: str) -> Path:
         out, point = tmp_path / "terminal", TYPED.replace(" ", "")
@@ -128,7 +128,7 @@ def test_a_whole_ct_as_a_folder(page, terminal, shared, tmp_path):
 
 
 def middle_of(page: Page, view: str) -> tuple[float, float]:
-    """Of a view on the screen, where its crosshair lines meet."""
+    """The middle of a view on the screen, where its crosshair lines meet."""
     box = (
         page.get_by_text(view, exact=True)
         .locator("xpath=ancestor::*[contains(@class,'layout-grid-item')]")

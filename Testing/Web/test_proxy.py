@@ -1,4 +1,4 @@
-"""What passes between a browser and its session: whole, of any size, and nothing more than it
+"""The traffic between a browser and its session: whole, of any size, and nothing more than it
 should."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sessions: a process and a folder a user, and nothing left of either."""
+"""Sessions: one process and folder per user, and nothing left of either."""
 
 from __future__ import annotations
 

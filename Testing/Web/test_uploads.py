@@ -39,7 +39,7 @@ IDENTITY = ["MUELLER^HANS 19500101.dcm", "../../../Mueller.dcm", "/etc/Mueller.d
 
 
 class Refused(Exception):
-    """What the page was told."""
+    """The messages that the page was given."""
 
 
 @pytest.fixture
@@ -82,8 +82,8 @@ async def server(
 def upload(
     folder: Path, body, limits: Limits = LIMITS, headers: Mapping[str, str] = HEADERS
 ) -> Path:
-    """What ``receive`` makes of a body: bytes, or an asynchronous generator, which is sent without
-    its length."""
+    """The outcome of ``receive`` on a body: bytes, or an asynchronous generator, which is sent
+    without its length."""
 
     async def main() -> Path:
         async with (
@@ -305,7 +305,7 @@ def test_what_is_no_upload(folder, kind):
 
 
 def head(length: int) -> bytes:
-    """Of a request, for a client that does not do as it says."""
+    """The bytes of a request, for a client that does not do as it says."""
     headers = HEADERS | {"Host": "x", "Content-Length": length}
     lines = ["POST / HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "\r\n"]
     return "\r\n".join(lines).encode()

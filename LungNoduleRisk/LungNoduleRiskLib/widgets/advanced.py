@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import qt
 import slicer
@@ -13,6 +14,7 @@ from LungNoduleRiskLib.install import dependencyStatus, ensurePackages
 from LungNoduleRiskLib.widgets.background import Background
 from LungNoduleRiskLib.widgets.details import cardHtml
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.weights.card import WeightSet
 from nodulerisk.weights.store import (
     delete_weight_set,
     load_weight_set,
@@ -25,7 +27,7 @@ class Advanced:
     """Lists, shows, verifies, imports and deletes weight sets; says which packages are missing and
     installs them."""
 
-    def __init__(self, ui, background: Background, onChosen: Callable[[str], None]):
+    def __init__(self, ui: Any, background: Background, onChosen: Callable[[str], None]):
         """``onChosen`` is told the weight set that the user chose."""
         self._ui, self._background, self._onChosen = ui, background, onChosen
         self.listWeights("open")
@@ -109,7 +111,7 @@ class Advanced:
         self.listWeights(name)
         self._onChosen(name)
 
-    def _onImported(self, weights) -> None:
+    def _onImported(self, weights: WeightSet) -> None:
         self._choose(weights.name)
         self._show(cardHtml(weights))
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import qt
+from slicer import vtkMRMLMarkupsFiducialNode
 from slicer.i18n import tr as _
 
 from LungNoduleRiskLib.annotations import LABELS, Annotation, annotate, annotationOf
-from LungNoduleRiskLib.logic import Nodule, NoduleLogic
+from LungNoduleRiskLib.exporting import exportLabels, exportNodules
+from LungNoduleRiskLib.nodules import SceneNodule
 from LungNoduleRiskLib.parameters import Parameters
 from nodulerisk.errors import NoduleRiskError
 
@@ -18,27 +21,30 @@ EVIDENCE = ("reader", "pathology")
 class Annotating:
     """Shows and writes what is said of one nodule at a time, and exports all."""
 
-    def __init__(self, ui, logic: NoduleLogic, say: Callable[[str], None]):
-        self._ui, self._logic, self._say = ui, logic, say
-        self._markupsNode = None
-        self._index: int | None = None
+    def __init__(self, ui: Any, say: Callable[[str], None]):
+        self._ui, self._say = ui, say
+        self._point: tuple[vtkMRMLMarkupsFiducialNode, int] | None = None  # list, control point
         ui.labelSelector.addItems(["", *LABELS])
         ui.evidenceSelector.addItems(EVIDENCE)
         ui.labelSelector.currentTextChanged.connect(self._onEdited)
         ui.noteEdit.textEdited.connect(self._onEdited)
 
-    def show(self, nodule: Nodule | None, markupsNode) -> None:
+    def show(
+        self, nodule: SceneNodule | None, markupsNode: vtkMRMLMarkupsFiducialNode | None
+    ) -> None:
         """Shows what is said of the nodule; without a point nothing can be said."""
-        self._index = None  # what is filled in here is not written back
-        isPoint = nodule is not None and nodule.index is not None
-        said = annotationOf(markupsNode, nodule.index) if isPoint else Annotation()
+        self._point = None  # what is filled in here is not written back
+        point = None
+        if markupsNode is not None and nodule is not None and nodule.index is not None:
+            point = markupsNode, nodule.index
+        said = Annotation() if point is None else annotationOf(*point)
         if self._ui.labelSelector.currentText != said.label:
             self._ui.labelSelector.setCurrentText(said.label)
         if self._ui.noteEdit.text.strip() != said.note:
             self._ui.noteEdit.text = said.note
         for field in (self._ui.labelSelector, self._ui.noteEdit):
-            field.enabled = isPoint
-        self._markupsNode, self._index = markupsNode, nodule.index if isPoint else None
+            field.enabled = point is not None
+        self._point = point
 
     def exportSamples(self, chosen: Parameters) -> None:
         """Asks where to, and writes the nodules as training data."""
@@ -46,15 +52,13 @@ class Annotating:
             self._ui.exportButton, _("Export training samples to")
         )
         if folder:
-            self._export(
-                self._logic.exportNodules, chosen, folder, self._ui.evidenceSelector.currentText
-            )
+            self._export(exportNodules, chosen, folder, self._ui.evidenceSelector.currentText)
 
     def exportLabels(self, chosen: Parameters) -> None:
         """Asks where to, and writes the labels as a table."""
         path = self._askFile()
         if path:
-            self._export(self._logic.exportLabels, chosen, path)
+            self._export(exportLabels, chosen, path)
 
     def _askFile(self) -> str:
         chosen = qt.QFileDialog.getSaveFileName(
@@ -64,7 +68,7 @@ class Annotating:
             chosen[0] if isinstance(chosen, tuple) else chosen
         )  # PySide6 returns the filter beside it
 
-    def _export(self, export: Callable, chosen: Parameters, where: str, *choices) -> None:
+    def _export(self, export: Callable, chosen: Parameters, where: str, *choices: Any) -> None:
         try:
             export(chosen.ct, chosen.points, where, chosen.patient or None, *choices)
         except NoduleRiskError as error:
@@ -73,14 +77,14 @@ class Annotating:
             self._say(_("Exported to {where}").format(where=where))
 
     def _onEdited(self, _text: str = "") -> None:
-        if self._index is None:
+        if self._point is None:
             return
         said = Annotation(
             self._ui.labelSelector.currentText.strip(),
             self._ui.readerEdit.text.strip(),
             self._ui.noteEdit.text.strip(),
         )
-        annotate(self._markupsNode, self._index, said)
+        annotate(*self._point, said)
         try:
             said.labels()
         except NoduleRiskError as error:

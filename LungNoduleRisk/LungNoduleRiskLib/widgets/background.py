@@ -63,14 +63,17 @@ class Background:
         self._thread.shutdown()
 
     def _poll(self) -> None:
-        ended = self._future.done()
+        future = self._future
+        if future is None:
+            return
+        ended = future.done()
         if self._onTurn():
             return
         if ended:
             self._timer.stop()
-            future, self._future = self._future, None
+            self._future = None
             self._onEnd(future)
         # Slicer keeps Python's lock while it waits for events: the other thread runs only while we
         # wait here
         else:
-            wait([self._future], TURN_S)
+            wait([future], TURN_S)

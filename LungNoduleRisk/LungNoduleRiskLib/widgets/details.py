@@ -1,4 +1,4 @@
-"""What is known of a nodule, in words (rich text as Qt shows it)."""
+"""A nodule's facts and a weight set's card as rich text, as Qt shows it."""
 
 from __future__ import annotations
 
@@ -7,36 +7,28 @@ from html import escape
 
 from slicer.i18n import tr as _
 
-from LungNoduleRiskLib.logic import Nodule, remarks
+from LungNoduleRiskLib.facts import AssessmentFacts, BarFacts, NoduleFacts
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.assessment import Assessment, TaskResult
-from nodulerisk.clinical.followup import Earlier
-from nodulerisk.clinical.guidelines import Guideline
 from nodulerisk.outputs import words
 from nodulerisk.weights.card import WeightSet
 
 
-def noduleHtml(
-    nodule: Nodule,
-    refusal: str | None = None,
-    advice: Iterable[Guideline] = (),
-    earlier: Earlier | None = None,
-) -> str:
-    """Every number of the nodule, what it rests on, what must be known about it, what became of it
-    since an earlier scan, and what guidelines say."""
-    parts = [f"<h3>{escape(nodule.name)}</h3>", *map(_paragraph, remarks(nodule, refusal))]
-    if nodule.assessment is not None:
-        parts += _assessment(nodule.assessment, advice)
-    if earlier is not None:
-        parts += _followUp(earlier)
+def noduleHtml(facts: NoduleFacts) -> str:
+    """All that is said of a nodule."""
+    parts = [f"<h3>{escape(facts.name)}</h3>", *map(_paragraph, facts.state)]
+    if facts.found is not None:
+        parts += _assessment(facts.found)
+    if facts.earlier is not None:
+        parts.append(_heading(_("Since {when}").format(when=facts.earlier.when)))
+        parts.append(_list(facts.earlier.lines))
     return "".join([*parts, f"<p><b>{escape(RESEARCH_USE_ONLY)}</b></p>"])
 
 
 def cardHtml(weights: WeightSet) -> str:
     """A weight set's card: for every task, and for the mask, its networks, evidence and held-out
     figures."""
-    rows = [(name, task.networks, task.evidence) for name, task in weights.tasks.items()]
-    rows.append(("mask", [weights.mask_network or ""], weights.mask_evidence))
+    rows = [(name, tuple(task.networks), task.evidence) for name, task in weights.tasks.items()]
+    rows.append(("mask", (weights.mask_network or "",), weights.mask_evidence))
     parts = [f"<h3>{escape(weights.name)} {escape(weights.version)}</h3>"]
     parts += [_paragraph(weights.licence), _paragraph(weights.attribution)]
     for name, networks, evidence in rows:
@@ -61,48 +53,28 @@ def cardHtml(weights: WeightSet) -> str:
     return "".join([*parts, f"<p><b>{escape(RESEARCH_USE_ONLY)}</b></p>"])
 
 
-def _assessment(assessment: Assessment, advice: Iterable[Guideline]) -> Iterator[str]:
-    yield _list([*words.abstain_words(assessment), *map(words.check_words, assessment.checks)])
-    if moved := words.stability_words(assessment):
-        yield _heading(_("Stability")) + _list(moved)
-    for name, task in words.main_tasks(assessment).items():
-        yield (
-            _heading(words.task_title(name, task))
-            + _paragraph(words.task_basis(task))
-            + _bars(task)
-        )
-    if seen := ", ".join(words.appearance_words(assessment)):
-        yield _heading(_("Appearance")) + _paragraph(
-            f"{seen} ({words.appearance_basis(assessment)})"
-        )
-    yield _heading(_("Measurements")) + _paragraph(words.measured_on(assessment))
-    yield _list(
-        f"{name}: {value} ({source})" for name, value, source in words.measured_words(assessment)
+def _assessment(found: AssessmentFacts) -> Iterator[str]:
+    yield _list([*found.withheld, *(check.text for check in found.checks)])
+    if found.stability:
+        yield _heading(_("Stability")) + _list(found.stability)
+    for task in found.tasks:
+        yield _heading(task.title) + _paragraph(task.basis) + _list(map(_bar, task.bars))
+    if found.appearance:
+        seen = ", ".join(found.appearance)
+        yield _heading(_("Appearance")) + _paragraph(f"{seen} ({found.appearanceBasis})")
+    yield _heading(_("Measurements")) + _paragraph(found.measuredOn)
+    yield _list(f"{one.name}: {one.value} ({one.source})" for one in found.measurements)
+    yield _heading(_("Guidelines")) + _list(f"{one.name}: {one.words}" for one in found.guidelines)
+    yield _paragraph(found.position)
+    yield _paragraph(found.provenance)
+
+
+def _bar(bar: BarFacts) -> str:
+    """One line per class: the mean, and every network's own answer."""
+    threshold = (
+        "" if bar.threshold is None else _("; threshold {value:.2f}").format(value=bar.threshold)
     )
-    yield _heading(_("Guidelines")) + _list(f"{one.name}: {one.words}" for one in advice)
-    yield _paragraph(words.position_words(assessment.point_lps_mm))
-    yield _paragraph(words.provenance_words(assessment.provenance))
-
-
-def _followUp(earlier: Earlier) -> Iterator[str]:
-    yield _heading(_("Since {when}").format(when=earlier.when))
-    yield _list(
-        earlier.follow_up.lines if earlier.follow_up else [_("It was not measured in both scans.")]
-    )
-
-
-def _bars(task: TaskResult) -> str:
-    """A line a class: the mean, and every network's own answer."""
-    lines = []
-    for bar in words.task_bars(task):
-        members = ", ".join(f"{name} {p:.2f}" for name, p in bar.members.items())
-        threshold = (
-            ""
-            if bar.threshold is None
-            else _("; threshold {value:.2f}").format(value=bar.threshold)
-        )
-        lines.append(f"{bar.label} {bar.mean:.2f}{threshold} ({members})")
-    return _list(lines)
+    return f"{bar.label} {bar.mean:.2f}{threshold} ({bar.members})"
 
 
 def _heading(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The section for follow-up: what became of each nodule since an earlier CT."""
+"""The section for follow-up: how each nodule has changed since an earlier CT."""
 
 from __future__ import annotations
 
@@ -6,54 +6,58 @@ from collections.abc import Callable
 from functools import partial
 
 import slicer
+from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 
-from LungNoduleRiskLib.logic import NoduleLogic
+from LungNoduleRiskLib import comparing
 from LungNoduleRiskLib.parameters import Parameters
-from nodulerisk.clinical.followup import Earlier
-from nodulerisk.clinical.registration import Alignment, Pair
+from LungNoduleRiskLib.session import Session
+from nodulerisk.clinical.registration import Alignment, Matches, Pair
 from nodulerisk.errors import NoduleRiskError
 
 
 class Following:
-    """Aligns two CTs, and compares the nodules that the user takes for one."""
+    """Aligns two CTs, and compares the nodules that the user confirms to be the same."""
 
-    def __init__(self, logic: NoduleLogic, do: Callable, say: Callable, onCompared: Callable):
-        """``do`` is the panel's; ``onCompared`` is called once ``earlier`` was filled anew."""
-        self._logic, self._do, self._say, self._onCompared = logic, do, say, onCompared
-        self.earlier: dict[str, Earlier] = {}  # by the name that the nodule has now
+    def __init__(self, session: Session, do: Callable, say: Callable, onCompared: Callable):
+        """``do`` is the panel's; ``onCompared`` is called once the nodules were compared."""
+        self._session, self._do, self._say, self._onCompared = session, do, say, onCompared
 
     def compare(self, chosen: Parameters) -> None:
         """Starts the alignment; the rest follows once it is done."""
         nodes = chosen.earlier, chosen.ct, chosen.days
-        align = partial(self._logic.aligner, *nodes)
+        align = partial(comparing.aligner, *nodes)
         self._do(
             align, _("Aligning the lungs…"), lambda alignment: self._onAligned(alignment, *nodes)
         )
 
-    def _onAligned(self, alignment: Alignment, earlierNode, volumeNode, days: float) -> None:
+    def _onAligned(
+        self,
+        alignment: Alignment,
+        earlierNode: vtkMRMLScalarVolumeNode,
+        volumeNode: vtkMRMLScalarVolumeNode,
+        days: float,
+    ) -> None:
         try:
-            self.earlier = self._compared(alignment, earlierNode, volumeNode, days)
+            nodes = alignment, earlierNode, volumeNode
+            self._say(_matchWords(self._session.follow(*nodes, days, _isOneNodule)))
         except NoduleRiskError as error:
             self._say(str(error))
         self._onCompared()
 
-    def _compared(
-        self, alignment: Alignment, earlierNode, volumeNode, days: float
-    ) -> dict[str, Earlier]:
-        matches = self._logic.matches(alignment, earlierNode, volumeNode).confirmed(_isOneNodule)
-        words = _("{pairs} nodules compared; only on the earlier CT: {gone}; only now: {new}.")
-        gone, new = (
-            ", ".join(point.name for point in points) or _("none")
-            for points in (matches.gone, matches.new)
-        )
-        self._say(words.format(pairs=len(matches.pairs), gone=gone, new=new))
-        return self._logic.followUps(matches, earlierNode, volumeNode, days)
+
+def _matchWords(matches: Matches) -> str:
+    words = _("{pairs} nodules compared; only on the earlier CT: {gone}; only now: {new}.")
+    gone, new = (
+        ", ".join(point.name for point in points) or _("none")
+        for points in (matches.gone, matches.new)
+    )
+    return words.format(pairs=len(matches.pairs), gone=gone, new=new)
 
 
 def _isOneNodule(pair: Pair) -> bool:
     question = _(
-        "{before} on the earlier CT and {after} now lie {distance:.1f} mm apart once the lungs are"
-        " aligned. Are they one nodule?"
+        "{before} on the earlier CT and {after} on this one lie {distance:.1f} mm apart once the"
+        " lungs are aligned. Are they the same nodule?"
     ).format(before=pair.before.name, after=pair.after.name, distance=pair.distance_mm)
     return slicer.util.confirmYesNoDisplay(question)

@@ -1,24 +1,25 @@
-"""The panel: a CT and points are chosen, their nodules assessed, and the results read."""
+"""The panel: where the user chooses a CT and points, assesses the nodules and reads the results."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import qt
 import slicer
 import vtk
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLScriptedModuleNode
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from LungNoduleRiskLib import results, scene
 from LungNoduleRiskLib.install import ensurePackages
-from LungNoduleRiskLib.logic import Nodule, NoduleLogic, Run
 from LungNoduleRiskLib.parameters import DEVICES, Parameters, thresholdsOf
 from LungNoduleRiskLib.sample import loadSample
+from LungNoduleRiskLib.session import Session
 from LungNoduleRiskLib.widgets import views
 from LungNoduleRiskLib.widgets.advanced import Advanced
 from LungNoduleRiskLib.widgets.annotating import Annotating
@@ -29,9 +30,8 @@ from LungNoduleRiskLib.widgets.nodules import NodulesTable
 from LungNoduleRiskLib.widgets.patient import PatientForm
 from LungNoduleRiskLib.widgets.running import Running
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.assessment import Assessment
-from nodulerisk.clinical.guidelines import guidelines
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.outputs.style import REPORT_NAME
 from nodulerisk.trust.explain import Explanation
 
 PANEL = Path(__file__).parents[2] / "Resources" / "UI" / "LungNoduleRisk.ui"
@@ -41,18 +41,18 @@ SHORTCUTS = {"Alt+Up": -1, "Alt+Down": 1}
 
 
 class Panel(VTKObservationMixin):
-    """MRML is read and written here, on the main thread; the networks are asked on another, so that
-    nothing freezes.
+    """Shows the session, and calls it.
 
-    What is shown follows the scene: whoever changes points, segments or results, ``refresh`` reads
-        them anew.
+    MRML is read and written on the main thread; the networks run on another, so that nothing
+    freezes. Whoever changes points, segments or results in the scene, ``refresh`` reads them again.
     """
 
-    def __init__(self, getParameterNode, logic: NoduleLogic | None = None):
+    def __init__(self, getParameterNode: Callable[[], vtkMRMLScriptedModuleNode], session: Session):
         """``getParameterNode`` returns the scene's vtkMRMLScriptedModuleNode of this module."""
         super().__init__()
-        self.logic = logic or NoduleLogic()
-        self.parameters: Parameters | None = None
+        self.session = session
+        self._parameters: Parameters | None = None
+        self._wrapper: Any = None  # the same, with what Slicer's parameterNodeWrapper adds to it
         self._getParameterNode = getParameterNode
         self._background = Background(self._showState)
         self._page = None  # the web view, which lives while it is kept
@@ -67,11 +67,13 @@ class Panel(VTKObservationMixin):
         self.ui.deviceSelector.addItems(DEVICES)
         self.widget.setMRMLScene(slicer.mrmlScene)
         self._table = NodulesTable(self.ui.nodulesTable, self.onSelected)
-        self._annotating = Annotating(self.ui, self.logic, self._say)
+        self._annotating = Annotating(self.ui, self._say)
         self._advanced = Advanced(self.ui, self._background, self.onWeights)
-        self._patientForm = PatientForm(self.ui.patientSection, self._showSelected)
-        self._following = Following(self.logic, self._do, self._say, self.onEnded)
-        self._running = Running(self.ui, self.logic, self._background, self.onChanged, self.onEnded)
+        self._patientForm = PatientForm(self.ui.patientSection, self.session, self._showSelected)
+        self._following = Following(self.session, self._do, self._say, self.onEnded)
+        self._running = Running(
+            self.ui, self.session, self._background, self.onChanged, self.onEnded
+        )
         self._timers = [self._timer(self.refresh), self._timer(self._remeasure)]
         self._refreshTimer, self._measureTimer = self._timers
         self._connect()
@@ -80,18 +82,16 @@ class Panel(VTKObservationMixin):
         for button, slot in {
             self.ui.sampleButton: self.onSample,
             self.ui.assessButton: self.onAssess,
-            self.ui.cancelButton: self._running.cancel,
-            self.ui.previousButton: lambda: self._table.step(-1),
-            self.ui.nextButton: lambda: self._table.step(1),
+            self.ui.cancelButton: self.session.cancel,
+            self.ui.previousButton: lambda: self.step(-1),
+            self.ui.nextButton: lambda: self.step(1),
             self.ui.pageButton: self.onPage,
             self.ui.reportButton: self.onReport,
             self.ui.compareButton: self.onCompare,
             self.ui.explainButton: self.onExplain,
             self.ui.dicomButton: self.onDicom,
             self.ui.chartButton: lambda: views.showChart(self.parameters.ct),
-            self.ui.editButton: lambda: views.editMask(
-                self._table.selected.name, self.parameters.ct
-            ),
+            self.ui.editButton: self.onEdit,
             self.ui.deleteButton: self.onDelete,
             self.ui.exportButton: lambda: self._annotating.exportSamples(self.parameters),
             self.ui.exportLabelsButton: lambda: self._annotating.exportLabels(self.parameters),
@@ -106,17 +106,16 @@ class Panel(VTKObservationMixin):
         deleteKey = qt.QShortcut(qt.QKeySequence("Del"), self.ui.nodulesTable)
         deleteKey.activated.connect(self.onDelete)
 
-    def _timer(self, slot):
+    def _timer(self, slot: Callable[[], object]) -> qt.QTimer:
         timer = qt.QTimer()
         timer.setSingleShot(True)
         timer.timeout.connect(slot)
         return timer
 
-    def _shortcut(self, keys: str, by: int):
-        """Steps through the nodules from anywhere in the application, the Segment Editor among
-        it."""
+    def _shortcut(self, keys: str, by: int) -> qt.QShortcut:
+        """Steps through the nodules from anywhere in the application, even the Segment Editor."""
         shortcut = qt.QShortcut(qt.QKeySequence(keys), slicer.util.mainWindow() or self.widget)
-        shortcut.activated.connect(lambda: self._table.step(by))
+        shortcut.activated.connect(lambda: self.step(by))
         return shortcut
 
     # The scene
@@ -131,53 +130,55 @@ class Panel(VTKObservationMixin):
         ):
             self.addObserver(slicer.mrmlScene, event, slot)
 
-    def useScene(self, caller=None, event=None) -> None:
+    def useScene(self, caller: object = None, event: object = None) -> None:
         """Takes the scene's parameter node, a new one where it has none."""
         self._dropParameters()
-        self.parameters = Parameters(self._getParameterNode())
-        self._guiTag = self.parameters.connectGui(self.ui)
-        self.addObserver(
-            self.parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onChanged
-        )
+        wrapped: Any = Parameters
+        self._parameters = self._wrapper = wrapped(self._getParameterNode())
+        self._guiTag = self._wrapper.connectGui(self.ui)
+        self.addObserver(self._wrapper.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onChanged)
         self._advanced.listWeights(self.parameters.weights)
         if self.parameters.ct is None:
             self.parameters.ct = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
         self.refresh()
 
-    def _dropParameters(self) -> None:
-        if self.parameters is not None:
-            self.parameters.disconnectGui(self._guiTag)
-            self.removeObserver(
-                self.parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onChanged
-            )
-            self.parameters = None
+    @property
+    def parameters(self) -> Parameters:
+        """The scene's parameters; there are none while it is being closed."""
+        assert self._parameters is not None
+        return self._parameters
 
-    def onSceneStartClose(self, caller, event) -> None:
-        self._running.cancel()
-        self._running.refusals = {}
+    def _dropParameters(self) -> None:
+        if self._parameters is not None:
+            self._wrapper.disconnectGui(self._guiTag)
+            self.removeObserver(
+                self._wrapper.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onChanged
+            )
+            self._parameters = self._wrapper = None
+
+    def onSceneStartClose(self, caller: object, event: object) -> None:
+        self.session.clear()
         self._dropParameters()
 
-    def onNodeRemoved(self, caller, event) -> None:
+    def onNodeRemoved(self, caller: object, event: object) -> None:
         """A CT that goes takes its run with it, and its results are nobody's (fault 43)."""
-        self._running.cancelWithoutCt()
-        if not slicer.mrmlScene.IsClosing():
-            results.detachStrays(slicer.mrmlScene)
+        self.session.forgetRemoved()
         self.onChanged()
 
-    def onChanged(self, caller=None, event=None) -> None:
+    def onChanged(self, caller: object = None, event: object = None) -> None:
         self._refreshTimer.start(REFRESH_MS)
 
     def refresh(self) -> None:
         """Shows the scene as it is now."""
-        if self.parameters is None:
+        if self._parameters is None:
             return
         self._observeNodes()
+        self.session.use(self.parameters.ct, self.parameters.points)
         try:
-            nodules = self.logic.nodules(self.parameters.ct, self.parameters.points)
+            self.session.refresh()
         except NoduleRiskError as error:
-            nodules = []
             self._say(str(error))
-        self._table.show(nodules, self._running.refusals)
+        self._table.show(self.session.summaries(), self._chosenName)
         self._showSelected()
         self._showState()
 
@@ -202,15 +203,15 @@ class Panel(VTKObservationMixin):
             ):
                 self.addObserver(segmentationNode.GetSegmentation(), event, self.onMaskChanged)
 
-    def onPointsChanged(self, caller, event) -> None:
+    def onPointsChanged(self, caller: object, event: object) -> None:
         self.onChanged()
 
-    def onMaskChanged(self, caller, event) -> None:
+    def onMaskChanged(self, caller: object, event: object) -> None:
         self._measureTimer.start(MEASURE_MS)
 
     def _remeasure(self) -> None:
         """Measures what was changed in the Segment Editor."""
-        if self.parameters is None or self.parameters.ct is None or self._running.run is not None:
+        if self._parameters is None or self.parameters.ct is None or self.session.run is not None:
             return
         try:
             if results.remeasure(self.parameters.ct):
@@ -221,7 +222,7 @@ class Panel(VTKObservationMixin):
     # What the user does
 
     def onWeights(self, name: str) -> None:
-        if self.parameters is not None:
+        if self._parameters is not None:
             self.parameters.weights = name
 
     def onSample(self) -> None:
@@ -245,38 +246,46 @@ class Panel(VTKObservationMixin):
     def onPlaceModeChanged(self, on: bool) -> None:
         self.ui.placeButton.checked = on
 
-    def onSelected(self) -> None:
+    def step(self, by: int) -> None:
+        """Chooses the next (1) or the previous (-1) nodule."""
+        self.session.step(by)
+        self._table.select(self._chosenName)
+
+    def onSelected(self, name: str) -> None:
+        self.session.choose(name)
         self._showSelected()
         self._showState()
         self._jump()
 
     def onDelete(self) -> None:
-        """Deletes the selected nodule; one whose mask was changed by hand after asking."""
-        nodule, ct = self._table.selected, self.parameters.ct
-        if nodule is None or self._running.run is not None:
+        """Deletes the chosen nodule; asks first if its mask was changed by hand."""
+        nodule, ct = self.session.chosen, self.parameters.ct
+        if nodule is None or self.session.run is not None:
             return
-        question = _("{name}'s mask was changed by hand. Delete it, too?").format(name=nodule.name)
+        question = _("The mask of {name} was changed by hand. Delete it too?")
         if (
             ct is not None
             and results.handDrawn(ct, [nodule.name])
-            and not slicer.util.confirmYesNoDisplay(question)
+            and not slicer.util.confirmYesNoDisplay(question.format(name=nodule.name))
         ):
             return
-        self.logic.delete(nodule, ct, self.parameters.points)
-        self._running.refusals.pop(nodule.name, None)
+        self.session.delete(nodule.name)
         self.refresh()
+
+    def onEdit(self) -> None:
+        """Opens the Segment Editor on the chosen nodule."""
+        if self._chosenName is not None:
+            views.editMask(self._chosenName, self.parameters.ct)
 
     def onPage(self) -> None:
         """Writes the chosen nodule's page, and opens it."""
-        self._writeReport(
-            [self._table.selected.assessment], Path(tempfile.mkdtemp(dir=slicer.app.temporaryPath))
-        )
+        self._writeReport(Path(tempfile.mkdtemp(dir=slicer.app.temporaryPath)), self._chosenName)
 
     def onReport(self) -> None:
         """Asks where to, writes the report of all nodules there, and opens it."""
         folder = qt.QFileDialog.getExistingDirectory(self.ui.reportButton, _("Write the report to"))
         if folder:
-            self._writeReport(self._table.assessments, Path(folder))
+            self._writeReport(Path(folder))
 
     def onDicom(self) -> None:
         """Asks where to, and writes the nodules there as DICOM, which names the patient."""
@@ -285,16 +294,11 @@ class Panel(VTKObservationMixin):
             return
         folder = qt.QFileDialog.getExistingDirectory(self.ui.dicomButton, _("Write DICOM files to"))
         if folder:
-            self._write(
-                lambda: self.logic.dicomWriter(self.parameters.ct, Path(folder)), Path(folder)
-            )
+            self._write(lambda: self.session.dicomWriter(Path(folder)), Path(folder))
 
-    def _writeReport(self, assessments: list[Assessment], folder: Path) -> None:
-        path, shown = (
-            folder / "report.html",
-            (assessments, self.parameters.ct, self._patientForm.patientWith),
-        )
-        self._write(lambda: self.logic.reportWriter(*shown, path, self._following.earlier), path)
+    def _writeReport(self, folder: Path, name: str | None = None) -> None:
+        path = folder / REPORT_NAME
+        self._write(lambda: self.session.reportWriter(path, name), path)
 
     def _write(self, writer: Callable[[], Callable[[], None]], path: Path) -> None:
         """Writes on the other thread, says where, and opens what is a page."""
@@ -306,19 +310,19 @@ class Panel(VTKObservationMixin):
             self._page = views.openPage(path)
 
     def onCompare(self) -> None:
-        """Compares with the earlier CT; the user confirms which nodules are one."""
+        """Compares with the earlier CT; the user confirms which nodules are the same."""
         self._following.compare(self.parameters)
 
     def onExplain(self) -> None:
         """Finds out on the other thread where a network looked, and shows it over the CT."""
-        chosen, assessment = self.parameters, self._table.selected.assessment
-        explainer = partial(
-            self.logic.explainer, assessment, chosen.ct, chosen.weights, chosen.device
-        )
-        show = partial(self._onExplained, assessment.name, chosen.ct)
-        self._do(explainer, _("Looking where a network looked…"), show)
+        chosen, name = self.parameters, self._chosenName or ""
+        explainer = partial(self.session.explainer, chosen.weights, chosen.device)
+        show = partial(self._onExplained, name, chosen.ct)
+        self._do(explainer, _("Finding where a network looked…"), show)
 
-    def _onExplained(self, name: str, volumeNode, explanation: Explanation) -> None:
+    def _onExplained(
+        self, name: str, volumeNode: vtkMRMLScalarVolumeNode, explanation: Explanation
+    ) -> None:
         if volumeNode.GetScene() is not None:
             mapNode = results.showExplanation(explanation, name, volumeNode)
             views.showOver(mapNode)
@@ -339,11 +343,10 @@ class Panel(VTKObservationMixin):
 
     def onAssess(self) -> None:
         """Reads the scene and starts the run; a refusal is shown in its place."""
-        self._running.refusals = {}
-        self._following.earlier = {}
         try:
             ensurePackages()
-            self._running.start(self._prepared())
+            self._startSession()
+            self._running.start()
         except NoduleRiskError as error:
             self._say(str(error))
         self.refresh()
@@ -352,11 +355,10 @@ class Panel(VTKObservationMixin):
         self.refresh()
         self._jump()
 
-    def _prepared(self) -> Run:
+    def _startSession(self) -> None:
         chosen = self.parameters
-        return self.logic.prepare(
-            chosen.ct,
-            chosen.points,
+        self.session.use(chosen.ct, chosen.points)
+        self.session.start(
             chosen.weights,
             chosen.device,
             cascade=chosen.cascade,
@@ -366,66 +368,45 @@ class Panel(VTKObservationMixin):
         )
 
     def _mayReplaceMasks(self) -> bool:
-        """Whether masks that were changed by hand are drawn anew, which is asked where there are
-        any."""
-        chosen = self.parameters
-        if chosen.ct is None or chosen.points is None:
-            return False
-        changed = results.handDrawn(chosen.ct, scene.pointNames(chosen.points))
+        """Asks whether to redraw masks that were changed by hand; False if there are none."""
+        changed = self.session.handDrawn()
         question = _(
-            "These masks were drawn or changed by hand: {names}. Draw them anew, so that your"
-            " changes are lost? If not, they stay, and are measured as they are."
+            "These masks were drawn or changed by hand: {names}. Redraw them and lose your"
+            " changes? If not, they are kept and measured as they are."
         ).format(names=", ".join(changed))
         return bool(changed) and slicer.util.confirmYesNoDisplay(question)
 
     # What is shown
 
-    def _showSelected(self) -> None:
-        nodule = self._table.selected
-        self._patientForm.choose(nodule.name if nodule else "")
-        self.ui.detailsBrowser.setHtml(self._detailsOf(nodule) if nodule else "")
-        self._annotating.show(nodule, self.parameters.points if self.parameters else None)
+    @property
+    def _chosenName(self) -> str | None:
+        return self.session.chosen.name if self.session.chosen else None
 
-    def _detailsOf(self, nodule: Nodule) -> str:
-        """Everything known of a nodule, with its mask as it is now."""
-        refusal = self._running.refusals.get(nodule.name)
-        if nodule.assessment is None:
-            return noduleHtml(nodule, refusal)
-        _ct, assessment = results.withMask(nodule.assessment, self.parameters.ct, 0)
-        try:
-            advice = guidelines(assessment, self._patientForm.patientWith(nodule.name))
-        except NoduleRiskError as error:
-            advice = ()
-            self._say(str(error))
-        earlier = self._following.earlier.get(nodule.name)
-        return noduleHtml(replace(nodule, assessment=assessment), refusal, advice, earlier)
+    def _showSelected(self) -> None:
+        self._patientForm.show()
+        facts = self.session.facts()
+        self.ui.detailsBrowser.setHtml(noduleHtml(facts) if facts else "")
+        if facts and facts.notAdvised:
+            self._say(facts.notAdvised)
+        self._annotating.show(self.session.chosen, self.session.markupsNode)
 
     def _jump(self) -> None:
-        """Shows the selected nodule in the slices and in 3D."""
-        nodule = self._table.selected
-        position = self._positionOf(nodule) if nodule else None
+        """Shows the chosen nodule in the slices and in 3D."""
+        position = self.session.position()
         if position is not None:
-            views.jumpTo(position)
-
-    def _positionOf(self, nodule: Nodule) -> tuple[float, float, float] | None:
-        """RAS mm: of the nodule's point, else of what was assessed."""
-        if nodule.index is None:
-            return scene.rasOf(nodule.assessment.centre_lps_mm)
-        position = [0.0, 0.0, 0.0]
-        self.parameters.points.GetNthControlPointPositionWorld(nodule.index, position)
-        return tuple(position)
+            views.jumpTo(scene.rasOf(position))
 
     def _showState(self) -> None:
         """Enables what can be done now, and says why the rest cannot."""
-        running, busy = self._running.run is not None, self._background.isBusy
+        running, busy = self.session.run is not None, self._background.isBusy
         reason = self._whyNot()
         self.ui.assessButton.enabled = not busy and not reason
         self.ui.assessButton.toolTip = reason or _(
-            "Draw each nodule and ask the networks about it."
+            "Segment each nodule and assess it with the networks."
         )
         self.ui.cancelButton.enabled = running
         self.ui.progressBar.visible = running
-        nodule = self._table.selected
+        nodule = self.session.chosen
         assessed = nodule is not None and nodule.assessment is not None
         for button in (self.ui.previousButton, self.ui.nextButton):
             button.enabled = nodule is not None
@@ -441,7 +422,7 @@ class Panel(VTKObservationMixin):
             self.ui.dicomButton,
             self.ui.compareButton,
         ):
-            button.enabled = bool(self._table.assessments) and not busy
+            button.enabled = bool(self.session.assessments) and not busy
         for button in (self.ui.exportButton, self.ui.exportLabelsButton):
             button.enabled = not reason and not busy
         if reason and not busy:
@@ -449,7 +430,7 @@ class Panel(VTKObservationMixin):
 
     def _whyNot(self) -> str:
         """Why nothing can be assessed; empty where it can."""
-        if self.parameters is None or self.parameters.ct is None:
+        if self._parameters is None or self.parameters.ct is None:
             return _("Load a chest CT and select it, or press 'Try it'.")
         if self.parameters.points is None or not scene.placed(self.parameters.points):
             return _(
@@ -462,7 +443,7 @@ class Panel(VTKObservationMixin):
 
     def cleanup(self) -> None:
         """Ends what is running; the panel cannot be used any more."""
-        self.logic.cancel()
+        self.session.cancel()
         self._background.close()
         self._dropParameters()
         self.removeObservers()

@@ -1,60 +1,40 @@
-"""The section for what guidelines need to know of the patient and of each nodule: kept nowhere but
-in its fields."""
+"""The section for what guidelines need to know of the patient and of each nodule: kept in the
+session alone."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import qt
 from slicer.i18n import tr as _
 
-from nodulerisk.clinical.patient import OF_THE_NODULE, Patient, patient_from
+from LungNoduleRiskLib.session import Session
+from nodulerisk.clinical.patient import OF_THE_NODULE, Patient
 
 
 class PatientForm:
     """A field for everything that guidelines may ask of the patient, and of the chosen nodule;
     empty: not known."""
 
-    def __init__(self, section, onChanged: Callable[[], None]):
-        self._fields = {}
-        self._said: dict[str, dict[str, str]] = defaultdict(
-            dict
-        )  # by nodule, what was filled in of it alone
-        self._nodule = ""
-        self._onChanged = onChanged
+    def __init__(self, section: Any, session: Session, onChanged: Callable[[], None]):
+        self._fields: dict[str, qt.QComboBox | qt.QLineEdit] = {}
+        self._session, self._onChanged = session, onChanged
         layout = qt.QFormLayout(section)
         for name, hint in get_type_hints(Patient).items():
             self._fields[name] = self._field(name, get_args(hint)[0])
             layout.addRow(_title(name), self._fields[name])
 
-    def choose(self, nodule: str) -> None:
-        """Shows what was filled in of a nodule."""
-        self._nodule = nodule
-        for name in OF_THE_NODULE:
-            field = self._fields[name]
-            field.blockSignals(True)
-            field.setCurrentText(self._said[nodule].get(name, ""))
-            field.blockSignals(False)
+    def show(self) -> None:
+        """Shows what was filled in of the patient and of the chosen nodule."""
+        answers = self._session.answers
+        for name, field in self._fields.items():
+            if _textOf(field) != answers.get(name, ""):
+                _fill(field, answers.get(name, ""))
 
-    def patientWith(self, nodule: str) -> Patient:
-        """The patient, and what was filled in of one of the nodules.
-
-        Raises:
-            NoduleRiskError: a number that is none, or that no one has.
-        """
-        texts = {
-            name: _textOf(field)
-            for name, field in self._fields.items()
-            if name not in OF_THE_NODULE
-        }
-        return patient_from(
-            f"{name}={text}" for name, text in (texts | self._said[nodule]).items() if text.strip()
-        )
-
-    def _field(self, name: str, kind):
+    def _field(self, name: str, kind: Any) -> qt.QComboBox | qt.QLineEdit:
         choices = ("yes", "no") if kind is bool else get_args(kind)
+        field: qt.QComboBox | qt.QLineEdit
         if choices:
             field = qt.QComboBox()
             field.addItems(["", *choices])
@@ -64,17 +44,26 @@ class PatientForm:
             field.textEdited.connect(lambda text: self._onEdited(name, text))
         field.objectName = f"{name}Field"
         field.accessibleName = _title(name)
-        field.toolTip = _("Empty where it is not known.")
+        field.toolTip = _("Leave empty if not known.")
         return field
 
     def _onEdited(self, name: str, text: str) -> None:
-        if name in OF_THE_NODULE:
-            self._said[self._nodule][name] = text
+        self._session.answer(name, text)
         self._onChanged()
 
 
-def _textOf(field) -> str:
+def _textOf(field: qt.QComboBox | qt.QLineEdit) -> str:
     return field.currentText if isinstance(field, qt.QComboBox) else field.text
+
+
+def _fill(field: qt.QComboBox | qt.QLineEdit, text: str) -> None:
+    """Fills a field without telling anybody."""
+    field.blockSignals(True)
+    if isinstance(field, qt.QComboBox):
+        field.setCurrentText(text)
+    else:
+        field.text = text
+    field.blockSignals(False)
 
 
 def _title(name: str) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import Any
 
 from slicer.i18n import tr as _
 
-from LungNoduleRiskLib.logic import NoduleLogic, Run
+from LungNoduleRiskLib.session import Session
 from LungNoduleRiskLib.widgets.background import Background
 from nodulerisk.errors import NoduleRiskError
 
@@ -16,45 +17,33 @@ class Running:
     """Assesses on the other thread and shows each nodule, on this one, once it is assessed."""
 
     def __init__(
-        self, ui, logic: NoduleLogic, background: Background, onShown: Callable, onEnded: Callable
+        self,
+        ui: Any,
+        session: Session,
+        background: Background,
+        onShown: Callable,
+        onEnded: Callable,
     ):
         """``onShown`` is called when a nodule was shown, ``onEnded`` when the run has ended."""
-        self._ui, self._logic, self._background = ui, logic, background
+        self._ui, self._session, self._background = ui, session, background
         self._onShown, self._onEnded = onShown, onEnded
-        self._news = (
-            "",
-            0.0,
-        )  # what is being done, and the share done; written by the other thread
-        self.run: Run | None = None  # the one under way
-        self.refusals: dict[str, str] = {}  # of the last run, by the point's name
+        self._stopped: list[str] = []  # why results could not be shown
 
-    def start(self, run: Run) -> None:
-        self.run, self._news = run, ("", 0.0)
-        self._background.start(
-            lambda: self._logic.compute(run, self._onProgress), self._onEnd, self._onTurn
-        )
-
-    def cancel(self) -> None:
-        self._logic.cancel()
-
-    def cancelWithoutCt(self) -> None:
-        """Ends the run if its CT has left the scene (fault 43)."""
-        if self.run is not None and self.run.volumeNode.GetScene() is None:
-            self.cancel()
-
-    def _onProgress(self, what: str, share: float) -> None:
-        self._news = (what, share)
+    def start(self) -> None:
+        """Computes the session's run."""
+        self._stopped = []
+        self._background.start(self._session.compute, self._onEnd, self._onTurn)
 
     def _onTurn(self) -> bool:
         """Shows how far the run is, and a nodule that was assessed since; whether there was one."""
-        what, share = self._news
-        self._ui.statusLabel.text = what
-        self._ui.progressBar.value = round(100 * share)
+        news = self._session.news
+        self._ui.statusLabel.text = news.what
+        self._ui.progressBar.value = round(100 * news.share)
         try:
-            shown = self._logic.showNext(self.run)
+            shown = self._session.showNext()
         except NoduleRiskError as error:
-            self.cancel()
-            self.run.refusals[_("Stopped")] = str(error)
+            self._session.cancel()
+            self._stopped = [_("Stopped: {reason}").format(reason=error)]
             return False
         if shown:
             self._onShown()
@@ -62,12 +51,13 @@ class Running:
 
     def _onEnd(self, future: Future) -> None:
         """Says how the run went: what was assessed is shown, though others were not."""
-        run, error = self.run, future.exception()
-        self.run, self.refusals = None, dict(run.refusals)
+        run, error = self._session.end(), future.exception()
+        words = _("{count} of {asked} nodules assessed.")
         lines = [
-            _("{count} of {asked} nodules assessed.").format(count=run.shown, asked=len(run.points))
+            words.format(count=run.shown, asked=len(run.points)),
+            *(f"{name}: {why}" for name, why in run.refusals.items()),
+            *self._stopped,
         ]
-        lines += [f"{name}: {why}" for name, why in run.refusals.items()]
         self._ui.statusLabel.text = "\n".join([*lines, str(error)] if error else lines)
         self._onEnded()
         if error is not None and not isinstance(error, NoduleRiskError):

@@ -1,12 +1,14 @@
-"""What the panel shows elsewhere in the application: slices, 3D view, chart, Segment Editor, web
+"""The panel's views elsewhere in the application: slices, 3D view, chart, Segment Editor, web
 page."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import qt
 import slicer
+from slicer import vtkMRMLScalarVolumeNode
 
 from LungNoduleRiskLib.results import resultNode, segmentToEdit
 from LungNoduleRiskLib.scene import lookAt
@@ -24,23 +26,23 @@ def jumpTo(ras: tuple[float, float, float]) -> None:
             lookAt(cameraNode, ras)
 
 
-def showCt(volumeNode) -> None:
+def showCt(volumeNode: vtkMRMLScalarVolumeNode) -> None:
     """Shows the CT in the slices."""
     slicer.util.setSliceViewerLayers(background=volumeNode, fit=True)
 
 
-def showOver(mapNode) -> None:
+def showOver(mapNode: vtkMRMLScalarVolumeNode) -> None:
     """Shows a map over the CT in the slices."""
     slicer.util.setSliceViewerLayers(foreground=mapNode, foregroundOpacity=OVER)
 
 
-def showChart(volumeNode) -> None:
+def showChart(volumeNode: vtkMRMLScalarVolumeNode) -> None:
     """Shows the chart of the CT's nodules in a layout with a plot."""
     slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalPlotView)
     slicer.modules.plots.logic().ShowChartInLayout(resultNode("chart", volumeNode))
 
 
-def editMask(name: str, volumeNode) -> None:
+def editMask(name: str, volumeNode: vtkMRMLScalarVolumeNode) -> None:
     """Opens the Segment Editor on the nodule's segment, an empty one where it has none."""
     segmentationNode = segmentToEdit(name, volumeNode)
     slicer.util.selectModule("SegmentEditor")
@@ -50,7 +52,7 @@ def editMask(name: str, volumeNode) -> None:
     editor.setCurrentSegmentID(name)
 
 
-def openPage(path: Path):
+def openPage(path: Path) -> Any:
     """Opens a page in Slicer's web view, else in the browser; returns the web view, which lives
     while it is kept."""
     url = qt.QUrl.fromLocalFile(str(path))

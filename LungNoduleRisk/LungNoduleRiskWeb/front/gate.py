@@ -147,8 +147,8 @@ def security_headers() -> Callable[[web.Request, web.StreamResponse], Awaitable[
 
 
 def content_security_policy() -> str:
-    """What a page may load: from this server alone, and of scripts inside pages only trame's
-    own."""
+    """The sources that a page may load: from this server alone, and of scripts inside pages only
+    trame's own."""
     return "; ".join(
         (
             "default-src 'none'",

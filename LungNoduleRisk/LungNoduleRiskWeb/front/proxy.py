@@ -125,7 +125,7 @@ def _passed(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
 
 
 async def _touching(request: web.Request, session: Session) -> AsyncIterator[bytes]:
-    """What is uploaded; who uploads for long is not idle."""
+    """The upload, chunk by chunk; a session that uploads is not idle."""
     async for chunk in request.content.iter_any():
         session.touch()
         yield chunk

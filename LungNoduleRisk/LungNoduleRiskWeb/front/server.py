@@ -180,7 +180,7 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 def address(host: str, port: int, token: str | None, tls: ssl.SSLContext | None) -> str:
-    """What to open in a browser."""
+    """The address to open in a browser."""
     name = (
         socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
     )

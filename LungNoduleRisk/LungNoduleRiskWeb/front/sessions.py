@@ -198,7 +198,8 @@ class Sessions:
 
 
 def _launcher_config(command: list[str], base: Path) -> dict[str, Any]:
-    """What wslink reads from its configuration file. Nothing a browser sends has a place in it."""
+    """The settings that wslink reads from its configuration file. Nothing a browser sends has a
+    place in it."""
     filled = [part.replace("${folder}", str(base / "${id}" / UPLOADS_NAME)) for part in command]
     return {
         "configuration": {"log_dir": str(base), "sanitize": {}, "sessionURL": ""},
@@ -229,7 +230,7 @@ def _log_size(session: Session) -> int:
 
 
 def _last_line(session: Session) -> str:
-    """Of a session that nobody has used yet, so that no patient can be named in it."""
+    """The log of a session that nobody has used yet, so that it cannot name a patient."""
     with suppress(FileNotFoundError):  # deleted: the server stops
         lines = (session.folder / LOG_NAME).read_text("utf-8", errors="replace").split("\n")
         return next((line for line in reversed(lines) if line.strip()), "")

@@ -1,5 +1,4 @@
-"""What the page can do: a CT is opened, points are placed, nodules assessed, results read. Its
-state is the page's."""
+"""The page's actions: open a CT, place points, assess nodules, read results."""
 
 from __future__ import annotations
 
@@ -7,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -15,43 +15,63 @@ from trame_server import Server
 from trame_server.utils.asynchronous import create_task
 
 from LungNoduleRiskLib import scene
-from LungNoduleRiskLib.logic import Nodule, NoduleLogic, Run
+from LungNoduleRiskLib.assessing import Assessor
+from LungNoduleRiskLib.facts import NoduleFacts, Summary, ctFacts
 from LungNoduleRiskLib.sample import loadSample
-from LungNoduleRiskWeb.session.facts import Facts, ct_facts, nodule_facts, nodule_row
+from LungNoduleRiskLib.session import Session
 from LungNoduleRiskWeb.session.notices import Notices
 from LungNoduleRiskWeb.session.viewer import LAYOUTS, WINDOWS_HU, Viewer
-from nodulerisk.assessment import Assessment
-from nodulerisk.clinical.guidelines import Guideline, guidelines
-from nodulerisk.clinical.patient import OF_THE_NODULE, Patient, patient_from
+from nodulerisk.clinical.patient import Patient
 from nodulerisk.ct.points import Point, Position, parse_point
 from nodulerisk.ct.read import read_ct
 from nodulerisk.engine.worker import RemoteNetworks
 from nodulerisk.errors import NoduleRiskError, SeveralSeriesError
+from nodulerisk.outputs.html.nodule_report import AT_A_GLANCE
 
 SYSTEMS = ("LPS", "RAS", "voxel")  # of typed coordinates: mm, mm, and voxels x, y, z counted from 0
 PATIENT = tuple(get_type_hints(Patient))
 POLL_S = 0.1
 CT_NAME = "CT"  # of the volume node: no file's name, which may be a patient's
 
-STATE: dict[str, Any] = {
-    "ct": None,  # what is said of it
-    "series": [],  # to choose from, where a folder held several
-    "nodules": [],  # rows of the list
-    "selected": None,  # name of a nodule
-    "facts": None,  # of the selected nodule
-    "running": False,  # an assessment, which can be cancelled
-    "percent": 0,  # of it
-    "placing": False,
-    "crosshair": True,
-    "layout_name": next(iter(LAYOUTS)),
-    "window_name": next(iter(WINDOWS_HU)),
-    "system": SYSTEMS[0],
-    "coordinates": "",
-    "cascade": False,
-    "stability": False,
-    "dark": True,
-    "report_url": "",  # shown over the page
-} | {f"patient_{name}": "" for name in PATIENT}
+
+@dataclass(frozen=True)
+class PageState:
+    """The page's initial state, by the names in its template.
+
+    A page can be made to say anything: what counts is what the session says.
+
+    Attributes:
+        ct: what is said of it.
+        series: to choose from, where a folder held several: ``uid`` and ``text``.
+        nodules: rows of the list.
+        selected: name of a nodule.
+        facts: of the selected nodule.
+        running: an assessment, which can be cancelled.
+        percent: of it.
+        report_url: shown over the page.
+    """
+
+    ct: dict[str, Any] | None = None
+    series: list[dict[str, str]] = field(default_factory=list)
+    nodules: list[dict[str, Any]] = field(default_factory=list)
+    selected: str | None = None
+    facts: dict[str, Any] | None = None
+    running: bool = False
+    percent: int = 0
+    placing: bool = False
+    crosshair: bool = True
+    layout_name: str = next(iter(LAYOUTS))
+    window_name: str = next(iter(WINDOWS_HU))
+    system: str = SYSTEMS[0]
+    coordinates: str = ""
+    cascade: bool = False
+    stability: bool = False
+    dark: bool = True
+    report_url: str = ""
+
+
+CLOSED = ("selected", "placing", "nodules", "facts", "ct", "report_url")  # with the CT
+STATE: dict[str, Any] = asdict(PageState()) | {f"patient_{name}": "" for name in PATIENT}
 
 
 class Controller:
@@ -68,26 +88,14 @@ class Controller:
     ):
         """``make_networks``: as ``SharedNetworks``, once it knows its queue."""
         self.viewer = viewer
-        self.logic = NoduleLogic(partial(make_networks, on_waiting=self._on_waiting))
-        self.volume_node = self.points_node = None
+        self.session = Session(Assessor(partial(make_networks, on_waiting=self._on_waiting)))
         self.upload: Path | None = None  # what the CT was read from; None: it is the sample
         self.series_uid: str | None = None
-        self.pending: Path | None = (
-            None  # an upload that is being read, or whose series is yet to be chosen
-        )
-        self.refusals: dict[str, str] = {}  # of the last run, by the point's name
+        # an upload that is being read, or whose series is yet to be chosen
+        self.pending: Path | None = None
         self.notices = Notices(server.state)
         self._state = server.state
         self._weights, self._device = weights, device
-        self._assessed: dict[str, Assessment] = {}  # as the networks drew them, by name
-        self._names: list[
-            str
-        ] = []  # in the list; not as the page has them: a page can be made to say anything
-        self._said_of: dict[str, dict[str, str]] = {}  # for guidelines, of single nodules, by name
-        self._news = (
-            "",
-            0.0,
-        )  # what the run under way does, and the share done; written by its thread
         self._refreshing: asyncio.Task | None = None
         self._state.update(STATE)
         self._listen()
@@ -128,7 +136,7 @@ class Controller:
             self._close()
             self.pending, self.upload, self.series_uid = None, upload, ct.acquisition.series_uid
             self._show(scene.addCt(ct, CT_NAME), scene.addPointsNode())
-            self._state.ct = ct_facts(ct)
+            self._state.ct = asdict(ctFacts(ct))
 
     def open_series(self, uid: str) -> None:
         """Reads one series of an upload that holds several."""
@@ -146,44 +154,35 @@ class Controller:
             self.notices.say("")
             self._close()
             self._show(*loadSample())
-            self._state.ct = ct_facts(scene.ctFromNode(self.volume_node)) | {
-                "dicom": False
-            }  # there are no files of it
+            ct = scene.ctFromNode(self.session.selected[0])
+            self._state.ct = asdict(ctFacts(ct)) | {"dicom": False}  # there are no files of it
             self._jump()
 
     def _close(self) -> None:
         self.viewer.clear()
         self.viewer.show_crosshair(self._state.crosshair)
-        self.volume_node = self.points_node = self.upload = self.series_uid = None
-        self._assessed, self.refusals, self._said_of, self._names = {}, {}, {}, []
-        shown: Facts = {
-            "selected": None,
-            "placing": False,
-            "nodules": [],
-            "facts": None,
-            "ct": None,
-            "report_url": "",
-        }
-        self._state.update(
-            shown | {f"patient_{name}": "" for name in PATIENT}
-        )  # the next CT may be another patient's
+        self.session.clear()
+        self.session.use(None, None)
+        self.upload = self.series_uid = None
+        self._state.update({name: STATE[name] for name in CLOSED})
+        self._show_answers()
 
     def _show(self, volume_node, points_node) -> None:
-        self.volume_node, self.points_node = volume_node, points_node
+        self.session.use(volume_node, points_node)
         self.viewer.show_ct(volume_node)
         self._show_window()
         self.viewer.on_points_changed(points_node, self._refresh_soon)
         self.refresh()
 
     def _show_window(self) -> None:
-        if self.volume_node is not None:
-            self.viewer.show_window(self.volume_node, self._state.window_name)
+        if self.session.volumeNode is not None:
+            self.viewer.show_window(self.session.volumeNode, self._state.window_name)
 
     # Points
 
     def _place(self) -> None:
-        if self.points_node is not None:
-            self.viewer.place(self.points_node, self._state.placing)
+        if self.session.markupsNode is not None:
+            self.viewer.place(self.session.markupsNode, self._state.placing)
 
     def add_typed_point(self) -> None:
         """Adds the point whose coordinates were typed."""
@@ -194,10 +193,12 @@ class Controller:
 
     def add_point_where_slices_meet(self) -> None:
         """Adds a point without a mouse: the slices are moved by their sliders."""
-        self._add_point(scene.lpsOf(self.viewer.where_slices_meet()))
+        with self.notices.refusals_said():
+            self._add_point(scene.lpsOf(self.viewer.where_slices_meet()))
 
-    def _add_point(self, lps_mm) -> None:
-        scene.addPoint(self.points_node, Point("", tuple(lps_mm)))
+    def _add_point(self, lps_mm: Position) -> None:
+        _volume_node, markups_node = self.session.selected
+        scene.addPoint(markups_node, Point("", lps_mm))
         self.refresh()
         self._jump()
 
@@ -212,35 +213,35 @@ class Controller:
             self._state.system,
         )
         if system == "voxel":
-            return scene.lpsOfVoxel(parse_point(text), self.volume_node)
+            return scene.lpsOfVoxel(parse_point(text), self.session.selected[0])
         return parse_point(text, "ras" if system == "RAS" else "lps")
 
     def select(self, name: str) -> None:
         """Chooses a nodule and shows it in the views."""
         with self.notices.refusals_said():
-            self._choose(self._nodule(name).name)
+            self.session.refresh()
+            self.session.choose(name)
+            self._show_chosen()
             self._jump()
 
     def _jump(self) -> None:
-        if self._state.selected is not None:
-            self.viewer.jump(self._place_of(self._nodule(self._state.selected)))
+        position = self.session.position()
+        if position is not None:
+            self.viewer.jump(position)
 
     def step(self, by: int) -> None:
         """Chooses the next (1) or the previous (-1) nodule; after the last comes the first."""
-        if self._names:
-            at = (
-                self._names.index(self._state.selected)
-                if self._state.selected in self._names
-                else -by
-            )
-            self.select(self._names[(at + by) % len(self._names)])
+        with self.notices.refusals_said():
+            self.session.refresh()
+            self.session.step(by)
+            self._show_chosen()
+            self._jump()
 
     def delete(self, name: str) -> None:
         """Removes a nodule's point and its results."""
         with self.notices.refusals_said():
             self.notices.refuse_busy()  # a run under way would bring its results back
-            self.logic.delete(self._nodule(name), self.volume_node, self.points_node)
-            self._assessed.pop(name, None)
+            self.session.delete(name)
             self.refresh()
 
     # A run
@@ -255,150 +256,87 @@ class Controller:
         with self.notices.refusals_said():
             with self.notices.busy("Waiting for the networks…"):
                 self.notices.say("")
-                run = self._prepared()
+                self._start()
                 self._state.update({"running": True, "percent": 0})
                 try:
-                    await self._follow(run)
+                    await self._follow()
                 finally:
                     self._state.running = False
-                    self.refusals = dict(run.refusals)
+                    run = self.session.end()
                     self.refresh()
                     self._jump()
             self.notices.say(f"{run.shown} of {len(run.points)} nodules assessed.")
 
     def cancel(self) -> None:
         """Ends the run under way; what was assessed stays."""
-        self.logic.cancel()
+        self.session.cancel()
 
-    def _prepared(self) -> Run:
+    def _start(self) -> None:
         chosen = {"cascade": self._state.cascade, "stability": self._state.stability}
-        run = self.logic.prepare(
-            self.volume_node, self.points_node, self._weights, self._device, **chosen
-        )
-        for point in run.points:
-            self._assessed.pop(point.name, None)
-        self._news = ("", 0.0)
-        self.refresh()
-        return run
+        try:
+            self.session.start(self._weights, self._device, **chosen)
+        finally:
+            self.refresh()
 
-    async def _follow(self, run: Run) -> None:
+    async def _follow(self) -> None:
         """Computes on another thread, and shows here how far it is, and what was found."""
-        work = asyncio.create_task(asyncio.to_thread(self.logic.compute, run, self._on_progress))
+        work = asyncio.create_task(asyncio.to_thread(self.session.compute))
         try:
             while not work.done():
                 await asyncio.wait([work], timeout=POLL_S)
-                self._show_news(run)
+                self._show_news()
         finally:
-            if (
-                not work.done()
-            ):  # what it found cannot be shown; the next run must not ask the networks beside it
-                self.logic.cancel()
+            if not work.done():
+                # what it found cannot be shown; the next run must not ask the networks beside it
+                self.session.cancel()
                 await asyncio.wait([work])
-        while self.logic.showNext(run):
-            self._on_shown(run)
+        while self.session.showNext():
+            self.refresh()
         work.result()
 
     def _on_waiting(self, before: int) -> None:
         """Told, on any thread, how many requests the networks answer before ours."""
         if before:
-            self._news = (f"Others are using the networks: {before} before you…", self._news[1])
+            self.session.tell(f"Others are using the networks: {before} before you…")
 
-    def _on_progress(self, what: str, share: float) -> None:
-        self._news = (what, share)
-
-    def _show_news(self, run: Run) -> None:
-        what, share = self._news
-        if what:
-            self.notices.doing(what)
+    def _show_news(self) -> None:
+        news = self.session.news
+        if news.what:
+            self.notices.doing(news.what)
         with self._state:
-            self._state.percent = round(100 * share)
-            if self.logic.showNext(run):
-                self._on_shown(run)
-
-    def _on_shown(self, run: Run) -> None:
-        assessment = run.assessments[run.shown - 1]
-        self._assessed[assessment.name] = assessment
-        self.refresh()
+            self._state.percent = round(100 * news.share)
+            if self.session.showNext():
+                self.refresh()
 
     # What is shown
 
     def refresh(self) -> None:
         """Reads the nodules from the scene anew; a new one is chosen."""
-        rows = [nodule_row(nodule, self.refusals.get(nodule.name)) for nodule in self.nodules()]
-        names, before = [row["name"] for row in rows], self._names
-        for said in (
-            self.refusals,
-            self._said_of,
-        ):  # a new nodule may get the name of one that is gone
-            for gone in said.keys() - names:
-                del said[gone]
-        self._state.nodules, self._names = rows, names
-        news = [name for name in names if name not in before]
-        kept = [name for name in names if name == self._state.selected]
-        self._choose(next(iter([*reversed(news), *kept, *names]), None))
+        for name in self.session.refresh()[-1:]:
+            self.session.choose(name)
+        self._state.nodules = [_row(one) for one in self.session.summaries()]
+        self._show_chosen()
 
-    def nodules(self) -> list[Nodule]:
-        """Of the CT, in the order of the list."""
-        return (
-            []
-            if self.volume_node is None
-            else self.logic.nodules(self.volume_node, self.points_node)
-        )
-
-    def assessments(self) -> list[Assessment]:
-        """As the networks made them, with their masks, in the order of the list."""
-        return [
-            self._assessed[nodule.name]
-            for nodule in self.nodules()
-            if nodule.name in self._assessed
-        ]
-
-    def patient_with(self, nodule: str) -> Patient:
-        """The patient, and what was filled in of one of the nodules.
-
-        Raises:
-            NoduleRiskError: a number that is none, or that no one has.
-        """
-        of_all = {
-            name: self._state[f"patient_{name}"] for name in PATIENT if name not in OF_THE_NODULE
-        }
-        texts = of_all | self._said_of.get(nodule, {})
-        return patient_from(f"{name}={text}" for name, text in texts.items() if text)
-
-    def points(self) -> list[Point]:
-        """LPS mm, in the order of the list."""
-        return scene.pointsLps(self.points_node) if scene.placed(self.points_node) else []
-
-    def advice(self, assessment: Assessment) -> tuple[Guideline, ...]:
-        """What guidelines say of a nodule, by what was filled in.
-
-        Raises:
-            NoduleRiskError: see ``patient_with``.
-        """
-        return guidelines(assessment, self.patient_with(assessment.name))
-
-    def _choose(self, name: str | None) -> None:
-        said = self._said_of.get(name or "", {})
-        self._state.update(
-            {f"patient_{field}": said.get(field, "") for field in OF_THE_NODULE}
-            | {"selected": name}
-        )
+    def _show_chosen(self) -> None:
+        chosen = self.session.chosen
+        self._state.selected = None if chosen is None else chosen.name
+        self._show_answers()
         self._show_facts()
 
+    def _show_answers(self) -> None:
+        answers = self.session.answers
+        self._state.update({f"patient_{name}": answers.get(name, "") for name in PATIENT})
+
     def _show_facts(self) -> None:
-        assessment = self._assessed.get(self._state.selected or "")
-        advice: tuple[Guideline, ...] = ()
-        if assessment is not None:
-            with self.notices.refusals_said():
-                advice = self.advice(assessment)
-        self._state.facts = None if assessment is None else nodule_facts(assessment, advice)
+        facts = self.session.facts()
+        self._state.facts = None if facts is None else _found(facts)
+        if facts is not None and facts.notAdvised:
+            self.notices.say(facts.notAdvised, is_error=True)
 
     def _on_patient(self) -> None:
-        selected = self._state.selected
-        if selected is not None:
-            self._said_of[selected] = {
-                name: self._state[f"patient_{name}"] for name in OF_THE_NODULE
-            }
+        for name in PATIENT:
+            self.session.answer(name, str(self._state[f"patient_{name}"] or ""))
+        if self.session.chosen is not None:
             if self._state.is_error:  # of a value that was corrected
                 self.notices.say("")
             self._show_facts()
@@ -414,18 +352,16 @@ class Controller:
         with self._state:
             self.refresh()
 
-    def _nodule(self, name: str) -> Nodule:
-        found = next((nodule for nodule in self.nodules() if nodule.name == name), None)
-        if found is None:
-            raise NoduleRiskError("This nodule is no longer there.")
-        return found
-
-    def _place_of(self, nodule: Nodule):
-        """LPS mm: of the nodule's point, else of what was assessed."""
-        if nodule.index is None and nodule.assessment is not None:
-            return nodule.assessment.centre_lps_mm
-        return next(point.lps_mm for point in self.points() if point.name == nodule.name)
-
     def end(self) -> None:
         """Ends the session at once; the front deletes what was uploaded."""
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _row(summary: Summary) -> dict[str, Any]:
+    """A nodule's line as the page lists it."""
+    sizes = [f"{name} {summary.sizes[name]}" for name in AT_A_GLANCE if name in summary.sizes]
+    return asdict(summary) | {"sizes": ", ".join(sizes), "warnings": len(summary.warnings)}
+
+
+def _found(facts: NoduleFacts) -> dict[str, Any] | None:
+    return None if facts.found is None else asdict(facts.found)

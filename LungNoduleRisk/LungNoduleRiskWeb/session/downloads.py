@@ -1,4 +1,4 @@
-"""What the page gives to take away. Each is prepared on the event loop, where the scene is, and
+"""The page's downloads. Each is prepared on the event loop, where the scene is, and
 written on a thread."""
 
 from __future__ import annotations
@@ -16,20 +16,22 @@ from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError, OutputError
 from nodulerisk.outputs.dicom import read_source
-from nodulerisk.outputs.results import Outcome, write_results
-from nodulerisk.outputs.tables import write_csv
+from nodulerisk.outputs.nodule_tables import write_csv
+from nodulerisk.outputs.outcome import Outcome
+from nodulerisk.outputs.results import write_results
+from nodulerisk.outputs.style import REPORT_NAME, TABLE_NAME
 
 Writer = Callable[[], object]
 NOTHING = "There are no results yet: assess a nodule first."
 
 
 def prepare(name: str, controller: Controller, folder: Path) -> Writer:
-    """What writes one of ``FILES`` into a folder.
+    """A function that writes one of ``FILES`` into a folder.
 
     Raises:
         NoduleRiskError: there is nothing to write yet, or it cannot be written of this CT.
     """
-    if not controller.assessments():
+    if not controller.session.drawn:
         raise NoduleRiskError(NOTHING)
     return FILES[name](controller, folder / name)
 
@@ -40,12 +42,9 @@ def report(controller: Controller, path: Path, name: str | None = None) -> Write
     Raises:
         NoduleRiskError: there is nothing to report.
     """
-    found = [one for one in controller.assessments() if name in (None, one.name)]
-    if not found:
+    if not [one for one in controller.session.assessments if name in (None, one.name)]:
         raise NoduleRiskError(NOTHING)
-    return controller.logic.reportWriter(
-        found, controller.volume_node, controller.patient_with, path
-    )
+    return controller.session.reportWriter(path, name)
 
 
 def _table(controller: Controller, path: Path) -> Writer:
@@ -54,7 +53,7 @@ def _table(controller: Controller, path: Path) -> Writer:
 
 def _json(controller: Controller, path: Path) -> Writer:
     """All assessments, each as the terminal's assessment.json has it."""
-    found = [one.to_dict() for one in controller.assessments()]
+    found = [one.to_dict() for one in controller.session.drawn]
     text = json.dumps(
         {"note": RESEARCH_USE_ONLY, "assessments": found}, indent=2, ensure_ascii=False
     )
@@ -63,7 +62,7 @@ def _json(controller: Controller, path: Path) -> Writer:
 
 def _results(controller: Controller, path: Path) -> Writer:
     """Every nodule's folder as the terminal writes it: JSON, masks, mesh, page and picture."""
-    folder, ct = path.with_suffix(""), scene.ctReader(controller.volume_node)
+    folder, ct = path.with_suffix(""), scene.ctReader(controller.session.selected[0])
     return partial(
         _zipped, partial(_write_results, ct, _outcomes(controller), folder), folder, path
     )
@@ -77,9 +76,7 @@ def _dicom(controller: Controller, path: Path) -> Writer:
         path.with_suffix(""),
         partial(read_source, controller.upload, controller.series_uid),
     )
-    return partial(
-        _zipped, controller.logic.dicomWriter(controller.volume_node, folder, source), folder, path
-    )
+    return partial(_zipped, controller.session.dicomWriter(folder, source), folder, path)
 
 
 def _scene(controller: Controller, path: Path) -> Writer:
@@ -90,8 +87,8 @@ def _scene(controller: Controller, path: Path) -> Writer:
 
 
 FILES = {
-    "report.html": report,
-    "nodules.csv": _table,
+    REPORT_NAME: report,
+    TABLE_NAME: _table,
     "nodules.json": _json,
     "results.zip": _results,
     "dicom.zip": _dicom,
@@ -100,20 +97,20 @@ FILES = {
 
 
 def _outcomes(controller: Controller) -> list[Outcome]:
-    """What became of the nodules that were asked about."""
-    found = controller.assessments()
+    """The outcome of every nodule that was assessed or refused."""
+    session = controller.session
     return [
-        Outcome(Point(a.name, a.point_lps_mm), a, advice=controller.advice(a)) for a in found
+        Outcome(Point(a.name, a.point_lps_mm), a, advice=session.advice(a)) for a in session.drawn
     ] + [
-        Outcome(point, refusal=controller.refusals[point.name])
-        for point in controller.points()
-        if point.name in controller.refusals
+        Outcome(point, refusal=session.refusals[point.name])
+        for point in session.points()
+        if point.name in session.refusals
     ]
 
 
 def _write_results(read_ct: Callable[[], CT], outcomes: Sequence[Outcome], folder: Path) -> None:
     ct = read_ct()
-    write_csv(outcomes, folder / "nodules.csv")
+    write_csv(outcomes, folder / TABLE_NAME)
     for outcome in outcomes:
         if outcome.assessment is not None:
             write_results(ct, outcome.assessment, folder / outcome.point.name, outcome.advice)

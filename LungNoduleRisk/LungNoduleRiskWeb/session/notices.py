@@ -1,4 +1,4 @@
-"""What the page says of what is being done, and of what was refused."""
+"""The page's messages: what is being done, and what was refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Notices:
         """Raises NoduleRiskError while something is done that must not be disturbed."""
         if self._is_busy:
             raise NoduleRiskError(
-                "Something else is being done: wait until it has ended, or cancel it."
+                "Something else is running: wait until it has finished, or cancel it."
             )
 
     def doing(self, words: str) -> None:

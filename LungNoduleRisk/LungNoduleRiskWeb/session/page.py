@@ -1,5 +1,5 @@
 """The page: Vuetify widgets over the controller's state; what it says of nodules is
-`facts.py`'s."""
+the session's."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from LungNoduleRiskWeb.session.downloads import FILES
 from LungNoduleRiskWeb.session.viewer import LAYOUTS, SPOKEN, WINDOWS_HU, Viewer
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.clinical.patient import OF_THE_NODULE, Patient
+from nodulerisk.outputs.style import REPORT_NAME, TABLE_NAME
 
 ASSETS = Path(__file__).parent / "assets"
 TITLE = "LungNoduleRisk"  # never a file's name, nor a patient's
 DOWNLOADS = {
-    "report.html": "Report: all nodules, for screen and paper",
-    "nodules.csv": "Table (CSV)",
+    REPORT_NAME: "Report: all nodules, for screen and paper",
+    TABLE_NAME: "Table (CSV)",
     "nodules.json": "Assessments (JSON)",
     "results.zip": "Masks, meshes, pages and pictures (zip)",
-    "dicom.zip": "DICOM SEG and SR: they name the patient, as the CT does",
+    "dicom.zip": "DICOM SEG and SR (they name the patient, as the CT does)",
     "scene.mrb": "Scene for 3D Slicer (MRB)",
 }
 assert DOWNLOADS.keys() == FILES.keys()
@@ -79,7 +80,7 @@ def _bar(controller: Controller) -> None:
 
 
 def _message() -> None:
-    """What went wrong, what is being done, and the way out of it."""
+    """The message line and the progress of what is being done."""
     vuetify.VAlert(
         "{{ message }}",
         v_if="message",
@@ -102,7 +103,8 @@ def _ct_section(controller: Controller) -> None:
     with _section("Chest CT"):
         with html.Div(id="drop", classes="drop"):
             html.P(
-                "Drop a DICOM folder, a zip, NRRD or NIfTI file anywhere, or choose:", v_if="!ct"
+                "Drop a DICOM folder, zip, NRRD or NIfTI file anywhere on the page, or choose:",
+                v_if="!ct",
             )
             with html.Div(classes="row"):
                 _button(
@@ -169,7 +171,7 @@ def _nodules_section(controller: Controller) -> None:
             _choice("system", list(SYSTEMS), "Coordinates")
             _button("Add", controller.add_typed_point, disabled=("!coordinates",))
         html.P(
-            "Press Place, then click on each nodule in a slice; or type where it is.",
+            "Press Place, then click on each nodule in a slice; or type its coordinates.",
             v_if="!nodules.length",
         )
         chosen = "{chosen: row.name === selected}"
@@ -192,9 +194,13 @@ def _nodules_section(controller: Controller) -> None:
                 "Cancel", controller.cancel, icon="mdi-stop", disabled=("!running",), id="cancel"
             )
             _checkbox(
-                "stability", "Asks again with turned cubes and clicks 2 mm off: seven times as long"
+                "stability",
+                "Assesses each nodule turned and with the point 2 mm off, too: 7 times as long",
             )
-            _checkbox("cascade", "Asks further only of what was decided malignant, then invasive")
+            _checkbox(
+                "cascade",
+                "Runs later tasks only if earlier ones are positive: malignant, then invasive",
+            )
 
 
 def _nodule_row(controller: Controller) -> None:
@@ -208,14 +214,14 @@ def _nodule_row(controller: Controller) -> None:
         html.B("{{ row.name }}")
         html.Span("{{ row.sizes }}", classes="sizes")
         html.Span(
-            "{{ answer.decision }} · p({{ answer.class }}) {{ answer.probability.toFixed(2) }} · {{"
-            " answer.evidence }}",
+            "{{ answer.decision }}{{ answer.withheld.length ? ' (withheld)' : '' }}"
+            " · p({{ answer.shown }}) {{ answer.probability.toFixed(2) }} · {{ answer.evidence }}",
             v_for="answer in row.answers",
-            key="answer.class",
+            key="answer.shown",
             classes="answer",
         )
         html.Span("{{ row.warnings }} warnings", v_if="row.warnings", classes="warning")
-        html.Span("{{ remark }}", v_for="remark in row.remarks", key="remark", classes="remark")
+        html.Span("{{ line }}", v_for="line in row.state", key="line", classes="state")
     with html.Div(classes="nodule-actions"):
         _button(
             "",
@@ -247,10 +253,10 @@ def _facts_section() -> None:
         with html.Div(v_if="facts.appearance.length"):
             html.H3("Appearance")
             html.P("{{ facts.appearance.join(', ') }}")
-            html.P("{{ facts.appearance_basis }}", classes="basis")
+            html.P("{{ facts.appearanceBasis }}", classes="basis")
         _checks("facts")
         html.H3("Measurements")
-        html.P("{{ facts.measured_on }}", classes="basis")
+        html.P("{{ facts.measuredOn }}", classes="basis")
         with (
             html.Table(classes="measurements"),
             html.Tr(v_for="one in facts.measurements", key="one.name"),
@@ -311,8 +317,7 @@ def _bar_of_probability() -> None:
 
 
 def _patient_section() -> None:
-    """What guidelines need to know: a field for each of ``Patient``'s; empty where it is not
-    known."""
+    """The patient's details for the guidelines, one field each; empty if not known."""
     with _section("For the guidelines", v_if="facts"):
         html.P("Kept in this session only, and never with an assessment.", classes="basis")
         with html.Div(classes="fields"):

@@ -1,5 +1,4 @@
-"""What the session's process answers over HTTP beside trame's page: uploads in, reports and files
-out."""
+"""The routes of a session's process beside trame's page: uploads in, reports and files out."""
 
 from __future__ import annotations
 
@@ -17,6 +16,7 @@ from LungNoduleRiskWeb.session.controller import Controller
 from LungNoduleRiskWeb.session.downloads import Writer
 from LungNoduleRiskWeb.session.uploads import Limits, delete_unused, receive
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.outputs.style import REPORT_NAME
 
 CHUNK = 1 << 20  # bytes
 SHOWN_S = 0.1  # until the page says that something is written, which may hold up the event loop
@@ -78,9 +78,9 @@ class Routes:
         return await self._written(
             request,
             lambda folder: downloads.report(
-                self._controller, folder / "report.html", request.query.get("nodule")
+                self._controller, folder / REPORT_NAME, request.query.get("nodule")
             ),
-            "report.html",
+            REPORT_NAME,
             {"Content-Security-Policy": REPORT_POLICY},
         )
 

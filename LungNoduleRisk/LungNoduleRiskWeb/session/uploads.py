@@ -32,7 +32,7 @@ class UploadError(NoduleRiskError):
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one upload.
+    """The limits of one upload.
 
     Attributes:
         max_bytes: in all.

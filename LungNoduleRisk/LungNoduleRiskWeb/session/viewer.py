@@ -117,7 +117,7 @@ class Viewer:
         return np.linalg.solve(normals, (normals * places).sum(axis=1))
 
     def place(self, markups_node, on: bool) -> None:
-        """Whether clicks in the views place points."""
+        """Starts or stops placing points by clicks in the views."""
         if on:
             self._app.markups_logic.place_node(markups_node, persistent=True)
         else:
@@ -170,7 +170,7 @@ class _SpaceViews(_Bounded, RemoteThreeDViewFactory): ...
 
 
 def _stand_in_for_slicer(app: SlicerApp) -> None:
-    """What ``slicer.util`` asks the application for."""
+    """Gives ``slicer.util`` what it asks the application for."""
     logics = {"segmentations": app.segmentations_logic, "volumes": app.volumes_logic}
     slicer.mrmlScene = app.scene
     modules = {

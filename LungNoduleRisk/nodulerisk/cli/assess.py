@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,17 +17,17 @@ from nodulerisk.cli.shared import (
     progress,
 )
 from nodulerisk.errors import NoduleRiskError, OutputError, PointError, WeightsError
+from nodulerisk.outputs.style import REPORT_NAME, SEG_NAME, SR_NAME, TABLE_NAME
 
 if TYPE_CHECKING:
     from nodulerisk.clinical.patient import Patient
     from nodulerisk.ct.points import Point
     from nodulerisk.ct.volume import CT
     from nodulerisk.outputs.dicom import DicomSource
-    from nodulerisk.outputs.results import Outcome
+    from nodulerisk.outputs.outcome import Outcome
     from nodulerisk.weights.card import WeightSet
 
-CSV_NAME, REPORT_NAME = "nodules.csv", "report.html"
-DICOM_NAMES = ("nodules.seg.dcm", "nodules.sr.dcm")
+FILES_OF_ALL = (TABLE_NAME, REPORT_NAME, SEG_NAME, SR_NAME)
 
 
 def assess(
@@ -101,14 +100,22 @@ def assess(
         thresholds = thresholds_of(threshold or [])
         known = _patient(patient, len(asked))
         folders = prepared_folders(out, asked, [ct, *([points] if points else [])])
-        with progress(len(asked) * (1 + stability)) as show:
+        with progress(len(asked)) as show:
             show("loading", None)
             source = _dicom_source(ct, series) if dicom else None
             weight_set = chosen_weights(weights, thresholds)
             show("reading the CT", None)
             scan = read_scan(ct, series)
-            outcomes = assess_points(
-                scan, asked, folders, weight_set, device, cascade, known, show, stability
+            outcomes = assess_and_write(
+                scan,
+                asked,
+                folders,
+                weight_set,
+                device,
+                show,
+                cascade=cascade,
+                stability=stability,
+                patient=known,
             )
             if len(asked) > 1:
                 show("writing the report", None)
@@ -192,7 +199,7 @@ def prepared_folders(out: Path, points: list[Point], inputs: list[Path]) -> list
     )
 
     folders = [out] if len(points) == 1 else [out / point.name for point in points]
-    ours = {out / name for name in (CSV_NAME, REPORT_NAME, *DICOM_NAMES)}
+    ours = {out / name for name in FILES_OF_ALL}
     ours |= {folder / name for folder in (out, *folders) for name in RESULT_FILES}
     if {path.resolve() for path in ours} & {path.resolve() for path in inputs}:
         raise OutputError(
@@ -202,7 +209,7 @@ def prepared_folders(out: Path, points: list[Point], inputs: list[Path]) -> list
     refuse_unwritable(out, len(points))
     for folder in (out, *folders):
         remove_results(folder)
-    for name in (CSV_NAME, REPORT_NAME, *DICOM_NAMES):
+    for name in FILES_OF_ALL:
         remove_file(out / name)
     return folders
 
@@ -226,55 +233,48 @@ def read_scan(path: Path, series: str | None) -> CT:
     return read_ct(path, series_uid=series)
 
 
-def assess_points(
+def assess_and_write(
     ct: CT,
     points: list[Point],
     folders: list[Path],
     weights: WeightSet,
     device: str,
-    cascade: bool,
-    patient: Patient | None,
     show: Show,
+    *,
+    cascade: bool = False,
     stability: bool = False,
+    patient: Patient | None = None,
 ) -> list[Outcome]:
     """Assesses every point and writes its results; a refused point does not stop the others (fault
     25)."""
-    from nodulerisk.assess import assess as assess_nodule
+    from nodulerisk.assess_points import assess_points
     from nodulerisk.clinical.guidelines import guidelines
     from nodulerisk.engine.engine import Engine
-    from nodulerisk.outputs.results import Outcome, write_results
-    from nodulerisk.trust.stability import stability as ask_again
+    from nodulerisk.outputs.results import write_results
 
     networks = Engine(weights, device, keep=stability or len(points) > 1)
+    found = assess_points(
+        ct,
+        points,
+        weights,
+        networks,
+        cascade=cascade,
+        stability=stability,
+        progress=lambda stage, share: show(stage, share * len(points)),
+    )
     outcomes = []
-    for number, (point, folder) in enumerate(zip(points, folders, strict=True)):
-        report = partial(_show_stage, show, point.name, number * (1 + stability))
-        try:
-            found = assess_nodule(
-                ct,
-                point.lps_mm,
-                weights,
-                name=point.name,
-                networks=networks,
-                progress=report,
-                cascade=cascade,
-            )
-            if stability:
-                report = partial(_show_stage, show, point.name, 2 * number + 1)
-                found = replace(found, stability=ask_again(ct, found, weights, networks, report))
-        except NoduleRiskError as refusal:
-            outcomes.append(Outcome(point, refusal=str(refusal)))
-            continue
-        report("writing", 1)
-        advice = guidelines(found, patient) if patient else ()
-        write_results(ct, found, folder, advice)
-        outcomes.append(Outcome(point, found, advice=advice))
+    for number, (outcome, folder) in enumerate(zip(found, folders, strict=True), start=1):
+        if (assessment := outcome.assessment) is not None:
+            show(f"{outcome.point.name}: writing", number)
+            outcome = replace(outcome, advice=guidelines(assessment, patient) if patient else ())
+            write_results(ct, assessment, folder, outcome.advice)
+        outcomes.append(outcome)
     return outcomes
 
 
 def _write_report(ct: CT, outcomes: list[Outcome], path: Path) -> None:
     """All nodules as one page, and which points were refused."""
-    from nodulerisk.outputs.report import ReportNodule, write_report
+    from nodulerisk.outputs.html.nodule_report import ReportNodule, write_report
 
     nodules = [
         ReportNodule(ct, o.assessment, o.advice) for o in outcomes if o.assessment is not None
@@ -284,17 +284,13 @@ def _write_report(ct: CT, outcomes: list[Outcome], path: Path) -> None:
     )
 
 
-def _show_stage(show: Show, name: str, points_done: int, stage: str, share: float) -> None:
-    show(f"{name}: {stage}", points_done + share)
-
-
 def report_outcomes(outcomes: list[Outcome], out: Path) -> None:
     """The CSV file, the table, and a line a refused point on stderr."""
     from rich.console import Console
 
-    from nodulerisk.outputs.tables import results_view, write_csv
+    from nodulerisk.outputs.nodule_tables import results_view, write_csv
 
-    write_csv(outcomes, out / CSV_NAME)
+    write_csv(outcomes, out / TABLE_NAME)
     Console().print(results_view(outcomes))
     typer.echo(f"Results: {out}")
     for outcome in outcomes:

@@ -14,6 +14,7 @@ import typer
 from nodulerisk.cli.assess import chosen_weights, thresholds_of
 from nodulerisk.cli.shared import FAILED, Verbose, errors_in_one_line
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.outputs.style import COHORT_TABLE_NAME, GROWTH_NAME, MASKS_NAME, SUMMARY_NAME
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -22,12 +23,6 @@ if TYPE_CHECKING:
     from nodulerisk.cohort.table import Cohort, Coordinates
 
 NEEDED = ("distributed", "pyarrow")
-CSV_NAME, GROWTH_NAME, SUMMARY_NAME, MASKS_NAME = (
-    "cohort.csv",
-    "growth.csv",
-    "summary.html",
-    "masks",
-)
 OnRows = Callable[[Sequence["Row"]], None]
 
 
@@ -107,7 +102,7 @@ def cohort(
                     on_rows=on_rows,
                 )
             store.compact()
-            store.export_csv(out / CSV_NAME)
+            store.export_csv(out / COHORT_TABLE_NAME)
             write_summary(store, asked, out / SUMMARY_NAME)
             write_growth(asked, store, out / GROWTH_NAME)
             found = Counter(row["status"] for row in store.rows(["status"]))

@@ -16,7 +16,7 @@ import typer
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.cli.assess import (
     asked_points,
-    assess_points,
+    assess_and_write,
     chosen_weights,
     prepared_folders,
     read_scan,
@@ -24,6 +24,7 @@ from nodulerisk.cli.assess import (
 )
 from nodulerisk.cli.shared import FAILED, Show, Verbose, errors_in_one_line, progress
 from nodulerisk.errors import NoduleRiskError, OutputError
+from nodulerisk.outputs.style import FOLLOW_UP_JSON_NAME, FOLLOW_UP_TABLE_NAME, REPORT_NAME
 
 if TYPE_CHECKING:
     from nodulerisk.assessment import Assessment
@@ -31,11 +32,11 @@ if TYPE_CHECKING:
     from nodulerisk.clinical.registration import Alignment, Matches, Pair
     from nodulerisk.ct.points import Point
     from nodulerisk.ct.volume import CT
-    from nodulerisk.outputs.results import Outcome
+    from nodulerisk.outputs.outcome import Outcome
     from nodulerisk.weights.card import WeightSet
 
 SCANS = ("before", "after")  # the scans' folders among the results
-REPORT_NAME, TABLE_NAME, JSON_NAME = "report.html", "follow-up.csv", "follow-up.json"
+OWN_FILES = (REPORT_NAME, FOLLOW_UP_TABLE_NAME, FOLLOW_UP_JSON_NAME)
 Row = dict[str, str | float | bool | None]
 
 
@@ -112,7 +113,7 @@ def _folders(out: Path, points: list[list[Point]], inputs: list[Path]) -> list[l
     """
     from nodulerisk.outputs.results import remove_file
 
-    ours = [out / name for name in (REPORT_NAME, TABLE_NAME, JSON_NAME)]
+    ours = [out / name for name in OWN_FILES]
     if {path.resolve() for path in ours} & {path.resolve() for path in inputs}:
         raise OutputError(
             f"{out} holds an input whose name is that of a result: choose another folder with"
@@ -198,19 +199,7 @@ def _assess_scans(
     outcomes: list[list[Outcome]] = []
     for ct, asked, places in zip(cts, points, folders, strict=True):
         onward = _onward(show, sum(map(len, outcomes)))
-        outcomes.append(
-            assess_points(
-                ct,
-                asked,
-                places,
-                weights,
-                device,
-                cascade=False,
-                stability=False,
-                patient=None,
-                show=onward,
-            )
-        )
+        outcomes.append(assess_and_write(ct, asked, places, weights, device, onward))
     return outcomes
 
 
@@ -241,7 +230,7 @@ def _write_report(
 ) -> None:
     """The nodules of the later scan, with the earlier one beside those that are at both."""
     from nodulerisk.clinical.followup import Earlier
-    from nodulerisk.outputs.report import ReportNodule, write_report
+    from nodulerisk.outputs.html.nodule_report import ReportNodule, write_report
 
     earlier = {
         one.pair.after: [Earlier(f"{days:g} days before", one.before, one.follow_up)]
@@ -279,7 +268,7 @@ def _write_tables(
     rows = [*(_row(one, days) for one in compared), *_unmatched_rows(matches)]
     columns = list(dict.fromkeys(column for row in rows for column in row))
     with (
-        written_whole(out / TABLE_NAME) as partial,
+        written_whole(out / FOLLOW_UP_TABLE_NAME) as partial,
         partial.open("w", newline="", encoding="utf-8-sig") as file,
     ):
         writer = csv.DictWriter(file, columns)
@@ -292,7 +281,7 @@ def _write_tables(
         "before_to_after_lps_mm": alignment.matrix.tolist(),
         "nodules": rows,
     }
-    with written_whole(out / JSON_NAME) as partial:
+    with written_whole(out / FOLLOW_UP_JSON_NAME) as partial:
         partial.write_text(json.dumps(everything, indent=2, ensure_ascii=False), encoding="utf-8")
 
 

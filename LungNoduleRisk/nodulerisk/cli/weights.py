@@ -27,7 +27,7 @@ def show_weights(
     with errors_in_one_line(verbose):
         from rich.console import Console
 
-        from nodulerisk.outputs.tables import weights_view
+        from nodulerisk.outputs.nodule_tables import weights_view
         from nodulerisk.weights.store import load_weight_set
 
         Console().print(weights_view(load_weight_set(weights)))

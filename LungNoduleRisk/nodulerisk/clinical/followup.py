@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nodulerisk.assessment import Assessment, Measurement
+from nodulerisk.clinical.reported import SUBSOLID, density_of, half_up, networks_density
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.nodule.measure import density_type, value_of
+from nodulerisk.nodule.measure import value_of
 
 Measurements = tuple[Measurement, ...]
 Growth = Literal[
@@ -125,16 +126,21 @@ def follow_up(before: Measurements, after: Measurements, days: float, subsolid: 
     return FollowUp(days, pair("mean diameter"), pair("volume"), pair("mass"), subsolid)
 
 
-def followed(before: Assessment, after: Assessment, days: float) -> FollowUp:
-    """Compares a nodule's assessments; subsolid by the networks' word, else by what was measured,
-    as in the guidelines.
+def followed(
+    before: Assessment, after: Assessment, days: float, given: str | None = None
+) -> FollowUp:
+    """Compares a nodule's assessments; whether it is subsolid is as ``density_of`` has it.
+
+    Args:
+        before, after: of the same nodule.
+        days: between the scans.
+        given: the reader's word for the density type at the later scan.
 
     Raises:
         NoduleRiskError: see ``follow_up``.
     """
-    networks = after.tasks["density"].decision if "density" in after.tasks else None
-    subsolid = (networks or density_type(after.measurements)) in ("ground glass", "part-solid")
-    return follow_up(before.measurements, after.measurements, days, subsolid)
+    density, _ = density_of(after.measurements, networks_density(after), given)
+    return follow_up(before.measurements, after.measurements, days, density in SUBSOLID)
 
 
 def doubling_days(before: float, after: float, days: float) -> float:
@@ -163,4 +169,4 @@ def doubling_words(days: float) -> str:
 
 def _tenths(mm: float) -> int:
     """A diameter as Lung-RADS has it reported, in 0.1 mm, halves rounded up."""
-    return math.floor(10 * mm + 0.5 + 1e-9)
+    return round(10 * half_up(mm, 1))

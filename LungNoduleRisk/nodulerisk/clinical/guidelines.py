@@ -18,7 +18,8 @@ from typing import Any
 
 from nodulerisk.assessment import Assessment, Measurement
 from nodulerisk.clinical.patient import Patient
-from nodulerisk.nodule.measure import density_type, value_of
+from nodulerisk.clinical.reported import density_of, half_up, networks_density
+from nodulerisk.nodule.measure import value_of
 
 Measurements = tuple[Measurement, ...]
 Size = tuple[float, float]  # mean diameter in mm, volume in mm³
@@ -125,10 +126,9 @@ class Guideline:
 def guidelines(assessment: Assessment, patient: Patient) -> tuple[Guideline, ...]:
     """All three, of an assessed nodule.
 
-    Its density type is the reader's word; else the networks', which agree with radiologists far
-    more often than thresholds do; else what was measured.
+    Its density type is as ``density_of`` has it.
     """
-    networks = assessment.tasks["density"].decision if "density" in assessment.tasks else None
+    networks = networks_density(assessment)
     return tuple(
         one(assessment.measurements, patient, networks) for one in (lung_rads, fleischner, brock)
     )
@@ -191,8 +191,7 @@ class _Known:
     """Hands out inputs, and remembers in words what was used and what was missing."""
 
     def __init__(self, measurements: Measurements, patient: Patient, networks: str | None):
-        density = patient.density or networks or density_type(measurements)
-        self._origin = "given" if patient.density else "by the networks" if networks else "measured"
+        density, self._origin = density_of(measurements, networks, patient.density)
         self._values = vars(patient) | {"density": density}
         self._measurements = measurements
         self.used: list[str] = []
@@ -219,7 +218,7 @@ class _Known:
         if value is None:
             self.missing.append(name)
             return math.nan
-        rounded = math.floor(value * 10**digits + 0.5 + 1e-9) / 10**digits
+        rounded = half_up(value, digits)
         self.used.append(f"{name} {rounded:g} {unit}")
         return rounded
 

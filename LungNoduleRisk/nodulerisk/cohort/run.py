@@ -167,7 +167,7 @@ def run(
         serving_networks(client, store.weights, device, batch) as (find, key),
     ):
         job = Job(store.weights, find, key, masks and masks.absolute())
-        one_run = _Run(client, store, job, retries, on_rows, done)
+        one_run = _Dispatcher(client, store, job, retries, on_rows, done)
         one_run.settle(map(_Try, _left(cohort, done)), alone=False)
         one_run.settle(iter(one_run.suspects), alone=True)
 
@@ -205,7 +205,7 @@ class _Try:
 
 
 @dataclass
-class _Run:
+class _Dispatcher:
     """Hands out CTs until each has its rows.
 
     Attributes:

@@ -31,14 +31,14 @@ from nodulerisk.evaluation.bootstrap import DRAWS, patient_weights
 from nodulerisk.evaluation.calibration import BINS
 from nodulerisk.evaluation.choices import Threshold
 from nodulerisk.evaluation.evidence import LABEL_WORDS
-from nodulerisk.evaluation.plots import COLOURS, FONT, GRID_GREY
-from nodulerisk.evaluation.report import task_plots
+from nodulerisk.evaluation.figure_tables import with_interval
+from nodulerisk.evaluation.html.evaluation_page import task_plots
+from nodulerisk.evaluation.html.plots import COLOURS, FONT, GRID_GREY
 from nodulerisk.evaluation.samples import UNKNOWN, TaskSample
 from nodulerisk.evaluation.summary import TaskEvaluation
-from nodulerisk.evaluation.tables import with_interval
 from nodulerisk.evaluation.task_figures import evaluate_sample
 from nodulerisk.nodule.measure import value_of
-from nodulerisk.outputs.pages import write_page
+from nodulerisk.outputs.html.pages import write_page
 from nodulerisk.tasks import TASKS
 from nodulerisk.trust.withhold import abstain
 from nodulerisk.weights.card import WeightSet

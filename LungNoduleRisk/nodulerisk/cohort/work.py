@@ -7,32 +7,27 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 
-from nodulerisk.assess import assess
+from nodulerisk.assess_points import assess_points
 from nodulerisk.assessment import Assessment, write_image
 from nodulerisk.clinical.guidelines import guidelines
 from nodulerisk.cohort.store import Row, Status
 from nodulerisk.cohort.table import CohortNodule, CtCase
-from nodulerisk.ct.points import Point, Position
+from nodulerisk.ct.points import Point, Position, lps_of
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT, triple, with_geometry
 from nodulerisk.engine.queue import QueueClosedError, SharedNetworks
-from nodulerisk.errors import NoduleRiskError, OutputError, WeightsError, WorkerError
-from nodulerisk.outputs.results import Outcome
-from nodulerisk.outputs.tables import outcome_row
+from nodulerisk.errors import NoduleRiskError, WorkerError
+from nodulerisk.outputs.nodule_tables import outcome_row
+from nodulerisk.outputs.outcome import Outcome
 from nodulerisk.weights.card import WeightSet
 
-ENDS_THE_RUN = (
-    QueueClosedError,
-    WeightsError,
-    OutputError,
-)  # no CT is to blame: the next would meet it, too
 NETWORK_DEATHS = 3  # after so many, the nodule is to blame
 PATIENCE_S = 120.0  # with networks that are being started again
 POLL_S = 0.5
@@ -92,7 +87,8 @@ def assess_case(case: CtCase, job: Job) -> list[Row]:
     the others.
 
     Raises:
-        NoduleRiskError: one of ``ENDS_THE_RUN``.
+        NoduleRiskError: the next CT would meet it, too: the networks are gone, the weights are
+            damaged, or the masks' folder cannot be written.
     """
     start = time.perf_counter()
     try:
@@ -172,20 +168,19 @@ def _outcome(
 ) -> tuple[Status, Outcome]:
     point = Point(nodule.name, _position(nodule, ct))
     try:
-        found = assess(ct, point.lps_mm, weights, name=point.name, networks=networks)
-    except ENDS_THE_RUN:
+        (outcome,) = assess_points(ct, [point], weights, networks)
+    except QueueClosedError:
         raise
-    except WorkerError as error:
+    except WorkerError as error:  # the networks die of it: one nodule does not end a cohort
         return "failed", Outcome(point, refusal=str(error))
-    except NoduleRiskError as refusal:
-        return "refused", Outcome(point, refusal=str(refusal))
-    advice = guidelines(found, nodule.patient) if nodule.patient else ()
-    return "assessed", Outcome(point, found, advice=advice)
+    if outcome.assessment is None:
+        return "refused", outcome
+    advice = guidelines(outcome.assessment, nodule.patient) if nodule.patient else ()
+    return "assessed", replace(outcome, advice=advice)
 
 
 def _position(nodule: CohortNodule, ct: CT | None) -> Position:
     """Where the nodule is, LPS mm; of voxels, only the CT tells."""
-    x, y, z = nodule.point
     if nodule.coordinates == "voxel":
         return UNKNOWN if ct is None else triple(ct.point_of(nodule.point))
-    return (x, y, z) if nodule.coordinates == "lps" else (-x, -y, z)
+    return lps_of(nodule.point, nodule.coordinates)

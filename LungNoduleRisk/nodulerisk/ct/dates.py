@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydicom import Dataset, dcmread
 
-from nodulerisk.ct.dicom_files import DicomFile, dicom_files
+from nodulerisk.ct.dicom_files import DicomFile, dicom_files, is_dicom
 
 DATES = ("AcquisitionDate", "StudyDate")  # the first that both scans carry
 
@@ -49,7 +49,7 @@ def _dates(path: Path, series_uid: str | None) -> dict[str, date]:
 
 def _header(file: DicomFile) -> Dataset | None:
     with file.open() as stream:
-        if stream.read(132)[128:] != b"DICM":
+        if not is_dicom(stream):
             return None
         stream.seek(0)
         return dcmread(stream, stop_before_pixels=True, specific_tags=["SeriesInstanceUID", *DATES])

@@ -170,14 +170,19 @@ def damage_refused() -> Iterator[None]:
         raise CTError(DAMAGED) from None
 
 
+def is_dicom(stream: IO[bytes]) -> bool:
+    """Whether a file begins as DICOM does (PS3.10 7.1); reads its first 132 bytes."""
+    return stream.read(132)[128:] == b"DICM"
+
+
 def read_header(file: DicomFile) -> Dataset | None:
     """The header without pixels, or None where the file is not DICOM (PS3.10 7.1)."""
     if file.name.upper() == "DICOMDIR":
         return None
     with file.open() as stream:
-        start = stream.read(2048)
-        if start[128:132] != b"DICM":
+        if not is_dicom(stream):
             return None
+        start = stream.read(1916)  # the file meta information lies here
         if DEFLATED in start:  # pydicom would inflate it whole, however large
             raise CTError("A DICOM file is stored deflated. Export the series uncompressed.")
         stream.seek(0)

@@ -12,30 +12,30 @@ from pydicom.pixels import apply_rescale, get_decoder
 
 from nodulerisk.checks import Check
 from nodulerisk.ct.dicom_files import DicomFile, ImagePlane
+from nodulerisk.ct.slice_stack import SliceStack
 from nodulerisk.ct.volume import looks_like_hounsfield, refuse_if_too_large, to_hounsfield
 from nodulerisk.errors import CTError
 
 
-def read_pixels(slices: list[ImagePlane], index: np.ndarray) -> np.ndarray:
+def read_pixels(stack: SliceStack) -> np.ndarray:
     """HU, int16, shape (z, y, x); missing slices are zero.
 
     Raises:
         CTError: no decoder, damaged or lying pixel data.
     """
-    shape = (int(index[-1]) + 1, int(slices[0].header.Rows), int(slices[0].header.Columns))
-    refuse_if_too_large(shape)
-    refuse_without_decoder(slices)
-    hu = np.zeros(shape, np.int16)
+    refuse_if_too_large(stack.shape)
+    refuse_without_decoder(stack.planes)
+    hu = np.zeros(stack.shape, np.int16)
     file, frames = None, np.empty(0)
-    for k, plane in zip(index, slices, strict=True):
+    for k, plane in zip(stack.index, stack.planes, strict=True):
         if plane.file is not file:
             file, frames = plane.file, stored_frames(plane.file)
         hu[k] = hounsfield(frames[plane.frame], plane)
     return hu
 
 
-def refuse_without_decoder(slices: list[ImagePlane]) -> None:
-    for syntax in {plane.header.file_meta.TransferSyntaxUID for plane in slices}:
+def refuse_without_decoder(planes: list[ImagePlane]) -> None:
+    for syntax in {plane.header.file_meta.TransferSyntaxUID for plane in planes}:
         try:
             missing = (
                 []
@@ -113,13 +113,13 @@ def rescaled(stored: np.ndarray, plane: ImagePlane) -> np.ndarray:
     return to_hounsfield(values)
 
 
-def rescale_checks(slices: list[ImagePlane], hu: np.ndarray) -> list[Check]:
+def rescale_checks(planes: list[ImagePlane], hu: np.ndarray) -> list[Check]:
     """Finds slices without a rescale.
 
     Raises:
         CTError: there are such slices, and the values do not look like HU (fault 16).
     """
-    if all(has_rescale(plane.macro("PixelValueTransformationSequence")) for plane in slices):
+    if all(has_rescale(plane.macro("PixelValueTransformationSequence")) for plane in planes):
         return []
     if not looks_like_hounsfield(hu):
         raise CTError(

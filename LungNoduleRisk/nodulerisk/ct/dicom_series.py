@@ -6,36 +6,25 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from pydicom import Dataset
 
-from nodulerisk.checks import Check
 from nodulerisk.ct.dicom_files import (
     DicomFile,
     ImagePlane,
     damage_refused,
     dicom_files,
     functional_group,
+    is_dicom,
     read_header,
 )
 from nodulerisk.ct.dicom_pixels import fill_missing, read_pixels, rescale_checks
-from nodulerisk.ct.volume import (
-    CT,
-    SINGLE_SLICE,
-    Acquisition,
-    refuse_bad_direction,
-    refuse_bad_spacing,
-)
+from nodulerisk.ct.slice_stack import stacked
+from nodulerisk.ct.volume import CT, SINGLE_SLICE, Acquisition
 from nodulerisk.errors import CTError, SeveralSeriesError
 
-MAX_CONSECUTIVE_MISSING = 5
-REGULAR, TOLERABLE = (
-    0.01,
-    0.10,
-)  # deviation of slice steps from the median: silent, flagged, refused beyond
 CONE_BEAM = re.compile(r"CBCT|CONE.?BEAM|DYNACT|ON-BOARD IMAGER", re.IGNORECASE)
 CONTRAST_WORDS = re.compile(r"\b(post|with|w)\b[\s/-]*(iv\s+)?contrast", re.IGNORECASE)
 
@@ -47,7 +36,7 @@ def can_read(path: Path) -> bool:
     if not path.is_file():
         return False
     with damage_refused(), path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
+        return is_dicom(file)
 
 
 def read_dicom(path: Path, *, series_uid: str | None = None) -> CT:
@@ -61,7 +50,7 @@ def read_dicom(path: Path, *, series_uid: str | None = None) -> CT:
         CTError: no CT, several to choose from, an unsafe zip, or a series that cannot be trusted.
     """
     with dicom_files(path) as files:
-        return volume(choose_series(ct_slices(files), series_uid))
+        return volume(choose_series(ct_planes(files), series_uid))
 
 
 def acquisition_in(paths: Sequence[Path]) -> Acquisition:
@@ -72,17 +61,17 @@ def acquisition_in(paths: Sequence[Path]) -> Acquisition:
         CTError: damaged files, not CT, or not in Hounsfield units (fault 19).
     """
     with dicom_files(*paths) as files:
-        slices = ct_slices(files)
-        if not slices:
+        planes = ct_planes(files)
+        if not planes:
             raise CTError("The series is a localizer, not a CT volume. Choose the CT series.")
-        refuse_not_ct(slices[0])
-        return acquisition_of(slices)
+        refuse_not_ct(planes[0])
+        return acquisition_of(planes)
 
 
 # --- Headers
 
 
-def ct_slices(files: list[DicomFile]) -> list[ImagePlane]:
+def ct_planes(files: list[DicomFile]) -> list[ImagePlane]:
     """Every CT image plane of the files, without localizers.
 
     Raises:
@@ -102,22 +91,22 @@ def ct_slices(files: list[DicomFile]) -> list[ImagePlane]:
         raise CTError(
             f"The images are {', '.join(sorted(modalities))}, not CT. Choose a CT series."
         )
-    slices: list[ImagePlane] = []
+    planes: list[ImagePlane] = []
     for file, header in headers:
         if (
             header.get("Modality") == "CT"
             and header.get("SamplesPerPixel", 1) == 1
             and not is_localizer(header)
         ):
-            slices += planes(file, header)
-    return slices
+            planes += planes_of(file, header)
+    return planes
 
 
 def is_localizer(header: Dataset) -> bool:
     return "LOCALIZER" in str(header.get("ImageType", ""))
 
 
-def planes(file: DicomFile, header: Dataset) -> Iterator[ImagePlane]:
+def planes_of(file: DicomFile, header: Dataset) -> Iterator[ImagePlane]:
     """The planes of one file; those without a position are no part of a volume."""
     placed = len(header.get("PerFrameFunctionalGroupsSequence", None) or [header])
     if placed != int(header.get("NumberOfFrames", None) or 1):
@@ -137,7 +126,7 @@ def planes(file: DicomFile, header: Dataset) -> Iterator[ImagePlane]:
 # --- The series
 
 
-def choose_series(slices: list[ImagePlane], series_uid: str | None) -> list[ImagePlane]:
+def choose_series(planes: list[ImagePlane], series_uid: str | None) -> list[ImagePlane]:
     """The one volume, or the one axial volume beside reformats (fault 7).
 
     Raises:
@@ -145,7 +134,7 @@ def choose_series(slices: list[ImagePlane], series_uid: str | None) -> list[Imag
         SeveralSeriesError: several, which it lists.
     """
     groups = defaultdict(list)
-    for plane in slices:
+    for plane in planes:
         header = plane.header
         facing = int(np.argmax(np.abs(plane.normal)))
         groups[
@@ -185,26 +174,19 @@ def summary(group: list[ImagePlane]) -> str:
     return f"{len(group)} slices, {thickness}, kernel {said.kernel or 'unknown'}"
 
 
-def volume(slices: list[ImagePlane]) -> CT:
-    """The CT of one series' slices."""
-    refuse_not_ct(slices[0])
-    pixel_spacing = common_pixel_spacing(slices)
-    direction = common_direction(slices)
-    normal = direction[:, 2]
-    slices = sorted(slices, key=lambda plane: plane.position @ normal)
-    refuse_shear(slices, normal, min(pixel_spacing))
-    index, step, checks = slice_grid(
-        slices, np.array([plane.position @ normal for plane in slices])
-    )
-    hu = read_pixels(slices, index)
-    filled = fill_missing(hu, index)
+def volume(planes: list[ImagePlane]) -> CT:
+    """The CT of one series' planes."""
+    refuse_not_ct(planes[0])
+    stack = stacked(planes)
+    hu = read_pixels(stack)
+    filled = fill_missing(hu, stack.index)
     return CT.from_array(
         hu,
-        (pixel_spacing[1], pixel_spacing[0], step),
-        slices[0].position,
-        direction,
-        acquisition=acquisition_of(slices),
-        checks=(*checks, *rescale_checks(slices, hu)),
+        stack.spacing_mm,
+        stack.planes[0].position,
+        stack.direction,
+        acquisition=acquisition_of(stack.planes),
+        checks=(*stack.checks, *rescale_checks(stack.planes, hu)),
         filled_slices=filled,
     )
 
@@ -234,9 +216,9 @@ def refuse_not_ct(plane: ImagePlane) -> None:
         )
 
 
-def acquisition_of(slices: list[ImagePlane]) -> Acquisition:
+def acquisition_of(planes: list[ImagePlane]) -> Acquisition:
     """What the first slice's header says of the scan, and the direction of counting."""
-    plane = slices[0]
+    plane = planes[0]
     thickness = plane.macro("PixelMeasuresSequence").get("SliceThickness")
     kernel = plane.macro("CTReconstructionSequence").get("ConvolutionKernel")
     if kernel and not isinstance(kernel, str):
@@ -247,7 +229,7 @@ def acquisition_of(slices: list[ImagePlane]) -> Acquisition:
         slice_thickness_mm=float(thickness) if thickness else None,
         kernel=kernel or None,
         contrast=contrast_given(plane.header),
-        head_to_foot=head_to_foot(slices),
+        head_to_foot=head_to_foot(planes),
     )
 
 
@@ -268,122 +250,12 @@ def contrast_given(header: Dataset) -> bool | None:
     return True if described or header.get("ContrastBolusAgentSequence") else None
 
 
-def head_to_foot(slices: list[ImagePlane]) -> bool | None:
+def head_to_foot(planes: list[ImagePlane]) -> bool | None:
     """Whether InstanceNumber, or the frame number within a file, grows towards the feet."""
     heights = {
-        (plane.header.get("InstanceNumber"), plane.frame): plane.position[2] for plane in slices
+        (plane.header.get("InstanceNumber"), plane.frame): plane.position[2] for plane in planes
     }
-    if len(heights) < len(slices) or any(number is None for number, _ in heights):
+    if len(heights) < len(planes) or any(number is None for number, _ in heights):
         return None
     towards_head = heights[max(heights)] - heights[min(heights)]
     return None if abs(towards_head) < 0.01 else bool(towards_head < 0)
-
-
-# --- Geometry
-
-
-def common_pixel_spacing(slices: list[ImagePlane]) -> tuple[float, float]:
-    """Row and column spacing, mm (PS3.3 10.7.1.3).
-
-    Raises:
-        CTError: missing, zero or negative, or not the same in every slice (fault 15).
-    """
-    spacings = {
-        tuple(plane.macro("PixelMeasuresSequence").get("PixelSpacing", None) or ())
-        for plane in slices
-    }
-    if () in spacings or len(spacings) > 1:
-        raise CTError(
-            "PixelSpacing is missing or differs between slices. Export the CT series again."
-        )
-    down, along = (float(value) for value in spacings.pop())
-    refuse_bad_spacing((down, along))
-    return down, along
-
-
-def common_direction(slices: list[ImagePlane]) -> np.ndarray:
-    """Columns: along a row, down a column, and the slice normal; 3x3, LPS (PS3.3 C.7.6.2.1.1).
-
-    Raises:
-        CTError: not orthonormal, or the slices are not parallel (fault 9).
-    """
-    along, down = slices[0].orientation
-    direction = np.column_stack([along, down, slices[0].normal])
-    refuse_bad_direction(direction)
-    if not all(
-        np.allclose(plane.orientation, (along, down), rtol=0, atol=1e-3) for plane in slices
-    ):
-        raise CTError(
-            "The slices of this series are not parallel. Choose a series of parallel slices."
-        )
-    if not np.all(np.isfinite([plane.position for plane in slices])):
-        raise CTError("A slice's position is not a number. Export the CT series again.")
-    return direction
-
-
-def refuse_shear(slices: list[ImagePlane], normal: np.ndarray, pixel_mm: float) -> None:
-    """Slices must be stacked along their normal; a tilted gantry shifts each against the last
-    (fault 4)."""
-    offsets = np.array([plane.position for plane in slices]) - slices[0].position
-    sideways = offsets - np.outer(offsets @ normal, normal)
-    if np.linalg.norm(sideways, axis=1).max() > pixel_mm / 2:
-        raise CTError(
-            "The slices are shifted against each other, as with a tilted gantry. "
-            "Correct the tilt at the scanner or resample the series, then load it again."
-        )
-
-
-def slice_grid(
-    slices: list[ImagePlane], heights: np.ndarray
-) -> tuple[np.ndarray, float, list[Check]]:
-    """Which slice of a regular grid each slice is, the grid's step in mm, and the findings.
-
-    Raises:
-        CTError: repeated positions (fault 2), irregular spacing (fault 3), or too many missing
-            slices (fault 1).
-    """
-    steps = np.diff(heights)
-    typical = float(np.median(steps))
-    refuse_repeats(slices, steps)
-    jumps = np.maximum(np.rint(steps / typical), 1).astype(int)
-    index = np.concatenate([[0], np.cumsum(jumps)])
-    step = float((heights[-1] - heights[0]) / index[-1])
-    deviation = float(np.abs(steps / typical - jumps).max())
-    drift = float(np.abs((heights - heights[0]) / step - index).max())
-    if deviation > TOLERABLE or drift > 0.5:
-        raise CTError(
-            f"Slice spacing varies by {100 * deviation:.0f} %. Reconstruct an evenly spaced series."
-        )
-    missing = int(index[-1]) + 1 - len(slices)
-    if jumps.max() - 1 > MAX_CONSECUTIVE_MISSING or missing > max(1, index[-1] // 10):
-        raise CTError(
-            f"{missing} slices of the series are missing. Export the complete series again."
-        )
-    return index, step, spacing_checks(missing, deviation)
-
-
-def refuse_repeats(slices: list[ImagePlane], steps: np.ndarray) -> None:
-    repeated = [pair for pair, step in zip(pairwise(slices), steps, strict=True) if step < 0.01]
-    if repeated:
-        first, second = sorted(plane.file.name for plane in repeated[0])
-        raise CTError(
-            f"{len(repeated)} slices lie where another does, the first in {first} and {second}: "
-            "copies, or several phases in one series (4D). Keep one slice for each position."
-        )
-
-
-def spacing_checks(missing: int, deviation: float) -> list[Check]:
-    checks = []
-    if missing:
-        message = f"{missing} missing slice(s) were filled in between their neighbours."
-        checks.append(Check("missing-slices", "warning", message, 1))
-    if deviation > REGULAR:
-        message = (
-            f"Slice spacing varies by up to {100 * deviation:.1f} %; sizes along the scan are off"
-            " by as much."
-        )
-        checks.append(Check("irregular-spacing", "warning", message, 3))
-    return checks
-
-
-# --- Voxels

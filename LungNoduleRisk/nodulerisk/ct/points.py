@@ -170,6 +170,12 @@ def _position(values: Sequence, coordinates: Coordinates, what: str) -> Position
         x = y = z = math.nan
     if not all(map(math.isfinite, (x, y, z))):
         raise PointError(f"{what} is not three numbers: give x,y,z in mm, such as -81,-192,-192.")
+    return lps_of((x, y, z), coordinates)
+
+
+def lps_of(position: Position, coordinates: Coordinates) -> Position:
+    """A position in mm as LPS."""
+    x, y, z = position
     return (x, y, z) if coordinates == "lps" else (-x, -y, z)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nodulerisk.ct import dicom_series, image_files
+from nodulerisk.ct import image_files
 from nodulerisk.ct.volume import AIR_HU, CT
 from nodulerisk.errors import CTError
 
@@ -25,6 +25,8 @@ def read_ct(path: str | Path, *, series_uid: str | None = None) -> CT:
         CTError: the file cannot be read, or its geometry, intensities or modality cannot be
             trusted.
     """
+    from nodulerisk.ct import dicom_series  # needs a pydicom that may have yet to be installed
+
     path = Path(path)
     if not path.exists():
         raise CTError(

@@ -63,6 +63,7 @@ from nodulerisk.datasets.rows import (
     plain,
     positive_number,
     read_rows,
+    refuse_missing_column,
     repeated,
     split_in,
 )
@@ -110,13 +111,10 @@ def read_densesharp(folder: Path) -> NoduleDataset:
     """
     table = _table(folder)
     rows = read_rows(table)
-    if not any(column in rows[0] for column in NAME):
-        raise NoduleRiskError(
-            f"{table.name} has no column 'name' with the names of the .npz files: add it."
-        )
+    refuse_missing_column(rows, NAME, table, "the names of the .npz files")
     files = {path.stem: path for path in _archives(folder)}
     twice = repeated(map(_name, rows))
-    nodules, broken = read_each(rows, _name, lambda row: _nodule(row, files, twice))
+    nodules, broken = read_each(rows, _name, lambda row: _nodule(row, files), twice)
     refuse_leak(nodules)
     unlisted = sorted(files.keys() - set(map(_name, rows)))
     strays = tuple(Broken(name, f"{table.name} has no row for this file") for name in unlisted)
@@ -148,10 +146,8 @@ def _patient(row: Row) -> str:
     return cell(row, "patient") or _name(row)
 
 
-def _nodule(row: Row, files: dict[str, Path], twice: frozenset[str]) -> LabelledNodule:
+def _nodule(row: Row, files: dict[str, Path]) -> LabelledNodule:
     name = _name(row)
-    if name in twice:
-        raise NoduleRiskError("the table has several rows of this name")
     if name not in files:
         raise NoduleRiskError("there is no .npz of this name")
     patient, diagnosis = _patient(row), _diagnosis(row)

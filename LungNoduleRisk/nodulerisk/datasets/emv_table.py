@@ -35,6 +35,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.ndimage import label
 
+from nodulerisk.ct.points import lps_of
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT, triple
 from nodulerisk.datasets.nodules import (
@@ -59,6 +60,7 @@ from nodulerisk.datasets.rows import (
     plain,
     positive_number,
     read_rows,
+    refuse_missing_column,
     repeated,
     split_in,
 )
@@ -205,7 +207,8 @@ def read_emv_table(table: Path) -> NoduleDataset:
         NoduleRiskError: no table, no columns for the CT or the centre, or a patient in two splits.
     """
     rows = read_rows(table)
-    _refuse_missing_columns(rows[0], table)
+    refuse_missing_column(rows, CT_PATH, table, "the paths of the CTs")
+    _refuse_without_centres(rows[0], table)
     twice = repeated(map(_name, rows))
     nodules: list[LabelledNodule] = []
     broken: list[Broken] = []
@@ -222,9 +225,7 @@ def read_emv_table(table: Path) -> NoduleDataset:
     )
 
 
-def _refuse_missing_columns(row: Row, table: Path) -> None:
-    if not any(column in row for column in CT_PATH):
-        raise NoduleRiskError(f"{table.name} has no column 'ct' with the paths of the CTs: add it.")
+def _refuse_without_centres(row: Row, table: Path) -> None:
     if not any(set(columns) <= row.keys() for columns in CENTRES):
         raise NoduleRiskError(
             f"{table.name} has no columns for the nodules' centres: add x, y, z (LPS mm), x_ras,"
@@ -251,7 +252,7 @@ def _read_group(
         ct = read_ct(_path(folder, rows[0], *CT_PATH), series_uid=cell(rows[0], *SERIES) or None)
     except NoduleRiskError as error:
         return (), tuple(Broken(_name(row), str(error)) for row in rows)
-    return read_each(rows, _name, lambda row: _nodule(row, ct, folder, twice))
+    return read_each(rows, _name, lambda row: _nodule(row, ct, folder), twice)
 
 
 def _path(folder: Path, row: Row, *columns: str) -> Path:
@@ -261,9 +262,7 @@ def _path(folder: Path, row: Row, *columns: str) -> Path:
     return folder / text.replace("\\", "/")
 
 
-def _nodule(row: Row, ct: CT, folder: Path, twice: frozenset[str]) -> LabelledNodule:
-    if _name(row) in twice:
-        raise NoduleRiskError("the table has several rows of this name")
+def _nodule(row: Row, ct: CT, folder: Path) -> LabelledNodule:
     patient, centre = _patient(row), _centre(row, ct)
     split, evidence, labels, size = (
         split_in(row),
@@ -324,7 +323,7 @@ def _centre(row: Row, ct: CT) -> tuple[float, float, float]:
         )
     if system == "voxel":
         return triple(ct.point_of(values))
-    return triple(values * (-1, -1, 1) if system == "ras" else values)
+    return lps_of(triple(values), "ras" if system == "ras" else "lps")
 
 
 def _mask(row: Row, ct: CT, centre_lps_mm, folder: Path) -> np.ndarray | None:

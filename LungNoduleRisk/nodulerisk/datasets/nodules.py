@@ -207,12 +207,18 @@ def equivalent_diameter_mm(mask: np.ndarray, spacing_mm: tuple[float, float, flo
 
 
 def read_each(
-    rows: Iterable[Row], name_of: Callable[[Row], str], read: Callable[[Row], LabelledNodule]
+    rows: Iterable[Row],
+    name_of: Callable[[Row], str],
+    read: Callable[[Row], LabelledNodule],
+    twice: Set[str] = frozenset(),
 ) -> tuple[tuple[LabelledNodule, ...], tuple[Broken, ...]]:
-    """Reads every row; one that raises NoduleRiskError becomes a broken case and the rest go on."""
+    """Reads every row; one that raises NoduleRiskError, or whose name is in ``twice``, becomes a
+    broken case and the rest go on."""
     nodules, broken = [], []
     for row in rows:
         try:
+            if name_of(row) in twice:
+                raise NoduleRiskError("the table has several rows of this name")
             nodules.append(read(row))
         except NoduleRiskError as error:
             broken.append(Broken(name_of(row), str(error)))

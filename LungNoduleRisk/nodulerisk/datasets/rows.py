@@ -59,6 +59,15 @@ def read_rows(table: Path) -> list[Row]:
     return rows
 
 
+def refuse_missing_column(
+    rows: list[Row], columns: tuple[str, ...], table: Path, holds: str
+) -> None:
+    """Raises NoduleRiskError where the table has none of the columns, the first of which is named
+    with what it holds."""
+    if not any(column in rows[0] for column in columns):
+        raise NoduleRiskError(f"{table.name} has no column '{columns[0]}' with {holds}: add it.")
+
+
 def _row(cells: dict, line: int, table: Path) -> Row:
     if None in cells:  # every cell behind the surplus one would be read as its neighbour's
         raise NoduleRiskError(

@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from nodulerisk.datasets.nodules import LabelledNodule
+from nodulerisk.outputs.style import CONTOUR
 from nodulerisk.tasks import TASKS
 
 TITLE = "Simulated nodules: shows the workflow, says nothing about a patient"
@@ -57,5 +58,5 @@ def _draw(axis: Axes, nodule: LabelledNodule, outlined: bool) -> None:
     low, high = LUNG_WINDOW_HU
     axis.imshow(nodule.ct.hu[shown], cmap="gray", vmin=low, vmax=high, interpolation="bilinear")
     if outlined and nodule.mask is not None:
-        axis.contour(nodule.mask[shown], [0.5], colors="#ffb000", linewidths=0.8)
+        axis.contour(nodule.mask[shown], [0.5], colors=CONTOUR, linewidths=0.8)
     axis.set_title(f"{nodule.diameter_mm:.0f} mm", loc="right", fontsize=8)

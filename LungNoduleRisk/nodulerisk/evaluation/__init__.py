@@ -1,5 +1,6 @@
 """How good a weight set is: held-out figures with intervals, and the pages and tables that show
 them.
 
-``evaluate_dataset`` does it all; ``outcomes``, ``evaluate`` and ``write_evaluation`` are its steps.
+``evaluate_dataset`` does it all; ``predictions``, ``evaluate`` and ``write_evaluation`` are its
+steps.
 """

@@ -10,7 +10,7 @@ import numpy as np
 
 from nodulerisk.evaluation.calibration import fit_calibration
 from nodulerisk.evaluation.figures import youden
-from nodulerisk.evaluation.outcomes import Outcome
+from nodulerisk.evaluation.predictions import Prediction
 from nodulerisk.evaluation.samples import TaskSample, task_sample, with_task
 from nodulerisk.tasks import TASKS
 from nodulerisk.weights.calibration import Line
@@ -33,11 +33,11 @@ class Threshold:
         return np.where(probabilities[..., -1] >= self.value, probabilities.shape[-1] - 1, 0)
 
 
-def chosen_thresholds(outcomes: Iterable[Outcome]) -> dict[str, float]:
-    """For a card: the largest Youden index on the validation outcomes, for every two-class task
+def chosen_thresholds(predictions: Iterable[Prediction]) -> dict[str, float]:
+    """For a card: the largest Youden index on the validation predictions, for every two-class task
     with enough of them."""
     samples = {
-        task: _validation(outcomes, task) for task, classes in TASKS.items() if len(classes) == 2
+        task: _validation(predictions, task) for task, classes in TASKS.items() if len(classes) == 2
     }
     return {
         task: youden(s.labels == 1, s.probabilities[:, 1])
@@ -46,18 +46,18 @@ def chosen_thresholds(outcomes: Iterable[Outcome]) -> dict[str, float]:
     }
 
 
-def chosen_calibration(outcomes: Iterable[Outcome]) -> dict[str, Line]:
-    """For a card: the line that fits the validation outcomes best, for every task with enough of
+def chosen_calibration(predictions: Iterable[Prediction]) -> dict[str, Line]:
+    """For a card: the line that fits the validation predictions best, for every task with enough of
     them."""
-    samples = {task: _validation(outcomes, task) for task in TASKS}
+    samples = {task: _validation(predictions, task) for task in TASKS}
     return {
         task: fit_calibration(s.members, s.labels) for task, s in samples.items() if s is not None
     }
 
 
-def threshold_for(task: str, chosen: dict[str, float], answered: Iterable[Outcome]) -> Threshold:
-    """The threshold chosen on validation, else the card's as the outcomes carry it, else the most
-    probable class."""
+def threshold_for(task: str, chosen: dict[str, float], answered: Iterable[Prediction]) -> Threshold:
+    """The threshold chosen on validation, else the card's as the predictions carry it, else the
+    most probable class."""
     if task in chosen:
         return Threshold(chosen[task], "largest Youden index on validation nodules")
     card = next((o.thresholds.get(task) for o in answered), None)
@@ -66,8 +66,8 @@ def threshold_for(task: str, chosen: dict[str, float], answered: Iterable[Outcom
     return Threshold(None, "the most probable class")
 
 
-def _validation(outcomes: Iterable[Outcome], task: str) -> TaskSample | None:
+def _validation(predictions: Iterable[Prediction], task: str) -> TaskSample | None:
     """The validation nodules that answer the task; None with fewer than ``ENOUGH`` of a class."""
-    answered = with_task([o for o in outcomes if o.split == "validation"], task)
+    answered = with_task([o for o in predictions if o.split == "validation"], task)
     counts = np.bincount([o.labels[task] for o in answered], minlength=len(TASKS[task]))
     return task_sample(answered, task) if counts.min() >= ENOUGH else None

@@ -1,4 +1,5 @@
-"""Outcomes as arrays: the nodules that a figure comes from, and the groups that they fall into."""
+"""Predictions as arrays: the nodules that a figure comes from, and the groups that they fall
+into."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from nodulerisk.assessment import EVIDENCE_LEVELS, EvidenceLevel
 from nodulerisk.evaluation.bootstrap import Figure, figure, kept, patient_weights, weighted_mean
-from nodulerisk.evaluation.outcomes import Outcome
+from nodulerisk.evaluation.predictions import Prediction
 from nodulerisk.tasks import TASKS
 
 SIZES_MM = (6.0, 8.0, 15.0)  # where Lung-RADS v2022 changes its category of a solid nodule
@@ -145,62 +146,62 @@ class MaskSample(Sample):
     readers_dice: np.ndarray
 
 
-def with_task(outcomes: Sequence[Outcome], task: str) -> list[Outcome]:
+def with_task(predictions: Sequence[Prediction], task: str) -> list[Prediction]:
     """Those with the task's label and answer."""
-    return [o for o in outcomes if task in o.labels and task in o.members]
+    return [o for o in predictions if task in o.labels and task in o.members]
 
 
-def with_mask(outcomes: Sequence[Outcome]) -> list[Outcome]:
+def with_mask(predictions: Sequence[Prediction]) -> list[Prediction]:
     """Those with a mask that was compared."""
-    return [o for o in outcomes if o.mask is not None]
+    return [o for o in predictions if o.mask is not None]
 
 
-def task_sample(outcomes: Sequence[Outcome], task: str) -> TaskSample:
-    """Arrays of outcomes that all have the task's label and answer."""
+def task_sample(predictions: Sequence[Prediction], task: str) -> TaskSample:
+    """Arrays of predictions that all have the task's label and answer."""
     return TaskSample(
-        **_common(outcomes),
-        labels=np.array([o.labels[task] for o in outcomes], int),
-        members=np.array([list(o.members[task].values()) for o in outcomes], float),
-        clicked=_clicked(outcomes, task),
+        **_common(predictions),
+        labels=np.array([o.labels[task] for o in predictions], int),
+        members=np.array([list(o.members[task].values()) for o in predictions], float),
+        clicked=_clicked(predictions, task),
     )
 
 
-def _clicked(outcomes: Sequence[Outcome], task: str) -> np.ndarray:
+def _clicked(predictions: Sequence[Prediction], task: str) -> np.ndarray:
     """(n, K, M, C) for as many clicks as every nodule has."""
     answers = [
-        [list(click[task].values()) for click in o.clicks if task in click] for o in outcomes
+        [list(click[task].values()) for click in o.clicks if task in click] for o in predictions
     ]
     count = min(map(len, answers))
-    once = [list(o.members[task].values()) for o in outcomes]
+    once = [list(o.members[task].values()) for o in predictions]
     return np.array([a[:count] for a in answers], float).reshape(
         len(answers), count, *np.shape(once)[1:]
     )
 
 
-def mask_sample(outcomes: Sequence[Outcome]) -> MaskSample:
-    """Arrays of outcomes that all have a mask that was compared."""
-    fits = [o.mask for o in outcomes if o.mask is not None]
+def mask_sample(predictions: Sequence[Prediction]) -> MaskSample:
+    """Arrays of predictions that all have a mask that was compared."""
+    fits = [o.mask for o in predictions if o.mask is not None]
     return MaskSample(
-        **_common(outcomes),
+        **_common(predictions),
         dice=np.array([fit.dice for fit in fits], float),
         surface_mm=np.array([fit.surface_mm for fit in fits], float),
         hausdorff95_mm=np.array([fit.hausdorff95_mm for fit in fits], float),
-        click_dice=np.array([_mean(o.click_dice) for o in outcomes], float),
-        readers_dice=np.array([o.readers_dice for o in outcomes], float),
+        click_dice=np.array([_mean(o.click_dice) for o in predictions], float),
+        readers_dice=np.array([o.readers_dice for o in predictions], float),
     )
 
 
-def weakest_evidence(outcomes: Iterable[Outcome]) -> EvidenceLevel:
+def weakest_evidence(predictions: Iterable[Prediction]) -> EvidenceLevel:
     """What the labels rest on; of several kinds the weakest."""
-    return max((o.evidence for o in outcomes), key=EVIDENCE_LEVELS.index)
+    return max((o.evidence for o in predictions), key=EVIDENCE_LEVELS.index)
 
 
-def _common(outcomes: Sequence[Outcome]) -> dict[str, np.ndarray]:
-    patients = [o.patient for o in outcomes]
+def _common(predictions: Sequence[Prediction]) -> dict[str, np.ndarray]:
+    patients = [o.patient for o in predictions]
     return {
         "patients": np.array(patients, str),
-        "diameters_mm": np.array([o.diameter_mm for o in outcomes], float),  # None becomes NaN
-        "densities": np.array([o.labels.get("density", UNKNOWN) for o in outcomes], int),
+        "diameters_mm": np.array([o.diameter_mm for o in predictions], float),  # None becomes NaN
+        "densities": np.array([o.labels.get("density", UNKNOWN) for o in predictions], int),
         "weights": patient_weights(patients),
     }
 

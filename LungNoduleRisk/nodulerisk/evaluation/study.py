@@ -1,4 +1,4 @@
-"""An evaluation from beginning to end: outcomes, their figures, and the files that show them."""
+"""An evaluation from beginning to end: predictions, their figures, and the files that show them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,13 @@ from nodulerisk.engine.engine import Networks
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.evaluation.bootstrap import Figure, kept
 from nodulerisk.evaluation.choices import chosen_calibration, chosen_thresholds, threshold_for
-from nodulerisk.evaluation.outcomes import Outcome, outcomes, write_outcomes
-from nodulerisk.evaluation.report import write_page
+from nodulerisk.evaluation.figure_tables import (
+    write_figures_csv,
+    write_figures_markdown,
+    write_nodules_csv,
+)
+from nodulerisk.evaluation.html.evaluation_page import write_page
+from nodulerisk.evaluation.predictions import Prediction, predictions, write_predictions
 from nodulerisk.evaluation.samples import (
     MaskSample,
     mask_sample,
@@ -21,16 +26,10 @@ from nodulerisk.evaluation.samples import (
     with_task,
 )
 from nodulerisk.evaluation.summary import About, Evaluation, MaskEvaluation, MaskPoint
-from nodulerisk.evaluation.tables import (
-    write_figures_csv,
-    write_figures_markdown,
-    write_nodules_csv,
-)
 from nodulerisk.evaluation.task_figures import evaluate_task
+from nodulerisk.outputs.style import EVALUATION_FILES
 from nodulerisk.tasks import TASKS
 from nodulerisk.weights.card import WeightSet
-
-FILES = ("evaluation.html", "figures.csv", "figures.md", "nodules.csv", "outcomes.jsonl")
 
 
 def evaluate_dataset(
@@ -48,7 +47,7 @@ def evaluate_dataset(
         weights: the weight set.
         dataset: labelled nodules.
         networks: a warm Engine or Worker of the same weights.
-        out: folder for ``FILES``.
+        out: folder for ``EVALUATION_FILES``.
         clicks: how many points 2 mm off the centre each nodule is also assessed at.
         progress: called with the nodule's name and the share done, 0..1.
 
@@ -58,7 +57,7 @@ def evaluate_dataset(
     """
     test = dataset.of_split("test")
     nodules = (*dataset.of_split("validation"), *test) if test else dataset.nodules
-    answered, broken = outcomes(weights, nodules, networks, clicks, progress)
+    answered, broken = predictions(weights, nodules, networks, clicks, progress)
     if not answered:
         raise NoduleRiskError(
             f"No nodule of {dataset.name} could be assessed: {(*dataset.broken, *broken)[:1]}"
@@ -84,10 +83,10 @@ def about(weights: WeightSet, dataset: NoduleDataset, broken: Iterable[Broken]) 
     )
 
 
-def evaluate(answered: Sequence[Outcome], about: About | None = None) -> Evaluation:
-    """Figures of the test outcomes, with thresholds and calibration from the validation outcomes.
+def evaluate(answered: Sequence[Prediction], about: About | None = None) -> Evaluation:
+    """Figures of the test predictions, with thresholds and calibration from those of validation.
 
-    Without test outcomes the figures are of all, nothing is chosen on them, and ``split`` says
+    Without test predictions the figures are of all, nothing is chosen on them, and ``split`` says
     ``all``.
     """
     test = [o for o in answered if o.split == "test"]
@@ -113,27 +112,28 @@ def evaluate(answered: Sequence[Outcome], about: About | None = None) -> Evaluat
     )
 
 
-def write_evaluation(evaluation: Evaluation, answered: Sequence[Outcome], folder: Path) -> None:
-    """Writes ``FILES``; from the outcomes every figure can be computed again without networks.
+def write_evaluation(evaluation: Evaluation, answered: Sequence[Prediction], folder: Path) -> None:
+    """Writes ``EVALUATION_FILES``; from the predictions every figure can be computed again without
+    networks.
 
     Raises:
         OutputError: the folder cannot be written.
     """
-    page, figures, figures_text, nodules, lines = (folder / name for name in FILES)
+    page, figures, figures_text, nodules, lines = (folder / name for name in EVALUATION_FILES)
     write_page(evaluation, page)
     write_figures_csv(evaluation, figures)
     write_figures_markdown(evaluation, figures_text)
     write_nodules_csv(answered, nodules)
-    write_outcomes(answered, lines)
+    write_predictions(answered, lines)
 
 
-def _why_left_out(answered: Iterable[Outcome], task: str) -> str:
+def _why_left_out(answered: Iterable[Prediction], task: str) -> str:
     if any(task in o.members for o in answered):
         return "no nodule has a label"
     return "the weight set does not answer it"
 
 
-def _evaluate_mask(compared: list[Outcome]) -> MaskEvaluation:
+def _evaluate_mask(compared: list[Prediction]) -> MaskEvaluation:
     sample = mask_sample(compared)
     return MaskEvaluation(
         evidence=weakest_evidence(compared),

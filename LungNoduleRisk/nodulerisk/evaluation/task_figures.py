@@ -21,7 +21,7 @@ from nodulerisk.evaluation.figures import (
     two_class_rates,
     weighted_f1,
 )
-from nodulerisk.evaluation.outcomes import Outcome
+from nodulerisk.evaluation.predictions import Prediction
 from nodulerisk.evaluation.samples import TaskSample, task_sample, weakest_evidence
 from nodulerisk.evaluation.summary import GRID, DecisionCurve, Points, RocCurve, TaskEvaluation
 from nodulerisk.tasks import TASKS
@@ -56,18 +56,18 @@ class Contrast:
 
 
 def evaluate_task(
-    task: str, outcomes: Sequence[Outcome], threshold: Threshold, line: Line | None
+    task: str, predictions: Sequence[Prediction], threshold: Threshold, line: Line | None
 ) -> TaskEvaluation:
-    """Figures of outcomes that all have the task's label and answer.
+    """Figures of predictions that all have the task's label and answer.
 
     Args:
         task: of ``TASKS``.
-        outcomes: at least one.
+        predictions: at least one.
         threshold: what decides.
         line: calibration chosen on other nodules, whose effect on these is shown; None: none was.
     """
-    sample = task_sample(outcomes, task)
-    evaluation = evaluate_sample(task, sample, weakest_evidence(outcomes), threshold)
+    sample = task_sample(predictions, task)
+    evaluation = evaluate_sample(task, sample, weakest_evidence(predictions), threshold)
     return evaluation if line is None else _with_line(evaluation, sample, line)
 
 

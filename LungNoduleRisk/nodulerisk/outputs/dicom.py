@@ -30,23 +30,16 @@ from nodulerisk import RESEARCH_USE_ONLY, __version__
 from nodulerisk.assessment import Assessment, NoduleMask, TaskResult
 from nodulerisk.ct.cubes import Grid
 from nodulerisk.ct.dicom_files import DicomFile, ImagePlane, dicom_files
-from nodulerisk.ct.dicom_series import (
-    can_read,
-    choose_series,
-    common_direction,
-    common_pixel_spacing,
-    ct_slices,
-    refuse_shear,
-    slice_grid,
-)
-from nodulerisk.errors import CTError, OutputError
+from nodulerisk.ct.dicom_series import can_read, choose_series, ct_planes
+from nodulerisk.ct.slice_stack import stacked
+from nodulerisk.errors import CTError, OutputError, TiltError
 from nodulerisk.files import written_whole
 from nodulerisk.nodule.mask import MASK_LEVEL
+from nodulerisk.outputs.style import SEG_NAME, SR_NAME
 from nodulerisk.outputs.words import abstain_words, check_words, measured_on, task_basis
 
 Reference = TypeVar("Reference")
 
-SEG_NAME, SR_NAME = "nodules.seg.dcm", "nodules.sr.dcm"
 PRODUCT, MANUFACTURER = "LungNoduleRisk", "LungNoduleRisk developers"
 DEVICE_UID = "2.25.40975642210316461045358409419702036479"  # of this software, whatever its version
 SCHEME = "99LNR"
@@ -124,7 +117,7 @@ def read_source(path: str | Path, series_uid: str | None = None) -> DicomSource:
 def source_of(paths: Iterable[Path], series_uid: str | None = None) -> DicomSource:
     """The same of files that lie anywhere."""
     with dicom_files(*paths) as files:
-        return _source(choose_series(ct_slices(files), series_uid))
+        return _source(choose_series(ct_planes(files), series_uid))
 
 
 def write_dicom(
@@ -166,28 +159,24 @@ def write_dicom(
 # --- The source
 
 
-def _source(slices: list[ImagePlane]) -> DicomSource:
-    direction = common_direction(slices)
-    down, along = common_pixel_spacing(slices)
-    normal = direction[:, 2]
-    slices = sorted(slices, key=lambda plane: plane.position @ normal)
+def _source(planes: list[ImagePlane]) -> DicomSource:
     try:
-        refuse_shear(slices, normal, min(down, along))
-    except CTError:
+        stack = stacked(planes)
+    except TiltError:
         raise CTError(RESAMPLED) from None
-    index, step, _ = slice_grid(slices, np.array([plane.position @ normal for plane in slices]))
-    by_file = {plane.file: plane for plane in slices}
-    images = {file: _header(plane, slices[0].orientation, step) for file, plane in by_file.items()}
-    if len(images) > 1 and len(images) < len(slices):
+    by_file = {plane.file: plane for plane in stack.planes}
+    orientation = stack.planes[0].orientation
+    images = {file: _header(plane, orientation, stack.step_mm) for file, plane in by_file.items()}
+    if len(images) > 1 and len(images) < len(planes):
         raise CTError(
             "The series is split over several multi-frame files: for DICOM output, export it as"
             " one."
         )
     return DicomSource(
         images,
-        dict(zip(index.tolist(), slices, strict=True)),
-        (int(index[-1]) + 1, int(slices[0].header.Rows), int(slices[0].header.Columns)),
-        Grid(slices[0].position, direction * (along, down, step)),
+        dict(zip(stack.index.tolist(), stack.planes, strict=True)),
+        stack.shape,
+        Grid(stack.planes[0].position, stack.direction * stack.spacing_mm),
     )
 
 

@@ -13,9 +13,9 @@ from nodulerisk.ct.volume import CT
 from nodulerisk.files import written_whole
 from nodulerisk.outputs.picture import DPI, draw_slice
 from nodulerisk.outputs.slices import FIELD_MM, nodule_slices, points_in, values_at
+from nodulerisk.outputs.style import ALARM, EXPLANATION_FILES
 from nodulerisk.trust.explain import NOT_EVIDENCE, Explanation
 
-EXPLANATION_FILES = ("gradcam.nrrd", "gradcam.png")
 SIZE_INCHES = (16, 6.4)
 WIDTH = 0.31  # of a slice, of the figure
 OPACITY = 0.55  # where the map is 1
@@ -53,7 +53,7 @@ def explanation_figure(ct: CT, assessment: Assessment, explanation: Explanation)
     figure.text(
         0.02, 0.93, explanation_title(explanation), size=18, weight="bold", parse_math=False
     )
-    figure.text(0.02, 0.875, NOT_EVIDENCE.capitalize(), size=14, color="#b00020", weight="bold")
+    figure.text(0.02, 0.875, NOT_EVIDENCE.capitalize(), size=14, color=ALARM, weight="bold")
     if explanation.views > 1:
         figure.text(0.98, 0.875, SHARED, ha="right", size=11)
     for number, picture in enumerate(nodule_slices(ct, assessment)):

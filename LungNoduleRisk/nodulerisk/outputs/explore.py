@@ -36,9 +36,9 @@ from nodulerisk.ct.volume import CT, to_lps, triple
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.networks import build_network
 from nodulerisk.nodule.mask import MASK_LEVEL
-from nodulerisk.outputs.interactive import LIGHT, SURFACE_COLOUR
+from nodulerisk.outputs.html.interactive import LIGHT
 from nodulerisk.outputs.mesh import nodule_mesh
-from nodulerisk.outputs.picture import CONTOUR, HALO
+from nodulerisk.outputs.picture import HALO
 from nodulerisk.outputs.slices import (
     FIELD_MM,
     LUNG_WINDOW_HU,
@@ -50,6 +50,7 @@ from nodulerisk.outputs.slices import (
     points_in,
     probability_at,
 )
+from nodulerisk.outputs.style import BLUE, CONTOUR, SURFACE
 from nodulerisk.tasks import TASKS
 from nodulerisk.weights.card import WeightSet
 
@@ -74,7 +75,7 @@ ICONS = {  # of matplotlib's player, in letters
     "fast-forward": "»",
 }
 LUNG, NODULE = "#7d93a8", "#e08a00"  # colours of histograms
-TRAINING, VALIDATION = "#2f6fb2", CONTOUR
+TRAINING, VALIDATION = BLUE, CONTOUR
 PUBLISHED = (  # task, kind and side of the input: EMV-3D-CNN's nine networks, and DenseSharp
     ("malignancy", "inception", 60),
     ("malignancy", "vgg", 40),
@@ -324,7 +325,7 @@ def meshes_figure(nodule: NoduleMask, step_sizes: Sequence[int] = STEP_SIZES) ->
             mesh.vertices_lps_mm - nodule.grid.origin_lps_mm
         ).T  # the light stands near the origin
         i, j, k = mesh.faces.T
-        look = {"color": SURFACE_COLOUR, "flatshading": False, "hoverinfo": "skip", **LIGHT}
+        look = {"color": SURFACE, "flatshading": False, "hoverinfo": "skip", **LIGHT}
         figure.add_mesh3d(x=x, y=y, z=z, i=i, j=j, k=k, row=1, col=column, **look)
         cost = (
             f"{len(mesh.faces):,} triangles, {milliseconds:.1f} ms, {mesh.volume_mm3 / 1000:.2f} ml"

@@ -21,15 +21,21 @@ from nodulerisk.files import written_whole
 from nodulerisk.outputs import words
 from nodulerisk.outputs.mesh import Mesh, nodule_mesh
 from nodulerisk.outputs.slices import FIELD_MM, LUNG_WINDOW_HU, Slice, nodule_slices
-from nodulerisk.outputs.words import Bar
+from nodulerisk.outputs.style import (
+    ALARM,
+    CONTOUR,
+    EVIDENCE_COLOURS,
+    FAINT,
+    INK,
+    STILL_SURFACE,
+    TRACK,
+    WARNING,
+)
+from nodulerisk.outputs.words import ClassProbability
 
 SIZE_INCHES = (16, 10)
 DPI = 100
 ROWS = 24  # of the probability panel: every task run
-INK, FAINT = "#1c2733", "#5d6b78"
-CONTOUR = "#ffb000"
-COLOURS = {"pathology": "#1b7f5c", "reader": "#2f6fb2", "simulated": "#a3abb3", "none": "#a3abb3"}
-WARNING = "#9a4a00"
 HALO = [
     withStroke(linewidth=2.5, foreground="black")
 ]  # keeps white letters readable on bone and wall
@@ -60,9 +66,7 @@ def nodule_figure(ct: CT, assessment: Assessment) -> Figure:
         else f"{assessment.name[: LONGEST_NAME - 1]}…"
     )
     _write(figure, 0.02, 0.955, f"Nodule {name}", size=20, weight="bold")
-    _write(
-        figure, 0.98, 0.957, RESEARCH_USE_ONLY, ha="right", size=13, color="#b00020", weight="bold"
-    )
+    _write(figure, 0.98, 0.957, RESEARCH_USE_ONLY, ha="right", size=13, color=ALARM, weight="bold")
     for number, picture in enumerate(nodule_slices(ct, assessment)):
         draw_slice(figure.add_axes((0.02 + 0.24 * number, 0.535, 0.23, 0.368)), picture)
     if assessment.nodule is not None and len((mesh := nodule_mesh(assessment.nodule)).faces):
@@ -128,7 +132,7 @@ def draw_mesh(figure: Figure, mesh: Mesh, place: tuple[float, float, float, floa
     light = LightSource(azdeg=300, altdeg=50)
     triangles = mesh.vertices_lps_mm[mesh.faces]
     axes.add_collection3d(
-        Poly3DCollection(triangles, facecolors="#f2b25c", shade=True, lightsource=light)
+        Poly3DCollection(triangles, facecolors=STILL_SURFACE, shade=True, lightsource=light)
     )
     low, high = mesh.vertices_lps_mm.min(axis=0), mesh.vertices_lps_mm.max(axis=0)
     half = (high - low).max() / 2
@@ -154,7 +158,7 @@ def _draw_probabilities(axes: Axes, assessment: Assessment) -> None:
         y += 1 + 0.7 * len(basis)
         for bar in words.task_bars(task):
             y += 1
-            _draw_bar(axes, y, bar, COLOURS[task.evidence])
+            _draw_bar(axes, y, bar, EVIDENCE_COLOURS[task.evidence])
         y += 1.6
     if seen := words.appearance_words(assessment):
         _write(axes, -0.3, y, "Appearance: " + " · ".join(seen), size=9.5, va="center")
@@ -171,8 +175,8 @@ def _draw_probabilities(axes: Axes, assessment: Assessment) -> None:
     axes.set_axis_off()
 
 
-def _draw_bar(axes: Axes, y: float, bar: Bar, colour: str) -> None:
-    axes.barh(y, 1, height=0.62, color="#eef1f4")
+def _draw_bar(axes: Axes, y: float, bar: ClassProbability, colour: str) -> None:
+    axes.barh(y, 1, height=0.62, color=TRACK)
     axes.barh(y, bar.mean, height=0.62, color=colour)
     axes.scatter(
         list(bar.members.values()),

@@ -3,41 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from shutil import disk_usage
 from tempfile import TemporaryFile
 
-from nodulerisk.assessment import Assessment, mask_image, save_assessment, write_image
+from nodulerisk.assessment import (
+    ASSESSMENT_FILES,
+    Assessment,
+    mask_image,
+    save_assessment,
+    write_image,
+)
 from nodulerisk.clinical.guidelines import Guideline
-from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import OutputError
+from nodulerisk.outputs.html.nodule_report import ReportNodule, write_report
 from nodulerisk.outputs.mesh import nodule_mesh, write_ply
 from nodulerisk.outputs.picture import picture_png
-from nodulerisk.outputs.report import ReportNodule, write_report
-
-RESULT_FILES = (
-    "assessment.json",
-    "mask.nrrd",
-    "mask_probability.nrrd",
-    "mask.nii.gz",
-    "mesh.ply",
-    "nodule.html",
-    "nodule.png",
+from nodulerisk.outputs.style import (
+    MASK_NIFTI_NAME,
+    MESH_NAME,
+    PAGE_NAME,
+    PICTURE_NAME,
 )
+
+RESULT_FILES = (*ASSESSMENT_FILES, MASK_NIFTI_NAME, MESH_NAME, PAGE_NAME, PICTURE_NAME)
 BYTES_A_NODULE = 10 << 20  # plotly.js makes half of it
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """What became of a point: its assessment, or why it was refused; and what guidelines say, if
-    they were asked."""
-
-    point: Point
-    assessment: Assessment | None = None
-    refusal: str = ""
-    advice: Sequence[Guideline] = ()
 
 
 def write_results(
@@ -68,10 +60,10 @@ def write_results(
             {"guidelines": [asdict(one) for one in advice]} if advice else None,
         )
         if assessment.nodule is not None:
-            write_image(mask_image(assessment.nodule, ct), folder / "mask.nii.gz")
-            write_ply(nodule_mesh(assessment.nodule), folder / "mesh.ply")
-        write_report([ReportNodule(ct, assessment, advice)], folder / "nodule.html")
-        picture_png(ct, assessment, folder / "nodule.png")
+            write_image(mask_image(assessment.nodule, ct), folder / MASK_NIFTI_NAME)
+            write_ply(nodule_mesh(assessment.nodule), folder / MESH_NAME)
+        write_report([ReportNodule(ct, assessment, advice)], folder / PAGE_NAME)
+        picture_png(ct, assessment, folder / PICTURE_NAME)
     except BaseException:  # cancelled by the user too
         remove_results(folder)
         raise

@@ -33,7 +33,7 @@ MASK_WORDS = {
 
 
 @dataclass(frozen=True)
-class Bar:
+class ClassProbability:
     """The probability (0..1) of one class: the mean, the members behind it, and where the decision
     turns."""
 
@@ -65,14 +65,16 @@ def appearance_basis(assessment: Assessment) -> str:
     return "; ".join(dict.fromkeys(EVIDENCE_WORDS[level] for level in levels if level != "none"))
 
 
-def task_bars(task: TaskResult) -> list[Bar]:
+def task_bars(task: TaskResult) -> list[ClassProbability]:
     """A bar a class; of two classes, the last alone says it all. None where the task was not
     run."""
     if task.mean is None:
         return []
     shown = range(len(task.classes)) if len(task.classes) > 2 else [1]
     members = [{name: p[i] for name, p in task.members.items()} for i in range(len(task.classes))]
-    return [Bar(task.classes[i], task.mean[i], members[i], task.threshold) for i in shown]
+    return [
+        ClassProbability(task.classes[i], task.mean[i], members[i], task.threshold) for i in shown
+    ]
 
 
 def main_answer(task: TaskResult) -> tuple[str, float] | None:

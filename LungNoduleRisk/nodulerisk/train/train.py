@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from nodulerisk.datasets.nodules import NoduleDataset, joined
 from nodulerisk.datasets.read import read_dataset
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.evaluation.outcomes import Progress
+from nodulerisk.evaluation.predictions import Progress
 from nodulerisk.files import written_whole
 from nodulerisk.train.fit import fit
 from nodulerisk.train.plan import Plan, Run

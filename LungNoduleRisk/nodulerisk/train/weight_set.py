@@ -20,7 +20,7 @@ from nodulerisk.engine.engine import Engine, load_network
 from nodulerisk.evaluation.choices import chosen_calibration, chosen_thresholds
 from nodulerisk.evaluation.evidence import evidence_of, mask_evidence_of
 from nodulerisk.evaluation.masks import dice
-from nodulerisk.evaluation.outcomes import Progress, outcomes
+from nodulerisk.evaluation.predictions import Progress, predictions
 from nodulerisk.evaluation.study import about, evaluate, write_evaluation
 from nodulerisk.evaluation.summary import Evaluation
 from nodulerisk.files import written_whole
@@ -166,10 +166,10 @@ def _with_figures_of(
     """The set with everything that a dataset says of the tasks and the mask that the runs learnt
     from it."""
     nodules = (*dataset.of_split("validation"), *dataset.of_split("test"))
-    answered, broken = outcomes(weights, nodules, Engine(weights), CLICKS, progress)
+    answered, broken = predictions(weights, nodules, Engine(weights), CLICKS, progress)
     trained = {task for run in runs for task in run.tasks}
     lines = {task: line for task, line in chosen_calibration(answered).items() if task in trained}
-    answered = [outcome.recalibrated(lines) for outcome in answered]
+    answered = [prediction.recalibrated(lines) for prediction in answered]
     evaluation = evaluate(answered, about(weights, dataset, broken))
     write_evaluation(evaluation, answered, weights.folder / "evaluation" / "-".join(runs[0].data))
     tasks = _cards(

@@ -7,8 +7,8 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from bench.report import markdown, publish
 from bench.run import QUICK, full, run
+from bench.speed_report import markdown, publish
 from nodulerisk.errors import NoduleRiskError
 
 

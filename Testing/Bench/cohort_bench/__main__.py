@@ -9,12 +9,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.benchset import gflop, network_cards
-from bench.report import publish
+from bench.speed_report import publish
 from bench.stages import SAMPLES, middle_lps_mm, synthetic_ct
+from cohort_bench.cost_report import markdown
 from cohort_bench.costs import Sample
 from cohort_bench.measurements import Measurements, Settings, measure, read_measurements
 from cohort_bench.plan import Assumptions, Plan, cpu_owner, gpu_owner, plans
-from cohort_bench.report import markdown
 from made_dicom import write_series
 from nodulerisk.ct.points import read_points
 from nodulerisk.weights.store import load_weight_set

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from bench.machine import cores
 from cohort_bench.costs import CtCost
-from cohort_bench.simulation import Cluster, Load, Outcome, owners_needed, simulate
+from cohort_bench.simulation import Cluster, Forecast, Load, owners_needed, simulate
 
 WORKERS = (2, 4, 8, 16, 32)
 BUSIEST = (
@@ -54,7 +54,7 @@ class Plan:
 
     owner: Owner
     cluster: Cluster
-    outcome: Outcome
+    forecast: Forecast
     memory_gb: float
     usd: float
 
@@ -87,6 +87,6 @@ def plans(measured: Load, cost: CtCost, owner: Owner, assumed: Assumptions) -> I
     load = load_of(measured, cost.slices, owner, assumed)
     for workers in WORKERS:
         cluster = Cluster(workers, owners_needed(load, workers, BUSIEST), assumed.storage_mb_s)
-        outcome = simulate(load, cluster, assumed.cts)
-        usd = outcome.seconds / 3600 * (workers * assumed.core_hour + cluster.owners * owner.hour)
-        yield Plan(owner, cluster, outcome, workers * cost.peak_mb / 1000, usd)
+        forecast = simulate(load, cluster, assumed.cts)
+        usd = forecast.seconds / 3600 * (workers * assumed.core_hour + cluster.owners * owner.hour)
+        yield Plan(owner, cluster, forecast, workers * cost.peak_mb / 1000, usd)

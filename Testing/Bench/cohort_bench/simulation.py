@@ -62,16 +62,16 @@ class Cluster:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Forecast:
     """How long it took, and how busy (0..1) workers, networks, storage and coordinator were."""
 
     seconds: float
     busy: dict[str, float]
 
 
-def simulate(load: Load, cluster: Cluster, cts: int) -> Outcome:
+def simulate(load: Load, cluster: Cluster, cts: int) -> Forecast:
     """A cohort from its first CT to its last."""
-    return _Simulation(load, cluster, cts).outcome()
+    return _Simulation(load, cluster, cts).forecast()
 
 
 def owners_needed(load: Load, workers: int, busiest: float) -> int:
@@ -103,10 +103,10 @@ class _Simulation:
         for _ in range(cluster.workers):
             self._clock.process(self._work())
 
-    def outcome(self) -> Outcome:
+    def forecast(self) -> Forecast:
         self._clock.run()
         seconds = self._clock.now
-        return Outcome(
+        return Forecast(
             seconds,
             {part: self._used_s[part] / size / seconds for part, size in self._sizes.items()},
         )

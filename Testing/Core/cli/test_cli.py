@@ -59,7 +59,7 @@ def made_networks(monkeypatch, made, weights):
         assessed[name] = point_lps_mm
         return replace(made, name=name, point_lps_mm=tuple(point_lps_mm))
 
-    monkeypatch.setattr("nodulerisk.assess.assess", assess)
+    monkeypatch.setattr("nodulerisk.assess_points.assess", assess)
     monkeypatch.setattr("nodulerisk.engine.engine.Engine", lambda weights, device, *, keep: None)
     monkeypatch.setattr("nodulerisk.weights.store.load_weight_set", lambda name: weights)
     return assessed
@@ -160,7 +160,7 @@ def test_thresholds_and_cascade_reach_the_assessment(ct_file, made, monkeypatch,
         asked.append((weights.thresholds, cascade))
         return made
 
-    monkeypatch.setattr("nodulerisk.assess.assess", assess)
+    monkeypatch.setattr("nodulerisk.assess_points.assess", assess)
     here = ["assess", ct_file, "--point", INSIDE, "--out", tmp_path]
     assert (
         run(
@@ -281,7 +281,7 @@ def test_unexpected_error_is_one_line_and_verbose_shows_where(
     def broken(*_, **__):
         raise error
 
-    monkeypatch.setattr("nodulerisk.assess.assess", broken)
+    monkeypatch.setattr("nodulerisk.assess_points.assess", broken)
     done = run("assess", ct_file, "--point", INSIDE, "--out", tmp_path)
     assert done.exit_code == 2
     assert is_one_line_error(done.stderr)

@@ -4,13 +4,20 @@ may show."""
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nodulerisk.assessment import Measurement
-from nodulerisk.clinical.followup import FollowUp, doubling_days, doubling_words, follow_up
+from nodulerisk.clinical.followup import (
+    FollowUp,
+    doubling_days,
+    doubling_words,
+    follow_up,
+    followed,
+)
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.nodule.quantities import QUANTITIES
 
@@ -87,6 +94,27 @@ def test_two_scans_are_compared():
     found = follow_up(measured(6, 100, 80), measured(8, 200, 320), 200, subsolid=False)
     assert (found.volume_doubling_days, found.mass_doubling_days) == pytest.approx((200, 100))
     assert (found.diameter_mm, found.growth, found.is_grown_by_bts) == ((6, 8), "growing", True)
+
+
+@pytest.mark.parametrize(
+    ("reader", "networks", "subsolid"),
+    [
+        ("part-solid", "solid", True),
+        ("solid", "ground glass", False),
+        (None, "ground glass", True),
+        (None, None, False),
+    ],
+)
+def test_the_readers_word_comes_before_the_networks_and_theirs_before_the_threshold(
+    assessment, reader, networks, subsolid
+):
+    solid = (
+        *measured(12, 900, 900),
+        Measurement("solid volume", 800.0, *QUANTITIES["solid volume"]),
+    )
+    tasks = {"density": replace(assessment.tasks["density"], decision=networks)}
+    scan = replace(assessment, measurements=solid, tasks=tasks if networks else {})
+    assert followed(scan, scan, 90, reader).subsolid == subsolid
 
 
 @pytest.mark.parametrize("days", [0, -30])

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from made_outcomes import made_outcome, made_outcomes
+from made_predictions import made_prediction, made_predictions
 from nodulerisk.ct.volume import CT
 from nodulerisk.datasets.lidc_slices import read_lidc_slices
 from nodulerisk.datasets.nodules import Broken, LabelledNodule, NoduleDataset
@@ -25,11 +25,12 @@ from nodulerisk.errors import NoduleRiskError
 from nodulerisk.evaluation import samples, study
 from nodulerisk.evaluation.choices import Threshold, chosen_calibration, chosen_thresholds
 from nodulerisk.evaluation.evidence import evidence_of, mask_evidence_of
-from nodulerisk.evaluation.outcomes import read_outcomes
+from nodulerisk.evaluation.predictions import read_predictions
 from nodulerisk.evaluation.samples import UNKNOWN, task_sample
-from nodulerisk.evaluation.study import FILES, evaluate, evaluate_dataset, write_evaluation
+from nodulerisk.evaluation.study import evaluate, evaluate_dataset, write_evaluation
 from nodulerisk.evaluation.summary import About
 from nodulerisk.evaluation.task_figures import POINTS, evaluate_sample
+from nodulerisk.outputs.style import EVALUATION_FILES
 from nodulerisk.weights.store import load_weight_set
 
 SPLIT_WITHIN_A_PATIENT = (("a", "p1", "test"), ("b", "p1", "train"), ("c", "p2", "test"))
@@ -47,7 +48,7 @@ ABOUT = About(
 
 @pytest.fixture(scope="module")
 def answered():
-    return [*made_outcomes(120, 0, "validation"), *made_outcomes(160, 1, "test")]
+    return [*made_predictions(120, 0, "validation"), *made_predictions(160, 1, "test")]
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +131,10 @@ def test_invasive_is_decided_where_either_of_its_classes_is():
         (0, (0.2, 0.5, 0.3)),
     ]
     evaluation = evaluate(
-        [made_outcome("subtype", label, p, patient=f"p{i}") for i, (label, p) in enumerate(answers)]
+        [
+            made_prediction("subtype", label, p, patient=f"p{i}")
+            for i, (label, p) in enumerate(answers)
+        ]
     )
     figures = figures_of(evaluation.tasks["subtype"])
     assert (
@@ -144,11 +148,16 @@ def test_invasive_is_decided_where_either_of_its_classes_is():
 
 
 def test_flips_are_counted_at_the_threshold_that_decides():
-    outcomes = [made_outcome("malignancy", i % 2, (0.5, 0.5), patient=f"p{i}") for i in range(4)]
+    predictions = [
+        made_prediction("malignancy", i % 2, (0.5, 0.5), patient=f"p{i}") for i in range(4)
+    ]
     moved = [{"malignancy": {"net0": (0.4, 0.6)}}, {"malignancy": {"net0": (0.8, 0.2)}}]
-    outcomes = [replace(o, thresholds={"malignancy": 0.3}, clicks=tuple(moved)) for o in outcomes]
+    predictions = [
+        replace(o, thresholds={"malignancy": 0.3}, clicks=tuple(moved)) for o in predictions
+    ]
     assert (
-        figures_of(evaluate(outcomes).tasks["malignancy"])["class flips under 2 mm clicks"] == 0.5
+        figures_of(evaluate(predictions).tasks["malignancy"])["class flips under 2 mm clicks"]
+        == 0.5
     )
 
 
@@ -161,11 +170,11 @@ def test_groups_part_the_nodules(evaluation):
 
 def test_size_groups_change_where_lung_rads_does():
     sizes = (5.99, 6.0, 7.99, 8.0, 14.99, 15.0)
-    outcomes = [
-        replace(made_outcome("malignancy", i % 2, (0.5, 0.5)), diameter_mm=d)
+    predictions = [
+        replace(made_prediction("malignancy", i % 2, (0.5, 0.5)), diameter_mm=d)
         for i, d in enumerate(sizes)
     ]
-    groups = evaluate(outcomes).tasks["malignancy"].groups
+    groups = evaluate(predictions).tasks["malignancy"].groups
     assert [(g.name, g.nodules) for g in groups] == [
         ("below 6 mm", 1),
         ("6 to 8 mm", 2),
@@ -186,7 +195,7 @@ def test_nodules_of_unknown_size_are_left_out_of_size_alone(answered):
     assert "AUC of diameter alone" not in figures_of(none) and none.rocs[0].p is None
 
 
-def test_a_sample_is_evaluated_as_its_outcomes_are(answered):
+def test_a_sample_is_evaluated_as_its_predictions_are(answered):
     sample, threshold = (
         task_sample(answered[120:], "subtype"),
         Threshold(None, "the most probable class"),
@@ -228,7 +237,7 @@ def test_figures_are_the_same_however_few_draws_are_in_hand(answered, evaluation
 
 
 def test_a_roc_curve_has_no_more_points_than_are_seen(evaluation):
-    sample = task_sample(made_outcomes(700), "malignancy")
+    sample = task_sample(made_predictions(700), "malignancy")
     many = evaluate_sample("malignancy", sample, "reader", Threshold(0.4, "said so"))
     (few,), (curve,) = evaluation.tasks["malignancy"].rocs, many.rocs
     assert (
@@ -251,14 +260,14 @@ def test_the_weakest_evidence_is_shown(answered):
 
 def test_what_has_no_label_or_no_network_is_said(evaluation):
     assert evaluation.left_out["grade"] == "the weight set does not answer it"
-    unlabelled = [replace(o, labels={}) for o in made_outcomes(3)]
+    unlabelled = [replace(o, labels={}) for o in made_predictions(3)]
     found = evaluate(unlabelled)
     assert found.tasks == {} and found.left_out["malignancy"] == "no nodule has a label"
     assert found.mask.nodules == 3
 
 
 def test_one_nodule_alone_is_evaluated(tmp_path):
-    one = made_outcomes(1)
+    one = made_predictions(1)
     evaluation = evaluate(one)
     assert "AUC" not in figures_of(evaluation.tasks["malignancy"])
     write_evaluation(evaluation, one, tmp_path)
@@ -269,9 +278,9 @@ def test_one_nodule_alone_is_evaluated(tmp_path):
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 1000), st.floats(-2, 2))
-def test_nothing_chosen_depends_on_test_outcomes(answered, seed, skill):
+def test_nothing_chosen_depends_on_test_predictions(answered, seed, skill):
     """However the test nodules come out, thresholds and calibration stay."""
-    other = [*answered[:120], *made_outcomes(12, seed, "test", skill)]
+    other = [*answered[:120], *made_predictions(12, seed, "test", skill)]
     before, after = (
         {t: (e.threshold, e.line) for t, e in evaluate(o).tasks.items()}
         for o in (answered[:130], other)
@@ -323,8 +332,8 @@ def test_evidence_for_the_card(evaluation):
 
 
 def test_without_a_mask_its_evidence_is_none():
-    outcomes = [replace(o, mask=None) for o in made_outcomes(4)]
-    assert mask_evidence_of(evaluate(outcomes)).level == "none"
+    predictions = [replace(o, mask=None) for o in made_predictions(4)]
+    assert mask_evidence_of(evaluate(predictions)).level == "none"
 
 
 def test_an_evaluation_is_json(evaluation):
@@ -343,8 +352,8 @@ def folder(tmp_path_factory, answered, evaluation):
 
 
 def test_all_files_are_there(folder, answered):
-    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
-    assert read_outcomes(folder / "outcomes.jsonl") == answered
+    assert sorted(path.name for path in folder.iterdir()) == sorted(EVALUATION_FILES)
+    assert read_predictions(folder / "outcomes.jsonl") == answered
 
 
 def test_the_figures_table_has_a_row_a_figure_with_its_evidence(folder, evaluation):
@@ -387,8 +396,8 @@ def test_the_page_says_what_a_reader_must_know(folder):
 
 
 def test_the_page_says_loudly_that_nothing_was_held_out(tmp_path):
-    outcomes = made_outcomes(20, split="train")
-    write_evaluation(evaluate(outcomes, ABOUT), outcomes, tmp_path)
+    predictions = made_predictions(20, split="train")
+    write_evaluation(evaluate(predictions, ABOUT), predictions, tmp_path)
     assert "Not held out" in (tmp_path / "evaluation.html").read_text(encoding="utf-8")
 
 
@@ -396,10 +405,10 @@ def test_the_page_says_loudly_that_patients_are_shared(tmp_path, weights, monkey
     """Nodules of one patient in test and training (fault of the data) are found and said."""
     nodules = [made_nodule(name, patient, split) for name, patient, split in SPLIT_WITHIN_A_PATIENT]
     by_name = {
-        n.name: replace(o, name=n.name) for n, o in zip(nodules, made_outcomes(3), strict=True)
+        n.name: replace(o, name=n.name) for n, o in zip(nodules, made_predictions(3), strict=True)
     }
     monkeypatch.setattr(
-        study, "outcomes", lambda weights, given, *_: ([by_name[n.name] for n in given], [])
+        study, "predictions", lambda weights, given, *_: ([by_name[n.name] for n in given], [])
     )
     evaluation = evaluate_dataset(weights, NoduleDataset("mixed", tuple(nodules)), None, tmp_path)
     assert evaluation.about.shared_patients == 1
@@ -422,10 +431,14 @@ class Tags(HTMLParser):
 
 def test_fault_47_hostile_names_stay_text(tmp_path):
     """Names of nodules, weight sets, networks and data sets cannot run as a script or a formula."""
-    outcomes = [replace(o, name=HOSTILE, patient="=1+1" + o.patient) for o in made_outcomes(20)]
+    predictions = [
+        replace(o, name=HOSTILE, patient="=1+1" + o.patient) for o in made_predictions(20)
+    ]
     about = About(HOSTILE, HOSTILE, {HOSTILE: "00"}, HOSTILE, HOSTILE, (Broken(HOSTILE, HOSTILE),))
-    write_evaluation(evaluate(outcomes, about), outcomes, tmp_path)
-    write_evaluation(evaluate(made_outcomes(20), ABOUT), made_outcomes(20), tmp_path / "plain")
+    write_evaluation(evaluate(predictions, about), predictions, tmp_path)
+    write_evaluation(
+        evaluate(made_predictions(20), ABOUT), made_predictions(20), tmp_path / "plain"
+    )
     pages = [
         (folder / "evaluation.html").read_text(encoding="utf-8")
         for folder in (tmp_path, tmp_path / "plain")
@@ -466,7 +479,7 @@ def test_the_open_set_on_lidc(shared, tmp_path):
         figures_of(evaluation.mask)["nodules found"] == 1
         and figures_of(evaluation.mask)["Dice"] > 0.6
     )
-    again = evaluate(read_outcomes(tmp_path / "outcomes.jsonl"), evaluation.about)
+    again = evaluate(read_predictions(tmp_path / "outcomes.jsonl"), evaluation.about)
     assert again == evaluation  # without networks
 
 

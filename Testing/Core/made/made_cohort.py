@@ -19,8 +19,8 @@ from nodulerisk.assessment import Assessment, Measurement, Provenance, TaskResul
 from nodulerisk.cohort.store import Row, Store
 from nodulerisk.ct.points import Point
 from nodulerisk.nodule.quantities import QUANTITIES
-from nodulerisk.outputs.results import Outcome
-from nodulerisk.outputs.tables import outcome_row
+from nodulerisk.outputs.nodule_tables import outcome_row
+from nodulerisk.outputs.outcome import Outcome
 from nodulerisk.tasks import TASKS
 from nodulerisk.weights.card import Evidence, NetworkCard, TaskCard, WeightSet
 

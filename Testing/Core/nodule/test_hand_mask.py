@@ -17,10 +17,10 @@ from nodulerisk.ct.volume import CT
 from nodulerisk.nodule.findings import remeasured
 from nodulerisk.nodule.mask import centroid_lps_mm, hand_mask, touches_cube_edge
 from nodulerisk.nodule.measure import nodule_hu, value_of
-from nodulerisk.outputs.interactive import mesh_figure
+from nodulerisk.outputs.html.interactive import mesh_figure
+from nodulerisk.outputs.html.nodule_report import ReportNodule, write_report
 from nodulerisk.outputs.mesh import nodule_mesh
 from nodulerisk.outputs.picture import picture_png
-from nodulerisk.outputs.report import ReportNodule, write_report
 from nodulerisk.outputs.slices import nodule_slices
 from nodulerisk.outputs.words import measured_on
 

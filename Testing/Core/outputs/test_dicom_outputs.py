@@ -26,7 +26,8 @@ from nodulerisk.ct.cubes import Grid
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import CTError, NoduleRiskError, OutputError
-from nodulerisk.outputs.dicom import SEG_NAME, SR_NAME, read_source, write_dicom
+from nodulerisk.outputs.dicom import read_source, write_dicom
+from nodulerisk.outputs.style import SEG_NAME, SR_NAME
 
 DEMO = Path(__file__).parents[3] / "Resources" / "SampleData" / "demo-chest-ct.zip"
 HU = phantom((20, 30, 34))

@@ -16,7 +16,7 @@ from nodulerisk.assessment import EVIDENCE_WORDS, Measurement
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import OutputError
 from nodulerisk.nodule.quantities import Code
-from nodulerisk.outputs.interactive import mesh_figure
+from nodulerisk.outputs.html.interactive import mesh_figure
 from nodulerisk.outputs.picture import nodule_figure, picture_png
 from nodulerisk.outputs.slices import AIR_HU, TICKS_MM, nodule_slices
 from nodulerisk.outputs.words import measurement_value, task_bars, task_basis, task_title

@@ -18,8 +18,8 @@ from nodulerisk.assessment import EVIDENCE_WORDS
 from nodulerisk.clinical.followup import Earlier, FollowUp
 from nodulerisk.clinical.guidelines import Guideline
 from nodulerisk.errors import OutputError
-from nodulerisk.outputs import report
-from nodulerisk.outputs.report import ReportNodule, change_words, write_report
+from nodulerisk.outputs.html import nodule_report as report
+from nodulerisk.outputs.html.nodule_report import ReportNodule, change_words, write_report
 from nodulerisk.outputs.words import MASK_WORDS, task_title
 
 HOSTILE = (

@@ -19,8 +19,9 @@ from nodulerisk.clinical.patient import Patient
 from nodulerisk.ct.points import Point
 from nodulerisk.errors import OutputError
 from nodulerisk.outputs import results
-from nodulerisk.outputs.results import RESULT_FILES, Outcome, refuse_unwritable, write_results
-from nodulerisk.outputs.tables import results_view, write_csv
+from nodulerisk.outputs.nodule_tables import results_view, write_csv
+from nodulerisk.outputs.outcome import Outcome
+from nodulerisk.outputs.results import RESULT_FILES, refuse_unwritable, write_results
 
 WHERE = (-81.5, -191.0, -192.5)
 

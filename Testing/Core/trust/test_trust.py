@@ -31,9 +31,9 @@ from nodulerisk.datasets.read import read_dataset
 from nodulerisk.engine.engine import Engine
 from nodulerisk.engine.worker import Worker
 from nodulerisk.errors import WorkerError
-from nodulerisk.evaluation.outcomes import outcomes
-from nodulerisk.outputs.results import Outcome
-from nodulerisk.outputs.tables import results_view, write_csv
+from nodulerisk.evaluation.predictions import predictions
+from nodulerisk.outputs.nodule_tables import results_view, write_csv
+from nodulerisk.outputs.outcome import Outcome
 from nodulerisk.outputs.words import abstain_words, stability_words
 from nodulerisk.trust.stability import TURNS, stability, turned_cube
 from nodulerisk.trust.withhold import NOT_COVERED, abstain
@@ -287,7 +287,7 @@ def test_withheld_decisions_are_wrong_more_often(shared):
         for n in read_dataset(shared / "data" / "lidc").of_split("test")
         if "malignancy" in n.labels
     ]
-    answered, _ = outcomes(weights, nodules, Engine(weights, "cpu"))
+    answered, _ = predictions(weights, nodules, Engine(weights, "cpu"))
     threshold = weights.threshold("malignancy")
     wrong = np.array(
         [decided(o.mean("malignancy"), threshold) != o.labels["malignancy"] for o in answered]

@@ -47,7 +47,7 @@ class Module:
 
 
 class qSlicerScriptedLoadableModule(qt.QObject):
-    """What a module's Python class gets as its parent, to write its title and texts on."""
+    """The parent of a module's Python class, to write its title and texts on."""
 
     def __init__(self, name: str, path: Path):
         super().__init__()
@@ -72,7 +72,7 @@ class qSlicerScriptedLoadableModule(qt.QObject):
 
 
 class qSlicerScriptedLoadableModuleWidget(qSlicerWidget):
-    """What a module's Python widget class gets as its parent, to lay out the panel in."""
+    """The parent of a module's Python widget class, to lay out the panel in."""
 
     def __init__(self, module: qSlicerScriptedLoadableModule):
         super().__init__()

@@ -6,7 +6,7 @@
 
   function send(files) {
     if (!files.length) return;
-    if (state().get("busy")) return say("Something else is being done: wait until it has ended, or cancel it.");
+    if (state().get("busy")) return say("Something else is running: wait until it has finished, or cancel it.");
     const form = new FormData();
     files.forEach((file) => form.append("file", file));
     const bar = document.getElementById("sent");

@@ -1,4 +1,4 @@
-"""Outcomes with known answers, for tests of evaluation."""
+"""Predictions with known answers, for tests of evaluation."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from dataclasses import replace
 import numpy as np
 
 from nodulerisk.evaluation.masks import MaskFit
-from nodulerisk.evaluation.outcomes import Outcome
+from nodulerisk.evaluation.predictions import Prediction
 from nodulerisk.tasks import TASKS
 
 
-def made_outcome(
+def made_prediction(
     task: str, label: int, *members: tuple[float, ...], name="N", patient="P", split="test"
-) -> Outcome:
+) -> Prediction:
     """One nodule with one task."""
     answers = {f"net{index}": member for index, member in enumerate(members)}
-    return Outcome(
+    return Prediction(
         name, patient, split, "reader", {task: label}, 10.0, {task: answers}, {task: None}
     )
 
 
-def made_outcomes(
+def made_predictions(
     count: int, seed: int = 0, split: str = "test", skill: float = 0.8
-) -> list[Outcome]:
+) -> list[Prediction]:
     """Nodules of about two a patient with malignancy, subtype and density, a mask and a click 2 mm
     off."""
     rng = np.random.default_rng(seed)
@@ -32,7 +32,7 @@ def made_outcomes(
 
 def _nodule(
     index: int, patient: str, split: str, skill: float, rng: np.random.Generator
-) -> Outcome:
+) -> Prediction:
     labels = {
         task: int(rng.integers(len(TASKS[task]))) for task in ("malignancy", "subtype", "density")
     }
@@ -40,7 +40,7 @@ def _nodule(
         task: {name: _answer(len(TASKS[task]), label, skill, rng) for name in ("inception", "vgg")}
         for task, label in labels.items()
     }
-    outcome = Outcome(
+    prediction = Prediction(
         name=f"{split}-nodule-{index}",
         patient=patient,
         split=split,
@@ -58,7 +58,7 @@ def _nodule(
         task: dict.fromkeys(answers, _answer(len(TASKS[task]), labels[task], skill, rng))
         for task, answers in members.items()
     }
-    return replace(outcome, clicks=(moved,))
+    return replace(prediction, clicks=(moved,))
 
 
 def _answer(

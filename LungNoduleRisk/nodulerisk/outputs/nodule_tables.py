@@ -15,7 +15,7 @@ from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, Measurement, TaskResult
 from nodulerisk.files import inert, written_whole
 from nodulerisk.nodule.measure import density_type
-from nodulerisk.outputs.results import Outcome
+from nodulerisk.outputs.outcome import Outcome
 from nodulerisk.outputs.words import (
     DENSITY,
     abstain_words,

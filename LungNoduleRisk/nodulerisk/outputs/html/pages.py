@@ -18,6 +18,7 @@ from plotly.offline import get_plotlyjs
 
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.files import written_whole
+from nodulerisk.outputs import style
 
 CONFIG = {"displayModeBar": False, "responsive": True}
 PLOT = Markup(
@@ -28,7 +29,7 @@ UNSEEN = re.compile("[\x00-\x08\x0e-\x1f\x7f\u061c\u200e\u200f\u202a-\u202e\u206
 
 
 def write_page(path: Path, template: str, **values: Any) -> None:
-    """Writes a template that extends ``outputs/page.html.jinja``.
+    """Writes a template that extends ``outputs/html/page.html.jinja``.
 
     Text in the values is escaped and loses its control characters, those that turn the direction of
     writing among them. Scripts run only where they carry the page's random number, so that none in
@@ -56,14 +57,14 @@ def write_page(path: Path, template: str, **values: Any) -> None:
 @lru_cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parents[1]),
+        loader=FileSystemLoader(Path(__file__).parents[2]),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_seen,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["plot"] = _plot
+    environment.globals |= {"plot": _plot, "style": style}
     return environment
 
 

@@ -11,10 +11,11 @@ from nodulerisk.assessment import EVIDENCE_WORDS, Assessment, EvidenceLevel, Mea
 from nodulerisk.clinical.followup import Earlier
 from nodulerisk.clinical.guidelines import Guideline
 from nodulerisk.ct.volume import CT
-from nodulerisk.outputs import stills, words
-from nodulerisk.outputs.interactive import mesh_figure, slices_figure
+from nodulerisk.outputs import words
+from nodulerisk.outputs.html import stills
+from nodulerisk.outputs.html.interactive import mesh_figure, slices_figure
+from nodulerisk.outputs.html.pages import write_page
 from nodulerisk.outputs.mesh import Mesh, nodule_mesh
-from nodulerisk.outputs.pages import write_page
 from nodulerisk.outputs.slices import FIELD_MM, PIXEL_MM, Slice, nodule_slices
 
 # nodules; browsers draw at most 16 meshes at a time, and opening takes half a second a nodule
@@ -82,7 +83,7 @@ def write_report(
     """
     write_page(
         path,
-        "outputs/report.html.jinja",
+        "outputs/html/report.html.jinja",
         nodules=nodules,
         identity=identity or {},
         refusals=refusals or {},

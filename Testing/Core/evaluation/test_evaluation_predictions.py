@@ -1,4 +1,4 @@
-"""Outcomes: nodules through the pipeline, and the file that keeps them."""
+"""Predictions: nodules through the pipeline, and the file that keeps them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from made_outcomes import made_outcomes
+from made_predictions import made_predictions
 from nodulerisk.assess import assess
 from nodulerisk.ct.volume import CT
 from nodulerisk.datasets.nodules import LabelledNodule
 from nodulerisk.engine.engine import Engine
 from nodulerisk.errors import NoduleRiskError, OutputError
-from nodulerisk.evaluation.outcomes import CLICK_MM, outcomes, read_outcomes, write_outcomes
+from nodulerisk.evaluation.predictions import (
+    CLICK_MM,
+    predictions,
+    read_predictions,
+    write_predictions,
+)
 from nodulerisk.weights.calibration import calibrated
 
 CENTRE_LPS_MM = (30.0, 30.0, 30.0)
@@ -38,19 +43,21 @@ def engine(weights) -> Engine:
 
 
 @pytest.fixture(scope="module")
-def outcome(weights, nodule, engine):
-    (found,), broken = outcomes(weights, [nodule], engine, clicks=2)
+def prediction(weights, nodule, engine):
+    (found,), broken = predictions(weights, [nodule], engine, clicks=2)
     assert not broken
     return found
 
 
-def test_an_outcome_is_what_the_pipeline_says(outcome, weights, nodule, engine):
+def test_a_prediction_is_what_the_pipeline_says(prediction, weights, nodule, engine):
     first = assess(nodule.ct, CENTRE_LPS_MM, weights, networks=engine)
-    assert outcome.members == {t: r.members for t, r in first.tasks.items() if r.mean is not None}
-    assert outcome.mean("malignancy") == pytest.approx(first.tasks["malignancy"].mean)
-    assert outcome.mean("grade") is None
-    assert outcome.thresholds["malignancy"] == weights.tasks["malignancy"].threshold
-    assert (outcome.name, outcome.patient, outcome.split, outcome.evidence) == (
+    assert prediction.members == {
+        t: r.members for t, r in first.tasks.items() if r.mean is not None
+    }
+    assert prediction.mean("malignancy") == pytest.approx(first.tasks["malignancy"].mean)
+    assert prediction.mean("grade") is None
+    assert prediction.thresholds["malignancy"] == weights.tasks["malignancy"].threshold
+    assert (prediction.name, prediction.patient, prediction.split, prediction.evidence) == (
         "ball",
         "p1",
         "test",
@@ -58,9 +65,9 @@ def test_an_outcome_is_what_the_pipeline_says(outcome, weights, nodule, engine):
     )
 
 
-def test_the_mask_is_compared_with_the_nodules(outcome):
-    assert outcome.mask.found and outcome.mask.dice > 0.8
-    assert outcome.mask.surface_mm < 1 and outcome.mask.hausdorff95_mm < 2
+def test_the_mask_is_compared_with_the_nodules(prediction):
+    assert prediction.mask.found and prediction.mask.dice > 0.8
+    assert prediction.mask.surface_mm < 1 and prediction.mask.hausdorff95_mm < 2
 
 
 def test_clicks_lie_2_mm_off_and_are_always_the_same(weights, nodule, engine, monkeypatch):
@@ -70,9 +77,9 @@ def test_clicks_lie_2_mm_off_and_are_always_the_same(weights, nodule, engine, mo
         points.append(np.array(point))
         return assess(ct, point, *args, **kwargs)
 
-    monkeypatch.setattr("nodulerisk.evaluation.outcomes.assess", recorded)
-    (first,), _ = outcomes(weights, [nodule], engine, clicks=2)
-    (second,), _ = outcomes(weights, [nodule], engine, clicks=2)
+    monkeypatch.setattr("nodulerisk.assess_points.assess", recorded)
+    (first,), _ = predictions(weights, [nodule], engine, clicks=2)
+    (second,), _ = predictions(weights, [nodule], engine, clicks=2)
     assert [np.linalg.norm(p - CENTRE_LPS_MM) for p in points] == pytest.approx(
         [0, CLICK_MM, CLICK_MM] * 2
     )
@@ -84,16 +91,16 @@ def test_clicks_lie_2_mm_off_and_are_always_the_same(weights, nodule, engine, mo
 def test_a_ct_that_ends_with_its_nodule_is_continued(weights, nodule, engine):
     short = replace(nodule.ct, hu=nodule.ct.hu[24:37], origin_lps_mm=(0.0, 0.0, 24.0))
     own = replace(nodule, ct=short, marked=nodule.marked[24:37], only_own_slices=True)
-    (found,), broken = outcomes(weights, [own], engine)
+    (found,), broken = predictions(weights, [own], engine)
     assert not broken and found.mask.dice > 0.7
-    assert outcomes(weights, [own], engine)[0] == [found]
+    assert predictions(weights, [own], engine)[0] == [found]
 
 
 def test_refused_nodules_are_broken_and_the_rest_go_on(weights, nodule, engine):
     outside = replace(nodule, name="outside", centre_lps_mm=(500.0, 0.0, 0.0))
     bare = replace(nodule, name="bare", marked=None, only_own_slices=True)
     seen = []
-    found, broken = outcomes(
+    found, broken = predictions(
         weights, [outside, bare, nodule], engine, progress=lambda *stage: seen.append(stage)
     )
     assert [o.name for o in found] == ["ball"]
@@ -102,37 +109,37 @@ def test_refused_nodules_are_broken_and_the_rest_go_on(weights, nodule, engine):
 
 
 def test_without_a_mask_to_compare_with_there_is_none(weights, nodule, engine):
-    (found,), _ = outcomes(weights, [replace(nodule, marked=None)], engine)
+    (found,), _ = predictions(weights, [replace(nodule, marked=None)], engine)
     assert found.mask is None and found.members
 
 
-def test_outcomes_come_back_from_their_file(tmp_path, outcome):
+def test_predictions_come_back_from_their_file(tmp_path, prediction):
     all_of_them = [
-        outcome,
-        *made_outcomes(5),
-        replace(outcome, mask=None, diameter_mm=None, name="=cmd()\n\u2028é"),
+        prediction,
+        *made_predictions(5),
+        replace(prediction, mask=None, diameter_mm=None, name="=cmd()\n\u2028é"),
     ]
-    write_outcomes(all_of_them, tmp_path / "o.jsonl")
-    assert read_outcomes(tmp_path / "o.jsonl") == all_of_them
+    write_predictions(all_of_them, tmp_path / "o.jsonl")
+    assert read_predictions(tmp_path / "o.jsonl") == all_of_them
 
 
 @pytest.mark.parametrize("text", ["{", "[]\n", '{"name": 1}\n', "\x00"])
-def test_a_file_that_holds_no_outcomes_is_refused(tmp_path, text):
+def test_a_file_that_holds_no_predictions_is_refused(tmp_path, text):
     (tmp_path / "o.jsonl").write_text(text)
     with pytest.raises(NoduleRiskError, match="evaluate again"):
-        read_outcomes(tmp_path / "o.jsonl")
+        read_predictions(tmp_path / "o.jsonl")
     with pytest.raises(NoduleRiskError, match="evaluate again"):
-        read_outcomes(tmp_path / "none.jsonl")
+        read_predictions(tmp_path / "none.jsonl")
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError):
-        write_outcomes([], tmp_path / "file" / "o.jsonl")
+        write_predictions([], tmp_path / "file" / "o.jsonl")
 
 
 def test_recalibrating_moves_every_answer_of_the_task_alone():
-    (before,) = made_outcomes(1)
+    (before,) = made_predictions(1)
     after = before.recalibrated({"malignancy": (2.0, 0.5)})
     for old, new in ((before.members, after.members), (before.clicks[0], after.clicks[0])):
         for name, member in old["malignancy"].items():

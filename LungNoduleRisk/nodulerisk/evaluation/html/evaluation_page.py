@@ -7,14 +7,14 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
-from nodulerisk.evaluation import plots
 from nodulerisk.evaluation.bootstrap import DRAWS, Figure
 from nodulerisk.evaluation.calibration import BINS
 from nodulerisk.evaluation.evidence import LABEL_WORDS, beside_size, data_words
+from nodulerisk.evaluation.figure_tables import with_interval
+from nodulerisk.evaluation.html import plots
 from nodulerisk.evaluation.samples import Group
 from nodulerisk.evaluation.summary import Evaluation, MaskEvaluation, TaskEvaluation
-from nodulerisk.evaluation.tables import with_interval
-from nodulerisk.outputs import pages
+from nodulerisk.outputs.html import pages
 
 HEADLINES = (
     "AUC",
@@ -34,7 +34,7 @@ def write_page(evaluation: Evaluation, path: Path) -> None:
     """
     pages.write_page(
         path,
-        "evaluation/evaluation.html.jinja",
+        "evaluation/html/evaluation.html.jinja",
         evaluation=evaluation,
         about=evaluation.about,
         data=data_words(evaluation),

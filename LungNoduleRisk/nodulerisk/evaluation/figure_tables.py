@@ -9,7 +9,7 @@ from pathlib import Path
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.evaluation.bootstrap import Figure
 from nodulerisk.evaluation.evidence import data_words, evidence_of, mask_evidence_of
-from nodulerisk.evaluation.outcomes import Outcome
+from nodulerisk.evaluation.predictions import Prediction
 from nodulerisk.evaluation.samples import Group
 from nodulerisk.evaluation.summary import Evaluation
 from nodulerisk.files import inert, written_whole
@@ -52,14 +52,14 @@ def write_figures_csv(evaluation: Evaluation, path: Path) -> None:
     _write_csv(figure_rows(evaluation), FIGURE_COLUMNS, path)
 
 
-def write_nodules_csv(outcomes: Sequence[Outcome], path: Path) -> None:
+def write_nodules_csv(predictions: Sequence[Prediction], path: Path) -> None:
     """Writes a row a nodule with labels, mean probabilities of every class and how well the mask
     fits.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    rows = [_nodule_row(outcome) for outcome in outcomes]
+    rows = [_nodule_row(prediction) for prediction in predictions]
     _write_csv(rows, tuple(dict.fromkeys(column for row in rows for column in row)), path)
 
 
@@ -101,20 +101,20 @@ def _numbers(figure: Figure) -> tuple[Cell, ...]:
     return (figure.name, *rounded, figure.nodules, figure.patients)
 
 
-def _nodule_row(outcome: Outcome) -> Row:
+def _nodule_row(prediction: Prediction) -> Row:
     row: Row = {
-        "name": outcome.name,
-        "patient": outcome.patient,
-        "split": outcome.split,
-        "evidence": outcome.evidence,
-        "diameter_mm": _rounded(outcome.diameter_mm),
+        "name": prediction.name,
+        "patient": prediction.patient,
+        "split": prediction.split,
+        "evidence": prediction.evidence,
+        "diameter_mm": _rounded(prediction.diameter_mm),
     }
     for task, classes in TASKS.items():
-        mean, label = outcome.mean(task), outcome.labels.get(task)
+        mean, label = prediction.mean(task), prediction.labels.get(task)
         row[f"{task}_label"] = None if label is None else classes[label]
         shown = [None] * len(classes) if mean is None else mean
         row |= {f"{task}_{name}": _rounded(p) for name, p in zip(classes, shown, strict=True)}
-    fit = outcome.mask
+    fit = prediction.mask
     row["mask_dice"] = None if fit is None else _rounded(fit.dice)
     row["mask_surface_mm"] = None if fit is None else _rounded(fit.surface_mm)
     row["mask_hausdorff95_mm"] = None if fit is None else _rounded(fit.hausdorff95_mm)

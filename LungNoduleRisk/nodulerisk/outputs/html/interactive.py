@@ -11,9 +11,9 @@ from plotly.subplots import make_subplots
 from nodulerisk.assessment import NoduleMask
 from nodulerisk.outputs.mesh import nodule_mesh
 from nodulerisk.outputs.slices import FIELD_MM, LUNG_WINDOW_HU, TICKS_MM, Slice
+from nodulerisk.outputs.style import CONTOUR, SURFACE
 
 STEP_SIZES = (1, 2, 3)
-CONTOUR, SURFACE_COLOUR = "#ffb000", "#f2a65a"
 LIGHT = {
     "lighting": {
         "ambient": 0.45,
@@ -37,7 +37,7 @@ def mesh_figure(nodule: NoduleMask) -> go.Figure:
         x, y, z = (mesh.vertices_lps_mm - nodule.grid.origin_lps_mm.astype(np.float32)).T
         i, j, k = mesh.faces.T
         look = {
-            "color": SURFACE_COLOUR,
+            "color": SURFACE,
             "visible": step_size == 1,
             "flatshading": False,
             "hoverinfo": "skip",

@@ -15,11 +15,12 @@ from nodulerisk.evaluation.summary import (
     RocCurve,
     TaskEvaluation,
 )
+from nodulerisk.outputs.style import BLUE, INK
 
-COLOURS = ("#2f6fb2", "#d55e00", "#009e73", "#a05195")  # told apart by colour-blind readers too
+COLOURS = (BLUE, "#d55e00", "#009e73", "#a05195")  # told apart by colour-blind readers too
 GREY, GRID_GREY, PALE = "#7b8794", "#e6eaee", 0.12
 HEIGHT = 330  # pixels
-FONT = {"family": "system-ui, sans-serif", "size": 12, "color": "#1c2733"}
+FONT = {"family": "system-ui, sans-serif", "size": 12, "color": INK}
 ABOVE_PLOT = {"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom", "font": {"size": 11}}
 BELOW_CURVE = {
     "orientation": "v",

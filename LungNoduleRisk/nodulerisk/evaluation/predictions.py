@@ -10,13 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from nodulerisk.assess import Progress, assess
+from nodulerisk.assess import Progress
+from nodulerisk.assess_points import assess_points
 from nodulerisk.assessment import Assessment, EvidenceLevel
-from nodulerisk.ct.volume import CT
+from nodulerisk.ct.points import Point
+from nodulerisk.ct.volume import CT, triple
 from nodulerisk.datasets.context import with_context
 from nodulerisk.datasets.nodules import Broken, LabelledNodule
 from nodulerisk.engine.engine import Networks
-from nodulerisk.errors import NoduleRiskError
+from nodulerisk.errors import NoduleRiskError, PointError
 from nodulerisk.evaluation.masks import MaskFit, dice, mask_fit
 from nodulerisk.files import written_whole
 from nodulerisk.weights.calibration import Line, calibrated
@@ -28,7 +30,7 @@ Answers = dict[str, dict[str, tuple[float, ...]]]  # task -> network -> class pr
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Prediction:
     """What the weight set said of one nodule clicked at its centre, and what is known of it.
 
     Attributes:
@@ -58,23 +60,24 @@ class Outcome:
         """Class probabilities (C,), the members' plain mean; None where the task was not run."""
         return np.mean(list(self.members[task].values()), axis=0) if task in self.members else None
 
-    def recalibrated(self, lines: dict[str, Line]) -> Outcome:
+    def recalibrated(self, lines: dict[str, Line]) -> Prediction:
         """What the same networks would say with these lines on the card; it must have none for
         these tasks yet."""
         clicks = tuple(_recalibrated(answers, lines) for answers in self.clicks)
         return replace(self, members=_recalibrated(self.members, lines), clicks=clicks)
 
 
-def outcomes(
+def predictions(
     weights: WeightSet,
     nodules: Sequence[LabelledNodule],
     networks: Networks,
     clicks: int = 0,
     progress: Progress | None = None,
-) -> tuple[list[Outcome], list[Broken]]:
+) -> tuple[list[Prediction], list[Broken]]:
     """Assesses every nodule at its centre, and at ``clicks`` points 2 mm off in random directions.
 
-    Nodules that are refused come back as broken and the rest go on. Where the data end with the
+    Nodules that are refused come back as broken and the rest go on; whatever else goes wrong ends
+    the evaluation, see ``assess_points``. Where the data end with the
     nodule along z, the CT is continued by what lies beside it (see ``with_context``), always the
     same.
 
@@ -90,45 +93,43 @@ def outcomes(
         if progress is not None:
             progress(nodule.name, index / len(nodules))
         try:
-            answered.append(_outcome(nodule, weights, networks, _clicks_mm(clicks, index)))
-        except NoduleRiskError as error:
-            broken.append(Broken(nodule.name, str(error)))
+            answered.append(_prediction(nodule, weights, networks, _clicks_mm(clicks, index)))
+        except PointError as refusal:
+            broken.append(Broken(nodule.name, str(refusal)))
     return answered, broken
 
 
-def write_outcomes(answered: Iterable[Outcome], path: Path) -> None:
+def write_predictions(answered: Iterable[Prediction], path: Path) -> None:
     """Writes JSON lines, one a nodule.
 
     Raises:
         OutputError: the file cannot be written.
     """
     with written_whole(path) as partial, partial.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(asdict(outcome)) + "\n" for outcome in answered)
+        file.writelines(json.dumps(asdict(prediction)) + "\n" for prediction in answered)
 
 
-def read_outcomes(path: Path) -> list[Outcome]:
-    """Reads what ``write_outcomes`` wrote.
+def read_predictions(path: Path) -> list[Prediction]:
+    """Reads what ``write_predictions`` wrote.
 
     Raises:
         NoduleRiskError: the file is missing or not of this layout.
     """
     try:
         with path.open(encoding="utf-8") as file:
-            return [_outcome_from(json.loads(line)) for line in file]
+            return [_prediction_from(json.loads(line)) for line in file]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise NoduleRiskError(
             f"{path} is not a file of outcomes ({error}): evaluate again."
         ) from error
 
 
-def _outcome(
+def _prediction(
     nodule: LabelledNodule, weights: WeightSet, networks: Networks, clicks_mm: Iterable[np.ndarray]
-) -> Outcome:
+) -> Prediction:
     ct, reference = _ct_and_mask(nodule)
-    centre = np.array(nodule.centre_lps_mm)
-    first = assess(ct, centre, weights, networks=networks)
-    others = [assess(ct, centre + click, weights, networks=networks) for click in clicks_mm]
-    return Outcome(
+    first, *others = _assessments(ct, nodule, weights, networks, clicks_mm)
+    return Prediction(
         name=nodule.name,
         patient=nodule.patient,
         split=nodule.split,
@@ -146,6 +147,27 @@ def _outcome(
         click_dice=tuple(_click_dice(first, others)),
         readers_dice=nodule.readers_dice,
     )
+
+
+def _assessments(
+    ct: CT,
+    nodule: LabelledNodule,
+    weights: WeightSet,
+    networks: Networks,
+    clicks_mm: Iterable[np.ndarray],
+) -> Iterator[Assessment]:
+    """At the nodule's centre, then at the clicks off it.
+
+    Raises:
+        PointError: one of them is refused.
+    """
+    centre = np.array(nodule.centre_lps_mm)
+    offsets = (np.zeros(3), *clicks_mm)
+    points = [Point(nodule.name, triple(centre + offset)) for offset in offsets]
+    for outcome in assess_points(ct, points, weights, networks):
+        if outcome.assessment is None:
+            raise PointError(outcome.refusal)
+        yield outcome.assessment
 
 
 def _answers(assessment: Assessment) -> Answers:
@@ -166,11 +188,11 @@ def _ct_and_mask(nodule: LabelledNodule) -> tuple[CT, np.ndarray | None]:
     """The CT, continued where it ends with the nodule, and the readers' mask on its grid.
 
     Raises:
-        NoduleRiskError: it would have to be continued around a nodule that has no mask.
+        PointError: it would have to be continued around a nodule that has no mask.
     """
     if nodule.marked is None:
         if nodule.only_own_slices:
-            raise NoduleRiskError(
+            raise PointError(
                 "the CT ends with the nodule, and without a mask it cannot be continued"
             )
         return nodule.ct, None
@@ -198,7 +220,7 @@ def _click_dice(first: Assessment, others: Iterable[Assessment]) -> Iterator[flo
         )
 
 
-def _outcome_from(values: dict) -> Outcome:
+def _prediction_from(values: dict) -> Prediction:
     mask = values["mask"]
     parsed = {
         "members": _answers_from(values["members"]),
@@ -206,7 +228,7 @@ def _outcome_from(values: dict) -> Outcome:
         "clicks": tuple(_answers_from(answers) for answers in values["clicks"]),
         "click_dice": tuple(values["click_dice"]),
     }
-    return Outcome(**values | parsed)
+    return Prediction(**values | parsed)
 
 
 def _answers_from(values: dict) -> Answers:

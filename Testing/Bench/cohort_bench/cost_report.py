@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator
 from statistics import median
 
-from bench.report import table
+from bench.speed_report import table
 from cohort_bench.costs import CtCost
 from cohort_bench.measurements import PROCESSES, Measurements
 from cohort_bench.plan import Assumptions, Plan
@@ -119,12 +119,12 @@ def _plan_section(networks: str, plans: Iterable[Plan]) -> Iterator[str]:
 
 
 def _plan_row(plan: Plan) -> list[str]:
-    busy = [f"{100 * plan.outcome.busy[part]:.0f} %" for part in PARTS]
+    busy = [f"{100 * plan.forecast.busy[part]:.0f} %" for part in PARTS]
     owners = f"{plan.cluster.owners} × {plan.owner.name}"
     return [
         str(plan.cluster.workers),
         owners,
-        f"{plan.outcome.seconds / 3600:.1f}",
+        f"{plan.forecast.seconds / 3600:.1f}",
         *busy,
         f"{plan.memory_gb:.0f} GB",
         f"{plan.usd:.0f}",

@@ -1,0 +1,174 @@
+"""Files of a scene's nodules: the report, DICOM, and training data.
+
+What takes seconds is prepared where the scene may be read, and written on any thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
+
+from LungNoduleRiskLib import results, scene
+from LungNoduleRiskLib.annotations import labelledNodules, writeLabels
+from nodulerisk.assessment import Assessment
+from nodulerisk.clinical.followup import Earlier
+from nodulerisk.clinical.guidelines import guidelines
+from nodulerisk.clinical.patient import Patient
+from nodulerisk.datasets.densesharp_format import add_densesharp, write_densesharp
+from nodulerisk.errors import OutputError
+
+if TYPE_CHECKING:
+    from nodulerisk.outputs.dicom import DicomSource
+
+PAGE_MM = 40.0  # of the CT around a nodule, for its page
+
+
+def reportWriter(
+    assessments: Sequence[Assessment],
+    volumeNode: vtkMRMLScalarVolumeNode,
+    patientWith: Callable[[str], Patient],
+    path: Path,
+    earlier: Mapping[str, Earlier] | None = None,
+) -> Callable[[], None]:
+    """A function that writes the nodules' report (HTML): meshes and slices with the masks as
+    they are now, and guidelines.
+
+    It takes seconds, and may be called on any thread; it raises OutputError where the file
+    cannot be written.
+
+    Args:
+        assessments: without their masks.
+        volumeNode: their CT.
+        patientWith: what guidelines need to know of the patient with the nodule of a name; what
+            they used is in the report, nothing else of it is kept.
+        path: the file.
+        earlier: the nodules at an earlier scan, by name: see ``followUps``.
+    """
+    found = [results.withMask(assessment, volumeNode, PAGE_MM) for assessment in assessments]
+    before = {name: [one] for name, one in (earlier or {}).items()}
+    nodules = [
+        (ct, one, guidelines(one, patientWith(one.name)), before.get(one.name, ()))
+        for ct, one in found
+    ]
+    return partial(_writeReport, nodules, path)
+
+
+def dicomWriter(
+    volumeNode: vtkMRMLScalarVolumeNode,
+    folder: Path,
+    readSource: Callable[[], DicomSource] | None = None,
+) -> Callable[[], None]:
+    """A function that writes the nodules as DICOM SEG and SR; both name the patient, as the
+    series does.
+
+    It takes seconds, and may be called on any thread; it raises OutputError where a file cannot
+    be written.
+
+    Args:
+        volumeNode: the CT.
+        folder: where to.
+        readSource: what reads the CT's series (see ``read_source``); None: Slicer's DICOM
+            module knows its files.
+
+    Raises:
+        OutputError: Slicer's DICOM module does not know its files.
+        NoduleRiskError: see ``scene.ctFromNode``.
+    """
+    readSource = readSource or _sourceReader(volumeNode)
+    return partial(
+        _writeDicom,
+        readSource,
+        results.withMasks(volumeNode, scene.ctFromNode(volumeNode)),
+        folder,
+    )
+
+
+def exportNodules(
+    volumeNode: vtkMRMLScalarVolumeNode | None,
+    markupsNode: vtkMRMLMarkupsFiducialNode | None,
+    folder: str | Path,
+    patient: str | None = None,
+    evidence: str = "reader",
+    split: str | None = None,
+) -> Path:
+    """Writes the nodules with their segments, as they are now, as training data in DenseSharp's
+    format.
+
+    One folder takes the nodules of many CTs, export by export; ``nodulerisk train`` and
+    ``evaluate`` read it. A nodule of the same CT and name takes the place of its earlier
+    export.
+
+    Args:
+        volumeNode: the CT (vtkMRMLScalarVolumeNode).
+        markupsNode: the points (vtkMRMLMarkupsFiducialNode), each with a segment of its name;
+            labels in their descriptions, such as ``AIS, part-solid``: see
+            ``annotations.labelledNodules``.
+        folder: new, empty, or of earlier exports.
+        patient: pseudonym, never the name or ID; None: each CT counts as a patient of its own,
+            so give it where a patient has several.
+        evidence: what the labels rest on: ``reader``, ``pathology`` or ``simulated``.
+        split: ``train``, ``validation`` or ``test``; None: by a hash of the patient.
+
+    Returns:
+        The folder.
+
+    Raises:
+        NoduleRiskError: see ``annotations.labelledNodules`` and ``add_densesharp``; nothing was
+            written.
+        OutputError: the folder holds something else, or cannot be written.
+    """
+    nodes = scene.selected(volumeNode, markupsNode)
+    nodules = labelledNodules(*nodes, patient, evidence, split)
+    with (
+        TemporaryDirectory() as passing
+    ):  # a nodule that the format refuses leaves nothing in the folder
+        return add_densesharp(write_densesharp(nodules, Path(passing)), Path(folder))
+
+
+def exportLabels(
+    volumeNode: vtkMRMLScalarVolumeNode | None,
+    markupsNode: vtkMRMLMarkupsFiducialNode | None,
+    path: str | Path,
+    patient: str | None = None,
+) -> None:
+    """Writes the points' labels as CSV: see ``annotations.writeLabels``."""
+    writeLabels(*scene.selected(volumeNode, markupsNode), Path(path), patient)
+
+
+def _writeReport(nodules: Sequence[tuple], path: Path) -> None:
+    # needs packages that are installed at first use
+    from nodulerisk.outputs.html.nodule_report import ReportNodule, write_report
+
+    write_report([ReportNodule(*nodule) for nodule in nodules], path)
+
+
+def _sourceReader(volumeNode: vtkMRMLScalarVolumeNode) -> Callable[[], DicomSource]:
+    files = scene.dicomFiles(volumeNode)
+    if not files:
+        raise OutputError(
+            "The CT does not come from Slicer's DICOM module: load its series there, and assess it."
+        )
+
+    def readSource() -> DicomSource:
+        from nodulerisk.outputs.dicom import (
+            source_of,  # needs packages that are installed at first use
+        )
+
+        return source_of(files)
+
+    return readSource
+
+
+def _writeDicom(
+    readSource: Callable[[], DicomSource], assessments: Sequence[Assessment], folder: Path
+) -> None:
+    from nodulerisk.outputs.dicom import (
+        write_dicom,  # needs packages that are installed at first use
+    )
+
+    write_dicom(assessments, readSource(), folder)

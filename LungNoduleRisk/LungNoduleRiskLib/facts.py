@@ -1,0 +1,277 @@
+"""A nodule's facts as plain data that panel and page show alike: every number with the evidence
+behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from LungNoduleRiskLib.nodules import SceneNodule
+from nodulerisk.assessment import Assessment, EvidenceLevel, TaskResult
+from nodulerisk.checks import Check, Severity
+from nodulerisk.clinical.followup import Earlier
+from nodulerisk.clinical.guidelines import Guideline
+from nodulerisk.ct.volume import CT
+from nodulerisk.outputs import words
+from nodulerisk.trust.withhold import abstain
+
+
+@dataclass(frozen=True)
+class CheckFacts:
+    severity: Severity
+    text: str
+
+
+@dataclass(frozen=True)
+class CtFacts:
+    """A CT's size, and the checks made when it was read; nothing about the patient."""
+
+    text: str
+    dicom: bool
+    checks: list[CheckFacts]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A task's answer at a glance.
+
+    Attributes:
+        decision: the class decided on.
+        withheld: why the decision is withheld; empty where it stands.
+        shown: the class whose probability is given.
+        probability: 0..1.
+        evidence: behind the probability.
+        spread: how far the networks differ; None where one network answers.
+        basis: evidence and spread in words.
+    """
+
+    decision: str | None
+    withheld: list[str]
+    shown: str
+    probability: float
+    evidence: EvidenceLevel
+    spread: float | None
+    basis: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A nodule's line in a list.
+
+    Attributes:
+        name: of the nodule.
+        placed: it has a point in the list.
+        assessed: it has results.
+        moved: its point was moved since.
+        refusal: why the last run refused its point; None where it did not.
+        state: in words, why results are missing or old.
+        sizes: its measurements in words, by name.
+        answers: one per main task that was run.
+        warnings: in words.
+    """
+
+    name: str
+    placed: bool
+    assessed: bool
+    moved: bool
+    refusal: str | None
+    state: list[str]
+    sizes: dict[str, str]
+    answers: list[Answer]
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class BarFacts:
+    """A class's probability: mean, the networks' range and each one's answer, and the threshold."""
+
+    label: str
+    mean: float
+    threshold: float | None
+    low: float
+    high: float
+    members: str
+
+
+@dataclass(frozen=True)
+class TaskFacts:
+    title: str
+    basis: str
+    evidence: EvidenceLevel
+    bars: list[BarFacts]
+
+
+@dataclass(frozen=True)
+class MeasuredFacts:
+    name: str
+    value: str
+    source: str
+
+
+@dataclass(frozen=True)
+class GuidelineFacts:
+    name: str
+    words: str
+
+
+@dataclass(frozen=True)
+class AssessmentFacts:
+    """Everything known of an assessed nodule."""
+
+    name: str
+    withheld: list[str]
+    checks: list[CheckFacts]
+    stability: list[str]
+    tasks: list[TaskFacts]
+    appearance: list[str]
+    appearanceBasis: str
+    measuredOn: str
+    measurements: list[MeasuredFacts]
+    guidelines: list[GuidelineFacts]
+    position: str
+    provenance: str
+
+
+@dataclass(frozen=True)
+class EarlierFacts:
+    """When the nodule was seen before, and what became of it since."""
+
+    when: str
+    lines: list[str]
+
+
+@dataclass(frozen=True)
+class NoduleFacts:
+    """How a nodule stands, what was found, why guidelines could not be asked, and what became of it
+    since an earlier scan."""
+
+    name: str
+    state: list[str]
+    found: AssessmentFacts | None
+    notAdvised: str
+    earlier: EarlierFacts | None
+
+
+def ctFacts(ct: CT) -> CtFacts:
+    """A CT's facts."""
+    size = " × ".join(str(count) for count in ct.hu.shape[::-1])
+    spacing = " × ".join(f"{mm:.3g}" for mm in ct.spacing_mm)
+    text = f"{size} voxels of {spacing} mm"
+    return CtFacts(text, ct.acquisition.series_uid is not None, _checks(ct.checks))
+
+
+def summary(nodule: SceneNodule, refusal: str | None) -> Summary:
+    """A nodule's line in a list.
+
+    Args:
+        nodule: of the scene.
+        refusal: why the last run refused its point.
+    """
+    found = nodule.assessment
+    return Summary(
+        nodule.name,
+        nodule.index is not None,
+        found is not None,
+        nodule.moved,
+        refusal,
+        stateWords(nodule, refusal),
+        {m.name: words.measurement_value(m) for m in found.measurements} if found else {},
+        _answers(found) if found else [],
+        [c.message for c in found.checks if c.severity == "warning"] if found else [],
+    )
+
+
+def noduleFacts(
+    nodule: SceneNodule,
+    refusal: str | None = None,
+    advice: Sequence[Guideline] | str = (),
+    earlier: Earlier | None = None,
+) -> NoduleFacts:
+    """A nodule's facts.
+
+    Args:
+        nodule: its assessment with its mask as it is now.
+        refusal: why the last run refused its point.
+        advice: what guidelines say of it, or why they could not be asked.
+        earlier: the nodule at an earlier scan.
+    """
+    said, notAdvised = ((), advice) if isinstance(advice, str) else (advice, "")
+    return NoduleFacts(
+        nodule.name,
+        stateWords(nodule, refusal),
+        None if nodule.assessment is None else _assessmentFacts(nodule.assessment, said),
+        notAdvised,
+        None if earlier is None else _earlierFacts(earlier),
+    )
+
+
+def stateWords(nodule: SceneNodule, refusal: str | None = None) -> list[str]:
+    """Why a nodule's results are missing or old, in words; empty if they are neither."""
+    found = []
+    if refusal is not None:
+        found.append(f"Refused: {refusal}")
+    elif nodule.assessment is None:
+        found.append("Not assessed yet.")
+    if nodule.moved:
+        found.append(
+            "The point was moved since: these results are for its old position. Assess again."
+        )
+    if nodule.index is None:
+        found.append("Its point was deleted or renamed, or is in another list.")
+    return found
+
+
+def _answers(assessment: Assessment) -> list[Answer]:
+    return [
+        Answer(
+            task.decision,
+            list(abstain(assessment, name)),
+            *answer,
+            task.evidence,
+            task.spread,
+            words.task_basis(task),
+        )
+        for name, task in words.main_tasks(assessment).items()
+        if (answer := words.main_answer(task))
+    ]
+
+
+def _assessmentFacts(assessment: Assessment, advice: Iterable[Guideline]) -> AssessmentFacts:
+    return AssessmentFacts(
+        name=assessment.name,
+        withheld=words.abstain_words(assessment),
+        checks=_checks(assessment.checks),
+        stability=words.stability_words(assessment),
+        tasks=[_taskFacts(name, task) for name, task in words.main_tasks(assessment).items()],
+        appearance=words.appearance_words(assessment),
+        appearanceBasis=words.appearance_basis(assessment),
+        measuredOn=words.measured_on(assessment),
+        measurements=[MeasuredFacts(*one) for one in words.measured_words(assessment)],
+        guidelines=[GuidelineFacts(one.name, one.words) for one in advice],
+        position=words.position_words(assessment.point_lps_mm),
+        provenance=words.provenance_words(assessment.provenance),
+    )
+
+
+def _taskFacts(name: str, task: TaskResult) -> TaskFacts:
+    bars = [
+        BarFacts(
+            bar.label,
+            bar.mean,
+            bar.threshold,
+            min(bar.members.values(), default=bar.mean),
+            max(bar.members.values(), default=bar.mean),
+            ", ".join(f"{network} {p:.2f}" for network, p in bar.members.items()),
+        )
+        for bar in words.task_bars(task)
+    ]
+    return TaskFacts(words.task_title(name, task), words.task_basis(task), task.evidence, bars)
+
+
+def _earlierFacts(earlier: Earlier) -> EarlierFacts:
+    unmeasured = ["It was not measured in both scans."]
+    return EarlierFacts(earlier.when, earlier.follow_up.lines if earlier.follow_up else unmeasured)
+
+
+def _checks(checks: Iterable[Check]) -> list[CheckFacts]:
+    return [CheckFacts(check.severity, words.check_words(check)) for check in checks]

@@ -1,0 +1,438 @@
+"""A session: what a user has chosen, entered about the patient and is running; the same for panel
+and page.
+
+The scene holds the results. All else is in one typed state, which the session alone changes: panel
+and page show it, and call the session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import slicer
+from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
+
+from LungNoduleRiskLib import comparing, exporting, results, scene
+from LungNoduleRiskLib.assessing import AssessmentRun, Assessor
+from LungNoduleRiskLib.facts import NoduleFacts, Summary, noduleFacts, summary
+from LungNoduleRiskLib.nodules import SceneNodule, deleteNodule, sceneNodules
+from nodulerisk.assessment import Assessment
+from nodulerisk.clinical.followup import Earlier
+from nodulerisk.clinical.guidelines import Guideline, guidelines
+from nodulerisk.clinical.patient import OF_THE_NODULE, Patient, patient_from
+from nodulerisk.clinical.registration import Alignment, Matches, Pair
+from nodulerisk.ct.points import Point, Position
+from nodulerisk.errors import NoduleRiskError
+from nodulerisk.trust.explain import Explanation
+
+if TYPE_CHECKING:
+    from nodulerisk.outputs.dicom import DicomSource
+
+
+@dataclass(frozen=True)
+class News:
+    """The current step of a run, and the share done, 0..1."""
+
+    what: str = ""
+    share: float = 0.0
+
+
+@dataclass
+class CtState:
+    """Facts about a CT's nodules, by name, that the scene does not hold.
+
+    Attributes:
+        refusals: why the last run refused the nodule's point.
+        earlier: the nodule at an earlier scan.
+        answers: what the user entered about this nodule for the guidelines, by field.
+        drawn: the assessment as the networks made it, with its mask.
+    """
+
+    refusals: dict[str, str] = field(default_factory=dict)
+    earlier: dict[str, Earlier] = field(default_factory=dict)
+    answers: dict[str, dict[str, str]] = field(default_factory=dict)
+    drawn: dict[str, Assessment] = field(default_factory=dict)
+
+    def keep(self, names: set[str]) -> None:
+        """Forgets all other nodules: a new one may get the name of one that is gone."""
+        known: tuple[dict, ...] = (self.refusals, self.earlier, self.answers, self.drawn)
+        for byName in known:
+            for gone in byName.keys() - names:
+                del byName[gone]
+
+
+@dataclass
+class SessionState:
+    """All that a session knows beside the scene.
+
+    Attributes:
+        volumeNode: the chosen CT.
+        markupsNode: the chosen list of points.
+        nodules: as the scene had them when it was last read.
+        chosen: name of the chosen nodule.
+        answers: what the user entered about the patient for the guidelines, by field.
+        cts: by ID of the volume node.
+        run: the one under way.
+        news: of that run; written by its thread.
+    """
+
+    volumeNode: vtkMRMLScalarVolumeNode | None = None
+    markupsNode: vtkMRMLMarkupsFiducialNode | None = None
+    nodules: list[SceneNodule] = field(default_factory=list)
+    chosen: str | None = None
+    answers: dict[str, str] = field(default_factory=dict)
+    cts: dict[str, CtState] = field(default_factory=dict)
+    run: AssessmentRun | None = None
+    news: News = News()
+
+
+class Session:
+    """The state and actions of panel and page. Call all but ``compute`` and ``tell`` on the main
+    thread."""
+
+    def __init__(self, assessor: Assessor | None = None):
+        self._assessor = assessor or Assessor()
+        self._state = SessionState()
+
+    # What is chosen
+
+    @property
+    def volumeNode(self) -> vtkMRMLScalarVolumeNode | None:
+        return self._state.volumeNode
+
+    @property
+    def markupsNode(self) -> vtkMRMLMarkupsFiducialNode | None:
+        return self._state.markupsNode
+
+    @property
+    def nodules(self) -> list[SceneNodule]:
+        """As the scene had them at the last ``refresh``."""
+        return self._state.nodules
+
+    @property
+    def chosen(self) -> SceneNodule | None:
+        """The chosen nodule; None where there is none."""
+        return next((one for one in self.nodules if one.name == self._state.chosen), None)
+
+    @property
+    def selected(self) -> tuple[vtkMRMLScalarVolumeNode, vtkMRMLMarkupsFiducialNode]:
+        """The chosen CT and list of points.
+
+        Raises:
+            NoduleRiskError: one of them has yet to be chosen.
+        """
+        return scene.selected(self.volumeNode, self.markupsNode)
+
+    def use(
+        self,
+        volumeNode: vtkMRMLScalarVolumeNode | None,
+        markupsNode: vtkMRMLMarkupsFiducialNode | None,
+    ) -> None:
+        """Chooses a CT and a list of points; ``refresh`` reads their nodules."""
+        self._state.volumeNode, self._state.markupsNode = volumeNode, markupsNode
+
+    def refresh(self) -> list[str]:
+        """Reads the nodules from the scene again. The chosen nodule stays chosen if it is still
+        there; otherwise the first is chosen.
+
+        Returns:
+            Names of the new nodules, in the order of the list.
+
+        Raises:
+            NoduleRiskError: see ``sceneNodules``; there are no nodules then.
+        """
+        state, before = self._state, [one.name for one in self.nodules]
+        state.nodules = []
+        state.nodules = sceneNodules(state.volumeNode, state.markupsNode)
+        names = [one.name for one in state.nodules]
+        self._known.keep(set(names))
+        if state.chosen not in names:
+            state.chosen = next(iter(names), None)
+        return [name for name in names if name not in before]
+
+    def choose(self, name: str) -> None:
+        """Chooses a nodule.
+
+        Raises:
+            NoduleRiskError: there is none of that name.
+        """
+        self._state.chosen = self._named(name).name
+
+    def step(self, by: int) -> None:
+        """Chooses the next (1) or the previous (-1) nodule; after the last comes the first."""
+        names = [one.name for one in self.nodules]
+        if names:
+            at = names.index(self._state.chosen) if self._state.chosen in names else -by
+            self._state.chosen = names[(at + by) % len(names)]
+
+    def position(self) -> Position | None:
+        """LPS mm of the chosen nodule: of its point, else of what was assessed; None without a
+        nodule."""
+        nodule = self.chosen
+        if nodule is None:
+            return None
+        if nodule.index is None:
+            return None if nodule.assessment is None else nodule.assessment.centre_lps_mm
+        return next((point.lps_mm for point in self.points() if point.name == nodule.name), None)
+
+    def delete(self, name: str) -> None:
+        """Removes a nodule's point and its results, and all that is known of it.
+
+        Raises:
+            NoduleRiskError: there is none of that name.
+        """
+        self.refresh()  # a point that was removed since moves the others
+        deleteNodule(self._named(name), self.volumeNode, self.markupsNode)
+        self._known.keep({one.name for one in self.nodules} - {name})
+        self.refresh()
+
+    def clear(self) -> None:
+        """Cancels the current run and forgets everything: the next CT may be another patient's."""
+        if self.run is not None:
+            self.cancel()
+        self._state = SessionState(run=self.run, news=self.news)
+
+    def forgetRemoved(self) -> None:
+        """Forgets the CTs that have left the scene, since others may get their IDs, and ends a run
+        on one (fault 43)."""
+        if self.run is not None and self.run.volumeNode.GetScene() is None:
+            self.cancel()
+        mrmlScene, cts = slicer.mrmlScene, self._state.cts
+        self._state.cts = {ID: cts[ID] for ID in cts if mrmlScene.GetNodeByID(ID) is not None}
+        if not mrmlScene.IsClosing():
+            results.detachStrays(mrmlScene)
+
+    # What is known of nodules
+
+    @property
+    def refusals(self) -> Mapping[str, str]:
+        """Why the last run refused points, by name."""
+        return self._known.refusals
+
+    @property
+    def assessments(self) -> list[Assessment]:
+        """The nodules' assessments in the order of the list, without masks."""
+        return [one.assessment for one in self.nodules if one.assessment is not None]
+
+    @property
+    def drawn(self) -> list[Assessment]:
+        """The assessments as the networks made them in this session, with their masks."""
+        drawn = self._known.drawn
+        return [drawn[one.name] for one in self.assessments if one.name in drawn]
+
+    def points(self) -> list[Point]:
+        """LPS mm, in the order of the list; none without a list."""
+        if self.markupsNode is None or not scene.placed(self.markupsNode):
+            return []
+        return scene.pointsLps(self.markupsNode)
+
+    def handDrawn(self) -> list[str]:
+        """Names of the points whose masks were drawn or changed by hand."""
+        if self.volumeNode is None or self.markupsNode is None:
+            return []
+        return results.handDrawn(self.volumeNode, scene.pointNames(self.markupsNode))
+
+    def summaries(self) -> list[Summary]:
+        """One line per nodule."""
+        return [summary(one, self.refusals.get(one.name)) for one in self.nodules]
+
+    def facts(self) -> NoduleFacts | None:
+        """The chosen nodule's facts, with its mask as it is now; None if no nodule is chosen."""
+        nodule, known = self.chosen, self._known
+        if nodule is None:
+            return None
+        advice: tuple[Guideline, ...] | str = ()
+        if nodule.assessment is not None and self.volumeNode is not None:
+            _ct, assessment = results.withMask(nodule.assessment, self.volumeNode, 0)
+            nodule = replace(nodule, assessment=assessment)
+            advice = self._adviceOrWhyNot(assessment)
+        name = nodule.name
+        return noduleFacts(nodule, known.refusals.get(name), advice, known.earlier.get(name))
+
+    # The patient
+
+    @property
+    def answers(self) -> dict[str, str]:
+        """What the user entered for the guidelines, about the patient and the chosen nodule, by
+        field."""
+        return self._answersWith(self._state.chosen or "")
+
+    def answer(self, name: str, text: str) -> None:
+        """Stores what the user enters for the guidelines; empty: not known.
+
+        Args:
+            name: of a field of ``Patient``; those in ``OF_THE_NODULE`` apply to the chosen nodule.
+            text: as ``patient_from`` takes it.
+        """
+        if name not in OF_THE_NODULE:
+            self._state.answers[name] = text
+        elif self.chosen is not None:
+            self._known.answers.setdefault(self.chosen.name, {})[name] = text
+
+    def patientWith(self, name: str) -> Patient:
+        """The patient, with what was entered about one of the nodules.
+
+        Raises:
+            NoduleRiskError: not a number, or one that nobody can have.
+        """
+        said = self._answersWith(name).items()
+        return patient_from(f"{question}={text}" for question, text in said if text.strip())
+
+    def advice(self, assessment: Assessment) -> tuple[Guideline, ...]:
+        """The guidelines' advice on a nodule, given what the user entered.
+
+        Raises:
+            NoduleRiskError: see ``patientWith``.
+        """
+        return guidelines(assessment, self.patientWith(assessment.name))
+
+    # A run
+
+    @property
+    def run(self) -> AssessmentRun | None:
+        """The current run; None if there is none."""
+        return self._state.run
+
+    @property
+    def news(self) -> News:
+        """The progress of the current run."""
+        return self._state.news
+
+    def start(
+        self,
+        weights: str | Path,
+        device: str,
+        *,
+        cascade: bool = False,
+        stability: bool = False,
+        thresholds: Mapping[str, float] | None = None,
+        replaceMasks: bool = False,
+    ) -> None:
+        """Reads the scene for a run on all points: see ``Assessor.prepare``. ``compute`` is to be
+        called next, on another thread; then ``showNext`` while there is something; then ``end``.
+
+        Raises:
+            NoduleRiskError: see ``Assessor.prepare``; what was known of an earlier run is gone.
+        """
+        self._known.refusals, self._known.earlier = {}, {}
+        self._state.news = News()
+        self._state.run = self._assessor.prepare(
+            self.volumeNode,
+            self.markupsNode,
+            weights,
+            device,
+            cascade=cascade,
+            stability=stability,
+            thresholds=thresholds,
+            replaceMasks=replaceMasks,
+        )
+
+    def compute(self) -> None:
+        """Does the run's work; for any thread: see ``Assessor.compute``."""
+        assert self.run is not None
+        self._assessor.compute(self.run, lambda what, share: self._tell(News(what, share)))
+
+    def tell(self, what: str) -> None:
+        """Reports, from any thread, what the current run is waiting for."""
+        self._tell(News(what, self.news.share))
+
+    def showNext(self) -> bool:
+        """Shows one nodule that the run has assessed; whether there was one.
+
+        Raises:
+            NoduleRiskError: see ``results.showAssessment``.
+        """
+        run = self.run
+        if run is None or not self._assessor.showNext(run):
+            return False
+        shown = run.assessments[run.shown - 1]
+        self._of(run.volumeNode).drawn[shown.name] = shown
+        return True
+
+    def end(self) -> AssessmentRun:
+        """Ends the run, once its work is over, and returns it; its refusals are kept."""
+        run = self.run
+        assert run is not None
+        self._state.run = None
+        if run.volumeNode.GetScene() is not None:
+            self._of(run.volumeNode).refusals = dict(run.refusals)
+        return run
+
+    def cancel(self) -> None:
+        """Cancels the current run: its ``compute`` raises; nodules assessed so far are kept."""
+        self._assessor.cancel()
+
+    # What takes seconds: prepared here, called on any thread
+
+    def explainer(self, weights: str | Path, device: str) -> Callable[[], Explanation]:
+        """A function that finds out where a network looked at the chosen nodule.
+
+        Raises:
+            NoduleRiskError: no nodule with an assessment is chosen; see ``Assessor.explainer``.
+        """
+        if self.chosen is None or self.chosen.assessment is None:
+            raise NoduleRiskError("Choose a nodule that was assessed.")
+        return self._assessor.explainer(self.chosen.assessment, self._ct(), weights, device)
+
+    def reportWriter(self, path: Path, name: str | None = None) -> Callable[[], None]:
+        """A function that writes the report of one nodule, else of all: see
+        ``exporting.reportWriter``."""
+        found = [one for one in self.assessments if name in (None, one.name)]
+        earlier = self._known.earlier
+        return exporting.reportWriter(found, self._ct(), self.patientWith, path, earlier)
+
+    def dicomWriter(
+        self, folder: Path, readSource: Callable[[], DicomSource] | None = None
+    ) -> Callable[[], None]:
+        """A function that writes DICOM SEG and SR: see ``exporting.dicomWriter``."""
+        return exporting.dicomWriter(self._ct(), folder, readSource)
+
+    def follow(
+        self,
+        alignment: Alignment,
+        earlierNode: vtkMRMLScalarVolumeNode,
+        volumeNode: vtkMRMLScalarVolumeNode,
+        days: float,
+        isOne: Callable[[Pair], bool],
+    ) -> Matches:
+        """Compares the nodules that ``isOne`` confirms, once ``comparing.aligner`` has aligned the
+        CTs."""
+        matches = comparing.matches(alignment, earlierNode, volumeNode).confirmed(isOne)
+        followUps = comparing.followUps(matches, earlierNode, volumeNode, days)
+        self._of(volumeNode).earlier = followUps
+        return matches
+
+    # Of its own
+
+    def _adviceOrWhyNot(self, assessment: Assessment) -> tuple[Guideline, ...] | str:
+        try:
+            return self.advice(assessment)
+        except NoduleRiskError as error:
+            return str(error)
+
+    def _ct(self) -> vtkMRMLScalarVolumeNode:
+        if self.volumeNode is None:
+            raise NoduleRiskError("Select a CT.")
+        return self.volumeNode
+
+    @property
+    def _known(self) -> CtState:
+        return CtState() if self.volumeNode is None else self._of(self.volumeNode)
+
+    def _of(self, volumeNode: vtkMRMLScalarVolumeNode) -> CtState:
+        return self._state.cts.setdefault(volumeNode.GetID(), CtState())
+
+    def _named(self, name: str) -> SceneNodule:
+        found = next((one for one in self.nodules if one.name == name), None)
+        if found is None:
+            raise NoduleRiskError("This nodule is no longer there.")
+        return found
+
+    def _answersWith(self, name: str) -> dict[str, str]:
+        return self._state.answers | self._known.answers.get(name, {})
+
+    def _tell(self, news: News) -> None:
+        self._state.news = news

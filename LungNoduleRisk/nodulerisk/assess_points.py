@@ -1,0 +1,78 @@
+"""The one loop over points: of the terminal, the Slicer module, evaluation and cohorts alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+
+from nodulerisk.assess import Progress, assess
+from nodulerisk.ct.points import Point
+from nodulerisk.ct.volume import CT
+from nodulerisk.engine.engine import Networks
+from nodulerisk.errors import PointError
+from nodulerisk.outputs.outcome import Outcome
+from nodulerisk.trust import stability as further
+from nodulerisk.weights.card import WeightSet
+
+
+def assess_points(
+    ct: CT,
+    points: Sequence[Point],
+    weights: WeightSet,
+    networks: Networks,
+    *,
+    cascade: bool = False,
+    stability: bool = False,
+    progress: Progress | None = None,
+) -> Iterator[Outcome]:
+    """Assesses points one after another.
+
+    A point that cannot be assessed is refused, and the others go on (fault 25). Whatever else goes
+    wrong is no point's fault, such as a damaged weight file, a dead worker or a cancelled run: it
+    ends the loop.
+
+    Args:
+        ct: the CT that all points lie on.
+        points: their names become the assessments'.
+        weights: from ``load_weight_set``; ``with_thresholds`` sets the user's own.
+        networks: a warm Engine or Worker of the same weights; a Worker's ``cancel`` ends the loop.
+        cascade: see ``assess``.
+        stability: how far the answers move is found out, too: see ``nodulerisk.trust.stability``.
+        progress: called with the point's name and stage, and the share of all points done, 0..1.
+
+    Yields:
+        Each point's outcome as soon as it is known, without advice, in the order of the points.
+
+    Raises:
+        NoduleRiskError: anything but a PointError of ``assess`` or ``stability``.
+    """
+    steps = 2 if stability else 1
+    for index, point in enumerate(points):
+        first, then = (
+            progress
+            and partial(_report, progress, point.name, steps * index + step, steps * len(points))
+            for step in (0, 1)
+        )
+        try:
+            found = assess(
+                ct,
+                point.lps_mm,
+                weights,
+                name=point.name,
+                networks=networks,
+                progress=first,
+                cascade=cascade,
+            )
+            if stability:
+                moves = further.stability(ct, found, weights, networks, then)
+                found = replace(found, stability=moves)
+        except PointError as refusal:
+            yield Outcome(point, refusal=str(refusal))
+        else:
+            yield Outcome(point, found)
+
+
+def _report(progress: Progress, name: str, done: int, steps: int, stage: str, share: float) -> None:
+    """The progress of one step of a point as that of all points."""
+    progress(f"{name}: {stage}", (done + share) / steps)

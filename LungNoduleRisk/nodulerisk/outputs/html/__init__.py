@@ -1,0 +1,1 @@
+"""Nodules as self-contained pages."""

@@ -1,0 +1,40 @@
+"""How results look, and what their files are called.
+
+Imports nothing, so that the terminal's help does not load what computes.
+"""
+
+from __future__ import annotations
+
+# --- Colours
+
+INK, FAINT = "#1c2733", "#5d6b78"  # text
+ALARM, WARNING = "#b00020", "#9a4a00"
+CONTOUR, SURFACE, STILL_SURFACE = "#ffb000", "#f2a65a", "#f2b25c"  # of the mask
+RULE, TRACK = "#d5dbe1", "#eef1f4"  # lines, and what a bar runs on
+GREEN, BLUE, GREY = "#1b7f5c", "#2f6fb2", "#a3abb3"
+EVIDENCE_COLOURS: dict[str, str] = {
+    "pathology": GREEN,
+    "reader": BLUE,
+    "simulated": GREY,
+    "none": GREY,
+}
+
+# --- Files
+
+MASK_NIFTI_NAME, MESH_NAME, PAGE_NAME, PICTURE_NAME = (  # of one nodule
+    "mask.nii.gz",
+    "mesh.ply",
+    "nodule.html",
+    "nodule.png",
+)
+TABLE_NAME, REPORT_NAME = "nodules.csv", "report.html"  # of all nodules of a CT
+SEG_NAME, SR_NAME = "nodules.seg.dcm", "nodules.sr.dcm"
+EXPLANATION_FILES = ("gradcam.nrrd", "gradcam.png")
+FOLLOW_UP_TABLE_NAME, FOLLOW_UP_JSON_NAME = "follow-up.csv", "follow-up.json"
+COHORT_TABLE_NAME, GROWTH_NAME, SUMMARY_NAME, MASKS_NAME = (
+    "cohort.csv",
+    "growth.csv",
+    "summary.html",
+    "masks",
+)
+EVALUATION_FILES = ("evaluation.html", "figures.csv", "figures.md", "nodules.csv", "outcomes.jsonl")

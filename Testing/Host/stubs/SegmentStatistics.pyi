@@ -1,0 +1,5 @@
+from SegmentStatisticsPlugins import SegmentStatisticsPluginBase
+
+class SegmentStatisticsLogic:
+    @staticmethod
+    def registerPlugin(plugin: SegmentStatisticsPluginBase) -> None: ...

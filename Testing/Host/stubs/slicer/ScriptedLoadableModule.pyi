@@ -1,0 +1,19 @@
+from typing import Any
+from unittest import TestCase
+
+from slicer import vtkMRMLScriptedModuleNode
+
+class ScriptedLoadableModule:
+    def __init__(self, parent: Any) -> None: ...
+
+class ScriptedLoadableModuleWidget:
+    layout: Any
+    logic: Any
+    def setup(self) -> None: ...
+    def onReload(self) -> None: ...
+
+class ScriptedLoadableModuleLogic:
+    def __init__(self, parent: Any = None) -> None: ...
+    def getParameterNode(self) -> vtkMRMLScriptedModuleNode: ...
+
+class ScriptedLoadableModuleTest(TestCase): ...

@@ -1,0 +1,150 @@
+"""The session that panel and page share, on real MRML with made-up networks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from LungNoduleRiskLib.assessing import Assessor
+from LungNoduleRiskLib.session import Session
+from made_assessment import CENTRE_LPS_MM, RADIUS_MM
+from made_weights import made_weights
+from nodulerisk.errors import NoduleRiskError
+
+OUTSIDE_MM = (500.0, 0.0, 0.0)
+
+
+class BallNetworks:
+    """Draws a ball in the cube's middle and finds every nodule malignant."""
+
+    checks: list = []
+
+    def __init__(self, weights, device):
+        self.device = device
+        self.cancelled = False
+
+    def predict(self, network: str, cubes: np.ndarray):
+        if network != "densesharp":
+            return (np.array([[0.2, 0.8]], np.float32),)
+        z, y, x = np.indices((32, 32, 32)) - 15.5
+        ball = x * x + y * y + z * z <= RADIUS_MM**2
+        return np.full((1, 3), 1 / 3, np.float32), ball[None, None].astype(np.float32)
+
+    def cancel(self):
+        self.cancelled = True
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory) -> str:
+    return str(made_weights(tmp_path_factory.mktemp("weights")).folder)
+
+
+@pytest.fixture
+def session(loaded, placed, ct) -> Session:
+    """With a CT, a nodule A on it, and a point B that lies elsewhere."""
+    session = Session(Assessor(BallNetworks))
+    session.use(loaded(ct), placed(A=CENTRE_LPS_MM, B=OUTSIDE_MM))
+    session.refresh()
+    return session
+
+
+def assess(session: Session, weights: str) -> None:
+    session.start(weights, "cpu")
+    session.compute()
+    while session.showNext():
+        session.refresh()
+    session.end()
+
+
+def test_new_nodules_are_named_and_the_chosen_one_stays(session):
+    assert session.chosen.name == "A"
+    session.choose("B")
+    session.markupsNode.AddControlPoint([0, 0, 0], "C")
+    assert session.refresh() == ["C"]
+    assert session.chosen.name == "B"
+    session.delete("B")
+    assert session.chosen.name == "A"
+    with pytest.raises(NoduleRiskError, match="no longer there"):
+        session.choose("B")
+
+
+def test_a_point_removed_elsewhere_costs_no_other_its_place(session):
+    session.markupsNode.RemoveNthControlPoint(0)
+    session.delete("B")
+    assert session.markupsNode.GetNumberOfControlPoints() == 0 and session.nodules == []
+
+
+def test_steps_go_round(session):
+    chosen = []
+    for by in (1, 1, -1):
+        session.step(by)
+        chosen.append(session.chosen.name)
+    assert chosen == ["B", "A", "B"]
+
+
+def test_a_run_is_known_by_its_news_its_results_and_its_refusals(session, weights):
+    session.start(weights, "cpu")
+    assert session.run is not None
+    session.compute()
+    assert session.news.what.startswith("B: ") or session.news.share > 0.4
+    assert session.showNext() and not session.showNext()
+    run = session.end()
+    session.refresh()
+    assert session.run is None and run.shown == 1
+    assert [one.name for one in session.assessments] == ["A"]
+    assert session.drawn[0].mask.any()
+    assert set(session.refusals) == {"B"}
+    assert [one.refusal is None for one in session.summaries()] == [True, False]
+
+
+def test_fault_42_results_of_another_ct_are_not_this_ones(session, weights, loaded, placed, ct):
+    assess(session, weights)
+    first = session.selected
+    session.use(loaded(ct), placed(A=CENTRE_LPS_MM, B=OUTSIDE_MM))
+    session.refresh()
+    assert not session.refusals and not session.drawn and not session.assessments
+    session.use(*first)
+    session.refresh()
+    assert set(session.refusals) == {"B"} and len(session.drawn) == 1
+
+
+def test_fault_42_what_was_said_of_a_nodule_is_not_said_of_another_of_its_name(session):
+    session.answer("spiculation", "yes")
+    session.answer("age", "62")
+    assert session.patientWith("A").spiculation and session.patientWith("A").age == 62
+    assert session.patientWith("B").spiculation is None
+    session.delete("A")
+    session.markupsNode.AddControlPoint([0, 0, 0], "A")
+    session.refresh()
+    assert session.patientWith("A").spiculation is None and session.patientWith("A").age == 62
+
+
+def test_fault_42_what_was_said_of_a_patient_is_not_said_of_the_next(session):
+    session.answer("age", "62")
+    session.clear()
+    assert session.answers == {} and session.volumeNode is None and session.nodules == []
+
+
+def test_fault_43_a_ct_that_leaves_the_scene_takes_its_run_and_its_refusals(
+    session, weights, scene
+):
+    assess(session, weights)
+    session.start(weights, "cpu")
+    volumeNode = session.volumeNode
+    scene.RemoveNode(volumeNode)
+    session.forgetRemoved()
+    with pytest.raises(NoduleRiskError, match="cancelled"):
+        session.compute()
+    session.end()
+    session.use(None, None)
+    assert session.refresh() == [] and not session.refusals
+
+
+def test_wrong_answers_are_no_advice_and_say_why(session, weights):
+    assess(session, weights)
+    session.answer("age", "621")
+    facts = session.facts()
+    assert "age is a number of years" in facts.notAdvised and facts.found.guidelines == []
+    session.answer("age", "62")
+    facts = session.facts()
+    assert not facts.notAdvised and facts.found.guidelines
