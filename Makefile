@@ -1,4 +1,4 @@
-# make demo | serve | test | test-all | bench | bench-cohort | faults | docs: each sets up all it needs in .venv.
+# make demo | serve | test | test-all | parity | faults | docs | bench | bench-cohort: each sets up all it needs in .venv.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
@@ -15,10 +15,10 @@ demo: $(VENV)/.core
 serve: $(VENV)/.web
 	$(BIN)/nodulerisk serve
 
-test: $(VENV)/.test lint
+test: $(VENV)/.test lint # the quick tests, of Testing/Data alone: they prove as much on every machine
 	$(BIN)/python -m pytest
 
-test-all: $(VENV)/.test lint
+test-all: $(VENV)/.test lint # the long ones too; a few need whole data sets in ../shared and are listed where it is missing
 	$(BIN)/python -m pytest -m "slow or not slow"
 
 lint: $(VENV)/.test
@@ -26,10 +26,10 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 	PYTHONPATH=LungNoduleRisk $(BIN)/lint-imports
 
-parity: $(VENV)/.test
+parity: $(VENV)/.test # with what the authors' own code answered, which lies in Testing/Data
 	$(BIN)/python Testing/parity.py
 
-faults: $(VENV)/.test
+faults: $(VENV)/.test # the table of Testing/FAULTS.md with what its tests say
 	$(BIN)/python Testing/faults.py
 
 bench: $(VENV)/.test $(KERAS)

@@ -72,5 +72,21 @@ def lung_points(ct: CT, nodule: np.ndarray | None, count: int) -> list[np.ndarra
     return [point for point, _ in zip(away, range(count), strict=False)]
 
 
+def points_of_density(ct: CT, low_hu: int, high_hu: int, count: int) -> list[np.ndarray]:
+    """Random LPS points at voxels of this density, in the middle of the CT, the same on every
+    run."""
+    first = len(ct.hu) // 2 - 9
+    middle = ct.hu[first : first + 20]
+    voxels = np.argwhere((middle >= low_hu) & (middle <= high_hu))[:, ::-1] + (0, 0, first)
+    return [ct.point_of(voxel) for voxel in np.random.default_rng(0).choice(voxels, count)]
+
+
+PLACES = {  # where there is no nodule
+    "air outside the chest": lambda ct, _: points_of_density(ct, -1100, -950, 10),
+    "soft tissue": lambda ct, _: points_of_density(ct, 20, 80, 10),
+    "lung": lambda ct, nodule: lung_points(ct, nodule, 20),
+}
+
+
 if __name__ == "__main__":
     main()

@@ -260,8 +260,8 @@ def test_progress_runs_from_start_to_end(run):
     assert {"checks", "mask", "measurements", "network 1 of 4"} <= {stage for stage, _ in seen}
 
 
-def test_dicom_zip_nrrd_and_nifti_of_the_real_ct_give_one_assessment(run, shared, tmp_path):
-    dicom = read_ct(shared / "data" / "cptac_lscc_C3N-00247_chest_ct.zip")
+def test_dicom_zip_nrrd_and_nifti_of_the_real_ct_give_one_assessment(run, data, tmp_path):
+    dicom = read_ct(data / "cptac_lscc_C3N-00247_nodule.zip")
     first = run(dicom, (-81, -192, -192))
     for name in ("same.nrrd", "same.nii.gz"):
         sitk.WriteImage(

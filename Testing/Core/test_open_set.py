@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from needs import WHOLE_DATA
 from nodulerisk.assess import assess
 from nodulerisk.cli import app
 from nodulerisk.ct.points import read_points
 from nodulerisk.ct.read import read_ct
+from nodulerisk.ct.volume import CT
 from nodulerisk.engine.engine import Engine
 from nodulerisk.tasks import APPEARANCE
 from nodulerisk.weights.store import load_weight_set
-from whole_ct import lung_points
+from whole_ct import PLACES
 
 SAMPLES = Path(__file__).parents[2] / "Resources" / "SampleData"
 CLICKS_MM = [(2, 0, 0), (0, -2, 0), (0, 0, 2), (-1.2, 1.2, 1.0)]
@@ -40,6 +42,28 @@ def ct():
 @pytest.fixture(scope="module")
 def point():
     return np.array(read_points(SAMPLES / "demo-point.mrk.json")[0].lps_mm)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        "half of the points, each in a crop",
+        pytest.param("whole CT", marks=[pytest.mark.slow, pytest.mark.needs(WHOLE_DATA)]),
+    ],
+)
+def places(request, data, shared, point):
+    """Kind of place -> CTs and points in them, where there is no nodule."""
+    if request.param == "whole CT":
+        ct = read_ct(shared / "data" / "cptac_lscc_C3N-00247_chest_ct.zip")
+        return {kind: [(ct, p) for p in points_in(ct, point)] for kind, points_in in PLACES.items()}
+    with np.load(data / "no_nodule.npz") as arrays:
+        spacing = tuple(arrays["spacing_mm"])
+        found = {kind: [] for kind in PLACES}
+        for kind, hu, origin, place in zip(
+            *(arrays[name] for name in ("kind", "hu", "origin_lps_mm", "point_lps_mm")), strict=True
+        ):
+            found[str(kind)].append((CT(hu, spacing, tuple(origin)), place))
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -97,24 +121,13 @@ def test_fault_32_a_click_2_mm_off_gives_the_same_answer(first, ct, point, open_
     assert 2 * (first.mask & other.mask).sum() / (first.mask.sum() + other.mask.sum()) >= 0.9
 
 
-@pytest.mark.parametrize(
-    ("place", "hu"), [("air outside the chest", (-1100, -950)), ("soft tissue", (20, 80))]
-)
-def test_fault_26_points_where_no_nodule_is_are_flagged(shared, open_set, engine, place, hu):
-    whole = read_ct(shared / "data" / "cptac_lscc_C3N-00247_chest_ct.zip")
-    rng = np.random.default_rng(0)
-    voxels = np.argwhere((whole.hu[40:60] >= hu[0]) & (whole.hu[40:60] <= hu[1]))[:, ::-1] + (
-        0,
-        0,
-        40,
-    )
-    points = [whole.point_of(v) for v in rng.choice(voxels, 10)]
+@pytest.mark.parametrize("place", ["air outside the chest", "soft tissue"])
+def test_fault_26_points_where_no_nodule_is_are_flagged(places, open_set, engine, place):
     flagged = [
-        {"no-nodule", "no-lung"}
-        & {c.code for c in assess(whole, p, open_set, networks=engine).checks}
-        for p in points
+        {"no-nodule", "no-lung"} & {c.code for c in assess(ct, p, open_set, networks=engine).checks}
+        for ct, p in places[place]
     ]
-    assert sum(map(bool, flagged)) >= 8, place
+    assert len(flagged) >= 5 and np.mean([bool(codes) for codes in flagged]) >= 0.8
 
 
 def test_the_card_says_what_its_evaluation_says(open_set):
@@ -135,9 +148,7 @@ def test_the_card_says_what_its_evaluation_says(open_set):
             assert card == pytest.approx({name: table[name] for name in card}, abs=1e-3)
 
 
-def test_lung_without_a_nodule_is_mostly_said_to_hold_none(shared, point, open_set, engine):
-    whole = read_ct(shared / "data" / "cptac_lscc_C3N-00247_chest_ct.zip")
-    answers = [
-        assess(whole, place, open_set, networks=engine) for place in lung_points(whole, point, 20)
-    ]
-    assert sum("no-nodule" in {check.code for check in answer.checks} for answer in answers) >= 14
+def test_lung_without_a_nodule_is_mostly_said_to_hold_none(places, open_set, engine):
+    answers = [assess(ct, p, open_set, networks=engine) for ct, p in places["lung"]]
+    said = ["no-nodule" in {check.code for check in answer.checks} for answer in answers]
+    assert len(said) >= 10 and np.mean(said) >= 0.7

@@ -6,7 +6,6 @@ import re
 import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from shutil import which
 from urllib.parse import quote
 
 import pytest
@@ -15,6 +14,7 @@ from aiohttp import ClientSession, TCPConnector, WSServerHandshakeError, web
 from LungNoduleRiskWeb.front import server as front
 from LungNoduleRiskWeb.front.gate import content_security_policy, is_loopback
 from made_front import TOKEN, Browser, made_front, made_sessions, run
+from needs import CHROMIUM
 from nodulerisk import RESEARCH_USE_ONLY
 
 RIGHT = "?token=" + quote(TOKEN)
@@ -167,14 +167,13 @@ def test_of_scripts_inside_a_page_only_trames_own_may_run():
     assert re.fullmatch(r"'self' 'unsafe-eval' 'sha256-[\w+/]+='", policy["script-src"])
 
 
+@pytest.mark.needs(CHROMIUM)
 def test_a_browser_shows_a_page_of_ours_without_complaint_and_runs_no_script_in_it():
     from playwright.async_api import async_playwright
 
     async def test(user: Browser) -> None:
         async with async_playwright() as play:
-            chromium = await play.chromium.launch(
-                executable_path=which("chromium"), args=["--no-sandbox"]
-            )
+            chromium = await play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
             page = await chromium.new_page()
             said: list[str] = []
             page.on("console", lambda message: said.append(message.text))

@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 from pydicom import dcmread
 from pydicom.uid import generate_uid
 
+from needs import WHOLE_DATA
 from nodulerisk.ct.points import read_points
 from nodulerisk.ct.read import read_ct
 
@@ -117,6 +118,7 @@ def assert_same_assessment(page: Page, terminal: Path, folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.needs(WHOLE_DATA)
 def test_a_whole_ct_as_a_folder(page, terminal, shared, tmp_path):
     archive = shared / "data" / "cptac_lscc_C3N-00247_chest_ct.zip"
     with zipfile.ZipFile(archive) as files:

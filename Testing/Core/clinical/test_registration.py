@@ -118,8 +118,8 @@ def test_another_chest_is_refused(first, later, axis):
         align(first.ct, replace(later.ct, hu=np.flip(later.ct.hu, axis)))
 
 
-def test_another_patient_is_refused(shared, first):
-    other = read_ct(shared / "data" / "chest_crop_no_nodule_1p5mm.nii.gz")
+def test_another_patient_is_refused(data, first):
+    other = read_ct(data / "chest_crop_no_nodule_3mm.nii.gz")
     for pair in ((first.ct, other), (other, first.ct)):
         with pytest.raises(NoduleRiskError, match="same patient"):
             align(*pair)

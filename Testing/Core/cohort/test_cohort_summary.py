@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from made_cohort import assessed_row, made_row, made_set
+from needs import CHROMIUM
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.cohort import summary
 from nodulerisk.cohort.store import Row, Store
@@ -28,7 +29,6 @@ HOSTILE = (
     "<script>document.title = 'run'</script><img src=x onerror=\"document.title ="
     " 'run'\">\u202egnp.exe"
 )
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome") or "chromium"
 
 
 def case(name: str, *labels: str | None, earlier: str | None = None, evidence="reader") -> CtCase:
@@ -349,6 +349,7 @@ def test_fault_46_no_case_nodule_or_path_is_named(page_of):
     assert "Smythington" not in html and "Jonesworth" not in html
 
 
+@pytest.mark.needs(CHROMIUM)
 def test_fault_47_texts_are_escaped_and_no_script_but_its_own_runs(page_of, tmp_path):
     asked = cohort(case("A"), case("B"), name=HOSTILE)
     row = assessed_row("A", "N1", 1.0, size_mm=25)
@@ -357,6 +358,6 @@ def test_fault_47_texts_are_escaped_and_no_script_but_its_own_runs(page_of, tmp_
     assert "<script>document" not in html and "<img" not in html and "\u202e" not in html
     options = ["--headless", "--no-sandbox", "--virtual-time-budget=5000", "--dump-dom"]
     address = (tmp_path / "summary.html").as_uri()
-    done = subprocess.run([BROWSER, *options, address], capture_output=True, text=True, check=True)
+    done = subprocess.run([CHROMIUM, *options, address], capture_output=True, text=True, check=True)
     assert "<title>Cohort &lt;script&gt;" in done.stdout
     assert done.stdout.count('class="main-svg"') >= 4  # two tasks, two sizes

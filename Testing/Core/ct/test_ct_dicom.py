@@ -55,9 +55,9 @@ def test_a_zip_reads_as_its_folder(tmp_path):
     )
 
 
-def test_jpeg2000_without_series_uid(shared):
-    ct = read_ct(shared / "data" / "dicom_jpeg2000_abdomen")
-    assert ct.hu.shape == (20, 512, 512) and ct.hu.min() == -1024
+def test_jpeg2000_without_series_uid(data):
+    ct = read_ct(data / "dicom_jpeg2000_abdomen")
+    assert ct.hu.shape == (3, 512, 512) and ct.hu.min() == -1024
     np.testing.assert_allclose(ct.spacing_mm, (0.9765625, 0.9765625, 2.0))
     assert ct.acquisition.series_uid is None and {"thick-slices", "contrast"} <= codes(ct)
 
@@ -255,8 +255,8 @@ def test_fault_45_absurd_size_is_not_allocated(tmp_path):
     tracemalloc.stop()
 
 
-def test_fault_45_lying_rows_in_jpeg2000(shared, tmp_path):
-    for file in sorted((shared / "data" / "dicom_jpeg2000_abdomen").iterdir())[:3]:
+def test_fault_45_lying_rows_in_jpeg2000(data, tmp_path):
+    for file in sorted((data / "dicom_jpeg2000_abdomen").iterdir()):
         dataset = dcmread(file)
         assert dataset.file_meta.TransferSyntaxUID == JPEG2000Lossless
         dataset.Rows = 256

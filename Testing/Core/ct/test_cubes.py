@@ -11,56 +11,47 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import zoom
 
-from golden import SIDES
+from golden import ORIGIN_LPS_MM as ORIGIN
+from golden import SIDES, golden_nodule
 from made_assessment import made_ct
 from made_shapes import reoriented
 from nodulerisk.ct.cubes import densesharp_cube, densesharp_grid, emv_views, padded_fraction
 from nodulerisk.ct.volume import CT, Acquisition
 from nodulerisk.errors import PointError
 
-ORIGIN = (-50.0, 20.0, -300.0)
+STEPS = {40: 3, 60: 6, 80: 6}  # of what was recorded every so many voxels are kept, and the sum
 
 
 @pytest.fixture(scope="module")
-def golden(shared):
-    return dict(np.load(shared / "golden" / "preproc_small.npz"))
-
-
-def golden_ct(golden, volume: str) -> CT:
-    return CT(golden[f"{volume}_vol"], tuple(golden[f"{volume}_spacing_zyx"][::-1]), ORIGIN)
-
-
-def golden_point(golden, ct: CT, volume: str, index: int) -> np.ndarray:
-    return ct.point_of(golden[f"{volume}_centers_zyx"][index][::-1])
+def golden(data):
+    return dict(np.load(data / "golden" / "preproc.npz"))
 
 
 @pytest.mark.parametrize("volume", "AB")
 @pytest.mark.parametrize("index", [0, 1])
 def test_emv_views_equal_the_authors(golden, volume, index):
-    ct = golden_ct(golden, volume)
-    point = golden_point(golden, ct, volume, index)
-    name = f"{volume}{index}_views"
-    views = {size: emv_views(ct, point, sides) for size, sides in SIDES.items()}
-    assert np.abs(views[40] - golden[f"{name}40"]).max() <= 1e-5
-    for size in (60, 80):
-        assert views[size].dtype == np.float32
-        assert np.abs(views[size][:, ::3, ::3, ::3] - golden[f"{name}{size}_sub"]).max() <= 1e-5
+    ct, point = golden_nodule(golden, volume, index)
+    for size, sides in SIDES.items():
+        views, step = emv_views(ct, point, sides), (slice(None, None, STEPS[size]),) * 3
+        name = f"{volume}{index}_views{size}"
+        assert views.dtype == np.float32 and views.shape == (3, size, size, size)
+        assert np.abs(views[:, *step] - golden[f"{name}_sub"]).max() <= 1e-5
         np.testing.assert_allclose(
-            views[size].sum(axis=(1, 2, 3), dtype=float), golden[f"{name}{size}_sum"], atol=0.01
+            views.sum(axis=(1, 2, 3), dtype=float), golden[f"{name}_sum"], atol=0.01
         )
 
 
 @pytest.mark.parametrize("volume", "AB")
 @pytest.mark.parametrize("index", [0, 1])
 def test_densesharp_cube_equals_the_authors(golden, volume, index):
-    ct = golden_ct(golden, volume)
-    cube = densesharp_cube(ct, golden_point(golden, ct, volume, index))
+    cube = densesharp_cube(*golden_nodule(golden, volume, index))
     np.testing.assert_array_equal(cube, golden[f"{volume}{index}_ds_crop32"])
 
 
 @pytest.mark.parametrize(("volume", "corner_mm"), [("A", (100, 6, 3)), ("B", (72, 6, 3))])
 def test_densesharp_cube_past_the_border_equals_the_authors(golden, volume, corner_mm):
-    cube = densesharp_cube(golden_ct(golden, volume), np.add(ORIGIN, corner_mm))
+    ct, _ = golden_nodule(golden, volume, 0)
+    cube = densesharp_cube(ct, np.add(ORIGIN, corner_mm))
     np.testing.assert_array_equal(cube, golden[f"{volume}_ds_crop32_border"])
 
 

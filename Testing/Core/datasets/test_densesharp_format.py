@@ -497,10 +497,10 @@ def test_the_diagnosis_may_stand_among_other_words(tmp_path, pathology, written)
     assert read.pathology == written
 
 
-def test_real_nodules(shared, tmp_path):
+def test_real_nodules(data, tmp_path):
     from nodulerisk.datasets.lidc_slices import read_lidc_slices
 
-    lidc = read_lidc_slices(shared / "data" / "lidc").nodules[:6]
+    lidc = read_lidc_slices(data / "lidc").nodules[:6]
     for before, after in zip(
         lidc, read_densesharp(write_densesharp(lidc, tmp_path / "new")).nodules, strict=True
     ):

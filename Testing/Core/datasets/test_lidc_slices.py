@@ -24,17 +24,17 @@ SURE = {
 
 
 @pytest.fixture(scope="module")
-def lidc(shared) -> NoduleDataset:
-    return read_lidc_slices(shared / "data" / "lidc")
+def lidc(lidc_folder) -> NoduleDataset:
+    return read_lidc_slices(lidc_folder)
 
 
-def test_the_real_nodules(lidc):
-    assert (len(lidc.nodules), len(lidc.broken)) == (763, 0)
-    assert len({n.name for n in lidc.nodules}) == 763
-    assert len({n.patient for n in lidc.nodules}) == 425
+def test_the_real_nodules(lidc, expected):
+    assert (len(lidc.nodules), len(lidc.broken)) == (expected(21, 763), 0)
+    assert len({n.name for n in lidc.nodules}) == expected(21, 763)
+    assert len({n.patient for n in lidc.nodules}) == expected(15, 425)
     assert "doi:10.7937" in lidc.attribution and "Computer Vision Center" in lidc.attribution
     refuse_leak(lidc.nodules)
-    for nodule in lidc.nodules[::5]:
+    for nodule in lidc.nodules[:: expected(1, 5)]:
         assert nodule.evidence == "reader" and nodule.only_own_slices
         assert nodule.ct.hu.shape == nodule.marked.shape and nodule.marked.max() <= 1
         assert nodule.ct.contains(nodule.centre_lps_mm)
@@ -43,10 +43,10 @@ def test_the_real_nodules(lidc):
         assert all(sum(belief) == pytest.approx(1) for belief in nodule.beliefs.values())
 
 
-def test_the_slices_lie_at_the_spacing_of_the_volumes(lidc, shared):
+def test_the_slices_lie_at_the_spacing_of_the_volumes(lidc, expected):
     """The equivalent diameter of the readers' masks is close to the published diameter."""
     ratios = []
-    for nodule in lidc.nodules[::10]:
+    for nodule in lidc.nodules[:: expected(1, 10)]:
         volume = nodule.mask.sum() * np.prod(nodule.ct.spacing_mm)
         ratios.append(float(np.cbrt(6 / np.pi * volume)) / nodule.diameter_mm)
     assert np.median(ratios) == pytest.approx(1, abs=0.05)
@@ -55,11 +55,11 @@ def test_the_slices_lie_at_the_spacing_of_the_volumes(lidc, shared):
 @pytest.mark.parametrize(
     "missing", ["nodules.csv", "slices_nodules.csv", "slices_to_image.csv", "slices.npz"]
 )
-def test_an_incomplete_folder_is_refused(tmp_path, shared, missing):
+def test_an_incomplete_folder_is_refused(tmp_path, data, missing):
     for name in {"nodules.csv", "slices_nodules.csv", "slices_to_image.csv"} - {missing}:
-        shutil.copy(shared / "data" / "lidc" / name, tmp_path)
+        shutil.copy(data / "lidc" / name, tmp_path)
     if missing != "slices.npz":
-        (tmp_path / "slices.npz").symlink_to(shared / "data" / "lidc" / "slices.npz")
+        (tmp_path / "slices.npz").symlink_to(data / "lidc" / "slices.npz")
     with pytest.raises(NoduleRiskError, match="copy it again"):
         read_lidc_slices(tmp_path)
 

@@ -16,9 +16,9 @@ from nodulerisk.datasets.read import read_dataset
 from nodulerisk.errors import NoduleRiskError
 
 
-def test_lidc_slices(shared):
-    dataset = read_dataset(shared / "data" / "lidc")  # beside them lie XML files and tables
-    assert len(dataset.nodules) == 763 and dataset.name == "LIDC-IDRI"
+def test_lidc_slices(lidc_folder, expected):
+    dataset = read_dataset(lidc_folder)  # beside them lie XML files and tables
+    assert len(dataset.nodules) == expected(21, 763) and dataset.name == "LIDC-IDRI"
     assert all(n.only_own_slices for n in dataset.nodules)
 
 

@@ -52,8 +52,8 @@ def simulated() -> list[LabelledNodule]:
 
 
 @pytest.fixture(scope="module")
-def lidc(shared):
-    return read_lidc_slices(shared / "data" / "lidc").nodules
+def lidc(lidc_folder):
+    return read_lidc_slices(lidc_folder).nodules
 
 
 def test_a_nodule_depends_on_seed_and_index_alone(simulated):
@@ -269,8 +269,8 @@ def test_real_nodules_of_lidc_serve_as_backgrounds(lidc):
         assert nodule.ct.hu.min() >= -1024
 
 
-def test_a_whole_ct_serves_as_background(shared):
-    ct = read_ct(shared / "data" / "chest_crop_no_nodule_1p5mm.nii.gz")
+def test_a_whole_ct_serves_as_background(data):
+    ct = read_ct(data / "chest_crop_no_nodule_3mm.nii.gz")
     places = [ct.point_of(np.array(ct.hu.shape[::-1]) * share) for share in (0.3, 0.5, 0.7)]
     backgrounds = [
         replace(made_background(ct=ct), centre_lps_mm=tuple(map(float, place))) for place in places

@@ -465,8 +465,8 @@ def test_evaluation_needs_no_torch():
     )
 
 
-def test_the_open_set_on_lidc(shared, tmp_path):
-    weights, data = load_weight_set("open"), read_lidc_slices(shared / "data" / "lidc")
+def test_the_open_set_on_lidc(data, tmp_path):
+    weights, data = load_weight_set("open"), read_lidc_slices(data / "lidc")
     few = [n for n in data.of_split("test") if "malignancy" in n.labels]
     chosen = [*(n for n in few if n.labels["malignancy"])][:3] + [
         *(n for n in few if not n.labels["malignancy"])

@@ -376,6 +376,7 @@ def test_without_masks_there_is_a_report_alone(series, tmp_path):
     }
 
 
+@pytest.mark.needs("dciodvfy", "dsrdump")
 @pytest.mark.parametrize("multiframe", [False, True], ids=["single frames", "multi-frame"])
 def test_other_programs_find_no_error(series, tmp_path, multiframe):
     source = write_enhanced(tmp_path / "ct.dcm", HU, **header()) if multiframe else series()
@@ -390,6 +391,7 @@ def test_other_programs_find_no_error(series, tmp_path, multiframe):
     assert '(21594007,SCT,"Malignant")' in dumped.stdout and RESEARCH_USE_ONLY in dumped.stdout
 
 
+@pytest.mark.needs("dciodvfy")
 def test_validator_notices_an_error(series, tmp_path):
     folder = series()
     write_dicom([assessed(read_ct(folder))], read_source(folder), tmp_path)
@@ -436,6 +438,7 @@ def test_fault_46_identity_is_neither_in_file_names_nor_in_what_is_said(
     assert "secret" not in "".join(said).lower()
 
 
+@pytest.mark.needs("dciodvfy")
 def test_deidentified_series_without_empty_elements_will_do(series, tmp_path):
     bare = dict.fromkeys(header(), None) | {"StudyInstanceUID": generate_uid()}
     folder = series(**bare)

@@ -4,7 +4,6 @@ for paper."""
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 
 from made_assessment import CHECKS, MEASUREMENTS, TASKS, made_assessment
+from needs import CHROMIUM
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import EVIDENCE_WORDS
 from nodulerisk.clinical.followup import Earlier, FollowUp
@@ -32,8 +32,6 @@ LUNG_RADS = Guideline(
 )
 BROCK = Guideline("Brock", None, ("sex female",), ("age", "emphysema"), "", "NEJM 2013")
 FOLLOW_UP = FollowUp(183, (11.0, 12.0), (700.0, 904.78), (720.0, 929.6), False)
-
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome") or "chromium"
 
 
 class Page(HTMLParser):
@@ -292,12 +290,13 @@ def test_paper_has_still_pictures_and_the_words_research_use_only_on_every_page(
     assert re.search(r"\.screen[^{]*\{ display: none", style) and ".paper { display: grid" in style
 
 
+@pytest.mark.needs(CHROMIUM)
 def test_fault_47_in_a_browser_the_figures_are_drawn_and_nothing_else_runs(
     page_of, saying, tmp_path
 ):
     page_of(saying(HOSTILE))
     options = ["--headless", "--no-sandbox", "--virtual-time-budget=5000", "--dump-dom"]
     address = (tmp_path / "report.html").as_uri()
-    done = subprocess.run([BROWSER, *options, address], capture_output=True, text=True, check=True)
+    done = subprocess.run([CHROMIUM, *options, address], capture_output=True, text=True, check=True)
     assert "<title>Lung nodule report</title>" in done.stdout
     assert done.stdout.count('class="main-svg"') >= 2

@@ -14,6 +14,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from made_assessment import CENTRE_LPS_MM, RADIUS_MM, TASKS, made_ct, positions_of
+from needs import WHOLE_DATA
 from nodulerisk.assess import assess
 from nodulerisk.assessment import (
     Assessment,
@@ -278,6 +279,7 @@ def test_the_command_asks_again_only_when_told(weights, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.needs(WHOLE_DATA)
 def test_withheld_decisions_are_wrong_more_often(shared):
     """On the nodules that the open set was tested on: those on which its networks disagree, and the
     others."""

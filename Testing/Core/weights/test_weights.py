@@ -259,7 +259,7 @@ def test_a_card_cannot_point_outside_its_folder(copy):
 
 
 @pytest.fixture(scope="module")
-def emv_files(shared, tmp_path_factory):
+def emv_files(data, tmp_path_factory):
     """Task 2's three files as the authors name them."""
     folder = tmp_path_factory.mktemp("EMV weights") / "task2"
     folder.mkdir()
@@ -268,7 +268,7 @@ def emv_files(shared, tmp_path_factory):
         "task2_vgg60": "VGG_60_Epoch.12-0.91.h5",
     }
     for name, file in (names | {"task2_res40": "Resnet_40_Epoch.77-0.8000.h5"}).items():
-        Golden(name, shared / "golden").write_h5(folder / file)
+        Golden(name, data / "golden").write_h5(folder / file)
     return folder.parent
 
 

@@ -199,8 +199,7 @@ def start() -> Host:
     """The host of this process; made at the first call."""
     global _host
     if _host is None:
-        if not os.environ.get("DISPLAY"):
-            os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # on a screen: QT_QPA_PLATFORM=xcb
         useSlicersPython()
         _host = Host()
     return _host

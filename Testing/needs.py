@@ -1,0 +1,57 @@
+"""What some tests need of the machine beyond Python packages: whether it is here, and its name in
+Debian."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import sys
+from pathlib import Path
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or "chromium"
+SHARED = Path(__file__).parents[2] / "shared"  # the developers' data beside the checkout
+WHOLE_DATA = "../shared"  # as a need: all of LIDC-IDRI and whole CTs, which no package has
+PROGRAMS = {  # to Debian's packages
+    CHROMIUM: "chromium",
+    "dciodvfy": "dicom3tools",
+    "dsrdump": "dcmtk",
+}
+LIBRARIES = {  # that Qt and VTK load, to Debian's packages
+    "libEGL.so.1": "libegl1",
+    "libGL.so.1": "libgl1",
+    "libdbus-1.so.3": "libdbus-1-3",
+    "libfontconfig.so.1": "libfontconfig1",
+    "libglib-2.0.so.0": "libglib2.0-0",
+    "libxkbcommon.so.0": "libxkbcommon0",
+}
+PACKAGES = PROGRAMS | LIBRARIES
+
+
+def lacking(*needs: str) -> list[str]:
+    """Those that are not here."""
+    return [need for need in needs if not _is_here(need)]
+
+
+def must_be_here() -> bool:
+    """In CI, and where ``make test`` installs what is missing, no test may be left out."""
+    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    return bool(os.environ.get("CI")) or (is_root and shutil.which("apt-get") is not None)
+
+
+def how_to_get(needs: set[str]) -> str:
+    packages = sorted({PACKAGES[need] for need in needs if need in PACKAGES})
+    return f"sudo apt-get install {' '.join(packages)}" if packages else ""
+
+
+def _is_here(need: str) -> bool:
+    if need == WHOLE_DATA:
+        return SHARED.is_dir()
+    return _loads(need) if need in LIBRARIES else shutil.which(need) is not None
+
+
+def _loads(library: str) -> bool:
+    try:
+        return not sys.platform.startswith("linux") or bool(ctypes.CDLL(library))
+    except OSError:
+        return False
