@@ -158,7 +158,7 @@ class Assessor:
             run.add(next(outcomes))
 
     def show(self, run: AssessmentRun) -> None:
-        """Shows what the run has assessed since it was last shown, be it complete or not."""
+        """Shows the nodules that the run has assessed since it was last shown."""
         while self.showNext(run):
             pass
 

@@ -75,7 +75,7 @@ def showChart(
     chartNode: vtkMRMLPlotChartNode,
     tableNode: vtkMRMLTableNode,
 ) -> None:
-    """Draws the assessments in a chart, by way of a table; both are filled anew.
+    """Draws the assessments in a chart, from a table; both are filled again.
 
     Args:
         assessments: by nodule name.

@@ -18,6 +18,8 @@ from nodulerisk.trust.withhold import abstain
 
 @dataclass(frozen=True)
 class CheckFacts:
+    """A check in words."""
+
     severity: Severity
     text: str
 
@@ -95,6 +97,8 @@ class BarFacts:
 
 @dataclass(frozen=True)
 class TaskFacts:
+    """A task's decision and probabilities, with the evidence behind them."""
+
     title: str
     basis: str
     evidence: EvidenceLevel
@@ -103,6 +107,8 @@ class TaskFacts:
 
 @dataclass(frozen=True)
 class MeasuredFacts:
+    """A measurement in words."""
+
     name: str
     value: str
     source: str
@@ -110,6 +116,8 @@ class MeasuredFacts:
 
 @dataclass(frozen=True)
 class GuidelineFacts:
+    """A guideline's advice."""
+
     name: str
     words: str
 

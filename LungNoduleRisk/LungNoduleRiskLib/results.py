@@ -222,8 +222,8 @@ def segmentationNodes(volumeNode: vtkMRMLScalarVolumeNode) -> list:
 
 
 def detachStrays(scene: vtkMRMLScene) -> None:
-    """Makes the results whose CT was removed nobody's: another CT may get its ID, and would be
-    taken for theirs."""
+    """Detaches the results whose CT was removed: another CT may get its ID, and would be taken
+    for theirs."""
     for className in {className for className, _ in RESULTS.values()}:
         for node in _nodes(className, scene):
             if node.GetNodeReferenceID(VOLUME_ROLE) and node.GetNodeReference(VOLUME_ROLE) is None:

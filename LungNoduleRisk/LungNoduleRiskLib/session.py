@@ -169,8 +169,8 @@ class Session:
             self._state.chosen = names[(at + by) % len(names)]
 
     def position(self) -> Position | None:
-        """LPS mm of the chosen nodule: of its point, else of what was assessed; None without a
-        nodule."""
+        """Position (LPS mm) of the chosen nodule's point, or of its mask if the point is gone; None
+        if no nodule is chosen."""
         nodule = self.chosen
         if nodule is None:
             return None
@@ -378,7 +378,7 @@ class Session:
         return self._assessor.explainer(self.chosen.assessment, self._ct(), weights, device)
 
     def reportWriter(self, path: Path, name: str | None = None) -> Callable[[], None]:
-        """A function that writes the report of one nodule, else of all: see
+        """A function that writes the report of one nodule, or of all: see
         ``exporting.reportWriter``."""
         found = [one for one in self.assessments if name in (None, one.name)]
         earlier = self._known.earlier

@@ -12,7 +12,7 @@ NOTHING = "-"  # an empty cell may shift its row when it is read
 
 
 def fillTable(tableNode: vtkMRMLTableNode, columns: Mapping[str, Sequence[str | float]]) -> None:
-    """Fills a vtkMRMLTableNode anew, with columns of text or of numbers by title."""
+    """Fills a table node again, with columns of text or numbers by title."""
     table = vtk.vtkTable()
     for title, values in columns.items():
         column = (

@@ -50,7 +50,7 @@ def serve(
     idle_minutes: Annotated[
         float,
         typer.Option(
-            min=1, help="A session that nobody uses ends after so long, with what was uploaded."
+            min=1, help="Minutes until an unused session ends and its uploads are deleted."
         ),
     ] = 30,
     max_upload_gb: Annotated[
@@ -74,7 +74,7 @@ def serve(
         alone = is_loopback(host)
         opens = _token(token, no_token, alone)
         if key_file and not certificate:
-            raise NoduleRiskError("A key alone does not encrypt: give --certificate, too.")
+            raise NoduleRiskError("A key alone does not encrypt: give --certificate too.")
         tls = server.tls_context(certificate, key_file) if certificate else None
         _log(verbose)
         if not alone:
@@ -118,7 +118,7 @@ def _token(asked: str | None, none: bool, alone: bool) -> str | None:
         return None
     if asked is not None and len(asked) < SHORTEST_TOKEN:
         raise NoduleRiskError(
-            f"This token can be guessed: take {SHORTEST_TOKEN} characters or more, or leave it out."
+            f"This token can be guessed: use {SHORTEST_TOKEN} characters or more, or leave it out."
         )
     return asked or secrets.token_urlsafe(32)
 

@@ -12,7 +12,7 @@ from nodulerisk.ct.volume import CT
 from nodulerisk.engine.engine import Networks
 from nodulerisk.errors import PointError
 from nodulerisk.outputs.outcome import Outcome
-from nodulerisk.trust import stability as further
+from nodulerisk.trust.stability import stability as stability_of
 from nodulerisk.weights.card import WeightSet
 
 
@@ -65,7 +65,7 @@ def assess_points(
                 cascade=cascade,
             )
             if stability:
-                moves = further.stability(ct, found, weights, networks, then)
+                moves = stability_of(ct, found, weights, networks, then)
                 found = replace(found, stability=moves)
         except PointError as refusal:
             yield Outcome(point, refusal=str(refusal))

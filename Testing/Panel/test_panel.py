@@ -263,7 +263,7 @@ def test_fault_43_cancel_takes_less_than_a_second_at_any_moment(
     assert list(results.savedAssessments(sample.ct)) == ["N1"]
 
 
-def test_fault_43_a_scene_closed_in_the_midst_leaves_a_panel_that_works(
+def test_fault_43_a_scene_closed_mid_run_leaves_a_panel_that_works(
     host, sample, ui, panel, finished
 ):
     ui.assessButton.click()
@@ -278,7 +278,7 @@ def test_fault_43_a_scene_closed_in_the_midst_leaves_a_panel_that_works(
     assert list(results.savedAssessments(panel.panel.parameters.ct)) == ["N1"]
 
 
-def test_fault_43_a_ct_deleted_in_the_midst_ends_the_run(host, scene, sample, ui, finished):
+def test_fault_43_a_ct_deleted_mid_run_ends_the_run(host, scene, sample, ui, finished):
     ui.assessButton.click()
     host.process(0.3)
     scene.RemoveNode(sample.ct)
@@ -287,7 +287,7 @@ def test_fault_43_a_ct_deleted_in_the_midst_ends_the_run(host, scene, sample, ui
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
 
 
-def test_fault_43_a_reload_in_the_midst_leaves_no_process(host, sample, ui):
+def test_fault_43_a_reload_mid_run_leaves_no_process(host, sample, ui):
     ui.assessButton.click()
     host.process(0.5)
     panel = host.reload()
@@ -337,7 +337,9 @@ def test_a_deleted_mask_has_no_size(host, assessed, ui):
 
 
 @pytest.mark.parametrize(("answer", "kept"), [("No", True), ("Yes", False)])
-def test_a_corrected_mask_is_drawn_anew_only_when_told(host, assessed, ui, finished, answer, kept):
+def test_a_corrected_mask_is_redrawn_only_if_the_user_agrees(
+    host, assessed, ui, finished, answer, kept
+):
     edit(assessed.ct, cubes(assessed.ct))
     asked = host.answer(answer)
     ui.assessButton.click()

@@ -15,7 +15,7 @@ from LungNoduleRiskLib.assessing import Assessor
 from LungNoduleRiskLib.exporting import exportNodules
 from LungNoduleRiskLib.results import resultNode, showAssessment
 from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_assessment, made_ct, positions_of
-from made_scene import edit
+from made_scene import BallNetworks, edit
 from made_weights import made_weights
 from nodulerisk.ct.volume import CT
 from nodulerisk.datasets.densesharp_format import read_densesharp
@@ -30,22 +30,6 @@ DIRECTIONS = [
     OBLIQUE,
 ]
 BESIDE_LPS_MM = (CENTRE_LPS_MM[0] + 12, *CENTRE_LPS_MM[1:])
-
-
-class BallNetworks:
-    """Draws a ball in the cube's middle and finds every nodule malignant."""
-
-    checks: list = []
-
-    def __init__(self, weights, device):
-        self.device = device
-
-    def predict(self, network: str, cubes: np.ndarray):
-        if network != "densesharp":
-            return (np.array([[0.2, 0.8]], np.float32),)
-        z, y, x = np.indices((32, 32, 32)) - 15.5
-        ball = x * x + y * y + z * z <= RADIUS_MM**2
-        return np.full((1, 3), 1 / 3, np.float32), ball[None, None].astype(np.float32)
 
 
 @pytest.fixture

@@ -190,7 +190,7 @@ def test_what_the_networks_drew_is_not_taken_for_hand_drawn(assessed):
 
 
 @pytest.mark.parametrize("direction", [np.eye(3), OBLIQUE], ids=["straight", "oblique"])
-def test_a_corrected_mask_is_measured_anew(loaded, direction):
+def test_a_corrected_mask_is_measured_again(loaded, direction):
     ct = made_ct(direction, (0.8, 0.8, 1.5))
     volumeNode = loaded(ct)
     showAssessment(made_assessment(ct), volumeNode)

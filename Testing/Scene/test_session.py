@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from LungNoduleRiskLib.assessing import Assessor
 from LungNoduleRiskLib.session import Session
-from made_assessment import CENTRE_LPS_MM, RADIUS_MM
+from made_assessment import CENTRE_LPS_MM
+from made_scene import BallNetworks
 from made_weights import made_weights
 from nodulerisk.errors import NoduleRiskError
 
 OUTSIDE_MM = (500.0, 0.0, 0.0)
-
-
-class BallNetworks:
-    """Draws a ball in the cube's middle and finds every nodule malignant."""
-
-    checks: list = []
-
-    def __init__(self, weights, device):
-        self.device = device
-        self.cancelled = False
-
-    def predict(self, network: str, cubes: np.ndarray):
-        if network != "densesharp":
-            return (np.array([[0.2, 0.8]], np.float32),)
-        z, y, x = np.indices((32, 32, 32)) - 15.5
-        ball = x * x + y * y + z * z <= RADIUS_MM**2
-        return np.full((1, 3), 1 / 3, np.float32), ball[None, None].astype(np.float32)
-
-    def cancel(self):
-        self.cancelled = True
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +48,7 @@ def test_new_nodules_are_named_and_the_chosen_one_stays(session):
         session.choose("B")
 
 
-def test_a_point_removed_elsewhere_costs_no_other_its_place(session):
+def test_deleting_a_nodule_after_a_point_was_removed_elsewhere_deletes_the_right_one(session):
     session.markupsNode.RemoveNthControlPoint(0)
     session.delete("B")
     assert session.markupsNode.GetNumberOfControlPoints() == 0 and session.nodules == []

@@ -136,7 +136,7 @@ def coded(text: str) -> tuple[str, str, str]:
     return entry.GetCodeValue(), entry.GetCodingSchemeDesignator(), entry.GetCodeMeaning()
 
 
-def test_a_measurement_of_another_plugin_is_none_of_ours(statistics):
+def test_measurements_of_other_plugins_are_left_to_them(statistics):
     assert statistics.LungNoduleSegmentStatisticsPlugin().getMeasurementInfo("voxel_count") is None
 
 

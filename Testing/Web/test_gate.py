@@ -114,7 +114,7 @@ def test_without_a_token_only_this_machines_own_names_are_answered(host):
 @pytest.mark.parametrize(
     "headers", [{"Sec-Fetch-Dest": "image"}, {"Sec-Purpose": "prefetch;prerender"}]
 )
-def test_what_is_no_visit_starts_no_session(headers):
+def test_a_request_that_is_not_a_visit_starts_no_session(headers):
     async def test(user: Browser) -> None:
         assert (await user.get("/", headers=headers)).status == 403
         assert (await user.get("/", headers={"Sec-Fetch-Dest": "document"})).status == 303
@@ -216,7 +216,7 @@ def test_over_tls_the_cookie_stays_off_plain_connections(tmp_path):
     run(test())
 
 
-def test_a_certificate_that_is_none_is_refused(tmp_path):
+def test_a_file_that_is_not_a_certificate_is_refused(tmp_path):
     (tmp_path / "bad.pem").write_text("no certificate")
     for path in (tmp_path / "bad.pem", tmp_path / "missing.pem"):
         with pytest.raises(front.ServeError, match="PEM"):

@@ -244,7 +244,7 @@ def test_a_nodule_that_is_assessed_cannot_be_deleted(user):
     assert user.rows["N1"]["placed"] and user.rows["N1"]["answers"]
 
 
-def test_words_on_what_was_wrong_go_when_it_is_put_right(user):
+def test_an_error_message_goes_away_once_the_error_is_corrected(user):
     user.open()
     user.type_point("here")
     assert user.state.is_error
@@ -257,7 +257,7 @@ def test_words_on_what_was_wrong_go_when_it_is_put_right(user):
     assert not user.state.message
 
 
-def test_there_is_no_report_of_nobody(user):
+def test_there_is_no_report_without_results(user):
     user.open()
     user.type_point()
     for name in (None, "N1", "<script>"):
@@ -436,7 +436,7 @@ def sessions_of(program: str, idle_seconds: float = 60) -> Sessions:
     )
 
 
-def test_a_huge_message_fills_not_the_front():
+def test_a_huge_message_does_not_fill_the_front():
     """The front keeps a message whole until it has all of it, for all users in one process."""
 
     def fragment(code: int, size: int) -> bytes:
@@ -718,7 +718,7 @@ NOT_FROM_HERE = [
 ]  # fmt: skip
 
 
-def test_a_client_that_keeps_no_rule_gets_no_wrong_result_and_ends_no_one(served):
+def test_a_client_that_breaks_every_rule_gets_no_wrong_result_and_ends_no_session(served):
     """Wrong values of every variable, before and in the middle of a run, and triggers with wrong
     arguments."""
 

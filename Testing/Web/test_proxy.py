@@ -110,7 +110,7 @@ def test_half_an_answer_is_not_taken_for_the_whole():
     with_session(test)
 
 
-def test_a_session_that_ends_instead_of_answering_is_told_of():
+def test_a_session_that_ends_instead_of_answering_is_reported():
     async def test(user: Browser, session: str) -> None:
         answer = await user.get(f"{session}crash")
         assert answer.status == 502 and "does not answer" in await answer.text()

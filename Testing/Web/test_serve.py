@@ -50,7 +50,7 @@ def test_what_it_means_to_let_other_machines_in_is_said():
     )
 
 
-def test_a_port_in_use_is_told_of():
+def test_a_port_in_use_is_reported():
     with closing(front.listening("127.0.0.1", 0)) as taken:
         said = refused("--port", str(taken.getsockname()[1]))
     assert "in use" in said and "--port" in said
@@ -59,8 +59,8 @@ def test_a_port_in_use_is_told_of():
 @pytest.mark.parametrize(
     ("host", "port"), [("192.0.2.1", 0), ("127.0.0.1", 70000), ("nowhere.invalid", 0)]
 )
-def test_a_host_or_port_that_cannot_be_had_is_told_of(host, port):
-    with pytest.raises(front.ServeError, match="cannot be had"):
+def test_a_host_or_port_that_cannot_be_used_is_reported(host, port):
+    with pytest.raises(front.ServeError, match="cannot be used"):
         front.listening(host, port)
 
 

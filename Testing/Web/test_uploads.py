@@ -300,7 +300,7 @@ def test_an_upload_that_is_empty_or_damaged(folder, body, words):
     "kind",
     ["application/dicom", "multipart/form-data", "multipart/form-data; boundary=" + 80 * "b"],
 )
-def test_what_is_no_upload(folder, kind):
+def test_a_request_that_is_not_an_upload_is_refused(folder, kind):
     assert_refused(folder, "no files|damaged", FILE + END, headers={"Content-Type": kind})
 
 

@@ -19,7 +19,7 @@ EVIDENCE = ("reader", "pathology")
 
 
 class Annotating:
-    """Shows and writes what is said of one nodule at a time, and exports all."""
+    """Shows and stores the annotation of one nodule at a time, and exports all."""
 
     def __init__(self, ui: Any, say: Callable[[str], None]):
         self._ui, self._say = ui, say
@@ -32,7 +32,7 @@ class Annotating:
     def show(
         self, nodule: SceneNodule | None, markupsNode: vtkMRMLMarkupsFiducialNode | None
     ) -> None:
-        """Shows what is said of the nodule; without a point nothing can be said."""
+        """Shows the nodule's annotation; a nodule without a point cannot be annotated."""
         self._point = None  # what is filled in here is not written back
         point = None
         if markupsNode is not None and nodule is not None and nodule.index is not None:

@@ -57,7 +57,7 @@ class Background:
             raise error  # a fault of ours: into Slicer's log, with its traceback
 
     def close(self) -> None:
-        """Waits for the work, of whose end nobody is told."""
+        """Waits for the work to end, without telling anybody."""
         self._timer.stop()
         self._future = None
         self._thread.shutdown()

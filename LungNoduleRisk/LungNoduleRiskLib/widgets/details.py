@@ -14,7 +14,7 @@ from nodulerisk.weights.card import WeightSet
 
 
 def noduleHtml(facts: NoduleFacts) -> str:
-    """All that is said of a nodule."""
+    """A nodule's facts as rich text."""
     parts = [f"<h3>{escape(facts.name)}</h3>", *map(_paragraph, facts.state)]
     if facts.found is not None:
         parts += _assessment(facts.found)

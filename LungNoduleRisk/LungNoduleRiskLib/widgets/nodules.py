@@ -41,7 +41,7 @@ class NodulesTable:
         self.select(selected)
 
     def select(self, name: str | None) -> None:
-        """Selects the nodule of that name; none where there is none."""
+        """Selects the nodule of that name, if there is one."""
         names = [row.name for row in self._rows]
         row = names.index(name) if name in names else -1
         if row != self._table.currentRow():

@@ -161,7 +161,7 @@ class Panel(VTKObservationMixin):
         self._dropParameters()
 
     def onNodeRemoved(self, caller: object, event: object) -> None:
-        """A CT that goes takes its run with it, and its results are nobody's (fault 43)."""
+        """Ends the run of a removed CT, and detaches its results (fault 43)."""
         self.session.forgetRemoved()
         self.onChanged()
 

@@ -53,8 +53,8 @@ def editMask(name: str, volumeNode: vtkMRMLScalarVolumeNode) -> None:
 
 
 def openPage(path: Path) -> Any:
-    """Opens a page in Slicer's web view, else in the browser; returns the web view, which lives
-    while it is kept."""
+    """Opens a page in Slicer's web view, or in the browser; returns the web view, which closes when
+    it is no longer referenced."""
     url = qt.QUrl.fromLocalFile(str(path))
     if not hasattr(slicer, "qSlicerWebWidget"):  # Slicer was built without it
         qt.QDesktopServices.openUrl(url)

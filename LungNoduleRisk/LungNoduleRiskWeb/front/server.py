@@ -54,7 +54,7 @@ def serve(
     """Serves the page until the process is interrupted; ``ready`` gets the address to open.
 
     Raises:
-        ServeError: the host or port cannot be had.
+        ServeError: the host or port cannot be used.
         NoduleRiskError: what the networks' queue refuses, such as unknown weights.
     """
     from nodulerisk.engine.queue import NetworkQueue
@@ -175,7 +175,8 @@ def listening(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or "no such port"
         raise ServeError(
-            f"Port {port} of {host} cannot be had ({reason}): choose others, --port 0 is any."
+            f"Port {port} of {host} cannot be used ({reason}): choose another; --port 0 picks a"
+            " free one."
         ) from error
 
 

@@ -41,7 +41,7 @@ class PageState:
     A page can be made to say anything: what counts is what the session says.
 
     Attributes:
-        ct: what is said of it.
+        ct: its facts.
         series: to choose from, where a folder held several: ``uid`` and ``text``.
         nodules: rows of the list.
         selected: name of a nodule.
@@ -287,7 +287,7 @@ class Controller:
                 self._show_news()
         finally:
             if not work.done():
-                # what it found cannot be shown; the next run must not ask the networks beside it
+                # what it found cannot be shown; no other run may use the networks meanwhile
                 self.session.cancel()
                 await asyncio.wait([work])
         while self.session.showNext():
@@ -297,7 +297,7 @@ class Controller:
     def _on_waiting(self, before: int) -> None:
         """Told, on any thread, how many requests the networks answer before ours."""
         if before:
-            self.session.tell(f"Others are using the networks: {before} before you…")
+            self.session.tell(f"The networks are busy: {before} requests ahead of you…")
 
     def _show_news(self) -> None:
         news = self.session.news
@@ -311,7 +311,7 @@ class Controller:
     # What is shown
 
     def refresh(self) -> None:
-        """Reads the nodules from the scene anew; a new one is chosen."""
+        """Reads the nodules from the scene again, and chooses a new one if there is one."""
         for name in self.session.refresh()[-1:]:
             self.session.choose(name)
         self._state.nodules = [_row(one) for one in self.session.summaries()]

@@ -37,7 +37,7 @@ def prepare(name: str, controller: Controller, folder: Path) -> Writer:
 
 
 def report(controller: Controller, path: Path, name: str | None = None) -> Writer:
-    """The report as a page: of one nodule, else of all.
+    """A function that writes the report as a page: of one nodule, or of all.
 
     Raises:
         NoduleRiskError: there is nothing to report.

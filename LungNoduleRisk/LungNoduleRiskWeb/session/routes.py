@@ -74,7 +74,7 @@ class Routes:
         return web.Response()
 
     async def report(self, request: web.Request) -> web.StreamResponse:
-        """The report as a page, of the nodule that the query names, else of all."""
+        """The report as a page: of the nodule that the query names, or of all."""
         return await self._written(
             request,
             lambda folder: downloads.report(

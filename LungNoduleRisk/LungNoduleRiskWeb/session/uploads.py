@@ -89,7 +89,7 @@ def _refusals() -> Iterator[None]:
         ) from None
     except OSError as error:
         raise UploadError(
-            f"The server cannot store the upload ({error.strerror}). Tell who runs it."
+            f"The server cannot store the upload ({error.strerror}). Tell whoever runs it."
         ) from None
 
 
@@ -101,7 +101,7 @@ def _incoming(folder: Path) -> Iterator[Path]:
         incoming.mkdir()
     except FileExistsError:
         raise UploadError(
-            "Another upload is under way. Wait until it has ended, or cancel it."
+            "Another upload is under way. Wait until it has finished, or cancel it."
         ) from None
     try:
         yield incoming
@@ -122,7 +122,7 @@ async def _store(request: BaseRequest, incoming: Path, limits: Limits) -> int:
         files += 1
         if files > limits.max_files:
             raise UploadError(
-                f"The upload holds more than {limits.max_files} files. Choose the one CT series."
+                f"The upload holds more than {limits.max_files} files. Choose a single CT series."
             )
         size = await _save(part, incoming / _neutral_name(files, _file_name(part)), size, limits)
     if size == 0:
@@ -146,12 +146,13 @@ def _refuse_excess(size: int, coming: int, folder: Path, limits: Limits) -> None
     has room for."""
     if size > limits.max_bytes:
         raise UploadError(
-            f"The upload is larger than {_gb(limits.max_bytes)}. Choose the folder of the one CT"
-            " series."
+            f"The upload is larger than {_gb(limits.max_bytes)}. Choose a folder with a single"
+            " CT series."
         )
     if coming > shutil.disk_usage(folder).free - limits.spare_bytes:
         raise UploadError(
-            "The server's disk has no room for the upload. Tell who runs it, or try a smaller file."
+            "The server's disk has no room for the upload. Tell whoever runs it, or use a"
+            " smaller file."
         )
 
 
