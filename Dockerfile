@@ -1,4 +1,4 @@
-# The web page on a hospital's own server; README.md, "In a container", says how to run it.
+# The web page on a hospital's own server; Docs/web.md, "In a container", says how to run it.
 #   docker build -t lungnodulerisk .
 #   docker build -t lungnodulerisk:cuda --build-arg BASE=nvidia/cuda:13.0.3-base-ubuntu24.04 --build-arg TORCH=cuda .
 ARG BASE=debian:bookworm-slim

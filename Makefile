@@ -1,4 +1,4 @@
-# make demo | serve | test | test-all | parity | faults | bench | bench-cohort: each sets up all it needs in .venv.
+# make demo | serve | test | test-all | parity | faults | docs | bench | bench-cohort: each sets up all it needs in .venv.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TORCH := 2.13.0
 KERAS := build/keras-venv/bin/python
 
-.PHONY: demo serve test test-all bench bench-cohort faults parity lint clean
+.PHONY: demo serve test test-all bench bench-cohort faults parity docs lint clean
 
 demo: $(VENV)/.core
 	$(BIN)/nodulerisk assess Resources/SampleData/demo-chest-ct.zip \
@@ -38,6 +38,9 @@ bench: $(VENV)/.test $(KERAS)
 bench-cohort: $(VENV)/.test
 	PYTHONPATH=Testing/Bench:Testing/Core/made $(BIN)/python -m cohort_bench --out demo-output/bench-cohort.md
 
+docs: $(VENV)/.docs # opens from the disk: build/docs/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
 $(VENV)/.core: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PYTHON) Resources/install_torch.py $(BIN)/python $(TORCH)
@@ -51,6 +54,10 @@ $(VENV)/.web: $(VENV)/.core
 $(VENV)/.test: $(VENV)/.core
 	$(BIN)/python -m pip install --quiet -c Resources/constraints.txt -e ".[train,dicom,web,cohort,test]"
 	sh Testing/Host/libraries.sh
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.core
+	$(BIN)/python -m pip install --quiet -c Resources/constraints.txt -e ".[docs]"
 	touch $@
 
 $(KERAS): # a throw-away environment: TensorFlow is measured against, never used

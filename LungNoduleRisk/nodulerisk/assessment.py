@@ -84,7 +84,12 @@ class TaskResult:
 
 def decided(probabilities: Sequence[float], threshold: float | None) -> int:
     """The class decided for: the last one from its threshold on; without a threshold the most
-    probable."""
+    probable.
+
+    Examples:
+        >>> decided((0.6, 0.4), threshold=0.3), decided((0.6, 0.4), threshold=None)
+        (1, 0)
+    """
     if threshold is None:
         return int(np.argmax(probabilities))
     return len(probabilities) - 1 if probabilities[-1] >= threshold else 0

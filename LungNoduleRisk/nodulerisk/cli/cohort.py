@@ -28,7 +28,7 @@ OnRows = Callable[[Sequence["Row"]], None]
 
 def cohort(
     table: Annotated[
-        Path, typer.Argument(help="CSV or Parquet: case, ct, x, y, z; see the README.")
+        Path, typer.Argument(help="CSV or Parquet: case, ct, x, y, z; see Docs/formats.md.")
     ],
     out: Annotated[
         Path,

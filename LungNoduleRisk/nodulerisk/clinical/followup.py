@@ -145,7 +145,14 @@ def followed(
 
 def doubling_days(before: float, after: float, days: float) -> float:
     """Δt · ln 2 / ln(after / before); infinite where nothing changed, negative (halving) where it
-    shrank."""
+    shrank.
+
+    Examples:
+        >>> doubling_days(before=100, after=400, days=90)
+        45.0
+        >>> doubling_days(before=100, after=50, days=90)
+        -90.0
+    """
     growth = math.log(after / before)
     return days * math.log(2) / growth if growth else math.inf
 

@@ -68,6 +68,11 @@ def patient_from(texts: Iterable[str]) -> Patient:
 
     Raises:
         NoduleRiskError: unknown names or values.
+
+    Examples:
+        >>> patient = patient_from(["age=62", "emphysema=yes"])
+        >>> patient.age, patient.emphysema, patient.sex
+        (62.0, True, None)
     """
     values: dict[str, Any] = {}
     for text in texts:

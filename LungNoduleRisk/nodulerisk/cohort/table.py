@@ -12,7 +12,7 @@ case:
 and all optional:
 
 * ``nodule``: its name; N1, N2, … in each case without one.
-* what guidelines need to know: columns named as the fields of ``nodulerisk.patient.Patient``.
+* what guidelines need to know: columns named as the fields of ``clinical.patient.Patient``.
 * follow-up: ``earlier``, the case of an earlier CT of the same patient, and ``days`` between the
   two, where the files carry no dates.
 * ``patient``: a pseudonym that all CTs of a patient share, so that the evaluation's intervals count

@@ -42,6 +42,12 @@ def parse_point(text: str, coordinates: Coordinates = "lps") -> Position:
 
     Raises:
         PointError: not three finite numbers.
+
+    Examples:
+        >>> parse_point("-81, -192, -192")
+        (-81.0, -192.0, -192.0)
+        >>> parse_point("81, 192, -192", "ras")
+        (-81.0, -192.0, -192.0)
     """
     return _position(text.split(","), coordinates, repr(text))
 

@@ -72,6 +72,15 @@ class CT:
     Raises:
         CTError: ``hu`` is not a 3D int16 array (`CT.from_array` takes other values), a spacing is
             not a positive number, or ``direction`` is not orthonormal.
+
+    Examples:
+        Arrays are z, y, x; points and voxel indices are x, y, z:
+
+        >>> ct = CT(np.zeros((30, 512, 512), np.int16), (0.7, 0.7, 1.5), (-180.0, -180.0, -300.0))
+        >>> ct.point_of((100, 200, 20)).tolist()
+        [-110.0, -40.0, -270.0]
+        >>> ct.voxel_of((-110, -40, -270)).round(6).tolist()
+        [100.0, 200.0, 20.0]
     """
 
     hu: np.ndarray

@@ -141,6 +141,12 @@ def labels_of(pathology: str) -> dict[str, int]:
 
     Raises:
         NoduleRiskError: another word, or a question mark.
+
+    Examples:
+        >>> labels_of("AIS")
+        {'malignancy': 1, 'invasiveness': 0, 'subtype': 0}
+        >>> labels_of("invasive adenocarcinoma, grade 2")
+        {'malignancy': 1, 'invasiveness': 1, 'subtype': 2, 'grade': 1}
     """
     if not pathology:
         return {}

@@ -22,7 +22,18 @@ def midranks(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 def auc(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(D,): the probability that a positive scores above a negative, ties counting half; NaN where
-    one is lacking."""
+    one is lacking.
+
+    Args:
+        positive: bool (N,).
+        scores: (N,).
+        weights: (D, N), how often each nodule counts in each bootstrap draw.
+
+    Examples:
+        >>> malignant = np.array([False, False, True, True])
+        >>> auc(malignant, np.array([0.1, 0.4, 0.35, 0.8]), np.ones((1, 4))).tolist()
+        [0.75]
+    """
     up, down = weights * positive, weights * ~positive
     wins = (up * midranks(scores, down)).sum(axis=1)
     return ratio(wins, up.sum(axis=1) * down.sum(axis=1))

@@ -44,7 +44,12 @@ def mask_fit(
 
 
 def dice(first: np.ndarray, second: np.ndarray) -> float:
-    """2 |A and B| / (|A| + |B|) of two bool arrays; two empty ones agree: 1."""
+    """2 |A and B| / (|A| + |B|) of two bool arrays; two empty ones agree: 1.
+
+    Examples:
+        >>> dice(np.array([True, True, False]), np.array([False, True, False]))
+        0.6666666666666666
+    """
     total = int(first.sum() + second.sum())
     return float(2 * (first & second).sum() / total) if total else 1.0
 

@@ -61,7 +61,7 @@ class TaskEvaluation:
         evidence: what the labels rest on; of several kinds, the weakest.
         threshold: what decides, and where it was chosen.
         figures: on the nodules of ``Evaluation.split``.
-        confusion: nodules, [label][decision].
+        confusion: how many nodules have each label (row) and each decision (column).
         reliability: as the set answers.
         line: calibration that fits the validation nodules best; None: too few of them.
         reliability_after_line, figures_after_line: of the same nodules calibrated by that line.

@@ -31,6 +31,17 @@ def measure(nodule: NoduleMask, ct: CT, solid_hu: float = SOLID_HU) -> tuple[Mea
         nodule: the mask.
         ct: the CT, or a crop of it, on whose grid the mask lies.
         solid_hu: what is denser belongs to the solid component.
+
+    Examples:
+        A solid ball of 10 mm in lung, drawn by hand:
+
+        >>> from nodulerisk.nodule.mask import hand_mask
+        >>> z, y, x = np.ogrid[-10:11, -10:11, -10:11]
+        >>> ball = z**2 + y**2 + x**2 <= 5**2
+        >>> ct = CT(np.where(ball, 40, -850).astype(np.int16), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+        >>> measured = measure(hand_mask(ball, (0, 0, 0), ct), ct)
+        >>> [f"{one.name} {one.value:.0f} {one.unit}" for one in measured[:4]]
+        ['long axis 11 mm', 'short axis 11 mm', 'mean diameter 11 mm', 'volume 515 mm³']
     """
     if not nodule.region.any():
         return ()

@@ -1,1 +1,1 @@
-"""Training the open weight set on LIDC-IDRI nodules: plain scripts, run as modules."""
+"""From a plan and labelled nodules to a weight set: what ``nodulerisk train`` does."""

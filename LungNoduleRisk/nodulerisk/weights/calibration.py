@@ -24,6 +24,10 @@ def calibrated(probabilities, line: Line) -> np.ndarray:
     Returns:
         float64, the same shape.
 
+    Examples:
+        >>> calibrated([0.2, 0.8], (0.5, 0.0)).round(3).tolist()  # half as sure
+        [0.333, 0.667]
+
     Source: Platt, Probabilistic outputs for support vector machines (1999); the slope alone is
         temperature scaling.
     """
