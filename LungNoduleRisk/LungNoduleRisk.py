@@ -44,7 +44,7 @@ def registerWithOtherModules() -> None:
 
         registerSampleData()
     if hasattr(slicer.modules, "segmentstatistics"):
-        from LungNoduleRiskLib.statistics import registerStatistics
+        from LungNoduleRiskLib.display.statistics import registerStatistics
 
         registerStatistics()
 
@@ -101,7 +101,7 @@ class LungNoduleRiskTest(ScriptedLoadableModuleTest):
     def test_assess(self) -> None:
         """The nodule is found where the point is, with its segment, table, chart, and the numbers
         as trained."""
-        from LungNoduleRiskLib.results import RESULTS, resultNode, savedAssessments
+        from LungNoduleRiskLib.display.results import RESULTS, resultNode, savedAssessments
 
         run = self.nodules.assess(self.ct, self.points)
         assert run.refusals == {}
@@ -118,7 +118,7 @@ class LungNoduleRiskTest(ScriptedLoadableModuleTest):
 
     def test_cancel(self) -> None:
         """A run that was cancelled raises, and leaves nothing; the next one works."""
-        from LungNoduleRiskLib.results import savedAssessments
+        from LungNoduleRiskLib.display.results import savedAssessments
         from nodulerisk.errors import WorkerError
 
         run = self.nodules.prepare(self.ct, self.points)
@@ -132,7 +132,7 @@ class LungNoduleRiskTest(ScriptedLoadableModuleTest):
         """A saved scene has the results again."""
         import tempfile
 
-        from LungNoduleRiskLib.results import savedAssessments
+        from LungNoduleRiskLib.display.results import savedAssessments
 
         self.test_assess()
         before = savedAssessments(self.ct)["N1"].to_dict()

@@ -18,9 +18,9 @@ import numpy as np
 from scipy.ndimage import center_of_mass
 from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
 
-from LungNoduleRiskLib.results import segmentationNodes
+from LungNoduleRiskLib.display.results import segmentationNodes
+from LungNoduleRiskLib.display.segments import regionOnCt
 from LungNoduleRiskLib.scene import ctFromNode, placed, pointsLps
-from LungNoduleRiskLib.segments import regionOnCt
 from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import CT, triple
 from nodulerisk.datasets.emv_table import REACH_MM, labels_in_words

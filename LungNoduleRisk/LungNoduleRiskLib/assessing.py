@@ -11,7 +11,8 @@ from typing import Any
 
 from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
 
-from LungNoduleRiskLib import results, scene
+from LungNoduleRiskLib import scene
+from LungNoduleRiskLib.display import results
 from nodulerisk.assessment import Assessment
 from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import CT

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from slicer import vtkMRMLScalarVolumeNode
 
-from LungNoduleRiskLib import results, scene
+from LungNoduleRiskLib import scene
+from LungNoduleRiskLib.display import results
 from nodulerisk.assessment import Assessment
 from nodulerisk.clinical.followup import Earlier, followed
 from nodulerisk.clinical.registration import Alignment, Matches, align, proposed

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
 
-from LungNoduleRiskLib import results, scene
+from LungNoduleRiskLib import scene
 from LungNoduleRiskLib.annotations import labelledNodules, writeLabels
+from LungNoduleRiskLib.display import results
 from nodulerisk.assessment import Assessment
 from nodulerisk.clinical.followup import Earlier
 from nodulerisk.clinical.guidelines import guidelines

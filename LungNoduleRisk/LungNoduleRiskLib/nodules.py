@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
 
-from LungNoduleRiskLib import results, scene
+from LungNoduleRiskLib import scene
+from LungNoduleRiskLib.display import results
 from nodulerisk.assessment import Assessment
 from nodulerisk.ct.points import Point
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import slicer
 from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
 
-from LungNoduleRiskLib import comparing, exporting, results, scene
+from LungNoduleRiskLib import comparing, exporting, scene
 from LungNoduleRiskLib.assessing import AssessmentRun, Assessor
+from LungNoduleRiskLib.display import results
 from LungNoduleRiskLib.facts import NoduleFacts, Summary, noduleFacts, summary
 from LungNoduleRiskLib.nodules import SceneNodule, deleteNodule, sceneNodules
 from nodulerisk.assessment import Assessment

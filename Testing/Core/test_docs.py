@@ -17,7 +17,7 @@ from nodulerisk.cli import app
 from nodulerisk.clinical.patient import Patient
 from nodulerisk.cohort.growth import COLUMNS
 from nodulerisk.cohort.store import FIXED
-from nodulerisk.cohort.table import KNOWN
+from nodulerisk.cohort.table import OPTIONAL, PATIENT, REQUIRED, label_columns
 from nodulerisk.nodule.quantities import QUANTITIES
 from nodulerisk.outputs.results import RESULT_FILES
 from nodulerisk.tasks import TASKS
@@ -166,7 +166,10 @@ def test_the_formats_page_names_every_column():
         *(field.name for field in fields(WeightSet) if field.name not in ("folder", "thresholds")),
         *(FIXED.names),
         *COLUMNS,
-        *KNOWN,
+        *REQUIRED,
+        *OPTIONAL,
+        *PATIENT,
+        *label_columns(),
         *QUANTITIES,
         *TASKS,
     }

@@ -15,7 +15,7 @@ import slicer
 import vtk
 from PySide6.QtTest import QTest
 
-from LungNoduleRiskLib import results
+from LungNoduleRiskLib.display import results
 from made_scene import edit
 from made_weights import made_weights
 from nodulerisk import RESEARCH_USE_ONLY

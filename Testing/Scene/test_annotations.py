@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from LungNoduleRiskLib.annotations import LABELS, UNSURE, Annotation, annotate, annotationOf
+from LungNoduleRiskLib.display.results import showAssessment
 from LungNoduleRiskLib.exporting import exportLabels, exportNodules
-from LungNoduleRiskLib.results import showAssessment
 from made_assessment import CENTRE_LPS_MM, made_assessment
 from nodulerisk.datasets.densesharp_format import read_densesharp
 from nodulerisk.datasets.emv_table import read_emv_table

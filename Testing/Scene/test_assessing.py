@@ -20,9 +20,9 @@ from pydicom import dcmread
 from typer.testing import CliRunner
 
 from LungNoduleRiskLib.assessing import Assessor
+from LungNoduleRiskLib.display.results import remeasure, resultNode, savedAssessments, withMasks
 from LungNoduleRiskLib.exporting import dicomWriter, reportWriter
 from LungNoduleRiskLib.nodules import deleteNodule, sceneNodules
-from LungNoduleRiskLib.results import remeasure, resultNode, savedAssessments, withMasks
 from LungNoduleRiskLib.scene import ctFromNode
 from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_ct
 from made_dicom import write_series

@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 import vtk
 
-from LungNoduleRiskLib.chart import COLOURS, NO_RISK_KNOWN, removeSeries, riskColour, showChart
+from LungNoduleRiskLib.display.chart import (
+    COLOURS,
+    NO_RISK_KNOWN,
+    removeSeries,
+    riskColour,
+    showChart,
+)
 from made_assessment import TASKS, made_assessment
 from plot import build_chart, render_chart, save_picture
 

@@ -12,8 +12,8 @@ import slicer
 import vtk
 
 from LungNoduleRiskLib.assessing import Assessor
+from LungNoduleRiskLib.display.results import resultNode, showAssessment
 from LungNoduleRiskLib.exporting import exportNodules
-from LungNoduleRiskLib.results import resultNode, showAssessment
 from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_assessment, made_ct, positions_of
 from made_scene import BallNetworks, edit
 from made_weights import made_weights

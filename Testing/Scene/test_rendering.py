@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from LungNoduleRiskLib.chart import riskColour
-from LungNoduleRiskLib.results import removeAssessment, showAssessment
+from LungNoduleRiskLib.display.chart import riskColour
+from LungNoduleRiskLib.display.results import removeAssessment, showAssessment
 from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_assessment, made_ct
 from made_scene import OBLIQUE, rigid
 from nodulerisk.assess import assess

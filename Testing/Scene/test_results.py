@@ -11,8 +11,8 @@ import pytest
 import slicer
 import vtk
 
-from LungNoduleRiskLib.chart import COLOURS
-from LungNoduleRiskLib.results import (
+from LungNoduleRiskLib.display.chart import COLOURS
+from LungNoduleRiskLib.display.results import (
     RESULTS,
     VOLUME_ROLE,
     colourPoint,

@@ -14,7 +14,7 @@ import slicer
 import vtk
 from pydicom import dcmread
 
-from LungNoduleRiskLib.results import showAssessment
+from LungNoduleRiskLib.display.results import showAssessment
 from LungNoduleRiskLib.scene import addCt, ctFromNode, pointsLps
 from made_assessment import CENTRE_LPS_MM, made_assessment, made_ct
 from made_dicom import phantom, write_series

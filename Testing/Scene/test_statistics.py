@@ -16,7 +16,7 @@ import slicer
 import vtk
 from slicer_core import vtkITK
 
-from LungNoduleRiskLib.segments import addSegment
+from LungNoduleRiskLib.display.segments import addSegment
 from made_assessment import RADIUS_MM, made_ct, sphere_nodule
 from nodulerisk.nodule.measure import measure
 
@@ -36,8 +36,8 @@ def statistics(scene, monkeypatch):
     with patch.dict(sys.modules, beside):
         monkeypatch.syspath_prepend(SEGMENT_STATISTICS)
         sys.modules.pop("SegmentStatisticsPlugins", None)
-        sys.modules.pop("LungNoduleRiskLib.statistics", None)
-        yield importlib.import_module("LungNoduleRiskLib.statistics")
+        sys.modules.pop("LungNoduleRiskLib.display.statistics", None)
+        yield importlib.import_module("LungNoduleRiskLib.display.statistics")
 
 
 @pytest.fixture

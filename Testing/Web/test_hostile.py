@@ -46,7 +46,7 @@ from playwright.sync_api import Page, expect
 from pydicom import dcmread
 from yarl import URL
 
-from LungNoduleRiskLib import results
+from LungNoduleRiskLib.display import results
 from LungNoduleRiskWeb.front.sessions import LOG_NAME, Sessions
 from LungNoduleRiskWeb.session import controller as controller_module
 from LungNoduleRiskWeb.session import downloads

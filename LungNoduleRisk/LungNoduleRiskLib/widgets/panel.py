@@ -15,7 +15,8 @@ from slicer import vtkMRMLScalarVolumeNode, vtkMRMLScriptedModuleNode
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from LungNoduleRiskLib import results, scene
+from LungNoduleRiskLib import scene
+from LungNoduleRiskLib.display import results
 from LungNoduleRiskLib.install import ensurePackages
 from LungNoduleRiskLib.parameters import DEVICES, Parameters, thresholdsOf
 from LungNoduleRiskLib.sample import loadSample

@@ -10,7 +10,7 @@ import qt
 import slicer
 from slicer import vtkMRMLScalarVolumeNode
 
-from LungNoduleRiskLib.results import resultNode, segmentToEdit
+from LungNoduleRiskLib.display.results import resultNode, segmentToEdit
 from LungNoduleRiskLib.scene import lookAt
 
 OVER = 0.5  # opacity of a map over the CT

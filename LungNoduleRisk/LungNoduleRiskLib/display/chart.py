@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import slicer
 from slicer import vtkMRMLPlotChartNode, vtkMRMLTableNode
 
-from LungNoduleRiskLib.tables import fillTable
+from LungNoduleRiskLib.display.tables import fillTable
 from nodulerisk.assessment import Assessment, TaskResult
 from nodulerisk.outputs.words import main_tasks
 

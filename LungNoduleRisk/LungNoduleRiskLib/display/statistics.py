@@ -44,7 +44,7 @@ class LungNoduleSegmentStatisticsPlugin(SegmentStatisticsPluginBase):
     def _measured(self, segmentID: str) -> dict[str, float]:
         """Every measurement by key; none where the segment is empty on the CT, or the volume is no
         CT."""
-        from LungNoduleRiskLib.segments import (
+        from LungNoduleRiskLib.display.segments import (
             segmentOnCt,  # only now: Slicer registers plugins at its start
         )
         from nodulerisk.nodule.measure import measure

@@ -26,9 +26,8 @@ from slicer import (
     vtkMRMLSubjectHierarchyNode,
 )
 
-from LungNoduleRiskLib.chart import COLOURS, NO_RISK_KNOWN, riskColour, showChart
-from LungNoduleRiskLib.scene import addMap, ctPart, ijkToWorld, placed, pointNames, rasOf
-from LungNoduleRiskLib.segments import (
+from LungNoduleRiskLib.display.chart import COLOURS, NO_RISK_KNOWN, riskColour, showChart
+from LungNoduleRiskLib.display.segments import (
     DRAWN_BY_HAND,
     addSegment,
     fingerprint,
@@ -36,7 +35,8 @@ from LungNoduleRiskLib.segments import (
     regionOnCt,
     segmentOnCt,
 )
-from LungNoduleRiskLib.tables import fillTable
+from LungNoduleRiskLib.display.tables import fillTable
+from LungNoduleRiskLib.scene import addMap, ctPart, ijkToWorld, placed, pointNames, rasOf
 from nodulerisk.assessment import Assessment, NoduleMask, TaskResult
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError

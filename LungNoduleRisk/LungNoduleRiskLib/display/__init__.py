@@ -1,0 +1,1 @@
+"""What is shown of assessments in the scene: segments, tables, charts, statistics."""
