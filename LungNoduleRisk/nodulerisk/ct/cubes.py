@@ -26,6 +26,8 @@ EMV_WINDOW_HU = (-1400, 400)
 DENSESHARP_SPACING_MM = 1.0
 DENSESHARP_SIDE = 32  # voxels: 32 mm
 DENSESHARP_WINDOW_HU = (-1024.0, 400.0)
+PATIENT_SPACING_MM = 0.75
+PATIENT_WINDOW_HU = (-1024.0, 600.0)
 NEGLIGIBLE = 1e-14  # spline tails decay into denormals, which slow matrix products tenfold
 OBLIQUE_RAD = 1e-3  # a smaller tilt moves no voxel of a 62.5 mm block by more than 0.05 mm
 
@@ -221,6 +223,59 @@ def densesharp_grid(ct: CT, point_lps_mm) -> Grid:
     steps = np.array([axis.step_mm for axis in axes])
     corner = np.array([axis.corner for axis in axes])
     return Grid(block.origin_lps_mm + block.direction @ (corner * steps), block.direction * steps)
+
+
+def patient_cube(ct: CT, point_lps_mm, side: int, enlarged: int = 1) -> np.ndarray:
+    """A cube whose grid is tied to the point, not to the CT's field of view: however the same
+    voxels were cropped, it is the same.
+
+    Args:
+        ct: the CT.
+        point_lps_mm: the cube's centre (x, y, z), LPS mm.
+        side: voxels.
+        enlarged: the voxels are so many times 0.75 mm wide, each the mean of those of 0.75 mm.
+
+    Returns:
+        float32 (side, side, side), z, y, x: -1..1 for HU -1024..600, interpolated linearly; past
+        the scan's edge the edge voxel is repeated.
+
+    Raises:
+        PointError: the point lies outside the volume.
+    """
+    block = lps_block(ct, point_lps_mm, 2 * side * enlarged * PATIENT_SPACING_MM)
+    ticks = _ticks_mm(side * enlarged, PATIENT_SPACING_MM)
+    centre = block.voxel_of(point_lps_mm)[::-1]
+    places = [c + ticks / s for c, s in zip(centre, _zyx(block.spacing_mm), strict=True)]
+    cube = _interpolated(block.hu, places)
+    cube = cube.reshape(3 * (side, enlarged)).mean(axis=(1, 3, 5))
+    low, high = PATIENT_WINDOW_HU
+    return ((np.clip(cube, low, high) - low) / (high - low) * 2 - 1).astype(np.float32)
+
+
+def patient_grid(ct: CT, point_lps_mm, side: int, enlarged: int = 1) -> Grid:
+    """Where the voxels of ``patient_cube`` lie in the patient; the arguments are its own."""
+    block = lps_block(ct, point_lps_mm, 2 * side * enlarged * PATIENT_SPACING_MM)
+    step = PATIENT_SPACING_MM * enlarged
+    corner = np.asarray(point_lps_mm, float) + block.direction.sum(axis=1) * _ticks_mm(side, step)[0]
+    return Grid(corner, block.direction * step)
+
+
+def _ticks_mm(count: int, step_mm: float) -> np.ndarray:
+    """So many positions, centred on 0."""
+    return (np.arange(count) - (count - 1) / 2) * step_mm
+
+
+def _interpolated(volume: np.ndarray, places: list[np.ndarray]) -> np.ndarray:
+    """The volume (z, y, x) at ascending places (voxels) along each axis, linearly: float32; past an
+    edge the edge voxel."""
+    inside = [np.clip(at, 0, n - 1) for at, n in zip(places, volume.shape, strict=True)]
+    below = [np.minimum(at.astype(int), n - 2) for at, n in zip(inside, volume.shape, strict=True)]
+    part = volume[tuple(slice(low[0], low[-1] + 2) for low in below)].astype(np.float32)
+    for axis, (at, low) in enumerate(zip(inside, below, strict=True)):
+        share = np.moveaxis((at - low).astype(np.float32)[:, None, None], 0, axis)
+        first = low - low[0]
+        part = (1 - share) * part.take(first, axis) + share * part.take(first + 1, axis)
+    return part
 
 
 @dataclass(frozen=True)

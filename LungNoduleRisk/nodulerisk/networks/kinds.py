@@ -19,11 +19,15 @@ from nodulerisk.ct.cubes import (
     DENSESHARP_WINDOW_HU,
     EMV_SPACING_MM,
     EMV_WINDOW_HU,
+    PATIENT_SPACING_MM,
+    PATIENT_WINDOW_HU,
     Grid,
     densesharp_cube,
     densesharp_grid,
     emv_block,
     emv_grid,
+    patient_cube,
+    patient_grid,
     views_of,
 )
 from nodulerisk.ct.volume import CT
@@ -40,21 +44,25 @@ class Cubes(ABC):
         window_hu: the HU that 0 and 1 of ``scaled`` stand for.
         concentric: whether the channels are concentric cubes of ``sides``; else there are no sides,
             and the cube is one on which a mask can be drawn.
+        enlargements: by which factors the cube may be enlarged, to look at larger nodules.
     """
 
     channels: ClassVar[int]
     spacing_mm: ClassVar[float]
     window_hu: ClassVar[tuple[float, float]]
     concentric: ClassVar[bool] = False
+    enlargements: ClassVar[tuple[int, ...]] = (1,)
 
-    def __init__(self, ct: CT, centre_lps_mm, *, scan_order: bool = False):
+    def __init__(self, ct: CT, centre_lps_mm, *, scan_order: bool = False, enlarged: int = 1):
         """
         Args:
             ct: the CT.
             centre_lps_mm: the nodule's centre (x, y, z), LPS mm.
             scan_order: see ``emv_views``; for cubes that take it.
+            enlarged: of ``enlargements``.
         """
         self._ct, self._centre, self._scan_order = ct, centre_lps_mm, scan_order
+        self._enlarged = enlarged
 
     @abstractmethod
     def cut(self, sides: Sides | None, size: int) -> np.ndarray:
@@ -139,6 +147,29 @@ class DenseSharpCubes(Cubes):
         return (share * 255).round()
 
 
+class PatientCubes(Cubes):
+    """The cube of ``patient_cube``: 48 mm at 64 voxels, or 96 mm."""
+
+    channels = 1
+    spacing_mm = PATIENT_SPACING_MM
+    window_hu = PATIENT_WINDOW_HU
+    enlargements = (1, 2)
+
+    def cut(self, sides: Sides | None, size: int) -> np.ndarray:
+        return patient_cube(self._ct, self._centre, size, self._enlarged)[None]
+
+    def grid(self, sides: Sides | None, size: int) -> Grid:
+        return patient_grid(self._ct, self._centre, size, self._enlarged)
+
+    @staticmethod
+    def offsets_mm(sides: Sides | None, size: int) -> np.ndarray:
+        return _offsets((np.arange(size) - (size - 1) / 2) * PATIENT_SPACING_MM)[None]
+
+    @staticmethod
+    def scaled(share: Any) -> Any:
+        return share * 2 - 1
+
+
 def _offsets(ticks: np.ndarray) -> np.ndarray:
     return np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij"), axis=-1).astype(np.float32)
 
@@ -169,4 +200,5 @@ NETWORKS: dict[str, NetworkKind] = {
         "nodulerisk.networks.densesharp:DenseSharp", DenseSharpCubes, 32, draws_mask=True
     ),
     "densenet": NetworkKind("nodulerisk.networks.densesharp:DenseNet", DenseSharpCubes, 32),
+    "unet": NetworkKind("nodulerisk.networks.unet:NoduleUNet", PatientCubes, 64, draws_mask=True),
 }

@@ -1,0 +1,138 @@
+"""Prints what is measured of phantoms put into real lung, end to end: ``make phantoms``.
+
+Spheres of known size, solid or ground glass, are rendered into a chest CT without nodules, blurred
+as a scanner blurs and with noise of their own, clicked up to 1 mm off and assessed. The truth is the
+sphere's volume, which blurring keeps. ``python Testing/phantoms.py [--lung CT] [--weights SET]``;
+without a CT of your own the bundled one of 3 mm serves, interpolated to each grid.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from rich.progress import track
+from scipy.ndimage import gaussian_filter, uniform_filter1d, zoom
+
+from nodulerisk.assess import assess
+from nodulerisk.assessment import Assessment
+from nodulerisk.ct.read import read_ct
+from nodulerisk.ct.volume import AIR_HU, CT, to_lps, triple
+from nodulerisk.engine.engine import Engine
+from nodulerisk.nodule.measure import value_of
+from nodulerisk.weights.card import WeightSet
+from nodulerisk.weights.store import load_weight_set
+
+BUNDLED = Path(__file__).parent / "Data" / "chest_crop_no_nodule_3mm.nii.gz"
+GRIDS = {"0.7 × 0.7 × 1 mm": (0.7, 0.7, 1.0), "1.5 mm": (1.5, 1.5, 1.5)}  # x, y, z
+DENSITIES_HU = {"solid": 30.0, "ground glass": -600.0}
+DIAMETERS_MM = (4, 5, 6, 8, 10, 15, 20, 25, 30, 36, 45, 60)
+FINER = 5  # samples of a voxel along each axis
+PSF_MM = 0.55
+NOISE_HU = 20.0
+LUNG_HU = -650
+ROOM_MM = 20.0  # from the edges of the lung's CT
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--lung", type=Path, default=BUNDLED)
+    parser.add_argument("--weights", default="open")
+    parser.add_argument("--places", type=int, default=3)
+    arguments = parser.parse_args()
+    weights = load_weight_set(arguments.weights)
+    lung = to_lps(read_ct(arguments.lung))
+    rows = list(table(lung, weights, arguments.places))
+    print(f"Weight set {weights.name} {weights.version}. Volume against truth: median (range).\n")
+    print("| true diameter |", " | ".join(f"{d}, {g}" for d in DENSITIES_HU for g in GRIDS), "|")
+    print("|---" * (1 + len(DENSITIES_HU) * len(GRIDS)) + "|")
+    print("\n".join(rows))
+
+
+def table(lung: CT, weights: WeightSet, places: int) -> Iterator[str]:
+    """One row of Markdown per diameter."""
+    engine = Engine(weights)
+    hosts = [on_grid(lung, spacing) for spacing in GRIDS.values()]
+    for diameter in track(DIAMETERS_MM, "phantoms"):
+        cells = [
+            cell([assessed(host, hu, diameter, weights, engine, n) for n in range(places)], diameter)
+            for hu in DENSITIES_HU.values()
+            for host in hosts
+        ]
+        yield f"| {diameter} mm | " + " | ".join(cells) + " |"
+
+
+def cell(found: list[Assessment], diameter_mm: float) -> str:
+    """How far the measured volumes are from the truth, and how many phantoms had none."""
+    truth = np.pi / 6 * diameter_mm**3
+    volumes = [value_of(assessment.measurements, "volume") for assessment in found]
+    bias = [volume / truth - 1 for volume in volumes if volume]
+    missed = f"; {len(found) - len(bias)} of {len(found)} not found" if len(bias) < len(found) else ""
+    if not bias:
+        return "not found"
+    return f"{np.median(bias):+.0%} ({min(bias):+.0%} to {max(bias):+.0%}){missed}"
+
+
+def assessed(
+    host: CT, hu: float, diameter_mm: float, weights: WeightSet, engine: Engine, place: int
+) -> Assessment:
+    """The assessment of one phantom, always at the same place and clicked at the same point."""
+    rng = np.random.default_rng(place)
+    centre = places_in(host)[place] + rng.uniform(-0.5, 0.5, 3)
+    ct = with_sphere(host, centre, diameter_mm, hu, rng)
+    point = ct.point_of(centre[::-1]) + rng.uniform(-1, 1, 3)
+    return assess(ct, point, weights, networks=engine)
+
+
+def on_grid(lung: CT, spacing_mm: tuple[float, float, float]) -> CT:
+    """The lung on another grid, with the noise that interpolation took from it."""
+    factors = np.array(lung.spacing_mm[::-1]) / spacing_mm[::-1]
+    noise = np.random.default_rng(1).standard_normal(np.round(lung.hu.shape * factors).astype(int))
+    hu = zoom(lung.hu.astype(np.float32), factors, order=1) + 30 * gaussian_filter(noise, (0, 0.7, 0.7))
+    shape = tuple(slice(n) for n in np.minimum(hu.shape, noise.shape))
+    hu = np.maximum(np.rint(hu[shape]), AIR_HU).astype(np.int16)
+    return replace(lung, hu=hu, spacing_mm=triple(spacing_mm))
+
+
+def places_in(host: CT) -> np.ndarray:
+    """Voxels (n, 3; z, y, x) in aerated lung, far apart, the same ones for the same lung."""
+    steps = np.array(host.spacing_mm[::-1])
+    aerated = gaussian_filter((host.hu < LUNG_HU).astype(np.float32), 4 / steps) > 0.85
+    inner = tuple(slice(int(ROOM_MM / s), -int(ROOM_MM / s)) for s in steps)
+    found = np.argwhere(aerated[inner]) + [part.start for part in inner]
+    chosen = [found[len(found) // 2]]
+    while len(chosen) < 8:
+        distances = np.min([np.linalg.norm((found - c) * steps, axis=1) for c in chosen], axis=0)
+        chosen.append(found[int(np.argmax(distances))])
+    return np.array(chosen)
+
+
+def with_sphere(
+    host: CT, centre: np.ndarray, diameter_mm: float, hu: float, rng: np.random.Generator
+) -> CT:
+    """The host with a sphere around a voxel (z, y, x), sampled finely, then blurred."""
+    steps = np.array(host.spacing_mm[::-1])
+    reach = diameter_mm / 2 + 4
+    low = np.maximum(np.floor(centre - reach / steps).astype(int), 0)
+    high = np.minimum(np.ceil(centre + reach / steps).astype(int) + 1, host.hu.shape)
+    ticks = [
+        ((np.arange(a * FINER, b * FINER) + 0.5) / FINER - 0.5 - c) * step
+        for a, b, c, step in zip(low, high, centre, steps, strict=True)
+    ]
+    z, y, x = np.meshgrid(*ticks, indexing="ij", sparse=True)
+    inside = (z**2 + y**2 + x**2 <= (diameter_mm / 2) ** 2).astype(np.float32)
+    seen = uniform_filter1d(gaussian_filter(inside, PSF_MM / steps * FINER), FINER, axis=0)
+    share = seen[(slice(FINER // 2, None, FINER),) * 3]
+    noise = gaussian_filter(rng.standard_normal(share.shape), (0, 0.7, 0.7))
+    part = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    values = host.hu.astype(np.float32)
+    sphere = hu + noise / noise.std() * NOISE_HU
+    values[part] = values[part] * (1 - share) + sphere * share
+    return replace(host, hu=np.rint(values).astype(np.int16))
+
+
+if __name__ == "__main__":
+    main()
