@@ -92,16 +92,17 @@ def _followUp(earlier: Earlier) -> Iterator[str]:
 
 
 def _bars(task: TaskResult) -> str:
-    """A line a class: the mean, and every network's own answer."""
+    """A line a class: the probability, and every network's own answer."""
     lines = []
     for bar in words.task_bars(task):
         members = ", ".join(f"{name} {p:.2f}" for name, p in bar.members.items())
+        each = f" ({members})" if members else ""
         threshold = (
             ""
             if bar.threshold is None
             else _("; threshold {value:.2f}").format(value=bar.threshold)
         )
-        lines.append(f"{bar.label} {bar.mean:.2f}{threshold} ({members})")
+        lines.append(f"{bar.label} {bar.mean:.2f}{threshold}{each}")
     return _list(lines)
 
 

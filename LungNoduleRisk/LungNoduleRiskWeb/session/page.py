@@ -299,8 +299,8 @@ def _bar_of_probability() -> None:
             style=("{left: 100 * bar.threshold + '%'}",),
         )
         html.Span(
-            "{{ bar.label }} {{ bar.mean.toFixed(2) }} ({{ bar.low.toFixed(2) }}–{{"
-            " bar.high.toFixed(2) }})",
+            "{{ bar.label }} {{ bar.mean.toFixed(2) }}{{ bar.members && ` (${"
+            "bar.low.toFixed(2)}–${bar.high.toFixed(2)})` }}",
             classes="bar-words",
         )
         html.Span(

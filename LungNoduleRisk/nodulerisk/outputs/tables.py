@@ -21,6 +21,7 @@ from nodulerisk.outputs.words import (
     abstain_words,
     appearance_basis,
     appearance_words,
+    by_volume_words,
     check_words,
     figure_words,
     measurement_value,
@@ -82,7 +83,8 @@ def outcome_row(outcome: Outcome) -> Row:
 
     Columns: ``name``; ``x_lps_mm``, ``y_lps_mm``, ``z_lps_mm`` (the point asked for); ``refusal``
     (why there is no assessment); for every task ``<task>_decision``, ``<task>_evidence``,
-    ``<task>_threshold``, ``<task>_spread`` and ``<task>_<class>`` (mean probabilities);
+    ``<task>_threshold``, ``<task>_spread`` and ``<task>_<class>`` (mean probabilities), and
+    ``<task>_by_volume`` (the last class's probability by the volume alone) where it is known;
     ``mask_evidence`` and, resting on it, a column a measurement, ``<name> (<unit>)``; ``density by
     threshold``; a column a guideline, if they were asked; ``withheld`` (which decisions, and why),
     ``warnings`` (their number), ``checks`` (their codes), ``weight_set``.
@@ -134,13 +136,15 @@ def _cells(outcome: Outcome) -> Iterator[str]:
 
 
 def _task_cell(assessment: Assessment, name: str) -> str:
-    """The decision, whether it is withheld, the probabilities it was made from, the networks'
-    spread and the evidence level, a line each."""
+    """The decision, whether it is withheld, the probabilities it was made from, what the volume
+    alone says, the networks' spread and the evidence level, a line each."""
     task = assessment.tasks.get(name)
     if task is None or task.mean is None:
         return "not run"
     lines = [task.decision or "", *(["withheld"] if abstain(assessment, name) else [])]
     lines.append("/".join(f"{bar.mean:.2f}" for bar in task_bars(task)))
+    if said := by_volume_words(task):
+        lines.append(said)
     if task.spread is not None:
         lines.append(f"spread {task.spread:.2f}")
     return "\n".join([*lines, f"({task.evidence})"])
@@ -193,6 +197,8 @@ def _task_columns(name: str, classes: Sequence[str], task: TaskResult | None) ->
         f"{name}_threshold": task.threshold,
         f"{name}_spread": _rounded(task.spread),
     }
+    if task.by_volume is not None:
+        columns[f"{name}_by_volume"] = _rounded(task.by_volume)
     mean = task.mean or [None] * len(classes)
     return columns | {
         f"{name}_{label}": _rounded(p) for label, p in zip(classes, mean, strict=True)
