@@ -195,12 +195,12 @@ def _modelled(task: str, said: TaskResult, card: TaskCard, inputs: dict[str, flo
     """The result with what the card's models say; without what a risk model needs, not run."""
     size, risk = card.size, card.risk
     if size is not None and inputs.keys() >= size.terms.keys():
-        said = replace(said, by_volume=size.probability(inputs))
+        said = replace(said, by_volume=float(size.probability(inputs)))
     if risk is None:
         return said
     if missing := [name for name in risk.terms if name not in inputs]:
         return _not_run(task, _why_missing(missing[0], said))
-    last = risk.probability(inputs)
+    last = float(risk.probability(inputs))
     return replace(
         said,
         mean=(1 - last, last),

@@ -30,7 +30,7 @@ from nodulerisk.outputs.words import (
 )
 from nodulerisk.tasks import APPEARANCE, TASKS
 from nodulerisk.trust.withhold import abstain
-from nodulerisk.weights.card import Evidence, WeightSet
+from nodulerisk.weights.card import Evidence, TaskCard, WeightSet
 
 SIZES = ("long axis", "volume")  # measurements shown in the table
 MAIN_TASKS = tuple(task for task in TASKS if task not in APPEARANCE)
@@ -53,10 +53,25 @@ def weights_view(weights: WeightSet) -> RenderableType:
     for name, task in weights.tasks.items():
         table.add_row(name, "\n".join(task.networks) or "none", *_evidence_cells(task.evidence))
     table.add_row("mask", weights.mask_network or "none", *_evidence_cells(weights.mask_evidence))
+    models = [risk_view(task) for task in weights.tasks.values() if task.risk]
     about = Text(
         f"{weights.name} {weights.version}, {weights.licence}\n{weights.attribution}", "dim"
     )
-    return Group(table, Text(""), about, Text(RESEARCH_USE_ONLY, "bold"))
+    return Group(table, Text(""), *models, about, Text(RESEARCH_USE_ONLY, "bold"))
+
+
+def risk_view(task: TaskCard) -> RenderableType:
+    """A task's risk model as a table: a term a row, what was left out and why; then the
+    cross-validated figures."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    for title in ("Term", "Log-odds a standard deviation", "Mean and SD", "Range"):
+        table.add_column(title, overflow="fold")
+    for name, term in task.risk.terms.items() if task.risk else ():
+        spread, reach = f"{term.mean:.4g} ± {term.sd:.3g}", f"{term.low:.4g} to {term.high:.4g}"
+        table.add_row(name, f"{term.coefficient:+.3f}", spread, reach)
+    for name, gain in task.risk.left_out.items() if task.risk else ():
+        table.add_row(name, f"left out: AUC {gain[0]:+.3f} ({gain[1]:+.3f} to {gain[2]:+.3f})")
+    return Group(table, Text(""), *map(Text, _evidence_cells(task.evidence)))
 
 
 def write_csv(outcomes: Sequence[Outcome], path: Path) -> None:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,6 @@ from nodulerisk.errors import WeightsError
 from nodulerisk.files import written_whole
 from nodulerisk.nodule.quantities import RADIOMICS
 from nodulerisk.tasks import TASKS
-from nodulerisk.weights.calibration import Line, calibrated
 
 LOG_ODDS = "log-odds of "  # before a task's name: an input of risk models
 
@@ -103,24 +103,30 @@ class RiskModel:
         terms: by the input's name: a key of ``RADIOMICS``, or ``log-odds of TASK``, the logit of
             the last class's probability as TASK's networks give it.
         intercept: log-odds where every input is at its mean.
-        calibration: the line of ``calibrated``, applied to the model's own probability.
+        calibration: slope and offset of the line that its log-odds are put on; (1, 0) changes
+            nothing.
         left_out: what was tried as a further term and added nothing: name -> AUC gained, as
             [value, low, high] with a 95 % interval.
     """
 
     terms: dict[str, Term]
     intercept: float
-    calibration: Line = (1.0, 0.0)
+    calibration: tuple[float, float] = (1.0, 0.0)
     left_out: dict[str, list[float]] = field(default_factory=dict)
 
-    def probability(self, inputs: Mapping[str, float]) -> float:
-        """The probability (0..1) of the last class, from an input for every term."""
-        log_odds = self.intercept + sum(
+    def log_odds(self, inputs: Mapping[str, Any]) -> Any:
+        """Log-odds of the last class before calibration, from an input for every term: numbers, or
+        arrays (n,)."""
+        return self.intercept + sum(
             term.coefficient * (np.clip(inputs[name], term.low, term.high) - term.mean) / term.sd
             for name, term in self.terms.items()
         )
-        last = 1 / (1 + np.exp(-log_odds))
-        return float(calibrated([1 - last, last], self.calibration)[1])
+
+    def probability(self, inputs: Mapping[str, Any]) -> Any:
+        """The calibrated probability (0..1) of the last class; numbers or arrays as in
+        ``log_odds``."""
+        slope, offset = self.calibration
+        return 1 / (1 + np.exp(-(slope * self.log_odds(inputs) + offset)))
 
 
 @dataclass(frozen=True)

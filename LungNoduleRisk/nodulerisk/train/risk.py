@@ -1,0 +1,307 @@
+"""``nodulerisk fit-risk``: a task's risk model and size model, fitted on a weight set's own masks.
+
+A nodule's label is its readers' median rating, above the middle against below, where every reader's
+rating is known, else the dataset's label. The figures on the card come from nested cross-validation
+over all nodules; the models on it are fitted on all of them.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from nodulerisk.assess import Progress, draw_mask
+from nodulerisk.assessment import EVIDENCE_LEVELS, EvidenceLevel
+from nodulerisk.ct.volume import CT
+from nodulerisk.datasets.context import with_context
+from nodulerisk.datasets.lidc_ratings import MIDDLE_RATING
+from nodulerisk.datasets.nodules import LabelledNodule, NoduleDataset
+from nodulerisk.engine.engine import Networks
+from nodulerisk.errors import NoduleRiskError
+from nodulerisk.evaluation.bootstrap import Figure, figure, interval, kept, patient_weights
+from nodulerisk.evaluation.calibration import brier, calibration_error
+from nodulerisk.evaluation.evidence import LABEL_WORDS
+from nodulerisk.evaluation.figures import auc, youden
+from nodulerisk.evaluation.task_figures import SMALL_MM
+from nodulerisk.nodule.radiomics import radiomics
+from nodulerisk.tasks import TASKS
+from nodulerisk.train.logistic import FOLDS, Cases, chosen, cross_validated, patient_folds
+from nodulerisk.weights.card import Evidence, TaskCard, WeightSet
+
+TERMS = ("log axial area", "axial elongation", "core minus border", "calcified fraction")
+SIZE_TERMS = ("log volume",)
+ENOUGH = 2 * FOLDS  # patients of either class
+
+Extra = Mapping[str, Mapping[str, float]]  # nodule -> further input -> value
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Nodules with a decided label and a mask, as arrays (n,).
+
+    Attributes:
+        cases: inputs, labels and patients.
+        diameters_mm: as the dataset says, NaN where it does not.
+        names: the nodules'.
+    """
+
+    cases: Cases
+    diameters_mm: np.ndarray
+    names: tuple[str, ...]
+
+
+def fit_risk(
+    weights: WeightSet,
+    dataset: NoduleDataset,
+    networks: Networks,
+    *,
+    task: str = "malignancy",
+    terms: Sequence[str] = TERMS,
+    extra: Extra | None = None,
+    folds: Mapping[str, int] | None = None,
+    progress: Progress | None = None,
+) -> WeightSet:
+    """Fits the task's risk model and size model on all decided nodules of a dataset.
+
+    Args:
+        weights: the set that draws the masks, and that gets the models.
+        dataset: labelled nodules; those without a decided label, and those on which the set draws
+            no mask, are left out.
+        networks: a warm Engine or Worker of the same weights.
+        task: of two classes.
+        terms: the model's inputs; ``RADIOMICS`` that are none of them, and what ``extra`` holds,
+            are tried as a further term each, and what they add stands on the card.
+        extra: further inputs of every nodule that come from elsewhere, such as the log-odds of
+            networks that did not learn from it.
+        folds: nodule -> fold, as the networks behind ``extra`` were trained; None: dealt out here.
+        progress: called with the nodule's name and the share done, 0..1.
+
+    Returns:
+        The set, its card changed and not yet saved.
+
+    Raises:
+        NoduleRiskError: the task has not two classes, too few patients of a class, or an unknown
+            input or fold.
+    """
+    if len(TASKS.get(task, ())) != 2:
+        raise NoduleRiskError(f"A risk model answers a task of two classes: '{task}' is none.")
+    measured = measured_nodules(weights, dataset, networks, task, extra or {}, progress)
+    fold = _folds(measured, folds)
+    card = risk_card(weights.tasks[task], measured, fold, terms, _about(dataset, task, measured))
+    return replace(weights, tasks=weights.tasks | {task: card})
+
+
+def decided_label(nodule: LabelledNodule, task: str) -> int | None:
+    """0 or 1: of malignancy whether the readers' median lies above the middle, else the dataset's
+    label; None where it is not decided."""
+    if task != "malignancy" or not nodule.ratings:
+        return nodule.labels.get(task)
+    median = float(np.median(nodule.ratings))
+    return None if median == MIDDLE_RATING else int(median > MIDDLE_RATING)
+
+
+def measured_nodules(
+    weights: WeightSet,
+    dataset: NoduleDataset,
+    networks: Networks,
+    task: str,
+    extra: Extra,
+    progress: Progress | None = None,
+) -> Measured:
+    """The decided nodules of a dataset, each with the radiomics of the set's own mask.
+
+    Raises:
+        NoduleRiskError: too few patients of a class, or a nodule that ``extra`` does not hold.
+    """
+    found = list(_inputs(weights, dataset, networks, task, progress))
+    names = tuple(nodule.name for nodule, _ in found)
+    if missing := [name for name in names if extra and name not in extra]:
+        raise NoduleRiskError(f"There are no further inputs for the nodule {missing[0]}.")
+    rows = [inputs | dict(extra.get(nodule.name, {})) for nodule, inputs in found]
+    labels = np.array([decided_label(nodule, task) for nodule, _ in found], float)
+    patients = np.array([nodule.patient for nodule, _ in found])
+    _refuse_too_few(labels, patients, task)
+    inputs = {name: np.array([row[name] for row in rows], float) for name in rows[0]}
+    diameters = [nodule.diameter_mm or np.nan for nodule, _ in found]
+    return Measured(Cases(inputs, labels, patients), np.array(diameters, float), names)
+
+
+def risk_card(
+    card: TaskCard, measured: Measured, folds: np.ndarray, terms: Sequence[str], about: Evidence
+) -> TaskCard:
+    """The task's card with both models, the threshold of the largest Youden index, and its
+    cross-validated evidence.
+
+    Args:
+        card: as it was.
+        measured: what the models are fitted on.
+        folds: int (n,), which patients are kept aside together.
+        terms: the risk model's inputs.
+        about: level, data and label words of the evidence; its figures are filled in.
+
+    Raises:
+        NoduleRiskError: an unknown input.
+    """
+    cases = measured.cases
+    if unknown := [name for name in terms if name not in cases.inputs]:
+        known = ", ".join(cases.inputs)
+        raise NoduleRiskError(f"There is no input '{unknown[0]}': choose among {known}.")
+    said, by_size = (cross_validated(cases, names, folds) for names in (terms, SIZE_TERMS))
+    figures = kept(_figures(measured, said, by_size))
+    risk = replace(chosen(cases, terms), left_out=_left_out(cases, terms, folds, said))
+    numbers = {f.name: [round(n, 3) for n in (f.value, f.low, f.high)] for f in figures}
+    return replace(
+        card,
+        evidence=replace(about, figures=numbers),
+        threshold=round(youden(cases.labels == 1, said), 4),
+        risk=risk,
+        size=chosen(cases, SIZE_TERMS),
+    )
+
+
+def read_extra(path: Path) -> dict[str, dict[str, float]]:
+    """Further inputs from a CSV file: ``name`` (the nodule's) and a column an input; ``patient``
+    and ``fold`` are not read.
+
+    Raises:
+        NoduleRiskError: the file cannot be read, or holds no number where one is due.
+    """
+    return {
+        row["name"]: {
+            name: _number(value, path)
+            for name, value in row.items()
+            if name not in ("name", "patient", "fold")
+        }
+        for row in _rows(path)
+    }
+
+
+def read_folds(path: Path) -> dict[str, int]:
+    """Folds from a CSV file with the columns ``name`` (the nodule's) and ``fold``.
+
+    Raises:
+        NoduleRiskError: the file cannot be read, or a fold is no number.
+    """
+    return {row["name"]: int(_number(row.get("fold"), path)) for row in _rows(path)}
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise NoduleRiskError(f"{path} is not a CSV file that can be read ({error}).") from error
+    if not rows or "name" not in rows[0]:
+        raise NoduleRiskError(f"{path.name} needs a column 'name' with the nodules' names.")
+    return rows
+
+
+def _number(text: str | None, path: Path) -> float:
+    try:
+        value = float(text or "")
+    except ValueError:
+        value = np.nan
+    if not np.isfinite(value):
+        raise NoduleRiskError(f"'{text}' in {path.name} is not a number.")
+    return value
+
+
+def _inputs(
+    weights: WeightSet,
+    dataset: NoduleDataset,
+    networks: Networks,
+    task: str,
+    progress: Progress | None,
+) -> Iterator[tuple[LabelledNodule, dict[str, float]]]:
+    decided = [n for n in dataset.nodules if decided_label(n, task) is not None]
+    for number, nodule in enumerate(decided):
+        if progress is not None:
+            progress(nodule.name, number / len(decided))
+        ct, centre = _ct(nodule), np.array(nodule.centre_lps_mm)
+        mask, _ = draw_mask(ct, centre, weights, networks)
+        if mask is not None and (found := radiomics(mask, ct)):
+            yield nodule, found
+
+
+def _ct(nodule: LabelledNodule) -> CT:
+    """The nodule's CT, continued above and below where it ends with the nodule."""
+    if nodule.marked is None:
+        return nodule.ct
+    return with_context(nodule, np.random.default_rng(0), ("lung",))[0]
+
+
+def _refuse_too_few(labels: np.ndarray, patients: np.ndarray, task: str) -> None:
+    for index, name in enumerate(TASKS[task]):
+        count = len(set(patients[labels == index].tolist()))
+        if count < ENOUGH:
+            raise NoduleRiskError(
+                f"Only {count} patients have a {name} nodule with a mask: a risk model needs"
+                f" {ENOUGH}."
+            )
+
+
+def _folds(measured: Measured, given: Mapping[str, int] | None) -> np.ndarray:
+    if given is None:
+        return patient_folds(measured.cases)
+    if missing := [name for name in measured.names if name not in given]:
+        raise NoduleRiskError(f"The folds do not name the nodule {missing[0]}.")
+    return np.array([given[name] for name in measured.names])
+
+
+def _about(dataset: NoduleDataset, task: str, measured: Measured) -> Evidence:
+    level = _weakest(n.evidence for n in dataset.nodules if decided_label(n, task) is not None)
+    cases = measured.cases
+    data = (
+        f"{dataset.name}, all nodules with a decided label, on the set's own masks, in {FOLDS}"
+        " patient-wise folds (nested cross-validation); the masks' network may have learnt from"
+        " them"
+    )
+    return Evidence(level, data, LABEL_WORDS[level], len(cases), len(set(cases.patients.tolist())))
+
+
+def _weakest(levels: Iterable[EvidenceLevel]) -> EvidenceLevel:
+    return max(levels, key=EVIDENCE_LEVELS.index)
+
+
+def _figures(measured: Measured, said: np.ndarray, by_size: np.ndarray) -> Iterator[Figure | None]:
+    cases, small = measured.cases, _small(measured.diameters_mm)
+    weights = patient_weights(cases.patients)
+    yield from _aucs("", cases, said, by_size, weights)
+    inside = (cases.where(small), said[small], by_size[small], weights[:, small])
+    yield from _aucs(" within 6-12 mm", *inside)
+    patients = cases.patients.tolist()
+    yield figure("calibration error", calibration_error(said, cases.labels, weights), patients)
+    both = np.stack([1 - said, said], axis=1)
+    yield figure("Brier score", brier(both, cases.labels.astype(int), weights), patients)
+
+
+def _aucs(
+    where: str, cases: Cases, said: np.ndarray, by_size: np.ndarray, weights: np.ndarray
+) -> Iterator[Figure | None]:
+    positive, patients = cases.labels == 1, cases.patients.tolist()
+    model, size = (auc(positive, scores, weights) for scores in (said, by_size))
+    yield figure(f"AUC{where}", model, patients)
+    yield figure(f"AUC of the volume alone{where}", size, patients)
+    yield figure(f"AUC minus that of the volume alone{where}", model - size, patients)
+
+
+def _small(diameters_mm: np.ndarray) -> np.ndarray:
+    return (diameters_mm >= SMALL_MM[0]) & (diameters_mm <= SMALL_MM[1])
+
+
+def _left_out(
+    cases: Cases, terms: Sequence[str], folds: np.ndarray, said: np.ndarray
+) -> dict[str, list[float]]:
+    """AUC gained by each input that is no term, were it one more."""
+    weights, positive = patient_weights(cases.patients), cases.labels == 1
+    base = auc(positive, said, weights)
+    gains = {
+        name: auc(positive, cross_validated(cases, (*terms, name), folds), weights) - base
+        for name in cases.inputs
+        if name not in terms
+    }
+    return {name: [round(n, 4) for n in interval(gain)] for name, gain in gains.items()}
