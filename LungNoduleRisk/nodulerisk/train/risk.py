@@ -8,14 +8,14 @@ over all nodules; the models on it are fitted on all of them.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from nodulerisk.assess import Progress, draw_mask
-from nodulerisk.assessment import EVIDENCE_LEVELS, EvidenceLevel
+from nodulerisk.assessment import EVIDENCE_LEVELS
 from nodulerisk.ct.volume import CT
 from nodulerisk.datasets.context import with_context
 from nodulerisk.datasets.lidc_ratings import MIDDLE_RATING
@@ -27,6 +27,7 @@ from nodulerisk.evaluation.calibration import brier, calibration_error
 from nodulerisk.evaluation.evidence import LABEL_WORDS
 from nodulerisk.evaluation.figures import auc, youden
 from nodulerisk.evaluation.task_figures import SMALL_MM
+from nodulerisk.nodule.quantities import RADIOMICS
 from nodulerisk.nodule.radiomics import radiomics
 from nodulerisk.tasks import TASKS
 from nodulerisk.train.logistic import FOLDS, Cases, chosen, cross_validated, patient_folds
@@ -84,14 +85,18 @@ def fit_risk(
         The set, its card changed and not yet saved.
 
     Raises:
-        NoduleRiskError: the task has not two classes, too few patients of a class, or an unknown
-            input or fold.
+        NoduleRiskError: the task has not two classes, too few patients of a class, an unknown
+            input, or a nodule that ``extra`` or ``folds`` does not name.
     """
-    if len(TASKS.get(task, ())) != 2:
-        raise NoduleRiskError(f"A risk model answers a task of two classes: '{task}' is none.")
-    measured = measured_nodules(weights, dataset, networks, task, extra or {}, progress)
-    fold = _folds(measured, folds)
-    card = risk_card(weights.tasks[task], measured, fold, terms, _about(dataset, task, measured))
+    nodules = [n for n in dataset.nodules if decided_label(n, task) is not None]
+    _refuse_unfit(nodules, task, terms, extra or {}, folds)
+    measured = measured_nodules(weights, nodules, networks, task, extra or {}, progress)
+    if folds is None:
+        fold = patient_folds(measured.cases)
+    else:
+        fold = np.array([folds[name] for name in measured.names])
+    about = _about(dataset.name, nodules, measured)
+    card = risk_card(weights.tasks[task], measured, fold, terms, about)
     return replace(weights, tasks=weights.tasks | {task: card})
 
 
@@ -106,28 +111,28 @@ def decided_label(nodule: LabelledNodule, task: str) -> int | None:
 
 def measured_nodules(
     weights: WeightSet,
-    dataset: NoduleDataset,
+    nodules: Sequence[LabelledNodule],
     networks: Networks,
     task: str,
     extra: Extra,
     progress: Progress | None = None,
 ) -> Measured:
-    """The decided nodules of a dataset, each with the radiomics of the set's own mask.
-
-    Raises:
-        NoduleRiskError: too few patients of a class, or a nodule that ``extra`` does not hold.
-    """
-    found = list(_inputs(weights, dataset, networks, task, progress))
-    names = tuple(nodule.name for nodule, _ in found)
-    if missing := [name for name in names if extra and name not in extra]:
-        raise NoduleRiskError(f"There are no further inputs for the nodule {missing[0]}.")
-    rows = [inputs | dict(extra.get(nodule.name, {})) for nodule, inputs in found]
+    """The radiomics of decided nodules on the set's own masks, and their further inputs; those
+    without a mask are left out."""
+    found = []
+    for number, nodule in enumerate(nodules):
+        if progress is not None:
+            progress(nodule.name, number / len(nodules))
+        ct = _ct(nodule)
+        mask, _ = draw_mask(ct, np.array(nodule.centre_lps_mm), weights, networks)
+        if mask is not None and (inputs := radiomics(mask, ct)):
+            found.append((nodule, inputs | dict(extra.get(nodule.name, {}))))
+    inputs = {name: np.array([row[name] for _, row in found], float) for name in found[0][1]}
     labels = np.array([decided_label(nodule, task) for nodule, _ in found], float)
     patients = np.array([nodule.patient for nodule, _ in found])
-    _refuse_too_few(labels, patients, task)
-    inputs = {name: np.array([row[name] for row in rows], float) for name in rows[0]}
-    diameters = [nodule.diameter_mm or np.nan for nodule, _ in found]
-    return Measured(Cases(inputs, labels, patients), np.array(diameters, float), names)
+    diameters = np.array([nodule.diameter_mm or np.nan for nodule, _ in found], float)
+    names = tuple(nodule.name for nodule, _ in found)
+    return Measured(Cases(inputs, labels, patients), diameters, names)
 
 
 def risk_card(
@@ -142,14 +147,8 @@ def risk_card(
         folds: int (n,), which patients are kept aside together.
         terms: the risk model's inputs.
         about: level, data and label words of the evidence; its figures are filled in.
-
-    Raises:
-        NoduleRiskError: an unknown input.
     """
     cases = measured.cases
-    if unknown := [name for name in terms if name not in cases.inputs]:
-        known = ", ".join(cases.inputs)
-        raise NoduleRiskError(f"There is no input '{unknown[0]}': choose among {known}.")
     said, by_size = (cross_validated(cases, names, folds) for names in (terms, SIZE_TERMS))
     figures = kept(_figures(measured, said, by_size))
     risk = replace(chosen(cases, terms), left_out=_left_out(cases, terms, folds, said))
@@ -210,23 +209,6 @@ def _number(text: str | None, path: Path) -> float:
     return value
 
 
-def _inputs(
-    weights: WeightSet,
-    dataset: NoduleDataset,
-    networks: Networks,
-    task: str,
-    progress: Progress | None,
-) -> Iterator[tuple[LabelledNodule, dict[str, float]]]:
-    decided = [n for n in dataset.nodules if decided_label(n, task) is not None]
-    for number, nodule in enumerate(decided):
-        if progress is not None:
-            progress(nodule.name, number / len(decided))
-        ct, centre = _ct(nodule), np.array(nodule.centre_lps_mm)
-        mask, _ = draw_mask(ct, centre, weights, networks)
-        if mask is not None and (found := radiomics(mask, ct)):
-            yield nodule, found
-
-
 def _ct(nodule: LabelledNodule) -> CT:
     """The nodule's CT, continued above and below where it ends with the nodule."""
     if nodule.marked is None:
@@ -234,37 +216,46 @@ def _ct(nodule: LabelledNodule) -> CT:
     return with_context(nodule, np.random.default_rng(0), ("lung",))[0]
 
 
-def _refuse_too_few(labels: np.ndarray, patients: np.ndarray, task: str) -> None:
+def _refuse_unfit(
+    nodules: Sequence[LabelledNodule],
+    task: str,
+    terms: Sequence[str],
+    extra: Extra,
+    folds: Mapping[str, int] | None,
+) -> None:
+    """Refuses what cannot be fitted, before masks are drawn for minutes.
+
+    Raises:
+        NoduleRiskError: see ``fit_risk``.
+    """
+    if len(TASKS.get(task, ())) != 2:
+        raise NoduleRiskError(f"A risk model answers a task of two classes: '{task}' is none.")
     for index, name in enumerate(TASKS[task]):
-        count = len(set(patients[labels == index].tolist()))
+        count = len({n.patient for n in nodules if decided_label(n, task) == index})
         if count < ENOUGH:
             raise NoduleRiskError(
-                f"Only {count} patients have a {name} nodule with a mask: a risk model needs"
-                f" {ENOUGH}."
+                f"Only {count} patients have a {name} nodule: a risk model needs {ENOUGH}."
             )
+    for nodule in nodules:
+        if extra and nodule.name not in extra:
+            raise NoduleRiskError(f"There are no further inputs for the nodule {nodule.name}.")
+        if folds is not None and nodule.name not in folds:
+            raise NoduleRiskError(f"The folds do not name the nodule {nodule.name}.")
+    known = [*RADIOMICS, *next(iter(extra.values()), ())]
+    if unknown := [name for name in terms if name not in known]:
+        raise NoduleRiskError(f"There is no input '{unknown[0]}': choose among {', '.join(known)}.")
 
 
-def _folds(measured: Measured, given: Mapping[str, int] | None) -> np.ndarray:
-    if given is None:
-        return patient_folds(measured.cases)
-    if missing := [name for name in measured.names if name not in given]:
-        raise NoduleRiskError(f"The folds do not name the nodule {missing[0]}.")
-    return np.array([given[name] for name in measured.names])
-
-
-def _about(dataset: NoduleDataset, task: str, measured: Measured) -> Evidence:
-    level = _weakest(n.evidence for n in dataset.nodules if decided_label(n, task) is not None)
-    cases = measured.cases
+def _about(dataset: str, nodules: Sequence[LabelledNodule], measured: Measured) -> Evidence:
+    """The evidence without its figures; its level is the weakest of any nodule."""
+    level = max((n.evidence for n in nodules), key=EVIDENCE_LEVELS.index)
+    patients = measured.cases.patients.tolist()
     data = (
-        f"{dataset.name}, all nodules with a decided label, on the set's own masks, in {FOLDS}"
+        f"{dataset}, all nodules with a decided label, on the set's own masks, in {FOLDS}"
         " patient-wise folds (nested cross-validation); the masks' network may have learnt from"
         " them"
     )
-    return Evidence(level, data, LABEL_WORDS[level], len(cases), len(set(cases.patients.tolist())))
-
-
-def _weakest(levels: Iterable[EvidenceLevel]) -> EvidenceLevel:
-    return max(levels, key=EVIDENCE_LEVELS.index)
+    return Evidence(level, data, LABEL_WORDS[level], len(patients), len(set(patients)))
 
 
 def _figures(measured: Measured, said: np.ndarray, by_size: np.ndarray) -> Iterator[Figure | None]:
