@@ -92,11 +92,12 @@ def fit_risk(
     extra: Annotated[
         Path | None,
         typer.Option(
-            help="CSV file of further inputs: name, and columns such as log-odds of malignancy."
+            help="Table of log-odds by networks that did not learn from a nodule: name, and tasks."
         ),
     ] = None,
     folds: Annotated[
-        Path | None, typer.Option(help="CSV file of which nodules are kept aside: name, fold.")
+        Path | None,
+        typer.Option(help="Table of which nodules are kept aside: name, fold."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     verbose: Verbose = False,

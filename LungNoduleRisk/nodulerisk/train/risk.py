@@ -7,7 +7,6 @@ over all nodules; the models on it are fitted on all of them.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from nodulerisk.ct.volume import CT
 from nodulerisk.datasets.context import with_context
 from nodulerisk.datasets.lidc_ratings import MIDDLE_RATING
 from nodulerisk.datasets.nodules import LabelledNodule, NoduleDataset
+from nodulerisk.datasets.rows import Row, cell, number, read_rows
 from nodulerisk.engine.engine import Networks
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.evaluation.bootstrap import Figure, figure, interval, kept, patient_weights
@@ -31,7 +31,7 @@ from nodulerisk.nodule.quantities import RADIOMICS
 from nodulerisk.nodule.radiomics import radiomics
 from nodulerisk.tasks import TASKS
 from nodulerisk.train.logistic import FOLDS, Cases, chosen, cross_validated, patient_folds
-from nodulerisk.weights.card import Evidence, TaskCard, WeightSet
+from nodulerisk.weights.card import LOG_ODDS, Evidence, TaskCard, WeightSet
 
 TERMS = ("log axial area", "axial elongation", "core minus border", "calcified fraction")
 SIZE_TERMS = ("log volume",)
@@ -120,13 +120,13 @@ def measured_nodules(
     """The radiomics of decided nodules on the set's own masks, and their further inputs; those
     without a mask are left out."""
     found = []
-    for number, nodule in enumerate(nodules):
+    for index, nodule in enumerate(nodules):
         if progress is not None:
-            progress(nodule.name, number / len(nodules))
+            progress(nodule.name, index / len(nodules))
         ct = _ct(nodule)
         mask, _ = draw_mask(ct, np.array(nodule.centre_lps_mm), weights, networks)
-        if mask is not None and (inputs := radiomics(mask, ct)):
-            found.append((nodule, inputs | dict(extra.get(nodule.name, {}))))
+        if mask is not None and (traits := radiomics(mask, ct)):
+            found.append((nodule, traits | dict(extra.get(nodule.name, {}))))
     inputs = {name: np.array([row[name] for _, row in found], float) for name in found[0][1]}
     labels = np.array([decided_label(nodule, task) for nodule, _ in found], float)
     patients = np.array([nodule.patient for nodule, _ in found])
@@ -163,50 +163,35 @@ def risk_card(
 
 
 def read_extra(path: Path) -> dict[str, dict[str, float]]:
-    """Further inputs from a CSV file: ``name`` (the nodule's) and a column an input; ``patient``
-    and ``fold`` are not read.
+    """Further inputs from a table: ``name`` (the nodule's), and columns named as tasks are, with
+    the log-odds of their last class by networks that did not learn from the nodule.
 
     Raises:
-        NoduleRiskError: the file cannot be read, or holds no number where one is due.
+        NoduleRiskError: the file cannot be read, has no such column, or holds no number in one.
     """
+    rows = read_rows(path)
+    tasks = [task for task in TASKS if task in rows[0]]
+    if not tasks:
+        raise NoduleRiskError(f"{path.name} has no column of a task, such as malignancy.")
     return {
-        row["name"]: {
-            name: _number(value, path)
-            for name, value in row.items()
-            if name not in ("name", "patient", "fold")
-        }
-        for row in _rows(path)
+        _name(row, path): {LOG_ODDS + task: number(row[task], task) for task in tasks}
+        for row in rows
     }
 
 
 def read_folds(path: Path) -> dict[str, int]:
-    """Folds from a CSV file with the columns ``name`` (the nodule's) and ``fold``.
+    """Folds from a table with the columns ``name`` (the nodule's) and ``fold``.
 
     Raises:
         NoduleRiskError: the file cannot be read, or a fold is no number.
     """
-    return {row["name"]: int(_number(row.get("fold"), path)) for row in _rows(path)}
+    return {_name(row, path): int(number(cell(row, "fold"), "fold")) for row in read_rows(path)}
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise NoduleRiskError(f"{path} is not a CSV file that can be read ({error}).") from error
-    if not rows or "name" not in rows[0]:
-        raise NoduleRiskError(f"{path.name} needs a column 'name' with the nodules' names.")
-    return rows
-
-
-def _number(text: str | None, path: Path) -> float:
-    try:
-        value = float(text or "")
-    except ValueError:
-        value = np.nan
-    if not np.isfinite(value):
-        raise NoduleRiskError(f"'{text}' in {path.name} is not a number.")
-    return value
+def _name(row: Row, path: Path) -> str:
+    if not (name := cell(row, "name")):
+        raise NoduleRiskError(f"{path.name} needs the nodules' names in a column 'name'.")
+    return name
 
 
 def _ct(nodule: LabelledNodule) -> CT:
