@@ -86,7 +86,7 @@ def fit_risk(
 
     Raises:
         NoduleRiskError: the task has not two classes, too few patients of a class, an unknown
-            input, or a nodule that ``extra`` or ``folds`` does not name.
+            input, a nodule that ``extra`` or ``folds`` does not name, or no mask on any.
     """
     nodules = [n for n in dataset.nodules if decided_label(n, task) is not None]
     _refuse_unfit(nodules, task, terms, extra or {}, folds)
@@ -118,7 +118,11 @@ def measured_nodules(
     progress: Progress | None = None,
 ) -> Measured:
     """The radiomics of decided nodules on the set's own masks, and their further inputs; those
-    without a mask are left out."""
+    without a mask are left out.
+
+    Raises:
+        NoduleRiskError: the set draws no mask on any of them.
+    """
     found = []
     for index, nodule in enumerate(nodules):
         if progress is not None:
@@ -127,6 +131,8 @@ def measured_nodules(
         mask, _ = draw_mask(ct, np.array(nodule.centre_lps_mm), weights, networks)
         if mask is not None and (traits := radiomics(mask, ct)):
             found.append((nodule, traits | dict(extra.get(nodule.name, {}))))
+    if not found:
+        raise NoduleRiskError(f"The weight set '{weights.name}' draws no masks to fit on.")
     inputs = {name: np.array([row[name] for _, row in found], float) for name in found[0][1]}
     labels = np.array([decided_label(nodule, task) for nodule, _ in found], float)
     patients = np.array([nodule.patient for nodule, _ in found])

@@ -217,6 +217,8 @@ def test_what_cannot_be_fitted_is_refused(weights, dataset, engine):
         fit(extra={"elsewhere": {"log-odds of malignancy": 1.0}})
     with pytest.raises(NoduleRiskError, match="do not name the nodule N0"):
         fit(folds={})
+    with pytest.raises(NoduleRiskError, match="draws no masks"):
+        risk.fit_risk(replace(weights, mask_network=None), dataset, engine)
     with pytest.raises(NoduleRiskError, match="needs 10"):
         fit(of=NoduleDataset("few", dataset.nodules[:12]))
 
