@@ -250,25 +250,33 @@ def _about(dataset: str, nodules: Sequence[LabelledNodule], measured: Measured) 
 
 
 def _figures(measured: Measured, said: np.ndarray, by_size: np.ndarray) -> Iterator[Figure | None]:
-    cases, small = measured.cases, _small(measured.diameters_mm)
-    weights = patient_weights(cases.patients)
-    yield from _aucs("", cases, said, by_size, weights)
-    inside = (cases.where(small), said[small], by_size[small], weights[:, small])
-    yield from _aucs(" within 6-12 mm", *inside)
-    patients = cases.patients.tolist()
+    cases = measured.cases
+    weights, patients = patient_weights(cases.patients), cases.patients.tolist()
+    small = _small(measured.diameters_mm)
+    for where, part in (("", np.ones(len(cases), bool)), (" within 6-12 mm", small)):
+        scores = said[part], by_size[part], measured.diameters_mm[part]
+        yield from _aucs(where, cases.where(part), *scores, weights[:, part])
     yield figure("calibration error", calibration_error(said, cases.labels, weights), patients)
     both = np.stack([1 - said, said], axis=1)
     yield figure("Brier score", brier(both, cases.labels.astype(int), weights), patients)
 
 
 def _aucs(
-    where: str, cases: Cases, said: np.ndarray, by_size: np.ndarray, weights: np.ndarray
+    where: str,
+    cases: Cases,
+    said: np.ndarray,
+    by_size: np.ndarray,
+    diameters_mm: np.ndarray,
+    weights: np.ndarray,
 ) -> Iterator[Figure | None]:
     positive, patients = cases.labels == 1, cases.patients.tolist()
     model, size = (auc(positive, scores, weights) for scores in (said, by_size))
     yield figure(f"AUC{where}", model, patients)
-    yield figure(f"AUC of the volume alone{where}", size, patients)
-    yield figure(f"AUC minus that of the volume alone{where}", model - size, patients)
+    yield figure(f"AUC of volume alone{where}", size, patients)
+    yield figure(f"AUC minus that of volume alone{where}", model - size, patients)
+    if np.isfinite(diameters_mm).all():
+        diameter = auc(positive, diameters_mm, weights)
+        yield figure(f"AUC of diameter alone{where}", diameter, patients)
 
 
 def _small(diameters_mm: np.ndarray) -> np.ndarray:

@@ -176,8 +176,8 @@ def test_the_card_gets_both_models_and_what_they_are_worth(made):
     assert 0 < card.threshold < 1
     figures = card.evidence.figures
     assert figures["AUC"][0] > 0.8 and figures["calibration error"][0] < 0.3
-    gain = figures["AUC"][0] - figures["AUC of the volume alone"][0]
-    assert figures["AUC minus that of the volume alone"][0] == pytest.approx(gain, abs=2e-3)
+    gain = figures["AUC"][0] - figures["AUC of volume alone"][0]
+    assert figures["AUC minus that of volume alone"][0] == pytest.approx(gain, abs=2e-3)
     assert figures["AUC within 6-12 mm"][1] <= figures["AUC within 6-12 mm"][2]
 
 
