@@ -81,7 +81,7 @@ def chosen(cases: Cases, terms: Sequence[str]) -> RiskModel:
         _loss(slope * log_odds + offset, cases.labels)
         for (_, log_odds), (slope, offset) in zip(tried, lines, strict=True)
     ]
-    best = int(np.argmin(np.round(losses, 3)))  # of equals the one that is held back least
+    best = int(np.argmin(np.round(losses, 1)))  # of equals the one that is held back least
     slope, offset = lines[best]
     return replace(fitted(cases, terms, tried[best][0]), calibration=(float(slope), float(offset)))
 
