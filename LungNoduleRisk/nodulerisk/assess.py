@@ -215,7 +215,7 @@ def _modelled(task: str, said: TaskResult, card: TaskCard, inputs: dict[str, flo
 def _why_missing(term: str, said: TaskResult) -> str:
     if term.startswith(LOG_ODDS):
         return said.note if said.mean is None else f"the {term} is not known"
-    return "no nodule was found at the point: there is no mask to compute it from"
+    return "it is computed from the nodule's mask, and none was drawn at the point"
 
 
 def task_result(task: str, weights: WeightSet, answers: dict[str, np.ndarray]) -> TaskResult:

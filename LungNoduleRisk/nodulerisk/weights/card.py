@@ -105,7 +105,7 @@ class RiskModel:
         intercept: log-odds where every input is at its mean.
         calibration: slope and offset of the line that its log-odds are put on; (1, 0) changes
             nothing.
-        left_out: what was tried as a further term and added nothing: name -> AUC gained, as
+        left_out: what was tried as one more term and is none: name -> AUC gained with it, as
             [value, low, high] with a 95 % interval.
     """
 

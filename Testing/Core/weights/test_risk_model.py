@@ -165,14 +165,14 @@ def test_without_a_nodule_the_model_decides_nothing_and_says_why(ct, weights, en
     task = found.tasks["malignancy"]
     assert not found.nodule.region.any()
     assert task.mean is None and task.decision is None and task.by_volume is None
-    assert "no nodule was found at the point" in task.note
+    assert "none was drawn at the point" in task.note
     assert abstain(found) == ()
 
 
 def test_without_a_mask_network_the_model_decides_nothing(ct, weights, engine):
     maskless = replace(with_models(weights), mask_network=None)
     task = assess(ct, POINT, maskless, networks=engine).tasks["malignancy"]
-    assert task.mean is None and "no mask" in task.note
+    assert task.mean is None and "none was drawn" in task.note
 
 
 def test_a_model_whose_network_gave_no_number_is_not_run(ct, weights):
