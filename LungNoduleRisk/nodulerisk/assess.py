@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,9 +18,10 @@ from nodulerisk.networks.kinds import NETWORKS, Cubes
 from nodulerisk.nodule.findings import block_checks, nodule_checks, refuse_missing_slices
 from nodulerisk.nodule.mask import REFLECTIONS, centroid_lps_mm, nodule_mask
 from nodulerisk.nodule.measure import measure
+from nodulerisk.nodule.radiomics import radiomics
 from nodulerisk.tasks import TASKS, cascade_steps
-from nodulerisk.weights.calibration import calibrated
-from nodulerisk.weights.card import WeightSet
+from nodulerisk.weights.calibration import TINY, calibrated
+from nodulerisk.weights.card import LOG_ODDS, TaskCard, WeightSet
 
 Progress = Callable[[str, float], None]
 
@@ -39,7 +41,7 @@ def assess(
 
     The mask network draws the nodule around the point; the cubes are cut around the mask's
     centroid, so that a click a little off gives the same answer; each task's networks answer, and
-    their plain mean is the ensemble's.
+    their plain mean is the ensemble's, unless the task's card has a risk model.
 
     Args:
         ct: the CT.
@@ -66,11 +68,12 @@ def assess(
     with stages("weights", 0.05):
         networks = networks or Engine(weights, device, keep=False)
     with stages("mask", 0.1):
-        nodule, centre = _draw_mask(ct, np.asarray(point_lps_mm, float), weights, networks)
+        nodule, centre = draw_mask(ct, np.asarray(point_lps_mm, float), weights, networks)
+        traits = {} if nodule is None else radiomics(nodule, ct)
     with stages("networks", 0.2):
         refuse_missing_slices(ct, centre)
         questions = _Questions(ct, centre, weights, networks, stages.report)
-        tasks = _ask_tasks(questions, weights, cascade)
+        tasks = _ask_tasks(questions, weights, cascade, traits)
     with stages("measurements", 0.95):
         measurements = measure(nodule, ct) if nodule is not None else ()
         checks += nodule_checks(nodule, measurements, ct, _seen_mm(weights))
@@ -90,7 +93,7 @@ def assess(
     )
 
 
-def _draw_mask(
+def draw_mask(
     ct: CT, point: np.ndarray, weights: WeightSet, networks: Networks
 ) -> tuple[NoduleMask | None, np.ndarray]:
     """The mask, and the centre to cut the other cubes around: the mask's centroid, else the
@@ -136,7 +139,9 @@ def _mask_map(cube: np.ndarray, weights: WeightSet, networks: Networks) -> np.nd
     )
 
 
-def _ask_tasks(questions: _Questions, weights: WeightSet, cascade: bool) -> dict[str, TaskResult]:
+def _ask_tasks(
+    questions: _Questions, weights: WeightSet, cascade: bool, traits: dict[str, float]
+) -> dict[str, TaskResult]:
     """Every task's result, from networks that are asked only once a task needs them."""
     results: dict[str, TaskResult] = {}
     for step in cascade_steps() if cascade else (tuple(TASKS),):
@@ -144,7 +149,7 @@ def _ask_tasks(questions: _Questions, weights: WeightSet, cascade: bool) -> dict
             results |= {task: _not_run(task, why) for task in step}
             continue
         questions.ask(name for task in step for name in weights.tasks[task].networks)
-        results |= {task: task_result(task, weights, questions.answers) for task in step}
+        results |= task_results(step, weights, questions.answers, traits)
     return {task: results[task] for task in weights.tasks}
 
 
@@ -172,6 +177,57 @@ def _members(
         if card.calibration is None
         else {k: calibrated(p, card.calibration) for k, p in members.items()}
     )
+
+
+def task_results(
+    tasks: Iterable[str],
+    weights: WeightSet,
+    answers: dict[str, np.ndarray],
+    traits: dict[str, float],
+) -> dict[str, TaskResult]:
+    """What the tasks' networks say, and in their place what the risk models say that the card has.
+
+    Args:
+        tasks: their names; a risk model knows the log-odds of these alone.
+        weights: the weight set.
+        answers: class probabilities (C,) by network.
+        traits: ``radiomics`` of the nodule; empty without a mask or a nodule.
+    """
+    said = {task: task_result(task, weights, answers) for task in tasks}
+    inputs = traits | {LOG_ODDS + task: _log_odds(r.mean) for task, r in said.items() if r.mean}
+    return {task: _modelled(task, r, weights.tasks[task], inputs) for task, r in said.items()}
+
+
+def _log_odds(probabilities: Sequence[float]) -> float:
+    last = np.clip(probabilities[-1], TINY, 1 - TINY)
+    return float(np.log(last / (1 - last)))
+
+
+def _modelled(task: str, said: TaskResult, card: TaskCard, inputs: dict[str, float]) -> TaskResult:
+    """The result with what the card's models say; without what a risk model needs, not run."""
+    size, risk = card.size, card.risk
+    if size is not None and inputs.keys() >= size.terms.keys():
+        said = replace(said, by_volume=float(size.probability(inputs)))
+    if risk is None:
+        return said
+    if missing := [name for name in risk.terms if name not in inputs]:
+        return _not_run(task, _why_missing(missing[0], said))
+    last = float(risk.probability(inputs))
+    return replace(
+        said,
+        mean=(1 - last, last),
+        members=said.members if LOG_ODDS + task in risk.terms else {},
+        decision=said.classes[decided((1 - last, last), said.threshold)],
+        evidence=card.evidence.level,
+        note=card.evidence.labels,
+        inputs={name: inputs[name] for name in risk.terms},
+    )
+
+
+def _why_missing(term: str, said: TaskResult) -> str:
+    if term.startswith(LOG_ODDS):
+        return said.note if said.mean is None else f"the {term} is not known"
+    return "it is computed from the nodule's mask, and none was drawn at the point"
 
 
 def task_result(task: str, weights: WeightSet, answers: dict[str, np.ndarray]) -> TaskResult:

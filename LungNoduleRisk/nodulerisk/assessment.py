@@ -45,20 +45,26 @@ class Measurement:
         return UNITS[self.unit]
 
 
+RISK_MODEL = "risk model"  # its name among answers
+
+
 @dataclass(frozen=True)
 class TaskResult:
-    """What the networks of one task say.
+    """What the networks of one task, or its risk model, say.
 
     Attributes:
         classes: names, in the order of every probability tuple.
-        mean: the ensemble's class probabilities (plain mean of the members); None where the task
-            was not run.
-        members: each network's class probabilities by its name.
+        mean: the class probabilities shown: the risk model's where there are ``inputs``, else the
+            ensemble's (plain mean of the members); None where the task was not run.
+        members: each network's class probabilities by its name; none where the risk model asks no
+            network of the task.
         decision: the class decided on; None where the task was not run.
         threshold: probability of the last class from which a two-class task decides for it; None:
             the largest wins.
         evidence: what the numbers rest on.
         note: why the task was not run, or what its evidence is, in words.
+        inputs: what the risk model was computed from, by its terms' names; none without a model.
+        by_volume: probability (0..1) of the last class by the volume alone; None: not known.
     """
 
     classes: tuple[str, ...]
@@ -68,6 +74,14 @@ class TaskResult:
     threshold: float | None
     evidence: EvidenceLevel
     note: str = ""
+    inputs: dict[str, float] = field(default_factory=dict)
+    by_volume: float | None = None
+
+    @property
+    def answers(self) -> dict[str, tuple[float, ...]]:
+        """The answers that ``mean`` is the plain mean of: the risk model's alone, or the
+        members'."""
+        return {RISK_MODEL: self.mean} if self.inputs and self.mean else self.members
 
     @property
     def spread(self) -> float | None:

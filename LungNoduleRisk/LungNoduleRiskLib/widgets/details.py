@@ -70,11 +70,12 @@ def _assessment(found: AssessmentFacts) -> Iterator[str]:
 
 
 def _bar(bar: BarFacts) -> str:
-    """One line per class: the mean, and every network's own answer."""
+    """One line per class: the probability, and every network's own answer."""
     threshold = (
         "" if bar.threshold is None else _("; threshold {value:.2f}").format(value=bar.threshold)
     )
-    return f"{bar.label} {bar.mean:.2f}{threshold} ({bar.members})"
+    members = f" ({bar.members})" if bar.members else ""
+    return f"{bar.label} {bar.mean:.2f}{threshold}{members}"
 
 
 def _heading(text: str) -> str:

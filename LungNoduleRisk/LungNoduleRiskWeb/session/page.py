@@ -287,11 +287,11 @@ def _downloads_section() -> None:
 
 
 def _bar_of_probability() -> None:
-    """The mean as a bar, the networks' range over it, and a tick at the threshold; the same in
-    words."""
+    """The probability as a bar, the networks' range over it, and a tick at the threshold; the same
+    in words."""
     said = (
-        "`${bar.label}: ${bar.mean.toFixed(2)}, networks ${bar.low.toFixed(2)} to"
-        " ${bar.high.toFixed(2)}`"
+        "`${bar.label}: ${bar.mean.toFixed(2)}` + (bar.members && `, networks"
+        " ${bar.low.toFixed(2)} to ${bar.high.toFixed(2)}`)"
     )
     with html.Div(classes="bar", role="img", aria_label=(said,), title=("bar.members",), **SPOKEN):
         html.Div(classes=("['fill', task.evidence]",), style=("{width: 100 * bar.mean + '%'}",))
@@ -305,8 +305,8 @@ def _bar_of_probability() -> None:
             style=("{left: 100 * bar.threshold + '%'}",),
         )
         html.Span(
-            "{{ bar.label }} {{ bar.mean.toFixed(2) }} ({{ bar.low.toFixed(2) }}–{{"
-            " bar.high.toFixed(2) }})",
+            "{{ bar.label }} {{ bar.mean.toFixed(2) }}"
+            "{{ bar.members && ` (${bar.low.toFixed(2)}–${bar.high.toFixed(2)})` }}",
             classes="bar-words",
         )
         html.Span(

@@ -1,4 +1,4 @@
-"""``nodulerisk simulate``, ``train`` and ``evaluate``: weight sets of one's own."""
+"""``nodulerisk simulate``, ``train``, ``fit-risk`` and ``evaluate``: weight sets of one's own."""
 
 from __future__ import annotations
 
@@ -79,6 +79,56 @@ def train(
             made = train_set(plan, out, only=only, say=typer.echo, progress=show, **machine)
     if made:
         typer.echo(f"{plan.name} {plan.version}: use it with --weights {out}")
+
+
+def fit_risk(
+    weights: Annotated[str, typer.Argument(help="Weight set: its name or folder.")],
+    dataset: Annotated[Path, typer.Argument(help="Folder or table of labelled nodules.")],
+    task: Annotated[str, typer.Option(help="A task of two classes.")] = "malignancy",
+    term: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="An input of the model; repeatable. Else four."),
+    ] = None,
+    extra: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table of log-odds by networks that did not learn from a nodule: name, and tasks."
+        ),
+    ] = None,
+    folds: Annotated[
+        Path | None,
+        typer.Option(help="Table of which nodules are kept aside: name, fold."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    verbose: Verbose = False,
+) -> None:
+    """Fit the logistic models that say what shape and density, and the volume alone, tell of a
+    nodule, and put them on the weight set's card with their cross-validated figures."""
+    with errors_in_one_line(verbose):
+        from rich.console import Console
+
+        from nodulerisk.datasets.read import read_dataset
+        from nodulerisk.engine.engine import Engine
+        from nodulerisk.outputs.nodule_tables import risk_view
+        from nodulerisk.train import risk
+        from nodulerisk.weights.card import save_card
+        from nodulerisk.weights.store import load_weight_set
+
+        weight_set, nodules = load_weight_set(weights), read_dataset(dataset)
+        with progress(1) as show:
+            fitted = risk.fit_risk(
+                weight_set,
+                nodules,
+                Engine(weight_set, device),
+                task=task,
+                terms=term or risk.TERMS,
+                extra=risk.read_extra(extra) if extra else None,
+                folds=risk.read_folds(folds) if folds else None,
+                progress=show,
+            )
+        save_card(fitted)
+        Console().print(risk_view(fitted.tasks[task]))
+    typer.echo(f"The {task} models are on the card of {fitted.folder}")
 
 
 def evaluate(

@@ -94,6 +94,7 @@ class _Slices:
             evidence="reader",
             labels=labels_from(_agreed(agreed) | {"malignancy": consensus(readers["malignancy"])}),
             beliefs=beliefs_from(readers),
+            ratings=tuple(readers["malignancy"]),
             marked=marked,
             diameter_mm=float(agreed["diameter_mm"]),
             split=split_of(row["patient"]),

@@ -336,6 +336,7 @@ def _nodule(name: str, patient: str, group: Sequence[Outline], ct: CT) -> Labell
         evidence="reader",
         labels=labels_from({name: consensus(values) for name, values in ratings.items()}),
         beliefs=beliefs_from(ratings),
+        ratings=tuple(ratings["malignancy"]),
         marked=marked,
         diameter_mm=equivalent_diameter_mm(marked >= 0.5, ct.spacing_mm),
         split=split_of(patient),

@@ -38,6 +38,7 @@ class LabelledNodule:
         labels: task -> index of its class in ``TASKS``; tasks without a decided label are absent.
         beliefs: task -> probabilities of the classes to train towards, where they say more than the
             label (readers who disagree); see ``target``.
+        ratings: every reader's rating of malignancy, 1 to 5; empty: not known.
         marked: float32 (z, y, x) on the CT's grid, the share (0..1) of readers who marked a voxel
             as nodule; None:
             no mask.
@@ -56,6 +57,7 @@ class LabelledNodule:
     evidence: EvidenceLevel
     labels: dict[str, int] = field(default_factory=dict)
     beliefs: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    ratings: tuple[float, ...] = ()
     marked: np.ndarray | None = None
     diameter_mm: float | None = None
     split: str = "train"

@@ -36,7 +36,8 @@ class Prediction:
 
     Attributes:
         name, patient, split, evidence, labels, diameter_mm, readers_dice: as in ``LabelledNodule``.
-        members: task -> network -> class probabilities; tasks that were not run are absent.
+        members: task -> network -> class probabilities, of a task with a risk model the model's
+            alone; tasks that were not run are absent.
         thresholds: task -> the card's threshold; None: the most probable class.
         mask: the mask against the nodule's; None without a mask network or without a mask to
             compare with.
@@ -173,7 +174,7 @@ def _assessments(
 
 def _answers(assessment: Assessment) -> Answers:
     return {
-        task: result.members for task, result in assessment.tasks.items() if result.mean is not None
+        task: result.answers for task, result in assessment.tasks.items() if result.mean is not None
     }
 
 

@@ -94,3 +94,34 @@ QUANTITIES: dict[str, Quantity] = {
         own_code("CTR", "Consolidation to tumor ratio of long axes"),
     ),
 }
+
+# What a risk model is fitted on. The codes of the Image Biomarker Standardisation Initiative
+# (Radiology 2020;295:328-338) stand where it names the quantity.
+RADIOMICS: dict[str, Quantity] = {
+    "log volume": Quantity(
+        "",
+        "natural logarithm of the volume in mm³",
+        own_code("LogVolume", "Logarithm of the volume"),
+    ),
+    "log axial area": Quantity(
+        "",
+        "natural logarithm of the area in mm² of the axial slice where the nodule is largest",
+        own_code("LogAxialArea", "Logarithm of the largest axial area"),
+    ),
+    "axial elongation": Quantity(
+        "",
+        "minor / major axis length in that slice, 1 where it is round; IBSI Q3CK in its plane",
+        own_code("AxialElongation", "Elongation of the largest axial slice"),
+    ),
+    "core minus border": Quantity(
+        "HU",
+        "mean of the voxels at 60 % or more of the largest depth less that of those within 1 mm of"
+        " the surface; means by IBSI Q4LE",
+        own_code("CoreMinusBorder", "Mean attenuation of the core less that of the border"),
+    ),
+    "calcified fraction": Quantity(
+        "",
+        "share of the voxels at 200 HU or more; a point of IBSI's intensity-volume histogram",
+        own_code("CalcifiedFraction", "Share of the volume at 200 HU or more"),
+    ),
+}

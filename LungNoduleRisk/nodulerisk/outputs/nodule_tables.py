@@ -20,6 +20,7 @@ from nodulerisk.outputs.words import (
     DENSITY,
     appearance_basis,
     appearance_words,
+    by_volume_words,
     check_words,
     figure_words,
     measurement_value,
@@ -29,7 +30,7 @@ from nodulerisk.outputs.words import (
 )
 from nodulerisk.tasks import EVIDENCE_WORDS, TASKS, in_group
 from nodulerisk.trust.withhold import withheld
-from nodulerisk.weights.card import Evidence, WeightSet
+from nodulerisk.weights.card import Evidence, TaskCard, WeightSet
 
 SIZES = ("long axis", "volume")  # measurements shown in the table
 Row = dict[str, str | float | None]
@@ -51,10 +52,25 @@ def weights_view(weights: WeightSet) -> RenderableType:
     for name, task in weights.tasks.items():
         table.add_row(name, "\n".join(task.networks) or "none", *_evidence_cells(task.evidence))
     table.add_row("mask", weights.mask_network or "none", *_evidence_cells(weights.mask_evidence))
+    models = [risk_view(task) for task in weights.tasks.values() if task.risk]
     about = Text(
         f"{weights.name} {weights.version}, {weights.licence}\n{weights.attribution}", "dim"
     )
-    return Group(table, Text(""), about, Text(RESEARCH_USE_ONLY, "bold"))
+    return Group(table, Text(""), *models, about, Text(RESEARCH_USE_ONLY, "bold"))
+
+
+def risk_view(task: TaskCard) -> RenderableType:
+    """A task's risk model as a table: a term a row, what was left out and why; then the
+    cross-validated figures."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    for title in ("Term", "Log-odds a standard deviation", "Mean and SD", "Range"):
+        table.add_column(title, overflow="fold")
+    for name, term in task.risk.terms.items() if task.risk else ():
+        spread, reach = f"{term.mean:.4g} ± {term.sd:.3g}", f"{term.low:.4g} to {term.high:.4g}"
+        table.add_row(name, f"{term.coefficient:+.3f}", spread, reach)
+    for name, gain in task.risk.left_out.items() if task.risk else ():
+        table.add_row(name, f"left out: AUC {gain[0]:+.3f} ({gain[1]:+.3f} to {gain[2]:+.3f})")
+    return Group(table, Text(""), *map(Text, _evidence_cells(task.evidence)))
 
 
 def write_csv(outcomes: Sequence[Outcome], path: Path) -> None:
@@ -81,7 +97,8 @@ def outcome_row(outcome: Outcome) -> Row:
 
     Columns: ``name``; ``x_lps_mm``, ``y_lps_mm``, ``z_lps_mm`` (the point asked for); ``refusal``
     (why there is no assessment); for every task ``<task>_decision``, ``<task>_evidence``,
-    ``<task>_threshold``, ``<task>_spread`` and ``<task>_<class>`` (mean probabilities);
+    ``<task>_threshold``, ``<task>_spread`` and ``<task>_<class>`` (mean probabilities), and
+    ``<task>_by_volume`` (the last class's probability by the volume alone) where it is known;
     ``mask_evidence`` and, resting on it, a column a measurement, ``<name> (<unit>)``; ``density by
     threshold``; a column a guideline, if they were asked; ``withheld`` (which decisions, and why),
     ``warnings`` (their number), ``checks`` (their codes), ``weight_set``.
@@ -133,13 +150,15 @@ def _cells(outcome: Outcome) -> Iterator[str]:
 
 
 def _task_cell(assessment: Assessment, name: str) -> str:
-    """The decision, whether it is withheld, the probabilities it was made from, the networks'
-    spread and the evidence level, a line each."""
+    """The decision, whether it is withheld, the probabilities it was made from, what the volume
+    alone says, the networks' spread and the evidence level, a line each."""
     task = assessment.tasks.get(name)
     if task is None or task.mean is None:
         return "not run"
     lines = [task.decision or "", *(["withheld"] if withheld(assessment, name) else [])]
     lines.append("/".join(f"{bar.mean:.2f}" for bar in task_bars(task)))
+    if said := by_volume_words(task):
+        lines.append(said)
     if task.spread is not None:
         lines.append(f"spread {task.spread:.2f}")
     return "\n".join([*lines, f"({task.evidence})"])
@@ -192,6 +211,8 @@ def _task_columns(name: str, classes: Sequence[str], task: TaskResult | None) ->
         f"{name}_threshold": task.threshold,
         f"{name}_spread": _rounded(task.spread),
     }
+    if task.by_volume is not None:
+        columns[f"{name}_by_volume"] = _rounded(task.by_volume)
     mean = task.mean or [None] * len(classes)
     return columns | {
         f"{name}_{label}": _rounded(p) for label, p in zip(classes, mean, strict=True)

@@ -101,8 +101,22 @@ def task_basis(task: TaskResult) -> str:
     """What the task's numbers rest on, or why there are none."""
     if task.mean is None:
         return task.note or EVIDENCE_WORDS["none"]
-    spread = "" if task.spread is None else f"; networks differ by up to {task.spread:.2f}"
-    return EVIDENCE_WORDS[task.evidence] + spread
+    spread = "" if task.spread is None else f"networks differ by up to {task.spread:.2f}"
+    said = (EVIDENCE_WORDS[task.evidence], by_volume_words(task), input_words(task), spread)
+    return "; ".join(filter(None, said))
+
+
+def by_volume_words(task: TaskResult) -> str:
+    """What the volume alone would say, beside the probability: ``by volume alone 0.78``; empty
+    where it is not known."""
+    return "" if task.by_volume is None else f"by volume alone {task.by_volume:.2f}"
+
+
+def input_words(task: TaskResult) -> str:
+    """What a risk model was computed from: ``risk model of log axial area 4.7, …``; empty without
+    a model."""
+    inputs = ", ".join(f"{name} {value:.4g}" for name, value in task.inputs.items())
+    return f"risk model of {inputs}" if inputs else ""
 
 
 def withheld_words(assessment: Assessment) -> list[str]:

@@ -79,7 +79,10 @@ def explain(
         raise NoduleRiskError(
             f"There is no {task} to explain: {'it is unknown' if result is None else result.note}."
         )
-    for name in [network] if network else _nearest_first(result):
+    names = [network] if network else _nearest_first(task, result, weights)
+    if not names:
+        raise NoduleRiskError(f"No network answers {task}: its risk model's inputs explain it.")
+    for name in names:
         card = _card(weights, name, task)
         column = card.columns(task).start + result.classes.index(result.decision)
         cube, grid = _cube(ct, assessment.centre_lps_mm, card, weights.scan_order)
@@ -89,10 +92,13 @@ def explain(
     return Explanation(name, task, result.decision, values, grid, len(cube))
 
 
-def _nearest_first(result: TaskResult) -> list[str]:
-    """The members' names, by how far their answers lie from the ensemble's."""
-    mean = np.array(result.mean)
-    return sorted(result.members, key=lambda name: np.abs(mean - result.members[name]).sum())
+def _nearest_first(task: str, result: TaskResult, weights: WeightSet) -> list[str]:
+    """The members' names, by how far their answers lie from the probability shown; of a risk model
+    that asks none of them, the task's networks as the card names them."""
+    mean, members = np.array(result.mean), result.members
+    if not members:
+        return list(weights.tasks[task].networks)
+    return sorted(members, key=lambda name: np.abs(mean - members[name]).sum())
 
 
 def _card(weights: WeightSet, name: str, task: str) -> NetworkCard:

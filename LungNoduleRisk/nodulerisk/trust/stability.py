@@ -10,11 +10,12 @@ from hashlib import sha256
 
 import numpy as np
 
-from nodulerisk.assess import NetworkCubes, Progress, assess, task_result
+from nodulerisk.assess import NetworkCubes, Progress, assess, task_results
 from nodulerisk.assessment import Assessment, Interval, NoduleMask, Stability, TaskResult
 from nodulerisk.ct.volume import CT
 from nodulerisk.engine.engine import Networks
 from nodulerisk.errors import PointError
+from nodulerisk.nodule.radiomics import radiomics
 from nodulerisk.weights.card import NOT_ANSWERED, WeightSet
 
 CLICK_MM = 2.0
@@ -78,13 +79,14 @@ def _turned(
 ) -> Iterator[Results]:
     cubes = NetworkCubes(ct, np.array(assessment.centre_lps_mm), weights)
     names = sorted({name for task in weights.tasks.values() for name in task.networks})
+    traits = {} if assessment.nodule is None else radiomics(assessment.nodule, ct)
     for number, turn in enumerate(TURNS):
         report(f"turned cube {number + 1} of {len(TURNS)}", 0.3 * number / len(TURNS))
         answers = {
             name: networks.predict(name, turned_cube(cubes.of(name), *turn)[None])[0][0]
             for name in names
         }
-        yield {task: task_result(task, weights, answers) for task in weights.tasks}
+        yield task_results(weights.tasks, weights, answers, traits)
 
 
 def turned_cube(cube: np.ndarray, quarters: int, mirrored: bool) -> np.ndarray:

@@ -10,11 +10,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from nodulerisk.errors import WeightsError
 from nodulerisk.files import written_whole
 from nodulerisk.networks.kinds import NETWORKS
+from nodulerisk.nodule.quantities import RADIOMICS
 from nodulerisk.tasks import EVIDENCE_LEVELS, TASKS, EvidenceLevel, two_class_tasks
+
+LOG_ODDS = "log-odds of "  # before a task's name: an input of risk models
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,57 @@ class NetworkCard:
 
 
 @dataclass(frozen=True)
+class Term:
+    """One input of a risk model and its weight: coefficient × (input, clipped − mean) / sd.
+
+    Attributes:
+        low, high: what the input is clipped to, the range that the model was fitted on.
+        mean, sd: of the clipped inputs that it was fitted on.
+        coefficient: log-odds a standard deviation.
+    """
+
+    low: float
+    high: float
+    mean: float
+    sd: float
+    coefficient: float
+
+
+@dataclass(frozen=True)
+class RiskModel:
+    """A logistic regression that answers a task of two classes in place of its networks' mean.
+
+    Attributes:
+        terms: by the input's name: a key of ``RADIOMICS``, or ``log-odds of TASK``, the logit of
+            the last class's probability as TASK's networks give it.
+        intercept: log-odds where every input is at its mean.
+        calibration: slope and offset of the line that its log-odds are put on; (1, 0) changes
+            nothing.
+        left_out: what was tried as one more term and is none: name -> AUC gained with it, as
+            [value, low, high] with a 95 % interval.
+    """
+
+    terms: dict[str, Term]
+    intercept: float
+    calibration: tuple[float, float] = (1.0, 0.0)
+    left_out: dict[str, list[float]] = field(default_factory=dict)
+
+    def log_odds(self, inputs: Mapping[str, Any]) -> Any:
+        """Log-odds of the last class before calibration, from an input for every term: numbers, or
+        arrays (n,)."""
+        return self.intercept + sum(
+            term.coefficient * (np.clip(inputs[name], term.low, term.high) - term.mean) / term.sd
+            for name, term in self.terms.items()
+        )
+
+    def probability(self, inputs: Mapping[str, Any]) -> Any:
+        """The calibrated probability (0..1) of the last class; numbers or arrays as in
+        ``log_odds``."""
+        slope, offset = self.calibration
+        return 1 / (1 + np.exp(-(slope * self.log_odds(inputs) + offset)))
+
+
+@dataclass(frozen=True)
 class TaskCard:
     """A task: its networks (none: not run), its evidence, and how their probabilities become a
     decision.
@@ -84,14 +141,19 @@ class TaskCard:
         threshold: calibrated probability of the last class from which it is decided for; None: the
             largest wins.
         calibration: the line of ``calibrated``, applied to every member; None: as the networks say.
+        risk: the model whose probability is shown and decided on; None: the networks' mean is.
+        size: what the volume alone says, fitted on the same nodules; None: not known.
     """
 
     networks: tuple[str, ...]
     evidence: Evidence
     threshold: float | None = None
     calibration: tuple[float, ...] | None = None
+    risk: RiskModel | None = None
+    size: RiskModel | None = None
 
 
+RISK_INPUTS = (*RADIOMICS, *(f"{LOG_ODDS}{task}" for task in TASKS))
 NOT_ANSWERED = TaskCard((), Evidence("none", "this weight set has no network for it"))
 
 
@@ -222,7 +284,37 @@ def _task_from(task: str, values: dict, networks: dict[str, NetworkCard]) -> Tas
     if evidence.level not in TASKS[task].evidence:
         raise ValueError(f"{task} cannot rest on {evidence.level} evidence")
     line = None if calibration is None else tuple(float(number) for number in calibration)
-    return TaskCard(names, evidence, values.get("threshold"), line)
+    risk, size = (_risk_from(task, values.get(model)) for model in ("risk", "size"))
+    return TaskCard(names, evidence, values.get("threshold"), line, risk, size)
+
+
+def _risk_from(task: str, values: dict | None) -> RiskModel | None:
+    if values is None:
+        return None
+    if task not in two_class_tasks():
+        raise ValueError(f"{task} has not two classes, which a risk model tells apart")
+    slope, offset = (_finite(number) for number in values["calibration"])
+    return RiskModel(
+        terms={name: _term_from(name, term) for name, term in values["terms"].items()},
+        intercept=_finite(values["intercept"]),
+        calibration=(slope, offset),
+        left_out={name: [*map(_finite, gain)] for name, gain in values["left_out"].items()},
+    )
+
+
+def _term_from(name: str, values: dict) -> Term:
+    if name not in RISK_INPUTS:
+        raise ValueError(f"a risk model has the unknown term {name}")
+    term = Term(**{key: _finite(number) for key, number in values.items()})
+    if not (term.low <= term.high and term.sd > 0):
+        raise ValueError(f"the range or spread of the term {name} cannot be")
+    return term
+
+
+def _finite(number: float) -> float:
+    if not np.isfinite(number):
+        raise ValueError(f"{number} is no number")
+    return float(number)
 
 
 def _evidence_from(values: dict) -> Evidence:
