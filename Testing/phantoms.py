@@ -1,15 +1,15 @@
 """Prints what is measured of phantoms put into real lung, end to end: ``make phantoms``.
 
 Spheres of known size, solid or ground glass, are rendered into a chest CT without nodules, blurred
-as a scanner blurs and with noise of their own, clicked up to 1 mm off and assessed. The truth is the
-sphere's volume, which blurring keeps. ``python Testing/phantoms.py [--lung CT] [--weights SET]``;
-without a CT of your own the bundled one of 3 mm serves, interpolated to each grid.
+as a scanner blurs and with noise of their own, clicked up to 1 mm off and assessed. The truth is
+the sphere's volume, which blurring keeps. ``python Testing/phantoms.py [--lung CT] [--weights
+SET]``; without a CT of your own the bundled one of 3 mm serves, interpolated to each grid.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,22 +58,23 @@ def table(lung: CT, weights: WeightSet, places: int) -> Iterator[str]:
     hosts = [on_grid(lung, spacing) for spacing in GRIDS.values()]
     for diameter in track(DIAMETERS_MM, "phantoms"):
         cells = [
-            cell([assessed(host, hu, diameter, weights, engine, n) for n in range(places)], diameter)
+            cell((assessed(h, hu, diameter, weights, engine, n) for n in range(places)), diameter)
             for hu in DENSITIES_HU.values()
-            for host in hosts
+            for h in hosts
         ]
         yield f"| {diameter} mm | " + " | ".join(cells) + " |"
 
 
-def cell(found: list[Assessment], diameter_mm: float) -> str:
+def cell(found: Iterable[Assessment], diameter_mm: float) -> str:
     """How far the measured volumes are from the truth, and how many phantoms had none."""
     truth = np.pi / 6 * diameter_mm**3
     volumes = [value_of(assessment.measurements, "volume") for assessment in found]
     bias = [volume / truth - 1 for volume in volumes if volume]
-    missed = f"; {len(found) - len(bias)} of {len(found)} not found" if len(bias) < len(found) else ""
+    missed = len(volumes) - len(bias)
     if not bias:
         return "not found"
-    return f"{np.median(bias):+.0%} ({min(bias):+.0%} to {max(bias):+.0%}){missed}"
+    spread = f"{np.median(bias):+.0%} ({min(bias):+.0%} to {max(bias):+.0%})"
+    return f"{spread}; {missed} of {len(volumes)} not found" if missed else spread
 
 
 def assessed(
@@ -90,10 +91,9 @@ def assessed(
 def on_grid(lung: CT, spacing_mm: tuple[float, float, float]) -> CT:
     """The lung on another grid, with the noise that interpolation took from it."""
     factors = np.array(lung.spacing_mm[::-1]) / spacing_mm[::-1]
-    noise = np.random.default_rng(1).standard_normal(np.round(lung.hu.shape * factors).astype(int))
-    hu = zoom(lung.hu.astype(np.float32), factors, order=1) + 30 * gaussian_filter(noise, (0, 0.7, 0.7))
-    shape = tuple(slice(n) for n in np.minimum(hu.shape, noise.shape))
-    hu = np.maximum(np.rint(hu[shape]), AIR_HU).astype(np.int16)
+    smooth = zoom(lung.hu.astype(np.float32), factors, order=1)
+    noise = gaussian_filter(np.random.default_rng(1).standard_normal(smooth.shape), (0, 0.7, 0.7))
+    hu = np.maximum(np.rint(smooth + 30 * noise), AIR_HU).astype(np.int16)
     return replace(lung, hu=hu, spacing_mm=triple(spacing_mm))
 
 

@@ -6,24 +6,34 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 
 from nodulerisk import __version__
-from nodulerisk.assessment import Assessment, NoduleMask, Provenance, TaskResult, decided
-from nodulerisk.checks import ADENOCARCINOMA_ONLY, MASK_NAN, NETWORK_NAN, OWN_THRESHOLD, Check
+from nodulerisk.assessment import Assessment, Provenance, TaskResult, decided
+from nodulerisk.checks import (
+    ADENOCARCINOMA_ONLY,
+    MASK_NAN,
+    MASK_UNSTEADY,
+    NETWORK_NAN,
+    NOT_A_NODULE,
+    OWN_THRESHOLD,
+    Check,
+)
 from nodulerisk.ct.volume import CT, triple
 from nodulerisk.engine.engine import Engine, Networks
 from nodulerisk.networks.kinds import NETWORKS, Cubes
+from nodulerisk.nodule.drawing import Drawing, draw
 from nodulerisk.nodule.findings import block_checks, nodule_checks, refuse_missing_slices
-from nodulerisk.nodule.mask import REFLECTIONS, centroid_lps_mm, nodule_mask
 from nodulerisk.nodule.measure import measure
 from nodulerisk.nodule.radiomics import radiomics
-from nodulerisk.tasks import TASKS, cascade_steps
+from nodulerisk.tasks import NO_PRESENCE, PRESENCE, TASKS, cascade_steps
 from nodulerisk.weights.calibration import TINY, calibrated
 from nodulerisk.weights.card import LOG_ODDS, TaskCard, WeightSet
 
 Progress = Callable[[str, float], None]
+STEADY_DICE = 0.8  # of two looks at one nodule, below which its mask is not to be relied on
 
 
 def assess(
@@ -39,7 +49,8 @@ def assess(
 ) -> Assessment:
     """Assesses the nodule at a point.
 
-    The mask network draws the nodule around the point; the cubes are cut around the mask's
+    The mask network draws the nodule around the point and says whether it is one; where it is
+    none, nothing else is asked. The cubes are cut around the mask's
     centroid, so that a click a little off gives the same answer; each task's networks answer, and
     their plain mean is the ensemble's, unless the task's card has a risk model.
 
@@ -68,15 +79,24 @@ def assess(
     with stages("weights", 0.05):
         networks = networks or Engine(weights, device, keep=False)
     with stages("mask", 0.1):
-        nodule, centre = draw_mask(ct, np.asarray(point_lps_mm, float), weights, networks)
+        drawing = draw(ct, np.asarray(point_lps_mm, float), weights, networks)
+        presence = _presence(drawing, weights)
+        if presence.decision == NO_PRESENCE:
+            drawing = drawing.emptied(point_lps_mm)
+        nodule, centre = drawing.nodule, drawing.centre_lps_mm
         traits = {} if nodule is None else radiomics(nodule, ct)
     with stages("networks", 0.2):
         refuse_missing_slices(ct, centre)
         questions = _Questions(ct, centre, weights, networks, stages.report)
-        tasks = _ask_tasks(questions, weights, cascade, traits)
+        if drawing.is_empty:
+            tasks = {task: _not_run(task, "no nodule was found at the point") for task in TASKS}
+        else:
+            tasks = _ask_tasks(questions, weights, cascade, traits)
+        tasks = {task: (tasks | {PRESENCE: presence})[task] for task in weights.tasks}
     with stages("measurements", 0.95):
         measurements = measure(nodule, ct) if nodule is not None else ()
-        checks += nodule_checks(nodule, measurements, ct, _seen_mm(weights))
+        checks += nodule_checks(nodule, measurements, ct)
+        checks += _drawing_checks(drawing, presence)
         checks += _answer_checks(
             tasks, questions.answers, weights.mask_network if nodule is None else None
         )
@@ -93,50 +113,13 @@ def assess(
     )
 
 
-def draw_mask(
-    ct: CT, point: np.ndarray, weights: WeightSet, networks: Networks
-) -> tuple[NoduleMask | None, np.ndarray]:
-    """The mask, and the centre to cut the other cubes around: the mask's centroid, else the
-    point."""
-    if weights.mask_network is None:
-        return None, point
-    card, centre = weights.networks[weights.mask_network], point
-    for _ in range(
-        2
-    ):  # drawn again around its own centroid, it hardly depends on where the user clicked
-        cubes = NETWORKS[card.kind].cubes(ct, centre, scan_order=weights.scan_order)
-        probability = _mask_map(cubes.cut(card.sides, card.size), weights, networks)
-        if not np.isfinite(probability).all():
-            return None, point
-        grid = cubes.grid(card.sides, card.size)
-        nodule = nodule_mask(probability, grid, ct, point, weights.mask_evidence.level)
-        if not nodule.region.any():
-            return nodule, point
-        centroid = centroid_lps_mm(nodule)
-        centre = (
-            centroid if ct.contains(centroid) else point
-        )  # at the scan's edge a map may reach beyond it
-    return nodule, centre
-
-
-def _seen_mm(weights: WeightSet) -> float:
-    """The side of the cube that the mask network sees, as published."""
-    if weights.mask_network is None:
-        return 0.0
-    card = weights.networks[weights.mask_network]
-    return card.size * NETWORKS[card.kind].cubes.spacing_mm
-
-
-def _mask_map(cube: np.ndarray, weights: WeightSet, networks: Networks) -> np.ndarray:
-    """The mask network's map of a cube (channels, S, S, S): float32 (S, S, S), the mean over
-    reflections where the card asks for it."""
-    assert weights.mask_network is not None
-    reflections = REFLECTIONS if weights.mask_reflected else REFLECTIONS[:1]
-    cubes = np.stack([np.flip(cube, tuple(axis + 1 for axis in axes)) for axes in reflections])
-    _, maps = networks.predict(weights.mask_network, cubes)
-    return np.stack([np.flip(m[0], axes) for m, axes in zip(maps, reflections, strict=True)]).mean(
-        axis=0
-    )
+def _presence(drawing: Drawing, weights: WeightSet) -> TaskResult:
+    """Whether it is a nodule at all, by the look that drew it."""
+    networks = weights.tasks[PRESENCE].networks
+    if drawing.answer is None:
+        why = f"network {networks[0]} gave no number" if networks else "nothing draws the nodule"
+        return _not_run(PRESENCE, why)
+    return task_result(PRESENCE, weights, dict.fromkeys(networks, drawing.answer))
 
 
 def _ask_tasks(
@@ -144,13 +127,13 @@ def _ask_tasks(
 ) -> dict[str, TaskResult]:
     """Every task's result, from networks that are asked only once a task needs them."""
     results: dict[str, TaskResult] = {}
-    for step in cascade_steps() if cascade else (tuple(TASKS),):
+    for step in cascade_steps() if cascade else (tuple(chain(*cascade_steps())),):
         if why := _barred(results):
             results |= {task: _not_run(task, why) for task in step}
             continue
         questions.ask(name for task in step for name in weights.tasks[task].networks)
         results |= task_results(step, weights, questions.answers, traits)
-    return {task: results[task] for task in weights.tasks}
+    return results
 
 
 def _barred(results: dict[str, TaskResult]) -> str | None:
@@ -253,6 +236,14 @@ def task_result(task: str, weights: WeightSet, answers: dict[str, np.ndarray]) -
 
 def _not_run(task: str, why: str) -> TaskResult:
     return TaskResult(TASKS[task].classes, None, {}, None, None, "none", why)
+
+
+def _drawing_checks(drawing: Drawing, presence: TaskResult) -> Iterator[Check]:
+    """Findings about how the mask was drawn (faults 67 and 70)."""
+    if presence.mean is not None and presence.decision == NO_PRESENCE:
+        yield NOT_A_NODULE.check(probability=presence.mean[-1])
+    if drawing.steadiness is not None and drawing.steadiness < STEADY_DICE:
+        yield MASK_UNSTEADY.check(dice=drawing.steadiness)
 
 
 def _answer_checks(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +162,12 @@ class NoduleMask:
     probability: np.ndarray
     grid: Grid
     evidence: EvidenceLevel
+
+    def emptied(self) -> NoduleMask:
+        """A mask on the same grids that holds no voxel."""
+        nothing = np.zeros((0, 0, 0), np.uint8)
+        nowhere = np.zeros_like(self.probability)
+        return replace(self, region=nothing, first_voxel=(0, 0, 0), probability=nowhere)
 
     def on_ct(self) -> np.ndarray:
         """uint8, the CT's shape (z, y, x)."""

@@ -86,9 +86,25 @@ def _row(
 NO_NODULE = _row(
     "no-nodule",
     "warning",
-    "No nodule was found at the point: the probabilities describe what lies there.",
+    "No nodule was found at the point: nothing is said about what lies there.",
     26,
     "no nodule was found at the point",
+    of_mask=True,
+)
+NOT_A_NODULE = _row(
+    "not-a-nodule",
+    "warning",
+    "What was drawn at the point does not look like a nodule (probability of one"
+    " {probability:.2f}).",
+    67,
+    of_mask=True,
+)
+MASK_UNSTEADY = _row(
+    "mask-unsteady",
+    "warning",
+    "Where the point lies decides what is drawn: a second look agrees by a Dice of {dice:.2f}.",
+    70,
+    "its mask depends on the click",
     of_mask=True,
 )
 SIZE_OUT_OF_RANGE = _row(

@@ -20,7 +20,7 @@ EVIDENCE_WORDS: dict[str, str] = {
     "simulated": "simulated nodules: shows the workflow, says nothing about a patient",
     "none": "no evidence",
 }
-Group = Literal["main", "appearance"]
+Group = Literal["presence", "main", "appearance"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class Task:
         name: as cards, tables and JSON files have it.
         classes: names, in the order of every probability tuple.
         stem: begins the values of its own DICOM codes; at most 10 characters, no two tasks' alike.
-        group: ``main``: bars of its own; ``appearance``: what a reader would describe.
+        group: ``presence``: whether it is a nodule, which the mask network says before anything
+            else is asked; ``main``: bars of its own; ``appearance``: what a reader would describe.
         step: of the cascade. Tasks of a step are put to the nodules that the steps before let
             through.
         lets_through: the decisions (None: not run) after which the following steps are asked; None:
@@ -85,6 +86,7 @@ def _by_name(*tasks: Task) -> dict[str, Task]:
 # The steps are the EMV-3D-CNN paper's. "Probability of cancer" (DCM 111047) is no code of
 # malignancy, for it would claim too much.
 TASKS: dict[str, Task] = _by_name(
+    Task("presence", ("no nodule", "nodule"), "PRE", "presence", step=0),
     Task(
         "malignancy",
         ("benign", "malignant"),
@@ -170,6 +172,8 @@ TASKS: dict[str, Task] = _by_name(
         },
     ),
 )
+PRESENCE = "presence"
+NO_PRESENCE = TASKS[PRESENCE].classes[0]  # the decision after which nothing else is asked
 FIRST_TASK = "malignancy"  # the one shown or explained where there is room for one
 
 
@@ -191,6 +195,7 @@ def two_class_tasks() -> list[str]:
 
 
 def cascade_steps() -> Iterator[tuple[str, ...]]:
-    """The names of the tasks of each step, the first step first."""
-    for step in sorted({task.step for task in TASKS.values()}):
-        yield tuple(name for name, task in TASKS.items() if task.step == step)
+    """The names of the tasks of each step, the first step first; presence is no step."""
+    asked = {name: task for name, task in TASKS.items() if task.group != "presence"}
+    for step in sorted({task.step for task in asked.values()}):
+        yield tuple(name for name, task in asked.items() if task.step == step)

@@ -256,7 +256,8 @@ def patient_grid(ct: CT, point_lps_mm, side: int, enlarged: int = 1) -> Grid:
     """Where the voxels of ``patient_cube`` lie in the patient; the arguments are its own."""
     block = lps_block(ct, point_lps_mm, 2 * side * enlarged * PATIENT_SPACING_MM)
     step = PATIENT_SPACING_MM * enlarged
-    corner = np.asarray(point_lps_mm, float) + block.direction.sum(axis=1) * _ticks_mm(side, step)[0]
+    first = _ticks_mm(side, step)[0]
+    corner = np.asarray(point_lps_mm, float) + block.direction.sum(axis=1) * first
     return Grid(corner, block.direction * step)
 
 

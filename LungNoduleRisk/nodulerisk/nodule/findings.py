@@ -71,10 +71,9 @@ def block_checks(ct: CT, point_lps_mm) -> Iterator[Check]:
 
 
 def nodule_checks(
-    nodule: NoduleMask | None, measurements: tuple[Measurement, ...], ct: CT, seen_mm: float
+    nodule: NoduleMask | None, measurements: tuple[Measurement, ...], ct: CT
 ) -> Iterator[Check]:
-    """Findings about the nodule that was drawn in a cube of ``seen_mm`` a side (faults 26, 30,
-    31)."""
+    """Findings about the nodule that was drawn (faults 26, 30, 31)."""
     if nodule is None:
         return
     if not nodule.region.any():
@@ -85,6 +84,7 @@ def nodule_checks(
     if not low <= long_axis <= high:
         yield SIZE_OUT_OF_RANGE.check(long_axis=long_axis, low=low, high=high)
     if touches_cube_edge(nodule):
+        seen_mm = len(nodule.probability) * np.linalg.norm(nodule.grid.axes[:, 2])
         yield MASK_CUT.check(side=seen_mm)
     hu = nodule_hu(nodule, ct)
     if (hu > CALCIUM_HU).mean() > 0.1:
@@ -106,7 +106,7 @@ def remeasured(assessment: Assessment, ct: CT, nodule: NoduleMask | None) -> Ass
     """
     measurements = () if nodule is None else measure(nodule, ct)
     kept = [check for check in assessment.checks if not check.kind.of_mask]
-    checks = (*kept, *nodule_checks(nodule, measurements, ct, seen_mm=0), MASK_EDITED.check())
+    checks = (*kept, *nodule_checks(nodule, measurements, ct), MASK_EDITED.check())
     return replace(assessment, nodule=nodule, measurements=measurements, checks=checks)
 
 

@@ -74,6 +74,19 @@ def touches_cube_edge(nodule: NoduleMask) -> bool:
     return bool(any(inside.take(end, axis).any() for axis in range(3) for end in (0, -1)))
 
 
+def mask_dice(first: NoduleMask, second: NoduleMask) -> float:
+    """2 |A and B| / (|A| + |B|) of two masks on one CT; two empty ones agree: 1."""
+    total = int(first.region.sum()) + int(second.region.sum())
+    low = np.maximum(first.first_voxel, second.first_voxel)
+    ends = [np.add(mask.first_voxel, mask.region.shape) for mask in (first, second)]
+    high = np.maximum(np.minimum(*ends), low)
+    shared = [
+        mask.region[tuple(slice(a, b) for a, b in zip(low - start, high - start, strict=True))] > 0
+        for mask, start in ((m, np.array(m.first_voxel)) for m in (first, second))
+    ]
+    return 2 * int((shared[0] & shared[1]).sum()) / total if total else 1.0
+
+
 def _component_at(probability: np.ndarray, grid: Grid, point_lps_mm) -> np.ndarray:
     """The map with every connected part zeroed but the one nearest to the point."""
     parts, count = label(probability >= MASK_LEVEL)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nodulerisk.assess import Progress, draw_mask
+from nodulerisk.assess import Progress
 from nodulerisk.ct.volume import CT
 from nodulerisk.datasets.context import with_context
 from nodulerisk.datasets.lidc_ratings import MIDDLE_RATING
@@ -26,6 +26,7 @@ from nodulerisk.evaluation.calibration import brier, calibration_error
 from nodulerisk.evaluation.evidence import LABEL_WORDS
 from nodulerisk.evaluation.figures import auc, youden
 from nodulerisk.evaluation.task_figures import SMALL_MM
+from nodulerisk.nodule.drawing import draw
 from nodulerisk.nodule.quantities import RADIOMICS
 from nodulerisk.nodule.radiomics import radiomics
 from nodulerisk.tasks import EVIDENCE_LEVELS, TASKS, two_class_tasks
@@ -127,7 +128,7 @@ def measured_nodules(
         if progress is not None:
             progress(nodule.name, index / len(nodules))
         ct = _ct(nodule)
-        mask, _ = draw_mask(ct, np.array(nodule.centre_lps_mm), weights, networks)
+        mask = draw(ct, np.array(nodule.centre_lps_mm), weights, networks).nodule
         if mask is not None and (traits := radiomics(mask, ct)):
             found.append((nodule, traits | dict(extra.get(nodule.name, {}))))
     if not found:

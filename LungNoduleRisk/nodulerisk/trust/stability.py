@@ -11,10 +11,11 @@ from hashlib import sha256
 import numpy as np
 
 from nodulerisk.assess import NetworkCubes, Progress, assess, task_results
-from nodulerisk.assessment import Assessment, Interval, NoduleMask, Stability, TaskResult
+from nodulerisk.assessment import Assessment, Interval, Stability, TaskResult
 from nodulerisk.ct.volume import CT
 from nodulerisk.engine.engine import Networks
 from nodulerisk.errors import PointError
+from nodulerisk.nodule.mask import mask_dice
 from nodulerisk.nodule.radiomics import radiomics
 from nodulerisk.weights.card import NOT_ANSWERED, WeightSet
 
@@ -60,7 +61,9 @@ def stability(
         turned=_intervals(assessment, turned),
         clicked=_intervals(assessment, [click.tasks for click in clicked]),
         click_dice=tuple(
-            _dice(here.nodule, click.nodule) for click in clicked if here.nodule and click.nodule
+            mask_dice(here.nodule, click.nodule)
+            for click in clicked
+            if here.nodule and click.nodule
         ),
     )
 
@@ -125,16 +128,6 @@ def _interval(first: TaskResult, further: Sequence[TaskResult]) -> Interval:
     probabilities = np.array([result.mean for result in (first, *further)])[:, shown]
     unchanged = np.mean([result.decision == first.decision for result in further])
     return Interval(float(probabilities.min()), float(probabilities.max()), float(unchanged))
-
-
-def _dice(first: NoduleMask, second: NoduleMask) -> float:
-    """2 |A and B| / (|A| + |B|) of two masks on one CT; two empty ones agree: 1."""
-    one, other = _voxels(first), _voxels(second)
-    return 2 * len(one & other) / (len(one) + len(other)) if one or other else 1.0
-
-
-def _voxels(nodule: NoduleMask) -> set[tuple[int, ...]]:
-    return set(map(tuple, (np.argwhere(nodule.region) + nodule.first_voxel).tolist()))
 
 
 class _Remembering:

@@ -1,0 +1,145 @@
+"""The nodule at a point as the mask network draws it, and whether it is a nodule at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from nodulerisk.assessment import NoduleMask
+from nodulerisk.ct.cubes import lps_block
+from nodulerisk.ct.volume import CT
+from nodulerisk.engine.engine import Networks
+from nodulerisk.networks.kinds import NETWORKS
+from nodulerisk.nodule.mask import (
+    REFLECTIONS,
+    centroid_lps_mm,
+    mask_dice,
+    nodule_mask,
+    touches_cube_edge,
+)
+from nodulerisk.weights.card import NetworkCard, WeightSet
+
+DENSE_HU = -300  # a point amid denser tissue may lie in a lesion that fills the whole cube
+AMID_MM = 5.0  # around the point
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """What the mask network made of a point.
+
+    Attributes:
+        nodule: the mask, empty where no nodule was found; None without a mask network, and where
+            its map is no number.
+        centre_lps_mm: where to cut the other networks' cubes: the mask's centroid, else the point.
+        answer: class probabilities (C,) of the mask network's last look; None as for ``nodule``.
+        steadiness: Dice of the mask drawn around the point and the one drawn around its own
+            centroid; None where fewer than two were drawn.
+    """
+
+    nodule: NoduleMask | None
+    centre_lps_mm: np.ndarray
+    answer: np.ndarray | None = None
+    steadiness: float | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether a mask network looked and found no nodule."""
+        return self.nodule is not None and not self.nodule.region.any()
+
+    def emptied(self, point_lps_mm) -> Drawing:
+        """The same without what was drawn: it is no nodule."""
+        nodule = None if self.nodule is None else self.nodule.emptied()
+        return replace(self, nodule=nodule, centre_lps_mm=np.asarray(point_lps_mm, float))
+
+
+def draw(ct: CT, point_lps_mm: np.ndarray, weights: WeightSet, networks: Networks) -> Drawing:
+    """Draws the nodule at a point; where it does not fit into the cube, in an enlarged one.
+
+    Args:
+        ct: the CT.
+        point_lps_mm: (x, y, z), LPS mm.
+        weights: the weight set whose mask network draws.
+        networks: that answer for the set.
+
+    Raises:
+        PointError: the point lies outside the CT.
+    """
+    if weights.mask_network is None:
+        return Drawing(None, point_lps_mm)
+    card = weights.networks[weights.mask_network]
+    first, *wider = NETWORKS[card.kind].cubes.enlargements
+    found = _drawn(ct, point_lps_mm, weights, networks, first)
+    for enlarged in wider:
+        if not _may_be_larger(found, ct, point_lps_mm):
+            break
+        again = _drawn(ct, point_lps_mm, weights, networks, enlarged)
+        found = found if again.nodule is None or again.is_empty else again
+    return found
+
+
+def _may_be_larger(found: Drawing, ct: CT, point_lps_mm: np.ndarray) -> bool:
+    """Whether the nodule may not have fitted into the cube."""
+    if found.nodule is None:
+        return False
+    return _is_amid_tissue(ct, point_lps_mm) if found.is_empty else touches_cube_edge(found.nodule)
+
+
+def _is_amid_tissue(ct: CT, point_lps_mm: np.ndarray) -> bool:
+    block = lps_block(ct, point_lps_mm)
+    centre = np.rint(block.voxel_of(point_lps_mm)).astype(int)[::-1]
+    reach = np.ceil(AMID_MM / np.array(block.spacing_mm[::-1])).astype(int)
+    around = tuple(slice(max(c - r, 0), c + r + 1) for c, r in zip(centre, reach, strict=True))
+    return bool(block.hu[around].mean() > DENSE_HU)
+
+
+def _drawn(
+    ct: CT, point: np.ndarray, weights: WeightSet, networks: Networks, enlarged: int
+) -> Drawing:
+    """Drawn around the point, then again around the mask's own centroid, so that the mask hardly
+    depends on where the user clicked."""
+    found = _look(ct, point, point, weights, networks, enlarged)
+    if found.nodule is None or found.is_empty:
+        return found
+    again = _look(ct, found.centre_lps_mm, point, weights, networks, enlarged)
+    if again.nodule is None:
+        return again
+    steadiness = mask_dice(found.nodule, again.nodule)
+    return Drawing(again.nodule, again.centre_lps_mm, again.answer, steadiness)
+
+
+def _look(
+    ct: CT,
+    centre: np.ndarray,
+    point: np.ndarray,
+    weights: WeightSet,
+    networks: Networks,
+    enlarged: int,
+) -> Drawing:
+    """What one look, centred there, shows of the nodule at the point."""
+    assert weights.mask_network is not None
+    card = weights.networks[weights.mask_network]
+    cubes = NETWORKS[card.kind].cubes(ct, centre, scan_order=weights.scan_order, enlarged=enlarged)
+    answer, probability = _answer_and_map(cubes.cut(card.sides, card.size), card, weights, networks)
+    if not np.isfinite(probability).all():
+        return Drawing(None, point)
+    grid = cubes.grid(card.sides, card.size)
+    nodule = nodule_mask(probability, grid, ct, point, weights.mask_evidence.level)
+    if not nodule.region.any():
+        return Drawing(nodule, point, answer)
+    centroid = centroid_lps_mm(nodule)
+    # At the scan's edge a map may reach beyond it.
+    return Drawing(nodule, centroid if ct.contains(centroid) else point, answer)
+
+
+def _answer_and_map(
+    cube: np.ndarray, card: NetworkCard, weights: WeightSet, networks: Networks
+) -> tuple[np.ndarray, np.ndarray]:
+    """Class probabilities (C,) and the map (S, S, S) of a cube (channels, S, S, S): means over its
+    reflections where the card asks for them."""
+    assert weights.mask_network is not None
+    reflections = REFLECTIONS if weights.mask_reflected else REFLECTIONS[:1]
+    cubes = np.stack([np.flip(cube, tuple(axis + 1 for axis in axes)) for axes in reflections])
+    answers, maps = networks.predict(weights.mask_network, cubes)
+    turned = [np.flip(m[0], axes) for m, axes in zip(maps, reflections, strict=True)]
+    return answers.mean(axis=0), np.stack(turned).mean(axis=0)
