@@ -45,7 +45,7 @@ class Answer:
         probability: 0..1.
         evidence: behind the probability.
         spread: how far the networks differ; None where one network answers.
-        basis: evidence and spread in words.
+        basis: evidence, spread and what the volume alone says, in words.
     """
 
     decision: str | None
@@ -86,7 +86,8 @@ class Summary:
 
 @dataclass(frozen=True)
 class BarFacts:
-    """A class's probability: mean, the networks' range and each one's answer, and the threshold."""
+    """A class's probability as the task's ``mean`` has it, the networks' range and each one's
+    answer (empty where a risk model asks none), and the threshold."""
 
     label: str
     mean: float

@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from nodulerisk.assessment import Assessment
+from nodulerisk.assessment import Assessment, TaskResult
 from nodulerisk.cli import app
 from nodulerisk.clinical.patient import Patient
 from nodulerisk.cohort.growth import COLUMNS
 from nodulerisk.cohort.store import FIXED
 from nodulerisk.cohort.table import OPTIONAL, PATIENT, REQUIRED, label_columns
-from nodulerisk.nodule.quantities import QUANTITIES
+from nodulerisk.nodule.quantities import QUANTITIES, RADIOMICS
 from nodulerisk.outputs.results import RESULT_FILES
 from nodulerisk.tasks import TASKS
-from nodulerisk.weights.card import WeightSet
+from nodulerisk.weights.card import RiskModel, TaskCard, Term, WeightSet
 
 PROJECT = Path(__file__).parents[2]
 CODE = PROJECT / "LungNoduleRisk"
@@ -162,7 +162,9 @@ def test_the_formats_page_names_every_column():
     names = {
         *(RESULT_FILES),
         *(field.name for field in fields(Assessment) if field.name != "nodule"),
+        *(field.name for field in fields(TaskResult)),
         *(field.name for field in fields(Patient)),
+        *(field.name for kind in (TaskCard, RiskModel, Term) for field in fields(kind)),
         *(field.name for field in fields(WeightSet) if field.name not in ("folder", "thresholds")),
         *(FIXED.names),
         *COLUMNS,
@@ -171,6 +173,7 @@ def test_the_formats_page_names_every_column():
         *PATIENT,
         *label_columns(),
         *QUANTITIES,
+        *RADIOMICS,
         *TASKS,
     }
     assert sorted(name for name in names if f"`{name}`" not in page) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from nodulerisk.trust.withhold import withheld
 from nodulerisk.weights.card import Evidence, TaskCard, WeightSet
 
 SIZES = ("long axis", "volume")  # measurements shown in the table
+CELL = 12  # characters: so narrow that all columns fit 80
 Row = dict[str, str | float | None]
 
 
@@ -157,8 +159,7 @@ def _task_cell(assessment: Assessment, name: str) -> str:
         return "not run"
     lines = [task.decision or "", *(["withheld"] if withheld(assessment, name) else [])]
     lines.append("/".join(f"{bar.mean:.2f}" for bar in task_bars(task)))
-    if said := by_volume_words(task):
-        lines.append(said)
+    lines += textwrap.wrap(by_volume_words(task), CELL)
     if task.spread is not None:
         lines.append(f"spread {task.spread:.2f}")
     return "\n".join([*lines, f"({task.evidence})"])
