@@ -14,9 +14,8 @@ import numpy as np
 
 from LungNoduleRiskLib import annotations, results, scene
 from nodulerisk.assessment import Assessment
+from nodulerisk.clinical.advice import Advice
 from nodulerisk.clinical.followup import Earlier, followed
-from nodulerisk.clinical.guidelines import guidelines
-from nodulerisk.clinical.patient import Patient
 from nodulerisk.clinical.registration import Alignment, Matches, align, proposed
 from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import CT
@@ -250,12 +249,12 @@ class NoduleLogic:
         self,
         assessments: Sequence[Assessment],
         volumeNode,
-        patientWith: Callable[[str], Patient],
+        adviceFor: Callable[[Assessment], Advice],
         path: Path,
         earlier: Mapping[str, Earlier] | None = None,
     ) -> Callable[[], None]:
         """What writes the nodules' report (HTML): meshes and slices with their masks as they are
-        now, and guidelines.
+        now, scores and guidelines.
 
         It takes seconds, and may be called on any thread; it raises OutputError where the file
         cannot be written.
@@ -263,17 +262,14 @@ class NoduleLogic:
         Args:
             assessments: without their masks.
             volumeNode: their CT.
-            patientWith: what guidelines need to know of the patient with the nodule of a name; what
-                they used is in the report, nothing else of it is kept.
+            adviceFor: what scores and guidelines say of a nodule; what they used of the patient is
+                in the report, nothing else of it is kept.
             path: the file.
             earlier: the nodules at an earlier scan, by name: see ``followUps``.
         """
         found = [results.withMask(assessment, volumeNode, PAGE_MM) for assessment in assessments]
         before = {name: [one] for name, one in (earlier or {}).items()}
-        nodules = [
-            (ct, one, guidelines(one, patientWith(one.name)), before.get(one.name, ()))
-            for ct, one in found
-        ]
+        nodules = [(ct, one, adviceFor(one), before.get(one.name, ())) for ct, one in found]
         return partial(_writeReport, nodules, path)
 
     def aligner(self, earlierNode, volumeNode, days: float) -> Callable[[], Alignment]:

@@ -23,9 +23,10 @@ from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import written_whole
 from nodulerisk.nodule.quantities import UNITS, Code
 
-EvidenceLevel = Literal["pathology", "reader", "simulated", "none"]
+EvidenceLevel = Literal["outcome", "pathology", "reader", "simulated", "none"]
 EVIDENCE_LEVELS: tuple[EvidenceLevel, ...] = get_args(EvidenceLevel)
 EVIDENCE_WORDS: dict[str, str] = {
+    "outcome": "a published model fitted on proven outcomes",
     "pathology": "trained and tested against pathology",
     "reader": "radiologists' suspicion, not pathology",
     "simulated": "simulated nodules: shows the workflow, says nothing about a patient",
@@ -241,7 +242,7 @@ def save_assessment(
         assessment: what is saved.
         ct: the CT, for the mask's geometry.
         folder: where to.
-        more: further JSON-ready values, which ``load_assessment`` ignores.
+        more: further JSON-ready values, which stand first and ``load_assessment`` ignores.
 
     Raises:
         OutputError: the folder cannot be written; no half-written file is left.
@@ -254,9 +255,10 @@ def save_assessment(
             folder / "mask_probability.nrrd",
         )
     path = folder / "assessment.json"
+    first = {"research_use_only": RESEARCH_USE_ONLY} | (more or {})
     with written_whole(path) as partial:
         partial.write_text(
-            json.dumps(assessment.to_dict() | (more or {}), indent=2, ensure_ascii=False),
+            json.dumps(first | assessment.to_dict(), indent=2, ensure_ascii=False),
             encoding="utf-8",
         )
     return path

@@ -10,8 +10,9 @@ from slicer.i18n import tr as _
 from LungNoduleRiskLib.logic import Nodule, remarks
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import Assessment, TaskResult
+from nodulerisk.clinical.advice import NO_ADVICE, Advice
 from nodulerisk.clinical.followup import Earlier
-from nodulerisk.clinical.guidelines import Guideline
+from nodulerisk.clinical.scores import ScoreResult
 from nodulerisk.outputs import words
 from nodulerisk.weights.card import WeightSet
 
@@ -19,11 +20,11 @@ from nodulerisk.weights.card import WeightSet
 def noduleHtml(
     nodule: Nodule,
     refusal: str | None = None,
-    advice: Iterable[Guideline] = (),
+    advice: Advice = NO_ADVICE,
     earlier: Earlier | None = None,
 ) -> str:
     """Every number of the nodule, what it rests on, what must be known about it, what became of it
-    since an earlier scan, and what guidelines say."""
+    since an earlier scan, and what scores and guidelines say."""
     parts = [f"<h3>{escape(nodule.name)}</h3>", *map(_paragraph, remarks(nodule, refusal))]
     if nodule.assessment is not None:
         parts += _assessment(nodule.assessment, advice)
@@ -61,7 +62,9 @@ def cardHtml(weights: WeightSet) -> str:
     return "".join([*parts, f"<p><b>{escape(RESEARCH_USE_ONLY)}</b></p>"])
 
 
-def _assessment(assessment: Assessment, advice: Iterable[Guideline]) -> Iterator[str]:
+def _assessment(assessment: Assessment, advice: Advice) -> Iterator[str]:
+    if advice.computed:
+        yield _heading(_("Scores")) + _list(map(_score, advice.computed))
     yield _list([*words.abstain_words(assessment), *map(words.check_words, assessment.checks)])
     if moved := words.stability_words(assessment):
         yield _heading(_("Stability")) + _list(moved)
@@ -79,9 +82,14 @@ def _assessment(assessment: Assessment, advice: Iterable[Guideline]) -> Iterator
     yield _list(
         f"{name}: {value} ({source})" for name, value, source in words.measured_words(assessment)
     )
-    yield _heading(_("Guidelines")) + _list(f"{one.name}: {one.words}" for one in advice)
+    yield _heading(_("Guidelines")) + _list(f"{one.name}: {one.words}" for one in advice.others)
     yield _paragraph(words.position_words(assessment.point_lps_mm))
     yield _paragraph(words.provenance_words(assessment.provenance))
+
+
+def _score(score: ScoreResult) -> str:
+    used = ", ".join(one.words for one in score.inputs)
+    return f"{score.name}: {score.words}; {_('from')} {used}; {score.population}"
 
 
 def _followUp(earlier: Earlier) -> Iterator[str]:

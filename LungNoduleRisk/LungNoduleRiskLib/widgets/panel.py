@@ -30,7 +30,7 @@ from LungNoduleRiskLib.widgets.patient import PatientForm
 from LungNoduleRiskLib.widgets.running import Running
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import Assessment
-from nodulerisk.clinical.guidelines import guidelines
+from nodulerisk.clinical.advice import NO_ADVICE, Advice, advise
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.trust.explain import Explanation
 
@@ -292,7 +292,7 @@ class Panel(VTKObservationMixin):
     def _writeReport(self, assessments: list[Assessment], folder: Path) -> None:
         path, shown = (
             folder / "report.html",
-            (assessments, self.parameters.ct, self._patientForm.patientWith),
+            (assessments, self.parameters.ct, self._advice),
         )
         self._write(lambda: self.logic.reportWriter(*shown, path, self._following.earlier), path)
 
@@ -393,12 +393,18 @@ class Panel(VTKObservationMixin):
             return noduleHtml(nodule, refusal)
         _ct, assessment = results.withMask(nodule.assessment, self.parameters.ct, 0)
         try:
-            advice = guidelines(assessment, self._patientForm.patientWith(nodule.name))
+            advice = self._advice(assessment)
         except NoduleRiskError as error:
-            advice = ()
+            advice = NO_ADVICE
             self._say(str(error))
         earlier = self._following.earlier.get(nodule.name)
         return noduleHtml(replace(nodule, assessment=assessment), refusal, advice, earlier)
+
+    def _advice(self, assessment: Assessment) -> Advice:
+        """What scores and guidelines say of a nodule, by what was filled in."""
+        patient = self._patientForm.patientWith(assessment.name)
+        listed = self.logic.nodules(self.parameters.ct, self.parameters.points)
+        return advise(assessment, patient, len(listed))
 
     def _jump(self) -> None:
         """Shows the selected nodule in the slices and in 3D."""

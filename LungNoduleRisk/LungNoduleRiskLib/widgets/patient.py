@@ -1,5 +1,5 @@
-"""The section for what guidelines need to know of the patient and of each nodule: kept nowhere but
-in its fields."""
+"""The section for what scores and guidelines need to know of the patient and of each nodule: kept
+nowhere but in its fields."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import get_args, get_type_hints
 import qt
 from slicer.i18n import tr as _
 
-from nodulerisk.clinical.patient import OF_THE_NODULE, Patient, patient_from
+from nodulerisk.clinical.patient import OF_THE_NODULE, Patient, field_words, patient_from
 
 
 class PatientForm:
-    """A field for everything that guidelines may ask of the patient, and of the chosen nodule;
-    empty: not known."""
+    """A field for everything that scores and guidelines may ask of the patient, and of the chosen
+    nodule; empty: not known."""
 
     def __init__(self, section, onChanged: Callable[[], None]):
         self._fields = {}
@@ -78,5 +78,6 @@ def _textOf(field) -> str:
 
 
 def _title(name: str) -> str:
-    words = name.replace("_", " ").capitalize()
+    words = field_words(name)
+    words = words[0].upper() + words[1:]
     return _("{words} (this nodule)").format(words=words) if name in OF_THE_NODULE else words

@@ -21,7 +21,7 @@ from LungNoduleRiskWeb.session.facts import Facts, ct_facts, nodule_facts, nodul
 from LungNoduleRiskWeb.session.notices import Notices
 from LungNoduleRiskWeb.session.viewer import LAYOUTS, WINDOWS_HU, Viewer
 from nodulerisk.assessment import Assessment
-from nodulerisk.clinical.guidelines import Guideline, guidelines
+from nodulerisk.clinical.advice import NO_ADVICE, Advice, advise
 from nodulerisk.clinical.patient import OF_THE_NODULE, Patient, patient_from
 from nodulerisk.ct.points import Point, Position, parse_point
 from nodulerisk.ct.read import read_ct
@@ -369,13 +369,14 @@ class Controller:
         """LPS mm, in the order of the list."""
         return scene.pointsLps(self.points_node) if scene.placed(self.points_node) else []
 
-    def advice(self, assessment: Assessment) -> tuple[Guideline, ...]:
-        """What guidelines say of a nodule, by what was filled in.
+    def advice(self, assessment: Assessment) -> Advice:
+        """What scores and guidelines say of a nodule, by what was filled in.
 
         Raises:
             NoduleRiskError: see ``patient_with``.
         """
-        return guidelines(assessment, self.patient_with(assessment.name))
+        patient = self.patient_with(assessment.name)
+        return advise(assessment, patient, len(self.nodules()))
 
     def _choose(self, name: str | None) -> None:
         said = self._said_of.get(name or "", {})
@@ -387,7 +388,7 @@ class Controller:
 
     def _show_facts(self) -> None:
         assessment = self._assessed.get(self._state.selected or "")
-        advice: tuple[Guideline, ...] = ()
+        advice = NO_ADVICE
         if assessment is not None:
             with self.notices.refusals_said():
                 advice = self.advice(assessment)

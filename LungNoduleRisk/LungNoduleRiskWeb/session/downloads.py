@@ -43,9 +43,7 @@ def report(controller: Controller, path: Path, name: str | None = None) -> Write
     found = [one for one in controller.assessments() if name in (None, one.name)]
     if not found:
         raise NoduleRiskError(NOTHING)
-    return controller.logic.reportWriter(
-        found, controller.volume_node, controller.patient_with, path
-    )
+    return controller.logic.reportWriter(found, controller.volume_node, controller.advice, path)
 
 
 def _table(controller: Controller, path: Path) -> Writer:

@@ -9,7 +9,8 @@ from typing import Any
 from LungNoduleRiskLib.logic import Nodule, remarks
 from nodulerisk.assessment import Assessment, TaskResult
 from nodulerisk.checks import Check
-from nodulerisk.clinical.guidelines import Guideline
+from nodulerisk.clinical.advice import Advice
+from nodulerisk.clinical.scores import ScoreResult
 from nodulerisk.ct.volume import CT
 from nodulerisk.outputs import words
 from nodulerisk.outputs.report import at_a_glance
@@ -52,7 +53,7 @@ def nodule_row(nodule: Nodule, refusal: str | None) -> Facts:
     }
 
 
-def nodule_facts(assessment: Assessment, advice: Iterable[Guideline]) -> Facts:
+def nodule_facts(assessment: Assessment, advice: Advice) -> Facts:
     """Everything known of an assessed nodule."""
     return {
         "name": assessment.name,
@@ -67,10 +68,16 @@ def nodule_facts(assessment: Assessment, advice: Iterable[Guideline]) -> Facts:
             {"name": name, "value": value, "source": source}
             for name, value, source in words.measured_words(assessment)
         ],
-        "guidelines": [{"name": one.name, "words": one.words} for one in advice],
+        "scores": [_score(one) for one in advice.computed],
+        "guidelines": [{"name": one.name, "words": one.words} for one in advice.others],
         "position": words.position_words(assessment.point_lps_mm),
         "provenance": words.provenance_words(assessment.provenance),
     }
+
+
+def _score(score: ScoreResult) -> Facts:
+    used = ", ".join(one.words for one in score.inputs)
+    return {"name": score.name, "words": score.words, "basis": f"{used}. {score.population}"}
 
 
 def _checks(checks: Iterable[Check]) -> list[Facts]:

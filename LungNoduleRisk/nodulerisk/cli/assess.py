@@ -77,8 +77,8 @@ def assess(
         typer.Option(
             metavar="NAME=VALUE",
             help=(
-                "What guidelines need to know, such as age=62, sex=female, nodules=1 or"
-                " status=baseline; repeatable."
+                "What scores and guidelines need to know, such as age=62, sex=female,"
+                " smoking=former or status=baseline; repeatable."
             ),
         ),
     ] = None,
@@ -152,7 +152,7 @@ def thresholds_of(texts: list[str]) -> dict[str, float]:
 
 
 def _patient(texts: list[str] | None, points: int) -> Patient | None:
-    """What is known for the guidelines; None: nothing was given.
+    """What is known for scores and guidelines; None: nothing was given.
 
     Raises:
         NoduleRiskError: not understood, or said of one nodule where there are several.
@@ -240,7 +240,7 @@ def assess_points(
     """Assesses every point and writes its results; a refused point does not stop the others (fault
     25)."""
     from nodulerisk.assess import assess as assess_nodule
-    from nodulerisk.clinical.guidelines import guidelines
+    from nodulerisk.clinical.advice import NO_ADVICE, advise
     from nodulerisk.engine.engine import Engine
     from nodulerisk.outputs.results import Outcome, write_results
     from nodulerisk.trust.stability import stability as ask_again
@@ -266,7 +266,7 @@ def assess_points(
             outcomes.append(Outcome(point, refusal=str(refusal)))
             continue
         report("writing", 1)
-        advice = guidelines(found, patient) if patient else ()
+        advice = advise(found, patient, len(points)) if patient else NO_ADVICE
         write_results(ct, found, folder, advice)
         outcomes.append(Outcome(point, found, advice=advice))
     return outcomes

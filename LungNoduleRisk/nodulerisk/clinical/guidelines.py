@@ -1,5 +1,4 @@
-"""What three guidelines say of a nodule: Lung-RADS v2022, Fleischner 2017, and the Brock (PanCan)
-probability.
+"""What two guidelines say of a nodule: Lung-RADS v2022 and Fleischner 2017.
 
 Each is a pure function of what is known, says what it used, and is not computed where something it
 needs is not known: nothing is guessed. Where a text leaves a choice, the function's docstring says
@@ -13,7 +12,7 @@ nodule's volume falls into another class than its diameter, the rule says so.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from nodulerisk.assessment import Assessment, Measurement
@@ -81,14 +80,6 @@ FLEISCHNER: dict[
     ("part-solid", False): ((SMALL_SUBSOLIDS,), (SUBSOLIDS,), (SUBSOLIDS,)),
 }
 
-BROCK_FINDINGS = {
-    "family_history": 0.2961,
-    "emphysema": 0.2953,
-    "upper_lobe": 0.6581,
-    "spiculation": 0.7729,
-}
-BROCK_DENSITY = {"solid": 0.0, "part-solid": 0.377, "ground glass": -0.1276}
-
 
 @dataclass(frozen=True)
 class Guideline:
@@ -96,12 +87,11 @@ class Guideline:
 
     Attributes:
         name: with the year.
-        result: category, follow-up or probability in words; None: not computed.
+        result: category or follow-up in words; None: not computed.
         used: the inputs, in words.
         missing: names of the inputs that are needed and not known.
         rule: what decided, or why the guideline does not apply.
         source: where it stands.
-        probability: 0..1, where the guideline gives one.
     """
 
     name: str
@@ -110,7 +100,6 @@ class Guideline:
     missing: tuple[str, ...]
     rule: str
     source: str
-    probability: float | None = None
 
     @property
     def words(self) -> str:
@@ -123,15 +112,13 @@ class Guideline:
 
 
 def guidelines(assessment: Assessment, patient: Patient) -> tuple[Guideline, ...]:
-    """All three, of an assessed nodule.
+    """Both, of an assessed nodule.
 
     Its density type is the reader's word; else the networks', which agree with radiologists far
     more often than thresholds do; else what was measured.
     """
     networks = assessment.tasks["density"].decision if "density" in assessment.tasks else None
-    return tuple(
-        one(assessment.measurements, patient, networks) for one in (lung_rads, fleischner, brock)
-    )
+    return tuple(one(assessment.measurements, patient, networks) for one in (lung_rads, fleischner))
 
 
 def lung_rads(
@@ -172,21 +159,6 @@ def fleischner(
     )
 
 
-def brock(measurements: Measurements, patient: Patient, networks: str | None = None) -> Guideline:
-    """The probability of cancer by PanCan's full model with spiculation, 2b; arguments as in
-    ``lung_rads``.
-
-    Its size is the long axis. Made from smokers of 50 to 75 years at their first screening CT.
-    """
-    known = _Known(measurements, patient, networks)
-    probability = _brock(known)
-    decision = (
-        None if probability is None else (f"{probability:.1%}", "probability of cancer, model 2b")
-    )
-    answer = known.answer("Brock", decision, "McWilliams et al., N Engl J Med 2013;369:910-919")
-    return replace(answer, probability=probability)
-
-
 class _Known:
     """Hands out inputs, and remembers in words what was used and what was missing."""
 
@@ -210,7 +182,7 @@ class _Known:
         value = self._values[name]
         if value is not None:
             note = f" ({self._origin})" if name == "density" else ""
-            self.used.append(f"{name.replace('_', ' ')} {_shown(value)}{note}")
+            self.used.append(f"{name.replace('_', ' ')} {shown(value)}{note}")
         return value
 
     def rounded(self, name: str, digits: int, unit: str) -> float:
@@ -219,7 +191,7 @@ class _Known:
         if value is None:
             self.missing.append(name)
             return math.nan
-        rounded = math.floor(value * 10**digits + 0.5 + 1e-9) / 10**digits
+        rounded = half_up(value, digits)
         self.used.append(f"{name} {rounded:g} {unit}")
         return rounded
 
@@ -234,7 +206,13 @@ class _Known:
         return Guideline(name, result, tuple(self.used), tuple(self.missing), rule, source)
 
 
-def _shown(value: bool | float | str) -> str:
+def half_up(value: float, digits: int) -> float:
+    """The value to so many decimals, halves rounded up, as radiologists report it."""
+    return math.floor(value * 10**digits + 0.5 + 1e-9) / 10**digits
+
+
+def shown(value: bool | float | str) -> str:
+    """An input as it is told: ``yes``, ``12.1`` or ``solid``."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return value if isinstance(value, str) else f"{value:g}"
@@ -321,21 +299,3 @@ def _fleischner_class(size: Size, by: int) -> tuple[int, str]:
     low, high = FLEISCHNER_CLASSES[by]
     index = int(size[by] >= low) + int(size[by] > high)
     return index, f"{(f'< {low}', f'{low} to {high}', f'> {high}')[index]} {UNITS[by]}"
-
-
-def _brock(known: _Known) -> float | None:
-    age, sex, nodules, density = known("age"), known("sex"), known("nodules"), known("density")
-    findings = {name: known(name) for name in BROCK_FINDINGS}
-    size = known.rounded("long axis", 1, "mm")
-    if known.missing:
-        return None
-    logit = (
-        0.0287 * (age - 62)
-        + 0.6011 * (sex == "female")
-        - 5.3854 * ((size / 10) ** -0.5 - 1.58113883)
-        - 0.0824 * (nodules - 4)
-        + BROCK_DENSITY[density]
-        + sum(weight * findings[name] for name, weight in BROCK_FINDINGS.items())
-        - 6.7892
-    )
-    return 1 / (1 + math.exp(-logit))

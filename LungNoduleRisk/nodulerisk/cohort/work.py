@@ -16,7 +16,7 @@ import SimpleITK as sitk
 
 from nodulerisk.assess import assess
 from nodulerisk.assessment import Assessment, write_image
-from nodulerisk.clinical.guidelines import guidelines
+from nodulerisk.clinical.advice import NO_ADVICE, advise
 from nodulerisk.cohort.store import Row, Status
 from nodulerisk.cohort.table import CohortNodule, CtCase
 from nodulerisk.ct.points import Point, Position
@@ -147,7 +147,9 @@ def write_masks(ct: CT, assessments: Sequence[Assessment], path: Path) -> None:
 
 def _rows(ct: CT, case: CtCase, job: Job) -> list[Row]:
     networks = MovingNetworks(job)
-    outcomes = [_outcome(ct, nodule, job.weights, networks) for nodule in case.nodules]
+    outcomes = [
+        _outcome(ct, nodule, job.weights, networks, len(case.nodules)) for nodule in case.nodules
+    ]
     if job.masks is not None:
         found = [outcome.assessment for _, outcome in outcomes if outcome.assessment is not None]
         write_masks(ct, found, job.masks / f"{case.case}.seg.nrrd")
@@ -168,7 +170,7 @@ def _row(case: CtCase, weights: WeightSet, status: Status, outcome: Outcome) -> 
 
 
 def _outcome(
-    ct: CT, nodule: CohortNodule, weights: WeightSet, networks: SharedNetworks
+    ct: CT, nodule: CohortNodule, weights: WeightSet, networks: SharedNetworks, listed: int
 ) -> tuple[Status, Outcome]:
     point = Point(nodule.name, _position(nodule, ct))
     try:
@@ -179,7 +181,7 @@ def _outcome(
         return "failed", Outcome(point, refusal=str(error))
     except NoduleRiskError as refusal:
         return "refused", Outcome(point, refusal=str(refusal))
-    advice = guidelines(found, nodule.patient) if nodule.patient else ()
+    advice = advise(found, nodule.patient, listed) if nodule.patient else NO_ADVICE
     return "assessed", Outcome(point, found, advice=advice)
 
 

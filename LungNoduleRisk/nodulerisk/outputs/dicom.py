@@ -445,7 +445,7 @@ def _decision_code(task: str, result: TaskResult) -> Code:
     """A standard code only where the networks have learnt from patients: a reader may look at
     nothing else."""
     assert result.decision is not None
-    if result.evidence in ("pathology", "reader") and result.decision in STANDARD:
+    if result.evidence in ("outcome", "pathology", "reader") and result.decision in STANDARD:
         return STANDARD[result.decision]
     return _own(_class_code(task, result.classes.index(result.decision)), result.decision)
 

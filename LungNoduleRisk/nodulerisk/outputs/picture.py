@@ -28,7 +28,13 @@ DPI = 100
 ROWS = 24  # of the probability panel: every task run
 INK, FAINT = "#1c2733", "#5d6b78"
 CONTOUR = "#ffb000"
-COLOURS = {"pathology": "#1b7f5c", "reader": "#2f6fb2", "simulated": "#a3abb3", "none": "#a3abb3"}
+COLOURS = {
+    "outcome": "#6b3fa0",
+    "pathology": "#1b7f5c",
+    "reader": "#2f6fb2",
+    "simulated": "#a3abb3",
+    "none": "#a3abb3",
+}
 WARNING = "#9a4a00"
 HALO = [
     withStroke(linewidth=2.5, foreground="black")

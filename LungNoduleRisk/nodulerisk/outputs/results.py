@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from shutil import disk_usage
 from tempfile import TemporaryFile
 
 from nodulerisk.assessment import Assessment, mask_image, save_assessment, write_image
-from nodulerisk.clinical.guidelines import Guideline
+from nodulerisk.clinical.advice import NO_ADVICE, Advice
 from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import OutputError
@@ -31,17 +30,17 @@ BYTES_A_NODULE = 10 << 20  # plotly.js makes half of it
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What became of a point: its assessment, or why it was refused; and what guidelines say, if
-    they were asked."""
+    """What became of a point: its assessment, or why it was refused; and what scores and guidelines
+    say, if they were asked."""
 
     point: Point
     assessment: Assessment | None = None
     refusal: str = ""
-    advice: Sequence[Guideline] = ()
+    advice: Advice = NO_ADVICE
 
 
 def write_results(
-    ct: CT, assessment: Assessment, folder: str | Path, advice: Sequence[Guideline] = ()
+    ct: CT, assessment: Assessment, folder: str | Path, advice: Advice = NO_ADVICE
 ) -> list[Path]:
     """Writes ``RESULT_FILES`` (without mask and mesh where no mask was drawn) in place of earlier
     ones.
@@ -50,7 +49,7 @@ def write_results(
         ct: the CT.
         assessment: of one nodule.
         folder: where to.
-        advice: what guidelines say of it, if they were asked.
+        advice: what scores and guidelines say of it, if they were asked.
 
     Returns:
         The files written.
@@ -61,12 +60,7 @@ def write_results(
     folder = Path(folder)
     remove_results(folder)
     try:
-        save_assessment(
-            assessment,
-            ct,
-            folder,
-            {"guidelines": [asdict(one) for one in advice]} if advice else None,
-        )
+        save_assessment(assessment, ct, folder, asdict(advice) if advice is not NO_ADVICE else None)
         if assessment.nodule is not None:
             write_image(mask_image(assessment.nodule, ct), folder / "mask.nii.gz")
             write_ply(nodule_mesh(assessment.nodule), folder / "mesh.ply")
