@@ -28,6 +28,7 @@ from made_scene import OBLIQUE, edit, rigid, segment_mask
 from made_weights import made_weights
 from nodulerisk.assessment import Assessment, load_assessment
 from nodulerisk.cli import app
+from nodulerisk.clinical.advice import advise
 from nodulerisk.clinical.patient import Patient
 from nodulerisk.ct.read import read_ct
 from nodulerisk.errors import NoduleRiskError, OutputError, WeightsError, WorkerError
@@ -303,10 +304,13 @@ def test_the_report_shows_every_nodule_with_its_mask_as_it_is_now(
     remeasure(volumeNode)
     assessments = list(savedAssessments(volumeNode).values())
     logic.reportWriter(
-        assessments, volumeNode, lambda _: Patient(age=62), tmp_path / "report.html"
+        assessments,
+        volumeNode,
+        lambda one: advise(one, Patient(age=62)),
+        tmp_path / "report.html",
     )()
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    for words in ("mesh3d", "Research use only", "corrected by hand", "Brock", "age 62"):
+    for words in ("mesh3d", "Research use only", "corrected by hand", "Brock 2b", "Mayo"):
         assert words in page, words
 
 

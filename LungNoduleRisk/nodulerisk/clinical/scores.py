@@ -241,7 +241,16 @@ class Score:
 
 
 PARSIMONIOUS = ("sex", "long axis", "upper_lobe")
-FULL = ("age", "family_history", "emphysema", "density", "nodules")
+FULL = (
+    "age",
+    "sex",
+    "family_history",
+    "emphysema",
+    "long axis",
+    "density",
+    "upper_lobe",
+    "nodules",
+)
 PANCAN = (
     "PanCan: 1871 smokers and former smokers of 50 to 75 years at their first screening CT in"
     " Canada, 7008 nodules, 102 of them cancer"
@@ -253,7 +262,7 @@ MAYO_INPUTS = ("age", "smoking", "cancer", "mean diameter", "spiculation", "uppe
 SCORES = (
     Score(
         "Brock 2b",
-        (*PARSIMONIOUS, *FULL, "spiculation"),
+        (*FULL, "spiculation"),
         brock(BROCK_2B),
         PANCAN,
         "two hospitals in the Netherlands, 441 cancers and 1405 benign nodules in clinical work"
@@ -264,7 +273,7 @@ SCORES = (
     ),
     Score(
         "Brock 2a",
-        (*PARSIMONIOUS, *FULL),
+        FULL,
         brock(BROCK_2A),
         PANCAN,
         BCCA,
