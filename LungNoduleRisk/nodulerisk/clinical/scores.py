@@ -387,14 +387,17 @@ class ScoreResult:
         if self.probability is None:
             return f"not computed: {self.refusal or 'needs ' + ', '.join(self.missing)}"
         told = f"{self.probability:.1%} probability of cancer ({self.evidence})"
-        doubts = f"; not made for such a case: {', '.join(self.warnings)}" if self.warnings else ""
+        doubts = (
+            f"; not made for cases like this: {', '.join(self.warnings)}" if self.warnings else ""
+        )
         return told + doubts
 
 
 def scores(
     assessment: Assessment, patient: Patient, listed: int | None = None
 ) -> tuple[ScoreResult, ...]:
-    """What every score says of an assessed nodule, those first that could be computed.
+    """What every score says of an assessed nodule: those first that were made for such a case, then
+    the others that could be computed.
 
     Args:
         assessment: of the nodule.
@@ -406,7 +409,11 @@ def scores(
     nothing = any(check.code in NOT_A_NODULE for check in assessment.checks)
     refusal = "no nodule was found at the point" if nothing else ""
     results = [score_nodule(score, known, refusal) for score in SCORES]
-    return tuple(sorted(results, key=lambda result: result.probability is None))
+    return tuple(sorted(results, key=_place))
+
+
+def _place(result: ScoreResult) -> int:
+    return 2 if result.probability is None else bool(result.warnings)
 
 
 def known_inputs(

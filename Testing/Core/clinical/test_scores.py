@@ -422,7 +422,7 @@ def test_patients_that_a_score_was_not_made_for_are_said(names, known, words):
         without, result = result_of(name, **usual), result_of(name, **(usual | known))
         assert result.probability is not None
         assert words not in without.words
-        assert words in result.words and result.words.count("not made for such a case") == 1
+        assert words in result.words and result.words.count("not made for cases like this") == 1
 
 
 def test_of_the_patient_that_it_was_made_for_a_score_has_no_doubt():
@@ -499,6 +499,15 @@ def test_scores_that_are_computed_stand_first(found):
     assert answers[0].name == "Veterans Affairs" and answers[0].probability is not None
     assert [one.name for one in answers[1:]] == [n for n in NAMES if n != "Veterans Affairs"]
     assert answers[1].words == "not computed: needs family history, emphysema, upper lobe"
+
+
+def test_a_score_made_for_such_a_case_stands_before_the_others(found):
+    patient = Patient(
+        age=60, smoking="never", sex="female", upper_lobe=True, cancer="none", density="solid"
+    )
+    answers = scores(found, patient, 1)
+    assert [one.name for one in answers][:4] == ["Mayo", "Brock 1b", "Brock 1a", "Veterans Affairs"]
+    assert answers[0].warnings == () and all(one.warnings for one in answers[1:4])
 
 
 def test_every_input_used_is_told_with_its_origin(found):

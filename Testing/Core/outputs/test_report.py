@@ -169,7 +169,7 @@ def test_scores_stand_first_with_whom_they_were_made_for(page_of, nodule):
     found = {score.name: score_nodule(score, told) for score in SCORES}
     advice = Advice((found["Veterans Affairs"], found["Mayo"]))
     page = page_of(replace(nodule, advice=advice)).text
-    assert "Veterans Affairs: 7.9 % outcome" in page  # at a glance
+    assert "N1 Veterans Affairs: 7.9 % * outcome * not made for cases like this malignant" in page
     assert "7.9 % outcome made for single nodules age 62 (given)" in page
     assert "long axis 10 mm (measured) 375 veterans" in page and "AUC 0.79 (0.74 to 0.84)" in page
     assert "Mayo: not computed: needs cancer, mean diameter, spiculation, upper lobe" in page

@@ -129,7 +129,7 @@ def test_scores_that_rest_on_outcomes_stand_first(ct, outcomes, tmp_path):
     advised = [replace(outcomes[0], advice=advice), outcomes[1]]
     text = shown(advised, 200)
     computed = (
-        "N1: Veterans Affairs: 46.1% probability of cancer (outcome); not made for such a case"
+        "N1: Veterans Affairs: 46.1% probability of cancer (outcome); not made for cases like this"
     )
     assert text.startswith(computed)
     assert "N1: Mayo: not computed: made for patients without a cancer" in text
