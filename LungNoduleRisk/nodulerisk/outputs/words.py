@@ -24,6 +24,7 @@ DENSITY_SOURCE = (
 )
 
 MASK_WORDS = {
+    "outcome": "learnt from nodules of proven outcome",
     "pathology": "learnt from outlines on resected nodules",
     "reader": "learnt from radiologists' outlines",
     "simulated": "learnt from simulated nodules",

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nodulerisk.assessment import Assessment, Measurement
+from nodulerisk.clinical.advice import NO_ADVICE, Advice
 from nodulerisk.clinical.followup import Earlier
-from nodulerisk.clinical.guidelines import Guideline
 from nodulerisk.ct.volume import CT
 from nodulerisk.outputs import words
 from nodulerisk.outputs.html import stills
@@ -32,13 +32,13 @@ class ReportNodule:
     Attributes:
         ct: the CT assessed, or a part of it with 30 mm on all sides of the nodule's centre.
         assessment: of several scans, that of the latest.
-        guidelines: what guidelines say of it.
+        advice: what scores and guidelines say of it.
         earlier: the same nodule at earlier scans, the oldest first.
     """
 
     ct: CT
     assessment: Assessment
-    guidelines: Sequence[Guideline] = ()
+    advice: Advice = NO_ADVICE
     earlier: Sequence[Earlier] = ()
 
     @property
