@@ -49,10 +49,10 @@ def assess(
 ) -> Assessment:
     """Assesses the nodule at a point.
 
-    The mask network draws the nodule around the point and says whether it is one; where it is
-    none, nothing else is asked. The cubes are cut around the mask's
-    centroid, so that a click a little off gives the same answer; each task's networks answer, and
-    their plain mean is the ensemble's, unless the task's card has a risk model.
+    The mask network draws the nodule around the point and says whether it is one; where it is none,
+    nothing else is asked. The cubes are cut around the mask's centroid, so that a click a little
+    off gives the same answer; each task's networks answer, and their plain mean is the ensemble's,
+    unless the task's card has a risk model.
 
     Args:
         ct: the CT.

@@ -197,9 +197,8 @@ class Assessment:
 
     name: str
     point_lps_mm: tuple[float, float, float]
-    centre_lps_mm: tuple[
-        float, float, float
-    ]  # where the cubes were cut: the mask's centroid, else the point
+    # where the cubes were cut: the mask's centroid, else the point
+    centre_lps_mm: tuple[float, float, float]
     tasks: dict[str, TaskResult]
     nodule: NoduleMask | None
     measurements: tuple[Measurement, ...]

@@ -16,9 +16,8 @@ from nodulerisk.errors import NoduleRiskError
 from nodulerisk.nodule.measure import value_of
 
 Measurements = tuple[Measurement, ...]
-Growth = Literal[
-    "stable", "slowly growing", "growing"
-]  # as Lung-RADS, and ``Patient.status``, call it
+# as Lung-RADS, and ``Patient.status``, call it
+Growth = Literal["stable", "slowly growing", "growing"]
 TWELVE_MONTHS_DAYS = 366
 LUNG_RADS_GROWTH_MM = 1.5
 BTS_GROWTH = 0.25

@@ -46,10 +46,11 @@ LUNG_RADS_COMPONENT: dict[str, Limits] = {  # of part-solid nodules, by their so
     "new": ((MM_4, "4A"), (ANY, "4B")),
     "growing": ((MM_4, "4A"), (ANY, "4B")),
 }
+# below 6 mm
 LUNG_RADS_SMALL = LUNG_RADS_COMPONENT | {
     "baseline": ((ANY, "2"),),
     "new": ((MM_4, "3"), (ANY, "4B")),
-}  # below 6 mm
+}
 LUNG_RADS_STABLE = {"1": "1", "2": "2", "3": "2", "4A": "3", "4B": "4B", "4X": "4X"}
 
 FLEISCHNER_CLASSES = ((6, 8), (100, 250))  # mm, mm³: below the one, between, above the other
@@ -150,8 +151,7 @@ def fleischner(
     """The follow-up of a nodule that was found by chance; arguments as in ``lung_rads``.
 
     Not for screening, known cancer or immunosuppression. Sizes are rounded to whole mm, as the text
-    has it, and mm³
-    before they are compared: 6 mm begins at 5.5.
+    has it, and mm³ before they are compared: 6 mm begins at 5.5.
     """
     known = _Known(measurements, patient, networks)
     return known.answer(

@@ -2,7 +2,7 @@
 the user to confirm.
 
 A rigid alignment leaves what breathing moves: some mm, most near the diaphragm. It proposes, the
-    user decides.
+user decides.
 """
 
 from __future__ import annotations
@@ -20,10 +20,8 @@ from nodulerisk.errors import NoduleRiskError
 
 COARSE_MM, FINE_MM = 8.0, 4.0
 WINDOW_HU = (-1000, -200)  # bone, contrast and the beating heart say little of where the lungs are
-LUNG_HU = (
-    -960,
-    -450,
-)  # of voxels averaged over 4 mm: neither the air around the patient nor the chest wall
+# of voxels averaged over 4 mm: neither the air around the patient nor the chest wall
+LUNG_HU = (-960, -450)
 SMALLEST_LUNG_MM3 = 100_000.0
 RIM_MM = 12.0  # around the lung, so that its surface counts
 SHARED = 0.5  # of the smaller field of view, at least

@@ -45,9 +45,8 @@ def serving_networks(
         NoduleRiskError: the networks cannot be started.
     """
     folder, key = str(weights.folder.resolve()), secrets.token_urlsafe(32)
-    host = get_ip(
-        get_address_host(client.scheduler_info()["address"])
-    )  # by which workers reach this process
+    # by which workers reach this process
+    host = get_ip(get_address_host(client.scheduler_info()["address"]))
     with (
         NetworkQueue([folder], device, key, batch=batch, host=host) as own,
         _Servers(client, own.address, folder, device, key, batch) as name,

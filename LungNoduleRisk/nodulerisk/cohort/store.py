@@ -4,9 +4,8 @@ stops the program.
 A part is the file ``results/part-<weight set>-<first>-<last>-<digest>.parquet``: the first digits
 of ``weight_set_sha256``, the numbers that the part stands for, and the first digits of its own
 SHA-256. ``add`` writes a part with a number of its own, whole or not at all. ``compact`` writes one
-part for all numbers so far, and from the
-moment that it has its name it stands for them all: the parts that it covers are removed, and passed
-over where their removal was cut short.
+part for all numbers so far, and from the moment that it has its name it stands for them all: the
+parts that it covers are removed, and passed over where their removal was cut short.
 """
 
 from __future__ import annotations
@@ -101,9 +100,8 @@ class Store:
         self._folder = Path(folder) / "results"
         self._parts: list[_Part] = []
         self._done: set[Key] = set()
-        self._types: dict[str, pa.DataType] = {
-            field.name: field.type for field in FIXED
-        }  # of any part's columns
+        # of any part's columns
+        self._types: dict[str, pa.DataType] = {field.name: field.type for field in FIXED}
         self._lock = _lock(self._folder)
         try:
             self._open_parts()

@@ -41,14 +41,11 @@ COLUMNS = ("case", "nodule", "status", "reason", "attempts", "seconds", "assessm
 STEPS = 25  # of the histograms of probabilities
 SIZES = {"long axis": "mm", "volume": "mm³"}
 WORTH_A_LINE, KNOWN_REASONS = 25, 1000  # reasons that are shown, and told apart
-FEWEST_DRAWS, NUMBERS_DRAWN = (
-    100,
-    10_000_000,
-)  # all draws are in memory at once, and many nodules need fewer
+# all draws are in memory at once, and many nodules need fewer
+FEWEST_DRAWS, NUMBERS_DRAWN = (100, 10_000_000)
 OTHERS = "other reasons"
-SINGLE = re.compile(
-    r"(?<!\w)'[^']*'(?!\w)|\"[^\"]*\"|\S*[/\\]\S*|[-+]?\d[\d.,]*\d|[-+]?\d"
-)  # what tells cases apart
+# what tells cases apart
+SINGLE = re.compile(r"(?<!\w)'[^']*'(?!\w)|\"[^\"]*\"|\S*[/\\]\S*|[-+]?\d[\d.,]*\d|[-+]?\d")
 HEIGHT = 240  # pixels
 
 

@@ -61,21 +61,15 @@ Row = dict[str, str]
 Value = TypeVar("Value")
 
 REQUIRED = ("case", "ct", "x", "y", "z")
-STAND_INS = {
-    "ct": ".",
-    "x": "0",
-    "y": "0",
-    "z": "0",
-}  # for missing columns: the others' faults are found all the same
+# for missing columns: the others' faults are found all the same
+STAND_INS = {"ct": ".", "x": "0", "y": "0", "z": "0"}
 OPTIONAL = ("nodule", "coordinates", "series", "earlier", "days", "patient", "label_evidence")
 PATIENT = tuple(field.name for field in fields(Patient))
 LISTED = 50  # problems; more are counted
 LONGEST_QUOTE = 40  # characters
 BATCH = 10_000  # rows of Parquet read at a time
-READERS, ASKED_FOR = (
-    16,
-    500,
-)  # threads, and files that each asks for: a network drive answers slowly, but many at once
+# threads, and files that each asks for: a network drive answers slowly, but many at once
+READERS, ASKED_FOR = (16, 500)
 
 
 class CohortError(NoduleRiskError):

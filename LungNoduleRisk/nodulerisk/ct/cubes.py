@@ -116,7 +116,7 @@ def emv_views(
         PointError: the point lies outside the volume.
 
     Source: npj Digital Medicine 2023, doi:10.1038/s41746-023-00866-z, Methods, and the authors'
-        code.
+    code.
     """
     return views_of(emv_block(ct, point_lps_mm, scan_order=scan_order), sides, size)
 

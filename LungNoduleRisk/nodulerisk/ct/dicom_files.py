@@ -76,9 +76,8 @@ def dicom_files(*paths: Path) -> Iterator[list[DicomFile]]:
     """The files of folders, zips and single files, while they may be read; what is damaged is
     refused meanwhile."""
     with damage_refused(), ExitStack() as stack, warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # pydicom's warnings quote header values, which may name the patient
+        # pydicom's warnings quote header values, which may name the patient
+        warnings.simplefilter("ignore")
         found = (
             zip_members(stack, path) if path.suffix.lower() == ".zip" else files_in(path)
             for path in paths

@@ -206,9 +206,8 @@ def refuse_not_ct(plane: ImagePlane) -> None:
             "This is a cone-beam CT, whose values are not Hounsfield units. Choose a diagnostic CT"
             " series."
         )
-    units = (
-        plane.macro("PixelValueTransformationSequence").get("RescaleType") or "HU"
-    )  # PS3.3 C.11.1.1.2
+    # PS3.3 C.11.1.1.2
+    units = plane.macro("PixelValueTransformationSequence").get("RescaleType") or "HU"
     if units not in ("HU", "US"):
         raise CTError(
             "The series is not in Hounsfield units (a spectral or derived map). Choose the CT"

@@ -126,9 +126,8 @@ def _read_fcsv(text: str, asked: Coordinates | None) -> Iterator[tuple[str, Posi
     """Slicer's older point lists: comment lines with the coordinate system and the columns, then a
     line a point."""
     header = dict(re.findall(r"^#\s*(\w[\w ]*?)\s*=\s*(.*?)\s*$", text, re.MULTILINE))
-    coordinates = _agreed(
-        header.get("CoordinateSystem", asked or "RAS"), asked
-    )  # Slicer's default here is RAS
+    # Slicer's default here is RAS
+    coordinates = _agreed(header.get("CoordinateSystem", asked or "RAS"), asked)
     columns = header.get("columns", FCSV_COLUMNS).split(",")
     rows = csv.DictReader([line for line in text.splitlines() if not line.startswith("#")], columns)
     return _rows(rows, coordinates)

@@ -209,9 +209,8 @@ def to_lps(ct: CT) -> CT:
     ``filled_slices`` refer to the array as read, and are dropped here.
     """
     order, signs = axis_order(ct.direction)
-    array = ct.hu.transpose(
-        [2 - order[2], 2 - order[1], 2 - order[0]]
-    )  # array axis of x is 2, of z is 0
+    # array axis of x is 2, of z is 0
+    array = ct.hu.transpose([2 - order[2], 2 - order[1], 2 - order[0]])
     array = array[:: signs[2], :: signs[1], :: signs[0]]
     first_voxel = np.zeros(3)
     for axis, sign in zip(order, signs, strict=True):

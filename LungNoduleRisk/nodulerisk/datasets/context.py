@@ -23,9 +23,8 @@ def with_context(
     """The nodule's CT and the share of readers who marked each voxel, continued above and below.
 
     A CT that goes on beyond the nodule is returned as it is. Each side draws its kind, so that a
-    network cannot learn
-    one: ``lung`` (the end slice without its nodule, drifting in plane as vessels do), ``flat``
-    (noise at lung density), ``edge`` or ``reflect``.
+    network cannot learn one: ``lung`` (the end slice without its nodule, drifting in plane as
+    vessels do), ``flat`` (noise at lung density), ``edge`` or ``reflect``.
 
     Args:
         nodule: with a mask.

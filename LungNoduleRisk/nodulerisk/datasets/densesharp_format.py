@@ -11,7 +11,7 @@ Columns, any order and case, separated by comma, semicolon or tab:
 
 * ``name`` (or nodule, index, id, file): the npz without its suffix.
 * ``diagnosis`` (or label, class): AAH, AIS, AAH-AIS, MIA, IA or IAC; empty: unknown. Gives subtype
-    and invasiveness.
+  and invasiveness.
 * ``subset`` (or fold): 0 to 3 train, 4 validation.
 
 and, of our own, all of them optional:
@@ -19,7 +19,7 @@ and, of our own, all of them optional:
 * ``patient``: pseudonym, else the name; ``split``: train, validation or test, before subset;
   without either the split goes by a hash of the patient.
 * ``evidence``: pathology (where empty), reader or simulated; ``diameter_mm``, else that of a ball
-    of the mask's volume.
+  of the mask's volume.
 * a column a task (``malignancy``, ``invasiveness``, ``grade``, ``subtype``, ``density``, ...): the
   class's name or index, empty: unknown. It goes before what follows from the diagnosis.
 
@@ -169,9 +169,8 @@ def _nodule(row: Row, files: dict[str, Path]) -> LabelledNodule:
 
 
 def _split(row: Row, patient: str) -> str:
-    subset = cell(row, *SUBSET).removesuffix(
-        ".0"
-    )  # as spreadsheets and pandas write columns with gaps
+    # as spreadsheets and pandas write columns with gaps
+    subset = cell(row, *SUBSET).removesuffix(".0")
     if subset and subset not in SUBSETS:
         raise NoduleRiskError(f"unknown subset '{subset}': 0 to 3 train, 4 validation")
     return split_in(row) or (SUBSETS[subset] if subset else split_of(patient))
@@ -376,9 +375,8 @@ def _cubes(nodule: LabelledNodule) -> tuple[np.ndarray, np.ndarray]:
 
 def _resampled(array: np.ndarray, ct: CT, centre_lps_mm, order: int, mode: str) -> np.ndarray:
     """An array on the CT's grid at the cube's voxels: float32 (80, 80, 80)."""
-    steps = (
-        ct.direction.T / np.array(ct.spacing_mm)[:, None]
-    )  # voxels (x, y, z) of the CT a mm along x, y, z
+    # voxels (x, y, z) of the CT a mm along x, y, z
+    steps = ct.direction.T / np.array(ct.spacing_mm)[:, None]
     corner = ct.voxel_of(np.array(centre_lps_mm) - CENTRE)
     return affine_transform(
         array.astype(np.float32),

@@ -14,13 +14,13 @@ and all optional:
 
 * ``size_mm`` (or size, diameter_mm, diameter); else from the mask.
 * ``name``, else the line; ``patient`` (or patient_id), a pseudonym: without it each CT counts as a
-    patient of its own.
+  patient of its own.
 * ``split``: train, validation or test; else by a hash of the patient.
 * ``evidence``: pathology (where empty), reader or simulated.
 * ``mask`` (or mask_path, segmentation): an image on the CT's grid; the connected part at the centre
-    is the nodule.
+  is the nodule.
 * a column a task (``malignancy``, ``grade``, ...): the class's name or index, before what follows
-    from the pathology.
+  from the pathology.
 
 Source of the rules: npj Digital Medicine 2023, doi:10.1038/s41746-023-00866-z.
 """
@@ -123,9 +123,8 @@ PATHOLOGIES: dict[str, dict[str, int]] = {
     "lymphoma": MALIGNANT,
     "metastasis": MALIGNANT,
 }
-BY_PLAIN_WORD = {plain(word): labels for word, labels in PATHOLOGIES.items()} | {
-    "": INVASIVE
-}  # a grade alone
+# a grade alone
+BY_PLAIN_WORD = {plain(word): labels for word, labels in PATHOLOGIES.items()} | {"": INVASIVE}
 GRADE = re.compile(r"(?<![a-z])(?:grade[\s_-]*(i{1,3}|[123])|g\s?([123]))(?!\w)", re.IGNORECASE)
 
 

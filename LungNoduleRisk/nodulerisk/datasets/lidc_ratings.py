@@ -50,7 +50,7 @@ def beliefs_from(readers: Mapping[str, Sequence[float]]) -> dict[str, tuple[floa
     characteristics that are given.
 
     A rating between two neighbouring classes counts for both: the further from the border, the
-        surer.
+    surer.
     """
     mean = {name: float(np.mean(values)) for name, values in readers.items()}
     beliefs: dict[str, tuple[float, ...]] = {}

@@ -5,12 +5,12 @@ Each series lies in a folder of its own, as The Cancer Imaging Archive delivers 
 series by UID. Up to four readers worked on a CT. What one marked as one nodule is an ``Outline``:
 
 * an outline's points are the first pixels outside the nodule, so what they enclose counts and they
-    do not;
+  do not;
 * a ROI with ``inclusion`` FALSE is a hole, and the points around it do not count either;
 * nodules under 3 mm (one point, no characteristics) and non-nodules are no outlines.
 
 Source: Armato et al., Med Phys 2011;38:915-931, and the annotation format at
-    doi:10.7937/K9/TCIA.2015.LO9QL9SX.
+doi:10.7937/K9/TCIA.2015.LO9QL9SX.
 """
 
 from __future__ import annotations

@@ -40,8 +40,7 @@ class LabelledNodule:
             label (readers who disagree); see ``target``.
         ratings: every reader's rating of malignancy, 1 to 5; empty: not known.
         marked: float32 (z, y, x) on the CT's grid, the share (0..1) of readers who marked a voxel
-            as nodule; None:
-            no mask.
+            as nodule; None: no mask.
         diameter_mm: longest in-plane diameter or what the source calls size; None: not known.
         split: ``train``, ``validation`` or ``test``.
         only_own_slices: the CT ends with the nodule along z: what lies above and below has to be

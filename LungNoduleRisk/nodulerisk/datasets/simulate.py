@@ -2,13 +2,12 @@
 subtype.
 
 A nodule of known growth pattern is grown into the lung of a real CT. This shows the workflow and
-says nothing about a
-patient: that the classes look like their textbook descriptions is assumed here, not learned from
-    pathology.
+says nothing about a patient: that the classes look like their textbook descriptions is assumed
+here, not learned from pathology.
 
 * **AAH-AIS**: ground glass alone (lepidic growth), round, hardly lobulated.
 * **MIA**: ground glass around a solid (invasive) component of at most 5 mm, in one to three
-    islands.
+  islands.
 * **IA**: a solid component above 5 mm. From grade 1 (mostly lepidic) to grade 3 (high-grade
   patterns) the solid share (CTR), lobulation and spiculation grow. Neighbouring grades overlap in
   each of them, and the sizes of all overlap.
@@ -16,9 +15,8 @@ patient: that the classes look like their textbook descriptions is assumed here,
 A body is an ellipsoid whose radius varies smoothly over the sphere; lobes part at notches. The
 solid part is an off-centre cluster inside it, cut to the long axis that its class wants, so that
 the labels hold exactly for the masks made. Spicules taper outwards and are no part of the mask, as
-they are left out of a measured diameter. Tissue fills
-the air of the lung: vessels stay visible through ground glass. Edges are blurred along z as the
-    CT's slices are thick.
+they are left out of a measured diameter. Tissue fills the air of the lung: vessels stay visible
+through ground glass. Edges are blurred along z as the CT's slices are thick.
 
 Every range is in ``PATTERNS`` and drawn from uniformly. Arrays are (z, y, x) at 1 mm.
 """
@@ -423,10 +421,8 @@ def _level(depth: np.ndarray, axis_mm: float, longer: bool) -> float:
             exactly.
     """
     finite = depth[np.isfinite(depth)]
-    below, above = (
-        float(finite.min()) - 1,
-        float(np.partition(finite, -2)[-2]),
-    )  # above: one voxel is left
+    # above: one voxel is left
+    below, above = (float(finite.min()) - 1, float(np.partition(finite, -2)[-2]))
     while above - below > 0.02:
         middle = (below + above) / 2
         if long_axis_mm(largest_part(depth > middle)) > axis_mm:
@@ -446,9 +442,8 @@ def _spicules(
     for _ in range(rng.integers(*pattern.spicules)):
         direction, bend = (_point_within(1, rng) for _ in range(2))
         direction /= np.linalg.norm(direction)
-        left = 1 - height / rng.uniform(
-            *pattern.spicule_mm
-        )  # of its length: 1 at the surface, 0 at the tip
+        # of its length: 1 at the surface, 0 at the tip
+        left = 1 - height / rng.uniform(*pattern.spicule_mm)
         curved = points - bend[:, None] * np.maximum(height, 0) * 0.4
         along = direction @ curved
         beside = np.sqrt(np.maximum((curved**2).sum(axis=0) - along**2, 0))

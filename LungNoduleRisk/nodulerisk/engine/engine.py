@@ -297,9 +297,8 @@ def _convert(network, card: NetworkCard):
     cubes = torch.zeros(1, NETWORKS[card.kind].cubes.channels, *(card.size,) * 3)
     unchecked = {"check_trace": False}  # the check runs the network twice more
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter(
-            "ignore"
-        )  # tracing warns that it fixes the padding for this input size, which is meant
+        # tracing warns that it fixes the padding for this input size, which is meant
+        warnings.simplefilter("ignore")
         decoder = TorchScriptPythonDecoder(network, example_input=cubes, trace_kwargs=unchecked)
         frontend = FrontEndManager().load_by_framework("pytorch")
         return frontend.convert(frontend.load(decoder))
@@ -311,9 +310,8 @@ def _keep(model, path: Path) -> None:
     try:
         with written_whole(path) as partial:
             openvino.save_model(model, partial, compress_to_fp16=False)
-            partial.with_suffix(".bin").replace(
-                path.with_suffix(".bin")
-            )  # the weights first: no .xml without them
+            # the weights first: no .xml without them
+            partial.with_suffix(".bin").replace(path.with_suffix(".bin"))
     except NoduleRiskError:
         pass  # without a cache the next start is slower, nothing else
 

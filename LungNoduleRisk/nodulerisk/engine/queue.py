@@ -186,9 +186,8 @@ class SharedNetworks(RemoteNetworks):
         """Leaves the line, or the answer under way."""
         if self._connection is not None:
             with suppress(OSError):  # it is closed already
-                self._connection.shutdown(
-                    socket.SHUT_RDWR
-                )  # unlike close, wakes the thread that waits for an answer
+                # unlike close, wakes the thread that waits for an answer
+                self._connection.shutdown(socket.SHUT_RDWR)
 
     def _answer(self, question: dict[str, Any], cubes: np.ndarray) -> tuple[np.ndarray, ...]:
         try:

@@ -12,10 +12,8 @@ from nodulerisk.evaluation.figures import midranks
 from nodulerisk.weights.calibration import TINY, Line, calibrated
 
 BINS = 5  # equally filled: 20 nodules a bin need a hundred
-SLOPES, OFFSETS = (
-    (0.1, 5.0),
-    (-5.0, 5.0),
-)  # where the classes part completely the best slope would be endless
+# where the classes part completely the best slope would be endless
+SLOPES, OFFSETS = ((0.1, 5.0), (-5.0, 5.0))
 
 
 @dataclass(frozen=True)

@@ -79,9 +79,8 @@ def predictions(
     """Assesses every nodule at its centre, and at ``clicks`` points 2 mm off in random directions.
 
     Nodules that are refused come back as broken and the rest go on; whatever else goes wrong ends
-    the evaluation, see ``assess_points``. Where the data end with the
-    nodule along z, the CT is continued by what lies beside it (see ``with_context``), always the
-    same.
+    the evaluation, see ``assess_points``. Where the data end with the nodule along z, the CT is
+    continued by what lies beside it (see ``with_context``), always the same.
 
     Args:
         weights: the weight set.

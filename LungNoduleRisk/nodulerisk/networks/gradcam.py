@@ -1,7 +1,7 @@
 """Grad-CAM of our networks by MONAI: where in a cube lies what spoke for a class.
 
 Source: Selvaraju et al., Grad-CAM: visual explanations from deep networks via gradient-based
-    localization, ICCV 2017.
+localization, ICCV 2017.
 """
 
 from __future__ import annotations

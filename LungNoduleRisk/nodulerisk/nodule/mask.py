@@ -11,12 +11,8 @@ from nodulerisk.ct.volume import CT
 from nodulerisk.tasks import EvidenceLevel
 
 MASK_LEVEL = 0.5  # probability at the nodule's surface: of mask, mesh and outlines alike
-REFLECTIONS: tuple[tuple[int, ...], ...] = (
-    (),
-    (1,),
-    (2,),
-    (1, 2),
-)  # axes of a (z, y, x) cube; first none
+# axes of a (z, y, x) cube; first none
+REFLECTIONS: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (1, 2))
 REACH_MM = 5.0  # a nodule that begins farther than this from the point is another one
 
 
@@ -118,9 +114,10 @@ def _on_ct_grid(probability: np.ndarray, grid: Grid, ct: CT) -> tuple[np.ndarray
     size = np.array(ct.hu.shape[::-1])
     low = np.clip(np.floor(in_ct.min(axis=0)).astype(int), 0, size)
     high = np.clip(np.ceil(in_ct.max(axis=0)).astype(int) + 1, 0, size)
+    # x, y, z
     voxels = np.stack(
         np.meshgrid(*(np.arange(a, b) for a, b in zip(low, high, strict=True)), indexing="ij")
-    )  # x, y, z
+    )
     step = np.linalg.solve(grid.axes, ct.direction * ct.spacing_mm)  # one CT voxel in map voxels
     start = np.linalg.solve(grid.axes, np.asarray(ct.origin_lps_mm) - grid.origin_lps_mm)
     in_map = np.einsum("ij,jxyz->ixyz", step, voxels) + start[:, None, None, None]

@@ -284,9 +284,8 @@ def _stacked(
     masks: Sequence[NoduleMask], slices: list[int], shape: tuple[int, int, int]
 ) -> np.ndarray:
     """The masks on these slices alone: uint8 (slice, row, column, mask)."""
-    pixels = np.zeros(
-        (len(masks), len(slices), *shape[1:]), np.uint8
-    )  # each mask in one piece: read faster
+    # each mask in one piece: read faster
+    pixels = np.zeros((len(masks), len(slices), *shape[1:]), np.uint8)
     for plane, mask in zip(pixels, masks, strict=True):
         _, row, column = mask.first_voxel
         _, rows, columns = mask.region.shape

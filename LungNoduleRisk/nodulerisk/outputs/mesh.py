@@ -49,9 +49,8 @@ def nodule_mesh(nodule: NoduleMask, step_size: int = 1) -> Mesh:
     Returns:
         The mesh; without faces where the map stays below 0.5 or the nodule is smaller than a step.
     """
-    probability = np.pad(
-        nodule.probability, step_size
-    )  # a step of zeros all round closes the surface
+    # a step of zeros all round closes the surface
+    probability = np.pad(nodule.probability, step_size)
     try:
         vertices_zyx, faces, *_ = marching_cubes(
             probability, MASK_LEVEL, step_size=step_size, allow_degenerate=False

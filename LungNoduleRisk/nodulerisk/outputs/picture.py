@@ -36,9 +36,8 @@ from nodulerisk.outputs.words import ClassProbability
 SIZE_INCHES = (16, 10)
 DPI = 100
 ROWS = 24  # of the probability panel: every task run
-HALO = [
-    withStroke(linewidth=2.5, foreground="black")
-]  # keeps white letters readable on bone and wall
+# keeps white letters readable on bone and wall
+HALO = [withStroke(linewidth=2.5, foreground="black")]
 BOTTOM = 0.055
 LINES, CHARACTERS = 23, 46  # that fit into a text panel
 LONGEST_NAME = 28

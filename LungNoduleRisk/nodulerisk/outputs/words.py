@@ -114,8 +114,8 @@ def by_volume_words(task: TaskResult) -> str:
 
 
 def input_words(task: TaskResult) -> str:
-    """What a risk model was computed from: ``risk model of log axial area 4.7, …``; empty without
-    a model."""
+    """What a risk model was computed from: ``risk model of log axial area 4.7, …``; empty without a
+    model."""
     inputs = ", ".join(f"{name} {value:.4g}" for name, value in task.inputs.items())
     return f"risk model of {inputs}" if inputs else ""
 

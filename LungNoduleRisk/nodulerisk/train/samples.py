@@ -189,9 +189,8 @@ def _part_around(
     corners = voxels[
         0, :: voxels.shape[1] - 1, :: voxels.shape[2] - 1, :: voxels.shape[3] - 1
     ].reshape(-1, 3)
-    low = (
-        np.floor(corners.min(axis=0)).astype(int) - 1
-    )  # the outer cube comes first and holds the others
+    # the outer cube comes first and holds the others
+    low = np.floor(corners.min(axis=0)).astype(int) - 1
     high = np.ceil(corners.max(axis=0)).astype(int) + 2
     first = np.clip(low, 0, np.array(shape) - 1)
     last = np.clip(high, first + 1, shape)

@@ -21,9 +21,8 @@ from nodulerisk.weights.card import NOT_ANSWERED, WeightSet
 
 CLICK_MM = 2.0
 CLICKS_MM = CLICK_MM * np.concatenate([np.eye(3), -np.eye(3)])  # along and against each axis
-TURNS = [(quarters, mirrored) for mirrored in (False, True) for quarters in range(4)][
-    1:
-]  # all but the cube as it lies
+# all but the cube as it lies
+TURNS = [(quarters, mirrored) for mirrored in (False, True) for quarters in range(4)][1:]
 
 Results = dict[str, TaskResult]
 

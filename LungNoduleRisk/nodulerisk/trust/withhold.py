@@ -6,7 +6,7 @@ beside them on 934 about 170 test nodules, which were looked at before: the set'
 them. Wrong were, with 95 % intervals,
 
 * where the networks disagree 29 % (19 to 38) on validation, elsewhere 8 %; on test 39 % (30 to 47)
-    and 8 %;
+  and 8 %;
 * where a turned cube or a click 2 mm off is decided otherwise 25 % (12 to 40) on validation,
   elsewhere 10 %; on test 44 % (34 to 54) and 9 %.
 

@@ -29,7 +29,7 @@ def calibrated(probabilities, line: Line) -> np.ndarray:
         [0.333, 0.667]
 
     Source: Platt, Probabilistic outputs for support vector machines (1999); the slope alone is
-        temperature scaling.
+    temperature scaling.
     """
     slope, *offsets = line
     logits = slope * np.log(np.clip(np.asarray(probabilities, float), TINY, 1))

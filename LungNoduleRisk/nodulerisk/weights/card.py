@@ -52,8 +52,8 @@ class NetworkCard:
         width: as ``build_network`` takes it.
         file, sha256: in the set's folder.
         tasks: the tasks it answers, in the order of its probabilities.
-        sides: of EMV networks: the cubes in voxels of 0.625 mm, outer first; None where the
-            network sees one cube.
+        sides: of EMV networks: the cubes in voxels of 0.625 mm, outer first; None where the network
+            sees one cube.
         size: side of the input.
     """
 

@@ -25,10 +25,8 @@ from nodulerisk.weights.store import refuse_pickle, sha256_of
 EMV_TASKS = {"task1": "malignancy", "task2": "invasiveness", "task3": "grade"}
 EMV_KINDS = {"incep": "inception", "incpt": "inception", "vgg": "vgg", "res": "resnet"}
 EMV_SIDES = {40: (60, 40, 20), 60: (80, 60, 40), 80: (100, 80, 60)}
-EMV_THRESHOLDS = {
-    "malignancy": 0.8207,
-    "invasiveness": 0.5624,
-}  # the authors' code; grade: the most probable
+# the authors' code; grade: the most probable
+EMV_THRESHOLDS = {"malignancy": 0.8207, "invasiveness": 0.5624}
 EMV_FIGURES = {
     "malignancy": {"AUC": [0.913], "sensitivity": [0.928], "specificity": [0.843]},
     "invasiveness": {"AUC": [0.929], "sensitivity": [0.859], "specificity": [0.921]},

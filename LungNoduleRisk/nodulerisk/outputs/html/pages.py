@@ -80,6 +80,5 @@ def _plot(context: Context, name: str, figure: go.Figure, alt: str, **config: bo
     """A plot, with words for who cannot see it; ``name`` is its id in the page, ``config`` is
     plotly's."""
     data = {"config": Markup(json.dumps(CONFIG | config)), "figure": Markup(figure.to_json())}
-    return PLOT.format(
-        name=name, alt=alt, nonce=context["nonce"], **data
-    )  # plotly itself escapes angle brackets
+    # plotly itself escapes angle brackets
+    return PLOT.format(name=name, alt=alt, nonce=context["nonce"], **data)
