@@ -53,9 +53,8 @@ TISSUE_HU = 60.0  # lung without any air
 LUNG_HU = (-960.0, -700.0)  # between the air of a trachea and dense lung
 SOFT_TISSUE_HU = -300.0  # and the solid component's threshold in the measurements
 PLACE_REACH_MM = (3.0, 20.0, 20.0)  # z, y, x around the background's centre, where its CT is real
-WRAPPED_PIXELS = (
-    6  # at the borders of slices made up by `with_context`: they may come from the other side
-)
+# at the borders of slices made up by `with_context`, which may come from the opposite side
+WRAPPED_PIXELS = 6
 MAX_SOFT_SHARE = 0.15  # of the box around the nodule: chest wall and vessels
 WALL_MM = 7  # soft tissue thicker than this is no vessel: the nodule stops there
 MIN_CONTRAST_HU = 120.0  # ground glass above the lung around it

@@ -34,11 +34,11 @@ class NetworksInTraining(lightning.LightningModule):
         self.networks = nn.ModuleDict({name: network_of(run, name) for name in run.networks})
         self.networks.train()
         self.networks.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # twice as fast on CPUs
-        # the published, plus 1
+        # the published loss, plus 1
         self._dice_loss = DiceLoss(sigmoid=True, batch=True, smooth_nr=1.0, smooth_dr=1.0)
 
     def on_train_epoch_start(self) -> None:
-        # dropout goes on the same after a restart
+        # dropout continues unchanged after a restart
         torch.manual_seed(self.seed * 1000 + self.current_epoch)
 
     def training_step(self, batch: Sample) -> Tensor:

@@ -2,8 +2,10 @@
 
 ::
 
-    name = "mine" version = "1.0" licence = "all rights reserved" data = { hospital = "nodules" }
-    # a name for each dataset, and its folder or table beside this file
+    name = "mine"
+    version = "1.0"
+    licence = "all rights reserved"
+    data = { hospital = "nodules" }        # a name for each dataset, and its folder or table here
 
     [[runs]]                               # networks trained side by side on the same batches
     name = "malignancy"

@@ -269,8 +269,8 @@ def test_a_folder_without_readers_files(tmp_path):
 
 # --- The real files against the slices made from them by others
 
-# What slices_nodules.csv has otherwise than the readers' own files, and why of four each, as
-# nodules.csv says too
+# Where slices_nodules.csv differs from the readers' own files, and why. The readers there, of four
+# each, as nodules.csv says too:
 SLICES_LACK_READERS = {"LIDC-IDRI-0007_R_1": 2, "LIDC-IDRI-0013_R_3": 3}
 WRONG_RATINGS = {*SLICES_LACK_READERS, "LIDC-IDRI-0008_R_1"}  # 3;3;3 where the readers said 3, 3, 2
 WRONG_HEIGHTS = {*SLICES_LACK_READERS, "LIDC-IDRI-0011_R_1"}  # a slice more than any reader marked
