@@ -38,7 +38,6 @@ class LabelledNodule:
         labels: task -> index of its class in ``TASKS``; tasks without a decided label are absent.
         beliefs: task -> class probabilities to train towards, if they say more than the label (when
             readers disagree); see ``target``.
-        ratings: every reader's rating of malignancy, 1 to 5; empty: not known.
         marked: float32 (z, y, x) on the CT's grid, the share (0..1) of readers who marked a voxel
             as nodule; None: no mask.
         diameter_mm: longest in-plane diameter, or the size given by the source; None: not known.
@@ -47,6 +46,7 @@ class LabelledNodule:
             synthesised.
         pathology: in the source's words, such as ``AAH``; empty: not known.
         readers_dice: mean Dice of the readers' outlines with each other; None with fewer than two.
+        ratings: every reader's rating of malignancy, 1 to 5; empty: not known.
     """
 
     name: str
@@ -56,13 +56,13 @@ class LabelledNodule:
     evidence: EvidenceLevel
     labels: dict[str, int] = field(default_factory=dict)
     beliefs: dict[str, tuple[float, ...]] = field(default_factory=dict)
-    ratings: tuple[float, ...] = ()
     marked: np.ndarray | None = None
     diameter_mm: float | None = None
     split: str = "train"
     only_own_slices: bool = False
     pathology: str = ""
     readers_dice: float | None = None
+    ratings: tuple[float, ...] = ()
 
     @property
     def mask(self) -> np.ndarray | None:

@@ -44,9 +44,9 @@ class ClassProbability:
 
 
 def main_tasks(assessment: Assessment) -> dict[str, TaskResult]:
-    """The tasks with bars of their own: all but those of appearance."""
-    appearance = in_group("appearance")
-    return {name: task for name, task in assessment.tasks.items() if name not in appearance}
+    """The tasks with bars of their own: all but presence and those of appearance."""
+    others = (*in_group("presence"), *in_group("appearance"))
+    return {name: task for name, task in assessment.tasks.items() if name not in others}
 
 
 def appearance_words(assessment: Assessment) -> list[str]:
