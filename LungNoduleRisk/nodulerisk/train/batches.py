@@ -30,8 +30,8 @@ class Batches(Sampler[list[int]]):
         Args:
             groups: the group of every sample.
             batch: samples per batch, if no balance is given.
-            balance: samples of each group per batch; smaller groups are repeated until the largest is
-                used up.
+            balance: samples of each group per batch; smaller groups are repeated until the
+                largest is used up.
             seed, epoch: of the shuffle.
             process, processes: whose share this is.
         """
