@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nodulerisk.assessment import Assessment, Measurement
+from nodulerisk.checks import NO_NODULE
 from nodulerisk.clinical.advice import NO_ADVICE, Advice
 from nodulerisk.clinical.followup import Earlier
 from nodulerisk.ct.volume import CT
@@ -103,11 +104,12 @@ def write_report(
 
 
 def task_columns(nodules: Sequence[ReportNodule]) -> dict[str, str]:
-    """The tasks that any of the nodules was asked, and of what the probabilities beside them
-    are."""
+    """The tasks that any of the nodules was asked, and of what the probabilities beside them are;
+    where no nodule was found, nothing was asked."""
     tasks = {
         name: task
         for nodule in nodules
+        if not NO_NODULE.among(nodule.assessment.checks)
         for name, task in words.main_tasks(nodule.assessment).items()
     }
     return {
