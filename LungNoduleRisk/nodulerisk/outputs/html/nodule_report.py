@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nodulerisk.assessment import Assessment, Measurement
+from nodulerisk.checks import NO_NODULE
 from nodulerisk.clinical.advice import NO_ADVICE, Advice
 from nodulerisk.clinical.followup import Earlier
 from nodulerisk.ct.volume import CT
@@ -104,10 +105,11 @@ def write_report(
 
 def task_columns(nodules: Sequence[ReportNodule]) -> dict[str, str]:
     """Returns the tasks that were run for any of the nodules, and the class that their
-    probabilities are for."""
+    probabilities are for; where no nodule was found, nothing was run."""
     tasks = {
         name: task
         for nodule in nodules
+        if not NO_NODULE.among(nodule.assessment.checks)
         for name, task in words.main_tasks(nodule.assessment).items()
     }
     return {
