@@ -141,7 +141,7 @@ def _barred(results: dict[str, TaskResult]) -> str | None:
     for task, result in results.items():
         passing = TASKS[task].lets_through
         if passing is not None and result.decision not in passing:
-            return "not asked: " + (
+            return "skipped: " + (
                 f"the nodule was decided {result.decision}"
                 if result.decision
                 else f"{task} was not decided"

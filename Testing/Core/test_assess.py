@@ -71,7 +71,7 @@ def test_mask_is_the_sphere_and_probabilities_are_the_members_mean(run):
 
 
 def test_thick_slices_show_no_stair_steps(run):
-    """On 3 mm slices the mask's area changes smoothly from slice to slice, as the sphere's does."""
+    """On 3 mm slices the mask's area changes as smoothly from slice to slice as the sphere's."""
     ct = made_ct(spacing_mm=(0.6, 0.6, 3.0))
     areas = run(ct).mask.sum(axis=(1, 2)) * 0.36
     heights = np.array([ct.point_of((0, 0, k))[2] for k in range(len(areas))]) - POINT[2]
@@ -99,7 +99,7 @@ def test_fault_14_oblique_ct_gives_nearly_the_same_answer(run):
     turn /= np.linalg.norm(turn, axis=0)
     straight, oblique = made_ct(spacing_mm=(0.7,) * 3), made_ct(turn, spacing_mm=(0.7,) * 3)
     volumes = [value_of(run(ct).measurements, "volume") for ct in (straight, oblique)]
-    # a threshold on 1 mm voxels: partial volumes decide
+    # with a threshold on 1 mm voxels, partial volumes matter
     assert volumes[1] == pytest.approx(volumes[0], rel=0.15)
     np.testing.assert_allclose(
         positions_of(oblique)[run(oblique).mask > 0].mean(axis=0), POINT, atol=0.3
@@ -204,7 +204,10 @@ def test_fault_39_nan_in_the_mask_costs_the_mask_only(weights, engine):
 
 
 def test_an_assessment_round_trips_through_its_folder(run, tmp_path):
-    ct = replace(made_ct(), checks=(Check("thick-slices", "warning", "Slices are 3 mm", 8),))
+    ct = replace(
+        made_ct(),
+        checks=(Check("thick-slices", "warning", "Slice thickness or spacing is 3 mm", 8),),
+    )
     assessment = run(ct)
     save_assessment(assessment, ct, tmp_path / "Ergebnis für N 1")
     loaded = load_assessment(tmp_path / "Ergebnis für N 1")
@@ -288,7 +291,7 @@ def one_trunk(tmp_path_factory) -> WeightSet:
 
 
 def test_one_network_answers_several_tasks_each_calibrated_by_its_card(one_trunk):
-    """The answer of a head is its softmax moved by the card's line, whatever the other heads
+    """The answer of a head is its softmax calibrated by the card's line, whatever the other heads
     say."""
     malignancy = replace(one_trunk.tasks["malignancy"], calibration=(2.0, 0.5), threshold=0.5)
     shifted = replace(one_trunk, tasks=one_trunk.tasks | {"malignancy": malignancy})
@@ -303,8 +306,8 @@ def test_one_network_answers_several_tasks_each_calibrated_by_its_card(one_trunk
 
 
 def test_a_reflected_mask_is_the_mean_of_the_reflections(weights, engine):
-    """The made network draws what is dense, however the cube lies: the mean must be that map, the
-    right way round."""
+    """The test network draws dense tissue, however the cube is oriented: the mean must be that map
+    in the original orientation."""
     ct = sphere_ct(5)
     hu = ct.hu.copy()
     hu[np.linalg.norm(positions_of(ct) - (POINT + (3, 4, 2)), axis=-1) < 4] = 30  # no symmetry left
@@ -315,7 +318,7 @@ def test_a_reflected_mask_is_the_mean_of_the_reflections(weights, engine):
 
 
 class Recording:
-    """An Engine that remembers which networks were asked."""
+    """An Engine that records which networks were run."""
 
     device, checks = "test", []
 
@@ -330,8 +333,8 @@ class Recording:
 
 @pytest.fixture(scope="module")
 def four_tasks(weights) -> WeightSet:
-    """The small set with a network of its own for invasiveness and for grade; without calibration
-    any will do."""
+    """The small set with separate networks for invasiveness and grade; without calibration, any
+    will do."""
     vgg, densesharp = weights.networks["vgg"], weights.networks["densesharp"]
     networks = {
         "invasive": replace(vgg, tasks=("invasiveness",)),
@@ -358,13 +361,13 @@ MEMBERS = ["inception", "resnet", "vgg"]
             BENIGN,
             MEMBERS,
             dict.fromkeys(
-                ["invasiveness", "grade", "subtype"], "not asked: the nodule was decided benign"
+                ["invasiveness", "grade", "subtype"], "skipped: the nodule was decided benign"
             ),
         ),
         (
             MALIGNANT | PRE_INVASIVE,
             [*MEMBERS, "densesharp", "invasive"],
-            {"grade": "not asked: the nodule was decided pre-invasive"},
+            {"grade": "skipped: the nodule was decided pre-invasive"},
         ),
         (MALIGNANT | INVASIVE, [*MEMBERS, "densesharp", "invasive", "graded"], {}),
     ],
@@ -421,7 +424,7 @@ def test_a_cascade_stops_where_malignancy_is_not_decided(four_tasks):
     tasks = assess(made_ct(), POINT, undecided, "cpu", cascade=True).tasks
     assert tasks["malignancy"].note == four_tasks.tasks["density"].evidence.data
     assert (
-        tasks["invasiveness"].note == tasks["grade"].note == "not asked: malignancy was not decided"
+        tasks["invasiveness"].note == tasks["grade"].note == "skipped: malignancy was not decided"
     )
 
 

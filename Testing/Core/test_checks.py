@@ -1,5 +1,5 @@
-"""A check is one row: added here, it is in every output and withholds, with nothing else
-touched."""
+"""A check is one row: added here, it appears in every output and withholds decisions, without any
+other change."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What Slicer installs is what lies in the module's folder, and what Slicer's index of extensions
-is told is so.
+"""Slicer installs exactly the files in the module's folder, and Slicer's extensions index is told
+the truth.
 
 The web page is not installed: it runs without Slicer.
 """
@@ -29,7 +29,7 @@ SCHEMA_KNOWS = {
 
 
 def listed(variable: str) -> list[str]:
-    """The file names that the module's CMakeLists.txt sets a variable to."""
+    """Returns the file names that the module's CMakeLists.txt assigns to a variable."""
     values = re.search(
         rf"set\({variable}\s([^)]*)\)", (MODULE / "CMakeLists.txt").read_text(encoding="utf-8")
     )
@@ -47,7 +47,7 @@ def present() -> set[str]:
 
 
 def copied() -> list[str]:
-    """What the module's CMakeLists.txt copies from the project's folder into the module's
+    """Returns what the module's CMakeLists.txt copies from the project's folder into the module's
     Resources."""
     text = (MODULE / "CMakeLists.txt").read_text(encoding="utf-8")
     return re.findall(r"\$\{LungNoduleRisk_SOURCE_DIR\}/(\S+)", text)

@@ -1,4 +1,4 @@
-"""The comparison of two checkouts finds what differs, and lets pass what may."""
+"""The comparison of two checkouts finds differences, and accepts those that are allowed."""
 
 from __future__ import annotations
 

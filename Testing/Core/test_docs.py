@@ -1,5 +1,5 @@
-"""What the documents say holds: links resolve, files and functions that they name exist, their
-examples run, and the README is short and shows what really comes out."""
+"""The documents are true: links resolve, named files and functions exist, examples run, and the
+README is short and shows the real output."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def of_name(path: Path) -> str:
 
 
 def anchors(path: Path) -> set[str]:
-    """The headings, as GitHub and mkdocs make links of them."""
+    """Returns the headings' anchors, as GitHub and mkdocs make them."""
     headings = re.findall(r"^#+ (.+)$", FENCED.sub("", text_of(path)), re.MULTILINE)
     words = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
     return {heading.strip().replace(" ", "-") for heading in words}
@@ -110,7 +110,8 @@ def test_the_readme_shows_what_the_demo_prints(tmp_path, monkeypatch):
 
 
 def words_in(printed: str) -> list[str]:
-    """The words; of numbers only the form, since the last digit depends on the processor."""
+    """Returns the words, with digits masked, since the last digit of a number depends on the
+    processor."""
     return re.sub(r"\d", "0", printed).split()
 
 
@@ -128,7 +129,7 @@ def test_the_python_of_the_papers_runs(paper, tmp_path, monkeypatch):
 
 
 def with_examples() -> list[str]:
-    """The core's modules whose docstrings have examples."""
+    """Returns the core's modules whose docstrings have examples."""
     files = (path for path in (CODE / "nodulerisk").rglob("*.py") if ">>> " in text_of(path))
     return sorted(".".join(path.relative_to(CODE).with_suffix("").parts) for path in files)
 

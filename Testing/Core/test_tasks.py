@@ -1,5 +1,5 @@
-"""A task is one row: added here, it is asked, shown, exported, labelled and trained, with nothing
-else touched."""
+"""A task is one row: added here, it is run, shown, exported, labelled and trained, without any
+other change."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def growth(monkeypatch) -> Task:
 
 @pytest.fixture
 def answered(growth, weights, tmp_path) -> WeightSet:
-    """The small set, whose inception answers the task too."""
+    """The small set, whose inception also answers the task."""
     folder = tmp_path / "set"
     folder.mkdir()
     for file in weights.folder.glob("*.safetensors"):

@@ -1,4 +1,4 @@
-"""The command line, end to end, with networks that are made up."""
+"""The command line, end to end, with made-up networks."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def made() -> Assessment:
 
 @pytest.fixture(autouse=True)
 def made_networks(monkeypatch, made, weights):
-    """Replaces weights and networks; the points that were assessed, by name."""
+    """Replaces weights and networks; returns the assessed points by name."""
     assessed = {}
 
     def assess(
@@ -195,7 +195,10 @@ def test_what_is_known_of_one_nodule_is_not_said_of_several(ct_file, tmp_path):
         "age=62",
     )
     assert done.exit_code == 2
-    assert is_one_line_error(done.stderr) and "status can be said of one nodule" in done.stderr
+    assert (
+        is_one_line_error(done.stderr)
+        and "status can only be given for a single nodule" in done.stderr
+    )
     assert run("assess", ct_file, *points, "--out", tmp_path, "--patient", "age=62").exit_code == 0
 
 

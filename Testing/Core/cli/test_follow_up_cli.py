@@ -1,5 +1,5 @@
-"""``nodulerisk follow-up``, end to end, on a real chest at two scans; its small weights draw what
-is dense."""
+"""``nodulerisk follow-up``, end to end, on a real chest at two scans; its small weight set draws
+dense tissue."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def someone_there(monkeypatch) -> None:
 
 @pytest.fixture
 def follow_up(scans, tmp_path):
-    """Runs the command on the points named; by default the sphere's, at both scans."""
+    """Runs the command on the named points; by default the sphere's, in both scans."""
 
     def run(*more, before=(("L1", PLACE_LPS_MM),), after=(("R1", MOVED_LPS_MM),), answers=None):
         arguments = ["follow-up", *scans, "--out", tmp_path / "out"]
@@ -118,7 +118,7 @@ def test_without_anyone_to_ask_nothing_is_taken_for_confirmed(follow_up, tmp_pat
 def test_a_denied_pair_is_not_compared(follow_up, someone_there):
     done = follow_up("--days", DAYS, answers="n\n")
     assert done.exit_code == 2
-    assert "Error: No nodule is at both scans" in done.stderr
+    assert "Error: No nodule is in both scans" in done.stderr
 
 
 @pytest.mark.usefixtures("someone_there")
@@ -132,8 +132,8 @@ def test_nodules_of_one_scan_alone_are_named(follow_up, tmp_path):
     done = follow_up("--days", DAYS, "--yes", before=before, after=after)
     assert done.exit_code == 0
     assert (
-        "L2: at the earlier scan alone" in done.stdout
-        and "R9: at the later scan alone" in done.stdout
+        "L2: in the earlier scan only" in done.stdout
+        and "R9: in the later scan only" in done.stdout
     )
     assert [(row["status"], row["before"], row["after"]) for row in rows_of(tmp_path / "out")] == [
         ("both scans", "L1", "R1"),
@@ -149,7 +149,7 @@ def test_a_refused_point_does_not_stop_the_others(follow_up, tmp_path):
     assert done.exit_code == 2
     assert "L2: " in done.stderr and "R2: " in done.stderr
     remarks = {row["before"]: row["remark"] for row in rows_of(tmp_path / "out")}
-    assert remarks == {"L1": "", "L2": "It was not assessed at both scans."}
+    assert remarks == {"L1": "", "L2": "It was not assessed in both scans."}
 
 
 def test_a_nodule_that_no_mask_was_drawn_of_is_not_compared(follow_up, tmp_path):

@@ -1,4 +1,4 @@
-"""What became of a nodule: doubling times and growth by their formulas, beside what repeated scans
+"""The change of a nodule: doubling times and growth by their formulas, beside what repeated scans
 may show."""
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def test_the_repeatability_stands_beside_the_change():
     assert lines[1] == "volume: 100 → 120 mm³ (+20%; unchanged: up to ±27%)"
     assert lines[3] == "mass doubling time: 365 days (below 400)"
     assert "growing" in lines[4] and "no growth" in lines[5]
-    assert "±" not in made().lines[0]  # of solid nodules none is published
+    assert "±" not in made().lines[0]  # none is published for solid nodules
 
 
 def test_two_scans_are_compared():

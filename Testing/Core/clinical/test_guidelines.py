@@ -1,4 +1,4 @@
-"""Guidelines: every limit from both sides, nothing guessed, and never less suspicion for a larger
+"""Guidelines: every limit from both sides, nothing guessed, and no less suspicion for a larger
 nodule."""
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ EVERYTHING = Patient(
 def measured(
     mm: float, solid_mm: float = 0, volume: float | None = None, solid_volume: float | None = None
 ):
-    """Measurements of a ball with a solid ball inside, or of other volumes."""
+    """Returns measurements of a ball with a solid ball inside, or with other volumes."""
     values = {
         "long axis": mm,
         "mean diameter": mm,
@@ -156,7 +156,7 @@ def test_lung_rads_of_stable_nodules_steps_down(density, previous, expected):
     ],
 )
 def test_where_the_volume_says_otherwise_the_rule_says_so(status, density, limits):
-    """The diameter decides; volumes turn at their own limits, to the mm³."""
+    """The diameter decides; volumes have limits of their own, to the mm³."""
     patient = Patient(density=density, status=status, spiculation=False)
     for limit, pair in limits.items():
         below, above = (
@@ -276,7 +276,7 @@ def test_fleischner_has_volumes_of_its_own(volume, words):
 def test_fleischner_is_for_35_years_and_older(age, applies):
     answer = fleischner(measured(9), replace(EVERYTHING, age=age))
     assert (answer.result is not None) == applies
-    assert applies or answer.words == "not computed: it is for patients of 35 years and older"
+    assert applies or answer.words == "not computed: it is only for patients of 35 years and older"
 
 
 def test_fleischner_has_an_answer_for_every_nodule():
@@ -374,13 +374,13 @@ def test_a_patient_from_texts():
     ("text", "words"),
     [
         ("smoker=yes", "one of age, sex"),
-        ("age", "is a number"),
-        ("age=old", "is a number"),
+        ("age", "must be a number"),
+        ("age=old", "must be a number"),
         ("age=0", "from 1 to 120"),
         ("age=121", "from 1 to 120"),
         ("age=nan", "from 1 to 120"),
         ("nodules=0", "at least 1"),
-        ("nodules=1.5", "is a number"),
+        ("nodules=1.5", "must be a number"),
         ("sex=f", "one of female, male"),
         ("emphysema=maybe", "one of yes, no"),
         ("density=", "one of ground glass, part-solid, solid"),

@@ -1,5 +1,5 @@
-"""Where nodules lie in a later scan, and what becomes of one that grew by a known doubling time in
-a real chest."""
+"""Where nodules lie in a later scan, and the growth of one with a known doubling time in a real
+chest."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_progress_is_reported(first, later):
 
 @pytest.mark.parametrize("axis", [0, 2])
 def test_another_chest_is_refused(first, later, axis):
-    """Upside down or mirrored, as no patient is."""
+    """Upside down or mirrored, as no patient can be."""
     with pytest.raises(NoduleRiskError, match="same patient"):
         align(first.ct, replace(later.ct, hu=np.flip(later.ct.hu, axis)))
 

@@ -1,5 +1,5 @@
-"""Scores: as published to the last digit, nothing guessed, every input with its origin, and never a
-word less than who they were made for."""
+"""Scores: equal to the publications to the last digit, nothing guessed, every input with its
+origin, and always with the patients they were made for."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def log_odds(probability: float) -> float:
 
 
 def result_of(name: str, **known):
-    """What a score says of these inputs; None takes one away."""
+    """Returns a score for these inputs; None removes one."""
     told = {k: Input(k, v, "given") for k, v in (EVERYTHING | known).items() if v is not None}
     return score_nodule(BY_NAME[name], told)
 
@@ -166,7 +166,7 @@ def test_the_parsimonious_models_worked_by_hand(name, values, expected):
 
 
 def brock_2b_of_a_clinic_page(of: dict) -> float:
-    """2b as a French clinic's page has it, with seven digits: another reading of the model."""
+    """2b as on a French clinic's page, with seven digits: an independent reading of the model."""
     logit = (
         -6.78917
         + 0.0286687 * (of["age"] - 62)
@@ -191,8 +191,8 @@ def test_2b_equals_an_independent_writing(of):
 
 @given(of=VALUES)
 def test_2a_equals_an_independent_writing(of):
-    """As points of a table, from medicalalgorithms.com/pulmonary-nodule-cancer; its -0.3055 for
-    ground glass is the paper's -0.3005."""
+    """From the table at medicalalgorithms.com/pulmonary-nodule-cancer, whose -0.3055 for ground
+    glass is -0.3005 in the paper."""
     points = {
         "female": 0.5635 if of["sex"] == "female" else 0,
         "size": -5.6693 * (math.pow(of["long axis"] / 10, -0.5) - 1.58113883),
@@ -402,18 +402,18 @@ def test_where_the_publication_forbids_it_nothing_is_computed(name, known, words
         ("Brock", {"cancer": "within 5 years"}, "for patients without a known cancer"),
         ("Brock", {"setting": "incidental"}, "not for nodules found by chance"),
         ("Brock", {"status": "new"}, "for the first screening CT"),
-        ("Brock 1", {"density": "ground glass"}, "without telling subsolid nodules apart"),
+        ("Brock 1", {"density": "ground glass"}, "without distinguishing subsolid nodules"),
         ("Mayo", {"mean diameter": 3.9}, "for nodules of 4 to 30 mm"),
         ("Mayo", {"mean diameter": 30.1}, "for nodules of 4 to 30 mm"),
         ("Mayo", {"nodules": 2}, "for single nodules"),
-        ("Mayo", {"setting": "screening"}, "found in clinical work"),
-        ("Mayo", {"density": "part-solid"}, "without telling subsolid nodules apart"),
+        ("Mayo", {"setting": "screening"}, "found in clinical practice"),
+        ("Mayo", {"density": "part-solid"}, "without distinguishing subsolid nodules"),
         ("Veterans", {"sex": "female"}, "97 % of them men"),
         ("Veterans", {"long axis": 31}, "for nodules up to 30 mm"),
-        ("Veterans", {"density": "part-solid"}, "without telling subsolid nodules apart"),
+        ("Veterans", {"density": "part-solid"}, "without distinguishing subsolid nodules"),
         ("Herder", {"age": 31}, "for patients of 32 to 85 years"),
         ("Herder", {"mean diameter": 31}, "for nodules up to 30 mm"),
-        ("Herder", {"setting": "screening"}, "found in clinical work"),
+        ("Herder", {"setting": "screening"}, "found in clinical practice"),
         ("", {"benign_pattern": True}, "without benign calcification"),
     ],
 )

@@ -24,7 +24,7 @@ UID = "1.2.3"
 
 
 def assessed(diameter_mm: float, series_uid: str | None = None) -> Assessment:
-    """A sphere's."""
+    """Returns the assessment of a sphere."""
     one = made_assessment(CT)
     sizes = {
         "mean diameter": diameter_mm,

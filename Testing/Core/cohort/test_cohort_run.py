@@ -47,7 +47,7 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot im
 
 
 class Incidents(WorkerPlugin):
-    """Notes which process reads which CT, and lets happen to it what the CT's name says."""
+    """Records which process reads which CT, and causes the incident that the CT's name says."""
 
     def setup(self, worker: object) -> None:
         read = work.read_ct
@@ -84,7 +84,7 @@ def store(tmp_path, weights) -> Iterator[Store]:
 
 @pytest.fixture
 def case(tmp_path) -> Callable[..., CtCase]:
-    """Makes a CT of its own, with a nodule at its centre unless told otherwise."""
+    """Makes a CT of its own, with a nodule at its centre by default."""
     made = tmp_path / "made.nrrd"
     sitk.WriteImage(MADE.to_sitk(), made)
 
@@ -203,7 +203,7 @@ def test_fault_48_a_worker_killed_mid_run_costs_no_case(client, store, case):
 
     run(cohort(*cases), store, client, on_rows=kill_one)
     assert statuses(store) == {one.case: "assessed" for one in cases}
-    # it was not theirs that failed
+    # the failure was not theirs
     assert {row["attempts"] for row in rows_of(store).values()} == {1}
 
 
@@ -427,8 +427,8 @@ def test_a_cluster_with_certificates_is_used_with_those_of_dasks_configuration(c
 
 @pytest.fixture
 def cluster(monkeypatch) -> Iterator[SpecCluster]:
-    """A scheduler and workers that own GPUs, as they say, in processes of their own; they are lost
-    within seconds."""
+    """A scheduler and workers that claim to own GPUs, in processes of their own; their loss is
+    noticed within seconds."""
     monkeypatch.setenv("PYTHONPATH", str(Path(work.__file__).parents[2]))
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "2s"}),
@@ -475,14 +475,14 @@ def test_fault_48_networks_come_and_go_with_the_workers_that_own_them(cluster, w
     ):
 
         def asked() -> str:
-            """What a CT at hand now would ask."""
+            """Returns the request that a CT would make now."""
             return client.submit(find, pure=False).result()
 
         cluster.scale(1)  # a job that has stood in a cluster's line until now
         until(lambda: not is_here(asked()))
         first = asked()
         [owner] = client.run(os.getpid).values()
-        # the next has its only thread taken by a CT before it has networks
+        # a CT takes the only thread of the next worker before it has networks
         os.kill(owner, signal.SIGKILL)
         until(lambda: (now := asked()) != first and not is_here(now))
 

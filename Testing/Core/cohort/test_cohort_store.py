@@ -1,5 +1,5 @@
-"""The store of a cohort's results: every result once, whatever dies when, and nothing damaged taken
-for whole."""
+"""The store of a cohort's results: every result once, whatever process dies when, and damage never
+overlooked."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def parts(folder: Path) -> list[Path]:
 
 
 def cases_in(folder: Path) -> list[str]:
-    """The cases of all rows of a store that is opened anew, each of which must be among those
+    """Returns the cases of all rows of a freshly opened store, each of which must be among those
     done."""
     with Store(folder, made_set()) as opened:
         found = [row["case"] for row in opened.rows()]
@@ -244,7 +244,7 @@ def test_fault_48_killed_at_any_line_compacting_loses_and_doubles_nothing(tmp_pa
         killed = killer.run(folder, "compact", line)
         seen.add(len(parts(folder)))
         assert cases_in(folder) == ["A", "B", "C"]
-        assert len(parts(folder)) in (1, 3)  # opening did the rest of the removing
+        assert len(parts(folder)) in (1, 3)  # opening completed the removal
         shutil.rmtree(folder)
         if not killed:
             break
@@ -351,8 +351,8 @@ def test_a_full_disk_adds_nothing(store, tmp_path, monkeypatch):
 
 @pytest.fixture
 def damaged(tmp_path):
-    """The rows of a store, one of whose two parts was changed by a function of its bytes, and what
-    the store says."""
+    """Returns the rows of a store after a function changed the bytes of one of its two parts, and
+    the store's remarks."""
     folder = tmp_path / "damaged"
     with Store(folder, made_set()) as opened:
         opened.add(

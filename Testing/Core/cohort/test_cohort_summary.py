@@ -32,7 +32,7 @@ HOSTILE = (
 
 
 def case(name: str, *labels: str | None, earlier: str | None = None, evidence="reader") -> CtCase:
-    """A CT with a nodule a label of malignancy; None: not labelled."""
+    """A CT with one nodule per label of malignancy; None: not labelled."""
     nodules = (
         CohortNodule(
             f"N{number}",
@@ -72,7 +72,7 @@ def tally_of(asked: Cohort, rows: Iterable[Row]) -> Tally:
 
 
 def random_rows(count: int, seed: int = 0) -> tuple[Cohort, list[Row]]:
-    """Two nodules a CT with labels that the odds go by."""
+    """Two nodules per CT, with labels that determine the odds."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(2, size=(count // 2, 2))
     cases = [
@@ -112,16 +112,16 @@ def test_every_nodule_of_the_table_is_counted_once(page_of):
         " run yet" in text
     )
     assert (
-        "1 (25.0 %) of the CTs have a nodule assessed. Nodules that needed more than one"
+        "1 (25.0 %) of the CTs have at least one assessed nodule. Nodules that needed more than one"
         " attempt: 1." in text
     )
-    assert "of nodules that this table does not have, not counted here: 1." in text
+    assert "for nodules that are not in this table, not counted here: 1." in text
     assert "no reason was given" in text and RESEARCH_USE_ONLY in text
 
 
 def test_answers_stand_beside_their_evidence(page_of):
     asked = cohort(*(case(f"C{number}") for number in range(4)))
-    # of the last the networks disagree: 0.36 and 0.44
+    # on the last one the networks disagree: 0.36 and 0.44
     odds = {"C0": 0.1, "C1": 0.1, "C2": 9.0, "C3": 0.66}
     rows = [
         assessed_row(name, "N1", value, size_mm=25 if name == "C0" else 10)
@@ -139,7 +139,7 @@ def test_answers_stand_beside_their_evidence(page_of):
     assert re.search(r"Grade 4 grade 1 .* – 4 \(100.0 %\) simulated", text)
     assert "long axis 4 10 mm 10 mm 22.7 mm 25 mm reader" in text
     assert "the slices are thick 1 (25.0 %) 1 (25.0 %)" in text
-    assert "1 (25.0 %) warning: thick-slices Slices are 3 mm thick" in text
+    assert "1 (25.0 %) warning: thick-slices Slice thickness or spacing is 3 mm" in text
     assert "Not answered: invasiveness, subtype, density" in text
 
 
@@ -149,9 +149,9 @@ def test_times_are_of_nodules_and_of_cts(page_of):
         assessed_row("A", "N2", 1.0, seconds=300.0),
     ]
     _, text = page_of(cohort(case("A", None, None)), rows)
-    assert "a nodule 2 110 s 200 s 290 s 300 s" in text
-    assert "a CT, with all its nodules 1 400 s 400 s 400 s 400 s" in text
-    assert "6.7 minutes in all, of one worker's time. Networks ran on cpu (2 nodules)." in text
+    assert "per nodule 2 110 s 200 s 290 s 300 s" in text
+    assert "per CT, with all its nodules 1 400 s 400 s 400 s 400 s" in text
+    assert "6.7 minutes of worker time in total. Networks ran on cpu (2 nodules)." in text
 
 
 def test_a_cohort_without_results_has_a_page(page_of):
@@ -234,7 +234,7 @@ def test_the_evaluation_is_of_labelled_nodules_with_an_answer(page_of):
     assert {"sensitivity", "specificity", "calibration error", "Brier score"} <= set(figures)
     html, text = page_of(asked, rows)
     assert "Evaluation of malignancy: benign / malignant reader 199 nodules of 100 patients" in text
-    assert "Labelled, but without an answer and in no figure: 1." in text
+    assert "Labelled, but without an answer and not included in any figure: 1." in text
     assert all(
         f'id="malignancy-{plot}"' in html
         for plot in ("ROC-curve", "Confusion-matrix", "Reliability")
@@ -348,7 +348,9 @@ def test_fault_46_no_case_nodule_or_path_is_named(page_of):
 def test_fault_47_texts_are_escaped_and_no_script_but_its_own_runs(page_of, tmp_path):
     asked = cohort(case("A"), case("B"), name=HOSTILE)
     row = assessed_row("A", "N1", 1.0, size_mm=25)
-    row["assessment"] = row["assessment"].replace("Slices are 3 mm", HOSTILE.replace('"', "'"))
+    row["assessment"] = row["assessment"].replace(
+        "Slice thickness or spacing is 3 mm", HOSTILE.replace('"', "'")
+    )
     html, _ = page_of(asked, [row, made_row("B", status="refused", reason=HOSTILE, assessment="")])
     assert "<script>document" not in html and "<img" not in html and "\u202e" not in html
     options = ["--headless", "--no-sandbox", "--virtual-time-budget=5000", "--dump-dom"]

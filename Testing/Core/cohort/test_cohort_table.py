@@ -1,4 +1,4 @@
-"""The table of a cohort: what it may say, and everything that is wrong with it at once."""
+"""The table of a cohort: what it may contain, and everything that is wrong with it at once."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_cts_of_a_patient_share_a_number(table):
         "A,dicom,1,2,3,Zed,",
         "A,dicom,4,5,6,Zed,",
         "B,dicom,1,2,3,,",
-        "C,dicom,1,2,3,,D",  # of Yan: D names no one, but E, which is earlier than both, does
+        "C,dicom,1,2,3,,D",  # Yan's: D names no one, but E, which is earlier than both, does
         "D,dicom,1,2,3,,E",
         "E,dicom,1,2,3,Yan,",
         "F,dicom,1,2,3,zed,",
@@ -124,7 +124,7 @@ def test_days_are_needed_where_a_file_carries_no_date(table):
     assert read_cohort(table(*lines, "B,a.nii.gz,1,2,3,a,183")).cases[1].days == 183
     assert read_cohort(table(*lines, "B,a.nii.gz,1,2,3,a,183")).cases[1].earlier == "A"
     assert problems(table(*lines, "B,a.nii.gz,1,2,3,A,")) == [
-        "row 3: days is empty: of these two files one carries no date"
+        "row 3: days is empty, and one of the two files carries no date"
     ]
 
 
@@ -137,7 +137,7 @@ def test_coordinates_are_those_of_the_row_or_as_asked_or_lps(table, asked):
         assert read_cohort(said, asked).cases[0].nodules[0].coordinates == "ras"
     else:
         assert problems(said, coordinates=asked) == [
-            f"row 2: coordinates are ras here, not {asked} as asked: leave one of the two out"
+            f"row 2: coordinates are ras here, but {asked} was requested: leave one of the two out"
         ]
 
 
@@ -202,29 +202,29 @@ def test_everything_wrong_is_listed_at_once_with_its_row(table):
         "a,a.nii.gz,1,2,3,O",
     )
     assert problems(path) == [
-        "row 3: nodule 'n' of case 'A' is there twice",
+        "row 3: nodule 'n' of case 'A' is listed twice",
         "row 3: x 'one' is not a number: write it with a decimal point",
         "row 3: y '' is not a number: write it with a decimal point",
         "row 3: z 'inf' is not a number: write it with a decimal point",
         "row 4: case 'A' has another ct in row 2: a case is one CT",
         "row 4: case 'A' has another series in row 2: a case is one CT",
-        "row 5: case '../B' cannot name files: write '___B'",
+        "row 5: case '../B' cannot be used in file names: write '___B'",
         "row 5: unknown coordinates 'lsp': write lps, ras, voxel",
-        "row 5: The age is a number of years from 1 to 120",
-        "row 5: status is one of baseline, new, stable, slowly growing, growing",
+        "row 5: The age must be from 1 to 120 years",
+        "row 5: status must be one of baseline, new, stable, slowly growing, growing",
         "row 5: unknown malignancy 'perhaps': write benign, malignant, or leave it empty",
         "row 5: unknown label_evidence 'rumour': write pathology, reader, simulated",
-        "row 7: nodule 'a/b' cannot name files: write 'a_b'",
-        "row 7: no file or folder is at the path in ct",
-        "row 7: no case is called 'X', which earlier names",
+        "row 7: nodule 'a/b' cannot be used in file names: write 'a_b'",
+        "row 7: there is no file or folder at the path in ct",
+        "row 7: there is no case 'X', as named in earlier",
         "row 8: ct is empty",
         "row 8: days are given, but no earlier case",
-        "row 9: days are counted from the earlier CT on: more than 0",
+        "row 9: days are counted from the earlier CT and must be more than 0",
         "row 9: case 'E' would be earlier than itself",
         "row 10: days 'many' is not a number: write it with a decimal point",
         "row 11: case is empty",
-        "row 12: there are more cells than the header has: quote cells that hold the separator",
-        "row 13: case 'a' is 'A' in row 2: write both in the same letters",
+        "row 12: there are more cells than in the header: quote cells that contain the separator",
+        "row 13: case 'a' is 'A' in row 2: write both the same way",
     ]
 
 
@@ -243,9 +243,9 @@ def test_one_case_or_pair_has_one_patient(table):
     )
     assert problems(path) == [
         "row 3: case 'A' has another patient in row 2: a case is one CT",
-        "row 4: case 'B' is of another patient than 'A', to which earlier links it",
-        "row 6: case 'D' is of another patient than 'A', to which earlier links it",
-        "row 9: case 'G' is of another patient than 'F', to which earlier links it",
+        "row 4: case 'B' has another patient than 'A', which earlier links it to",
+        "row 6: case 'D' has another patient than 'A', which earlier links it to",
+        "row 9: case 'G' has another patient than 'F', which earlier links it to",
     ]
 
 
@@ -255,11 +255,11 @@ def test_missing_and_doubled_columns_hide_no_other_fault(table):
         "row 1: there is no column 'z'",
         "row 1: several columns are called 'x'",
         (
-            "row 1: 'label_mood' labels no task: write"
+            "row 1: 'label_mood' is not a label of any task: write"
             f" {', '.join(f'label_{task}' for task in TASKS)} or label_evidence"
         ),
-        "row 2: age is a number: write age=3, say",
-        "row 2: no file or folder is at the path in ct",
+        "row 2: age must be a number, such as age=3",
+        "row 2: there is no file or folder at the path in ct",
     ]
     assert problems(table("ct,x,y,z", "none.nii,1,2,3")) == ["row 1: there is no column 'case'"]
 
@@ -273,7 +273,7 @@ def test_many_problems_are_counted(table):
 
 def test_a_case_without_its_file_is_said_once(table):
     path = table("case,ct,x,y,z", *["A,none.nii,1,2,3"] * 3)
-    assert problems(path) == ["row 2: no file or folder is at the path in ct"]
+    assert problems(path) == ["row 2: there is no file or folder at the path in ct"]
 
 
 def test_fault_46_no_path_is_quoted(table):
@@ -304,7 +304,7 @@ def test_files_that_are_no_tables_are_refused(table, tmp_path):
     (tmp_path / "other.parquet").write_text("case,ct,x,y,z\nA,dicom,1,2,3\n")
     for name in ("other.csv", "quote.csv", "other.parquet"):
         assert problems(tmp_path / name) == [
-            "it is no table in UTF-8: save it as 'CSV UTF-8' or Parquet"
+            "it is not a table in UTF-8: save it as 'CSV UTF-8' or Parquet"
         ]
     assert problems(tmp_path / "none.csv") == [
         "it cannot be read (No such file or directory): check the path"

@@ -339,7 +339,7 @@ def test_truncated_zip_is_refused(tmp_path, kept):
 
 def test_fault_45_dicomdir_is_never_followed(tmp_path):
     files = write_series(tmp_path, phantom())
-    shutil.copy(files[0], tmp_path / "DICOMDIR")  # were it read, its slice would be there twice
+    shutil.copy(files[0], tmp_path / "DICOMDIR")  # if it were read, its slice would be there twice
     assert_is_phantom(read_ct(tmp_path))
 
 

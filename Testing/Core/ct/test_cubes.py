@@ -19,7 +19,7 @@ from nodulerisk.ct.cubes import densesharp_cube, densesharp_grid, emv_views, pad
 from nodulerisk.ct.volume import CT, Acquisition
 from nodulerisk.errors import PointError
 
-STEPS = {40: 3, 60: 6, 80: 6}  # of what was recorded every so many voxels are kept, and the sum
+STEPS = {40: 3, 60: 6, 80: 6}  # of the recorded arrays, every n-th voxel is kept, and the sum
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_emv_matrices_equal_scipys_zoom_for_any_spacing(spacing, voxel, seed):
 
 
 def _authors_views(ct: CT, voxel_xyz, sides) -> np.ndarray:
-    """The published steps as they are written down, with edge padding."""
+    """The published steps as described, with edge padding."""
     spacing = np.array(ct.spacing_mm[::-1])
     half = np.ceil(100 * 0.625 / spacing / 2).astype(int)
     unit = np.clip((ct.hu.astype(float) + 1400) / 1800, 0, 1) - 0.25

@@ -34,7 +34,7 @@ def markup(*controls: dict, system: str = "LPS", kind: str = "Fiducial") -> dict
 
 @pytest.fixture
 def write(tmp_path):
-    """Writes text, or markups as JSON, and gives the path."""
+    """Writes text, or markups as JSON, and returns the path."""
 
     def written(content, name: str):
         path = tmp_path / name

@@ -1,4 +1,4 @@
-"""What is made up above and below a nodule whose CT ends with it."""
+"""Synthetic context above and below a nodule whose CT ends with it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""DenseSharp's data format: what is read from it, what is refused, and that writing it keeps what
-it can."""
+"""DenseSharp's data format: what is read, what is refused, and that writing keeps what it can."""
 
 from __future__ import annotations
 
@@ -42,8 +41,8 @@ def lung(radius: float = 8.0) -> np.ndarray:
 
 
 def folder_of(tmp_path: Path, table: str, **cases: dict | bytes) -> Path:
-    """A folder with ``info.csv`` and an npz a keyword; a sound one for each name in the table
-    without a keyword."""
+    """A folder with ``info.csv`` and one npz per keyword; names in the table without a keyword get
+    a valid one."""
     (tmp_path / "info.csv").write_text(table, encoding="utf-8")
     names = [line.split(",")[0] for line in table.splitlines()[1:]]
     for name, arrays in {**{n: {} for n in names}, **cases}.items():
@@ -75,7 +74,8 @@ def dice(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def test_the_authors_own_layout(tmp_path):
-    """info.csv with their names, the archives in nodule/, grey of the window [-1024, 400]."""
+    """info.csv with the authors' names, archives in nodule/, grey levels of the window [-1024,
+    400]."""
     grey = np.rint((np.clip(lung(), -1024, 400) + 1024) / 1424 * 255).astype(np.uint8)
     (tmp_path / "nodule").mkdir()
     for name in "1234":
@@ -150,7 +150,7 @@ def damaged() -> bytes:
 
 
 def announcing(shape: tuple[int, ...]) -> bytes:
-    """An archive whose voxel array says it has this shape, with next to nothing behind it."""
+    """An archive whose voxel array claims to have this shape, with almost no data."""
     header, stream = io.BytesIO(), io.BytesIO()
     np.lib.format.write_array_header_1_0(
         header, {"descr": "<i2", "fortran_order": False, "shape": shape}
@@ -197,7 +197,7 @@ def test_missing_arrays_files_and_rows_are_reported(tmp_path):
         "no array 'seg'" in found["a"] and "no .npz" in found["b"] and "several rows" in found["c"]
     )
     assert "no row" in found["stray"] and "no .npz" in found["line 7"]
-    assert len(dataset.broken) == 6  # c twice; a half-written file is none
+    assert len(dataset.broken) == 6  # c twice; a half-written file does not count
 
 
 @pytest.mark.parametrize(
@@ -342,7 +342,7 @@ def test_a_nodule_with_only_its_own_slices_is_continued(tmp_path):
     )
     (read,) = read_densesharp(write_densesharp([short], tmp_path / "new")).nodules
     assert not read.only_own_slices
-    # lung below, not the nodule's last slice drawn out
+    # lung below, not the nodule's last slice repeated
     assert read.ct.hu[10:30, 40, 40].mean() < -500
     assert read.mask.sum() == pytest.approx(904.8, rel=0.15)
     again = write_densesharp([short], tmp_path / "again")

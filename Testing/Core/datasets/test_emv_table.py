@@ -1,4 +1,4 @@
-"""EMV-3D-CNN's kind of data: a table of nodules on whole CTs."""
+"""Data as for EMV-3D-CNN: a table of nodules on whole CTs."""
 
 from __future__ import annotations
 

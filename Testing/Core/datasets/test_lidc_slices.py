@@ -1,4 +1,4 @@
-"""LIDC-IDRI's nodules as slices, and what the readers' ratings become."""
+"""LIDC-IDRI's nodules as slices, and the labels from the readers' ratings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LIDC-IDRI as it is downloaded: the readers' XML files beside their DICOM series."""
+"""LIDC-IDRI as downloaded: the readers' XML files beside their DICOM series."""
 
 from __future__ import annotations
 
@@ -106,7 +106,8 @@ def test_outlines_that_share_voxels_are_one_nodule():
 
 
 def test_a_reader_has_one_outline_in_a_nodule():
-    """One reader took for one what the others saw as two: it goes with the one it fits better."""
+    """One reader outlined as one what the others saw as two: it goes with the one it fits
+    better."""
     left, right = [(0, 1, x) for x in range(4)], [(0, 1, x) for x in range(5, 12)]
     a, b = outline(0, *left), outline(0, *right)
     c, d = outline(1, *left), outline(1, *right)
@@ -165,7 +166,7 @@ def test_a_nodule_on_its_ct(tmp_path):
 
 
 def test_a_series_stored_upside_down(tmp_path):
-    """Rows and columns are the image's own, slices are found by their height."""
+    """Rows and columns are the image's own; slices are found by their height."""
     hu = series(tmp_path / "dicom", direction=np.diag([1.0, -1.0, -1.0]))
     mask = np.zeros(SHAPE, bool)
     mask[3:6, 20:26, 50:57] = True
@@ -197,9 +198,9 @@ def test_what_cannot_be_used_is_reported_and_the_rest_is_read(tmp_path):
         "not ct": (xml(good, uid=OTHER_UID), "not in Hounsfield units"),
         "cut": (xml(good)[:900], "damaged"),
         "empty": ("", "damaged"),
-        "other": ("<note>hello</note>", "no LIDC reading"),
+        "other": ("<note>hello</note>", "not a LIDC reading"),
         "words": (xml(good.replace("<xCoord>40", "<xCoord>forty", 1)), "not a number"),
-        "far": (xml(good.replace("<xCoord>40", "<xCoord>40000000", 1)), "out of the image"),
+        "far": (xml(good.replace("<xCoord>40", "<xCoord>40000000", 1)), "leaves the image"),
         "laughs": (
             xml(good, prolog='<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]>'),
             "DOCTYPE",
@@ -224,7 +225,7 @@ def test_what_cannot_be_used_is_reported_and_the_rest_is_read(tmp_path):
     [
         (roi(-81.0, rectangle(20, 26, 50, 57)), "between or beyond"),
         (roi(-200.0, rectangle(20, 26, 50, 57)), "between or beyond"),
-        (roi(-82.5, rectangle(60, 69, 100, 110)), "out of the image"),
+        (roi(-82.5, rectangle(60, 69, 100, 110)), "leaves the image"),
     ],
 )
 def test_outlines_of_another_ct_are_refused(tmp_path, rois, reason):
@@ -239,7 +240,7 @@ def test_outlines_of_another_ct_are_refused(tmp_path, rois, reason):
 
 def test_readers_who_agree_on_no_voxel_or_say_nothing(tmp_path):
     series(tmp_path / "dicom")
-    # each meets the next alone: two of five
+    # each overlaps only the next: two of five
     chain = [ball((5, 50, x), 4) for x in range(20, 60, 8)]
     silent = nodule(ball((9, 25, 40), 6), malignancy=0)
     said = nodule(ball((10, 60, 70), 5))
@@ -334,18 +335,18 @@ def test_real_masks_agree_slice_by_slice(real, lidc_folder, expected):
         theirs = [areas[areas > 0].tolist() for areas in masks.sum(axis=(2, 3)).T if areas.any()]
         ours = [areas_of(outline) for outline in group]
         compared += len(theirs)
-        assert theirs == ours[: len(theirs)], name  # where readers lack, they are the last ones
+        assert theirs == ours[: len(theirs)], name  # missing readers are always the last ones
     assert compared == expected(46, 117)
 
 
 def areas_of(outline: Outline) -> list[int]:
-    """Pixels a slice, from foot to head."""
+    """Pixels per slice, from foot to head."""
     areas = Counter(z for z, _, _ in outline.voxels)
     return [areas[z] for z in sorted(areas)]
 
 
 def test_real_centres_agree_with_the_published_ones(real, lidc_folder):
-    """Every patient's nodules give the same position of the image's first pixel."""
+    """All nodules of a patient give the same position of the image's first pixel."""
     published = {row["file"].split(".")[0]: row for row in rows(lidc_folder / "nodules.csv")}
     origins: dict[str, list[np.ndarray]] = {}
     for name, (row, group) in real.items():

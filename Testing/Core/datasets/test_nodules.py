@@ -1,4 +1,4 @@
-"""Datasets of labelled nodules: splits that hold patients together, targets, broken cases."""
+"""Datasets of labelled nodules: splits that keep patients together, targets, broken cases."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NODULE = LabelledNodule("n", "p", AIR, (2.0, 2.0, 2.0), "reader")
 
 
 def of_patients(count: int) -> NoduleDataset:
-    """Two nodules a patient."""
+    """Two nodules per patient."""
     patients = [f"LIDC-IDRI-{i:04d}" for i in range(count) for _ in range(2)]
     nodules = [
         replace(NODULE, name=f"{i}", patient=p, split=split_of(p)) for i, p in enumerate(patients)

@@ -1,4 +1,4 @@
-"""Every format is recognised by what lies there."""
+"""Every format is recognised by its files."""
 
 from __future__ import annotations
 

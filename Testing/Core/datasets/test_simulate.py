@@ -1,5 +1,5 @@
-"""Simulated nodules: labels that hold for the geometry made, in lung that is otherwise left as it
-was."""
+"""Simulated nodules: labels that match the generated geometry, in lung that is otherwise
+unchanged."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_the_solid_share_grows_with_the_grade():
 
 def test_spicules_leave_the_mask_with_the_grade():
     def beyond(pattern) -> int:
-        """Voxels that spicules cover well outside the body."""
+        """Returns the voxels covered by spicules well outside the body."""
         growth = grown(pattern, 2, 14)
         return int(((growth.cover > 0.5) & ~growth.mask).sum())
 

@@ -1,5 +1,4 @@
-"""Engines: OpenVINO against torch, device and precision choice, and what happens when memory runs
-out."""
+"""Engines: OpenVINO against torch, device and precision choice, and running out of memory."""
 
 from __future__ import annotations
 
@@ -58,7 +57,7 @@ def test_converted_networks_are_cached_by_hash(weights, views, tmp_path, monkeyp
     monkeypatch.setattr(
         engines,
         "load_network",
-        lambda *_: pytest.fail("torch was asked although the cache is warm"),
+        lambda *_: pytest.fail("torch was used although the cache is warm"),
     )
     np.testing.assert_array_equal(OpenVINOBackend(weights).predict("inception", views)[0], first[0])
 

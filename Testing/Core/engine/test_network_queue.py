@@ -42,7 +42,7 @@ def queue(weights) -> Iterator[NetworkQueue]:
 
 @pytest.fixture
 def session(queue, weights) -> Callable[..., SharedNetworks]:
-    """What opens a session of the queue."""
+    """Returns a function that opens a session of the queue."""
     return lambda **choices: SharedNetworks(
         weights, "auto", **{"address": queue.address, "key": KEY} | choices
     )
@@ -56,7 +56,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 @contextmanager
 def busy(queue: NetworkQueue) -> Iterator[None]:
-    """Somebody's long turn."""
+    """A long turn of another session."""
     with queue._line.turn(_Request(queue._workers["made"], {}, VIEWS), lambda before: None):
         yield
 
@@ -70,7 +70,7 @@ def until(happened: Callable[[], bool], seconds: float = 20) -> None:
 
 @contextmanager
 def stalled(queue: NetworkQueue) -> Iterator[None]:
-    """The networks take as long as the block does."""
+    """The networks take as long as the block lasts."""
     child = psutil.Process(child_of(queue).pid)
     child.suspend()
     yield
@@ -115,7 +115,7 @@ def test_errors_arrive_as_they_are_and_cost_nothing(session, weights, tmp_path):
 
 @pytest.fixture
 def runs(queue, monkeypatch) -> list[int]:
-    """How many cubes each run of a network got."""
+    """Records how many cubes each run of a network got."""
     worker, runs = queue._workers["made"], []
     predict = worker.predict
     monkeypatch.setattr(
@@ -125,7 +125,7 @@ def runs(queue, monkeypatch) -> list[int]:
 
 
 def asked_together(queue, session, threads, *questions: tuple[str, np.ndarray]) -> list[Future]:
-    """The questions' answers, asked in this order while somebody else has the turn."""
+    """Returns the answers to requests sent in this order while another session has the turn."""
     asked = []
     with busy(queue):
         for number, question in enumerate(questions, start=2):
@@ -201,7 +201,7 @@ def test_other_weight_sets_are_refused(queue, weights, tmp_path):
 
 
 def answer_to(queue: NetworkQueue, *messages: bytes) -> dict:
-    """What the queue answers last to messages as they are."""
+    """Returns the queue's last answer to raw messages."""
     host, port = queue.address.split(":")
     with (
         socket.create_connection((host, int(port))) as connection,

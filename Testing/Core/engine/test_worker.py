@@ -1,4 +1,4 @@
-"""The worker process for real: its answers, cancel, death, and that nothing of it stays behind."""
+"""The real worker process: answers, cancelling, death, and that it leaves nothing behind."""
 
 from __future__ import annotations
 

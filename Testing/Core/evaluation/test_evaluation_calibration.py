@@ -1,5 +1,4 @@
-"""Calibration: what a line does, how it is fitted, and how far probabilities can be taken at their
-word."""
+"""Calibration: what a line does, how it is fitted, and how well probabilities match outcomes."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def brute_auc(positive, scores) -> float:
 
 
 def noisy(count: int, seed: int, *skills: float) -> tuple[np.ndarray, ...]:
-    """Verdicts, and a score of each skill; the scores share half of their noise."""
+    """Returns labels, and one score per skill; the scores share half of their noise."""
     rng = np.random.default_rng(seed)
     positive = np.arange(count) % 2 == 0
     common = rng.normal(size=count)

@@ -277,7 +277,7 @@ def test_one_nodule_alone_is_evaluated(tmp_path):
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 1000), st.floats(-2, 2))
 def test_nothing_chosen_depends_on_test_predictions(answered, seed, skill):
-    """However the test nodules come out, thresholds and calibration stay."""
+    """Thresholds and calibration do not change with the test nodules."""
     other = [*answered[:120], *made_predictions(12, seed, "test", skill)]
     before, after = (
         {t: (e.threshold, e.line) for t, e in evaluate(o).tasks.items()}
@@ -400,7 +400,7 @@ def test_the_page_says_loudly_that_nothing_was_held_out(tmp_path):
 
 
 def test_the_page_says_loudly_that_patients_are_shared(tmp_path, weights, monkeypatch):
-    """Nodules of one patient in test and training (fault of the data) are found and said."""
+    """Patients in both test and training (a fault of the data) are found and reported."""
     nodules = [made_nodule(name, patient, split) for name, patient, split in SPLIT_WITHIN_A_PATIENT]
     by_name = {
         n.name: replace(o, name=n.name) for n, o in zip(nodules, made_predictions(3), strict=True)
@@ -410,9 +410,7 @@ def test_the_page_says_loudly_that_patients_are_shared(tmp_path, weights, monkey
     )
     evaluation = evaluate_dataset(weights, NoduleDataset("mixed", tuple(nodules)), None, tmp_path)
     assert evaluation.about.shared_patients == 1
-    assert "training or validation (1)" in (tmp_path / "evaluation.html").read_text(
-        encoding="utf-8"
-    )
+    assert "some patients (1)" in (tmp_path / "evaluation.html").read_text(encoding="utf-8")
 
 
 class Tags(HTMLParser):

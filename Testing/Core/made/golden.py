@@ -1,9 +1,9 @@
-"""What the authors' own Keras code answered for weights and inputs that are made here again.
+"""The answers of the authors' own Keras code for weights and inputs that are regenerated here.
 
-The weights are drawn from the seeds under which they were drawn when Keras was asked: normal
-kernels of the recorded scale, and biases and batch normalisation far enough from Keras's initial
-values that none may be left out. If every network here is far off after an update of numpy, its
-``default_rng`` draws other numbers than it did.
+The weights are drawn from the same seeds as for Keras: normal kernels of the recorded scale, with
+biases and batch normalisation far enough from Keras's initial values that none can be left out
+unnoticed. If every network here is far off after an update of numpy, its ``default_rng`` draws
+other numbers than it did.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ NETWORKS = [
     ),
     *("task3_incpt60", "task3_vgg80", "task3_res40", "densesharp"),
 ]
-ORIGIN_LPS_MM = (-50.0, 20.0, -300.0)  # anywhere: what was recorded is given in voxels
+ORIGIN_LPS_MM = (-50.0, 20.0, -300.0)  # arbitrary: recorded positions are in voxels
 
 DRAWN: dict[str, Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]] = {
     "gamma": lambda rng, shape: rng.uniform(0.8, 1.2, shape),
@@ -88,7 +88,7 @@ class Golden:
         return drawn
 
     def write_h5(self, path: Path) -> Path:
-        """The authors' HDF5 file of this network: a whole model, or weights alone."""
+        """Writes the authors' HDF5 file of this network: a whole model, or only weights."""
         weights = dict(self.weights())
         with h5py.File(path, "w") as file:
             group = file
@@ -112,7 +112,9 @@ class Golden:
             recorded = load(self.folder / "nets.npz")["in_densesharp"]
             return np.moveaxis(recorded, -1, 1).astype(np.float32)
         nodules = [self._views("A", 0), self._views("B", 1)]
-        given = np.stack([*nodules, _noise(self.size)]).astype(np.float16)  # as Keras was given it
+        given = np.stack([*nodules, _noise(self.size)]).astype(
+            np.float16
+        )  # as it was given to Keras
         return given.astype(np.float32)
 
     def _views(self, volume: str, index: int) -> np.ndarray:
@@ -120,8 +122,8 @@ class Golden:
         return emv_views(ct, point, SIDES[self.size])
 
     def differences(self, network: nn.Module, inputs: list[int]) -> list[float]:
-        """Largest difference from Keras of the probabilities, and of DenseSharp's mask, over the
-        inputs of these numbers."""
+        """Returns the largest difference from Keras of the probabilities, and of DenseSharp's mask,
+        over the inputs with these numbers."""
         with torch.inference_mode():
             answer = network(torch.from_numpy(self.inputs()[inputs]))
         recorded = load(self.folder / "nets.npz")

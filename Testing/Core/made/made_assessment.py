@@ -94,7 +94,7 @@ CHECKS = (
     Check(
         "thick-slices",
         "warning",
-        "Slices are 3 mm thick or apart; the networks were made for thin slices.",
+        "Slice thickness or spacing is 3 mm; the networks were made for thin slices.",
         8,
     ),
     Check("kernel-unknown", "note", "The file does not name the reconstruction kernel.", 24),
@@ -118,7 +118,7 @@ def made_ct(
 
 
 def positions_of(ct: CT) -> np.ndarray:
-    """LPS mm of every voxel: (z, y, x, 3)."""
+    """Returns the LPS mm of every voxel: (z, y, x, 3)."""
     voxels = np.moveaxis(np.indices(ct.hu.shape)[::-1], 0, -1)
     return ct.origin_lps_mm + voxels * ct.spacing_mm @ ct.direction.T
 

@@ -25,7 +25,7 @@ from nodulerisk.tasks import TASKS
 from nodulerisk.weights.card import Evidence, NetworkCard, TaskCard, WeightSet
 
 READER, SIMULATED = Evidence("reader", "made up"), Evidence("simulated", "made up")
-# functions that change the folder
+# Functions that change the folder.
 WRITING = ("add", "compact", "_write", "written_whole", "_to_disk", "_remove")
 ANSWERED = {"malignancy": (READER, 0.4), "grade": (SIMULATED, None), "density": (READER, None)}
 
@@ -81,8 +81,8 @@ def assessed_row(
 
 
 def _answer(task: str, *last: float) -> TaskResult:
-    """Members that give the last class these probabilities, and the others equal shares of the
-    rest."""
+    """Returns members that give the last class these probabilities, and the others equal shares of
+    the rest."""
     others = len(TASKS[task].classes) - 1
     members = {f"net{index}": (*[(1 - p) / others] * others, p) for index, p in enumerate(last)}
     mean = tuple(np.mean([*members.values()], axis=0).tolist())
@@ -101,8 +101,8 @@ def _answer(task: str, *last: float) -> TaskResult:
 
 
 class Killer:
-    """A process that adds to a store or compacts it in children of its own, which it kills at a
-    line of the package."""
+    """A process that adds to a store or compacts it in child processes, which it kills at a line of
+    the package."""
 
     def __init__(self) -> None:
         path = os.pathsep.join(sys.path)
@@ -118,7 +118,7 @@ class Killer:
         self._process.communicate()
 
     def run(self, folder: Path, job: str, at_line: int, cases: Iterable[str] = ()) -> bool:
-        """Adds a result of each case to the folder's store, or compacts it; True: it was killed
+        """Adds a result of each case to the folder's store, or compacts it; True if it was killed
         before it was done.
 
         Args:
@@ -149,7 +149,7 @@ def _serve() -> None:
 
 
 def _die_at(line: int) -> None:
-    """Kills this process once so many lines of the functions in ``WRITING`` have begun."""
+    """Kills this process once this many lines of the functions in ``WRITING`` have started."""
     left = line
 
     def trace(frame, event, _):

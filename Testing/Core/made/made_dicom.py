@@ -37,10 +37,10 @@ def write_series(
     change: Callable[[Dataset, int], None] | None = None,
     **header,
 ) -> list[Path]:
-    """Writes a slice a file, feet first, and returns the files.
+    """Writes one slice per file, feet first, and returns the files.
 
     ``heights_mm`` replaces the even steps along the normal, ``header`` sets elements in all slices
-    (None deletes), and ``change(dataset, k)`` may alter slice k as it pleases.
+    (None deletes), and ``change(dataset, k)`` may change slice k in any way.
     """
     folder.mkdir(parents=True, exist_ok=True)
     axes = np.eye(3) if direction is None else np.asarray(direction, float)

@@ -19,7 +19,7 @@ SAMPLE = Path(__file__).parents[3] / "Resources" / "SampleData" / "demo-chest-ct
 TUMOUR_LPS_MM = (-81.0, -192.0, -192.0)  # of the demo CT itself
 PLACE_LPS_MM = (-67.0, -224.0, -171.0)  # in its lung, away from the tumour
 TISSUE_HU, NOISE_HU = 30, 20
-EDGE_MM = 12  # cut off after moving, where nothing was scanned
+EDGE_MM = 12  # cut off after moving, since nothing was scanned there
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +32,7 @@ class Scan:
 
     @property
     def mask(self) -> NoduleMask:
-        """The true one."""
+        """The true mask."""
         return hand_mask(_distance(self) <= self.radius_mm, (0, 0, 0), self.ct)
 
 
@@ -53,7 +53,7 @@ def first_scan(radius_mm: float) -> Scan:
 
 
 def later_scan(first: Scan, radius_mm: float, motion: sitk.Euler3DTransform) -> Scan:
-    """The same chest moved, with a sphere of another size at the same place of it, and noise."""
+    """The same chest moved, with a sphere of another size in the same place, and noise."""
     still = _with_sphere(replace(first, radius_mm=radius_mm)).ct.to_sitk()
     image = sitk.Resample(still, motion.GetInverse(), sitk.sitkLinear, -1024)
     image = image[EDGE_MM:-EDGE_MM, EDGE_MM:-EDGE_MM, EDGE_MM:-EDGE_MM]
@@ -80,5 +80,5 @@ def _with_sphere(scan: Scan) -> Scan:
 
 
 def _distance(scan: Scan) -> np.ndarray:
-    """Of every voxel (z, y, x) from the sphere's centre, mm."""
+    """Returns the distance of every voxel (z, y, x) from the sphere's centre, mm."""
     return np.linalg.norm(positions_of(scan.ct) - scan.place_lps_mm, axis=-1)

@@ -1,4 +1,4 @@
-"""A made LIDC-IDRI download: DICOM series, and the readers' XML files of what they outlined on
+"""A synthetic LIDC-IDRI download: DICOM series, and XML files with the readers' outlines on
 them."""
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def border(plane: np.ndarray) -> list[tuple[int, int]]:
 
 
 def nodule(mask: np.ndarray, *holes: str, **ratings) -> str:
-    """A mask of the series as a reader would have outlined it."""
+    """Returns the outline that a reader would draw around a mask of the series."""
     rois = [
         roi(ORIGIN_LPS_MM[2] + k * 2.5, border(mask[k]))
         for k in np.flatnonzero(mask.any(axis=(1, 2)))
@@ -75,7 +75,7 @@ def nodule(mask: np.ndarray, *holes: str, **ratings) -> str:
     )
 
 
-SMALL = (  # a nodule under 3 mm, and what is none
+SMALL = (  # a nodule under 3 mm, and a non-nodule
     "<unblindedReadNodule><noduleID>2</noduleID>"
     + roi(-90, [(10, 10)])
     + "</unblindedReadNodule><nonNodule><nonNoduleID>3</nonNoduleID>"
@@ -85,7 +85,7 @@ SMALL = (  # a nodule under 3 mm, and what is none
 
 
 def xml(*readers: str, uid: str = UID, prolog: str = "") -> str:
-    """A readers' file: what each of them marked."""
+    """Returns an XML file with what each reader marked."""
     sessions = "".join(f"<readingSession>{reader}</readingSession>" for reader in readers)
     return (
         f'<?xml version="1.0" encoding="UTF-8"?>{prolog}<LidcReadMessage uid="1"'

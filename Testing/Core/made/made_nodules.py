@@ -1,4 +1,4 @@
-"""Labelled nodules, and lungs without any, for tests of what learns from them."""
+"""Labelled nodules, and lungs without any, for tests of training."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def made_background(patient: str = "made", split: str = "train", **fields) -> La
 
 
 def made_dataset(folder: Path, train: int = 6, validation: int = 2, test: int = 2) -> Path:
-    """A folder of simulated nodules in DenseSharp's format, two patients a split."""
+    """A folder of simulated nodules in DenseSharp's format, two patients per split."""
     nodules = []
     for split, count in (("train", train), ("validation", validation), ("test", test)):
         lungs = [made_background(f"{split}-{i}", split) for i in range(2)]

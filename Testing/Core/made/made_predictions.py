@@ -24,7 +24,7 @@ def made_prediction(
 def made_predictions(
     count: int, seed: int = 0, split: str = "test", skill: float = 0.8
 ) -> list[Prediction]:
-    """Nodules of about two a patient with malignancy, subtype and density, a mask and a click 2 mm
+    """About two nodules per patient, with malignancy, subtype and density, a mask and a click 2 mm
     off."""
     rng = np.random.default_rng(seed)
     return [_nodule(index, f"{split}{index // 2}", split, skill, rng) for index in range(count)]

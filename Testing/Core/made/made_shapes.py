@@ -28,7 +28,7 @@ def ellipsoid(
     off_mm=(0, 0, 0),
     hu=SOLID_HU,
 ) -> Shape:
-    """An ellipsoid, turned, a little off the middle of a CT that just holds it."""
+    """A rotated ellipsoid, slightly off the middle of a CT that just contains it."""
     direction, turn = (np.eye(3) if m is None else m for m in (direction, turn))
     half = np.ceil((max(semi_mm) + 1) / np.array(spacing_mm)).astype(int)
     empty = CT(np.full(2 * half[::-1] + 1, -850, np.int16), spacing_mm, (0, 0, 0), direction)

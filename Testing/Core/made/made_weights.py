@@ -61,8 +61,8 @@ def _network(folder: Path, kind: str, task: str) -> NetworkCard:
 def draw_bright_blobs(network: torch.nn.Module) -> None:
     """Sets DenseSharp's mask head so that a cube's mask is simply its voxels above about -300 HU.
 
-    The stem's first channel passes the grey level on; the dense layers keep it as their block's
-    last channels.
+    The stem's first channel passes on the grey level; the dense layers keep it as the last channel
+    of their block.
     """
     with torch.no_grad():
         network.stem.weight.zero_()
@@ -71,7 +71,7 @@ def draw_bright_blobs(network: torch.nn.Module) -> None:
         for up in (network.up_to_middle, network.up_to_shallow):
             up.weight.zero_()
             up.bias.zero_()
-        # behind the new features
+        # after the new features
         stem_channel = network.block_channels[0] - network.stem.out_channels
         network.mask_head.weight.zero_()
         network.mask_head.weight[0, stem_channel] = 20.0

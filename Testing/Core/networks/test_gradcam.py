@@ -1,4 +1,4 @@
-"""Grad-CAM: the map lights what the network looks at, at its place in the patient, and says what it
+"""Grad-CAM: the map highlights what the network looks at, in the right place, and says what it
 is."""
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ CELL = 8  # voxels of the cube that one of the made ResNet's map covers
 
 
 def that_looks_at_bright_voxels(kind: str, view: int = 0, level: float = 0.5) -> torch.nn.Module:
-    """A network whose malignant logit is the mean of what is brighter than a level; nothing else
-    counts."""
+    """A network whose malignant logit is the mean of the voxels brighter than a level, and nothing
+    else."""
     network = build_network(kind, input_size=32 if kind == "densesharp" else 40, width=0.125)
     with torch.no_grad():
         for layer in network.modules():
@@ -62,7 +62,7 @@ def _pass_on_resnet(network, view: int, level: float) -> None:
 
 
 def _pass_on_densesharp(network, level: float) -> None:
-    """The old features come behind the new in every layer, so that the stem's channel moves."""
+    """Old features come after new ones in every layer, so the stem's channel moves."""
     network.stem.weight[0, 0, 1, 1, 1], network.stem.bias[0] = 1, -level
     channel = network.block_channels[0] - network.stem.out_channels
     for stage, channels in zip(network.stages[1:], network.block_channels[1:], strict=True):
@@ -73,7 +73,7 @@ def _pass_on_densesharp(network, level: float) -> None:
 
 
 class Looking:
-    """Answers with the map of one network, whatever is asked."""
+    """Always answers with the map of one network."""
 
     def __init__(self, network):
         self.network, self.columns = network, []
@@ -154,7 +154,7 @@ def test_the_grid_says_where_a_view_was_cut(ct, side, view, scan_order):
 
 
 def test_other_weights_give_another_map():
-    """A map that random weights give as well would show the image, not the network (Adebayo et al.,
+    """A map that random weights also give would show the image, not the network (Adebayo et al.,
     NeurIPS 2018)."""
     weights = load_weight_set("open")
     views = emv_views(made_ct(), POINT, SIDES)[None]
@@ -178,7 +178,7 @@ def test_every_network_of_the_open_set_can_be_explained():
             for column in (0, 1)
         ]
         assert np.isfinite(found).all() and np.max(found) == 1
-        # a last layer of one voxel would light the cube evenly
+        # a last layer of one voxel would light up the whole cube evenly
         assert max(map(np.ptp, found)) > 0.1
 
 
@@ -254,16 +254,16 @@ def test_the_picture_says_that_it_is_no_evidence(weights, off_centre):
     assert (
         explanation_title(found)
         == texts[0]
-        == "Grad-CAM of resnet: where lies what spoke for malignant"
+        == "Grad-CAM of resnet: regions that supported malignant"
     )
     assert any("views share this map" in text for text in texts)
     empty = replace(found, values=np.zeros_like(found.values))
-    assert "nothing in the cube spoke for malignant" in explanation_title(empty)
+    assert "no region of the cube supported malignant" in explanation_title(empty)
 
 
 @pytest.fixture(scope="module")
 def explained(tmp_path_factory):
-    """The folder that the command wrote, and what it said."""
+    """Returns the folder that the command wrote, and its output."""
     folder = tmp_path_factory.mktemp("explained")
     sitk.WriteImage(made_ct().to_sitk(), str(folder / "ct.nrrd"))
     weights = made_weights(folder / "weights").folder

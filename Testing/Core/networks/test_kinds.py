@@ -90,7 +90,7 @@ def fine(monkeypatch) -> NetworkKind:
 
 @pytest.fixture
 def drawn_finely(fine, weights, tmp_path) -> WeightSet:
-    """The small set, whose mask is drawn by the new kind."""
+    """The small set, with its mask drawn by the new kind."""
     for file in weights.folder.glob("*.safetensors"):
         (tmp_path / file.name).hardlink_to(file)
     network = build_network("brightness", n_classes=3)
@@ -118,7 +118,7 @@ def test_a_mask_network_at_another_grid_draws_the_mask(drawn_finely, openvino):
     both = (found.mask > 0) & ball
     assert 2 * both.sum() / (found.mask.sum() + ball.sum()) > 0.9
     np.testing.assert_allclose(found.centre_lps_mm, CENTRE_LPS_MM, atol=0.5)
-    assert found.tasks["subtype"].mean is not None  # by DenseSharp, which sees its own cube
+    assert found.tasks["subtype"].mean is not None  # by DenseSharp, which sees its own kind of cube
 
 
 def test_a_nodule_past_its_cube_is_cut_at_its_own_side(drawn_finely):
@@ -126,7 +126,7 @@ def test_a_nodule_past_its_cube_is_cut_at_its_own_side(drawn_finely):
     reaches = np.linalg.norm(positions_of(ct) - CENTRE_LPS_MM, axis=-1) <= 26
     huge = replace(ct, hu=np.where(reaches, 30, ct.hu).astype(np.int16))
     messages = [check.message for check in assess(huge, CENTRE_LPS_MM, drawn_finely, "cpu").checks]
-    assert any("reaches past the 48 mm that the mask network sees" in text for text in messages)
+    assert any("extends beyond the 48 mm that the mask network sees" in text for text in messages)
 
 
 def test_it_is_trained_on_its_own_cubes(fine):

@@ -29,7 +29,7 @@ def inception_h5(data, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def densesharp_h5(data, tmp_path_factory) -> Path:
-    """Weights alone, as Keras saved them."""
+    """Only weights, as Keras saved them."""
     path = tmp_path_factory.mktemp("keras") / "densesharp.h5"
     return Golden("densesharp", data / "golden").write_h5(path)
 

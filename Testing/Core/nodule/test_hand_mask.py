@@ -1,5 +1,5 @@
-"""A mask drawn or corrected by hand: shown and measured as it is drawn, on any CT, with the
-probabilities of before."""
+"""A mask drawn or corrected by hand: shown and measured as drawn, on any CT, with unchanged
+probabilities."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Measurements: right on shapes whose sizes are known, the same however a CT is stored, and as
-others measure."""
+"""Measurements: correct on shapes of known size, independent of how a CT is stored, and equal to
+other programs'."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from nodulerisk.nodule.mask import hand_mask
 from nodulerisk.nodule.measure import axes_mm, density_type, measure, solid_component
 from nodulerisk.nodule.quantities import QUANTITIES, UNITS
 
-# directions, and the array axis across the axial slices
+# Directions, and the array axis across the axial slices.
 PLANES = ((np.eye(3), 2), (SAGITTAL, 0), (OBLIQUE, 2))
 
 
@@ -48,15 +48,16 @@ def central_axes(semi_mm, turn, normal) -> tuple[float, float]:
 
 
 def missed(semi_mm, turn, normal, step_mm: float) -> float:
-    """The share of the middle section's axes that a slice half a step beside it does not show."""
+    """Returns the share of the middle section's axes that is lost in a slice half a step away from
+    it."""
     height = np.linalg.norm(np.array(semi_mm) * (turn.T @ normal))
     return 1 - np.sqrt(max(0.0, 1 - (step_mm / 2 / height) ** 2))
 
 
 def errors(seed: int) -> tuple[float, float, float]:
     """Errors of long axis, short axis and equivalent diameter on an ellipsoid of any size and
-    direction in a CT of any spacing and direction, in voxels in plane; what a slice beside the
-    middle may miss is no error."""
+    direction in a CT of any spacing and direction, in voxels in plane; what a slice off the middle
+    may miss does not count as an error."""
     rng = np.random.default_rng(seed)
     semi, voxel = (
         rng.uniform(2.5, 15) * np.array([1, *rng.uniform(0.5, 1, 2)]),
@@ -111,8 +112,8 @@ def test_spheres(radius):
     "direction", [np.eye(3), SAGITTAL, OBLIQUE], ids=["axial", "sagittal", "oblique"]
 )
 def test_the_axes_lie_in_the_slices_nearest_to_axial(direction):
-    """A column upright in the patient is as wide as it is in the slices, however tall; of an
-    oblique CT, in its own."""
+    """An upright column is as wide as in the slices, however tall; in an oblique CT, as in its own
+    slices."""
     upright = ellipsoid((3, 4, 12), spacing_mm=(0.5, 0.5, 0.5), direction=direction, turn=None)
     along_the_scan = ellipsoid(
         (3, 4, 12), turn=OBLIQUE, spacing_mm=(0.5, 0.5, 0.5), direction=OBLIQUE
@@ -253,7 +254,7 @@ def test_simpleitk_measures_the_same(spacing_mm):
 
 
 def test_the_readers_nodules_measure_as_published(lidc_folder, expected):
-    """LIDC-IDRI, all readers' outlines: the diameter in the table is that of the sphere of equal
+    """LIDC-IDRI, all readers' outlines: the diameter in the table is that of a sphere of equal
     volume."""
     nodules = read_lidc_slices(lidc_folder).nodules[:: expected(1, 4)]
     found = [
@@ -276,12 +277,12 @@ def test_every_quantity_is_measured_with_a_unit_and_a_code_of_its_own(ct):
     assert len({m.code for m in measured}) == len(measured)
     for measurement in measured:
         assert measurement.source and measurement.unit_code is UNITS[measurement.unit]
-        # as DICOM has room for
+        # DICOM's limits
         assert len(measurement.code.value) <= 16 and len(measurement.code.meaning) <= 64
 
 
 def test_codes_of_the_standard_mean_what_the_standard_says():
-    """Among those of SNOMED CT, DICOM and UCUM none is made up, or of another meaning."""
+    """None of the codes of SNOMED CT, DICOM and UCUM is invented or has another meaning."""
     used = [quantity.code for quantity in QUANTITIES.values()] + list(UNITS.values())
     known = [code for code in used if code.scheme != "99LNR"]
     assert {code.scheme for code in known} == {"SCT", "DCM", "UCUM"}

@@ -1,5 +1,5 @@
-"""Radiomics: PyRadiomics' values where it knows the quantity, the same however a CT is stored, and
-finite on the smallest and thickest of masks."""
+"""Radiomics: equal to PyRadiomics where it has the quantity, independent of how a CT is stored, and
+finite on the smallest and thickest masks."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ FEET_LAST = np.diag([1.0, -1.0, -1.0])
 
 
 def header(**changes) -> dict:
-    """What a scanner writes of patient and study."""
+    """Returns what a scanner writes about patient and study."""
     return {
         "StudyInstanceUID": generate_uid(),
         "FrameOfReferenceUID": generate_uid(),
@@ -424,7 +424,7 @@ def test_fault_46_identity_is_neither_in_file_names_nor_in_what_is_said(
     broken = series(PatientName="Secret", PatientBirthDate="SECRET")
     recwarn.clear()
     caplog.clear()
-    with pytest.raises(OutputError, match="break the DICOM standard") as refusal:
+    with pytest.raises(OutputError, match="violate the DICOM standard") as refusal:
         write_dicom([assessed(read_ct(broken))], read_source(broken), tmp_path)
     assert not list(tmp_path.glob("*.dcm"))
     written = write_dicom([assessed(read_ct(odd))], read_source(odd), tmp_path)
@@ -503,7 +503,7 @@ def test_mask_that_does_not_lie_on_the_series_voxels_is_refused(series, tmp_path
 def test_fault_01_mask_through_a_missing_slice_is_refused(series, tmp_path):
     folder = series()
     (folder / "slice 010.dcm").unlink()
-    with pytest.raises(OutputError, match="slice that the series lacks"):
+    with pytest.raises(OutputError, match="slice that is missing from the series"):
         write_dicom([assessed(read_ct(folder))], read_source(folder), tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""The mesh is closed, faces outward, lies where the nodule lies and has its volume."""
+"""The mesh is closed, faces outward, lies where the nodule is and has its volume."""
 
 from __future__ import annotations
 

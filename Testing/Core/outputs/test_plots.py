@@ -51,7 +51,7 @@ def test_slices_show_front_above_and_head_above():
         picture = nodule_slices(ct, made_assessment(made_ct()))[plane]
         assert np.all(np.diff(picture.hu[:, 75]) > 0)  # grows downwards: to the back, to the feet
     ct = CT(ramp[1], (1.0, 1.0, 1.0), tuple(np.array(CENTRE_LPS_MM) - 45))
-    # the sagittal looks left
+    # the sagittal view looks left
     assert np.all(np.diff(nodule_slices(ct, made_assessment(made_ct()))[2].hu[75]) > 0)
 
 
@@ -94,7 +94,7 @@ def test_there_are_three_meshes_to_choose_from(assessment):
 
 
 def test_fault_46_the_picture_holds_no_identity(ct, assessment):
-    """The series UID is in the JSON alone."""
+    """The series UID is only in the JSON."""
     assert assessment.provenance.series_uid not in drawn_texts(nodule_figure(ct, assessment))
 
 

@@ -1,5 +1,5 @@
-"""The report: every number with its evidence, nothing executable, nothing of the patient, and fit
-for paper."""
+"""The report: every number with its evidence, nothing executable, no patient data, and
+printable."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ FOLLOW_UP = FollowUp(183, (11.0, 12.0), (700.0, 904.78), (720.0, 929.6), False)
 
 
 class Page(HTMLParser):
-    """What a reader meets: tags with their attributes, in order, and the text outside of scripts
-    and styles."""
+    """A page as a reader sees it: tags with their attributes, in order, and the text outside
+    scripts and styles."""
 
     def __init__(self, html: str):
         super().__init__()
@@ -71,7 +71,7 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def page_of(tmp_path):
-    """The report of nodules, read again."""
+    """Writes the report of nodules and parses it."""
 
     def page(*nodules, **options) -> Page:
         write_report(nodules, tmp_path / "report.html", **options)
@@ -95,7 +95,7 @@ def followed(ct, assessment) -> ReportNodule:
 
 @pytest.fixture
 def saying(ct, assessment):
-    """A nodule with a text of one's own wherever text comes from outside."""
+    """A nodule with a given text wherever text comes from outside."""
 
     def nodule(text: str) -> ReportNodule:
         found = made_assessment(
@@ -247,7 +247,7 @@ def test_two_pages_share_no_number(page_of, nodule):
 
 
 def test_fault_47_html_injection(page_of, saying):
-    """As many tags as of harmless texts: none came in by one."""
+    """The same number of tags as for harmless texts: none was injected."""
     harmless, page = (
         page_of(saying(t), identity={t: t}, refusals={t: t}) for t in ("text", HOSTILE)
     )
@@ -305,7 +305,7 @@ def test_paper_has_still_pictures_and_the_words_research_use_only_on_every_page(
     )
     assert RESEARCH_USE_ONLY in page.text and running
     style = page.html[page.html.index("@media print") :]
-    # repeated by browsers at the top of each page
+    # which browsers repeat at the top of each page
     assert ".running { display: table-header-group" in style
     assert re.search(r"\.screen[^{]*\{ display: none", style) and ".paper { display: grid" in style
 

@@ -58,7 +58,7 @@ def test_table_shows_probabilities_with_evidence_checks_and_refusals(outcomes):
         "905 mm³",
     ):
         assert words in text
-    assert "N1: Warning: Slices are 3 mm thick" in text
+    assert "N1: Warning: Slice thickness or spacing is 3 mm" in text
     assert "N2: refused: It lies outside the CT." in text
     assert EVIDENCE_WORDS["simulated"] in text
     assert "Research use only" in text
@@ -118,7 +118,7 @@ def test_guidelines_are_shown_where_they_were_asked(ct, outcomes, tmp_path):
     write_results(ct, outcomes[0].assessment, tmp_path, advice)
     answers = json.loads((tmp_path / "assessment.json").read_text(encoding="utf-8"))["guidelines"]
     assert [answer["result"] for answer in answers][0] == "4A"
-    # which holds nothing of the patient
+    # which holds no patient data
     assert load_assessment(tmp_path).to_dict() == outcomes[0].assessment.to_dict()
 
 
@@ -151,7 +151,7 @@ def test_scores_that_rest_on_outcomes_stand_first(ct, outcomes, tmp_path):
     assert score["inputs"][-1] == {"name": "long axis", "value": 12.1, "origin": "measured"}
     assert "375 veterans" in score["population"] and score["warnings"]
     assert load_assessment(tmp_path).to_dict() == outcomes[0].assessment.to_dict()
-    # which holds nothing of the patient
+    # which holds no patient data
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)"])

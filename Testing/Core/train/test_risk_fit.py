@@ -1,5 +1,5 @@
-"""Fitting risk models: the right coefficients, nothing learnt from the nodules judged, and a card
-that says what was found."""
+"""Fitting risk models: the right coefficients, nothing learnt from the nodules being judged, and a
+card with the results."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TERMS = ("log axial area", "calcified fraction")
 
 
 def made_cases(n: int, seed: int = 0, *, learnable: bool = True) -> Cases:
-    """Two nodules a patient; the first input tells, the second does not."""
+    """Two nodules per patient; the first input is informative, the second is not."""
     rng = np.random.default_rng(seed)
     told, noise = rng.normal(4, 1, n), rng.normal(0, 1, n)
     labels = (rng.random(n) < expit(2 * (told - 4) if learnable else np.zeros(n))).astype(float)
@@ -125,7 +125,7 @@ def labelled(number: int, label: int | None, ratings=(), radius_mm: float = 5.0)
 
 @pytest.fixture(scope="module")
 def dataset():
-    """Balls; the larger ones are mostly malignant, one has no nodule at its centre, one no
+    """Balls; the larger ones are mostly malignant, one has no nodule at its centre, one has no
     label."""
     rng = np.random.default_rng(0)
     radii = rng.uniform(3, 8, 40)
@@ -140,8 +140,8 @@ def dataset():
 
 
 class BrightParts:
-    """Draws as mask what is denser than about -300 HU, as the small set's network does, in less
-    time."""
+    """Draws as mask everything denser than about -300 HU, as the small set's network does, but
+    faster."""
 
     device, checks = "none", []
 
@@ -213,9 +213,9 @@ def test_what_cannot_be_fitted_is_refused(weights, dataset, engine):
         fit(task="grade")
     with pytest.raises(NoduleRiskError, match="no input 'age'"):
         fit(terms=("age",))
-    with pytest.raises(NoduleRiskError, match="no further inputs for the nodule N0"):
+    with pytest.raises(NoduleRiskError, match="no further inputs for nodule N0"):
         fit(extra={"elsewhere": {"log-odds of malignancy": 1.0}})
-    with pytest.raises(NoduleRiskError, match="do not name the nodule N0"):
+    with pytest.raises(NoduleRiskError, match="do not list nodule N0"):
         fit(folds={})
     with pytest.raises(NoduleRiskError, match="draws no masks"):
         risk.fit_risk(replace(weights, mask_network=None), dataset, engine)
@@ -231,7 +231,7 @@ def test_files_of_folds_and_further_inputs(tmp_path):
     for text, why in (
         ("name,malignancy\nN1,much\n", "malignancy 'much' is not a number"),
         ("malignancy\n1\n", "column 'name'"),
-        ("name,x\nN1,1\n", "no column of a task"),
+        ("name,x\nN1,1\n", "no column named like a task"),
     ):
         path.write_text(text)
         with pytest.raises(NoduleRiskError, match=why):

@@ -18,7 +18,7 @@ def test_batches_hold_the_published_number_of_each_group():
     for batch in batches:
         found = [GROUPS[i] for i in batch]
         assert {group: found.count(group) for group in PUBLISHED} == PUBLISHED
-    assert len(batches) == 4  # 30 IA, 8 a batch
+    assert len(batches) == 4  # 30 IA, 8 per batch
     assert {i for batch in batches for i in batch} == set(range(len(GROUPS)))
 
 

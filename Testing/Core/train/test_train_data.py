@@ -1,5 +1,4 @@
-"""Training on every format that nodules come in: from the files as they lie to a network that has
-learnt a step."""
+"""Training on every data format: from the original files to a network trained for one step."""
 
 from __future__ import annotations
 
@@ -41,8 +40,8 @@ def emv_table(folder: Path) -> Path:
 
 
 def lidc_download(folder: Path) -> Path:
-    """A CT with a nodule and its readers' XML for each of five patients, whose splits go by their
-    public names."""
+    """A CT with a nodule and its readers' XML for each of five patients, whose splits depend on
+    their public names."""
     patients = [f"LIDC-IDRI-{i:04d}" for i in range(1, 60)]
     train = [p for p in patients if split_of(p) == "train"][:4]
     for number, patient in enumerate(

@@ -85,7 +85,10 @@ def test_ten_nodules_become_a_weight_set(ten_nodules, tmp_path):
     assert weights.mask_network == "densesharp"
     assert weights.tasks["subtype"].evidence.level == "simulated"
     assert weights.mask_evidence.nodules == 2
-    assert weights.tasks["malignancy"].evidence.data == "no data with this label trained this set"
+    assert (
+        weights.tasks["malignancy"].evidence.data
+        == "this set was not trained on data with this label"
+    )
     assert weights.bf16_drift is not None
     page = (out / "evaluation" / "made" / "evaluation.html").read_text()
     assert "esearch use only" in page
@@ -140,7 +143,7 @@ def test_two_processes_train_one_network(ten_nodules, tmp_path):
     assert result.returncode == 0, result.stderr[-2000:]
     log = tmp_path / "set" / "runs" / "views" / "logs" / "version_0" / "metrics.csv"
     steps = [int(row["step"]) for row in csv.DictReader(log.open())]
-    assert max(steps) == 1  # one step an epoch: of six nodules each process has three
+    assert max(steps) == 1  # one step per epoch: each process has three of six nodules
     assert load_weight_set(tmp_path / "set").tasks["subtype"].networks == ("densesharp",)
 
 
@@ -197,7 +200,7 @@ def test_the_mask_s_loss_is_the_published_dice():
 
 
 def test_networks_side_by_side_learn_as_if_alone():
-    """The summed loss and the clipping leave each network the gradient of its own loss."""
+    """Despite the summed loss and the clipping, each network gets the gradient of its own loss."""
     two = Run(
         "x", ("made",), ("malignancy",), {k: NetworkPlan("densenet", 0.125) for k in ("a", "b")}
     )

@@ -1,4 +1,4 @@
-"""Plans: what is not understood is said before anything is trained."""
+"""Plans: what is not understood is reported before anything is trained."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_paths_start_from_the_plan_and_can_be_given(tmp_path):
         ("sides = [80, 60, 40]", "", "EMV networks need sides"),
         ('kind = "inception"', 'kind = "densesharp"', "without sides"),
         ('data = ["hospital"]', 'data = ["clinic"]', "data must be some of hospital"),
-        ('data = { hospital = "nodules" }', "data = [", "not a TOML file"),
+        ('data = { hospital = "nodules" }', "data = [", "not a readable TOML file"),
         ("size = 60", f"size = 60\n{OTHER_DATA}", "malignancy must be learnt from the same data"),
         (
             'licence = "none"',

@@ -1,5 +1,5 @@
-"""Samples show the nodule that they are cut from, whatever was drawn, and say what is known of
-it."""
+"""Samples show the nodule that they are cut from, whatever the augmentation, and carry its known
+labels."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def sphere(direction=None, **fields) -> LabelledNodule:
 
 
 def own_slices(nodule: LabelledNodule) -> LabelledNodule:
-    """The nodule as LIDC's slices hold it: nothing above and below."""
+    """The nodule as in LIDC's slices: nothing above and below."""
     first, last = np.flatnonzero(nodule.mask.any(axis=(1, 2)))[[0, -1]]
     part = slice(first, last + 1)
     ct = replace(

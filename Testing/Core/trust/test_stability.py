@@ -1,4 +1,4 @@
-"""How far answers move when cubes are turned and points clicked a little off."""
+"""How far answers move when cubes are turned and points are clicked slightly off."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ POINT = np.array(CENTRE_LPS_MM)
 
 
 class Counting:
-    """An Engine that remembers what it was asked, and answers for chosen networks with the
-    brightness of a half."""
+    """An Engine that records its calls, and answers for chosen networks with the brightness of one
+    half."""
 
     device, checks = "test", []
 
@@ -54,7 +54,7 @@ def engine(weights) -> Engine:
 
 @pytest.fixture(scope="module")
 def lopsided() -> CT:
-    """A CT with a nodule that is no sphere: a smaller one beside it, on the patient's left."""
+    """A CT with a nodule that is not a sphere: a smaller one is attached on the patient's left."""
     ct = made_ct()
     beside = np.linalg.norm(positions_of(ct) - (POINT + (6, 0, 0)), axis=-1) < RADIUS_MM - 2
     return replace(ct, hu=np.where(beside, 30, ct.hu).astype(np.int16))
@@ -117,8 +117,7 @@ def test_only_tasks_that_were_answered_are_asked_again(lopsided, weights, engine
 
 
 def test_an_answer_that_hangs_on_left_and_right_is_found_out(lopsided, weights, engine):
-    """The made networks answer malignant where more than the whole's share is bright on the
-    patient's right."""
+    """The test networks answer malignant if the patient's right side is brighter than the whole."""
     sided = Counting(engine, ("inception", "vgg", "resnet"))
     first = assess(lopsided, POINT, weights, networks=sided)
     moved = stability(lopsided, first, weights, sided).turned["malignancy"]

@@ -52,7 +52,7 @@ def test_networks_disagree_where_they_would_decide_differently(threshold, member
 
 @pytest.fixture
 def sound(assessment) -> Assessment:
-    """An assessment with nothing to object to."""
+    """An assessment without any reason to withhold."""
     return replace(assessment, checks=())
 
 
@@ -60,7 +60,7 @@ NOT_COVERED = {
     "no-nodule": "no nodule was found at the point",
     "mask-unsteady": "its mask depends on the click",
     "size-out-of-range": "its size is outside the published range",
-    "mask-cut": "it reaches past what the mask network sees",
+    "mask-cut": "it extends beyond what the mask network sees",
     "thick-slices": "the slices are thick",
     "cystic": "it may be cystic",
 }
@@ -134,8 +134,7 @@ def test_a_withheld_decision_is_shown_beside_its_probability(sound, tmp_path):
 @pytest.mark.slow
 @pytest.mark.needs(WHOLE_DATA)
 def test_withheld_decisions_are_wrong_more_often(shared):
-    """On the nodules that the open set was tested on: those on which its networks disagree, and the
-    others."""
+    """On the open set's test nodules: those on which its networks disagree, and the others."""
     weights = load_weight_set("open")
     nodules = [
         n

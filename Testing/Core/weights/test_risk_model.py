@@ -1,5 +1,5 @@
-"""Risk models on cards: their formula, their refusals, what an assessment says with and without
-one, and in which words."""
+"""Risk models on cards: their formula, their refusals, and the results and words of assessments
+with and without one."""
 
 from __future__ import annotations
 
@@ -87,12 +87,12 @@ def test_a_card_with_models_round_trips(weights, tmp_path):
         ({"terms": {"age": asdict(AREA)}}, "unknown term age"),
         ({"terms": {"log volume": asdict(AREA) | {"sd": 0}}}, "range or spread"),
         ({"terms": {"log volume": asdict(AREA) | {"low": 9}}}, "range or spread"),
-        ({"terms": {"log volume": asdict(AREA) | {"mean": float("nan")}}}, "nan is no number"),
+        ({"terms": {"log volume": asdict(AREA) | {"mean": float("nan")}}}, "nan is not a number"),
         ({"terms": {"log volume": asdict(AREA) | {"weight": 1}}}, "weight"),
         ({"terms": {"log volume": {"low": 0}}}, "missing"),
         ({"terms": {"log volume": asdict(AREA) | {"coefficient": "much"}}}, "not valid"),
         ({"terms": [1]}, "not valid"),
-        ({"intercept": float("inf")}, "inf is no number"),
+        ({"intercept": float("inf")}, "inf is not a number"),
         ({"intercept": None}, "not valid"),
         ({"calibration": [1.0]}, "not valid"),
     ],
@@ -111,7 +111,7 @@ def test_a_model_of_three_classes_is_refused(weights, tmp_path):
     copy = shutil.copytree(weights.folder, tmp_path / "copy")
     grade = replace(weights.tasks["grade"], risk=RISK)
     save_card(replace(weights, folder=copy, tasks=weights.tasks | {"grade": grade}))
-    with pytest.raises(WeightsError, match="grade has not two classes"):
+    with pytest.raises(WeightsError, match="grade does not have the two classes"):
         load_weight_set(copy)
 
 
@@ -172,7 +172,7 @@ def test_without_a_nodule_the_model_decides_nothing_and_says_why(ct, weights, en
 def test_without_a_mask_network_the_model_decides_nothing(ct, weights, engine):
     maskless = replace(with_models(weights), mask_network=None)
     task = assess(ct, POINT, maskless, networks=engine).tasks["malignancy"]
-    assert task.mean is None and "none was drawn" in task.note
+    assert task.mean is None and "no mask was drawn" in task.note
 
 
 def test_a_model_whose_network_gave_no_number_is_not_run(ct, weights):
@@ -207,7 +207,7 @@ def test_the_cascade_goes_by_the_models_decision(ct, weights, engine):
     never = with_models(weights, replace(RISK, intercept=-50.0))
     found = assess(ct, POINT, never, networks=engine, cascade=True)
     assert found.tasks["malignancy"].decision == "benign"
-    assert found.tasks["subtype"].note == "not asked: the nodule was decided benign"
+    assert found.tasks["subtype"].note == "skipped: the nodule was decided benign"
 
 
 def test_a_model_of_the_mask_alone_does_not_move_when_the_cube_is_turned(

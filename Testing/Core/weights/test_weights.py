@@ -1,4 +1,4 @@
-"""Weight sets: cards, hashes, and every damaged or hostile file refused before it is read."""
+"""Weight sets: cards, hashes, and every damaged or hostile file is refused before it is read."""
 
 from __future__ import annotations
 
