@@ -1,8 +1,8 @@
 """Shows that a cohort is assessed exactly once: ``python Testing/cohort.py [--cases 300]``, over
 the developers' data.
 
-LIDC-IDRI nodules, two chest CTs and ten broken files, by two workers: once without a break; once
-killed twice at random, with all its processes, and started again. Prints whether both, and the
+LIDC-IDRI nodules, two chest CTs and ten broken files, by two workers: once without interruption;
+once killed twice at random, with all its processes, and restarted. Prints whether both, and the
 terminal, found the same, and how much memory ten times as many cases take.
 """
 
@@ -64,7 +64,8 @@ def main() -> None:
 
 
 def all_cases(folder: Path) -> Iterator[dict[str, object]]:
-    """Rows of the table: broken files and whole chests first, then LIDC-IDRI's nodules."""
+    """Returns the rows of the table: broken files and whole chests first, then LIDC-IDRI's
+    nodules."""
     (folder / "files").mkdir()
     for number, content in enumerate(
         islice(cycle([b"", b"no CT", (SHARED / "lidc/nodules.csv").read_bytes()]), BROKEN)
@@ -79,7 +80,7 @@ def all_cases(folder: Path) -> Iterator[dict[str, object]]:
 
 
 def lidc() -> Iterator[dict[str, object]]:
-    """Its nodules again and again."""
+    """Returns LIDC-IDRI's nodules, repeated."""
     with (SHARED / "lidc" / "nodules.csv").open(newline="") as file:
         nodules = list(csv.DictReader(file))
     for number, row in enumerate(cycle(nodules)):
@@ -119,7 +120,7 @@ def run(table: Path, out: Path) -> subprocess.Popen:
 
 
 def killed_twice(table: Path, out: Path, seconds: float) -> list[int]:
-    """Runs to the end at the third start; how many results there were at each kill."""
+    """Runs to the end at the third start; returns the number of results at each kill."""
     found = []
     for _ in range(2):
         running = run(table, out)
@@ -132,7 +133,8 @@ def killed_twice(table: Path, out: Path, seconds: float) -> list[int]:
 
 
 def results(out: Path) -> dict[tuple[str, str], dict]:
-    """By key, without what differs from run to run; the store refuses a key that is there twice."""
+    """Returns the results by key, without what differs from run to run; the store refuses duplicate
+    keys."""
     with Store(out, load_weight_set("open")) as store:
         return {(row["case"], row["nodule"]): without_times(row) for row in store.rows()}
 
@@ -146,7 +148,7 @@ def without_times(row: dict) -> dict:
 
 
 def same(one: dict, other: dict) -> bool:
-    """Whatever the order; as text, since NaN is no NaN's equal."""
+    """Compares regardless of order, as text, since NaN does not equal NaN."""
     return one.keys() == other.keys() and all(
         json.dumps(one[key]) == json.dumps(other[key]) for key in one
     )
@@ -180,8 +182,8 @@ def assessed_alone(row: dict[str, str], out: Path) -> dict:
 
 
 def peaks_mb(folder: Path, count: int) -> tuple[float, float]:
-    """Of the process that hands out the cases and writes their results, and of the largest of all
-    others."""
+    """Returns the peak memory of the process that hands out the cases and writes their results, and
+    of the largest other process."""
     table = write_table(islice(lidc(), count), folder / f"{count}.csv")
     running, peaks = run(table, folder / str(count)), Counter[int]()
     while running.poll() is None:

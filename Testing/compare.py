@@ -2,8 +2,8 @@
 
 Runs the same commands in both, on the bundled CT and on CTs made here, and compares every file that
 they write: JSON, CSV and text by value, masks voxel by voxel, pictures pixel by pixel, DICOM
-element by element. Times, dates, identifiers made anew and the package's own path may differ,
-nothing else. Prints one line per file; the exit code is 1 where anything differs.
+element by element. Only times, dates, new identifiers and the package's own path may differ. Prints
+one line per file; the exit code is 1 where anything differs.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ FRESH = (  # what may differ in a text
     r"127\.0\.0\.1:\d+",
     r"nonce[-=]\"?[\w-]{43}",  # of a page's scripts
 )
-FRESH_NAME = r"-[0-9a-f]{12}(?=\.parquet)"  # the hash of a file that holds seconds
+FRESH_NAME = r"-[0-9a-f]{12}(?=\.parquet)"  # the hash of a file that contains seconds
 DICOM_FRESH = {"DA", "TM", "DT"}
 STANDARD_UID = "1.2.840.10008."
 
@@ -223,7 +223,7 @@ def write_cohort(folder: Path) -> None:
 
 
 def run_all(checkout: Path, folder: Path, cases: dict[str, str]) -> dict[str, Path]:
-    """Runs the commands that were not run yet, each in a folder of its own beside the inputs.
+    """Runs the commands not run yet, each in a folder of its own beside the inputs.
 
     Returns:
         The written files by case and name, what was printed and the exit code among them.
@@ -272,7 +272,7 @@ def verdict(old: dict[str, Path], new: dict[str, Path], known: set[str]) -> int:
 
 
 def first_difference(old: Path, new: Path, known: set[str]) -> str:
-    """Where two files first differ; empty: nowhere."""
+    """Returns where two files first differ; empty if nowhere."""
     parts: Callable[[Path], Iterator[tuple[str, Any]]]
     if old.suffix == ".dcm":
         parts = lambda path: dicom_parts(pydicom.dcmread(path), known)  # noqa: E731
@@ -350,7 +350,7 @@ def parquet_parts(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def json_or(value: Any) -> Any:
-    """JSON in a cell by its leaves, anything else as it is."""
+    """Returns JSON in a cell by its leaves, anything else unchanged."""
     if isinstance(value, str) and value.startswith("{"):
         return list(leaves(json.loads(value), ""))
     return value
@@ -376,7 +376,7 @@ PARTS = {
 
 
 def dicom_parts(dataset: pydicom.Dataset, known: set[str]) -> Iterator[tuple[str, Any]]:
-    """Every element; a UID made anew counts by its first place in the file."""
+    """Returns every element; a new UID is identified by its first place in the file."""
     seen: dict[str, str] = {}
 
     def named(uid: str) -> str:

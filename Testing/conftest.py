@@ -1,4 +1,4 @@
-"""Fixtures for all tests, and what becomes of tests that this machine cannot run."""
+"""Fixtures for all tests, and the handling of tests that this machine cannot run."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ LEFT_OUT = pytest.StashKey[dict[str, list[str]]]()  # tests, or folders of them,
 
 @pytest.fixture(scope="session")
 def data() -> Path:
-    """Testing/Data: all that quick tests need, the same on every machine."""
+    """Testing/Data: everything quick tests need, the same on every machine."""
     return HERE / "Data"
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The developers' folder of whole data sets beside the checkout, for slow tests alone."""
+    """The developers' folder of whole data sets beside the checkout, only for slow tests."""
     return SHARED
 
 

@@ -1,5 +1,4 @@
-"""What some tests need of the machine beyond Python packages: whether it is here, and its name in
-Debian."""
+"""What some tests need beyond Python packages: whether it is installed, and its name in Debian."""
 
 from __future__ import annotations
 
@@ -29,12 +28,12 @@ PACKAGES = PROGRAMS | LIBRARIES
 
 
 def lacking(*needs: str) -> list[str]:
-    """Those that are not here."""
+    """Returns the needs that are not met."""
     return [need for need in needs if not _is_here(need)]
 
 
 def must_be_here() -> bool:
-    """In CI, and where ``make test`` installs what is missing, no test may be left out."""
+    """Whether no test may be left out: in CI, and if ``make test`` installs what is missing."""
     is_root = hasattr(os, "geteuid") and os.geteuid() == 0
     return bool(os.environ.get("CI")) or (is_root and shutil.which("apt-get") is not None)
 

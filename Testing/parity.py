@@ -1,4 +1,4 @@
-"""Prints how far our networks and cubes are from what the authors' own code answered: ``make
+"""Prints how far our networks and cubes are from the results of the authors' own code: ``make
 parity``. Testing/Data/golden holds the answers.
 """
 
@@ -19,7 +19,7 @@ GOLDEN = Path(__file__).parent / "Data" / "golden"
 
 
 def network_rows(folder: Path) -> list[tuple[str, str, str]]:
-    """Name, and the largest difference of probabilities and mask over three inputs."""
+    """Returns the name, and the largest difference of probabilities and mask over three inputs."""
     rows = []
     for name in NETWORKS:
         golden = Golden(name, GOLDEN)
@@ -29,7 +29,8 @@ def network_rows(folder: Path) -> list[tuple[str, str, str]]:
 
 
 def cube_rows() -> list[tuple[str, str]]:
-    """What was compared, and the largest difference over two volumes with two nodules each."""
+    """Returns what was compared, and the largest difference over two volumes with two nodules
+    each."""
     recorded = load(GOLDEN / "preproc.npz")
     views, grey = [], []
     for volume, index in ("A", 0), ("A", 1), ("B", 0), ("B", 1):

@@ -1,9 +1,9 @@
-"""Prints what is measured of phantoms put into real lung, end to end: ``make phantoms``.
+"""Prints the measurements of phantoms in real lung, end to end: ``make phantoms``.
 
 Spheres of known size, solid or ground glass, are rendered into a chest CT without nodules, blurred
-as a scanner blurs and with noise of their own, clicked up to 1 mm off and assessed. The truth is
-the sphere's volume, which blurring keeps. ``python Testing/phantoms.py [--lung CT] [--weights
-SET]``; without a CT of your own the bundled one of 3 mm serves, interpolated to each grid.
+like a scanner and with noise of their own, clicked up to 1 mm off and assessed. The truth is the
+sphere's volume, which blurring keeps. ``python Testing/phantoms.py [--lung CT] [--weights SET]``;
+without a CT of your own the bundled one of 3 mm serves, interpolated to each grid.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ def table(lung: CT, weights: WeightSet, places: int) -> Iterator[str]:
 
 
 def cell(found: Iterable[Assessment], diameter_mm: float) -> str:
-    """How far the measured volumes are from the truth, and how many phantoms had none."""
+    """Describes how far the measured volumes are from the truth, and how many phantoms had no
+    volume."""
     truth = np.pi / 6 * diameter_mm**3
     volumes = [value_of(assessment.measurements, "volume") for assessment in found]
     bias = [volume / truth - 1 for volume in volumes if volume]

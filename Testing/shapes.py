@@ -1,8 +1,8 @@
-"""Prints what is measured on shapes of known size: ``PYTHONPATH=Testing/Core/made python
+"""Prints the measurements of shapes of known size: ``PYTHONPATH=Testing/Core/made python
 Testing/shapes.py``.
 
 Each shape is drawn in three directions, with voxels of 0.5 to 0.9 mm in slices 0.6 to 2.5 mm apart,
-in the middle and a little off; the table gives the mean and the range of what is measured beside
+in the middle and slightly off; the table gives the mean and the range of the measurements beside
 the truth.
 """
 
@@ -28,7 +28,8 @@ MEASURED = ("long axis", "short axis", "volume", "equivalent diameter", "solid l
 
 
 def truths(semi_mm, core_mm) -> dict[str, float]:
-    """Of upright shapes: their widest axial section is the one through the middle."""
+    """Returns the true values of upright shapes, whose widest axial section is the one through the
+    middle."""
     long, short = 2 * max(semi_mm[:2]), 2 * min(semi_mm[:2])
     volume = 4 / 3 * np.pi * np.prod(semi_mm)
     solid = long if core_mm is None else 2 * core_mm

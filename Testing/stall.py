@@ -1,9 +1,9 @@
-"""Measures how long the panel's thread stands still while nodules are assessed.
+"""Measures how long the panel's thread is blocked while nodules are assessed.
 
 ``PYTHONPATH=Testing/Host python Testing/stall.py CT --lps X,Y,Z`` runs the real panel in the
-stand-in host on a CT (file, folder or zip), with as many points as asked from the given one on, and
-prints the longest gap between two turns of Qt's event loop, from the click on the button until the
-results are shown.
+stand-in host on a CT (file, folder or zip), with the given number of points starting at the given
+one, and prints the longest gap between two turns of Qt's event loop, from the click on the button
+until the results are shown.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What a weight set says of whole CTs: the nodule it should find, and points in lung where there is
-none.
+"""A weight set's answers on whole CTs: for the nodule it should find, and for points in lung
+without a nodule.
 
 ``python Testing/whole_ct.py CT [--nodule X,Y,Z] [--points 50] [--weights open]`` prints one
-Markdown row a CT. Random points keep 40 mm from the nodule; none is a nodule that anybody has
-marked, but nobody has read these lungs either.
+Markdown row per CT. Random points keep 40 mm from the nodule; nobody has marked a nodule at any of
+them, but nobody has read these lungs either.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""A simulated cluster takes as long as its narrowest part; the report says what was measured. No
-time is tested."""
+"""A simulated cluster takes as long as its bottleneck; the report says what was measured. No time
+is tested."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_so_many_owners_are_as_busy_as_asked_at_most():
 
 @pytest.fixture
 def found() -> Measurements:
-    """A CT of 100 slices is read in 1 s; one process gets 20 a minute, two 30."""
+    """A CT of 100 slices is read in 1 s; one process completes 20 per minute, two 30."""
     speeds = {
         done: {1: [Speed(rate, 5.0, 300.0)], 2: [Speed(1.5 * rate, 5.0, 350.0)]}
         for done, rate in {HANDED_OUT: 4000.0, READ: 60.0, WHOLE: 20.0}.items()

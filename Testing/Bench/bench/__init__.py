@@ -1,1 +1,1 @@
-"""How fast the package is beside the authors' own way of computing: ``python -m bench``."""
+"""How fast the package is compared with the authors' own way of computing: ``python -m bench``."""

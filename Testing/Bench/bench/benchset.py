@@ -80,7 +80,7 @@ def write_bench_set(
 
 
 def gflop(card: NetworkCard) -> float:
-    """Billions of floating-point operations (two a multiply-add) of one forward pass; counted
+    """Billions of floating-point operations (two per multiply-add) of one forward pass; counted
     without computing."""
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         network = build_network(
@@ -133,7 +133,8 @@ def _keras_arrays(layer: nn.Module) -> tuple[str, dict[str, torch.Tensor]] | Non
 
 
 def _scale_head(network: Any, cubes: np.ndarray) -> None:
-    """Random deep networks answer 0 or 1 exactly; scaled, they answer something in between."""
+    """Scales the head: random deep networks answer exactly 0 or 1; scaled, they answer something in
+    between."""
     head = [layer for layer in network.modules() if isinstance(layer, nn.Linear)][-1]
     with torch.no_grad():
         logits = network.logits(torch.from_numpy(cubes.astype(np.float32)))
@@ -146,7 +147,7 @@ def _channels(card: NetworkCard) -> int:
 
 
 def _write_cubes(folder: Path, card: NetworkCard) -> np.ndarray:
-    """float16 (8, channels, S, S, S), written once a size: 0..255 for DenseSharp, -0.25..0.75 for
+    """float16 (8, channels, S, S, S), written once per size: 0..255 for DenseSharp, -0.25..0.75 for
     the others."""
     path = folder / _input_file(card)
     if not path.exists():

@@ -37,7 +37,7 @@ def engine_for(name: str, weights: WeightSet, *, keep: bool = True) -> Networks:
 
 
 class TorchEager(TorchBackend):
-    """Torch where an Engine would choose OpenVINO."""
+    """Uses torch where an Engine would choose OpenVINO."""
 
     def __init__(self, weights: WeightSet):
         super().__init__(weights, "cpu")
@@ -46,7 +46,7 @@ class TorchEager(TorchBackend):
 
 
 class Server:
-    """What a parent can ask for."""
+    """The requests that a parent can send."""
 
     def __init__(self, engine: str, folder: Path):
         self.weights = load_weight_set(folder)
@@ -108,7 +108,7 @@ def cold(engine: str, folder: Path) -> None:
 
 
 def memory(engine: str, folder: Path) -> None:
-    """Each network in turn, none kept."""
+    """Runs each network in turn and keeps none."""
     weights = load_weight_set(folder)
     for network in weights.networks:
         engine_for(engine, weights).predict(network, input_cubes(weights, network, 1))
@@ -121,5 +121,5 @@ def say(answer: dict) -> None:
 
 if __name__ == "__main__":
     ANSWERS = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print is no answer
+    os.dup2(2, 1)  # anything that libraries print is not an answer
     {"serve": serve, "cold": cold, "memory": memory}[sys.argv[2]](sys.argv[1], Path(sys.argv[3]))

@@ -1,4 +1,5 @@
-"""The engines as child processes: one each, so that none disturbs another's threads and memory."""
+"""The engines as child processes: one process each, so that none disturbs another's threads and
+memory."""
 
 from __future__ import annotations
 
@@ -22,8 +23,8 @@ KERAS_REFERENCE = Path(__file__).with_name("keras_reference.py")
 
 @dataclass(frozen=True)
 class Contestant:
-    """An engine and the command that serves it; ``mode`` and the benchmark set's folder are put
-    behind."""
+    """An engine and the command that serves it; ``mode`` and the benchmark set's folder are
+    appended."""
 
     name: str
     command: tuple[str, ...]
@@ -69,7 +70,7 @@ class Child:
         try:
             print(json.dumps(request), file=self._requests, flush=True)
         except OSError:
-            pass  # it has ended: hear() says why
+            pass  # it has ended; hear() says why
         return self.hear()
 
     def hear(self) -> dict:

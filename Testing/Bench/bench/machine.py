@@ -1,4 +1,4 @@
-"""What is measured on: the machine, its libraries, and a process's memory."""
+"""The machine that is measured, its libraries, and a process's memory."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def multiplies_bf16() -> bool:
 
 
 def peak_mb() -> float:
-    """The most memory (MB) that this process has held; NaN where the system does not say."""
+    """The most memory (MB) that this process has held; NaN if the system does not tell."""
     return float(_first(r"VmHWM:\s+(\d+)", "/proc/self/status") or "nan") / 1024
 
 

@@ -1,4 +1,4 @@
-"""What one run of the benchmark measured, and the figures made of it."""
+"""The measurements of one benchmark run, and the figures computed from them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ OUR_FP32, OUR_BF16, TORCH, KERAS = "openvino-fp32", "openvino-bf16", "torch-fp32
 
 @dataclass
 class Measurements:
-    """Raw values, one a round wherever there is a list.
+    """Raw values, one per round wherever there is a list.
 
     Attributes:
         machine: what it was measured on, in words, by heading; one heading is added for each
             engine.
-        full_width: False for a quick run with narrow networks, whose figures mean nothing.
+        full_width: False for a quick run with narrow networks, whose figures are meaningless.
         gflop: billions of operations of one forward pass, by network.
         seconds: engine -> batch size -> network -> seconds of the whole batch.
         differences: engine -> largest difference (0..1) of a class probability from
@@ -51,15 +51,15 @@ class Measurements:
         return max((name for name in self.gflop if "vgg" in name), key=self.gflop.__getitem__)
 
     def network_ms(self, engine: str, network: str, batch: int = 1) -> float:
-        """Median milliseconds a nodule."""
+        """Median milliseconds per nodule."""
         return median(self.seconds[engine][batch][network]) / batch * 1e3
 
     def total_ms(self, engine: str, batch: int = 1) -> float:
-        """Milliseconds a nodule, all networks."""
+        """Milliseconds per nodule, all networks."""
         return sum(self.network_ms(engine, network, batch) for network in self.gflop)
 
     def gain(self, engine: str, batch: int = 1) -> float | None:
-        """How many times faster than Keras; None where Keras was not measured."""
+        """How many times faster than Keras; None if Keras was not measured."""
         return (
             self.total_ms(KERAS, batch) / self.total_ms(engine, batch)
             if KERAS in self.seconds
@@ -67,13 +67,13 @@ class Measurements:
         )
 
     def product_rate(self, precision: str) -> float:
-        """This machine's matrix-product rate, GFLOP/s: the 95th percentile, for other work only
-        slows it."""
+        """This machine's matrix-product rate, GFLOP/s: the 95th percentile, since other work can
+        only slow it down."""
         return float(np.percentile(self.products[precision], 95))
 
     def share(self, engine: str, network: str | None = None, batch: int = 1) -> float | None:
-        """Operations a second of a network (None: of all) as a share of the matrix-product rate in
-        its precision."""
+        """Operations per second of a network (None: of all) as a share of the matrix-product rate
+        in its precision."""
         precision = "bf16" if engine.endswith("bf16") else "fp32"
         if precision not in self.products:
             return None
@@ -82,7 +82,7 @@ class Measurements:
         return sum(self.gflop[name] for name in names) / seconds / self.product_rate(precision)
 
     def cold_value(self, engine: str, value: str) -> float | None:
-        """Median of a cold start's ``seconds``, ``peak_mb`` or ``read_seconds``; None where it was
-        not measured."""
+        """Median of a cold start's ``seconds``, ``peak_mb`` or ``read_seconds``; None if it was not
+        measured."""
         found = [run[value] for run in self.cold.get(engine, []) if value in run]
         return median(found) if found else None

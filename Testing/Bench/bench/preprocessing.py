@@ -22,7 +22,7 @@ VIEWS: tuple[View, ...] = tuple(dict.fromkeys((sides, size) for _, _, sides, siz
 
 @dataclass
 class Comparison:
-    """Seconds of the authors' way and ours, a value a round, and the largest difference of the
+    """Seconds of the authors' way and ours, one value per round, and the largest difference of the
     results.
 
     Attributes:
@@ -42,7 +42,7 @@ class Comparison:
         return median(self.authors) / median(self.ours)
 
     def add(self, authors: Way, ours: Way) -> None:
-        """One round: each once."""
+        """Runs one round: each once."""
         seconds, wanted = timed(authors)
         self.authors.append(seconds)
         seconds, found = timed(ours)
@@ -66,7 +66,7 @@ def views_ways(ct: CT) -> tuple[Way, Way]:
 
 
 def densesharp_ways(ct: CT) -> tuple[Way, Way]:
-    """DenseSharp's cube: by way of the whole CT at 1 mm, and ours."""
+    """DenseSharp's cube: the authors' way through the whole CT at 1 mm, and ours."""
     point = middle_lps_mm(ct)
     return lambda: [authors_densesharp_cube(ct)], lambda: [densesharp_cube(ct, point)]
 

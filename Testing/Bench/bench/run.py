@@ -1,4 +1,4 @@
-"""The benchmark from first to last, everything compared taking turns in one run."""
+"""The whole benchmark; everything compared takes turns in one run."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ Step = Callable[[], None]
 
 @dataclass(frozen=True)
 class Settings:
-    """How much to measure; ``rounds`` for one nodule, ``few_rounds`` for a batch of nodules and
-    what takes long."""
+    """How much to measure; ``rounds`` for one nodule, ``few_rounds`` for batches of nodules and
+    slow measurements."""
 
     rounds: int
     few_rounds: int
@@ -69,7 +69,7 @@ def run(settings: Settings, keras_python: Path | None = None) -> Measurements:
 
 @contextmanager
 def steps(progress: Progress, what: str, total: int) -> Iterator[Step]:
-    """A progress bar of ``total`` steps; gives the function that makes one."""
+    """A progress bar of ``total`` steps; yields the function that advances it."""
     bar = progress.add_task(what, total=total)
     yield lambda: progress.advance(bar)
 
@@ -157,7 +157,7 @@ def _measure_preprocessing(found: Measurements, settings: Settings, ct, progress
     jobs += [(cube, preprocessing.densesharp_ways(ct), settings.few_rounds)]
     with steps(progress, "Preprocessing", settings.rounds + settings.few_rounds) as step:
         for comparison, (authors, our_own), rounds in jobs:
-            our_own()  # its matrices are kept from nodule to nodule
+            our_own()  # its matrices are reused for every nodule
             for _ in range(rounds):
                 comparison.add(authors, our_own)
                 step()
@@ -170,7 +170,7 @@ def _measure_fresh(
     folder: Path,
     progress: Progress,
 ) -> None:
-    """What a new process needs, in turns."""
+    """Measures what a new process needs, in turns."""
     starters = [contestant for contestant in contestants if contestant.name != TORCH]
     with steps(
         progress, "Cold starts and memory", settings.few_rounds * len(starters) + len(contestants)

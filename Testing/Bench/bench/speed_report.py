@@ -23,7 +23,7 @@ ENGINE_WORDS = {
 }
 ENGINE_HEADS = [
     "engine",
-    "ms a nodule",
+    "ms per nodule",
     "× Keras",
     "of the matrix-product rate",
     "peak memory, one network at a time",
@@ -35,8 +35,7 @@ AIM_WORDS = {True: "met", False: "**missed**", None: "–"}
 
 @dataclass(frozen=True)
 class Aim:
-    """What is aimed at, what was measured in words, and whether it was reached (None: not measured
-    here)."""
+    """A target, the measurement in words, and whether it was reached (None: not measured here)."""
 
     what: str
     aim: str
@@ -51,7 +50,7 @@ def markdown(found: Measurements) -> str:
         *(
             []
             if found.full_width
-            else ["**A quick run with narrow networks: its figures mean nothing.**"]
+            else ["**A quick run with narrow networks: its figures are meaningless.**"]
         ),
         table(["", ""], found.machine.items()),
         "## Aims",
@@ -60,7 +59,7 @@ def markdown(found: Measurements) -> str:
             [(a.what, a.aim, a.measured, AIM_WORDS[a.met]) for a in aims(found)],
         ),
         *_engine_sections(found),
-        "## Each network, ms a nodule",
+        "## Each network, ms per nodule",
         _network_table(found),
         "## Preprocessing, one nodule",
         _preprocessing_table(found),
@@ -78,7 +77,7 @@ def markdown(found: Measurements) -> str:
 
 
 def aims(found: Measurements) -> list[Aim]:
-    """Every aim with what was measured."""
+    """Returns every aim with its measurement."""
     vgg = found.largest_vgg
     return [
         _least("fp32 against Keras, one nodule", found.gain(OUR_FP32), 2.5, _times),
@@ -102,7 +101,7 @@ def aims(found: Measurements) -> list[Aim]:
 
 
 def notes(found: Measurements) -> list[str]:
-    """What a reader must know to judge the figures."""
+    """Returns what a reader must know to judge the figures."""
     rounds = {batch: len(next(iter(of.values()))) for batch, of in found.seconds[OUR_FP32].items()}
     said = [
         "Engines are processes of their own that take turns, network by network, after one round"
@@ -115,7 +114,7 @@ def notes(found: Measurements) -> list[str]:
             f"{precision} {found.product_rate(precision):.0f} GFLOP/s"
             for precision in found.products
         )
-        + ". Two operations a multiply-add.",
+        + ". Two operations per multiply-add.",
         (
             "Weights are random, the same for every engine. The difference is the largest of any"
             f" class probability, from {ENGINE_WORDS[found.reference]}."
@@ -130,8 +129,8 @@ def notes(found: Measurements) -> list[str]:
             " mask."
         ),
         (
-            "Stages: `mask` is DenseSharp with its cubes, up to twice. The mesh is a ball's: random"
-            " weights draw none."
+            "Stages: `mask` is DenseSharp with its cubes, up to twice. The mesh is a ball's:"
+            " random weights do not draw any."
         ),
     ]
     if OUR_BF16 not in found.seconds:
@@ -252,7 +251,7 @@ def _most(what: str, value: float | None, aim: float, words) -> Aim:
 
 
 def publish(text: str, values: dict, path: Path) -> None:
-    """Writes a report and the values that it is made of, as JSON beside it, and prints it.
+    """Writes a report and its values, as JSON beside it, and prints it.
 
     Raises:
         OutputError: they cannot be written.

@@ -46,7 +46,7 @@ def stage_seconds(
 
 
 def ball(diameter_mm: float = BALL_MM) -> NoduleMask:
-    """A ball as a nodule: networks with random weights draw none worth a mesh."""
+    """A ball as a nodule: networks with random weights draw nothing useful for a mesh."""
     ticks = np.arange(32) - 15.5
     distance = np.linalg.norm(np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij")), axis=0)
     probability = (1 / (1 + np.exp(distance - diameter_mm / 2))).astype(np.float32)
@@ -57,8 +57,8 @@ def ball(diameter_mm: float = BALL_MM) -> NoduleMask:
 
 
 def synthetic_ct(shape: tuple[int, int, int] = DEMO_SHAPE, spacing_mm=DEMO_SPACING_MM) -> CT:
-    """Noise around lung's density with a ball of soft tissue at its middle; by default on the demo
-    CT's grid."""
+    """Noise around the lung's density with a ball of soft tissue in its middle; by default on the
+    demo CT's grid."""
     hu = np.random.default_rng(0).normal(-850, 60, shape).astype(np.float32)
     middle = np.array(shape) // 2
     offsets = np.ogrid[tuple(slice(-m, n - m) for m, n in zip(middle, shape, strict=True))]

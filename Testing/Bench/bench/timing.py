@@ -1,4 +1,4 @@
-"""Seconds, and networks that count theirs."""
+"""Timing of functions and networks."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ T = TypeVar("T")
 
 
 def timed(work: Callable[[], T]) -> tuple[float, T]:
-    """Seconds that ``work`` took, and its result."""
+    """Returns the seconds that ``work`` took, and its result."""
     start = time.perf_counter()
     result = work()
     return time.perf_counter() - start, result
 
 
 class Timed:
-    """Networks that count the seconds spent in those named."""
+    """Networks that add up the seconds spent in the named ones."""
 
     def __init__(self, networks: Networks, of: Collection[str]):
         self._networks, self._of = networks, of

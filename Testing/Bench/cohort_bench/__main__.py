@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m cohort_bench", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("demo-output/bench-cohort.md"))
     parser.add_argument(
-        "--measured", type=Path, help="JSON of an earlier run: plan with it, measure nothing"
+        "--measured", type=Path, help="JSON of an earlier run: use it for the plan, measure nothing"
     )
     parser.add_argument("--weights", default="open")
     parser.add_argument("--rounds", type=int, default=3)
@@ -57,7 +57,7 @@ def measured(weights: str, rounds: int, quick: bool) -> Measurements:
 
 
 def thin_ct(folder: Path, shape: tuple[int, int, int]) -> Sample:
-    """A made chest CT of thin slices as hospitals have it, a folder of uncompressed DICOM files."""
+    """A synthetic chest CT of thin slices as in hospitals: a folder of uncompressed DICOM files."""
     ct = synthetic_ct(shape, THIN_SPACING_MM)
     write_series(folder / "thin", ct.hu, spacing_mm=ct.spacing_mm, origin_lps_mm=ct.origin_lps_mm)
     x, y, z = middle_lps_mm(ct)
@@ -76,7 +76,7 @@ def planned(found: Measurements, assumed: Assumptions) -> dict[str, list[Plan]]:
         f"The weight set {found.weights}, its networks on CPUs such as this": cpu_owner(
             cost, assumed
         ),
-        f"The published networks at full width ({gflop_a_nodule:.0f} GFLOP a nodule), on GPUs": (
+        f"The published networks at full width ({gflop_a_nodule:.0f} GFLOP per nodule), on GPUs": (
             gpu_owner(gflop_a_nodule, assumed)
         ),
     }

@@ -1,4 +1,4 @@
-"""What was measured, and the plan made of it, in Markdown."""
+"""The measurements and the resulting plan, in Markdown."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ COST_HEADS = [
     "CT",
     "MB on disk",
     "read, s",
-    "a nodule: cubes, checks, measurements, s",
+    "per nodule: cubes, checks, measurements, s",
     "its networks, s (all cores)",
     "masks' file, s",
     "peak memory",
 ]
-SPEED_HEADS = ["CTs a minute", "1 process", "2 processes", "gain", "2 processes, simulated"]
+SPEED_HEADS = ["CTs per minute", "1 process", "2 processes", "gain", "2 processes, simulated"]
 PARTS = (WORKERS, NETWORKS, STORAGE, COORDINATOR)
 PLAN_HEADS = [
     "workers",
@@ -44,7 +44,7 @@ def markdown(found: Measurements, plans: dict[str, list[Plan]], assumed: Assumpt
         table(SPEED_HEADS, (_speed_row(found, done) for done in found.speeds)),
         f"## The plan: {assumed.cts:,} CTs, simulated",
         *(part for networks, those in plans.items() for part in _plan_section(networks, those)),
-        "## What the plan takes for granted",
+        "## The plan's assumptions",
         _bullets(assumptions(found, assumed)),
         "## How it was measured",
         _bullets(notes(found)),
@@ -53,7 +53,7 @@ def markdown(found: Measurements, plans: dict[str, list[Plan]], assumed: Assumpt
 
 
 def assumptions(found: Measurements, assumed: Assumptions) -> Iterator[str]:
-    """What nobody measured here, in words."""
+    """Returns what was not measured here, in words."""
     cost = found.costs[0]
     yield (
         f"A CT has {assumed.slices:.0f} slices on average (two of three CTs differ from it by less"
@@ -62,22 +62,22 @@ def assumptions(found: Measurements, assumed: Assumptions) -> Iterator[str]:
         f" than its {cost.slices} take more or less time to read in proportion."
     )
     yield (
-        f"The storage gives {assumed.storage_mb_s:.0f} MB/s to all together; here, CTs lay in the"
+        f"The storage gives {assumed.storage_mb_s:.0f} MB/s to all together; here, CTs were in the"
         " machine's memory."
     )
     yield (
-        f"A GPU does {assumed.gpu_tflops:.0f} TFLOP/s of these networks: none was at hand. Cores"
-        " are as fast as here, and a worker has one to itself."
+        f"A GPU does {assumed.gpu_tflops:.0f} TFLOP/s of these networks: none was available. Cores"
+        " are as fast as here, and each worker has its own."
     )
     yield (
-        f"A core costs {assumed.core_hour} USD an hour, a GPU with its machine {assumed.gpu_hour}"
+        f"A core costs {assumed.core_hour} USD per hour, a GPU with its machine {assumed.gpu_hour}"
         " USD."
     )
     yield "Nothing fails, and workers need no more memory than for the CT that was measured."
 
 
 def notes(found: Measurements) -> Iterator[str]:
-    """What a reader must know to judge the figures."""
+    """Returns what a reader must know to judge the figures."""
     settings = found.settings
     yield (
         f"Medians of {settings.rounds} rounds that take turns, by the clock: other work on the"
@@ -87,7 +87,7 @@ def notes(found: Measurements) -> Iterator[str]:
         f"Runs: the same CT {settings.cts} times ({settings.handed_out} where it is refused at"
         " once), from a quarter of them on; the first is done after"
         f" {median(one.first_s for one in found.runs):.0f} s. The networks use every core: two"
-        " processes cannot be twice as fast where they compute, too."
+        " processes cannot be twice as fast if they also compute."
     )
     yield f"A worker of these runs held {max(one.worker_mb for one in found.runs):.0f} MB at most."
 

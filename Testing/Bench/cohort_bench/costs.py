@@ -1,4 +1,4 @@
-"""What one CT and its nodule cost a worker, and the networks."""
+"""What one CT and its nodule cost a worker and the networks."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class CtCost:
         read_s: to read and check it.
         nodule_s: to cut a nodule's cubes, check and measure it.
         network_s: of the networks, with every core of this machine.
-        mask_s: to write its file of masks, where that is asked for.
-        peak_mb: the most memory that a process held that did all this but for the networks, which
-            have their own.
+        mask_s: to write its file of masks, if requested.
+        peak_mb: the most memory held by a process that did all this except the networks, which have
+            their own.
     """
 
     name: str
@@ -67,7 +67,7 @@ def _ct_cost(sample: Sample, weights: WeightSet, rounds: int) -> CtCost:
 
 
 def _round(sample: Sample, weights: WeightSet, worker: Worker) -> tuple[float, ...]:
-    """Slices, and the seconds of ``CtCost`` in their order."""
+    """Returns the slices, and the seconds of ``CtCost`` in order."""
     networks = Timed(worker, of=weights.networks)
     read_s, ct = timed(lambda: read_ct(sample.path))
     assess_s, found = timed(lambda: assess(ct, sample.point_lps_mm, weights, networks=networks))

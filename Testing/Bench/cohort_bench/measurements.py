@@ -1,4 +1,4 @@
-"""What one run measured: costs, speeds taking turns, and what the simulation says of the same
+"""The measurements of one run: costs, speeds (measured in turns), and the simulation of the same
 runs."""
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SIMULATED = 1000  # CTs
 
 @dataclass(frozen=True)
 class Settings:
-    """How much to measure: rounds, and CTs a run (of those refused at once, more)."""
+    """How much to measure: rounds, and CTs per run (more for those refused at once)."""
 
     rounds: int = 3
     cts: int = 24
@@ -36,13 +36,13 @@ class Settings:
 
 @dataclass
 class Measurements:
-    """Raw values, one a round wherever there is a list.
+    """Raw values, one per round wherever there is a list.
 
     Attributes:
         machine: in words, by heading.
         weights: the weight set's name.
         costs: of each CT measured on; the first one's is used for the speeds and the plan.
-        speeds: what was done -> worker processes -> a run each.
+        speeds: what was done -> worker processes -> one value per run.
         settings: how much was measured.
     """
 
@@ -72,14 +72,14 @@ class Measurements:
 
     @property
     def hand_out_s(self) -> float:
-        """Seconds a CT of the process that hands out CTs and writes, at most: workers had next to
+        """Seconds per CT of the process that hands out CTs and writes, at most: workers had almost
         nothing to do."""
         return 60 / self.cts_a_minute(HANDED_OUT, 2)
 
     @property
     def load(self) -> Load:
-        """Of one of the CTs of these runs: what one process takes for it, all that Dask adds to it
-        with it."""
+        """Returns the load of one CT of these runs: the time of one process, including all of
+        Dask's overhead."""
         read_s, whole_s = (60 / self.cts_a_minute(done, 1) for done in (READ, WHOLE))
         network_s = self.costs[0].network_s
         return Load(
@@ -91,7 +91,7 @@ class Measurements:
         )
 
     def simulated(self, done: str) -> float | None:
-        """CTs a minute of the run with two processes by the simulation, which knows the run with
+        """Returns the simulated CTs per minute of the run with two processes, based on the run with
         one."""
         if done == HANDED_OUT:
             return None
@@ -127,7 +127,7 @@ def measure(
 
 
 def read_measurements(path: Path) -> Measurements:
-    """From the JSON of an earlier run."""
+    """Reads the JSON of an earlier run."""
     values = json.loads(path.read_text(encoding="utf-8"))
     speeds = {
         done: {int(processes): [Speed(**run) for run in runs] for processes, runs in of.items()}

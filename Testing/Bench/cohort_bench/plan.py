@@ -18,14 +18,13 @@ BUSIEST = (
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What nobody measured here.
+    """What was not measured here.
 
     Attributes:
-        cts, slices, nodules: of the cohort; the latter two a CT.
+        cts, slices, nodules: of the cohort; the latter two per CT.
         spread: sigma of the logarithm of the number of slices.
-        storage_mb_s: what the storage gives to all workers together.
-        gpu_tflops: what a GPU does of the networks' arithmetic in a second, not what its maker
-            says.
+        storage_mb_s: the storage's rate for all workers together.
+        gpu_tflops: a GPU's actual rate on the networks, not its maker's figure.
         core_hour, gpu_hour: their prices, USD.
     """
 
@@ -41,7 +40,7 @@ class Assumptions:
 
 @dataclass(frozen=True)
 class Owner:
-    """What runs the networks: seconds a nodule, and its price an hour, USD."""
+    """A machine that runs the networks: seconds per nodule, and its price per hour, USD."""
 
     name: str
     network_s: float
@@ -65,12 +64,13 @@ def cpu_owner(cost: CtCost, assumed: Assumptions) -> Owner:
 
 
 def gpu_owner(gflop: float, assumed: Assumptions) -> Owner:
-    """A GPU, with networks of so many operations a nodule."""
+    """A GPU, with networks of this many operations per nodule."""
     return Owner("a GPU", gflop / assumed.gpu_tflops / 1000, assumed.gpu_hour)
 
 
 def load_of(measured: Load, slices: int, owner: Owner, assumed: Assumptions) -> Load:
-    """Of the assumed cohort's CTs, whose reading takes as much longer as they have more slices."""
+    """Returns the load of the assumed cohort's CTs; reading time is proportional to the number of
+    slices."""
     longer = assumed.slices / slices
     return replace(
         measured,
@@ -83,7 +83,8 @@ def load_of(measured: Load, slices: int, owner: Owner, assumed: Assumptions) -> 
 
 
 def plans(measured: Load, cost: CtCost, owner: Owner, assumed: Assumptions) -> Iterator[Plan]:
-    """One for each of ``WORKERS``, with as few owners of networks as do not hold them up."""
+    """Returns one plan for each of ``WORKERS``, with the fewest owners of networks that do not hold
+    them up."""
     load = load_of(measured, cost.slices, owner, assumed)
     for workers in WORKERS:
         cluster = Cluster(workers, owners_needed(load, workers, BUSIEST), assumed.storage_mb_s)

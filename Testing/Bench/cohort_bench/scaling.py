@@ -1,4 +1,4 @@
-"""How many CTs a minute `nodulerisk cohort` gets through with one worker process and with two."""
+"""How many CTs per minute `nodulerisk cohort` completes with one worker process and with two."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from nodulerisk.cohort.store import Store
 from nodulerisk.cohort.table import Cohort, CohortNodule, CtCase
 from nodulerisk.weights.card import WeightSet
 
-WARMING_UP = 4  # of so many CTs' shares one is not counted: networks and processes start
+WARMING_UP = (
+    4  # one of this many shares of the CTs is not counted, while networks and processes start
+)
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Of one run: CTs a minute once it is warm, seconds until the first was done, and the most that
-    a worker held."""
+    """Speed of one run: CTs per minute once warm, seconds until the first was done, and a worker's
+    peak memory."""
 
     cts_a_minute: float
     first_s: float
@@ -29,7 +31,7 @@ class Speed:
 
 
 def cohort_of(path: Path, point_lps_mm: Sequence[float], count: int) -> Cohort:
-    """The same CT again and again, as cases of one nodule each."""
+    """The same CT repeatedly, as cases of one nodule each."""
     x, y, z = point_lps_mm
     nodules = (CohortNodule("N1", (x, y, z)),)
     return Cohort("made", tuple(CtCase(f"case-{number}", path, nodules) for number in range(count)))
@@ -46,15 +48,15 @@ def only_read(sample: Sample, count: int) -> Cohort:
 
 
 def only_handed_out(folder: Path, count: int) -> Cohort:
-    """Every CT is refused at once: what is left is to hand it out, to take its row back and to
-    write it."""
+    """Every CT is refused at once: all that remains is to hand it out, receive its row and write
+    it."""
     broken = folder / "broken.nii.gz"
     broken.write_bytes(b"")
     return cohort_of(broken, (0, 0, 0), count)
 
 
 def speed(cohort: Cohort, weights: WeightSet, workers: int) -> Speed:
-    """Of a run on this machine."""
+    """Measures the speed of a run on this machine."""
     ends: list[float] = []
     start = time.perf_counter()
     with (

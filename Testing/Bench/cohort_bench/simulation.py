@@ -1,5 +1,5 @@
-"""A cluster at work, simulated from what was measured: how long a cohort takes there, and what
-holds it up.
+"""A cluster at work, simulated from measurements: how long a cohort takes there, and what holds it
+up.
 
 Workers read and cut, one CT at a time each; the storage serves one after the other, as fast as it
 can; owners of networks answer nodule by nodule; one process hands out CTs and writes results.
@@ -22,7 +22,7 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Load:
-    """What a CT asks for, on average.
+    """The load of an average CT.
 
     Attributes:
         read_s: of a core.
@@ -45,14 +45,13 @@ class Load:
 
 @dataclass(frozen=True)
 class Cluster:
-    """What does the work.
+    """The resources.
 
     Attributes:
-        workers: processes that read, a core each.
+        workers: processes that read, one core each.
         owners: of networks.
-        storage_mb_s: what all get from the storage together.
-        cores: of the only machine, where networks take all of them at a time; None: everybody has
-            their own.
+        storage_mb_s: the storage's rate for all together.
+        cores: of the only machine, if networks use all of them at a time; None: all have their own.
     """
 
     workers: int
@@ -70,12 +69,13 @@ class Forecast:
 
 
 def simulate(load: Load, cluster: Cluster, cts: int) -> Forecast:
-    """A cohort from its first CT to its last."""
+    """Simulates a cohort from its first CT to its last."""
     return _Simulation(load, cluster, cts).forecast()
 
 
 def owners_needed(load: Load, workers: int, busiest: float) -> int:
-    """The fewest owners of networks that are busy for a share (0..1) of ``busiest`` at most."""
+    """Returns the fewest owners of networks that are busy for at most the share (0..1)
+    ``busiest``."""
     network_s = load.nodules * load.network_s
     every_s = load.read_s + load.nodules * load.nodule_s + network_s
     return max(1, int(np.ceil(workers * network_s / every_s / busiest)))
@@ -112,7 +112,7 @@ class _Simulation:
         )
 
     def _work(self) -> Events:
-        """A worker, as long as there are CTs left."""
+        """Simulates a worker while there are CTs left."""
         load = self._load
         for _ in self._left:
             length = self._random.lognormal(-(load.spread**2) / 2, load.spread)
@@ -121,7 +121,7 @@ class _Simulation:
             for _ in range(1 + self._random.poisson(load.nodules - 1)):
                 yield from self._compute(WORKERS, load.nodule_s, cores=1)
                 yield from self._compute(NETWORKS, load.network_s, cores=self._cluster.cores or 0)
-            # the worker goes on: it has another at hand
+            # the worker goes on with the CT that is waiting
             self._clock.process(self._hold(COORDINATOR, load.hand_out_s))
 
     def _compute(self, part: str, seconds: float, cores: int) -> Events:
