@@ -163,7 +163,7 @@ def test_a_run_fills_scene_table_details_and_chart(host, assessed, ui, picture):
     details = text_of(ui.detailsBrowser)
     for words in (
         "radiologists' suspicion",
-        "Slices are 3 mm thick",
+        "Slice thickness or spacing is 3 mm",
         "24.1 mm",
         "learnt from radiologists' outlines",
         "Weight set open",

@@ -66,7 +66,7 @@ def test_an_assessment_makes_a_segment_a_row_and_json_in_one_folder(loaded, ct):
         "nan",
         EVIDENCE_WORDS["none"],
     )
-    assert "Slices are 3 mm thick" in first["Checks"]
+    assert "Slice thickness or spacing is 3 mm" in first["Checks"]
     assert [row["Nodule"] for row in others] == ["N2", "N3"]
     assert as_json(savedAssessments(volumeNode)["N1"]) == as_json(replace(assessment, nodule=None))
     assert len(folders(volumeNode)) == 1
