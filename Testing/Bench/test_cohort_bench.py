@@ -39,7 +39,7 @@ CTS = 400
         (COORDINATOR, Load(2.0, 0.5, 0.5, hand_out_s=0.3), Cluster(50, owners=50), CTS * 0.3),
     ],
 )
-def test_the_narrowest_part_says_how_long_it_takes(narrowest, load, cluster, seconds):
+def test_the_bottleneck_determines_the_duration(narrowest, load, cluster, seconds):
     forecast = simulate(load, cluster, CTS)
     assert forecast.seconds == pytest.approx(seconds, rel=0.05)
     assert forecast.busy[narrowest] == pytest.approx(max(forecast.busy.values()))
@@ -58,13 +58,13 @@ def test_networks_that_take_all_cores_hold_back_who_reads_beside_them():
     workers=st.integers(1, 16),
     owners=st.integers(1, 4),
 )
-def test_no_part_works_more_than_there_is_time(load, workers, owners):
+def test_no_part_is_busier_than_100_percent(load, workers, owners):
     forecast = simulate(load, Cluster(workers, owners), 50)
     assert all(0 <= share <= 1 + 1e-9 for share in forecast.busy.values())
     assert forecast.seconds > 0
 
 
-def test_so_many_owners_are_as_busy_as_asked_at_most():
+def test_that_many_owners_are_at_most_as_busy_as_requested():
     load, workers = Load(1.0, 0.2, 0.8), 40
     needed = owners_needed(load, workers, 0.8)
     assert simulate(load, Cluster(workers, needed, 1e9), 10 * CTS).busy[NETWORKS] <= 0.8

@@ -373,7 +373,9 @@ MEMBERS = ["inception", "resnet", "vgg"]
     ],
     ids=["benign", "pre-invasive", "invasive"],
 )
-def test_a_cascade_asks_only_of_what_was_let_through(four_tasks, thresholds, asked, notes):
+def test_a_cascade_runs_later_tasks_only_if_earlier_ones_are_positive(
+    four_tasks, thresholds, asked, notes
+):
     weights = four_tasks.with_thresholds(thresholds)
     networks = Recording(weights)
     found = assess(made_ct(), POINT, weights, networks=networks, cascade=True)
@@ -392,7 +394,7 @@ def test_a_cascade_asks_only_of_what_was_let_through(four_tasks, thresholds, ask
             assert result == whole.tasks[task]
 
 
-def test_without_a_cascade_the_masks_network_is_asked_while_it_is_loaded(four_tasks):
+def test_without_a_cascade_the_mask_network_runs_while_it_is_loaded(four_tasks):
     networks = Recording(four_tasks)
     assess(made_ct(), POINT, four_tasks, networks=networks)
     assert networks.asked == [
@@ -406,7 +408,7 @@ def test_without_a_cascade_the_masks_network_is_asked_while_it_is_loaded(four_ta
     ]
 
 
-def test_a_cascade_asks_a_trunk_once_and_lets_grade_through_where_invasiveness_is_not_run(
+def test_a_cascade_runs_a_shared_network_once_and_runs_grade_if_invasiveness_is_not_run(
     one_trunk,
 ):
     weights = one_trunk.with_thresholds(MALIGNANT)

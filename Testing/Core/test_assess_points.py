@@ -42,7 +42,7 @@ def test_fault_25_a_refused_point_does_not_stop_the_others(ct, weights, engine):
     assert first.refusal == then.refusal == ""
 
 
-def test_a_point_is_assessed_as_it_is_alone(ct, weights, engine):
+def test_a_point_is_assessed_as_if_it_were_the_only_one(ct, weights, engine):
     own = weights.with_thresholds({"malignancy": 0.9})
     (outcome,) = assess_points(ct, [INSIDE], own, engine, cascade=True)
     alone = assess(ct, INSIDE.lps_mm, own, networks=engine, cascade=True)
@@ -59,14 +59,14 @@ def test_a_point_is_assessed_as_it_is_alone(ct, weights, engine):
         RuntimeError("a fault of the program"),
     ],
 )
-def test_what_is_no_points_fault_ends_the_loop(ct, weights, engine, error):
+def test_errors_that_are_not_a_points_fault_end_the_loop(ct, weights, engine, error):
     loop = assess_points(ct, [OUTSIDE, INSIDE, INSIDE, INSIDE], weights, Failing(engine, error))
     assert next(loop).refusal and next(loop).assessment is not None
     with pytest.raises(type(error), match=str(error)):
         list(loop)
 
 
-def test_outcomes_come_one_by_one(ct, weights, engine):
+def test_outcomes_are_yielded_one_by_one(ct, weights, engine):
     loop = assess_points(ct, [INSIDE, THEN], weights, Failing(engine, WorkerError("died")))
     assert next(loop).assessment.name == "inside"
 

@@ -66,7 +66,7 @@ def answered(growth, weights, tmp_path) -> WeightSet:
     return load_weight_set(folder)
 
 
-def test_the_command_asks_it_in_its_step_and_every_file_has_it(answered, tmp_path):
+def test_the_command_runs_it_in_its_step_and_every_file_has_it(answered, tmp_path):
     series, out = tmp_path / "ct", tmp_path / "out"
     write_study(made_ct(), series)
     point = ",".join(map(str, CENTRE_LPS_MM))

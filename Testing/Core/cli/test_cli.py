@@ -92,7 +92,7 @@ def test_help_imports_nothing_heavy():
     assert done.stdout.strip() == ""
 
 
-def test_one_point_with_negative_numbers(ct_file, made_networks, tmp_path):
+def test_one_point_may_have_negative_numbers(ct_file, made_networks, tmp_path):
     done = run("assess", ct_file, "--point", INSIDE, "--out", tmp_path)
     assert (done.exit_code, done.stderr) == (0, "")
     assert {path.name for path in tmp_path.iterdir()} == {*RESULT_FILES, "nodules.csv"}
@@ -108,7 +108,7 @@ def test_ras_point(ct_file, made_networks, tmp_path):
     assert made_networks == {"N1": CENTRE_LPS_MM}
 
 
-def test_points_file_gives_a_folder_a_nodule(ct_file, tmp_path):
+def test_a_points_file_gives_one_folder_per_nodule(ct_file, tmp_path):
     (tmp_path / "points.csv").write_text(
         "name,x,y,z\nupper lobe,-81,-192,-192\n../evil,-80,-192,-192\n"
     )
@@ -181,7 +181,7 @@ def test_what_is_known_of_the_patient_reaches_the_guidelines(ct_file, tmp_path):
         assert next(csv.DictReader(file))["Lung-RADS v2022"].startswith("4A")
 
 
-def test_what_is_known_of_one_nodule_is_not_said_of_several(ct_file, tmp_path):
+def test_facts_about_one_nodule_are_refused_for_several(ct_file, tmp_path):
     points = ("--point", INSIDE, "--point", "-80,-192,-192")
     done = run(
         "assess",
@@ -320,7 +320,7 @@ def test_a_bundled_set_is_not_imported_over(tmp_path):
     assert is_one_line_error(done.stderr) and "came with the program" in done.stderr
 
 
-def test_weight_sets_are_listed_a_line_each(tmp_path, monkeypatch):
+def test_weight_sets_are_listed_one_per_line(tmp_path, monkeypatch):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "card.json").write_text("{}")
     monkeypatch.setenv("NODULERISK_WEIGHTS", str(tmp_path))

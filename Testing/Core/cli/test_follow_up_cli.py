@@ -100,14 +100,14 @@ def test_json_says_the_same_and_how_the_scans_were_aligned(follow_up, tmp_path):
     assert {name: str(value) for name, value in said["nodules"][0].items()} == row
 
 
-def test_pairs_are_confirmed_by_someone(follow_up, someone_there, tmp_path):
+def test_pairs_must_be_confirmed_by_the_user(follow_up, someone_there, tmp_path):
     done = follow_up("--days", DAYS, answers="y\n")
     assert done.exit_code == 0
     assert "L1 before, R1 after: " in done.stdout and "One nodule?" in done.stdout
     assert rows_of(tmp_path / "out")[0]["status"] == "both scans"
 
 
-def test_without_anyone_to_ask_nothing_is_taken_for_confirmed(follow_up, tmp_path):
+def test_without_a_terminal_nothing_counts_as_confirmed(follow_up, tmp_path):
     done = follow_up("--days", DAYS)
     assert done.exit_code == 2
     assert is_one_line_error(done.stderr) and "--yes" in done.stderr
@@ -122,7 +122,7 @@ def test_a_denied_pair_is_not_compared(follow_up, someone_there):
 
 
 @pytest.mark.usefixtures("someone_there")
-def test_the_end_of_the_answers_cancels(follow_up):
+def test_closing_the_generator_cancels_the_run(follow_up):
     assert follow_up("--days", DAYS, answers="").exit_code == 130
 
 
@@ -152,7 +152,7 @@ def test_a_refused_point_does_not_stop_the_others(follow_up, tmp_path):
     assert remarks == {"L1": "", "L2": "It was not assessed in both scans."}
 
 
-def test_a_nodule_that_no_mask_was_drawn_of_is_not_compared(follow_up, tmp_path):
+def test_a_nodule_without_a_mask_is_not_compared(follow_up, tmp_path):
     before = (("L1", PLACE_LPS_MM), ("L2", ELSEWHERE))
     after = (("R1", MOVED_LPS_MM), ("R2", MOTION.TransformPoint(ELSEWHERE)))
     assert follow_up("--days", DAYS, "--yes", before=before, after=after).exit_code == 0

@@ -33,7 +33,7 @@ def measured(mm: float, mm3: float, mg: float) -> tuple[Measurement, ...]:
     return tuple(Measurement(name, value, *QUANTITIES[name]) for name, value in values.items())
 
 
-def test_what_doubles_in_a_time_has_that_doubling_time():
+def test_doubling_in_a_given_time_gives_that_doubling_time():
     assert doubling_days(100, 200, 90) == pytest.approx(90)
     assert doubling_days(100, 400, 90) == pytest.approx(45)
     assert doubling_days(200, 100, 90) == pytest.approx(-90)

@@ -155,7 +155,7 @@ def test_lung_rads_of_stable_nodules_steps_down(density, previous, expected):
         ("baseline", PART_SOLID_NODULE, {113: "23"}),
     ],
 )
-def test_where_the_volume_says_otherwise_the_rule_says_so(status, density, limits):
+def test_a_disagreement_between_volume_and_diameter_is_reported(status, density, limits):
     """The diameter decides; volumes have limits of their own, to the mm³."""
     patient = Patient(density=density, status=status, spiculation=False)
     for limit, pair in limits.items():
@@ -194,7 +194,7 @@ def test_spiculation_makes_a_4x_of_3_and_4(mm, expected):
 @pytest.mark.parametrize(
     ("mm", "spiculation", "said"), [(5, None, False), (6, None, True), (6, False, False)]
 )
-def test_what_could_make_a_4x_is_said(mm, spiculation, said):
+def test_what_would_make_a_4x_is_reported(mm, spiculation, said):
     patient = Patient(density=SOLID_NODULE, status="baseline", spiculation=spiculation)
     assert lung_rads(measured(mm), patient).rule.endswith("; 4X if spiculated") == said
 
@@ -320,7 +320,7 @@ def test_without_measurements_nothing_is_computed(guideline):
 
 
 @pytest.mark.parametrize("guideline", REQUIRED, ids=lambda one: one.__name__)
-def test_every_input_used_is_told(guideline):
+def test_every_used_input_is_reported(guideline):
     answer = guideline(measured(7), EVERYTHING)
     told = " ".join(answer.used)
     assert all(name.replace("_", " ") in told for name in REQUIRED[guideline])
@@ -351,7 +351,7 @@ def test_an_assessment_has_both(ct):
     )
 
 
-def test_a_patient_from_texts():
+def test_a_patient_is_read_from_texts():
     texts = [
         "age=62.5",
         "Sex = Female",

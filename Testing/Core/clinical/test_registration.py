@@ -81,7 +81,7 @@ def test_the_same_scans_give_the_same_alignment(first, later, alignment):
     assert np.array_equal(align(first.ct, later.ct).matrix, alignment.matrix)
 
 
-def test_back_and_forth_is_where_it_was(first, later, alignment):
+def test_a_conversion_there_and_back_changes_nothing(first, later, alignment):
     back = align(later.ct, first.ct)
     assert np.linalg.norm(back.moved(alignment.moved(PLACE_LPS_MM)) - PLACE_LPS_MM) < 1.5
 
@@ -171,7 +171,7 @@ def test_each_point_is_in_one_pair_and_the_nearest_come_first():
     assert proposed(before, [], still).gone == tuple(before)
 
 
-def test_a_pair_that_the_user_denies_is_two_nodules():
+def test_a_pair_that_the_user_denies_becomes_two_nodules():
     before, after = points((0, 0, 0), (50, 0, 0)), points((1, 0, 0), (52, 0, 0))
     found = proposed(before, after, Alignment(np.eye(4), 1.0)).confirmed(
         lambda pair: pair.before.name == "N1"

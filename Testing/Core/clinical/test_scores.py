@@ -387,7 +387,7 @@ def test_a_score_says_its_probability_with_its_evidence(name):
         ("Brock 2b", {"cancer": "lung"}, "who never had lung cancer"),
     ],
 )
-def test_where_the_publication_forbids_it_nothing_is_computed(name, known, words):
+def test_nothing_is_computed_if_the_publication_rules_it_out(name, known, words):
     result = result_of(name, **known)
     assert result.probability is None
     assert result.words == f"not computed: made for patients {words}"
@@ -417,7 +417,7 @@ def test_where_the_publication_forbids_it_nothing_is_computed(name, known, words
         ("", {"benign_pattern": True}, "without benign calcification"),
     ],
 )
-def test_patients_that_a_score_was_not_made_for_are_said(names, known, words):
+def test_patients_that_a_score_was_not_made_for_are_reported(names, known, words):
     usual = {"setting": None, "status": None, "benign_pattern": None, "sex": "male"}
     for name in (name for name in NAMES if name.startswith(names)):
         without, result = result_of(name, **usual), result_of(name, **(usual | known))
@@ -426,7 +426,7 @@ def test_patients_that_a_score_was_not_made_for_are_said(names, known, words):
         assert words in result.words and result.words.count("not made for cases like this") == 1
 
 
-def test_of_the_patient_that_it_was_made_for_a_score_has_no_doubt():
+def test_a_score_has_no_warning_for_the_patients_it_was_made_for():
     screened = {"setting": "screening", "status": "baseline", "benign_pattern": False}
     found = {"setting": "incidental", "benign_pattern": False}
     for name in NAMES:
@@ -468,7 +468,7 @@ def test_the_image_fills_in_what_it_shows_and_says_so(found):
     }
 
 
-def test_the_readers_word_comes_before_the_networks_and_theirs_before_the_measured(found):
+def test_the_readers_density_type_comes_before_the_networks_and_the_measured_one(found):
     said = origins(found, Patient(density="part-solid", spiculation=False, nodules=1), 3)
     assert (said["density"], said["spiculation"], said["nodules"]) == (
         "part-solid given",
@@ -502,7 +502,7 @@ def test_scores_that_are_computed_stand_first(found):
     assert answers[1].words == "not computed: needs family history, emphysema, upper lobe"
 
 
-def test_a_score_made_for_such_a_case_stands_before_the_others(found):
+def test_a_score_made_for_such_a_case_comes_first(found):
     patient = Patient(
         age=60, smoking="never", sex="female", upper_lobe=True, cancer="none", density="solid"
     )
@@ -511,7 +511,7 @@ def test_a_score_made_for_such_a_case_stands_before_the_others(found):
     assert answers[0].warnings == () and all(one.warnings for one in answers[1:4])
 
 
-def test_every_input_used_is_told_with_its_origin(found):
+def test_every_used_input_is_reported_with_its_origin(found):
     told = {one.name: one for one in scores(found, Patient(age=60, smoking="never"))}
     assert [one.words for one in told["Veterans Affairs"].inputs] == [
         "age 60 (given)",

@@ -57,7 +57,7 @@ def test_from_the_table_to_the_results_and_again(table, tmp_path):
     assert "4 nodules on 4 CTs; 4 are done." in again.stdout
 
 
-def test_all_that_is_wrong_with_a_table_is_said_at_once(tmp_path):
+def test_everything_wrong_with_a_table_is_reported_at_once(tmp_path):
     (tmp_path / "table.csv").write_text("case,ct,x,y,z\nA,nowhere.zip,1,2,here\nB,,1,2,3\n")
     refused = cohort(tmp_path / "table.csv", tmp_path / "out")
     assert refused.returncode == 2

@@ -53,7 +53,7 @@ def pair(days: float | None = 180, before: Path = Path("a"), after: Path = Path(
     )
 
 
-def test_what_was_assessed_twice_has_grown_as_the_follow_up_says(store):
+def test_growth_in_a_cohort_equals_that_of_follow_up(store):
     store.add(
         [row("after", "N1", assessed(12)), made_row("after", "N2", status="refused", assessment="")]
     )
@@ -92,7 +92,7 @@ def test_days_come_from_the_files_where_the_table_has_none(store, tmp_path):
     assert "days" in unknown["remark"] and "days" not in unknown
 
 
-def test_a_table_is_written_where_there_are_pairs(store, tmp_path):
+def test_a_table_is_written_only_if_there_are_pairs(store, tmp_path):
     store.add([row("before", "N1", assessed(10)), row("after", "N1", assessed(12))])
     write_growth(Cohort("table.csv", pair().cases[1:]), store, tmp_path / "none.csv")
     write_growth(pair(), store, tmp_path / "follow-up.csv")

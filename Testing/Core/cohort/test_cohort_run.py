@@ -207,7 +207,7 @@ def test_fault_48_a_worker_killed_mid_run_costs_no_case(client, store, case):
     assert {row["attempts"] for row in rows_of(store).values()} == {1}
 
 
-def test_fault_48_what_cannot_be_got_through_with_is_recorded_and_stops_nothing(
+def test_fault_48_a_ct_that_cannot_be_completed_is_recorded_and_stops_nothing(
     client, store, case, tmp_path
 ):
     unreadable = CtCase(
@@ -302,7 +302,7 @@ def job(weights: WeightSet, queue: NetworkQueue) -> Job:
     return Job(weights, lambda: queue.address, "key")
 
 
-def test_what_every_case_would_meet_ends_the_run_and_is_recorded_for_none(
+def test_an_error_common_to_all_cases_ends_the_run_and_is_recorded_for_none(
     client, store, case, weights, tmp_path
 ):
     (tmp_path / "masks").write_text("a file")
@@ -397,7 +397,7 @@ def test_fault_48_workers_that_are_gone_for_good_end_the_run(store, case, monkey
 @pytest.mark.parametrize(
     "address", ["tls://127.0.0.1:1", "tcp://127.0.0.1:1", "tcp://127.0.0.1", "nonsense://1:1"]
 )
-def test_a_scheduler_that_does_not_let_us_in_leaves_nothing_half_open(address):
+def test_a_scheduler_that_refuses_us_leaves_no_half_open_connection(address):
     threads = threading.active_count()
     with (
         dask.config.set({"distributed.comm.require-encryption": True}),

@@ -90,7 +90,7 @@ def test_values_of_several_types_become_text(store):
     assert [row["odd"] for row in store.rows()] == ["1", "x", "true"]
 
 
-def test_nothing_to_add_is_no_part(store, tmp_path):
+def test_adding_nothing_writes_no_part(store, tmp_path):
     store.add([])
     store.compact()
     assert parts(tmp_path) == []
@@ -135,7 +135,7 @@ def test_a_key_that_is_there_is_refused_and_nothing_written(store, tmp_path, cas
     store.add([made_row("A", "N2")])
 
 
-def test_a_status_of_ones_own_is_refused(store, tmp_path):
+def test_an_unknown_status_is_refused(store, tmp_path):
     with pytest.raises(ValueError, match="sleeping"):
         store.add([made_row("A", status="sleeping")])
     assert parts(tmp_path) == []
@@ -200,7 +200,7 @@ sys.stdin.read()
     assert cases_in(tmp_path) == ["A"]
 
 
-def test_a_store_that_cannot_be_opened_lets_go_of_its_folder(store, tmp_path, monkeypatch):
+def test_a_store_that_cannot_be_opened_releases_its_folder(store, tmp_path, monkeypatch):
     store.close()
     with monkeypatch.context() as patch:
         patch.setattr(Store, "_open_parts", lambda self: 1 / 0)
@@ -374,14 +374,14 @@ def damaged(tmp_path):
 
 
 @pytest.mark.parametrize("share", [0, 0.01, 0.3, 0.9, 0.999])
-def test_a_part_cut_short_is_set_aside_with_words(damaged, share):
+def test_a_truncated_part_is_set_aside_and_reported(damaged, share):
     rows, (remark,) = damaged(lambda data: data[: int(len(data) * share)])
     assert [row["case"] for row in rows] == ["B"]
     assert "was damaged" in remark and "_damaged-" in remark and "assessed again" in remark
 
 
 @pytest.mark.parametrize("share", [0, 0.01, 0.3, 0.6, 0.9, 0.999])
-def test_a_part_with_one_other_byte_is_set_aside(damaged, share):
+def test_a_part_with_one_changed_byte_is_set_aside(damaged, share):
     def changed(data: bytes) -> bytes:
         place = int(len(data) * share)
         return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]

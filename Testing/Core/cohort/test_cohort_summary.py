@@ -172,7 +172,7 @@ def refused(number: int, reason: str) -> Row:
     return made_row(f"C{number}", status="refused", reason=reason, assessment="")
 
 
-def test_reasons_are_told_apart_by_what_they_have_in_common():
+def test_reasons_are_grouped_by_their_common_part():
     reasons = [
         f"The point ({number}.5, -2, 3e4) of 'N{number}' lies outside the nodule's CT."
         for number in range(30)
@@ -309,7 +309,7 @@ def test_labels_of_one_class_have_no_roc_curve(page_of):
     )
 
 
-def test_a_threshold_of_the_users_decides_and_is_named(tmp_path):
+def test_the_users_threshold_decides_and_is_reported(tmp_path):
     asked, rows = random_rows(40)
     weights = made_set().with_thresholds({"malignancy": 0.9})
     found = evaluations(tally_of(asked, rows), weights)["malignancy"]
@@ -318,7 +318,7 @@ def test_a_threshold_of_the_users_decides_and_is_named(tmp_path):
     assert sum(row[1] for row in found.confusion) == sum(p >= 0.9 for p in said)
 
 
-def test_of_large_cohorts_fewer_draws_are_made():
+def test_large_cohorts_use_fewer_draws():
     assert [draws_for(n) for n in (0, 10, 10_000, 20_000, 10**6)] == [DRAWS, DRAWS, DRAWS, 500, 100]
 
 

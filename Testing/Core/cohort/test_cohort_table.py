@@ -88,7 +88,7 @@ def test_everything_else_it_may_say(table):
     )
 
 
-def test_a_semicolon_a_mark_of_utf8_blanks_and_empty_rows_do_no_harm(table):
+def test_semicolons_byte_order_marks_spaces_and_empty_rows_are_accepted(table):
     path = table("case ; ct;x;y;z", "", " A ;a.nii.gz; 1;2 ;3", ";;;;", "", encoding="utf-8-sig")
     (case,) = read_cohort(path).cases
     assert case.case == "A" and case.nodules[0].point == (1.0, 2.0, 3.0)
@@ -271,7 +271,7 @@ def test_many_problems_are_counted(table):
     assert found[0].startswith("row 2: x '?'")
 
 
-def test_a_case_without_its_file_is_said_once(table):
+def test_a_case_without_its_file_is_reported_once(table):
     path = table("case,ct,x,y,z", *["A,none.nii,1,2,3"] * 3)
     assert problems(path) == ["row 2: there is no file or folder at the path in ct"]
 

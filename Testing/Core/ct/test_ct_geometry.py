@@ -265,7 +265,7 @@ def test_fault_45_header_points_elsewhere(tmp_path, target):
         read_ct(path)
 
 
-def test_fault_45_header_hides_where_it_points(tmp_path):
+def test_fault_45_header_with_a_hidden_data_path_is_refused(tmp_path):
     path = written(tmp_path / "ct.mhd", made_ct())
     with pytest.raises(CTError):
         read_ct(edited(path, b"ElementDataFile = ct.raw", b"ElementDataFile : /etc/hostname"))

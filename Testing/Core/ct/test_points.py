@@ -176,7 +176,7 @@ def test_fault_44_names_are_safe_as_folder_names(label, tmp_path):
     assert point.name != "CON"
 
 
-def test_letters_of_any_script_stay():
+def test_letters_of_any_script_are_kept():
     assert [p.name for p in named_points([("右上葉", HERE), ("Knötchen 2", HERE)])] == [
         "右上葉",
         "Knötchen 2",

@@ -76,7 +76,7 @@ def test_a_nodule_needs_a_mask(nodule):
         with_context(replace(nodule, marked=None), np.random.default_rng(0))
 
 
-def test_a_slice_without_its_nodule(nodule):
+def test_a_nodule_is_removed_from_its_slice(nodule):
     clean = without_nodule(nodule.ct.hu[0], nodule.marked[0] > 0, np.random.default_rng(2))
     assert clean[22:43, 22:43].max() < -700
     assert np.array_equal(clean[:10, :10], nodule.ct.hu[0, :10, :10])

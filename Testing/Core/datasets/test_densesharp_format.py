@@ -104,7 +104,7 @@ def test_the_authors_own_layout(tmp_path):
     "header",
     ["nodule;label;fold", "ID\tClass\tSubset", "﻿index,DIAGNOSIS,subset", "File, Label ,FOLD"],
 )
-def test_columns_by_other_names(tmp_path, header):
+def test_columns_have_alternative_names(tmp_path, header):
     separator = next(s for s in ";\t," if s in header)
     folder_of(tmp_path, "name\nN1\n")
     (tmp_path / "info.csv").write_text(
@@ -114,7 +114,7 @@ def test_columns_by_other_names(tmp_path, header):
     assert (read.name, read.labels["subtype"], read.split) == ("N1", 0, "validation")
 
 
-def test_our_columns_go_before_what_follows_from_the_diagnosis(tmp_path):
+def test_our_columns_override_the_diagnosis(tmp_path):
     table = (
         "name,diagnosis,subset,patient,split,evidence,diameter_mm,malignancy,invasiveness,grade,density\n"
         "a,IA,0,p1,test,reader,9.5,Malignant,pre-invasive,1,part solid\n"
@@ -428,7 +428,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*.*")}
 
 
-def test_data_grow_and_a_nodule_of_the_same_name_is_replaced(tmp_path):
+def test_data_are_added_and_a_nodule_of_the_same_name_is_replaced(tmp_path):
     grown = tmp_path / "grown"
     for source, labels in (("a", {"malignancy": 0}), ("b", {"malignancy": 1})):
         assert (

@@ -92,7 +92,7 @@ def test_pathology(pathology, labels):
     upper=st.booleans(),
     separator=st.sampled_from([" ", "-", "_", "  ", ""]),
 )
-def test_pathology_in_any_spelling(word, upper, separator):
+def test_pathology_is_read_in_any_spelling(word, upper, separator):
     spelled = (
         (word.upper() if upper else word.lower()).replace(" ", separator).replace("-", separator)
     )
@@ -107,7 +107,7 @@ def test_unknown_pathology_names_the_known(pathology):
         labels_of(pathology)
 
 
-def test_a_doubt_is_no_pathology():
+def test_a_question_mark_is_not_accepted_as_pathology():
     with pytest.raises(NoduleRiskError, match="question mark"):
         labels_of("malignant?")
 
@@ -165,7 +165,7 @@ def test_rows_of_every_kind(scan, ct):
         ("x,y,z,coordinates", "{ijk},voxel"),
     ],
 )
-def test_centres_in_every_system(tmp_path, header, cells):
+def test_centres_are_read_in_every_coordinate_system(tmp_path, header, cells):
     ct = made_ct(OBLIQUE)
     save(ct, tmp_path / "ct.nii.gz")
     places = {
@@ -236,7 +236,7 @@ def test_a_row_that_cannot_be_used_is_reported_and_the_rest_is_read(scan):
         assert reason in found[name]
 
 
-def test_a_real_ct_in_a_zip(tmp_path):
+def test_a_real_ct_in_a_zip_is_read(tmp_path):
     archive = Path(__file__).parents[3] / "Resources" / "SampleData" / "demo-chest-ct.zip"
     rows = f"near,{archive},-81,-192,-192,squamous cell carcinoma\nfar,{archive},500,0,0,benign\n"
     dataset = table_of(tmp_path, "name,ct,x,y,z,pathology\n" + rows)
@@ -269,7 +269,7 @@ def test_a_table_without_what_it_needs_is_refused(tmp_path, text, problem):
         table_of(tmp_path, text)
 
 
-def test_a_table_that_is_not_there(tmp_path):
+def test_a_missing_table_is_refused(tmp_path):
     with pytest.raises(NoduleRiskError, match="check the path"):
         read_emv_table(tmp_path / "gone.csv")
 

@@ -64,7 +64,7 @@ def test_an_outline_encloses_its_mask_and_is_no_part_of_it(tmp_path_factory, cen
     assert read.reader == 0 and read.ratings["malignancy"] == 4
 
 
-def test_holes_small_nodules_and_non_nodules(tmp_path):
+def test_holes_small_nodules_and_non_nodules_are_handled(tmp_path):
     (tmp_path / "a.xml").write_text(xml(SMALL, nodule(ball((7, 30, 40), 8)), SMALL + SMALL))
     (whole,) = read_reading(tmp_path / "a.xml").outlines
     hole = roi(-82.5, [(29, 40), (30, 41), (31, 40), (30, 39)], "FALSE") + roi(
@@ -78,7 +78,7 @@ def test_holes_small_nodules_and_non_nodules(tmp_path):
     }
 
 
-def test_two_rois_of_a_slice_add_up(tmp_path):
+def test_two_regions_of_a_slice_are_added(tmp_path):
     two = ball((7, 30, 25), 4), ball((7, 30, 55), 4)
     second = "".join(
         roi(-100 + k * 2.5, border(two[1][k])) for k in np.flatnonzero(two[1].any(axis=(1, 2)))
@@ -88,7 +88,7 @@ def test_two_rois_of_a_slice_add_up(tmp_path):
     assert len(read.voxels) == two[0].sum() + two[1].sum()
 
 
-def test_a_rating_that_a_reader_left_out(tmp_path):
+def test_a_rating_left_out_by_a_reader_is_ignored(tmp_path):
     (tmp_path / "a.xml").write_text(
         xml(nodule(ball((7, 30, 40), 8), malignancy=0, texture="", margin=6))
     )
@@ -105,7 +105,7 @@ def test_outlines_that_share_voxels_are_one_nodule():
     assert grouped([a, apart, b, above]) == [(a, b), (apart,), (above,)]  # from foot to head
 
 
-def test_a_reader_has_one_outline_in_a_nodule():
+def test_a_reader_has_at_most_one_outline_per_nodule():
     """One reader outlined as one what the others saw as two: it goes with the one it fits
     better."""
     left, right = [(0, 1, x) for x in range(4)], [(0, 1, x) for x in range(5, 12)]
@@ -165,7 +165,7 @@ def test_a_nodule_on_its_ct(tmp_path):
     assert read.beliefs["malignancy"][1] == pytest.approx((4 - 1.5) / 3)
 
 
-def test_a_series_stored_upside_down(tmp_path):
+def test_a_series_stored_upside_down_gives_the_same_nodules(tmp_path):
     """Rows and columns are the image's own; slices are found by their height."""
     hu = series(tmp_path / "dicom", direction=np.diag([1.0, -1.0, -1.0]))
     mask = np.zeros(SHAPE, bool)
@@ -255,7 +255,7 @@ def test_readers_who_agree_on_no_voxel_or_say_nothing(tmp_path):
     }
 
 
-def test_another_patients_identity_stays_out(tmp_path):
+def test_another_patients_identity_is_not_copied(tmp_path):
     series(tmp_path / "a", patient="Doe^John 1950")
     (tmp_path / "a.xml").write_text(xml(nodule(ball((7, 30, 40), 8))))
     (read,) = read_lidc_xml(tmp_path).nodules

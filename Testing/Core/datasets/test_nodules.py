@@ -55,7 +55,7 @@ def test_any_pseudonym_has_a_split(patient):
     assert split_of(patient) in SPLITS
 
 
-def test_folds_part_the_patients_and_leave_the_test_alone():
+def test_folds_split_by_patient_and_leave_test_nodules_unchanged():
     dataset = of_patients(200)
     folds = [dataset.in_folds(5, fold) for fold in range(5)]
     held_out = [{nodule.name for nodule in fold.of_split("validation")} for fold in folds]
@@ -72,7 +72,7 @@ def test_a_leak_is_refused():
         refuse_leak([NODULE, replace(NODULE, name="m", split="test")])
 
 
-def test_a_belief_goes_before_its_label():
+def test_a_belief_takes_precedence_over_its_label():
     nodule = replace(
         NODULE, labels={"malignancy": 1, "subtype": 2}, beliefs={"malignancy": (0.4, 0.6)}
     )

@@ -75,7 +75,7 @@ def test_names_are_unique_and_say_what_they_are(simulated):
     assert not any(nodule.only_own_slices for nodule in simulated)
 
 
-def test_every_class_comes_up_as_often(simulated):
+def test_every_class_is_drawn_equally_often(simulated):
     subtypes = Counter(nodule.labels["subtype"] for nodule in simulated)
     assert all(10 <= subtypes[subtype] <= 30 for subtype in range(3))
     assert {nodule.labels["grade"] for nodule in simulated if "grade" in nodule.labels} == {0, 1, 2}
@@ -184,7 +184,7 @@ def test_the_lung_outside_is_left_as_it_was():
     assert (hu[growth.mask] > lung[growth.mask]).mean() > 0.9
 
 
-def test_a_vessel_shows_through_ground_glass():
+def test_a_vessel_is_visible_through_ground_glass():
     growth, lung = grown(AAH_AIS, 5, 18), made_lung()
     hu = inserted(growth, lung, 1.0, np.random.default_rng(0))
     vessel = growth.mask & (lung == VESSEL_HU)

@@ -134,7 +134,7 @@ def asked_together(queue, session, threads, *questions: tuple[str, np.ndarray]) 
     return asked
 
 
-def test_who_waits_for_the_same_network_is_answered_together(queue, session, threads, runs):
+def test_requests_for_the_same_network_are_answered_together(queue, session, threads, runs):
     queue._batch = 3
     cubes = [
         np.random.default_rng(seed).normal(size=(seed, 3, 40, 40, 40)).astype(np.float32)
@@ -159,7 +159,7 @@ def test_on_a_cpu_everyone_is_answered_alone(queue, session, threads, runs):
     assert runs == [1, 1, 1]
 
 
-def test_a_question_that_cannot_be_answered_spoils_no_others(queue, session, threads, runs):
+def test_a_request_that_cannot_be_answered_does_not_affect_others(queue, session, threads, runs):
     queue._batch = 3
     good, bad = asked_together(queue, session, threads, ("vgg", VIEWS), ("vgg", VIEWS[:, :2]))
     with pytest.raises(NoduleRiskError):
@@ -167,7 +167,9 @@ def test_a_question_that_cannot_be_answered_spoils_no_others(queue, session, thr
     assert good.result()[0].shape == (1, 2)
 
 
-def test_told_last_that_nobody_is_before_also_when_answered_with_another(queue, session, threads):
+def test_the_last_message_says_that_nobody_is_ahead_even_if_answered_together(
+    queue, session, threads
+):
     told: list[int] = []
     queue._batch = 2
     with busy(queue):
@@ -183,7 +185,7 @@ def test_told_last_that_nobody_is_before_also_when_answered_with_another(queue, 
 
 
 @pytest.mark.parametrize("key", ["", "another", "the sessions' keys", "schlüssel"])
-def test_who_does_not_know_the_key_is_refused(queue, session, key):
+def test_a_client_without_the_key_is_refused(queue, session, key):
     with pytest.raises(WorkerError, match="own server"):
         session(key=key).predict("vgg", VIEWS)
     assert child_of(queue) is None
@@ -213,7 +215,7 @@ def answer_to(queue: NetworkQueue, *messages: bytes) -> dict:
         return answer
 
 
-def test_a_path_is_no_name_of_a_weight_set(queue, weights):
+def test_a_path_is_not_accepted_as_the_name_of_a_weight_set(queue, weights):
     hello = {"key": KEY, "weights": str(weights.folder), "hashes": weights.hashes()}
     assert answer_to(queue, packed(hello))["error"] == "WeightsError"
 
@@ -258,7 +260,7 @@ def test_first_come_first_served_and_told_how_many_are_before(queue, session, th
     assert order == ["first", "second"]
 
 
-def test_many_nodules_of_one_do_not_hold_back_the_one_of_another(session, threads):
+def test_many_nodules_of_one_session_do_not_hold_up_another(session, threads):
     answered = []
     many = session()
     session().predict("vgg", VIEWS)

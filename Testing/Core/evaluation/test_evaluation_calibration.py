@@ -48,7 +48,7 @@ def test_a_calibrated_answer_is_an_answer(probabilities, line):
 
 
 @given(class_probabilities((2,)), lines)
-def test_of_two_classes_it_is_platts_line_on_the_logit(probabilities, line):
+def test_with_two_classes_it_is_platts_line_on_the_logit(probabilities, line):
     slope, offset = line
     expected = expit(slope * logit(probabilities[:, 1]) + offset)
     assert calibrated(probabilities, line)[:, 1] == pytest.approx(expected, abs=1e-6)
@@ -60,7 +60,7 @@ def test_a_rising_offset_never_lowers_the_last_class(probabilities, line):
     assert (more[:, -1] >= calibrated(probabilities, line)[:, -1] - 1e-12).all()
 
 
-def test_certain_answers_stay_finite():
+def test_answers_of_0_and_1_stay_finite():
     assert np.isfinite(calibrated([[0.0, 1.0], [1.0, 0.0]], (3.0, -2.0))).all()
 
 
@@ -92,7 +92,7 @@ def test_the_line_is_fitted_to_the_mean_of_the_members():
     assert loss((slope, offset)) <= min(around) + 1e-7
 
 
-def test_classes_that_part_completely_leave_the_line_finite():
+def test_separable_classes_leave_the_line_finite():
     members = np.array([[[0.9, 0.1]], [[0.8, 0.2]], [[0.2, 0.8]], [[0.1, 0.9]]])
     assert np.isfinite(fit_calibration(members, np.array([0, 0, 1, 1]))).all()
 
@@ -116,13 +116,13 @@ def test_calibration_error_does_not_depend_on_the_order(nodules, seed):
     assert calibration_error(said[order], true[order], once(len(said)))[0] == pytest.approx(error)
 
 
-def test_calibration_error_by_hand():
+def test_calibration_error_equals_the_hand_computed_value():
     said, true = np.arange(10) / 10, np.array([0, 0, 0, 1, 0, 1, 1, 1, 1, 1.0])
     pairs = [abs(said[i : i + 2].mean() - true[i : i + 2].mean()) for i in range(0, 10, 2)]
     assert calibration_error(said, true, once(10))[0] == pytest.approx(np.mean(pairs))
 
 
-def test_brier_by_hand():
+def test_brier_score_equals_the_hand_computed_value():
     assert brier(np.array([[0.2, 0.8], [0.6, 0.4]]), np.array([1, 1]), once(2))[0] == pytest.approx(
         (0.04 + 0.36) / 2
     )

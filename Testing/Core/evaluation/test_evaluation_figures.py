@@ -104,7 +104,7 @@ def placements_p(positive, first, second) -> float:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_delong_by_ranks_is_delong_by_pairs(seed):
+def test_delong_by_ranks_equals_delong_by_pairs(seed):
     positive, first, second = noisy(60, seed, 0.5, 1.0)
     first = first.round(1)  # with ties
     assert delong_p(positive, first, second) == pytest.approx(
@@ -130,7 +130,7 @@ def test_delong_agrees_with_swapping_the_scores_of_nodules(skill, seed):
     )
 
 
-def test_delong_has_the_false_alarms_it_promises():
+def test_delong_has_the_stated_false_positive_rate():
     p = [delong_p(*noisy(80, seed, 1.0, 1.0)) for seed in range(400)]
     assert 0.02 < np.mean(np.array(p) < 0.05) < 0.09
 
@@ -173,7 +173,7 @@ def test_youden_lies_midway():
     ) == pytest.approx(0.4)
 
 
-def test_net_benefit_by_hand():
+def test_net_benefit_equals_the_hand_computed_value():
     positive, scores = np.array([True, True, False, False]), np.array([0.9, 0.3, 0.6, 0.1])
     benefit = net_benefit(positive, scores, np.array([0.2, 0.5]), once(4))[0]
     assert benefit == pytest.approx([2 / 4 - 1 / 4 * 0.25, 1 / 4 - 1 / 4 * 1.0])
@@ -183,7 +183,7 @@ def test_net_benefit_by_hand():
 # --- Decisions
 
 
-def test_rates_of_a_table_by_hand():
+def test_rates_equal_the_hand_computed_values():
     rates = two_class_rates(np.array([[[50.0, 10.0], [5.0, 35.0]]]))
     by_hand = {
         "accuracy": 0.85,
@@ -202,7 +202,7 @@ def test_rates_without_a_kind_do_not_exist():
     assert rates["specificity"][0] == rates["NPV"][0] == 1
 
 
-def test_three_classes_by_hand():
+def test_figures_of_three_classes_equal_the_hand_computed_values():
     labels, decided = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 2, 2])
     table = confusion(labels, decided, 3, once(6))
     assert table[0].tolist() == [[2, 1, 0], [0, 1, 1], [0, 0, 1]]

@@ -24,7 +24,7 @@ def box(*edges: slice) -> np.ndarray:
     return mask
 
 
-def test_dice_by_hand():
+def test_dice_equals_the_hand_computed_value():
     assert dice(box(slice(2, 4)), box(slice(3, 5))) == pytest.approx(0.5)
     assert dice(box(slice(2, 4)), box(slice(5, 6))) == 0
     assert dice(box(slice(0)), box(slice(0))) == 1

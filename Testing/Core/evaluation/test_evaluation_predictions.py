@@ -49,7 +49,7 @@ def prediction(weights, nodule, engine):
     return found
 
 
-def test_a_prediction_is_what_the_pipeline_says(prediction, weights, nodule, engine):
+def test_a_prediction_equals_the_pipelines_answer(prediction, weights, nodule, engine):
     first = assess(nodule.ct, CENTRE_LPS_MM, weights, networks=engine)
     assert prediction.members == {
         t: r.members for t, r in first.tasks.items() if r.mean is not None

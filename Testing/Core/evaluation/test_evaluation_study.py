@@ -159,7 +159,7 @@ def test_flips_are_counted_at_the_threshold_that_decides():
     )
 
 
-def test_groups_part_the_nodules(evaluation):
+def test_groups_partition_the_nodules(evaluation):
     groups = evaluation.tasks["malignancy"].groups
     for by in ("size", "density"):
         assert sum(group.nodules for group in groups if group.by == by) == 160
@@ -223,7 +223,7 @@ def test_without_sizes_densities_and_clicks_their_figures_do_not_appear(answered
     assert found.groups == () and not any(curve.size_x for curve in found.rocs)
 
 
-def test_figures_are_the_same_however_few_draws_are_in_hand(answered, evaluation, monkeypatch):
+def test_figures_do_not_depend_on_how_many_draws_are_in_memory(answered, evaluation, monkeypatch):
     monkeypatch.setattr(samples, "AT_ONCE", 7 * 160)
     again = evaluate(answered, ABOUT)
     for task, found in evaluation.tasks.items():
@@ -256,7 +256,7 @@ def test_the_weakest_evidence_is_shown(answered):
     assert evaluation.tasks["malignancy"].evidence == evaluation.mask.evidence == "simulated"
 
 
-def test_what_has_no_label_or_no_network_is_said(evaluation):
+def test_missing_labels_and_networks_are_reported(evaluation):
     assert evaluation.left_out["grade"] == "the weight set does not answer it"
     unlabelled = [replace(o, labels={}) for o in made_predictions(3)]
     found = evaluate(unlabelled)
@@ -303,7 +303,7 @@ def test_without_test_nodules_all_are_counted_and_nothing_is_chosen(answered):
     assert "not held out" in evidence_of(evaluation, "malignancy").data
 
 
-def test_calibrating_with_the_chosen_line_is_what_was_foretold(answered):
+def test_calibrating_with_the_chosen_line_gives_the_predicted_figures(answered):
     lines = chosen_calibration(answered)
     foretold = evaluate(answered).tasks["malignancy"].figures_after_line
     after = figures_of(evaluate([o.recalibrated(lines) for o in answered]).tasks["malignancy"])
@@ -354,7 +354,7 @@ def test_all_files_are_there(folder, answered):
     assert read_predictions(folder / "outcomes.jsonl") == answered
 
 
-def test_the_figures_table_has_a_row_a_figure_with_its_evidence(folder, evaluation):
+def test_the_figures_table_has_one_row_per_figure_with_its_evidence(folder, evaluation):
     with open(folder / "figures.csv", encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["evidence"] for row in rows} == {"reader"} and {row["split"] for row in rows} == {
@@ -479,6 +479,6 @@ def test_the_open_set_on_lidc(data, tmp_path):
     assert again == evaluation  # without networks
 
 
-def test_data_of_which_nothing_can_be_assessed_are_refused(weights, tmp_path):
+def test_data_without_any_assessable_nodule_are_refused(weights, tmp_path):
     with pytest.raises(NoduleRiskError, match="No nodule of nothing"):
         evaluate_dataset(weights, NoduleDataset("nothing", ()), Engine(weights, "cpu"), tmp_path)

@@ -110,7 +110,7 @@ def test_the_map_lights_what_the_network_looks_at(kind):
         assert found[blob].mean() > 5 * found.mean()
 
 
-def test_what_speaks_against_a_class_does_not_light_for_it():
+def test_regions_against_a_class_are_not_highlighted_for_it():
     cube = np.full((1, 3, 40, 40, 40), 0.75, np.float32)
     assert not class_activation(that_looks_at_bright_voxels("resnet"), cube, 0).any()
 
@@ -215,7 +215,7 @@ def test_the_member_nearest_to_the_ensemble_that_finds_something_is_shown(weight
     assert Finding.asked == ["inception", "vgg"]
 
 
-def test_what_cannot_be_explained_is_said(weights, off_centre, engine, monkeypatch):
+def test_what_cannot_be_explained_is_reported(weights, off_centre, engine, monkeypatch):
     ct = made_ct()
     for options, words in (
         ({"task": "subtype"}, "no subtype to explain: no public CT"),
@@ -234,7 +234,7 @@ def engine(weights):
     return Engine(weights, "cpu")
 
 
-def test_a_worker_answers_what_the_engine_does(weights, engine):
+def test_a_worker_gives_the_same_answers_as_the_engine(weights, engine):
     views = emv_views(made_ct(), POINT, SIDES)[None]
     with Worker(weights, "cpu") as worker:
         there = worker.gradcam("resnet", views, 1)

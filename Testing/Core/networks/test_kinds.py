@@ -121,7 +121,7 @@ def test_a_mask_network_at_another_grid_draws_the_mask(drawn_finely, openvino):
     assert found.tasks["subtype"].mean is not None  # by DenseSharp, which sees its own kind of cube
 
 
-def test_a_nodule_past_its_cube_is_cut_at_its_own_side(drawn_finely):
+def test_a_nodule_larger_than_its_cube_is_cut_off_at_the_cubes_edge(drawn_finely):
     ct = made_ct()
     reaches = np.linalg.norm(positions_of(ct) - CENTRE_LPS_MM, axis=-1) <= 26
     huge = replace(ct, hu=np.where(reaches, 30, ct.hu).astype(np.int16))
@@ -129,7 +129,7 @@ def test_a_nodule_past_its_cube_is_cut_at_its_own_side(drawn_finely):
     assert any("extends beyond the 48 mm that the mask network sees" in text for text in messages)
 
 
-def test_it_is_trained_on_its_own_cubes(fine):
+def test_a_new_kind_of_network_is_trained_on_its_own_cubes(fine):
     run = Run("r", ("d",), ("malignancy",), {"n": NetworkPlan("brightness")}, size=SIDE)
     assert run.cubes is FineCubes and run.draws_mask
     ct = made_ct()

@@ -138,7 +138,7 @@ def test_fault_26_an_empty_one_is_measured_as_nothing(ct, assessment, region, tm
     write_report([ReportNodule(ct, edited)], tmp_path / "nodule.html")
 
 
-def test_a_deleted_one_is_not_measured(ct, assessment):
+def test_a_deleted_mask_is_not_measured(ct, assessment):
     edited = remeasured(assessment, ct, None)
     assert (edited.nodule, edited.measurements) == (None, ())
     assert edited.checks[-1].code == "mask-edited"

@@ -198,7 +198,7 @@ def test_the_density_type_turns_at_none_and_at_four_fifths(solid, kind):
     assert density_type(()) is None
 
 
-def test_of_slices_of_one_length_the_broadest_counts():
+def test_among_slices_of_equal_length_the_broadest_counts():
     region = np.zeros((3, 9, 9), bool)
     region[0, 4, :] = region[1, 2:7, :] = region[2, 3:6, :] = True
     region[1:, [2, 3, 5, 6], :2] = region[1:, [2, 3, 5, 6], 7:] = False  # no longer than the first
@@ -206,7 +206,7 @@ def test_of_slices_of_one_length_the_broadest_counts():
     assert axes_mm(region, ct) == pytest.approx((8.6, 4.6))
 
 
-def test_hollows_are_measured_across_as_by_a_calliper():
+def test_concave_shapes_are_measured_as_by_a_calliper():
     region = np.zeros((1, 20, 20), bool)
     region[0, 2:18, 2:4] = region[0, 2:4, 2:18] = True  # an L
     ct = CT(np.zeros((1, 20, 20), np.int16), (1.0, 1.0, 1.0), (0, 0, 0))
@@ -281,7 +281,7 @@ def test_every_quantity_is_measured_with_a_unit_and_a_code_of_its_own(ct):
         assert len(measurement.code.value) <= 16 and len(measurement.code.meaning) <= 64
 
 
-def test_codes_of_the_standard_mean_what_the_standard_says():
+def test_standard_codes_have_the_meaning_in_the_standard():
     """None of the codes of SNOMED CT, DICOM and UCUM is invented or has another meaning."""
     used = [quantity.code for quantity in QUANTITIES.values()] + list(UNITS.values())
     known = [code for code in used if code.scheme != "99LNR"]

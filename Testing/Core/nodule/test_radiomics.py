@@ -112,7 +112,7 @@ def test_an_empty_mask_has_none():
 
 
 @pytest.mark.parametrize("spacing", [(0.5, 0.5, 0.5), (0.7, 0.7, 1.0), (0.8, 0.8, 2.5)])
-def test_a_ball_of_twelve_millimetres_is_one_whatever_its_voxels(spacing):
+def test_a_12_mm_ball_measures_12_mm_at_any_voxel_size(spacing):
     found = radiomics(*ellipsoid((6, 6, 6), spacing_mm=spacing))
     assert found["log volume"] == pytest.approx(np.log(4 / 3 * np.pi * 6**3), abs=0.1)
     assert found["log axial area"] == pytest.approx(np.log(np.pi * 6**2), abs=0.1)
@@ -131,7 +131,7 @@ def test_elongation_of_a_voxel_is_one_and_of_a_line_zero():
     assert elongation(np.ones((1, 5), bool)) == pytest.approx(0, abs=1e-9)
 
 
-def test_of_equally_large_slices_the_longest_drawn_out_counts():
+def test_among_equally_large_slices_the_most_elongated_counts():
     line, square = np.zeros((4, 4), bool), np.zeros((4, 4), bool)
     line[0], square[:2, :2] = True, True
     for order in ([line, square], [square, line]):

@@ -72,7 +72,7 @@ def test_slices_show_the_mask_and_where_they_lie(ct, assessment):
     assert has_colour(drawn(figure), explore.CONTOUR)
 
 
-def test_contours_lie_inside_one_another(ct, assessment):
+def test_contours_are_nested(ct, assessment):
     figure = explore.contours_figure(ct, assessment)
     pixels = drawn(figure)
     assert all(has_colour(pixels, colour) for colour in explore.LEVEL_COLOURS)
@@ -99,7 +99,7 @@ def test_player_needs_neither_ffmpeg_nor_the_internet(ct, assessment):
     assert "fa-" not in player
 
 
-def test_histogram_parts_the_nodule_from_the_lung(ct, assessment):
+def test_the_histogram_separates_the_nodule_from_the_lung(ct, assessment):
     (axes,) = explore.histogram_figure(ct, assessment, rim_mm=4).axes
     rim, inside = [text.get_text() for text in axes.get_legend().get_texts()]
     shell_ml = 4 / 3 * np.pi * (RADIUS_MM + 4) ** 3 / 1000 - BALL_ML
@@ -151,7 +151,7 @@ def test_published_networks_weigh_and_cost_what_the_papers_code_does():
     assert sum(size.gflop for size in explore.published_sizes()) == pytest.approx(641, abs=1)
 
 
-def test_table_of_sizes_has_a_row_a_network(weights):
+def test_table_of_sizes_has_one_row_per_network(weights):
     sizes = explore.sizes_of(weights)
     assert [size.name for size in sizes] == list(weights.networks)
     table = explore.sizes_table("made", sizes)

@@ -61,7 +61,7 @@ def test_outline_is_the_sphere_in_mm(ct, assessment):
         np.testing.assert_allclose(np.linalg.norm(outline, axis=1), RADIUS_MM, atol=0.25)
 
 
-def test_outside_of_the_scan_is_air(ct, assessment):
+def test_air_is_assumed_outside_the_scan(ct, assessment):
     picture = nodule_slices(ct, replace(assessment, centre_lps_mm=(-81.0, -192.0, -148.0)))[1]
     assert np.all(picture.hu[TICKS_MM < -5] == AIR_HU)
 
@@ -133,7 +133,7 @@ def test_nothing_in_the_picture_is_cut_or_overlaps(ct, assessment, copies):
         assert not any(box.padded(-1).overlaps(other.padded(-1)) for other in boxes[:number])
 
 
-def test_what_does_not_fit_is_said_to_be_left_out(ct, assessment):
+def test_text_that_does_not_fit_is_reported_as_left_out(ct, assessment):
     crowded = replace(assessment, checks=assessment.checks * 20)
     assert "more in assessment.json" in drawn_texts(nodule_figure(ct, crowded))
 

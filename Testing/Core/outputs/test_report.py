@@ -203,14 +203,12 @@ def test_changes_have_a_sign_and_where_it_means_something_a_share(name, before, 
     )
 
 
-def test_fault_25_refused_points_are_said(page_of, nodule):
+def test_fault_25_refused_points_are_reported(page_of, nodule):
     page = page_of(nodule, refusals={"N2": "It lies outside the CT."})
     assert "N2 was not assessed: It lies outside the CT." in page.text
 
 
-def test_of_many_nodules_the_first_can_be_turned_and_the_others_are_still(
-    page_of, nodule, monkeypatch
-):
+def test_only_the_first_of_many_nodules_are_interactive(page_of, nodule, monkeypatch):
     monkeypatch.setattr(report, "INTERACTIVE", 1)
     alone, both = (
         page_of(nodule),

@@ -64,7 +64,7 @@ def test_table_shows_probabilities_with_evidence_checks_and_refusals(outcomes):
     assert "Research use only" in text
 
 
-def test_table_cuts_nothing_in_a_narrow_terminal(outcomes):
+def test_the_table_is_complete_in_a_narrow_terminal(outcomes):
     every_task = replace(
         outcomes[0].assessment,
         tasks=TASKS | {"subtype": replace(TASKS["grade"], decision="AAH-AIS")},
@@ -80,7 +80,7 @@ def test_names_are_no_markup(assessment):
     assert "[red]x[/]" in shown([Outcome(Point("[red]x[/]", WHERE), assessment)])
 
 
-def test_csv_has_a_row_a_nodule(outcomes, tmp_path):
+def test_csv_has_one_row_per_nodule(outcomes, tmp_path):
     write_csv(outcomes, tmp_path / "nodules.csv")
     first, second = read_csv(tmp_path / "nodules.csv")
     assert first["x_lps_mm"] == "-81.5"
@@ -101,7 +101,7 @@ def test_csv_has_a_row_a_nodule(outcomes, tmp_path):
 PATIENT = Patient(age=62, status="baseline", nodules=1)
 
 
-def test_guidelines_are_shown_where_they_were_asked(ct, outcomes, tmp_path):
+def test_guidelines_are_shown_if_requested(ct, outcomes, tmp_path):
     advice = advise(outcomes[0].assessment, PATIENT)
     advised = [replace(outcomes[0], advice=advice), outcomes[1]]
     text, found = " ".join(shown(outcomes, 200).split()), " ".join(shown(advised, 200).split())
@@ -212,7 +212,7 @@ def test_fault_44_unwritable_or_full_folder_is_refused_with_its_path(tmp_path, m
         refuse_unwritable(tmp_path / "file" / "out", 1)
     monkeypatch.setattr(results, "disk_usage", lambda _: type("Usage", (), {"free": 15 << 20}))
     refuse_unwritable(tmp_path / "out", 1)
-    with pytest.raises(OutputError, match="15 MB free, 20 MB are needed"):
+    with pytest.raises(OutputError, match="15 MB free, but 20 MB are needed"):
         refuse_unwritable(tmp_path / "out", 2)
 
 

@@ -57,14 +57,14 @@ def test_a_penalty_holds_coefficients_back():
     assert sizes[0] < 0.5 * sizes[1]
 
 
-def test_calibration_makes_up_for_what_the_penalty_holds_back():
+def test_calibration_compensates_for_the_penalty():
     cases = made_cases(3000)
     said = cross_validated(cases, TERMS, patient_folds(cases))
     high = said > 0.8
     assert said[high].mean() == pytest.approx(cases.labels[high].mean(), abs=0.04)
 
 
-def test_classes_that_part_completely_and_constant_inputs_still_give_numbers():
+def test_separable_classes_and_constant_inputs_still_give_numbers():
     cases = made_cases(80)
     cases.inputs["calcified fraction"][:] = 0.0
     parted = replace(cases, labels=(cases.inputs["log axial area"] > 4).astype(float))
@@ -86,7 +86,7 @@ def test_folds_keep_patients_together_and_share_out_the_classes(seed, patients):
     assert (patient_folds(Cases({}, labels[order], names[order])) == folds[order]).all()
 
 
-def test_what_says_nothing_looks_like_nothing_when_cross_validated():
+def test_an_uninformative_input_gains_nothing_when_cross_validated():
     cases = made_cases(400, learnable=False)
     said = cross_validated(cases, ("log axial area",), patient_folds(cases))
     assert np.isfinite(said).all() and np.abs(said - 0.5).max() < 0.2

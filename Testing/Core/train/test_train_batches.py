@@ -13,7 +13,7 @@ GROUPS = ["AAH"] * 4 + ["AIS"] * 9 + ["MIA"] * 17 + ["IA"] * 30
 PUBLISHED = {"AAH": 3, "AIS": 5, "MIA": 8, "IA": 8}
 
 
-def test_batches_hold_the_published_number_of_each_group():
+def test_batches_contain_the_published_number_of_each_group():
     batches = list(Batches(GROUPS, 0, PUBLISHED, seed=1))
     for batch in batches:
         found = [GROUPS[i] for i in batch]

@@ -98,7 +98,7 @@ def test_ten_nodules_become_a_weight_set(ten_nodules, tmp_path):
     assert "Run mask is finished" in again.output
 
 
-def test_a_run_does_not_go_on_under_other_settings(ten_nodules, tmp_path):
+def test_a_run_does_not_continue_with_other_settings(ten_nodules, tmp_path):
     out = tmp_path / "set"
     whole = CliRunner().invoke(
         app, command(plan_file(tmp_path, ten_nodules, MASK_RUN), out, "--only", "mask")[3:]
@@ -177,7 +177,7 @@ def batch_of(
     }
 
 
-def test_what_is_not_known_teaches_nothing():
+def test_unknown_labels_do_not_influence_training():
     nan = float("nan")
     module = in_training()
     known = batch_of([[0, 1, nan, nan, nan], [nan, nan, 1, 0, 0]])

@@ -90,6 +90,6 @@ def test_paths_start_from_the_plan_and_can_be_given(tmp_path):
         ),
     ],
 )
-def test_what_is_not_understood_is_said(tmp_path, good, bad, message):
+def test_unknown_entries_are_reported(tmp_path, good, bad, message):
     with pytest.raises(NoduleRiskError, match=message):
         plan_from(tmp_path, GOOD.replace(good, bad, 1))

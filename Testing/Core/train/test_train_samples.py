@@ -105,7 +105,7 @@ def test_what_is_not_known_is_nan():
     assert exact_sample(replace(nodule, marked=None), CUBE, ["grade"])["mask"].isnan().all()
 
 
-def test_a_mask_is_learnt_from_context_that_ends_the_nodule():
+def test_a_mask_is_learnt_from_context_in_which_the_nodule_ends():
     samples = RandomSamples(
         [own_slices(sphere())] * 6, CUBE, ["malignancy"], pose="none", scans=False
     )

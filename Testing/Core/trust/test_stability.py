@@ -94,7 +94,7 @@ def test_stability_round_trips_and_older_results_have_none(first, found, lopside
         Assessment.from_dict(first.to_dict() | {"stability": {"turned": {}}})
 
 
-def test_no_network_is_asked_twice_about_one_cube(lopsided, first, weights, engine):
+def test_no_network_runs_twice_on_the_same_cube(lopsided, first, weights, engine):
     counting, stages = Counting(engine), []
     stability(
         lopsided, first, weights, counting, lambda stage, share: stages.append((stage, share))
@@ -107,7 +107,7 @@ def test_no_network_is_asked_twice_about_one_cube(lopsided, first, weights, engi
     }
 
 
-def test_only_tasks_that_were_answered_are_asked_again(lopsided, weights, engine):
+def test_only_answered_tasks_are_run_again(lopsided, weights, engine):
     benign = weights.with_thresholds({"malignancy": 1})
     first = assess(lopsided, POINT, benign, networks=engine, cascade=True)
     counting = Counting(engine)
@@ -116,7 +116,7 @@ def test_only_tasks_that_were_answered_are_asked_again(lopsided, weights, engine
     assert first.tasks["subtype"].mean is None
 
 
-def test_an_answer_that_hangs_on_left_and_right_is_found_out(lopsided, weights, engine):
+def test_an_answer_that_depends_on_left_and_right_is_detected(lopsided, weights, engine):
     """The test networks answer malignant if the patient's right side is brighter than the whole."""
     sided = Counting(engine, ("inception", "vgg", "resnet"))
     first = assess(lopsided, POINT, weights, networks=sided)
@@ -158,7 +158,7 @@ def test_a_hand_drawn_mask_does_not_count_as_moved(lopsided, first, found, weigh
     assert stability(lopsided, edited, weights, engine) == found
 
 
-def test_the_command_asks_again_only_when_told(weights, tmp_path):
+def test_the_command_tests_stability_only_when_requested(weights, tmp_path):
     sitk.WriteImage(made_ct().to_sitk(), str(tmp_path / "ct.nrrd"))
     point = ",".join(map(str, CENTRE_LPS_MM))
     for out, more in (("plain", []), ("again", ["--stability"])):

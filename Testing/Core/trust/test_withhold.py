@@ -89,7 +89,7 @@ def test_a_decision_stands_where_nothing_speaks_against_it(sound):
     assert withheld(replace(sound, checks=minded)) == ()
 
 
-def test_answers_that_do_not_hold_are_withheld(sound):
+def test_unstable_answers_are_withheld(sound):
     malignancy = TASKS["malignancy"]
     split = replace(malignancy, members=malignancy.members | {"small": (0.6, 0.4)})
     for result, reasons in (

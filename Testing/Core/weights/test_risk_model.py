@@ -64,7 +64,7 @@ def test_the_probability_is_the_calibrated_logistic_regressions():
 
 
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
-def test_inputs_beyond_what_it_was_fitted_on_say_no_more_than_the_border(area, core):
+def test_inputs_beyond_the_fitted_range_count_as_its_limits(area, core):
     clipped = {
         "log axial area": float(np.clip(area, AREA.low, AREA.high)),
         "core minus border": float(np.clip(core, CORE.low, CORE.high)),
@@ -124,7 +124,7 @@ def test_the_models_probability_is_shown_and_decided_on(ct, modelled):
     assert task.evidence == "reader" and sum(task.mean) == pytest.approx(1)
 
 
-def test_networks_that_the_model_does_not_ask_are_no_members(modelled):
+def test_networks_that_the_model_does_not_use_are_not_members(modelled):
     task = modelled.tasks["malignancy"]
     assert task.members == {} and task.spread is None and not task.disagree
     assert task.answers == {"risk model": task.mean}
