@@ -147,7 +147,7 @@ def test_what_is_missing_is_installed_once_the_user_agrees(user, needs, index, e
     ]
 
 
-def test_nothing_is_asked_if_nothing_is_missing(user, needs):
+def test_nothing_is_asked_where_nothing_is_missing(user, needs):
     needs("numpy>=1.26")
     install.ensurePackages()
     assert user.asked == []

@@ -227,7 +227,7 @@ def test_fault_25_a_refused_point_is_named_and_the_others_are_assessed(
     picture("refused")
 
 
-def test_fault_13_an_unusable_ct_is_reported(host, scene, sample, ui, picture):
+def test_fault_13_what_cannot_be_assessed_is_said(host, scene, sample, ui, picture):
     transform = vtk.vtkThinPlateSplineTransform()
     transform.SetBasisToR()
     transformNode = scene.AddNewNodeByClass("vtkMRMLTransformNode")

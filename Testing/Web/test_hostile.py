@@ -297,7 +297,7 @@ def test_a_run_that_cannot_be_shown_is_over_before_the_next_can_begin(user, monk
     assert over.is_set() and "should not happen" in user.state.message and not user.state.busy
 
 
-def test_fault_42_43_old_results_are_never_shown_as_new(user):
+def test_fault_42_43_nothing_stale_whatever_the_order(user):
     """List, facts, scene and files say the same after any steps in any order."""
 
     class Steps(RuleBasedStateMachine):

@@ -120,7 +120,7 @@ def assert_same_assessment(page: Page, terminal: Path, folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.needs(WHOLE_DATA)
-def test_a_whole_ct_can_be_read_from_a_folder(page, terminal, shared, tmp_path):
+def test_a_whole_ct_as_a_folder(page, terminal, shared, tmp_path):
     archive = shared / "data" / "cptac_lscc_C3N-00247_chest_ct.zip"
     with zipfile.ZipFile(archive) as files:
         files.extractall(tmp_path / "series")

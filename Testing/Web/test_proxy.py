@@ -102,7 +102,7 @@ def test_a_session_that_closes_its_socket_closes_the_browsers():
     with_session(test)
 
 
-def test_a_partial_answer_is_not_accepted_as_complete():
+def test_half_an_answer_is_not_taken_for_the_whole():
     async def test(user: Browser, session: str) -> None:
         with pytest.raises(ClientError):
             await user.get(f"{session}half")
