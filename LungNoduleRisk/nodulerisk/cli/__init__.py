@@ -1,6 +1,6 @@
 """The terminal: ``nodulerisk assess``, ``explain``, ``follow-up``, ``cohort``, ``list-weights``,
-``show-weights``, ``import-weights``, ``simulate``, ``train``, ``fit-risk`` and ``evaluate``, and
-what other packages add, such as ``serve``.
+``show-weights``, ``import-weights``, ``simulate``, ``train``, ``train-unet``, ``fit-risk`` and
+``evaluate``, and what other packages add, such as ``serve``.
 
 What computes is imported inside the commands, so that ``--help`` and a mistyped option answer at
 once.
@@ -18,7 +18,7 @@ from nodulerisk.cli.assess import assess
 from nodulerisk.cli.cohort import cohort
 from nodulerisk.cli.explain import explain
 from nodulerisk.cli.followup import follow_up
-from nodulerisk.cli.research import evaluate, fit_risk, simulate, train
+from nodulerisk.cli.research import evaluate, fit_risk, simulate, train, train_unet
 from nodulerisk.cli.weights import import_weights, list_weights, show_weights
 
 app = typer.Typer(
@@ -56,6 +56,7 @@ OF_THE_CORE = (
     import_weights,
     simulate,
     train,
+    train_unet,
     fit_risk,
     evaluate,
 )
