@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TORCH := 2.13.0
 KERAS := build/keras-venv/bin/python
 
-.PHONY: demo serve test test-all bench bench-cohort faults parity docs lint clean
+.PHONY: demo serve test test-all bench bench-cohort phantoms evidence faults parity docs lint clean
 
 demo: $(VENV)/.core
 	$(BIN)/nodulerisk assess Resources/SampleData/demo-chest-ct.zip \
@@ -31,6 +31,12 @@ parity: $(VENV)/.test # with what the authors' own code answered, which lies in 
 
 faults: $(VENV)/.test # the table of Testing/FAULTS.md with what its tests say
 	$(BIN)/python Testing/faults.py
+
+phantoms: $(VENV)/.test
+	$(BIN)/python Testing/phantoms.py
+
+evidence: $(VENV)/.test
+	PYTHONPATH=Testing $(BIN)/python Testing/evidence.py
 
 bench: $(VENV)/.test $(KERAS)
 	PYTHONPATH=Testing/Bench $(BIN)/python -m bench --keras-python $(KERAS) --out demo-output/bench.md

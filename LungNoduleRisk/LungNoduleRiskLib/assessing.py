@@ -116,7 +116,7 @@ class Assessor:
 
         Args:
             cascade, thresholds: as ``assess`` and ``WeightSet.with_thresholds`` take them.
-            stability: also test how stable the answers are: see ``nodulerisk.stability``.
+            stability: also test how stable the answers are: see ``nodulerisk.trust.stability``.
             replaceMasks: redraw masks that were drawn or changed by hand; otherwise they are kept
                 and measured.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from slicer import vtkMRMLScalarVolumeNode
 
@@ -43,11 +43,26 @@ def followUps(
     earlierNode: vtkMRMLScalarVolumeNode,
     volumeNode: vtkMRMLScalarVolumeNode,
     days: float,
+    given: Mapping[str, str],
 ) -> dict[str, Earlier]:
-    """The nodules present at both scans, by their present name, with how each has changed."""
+    """The nodules present at both scans, by their present name, with how each has changed.
+
+    Args:
+        matches: which nodules are the same.
+        earlierNode, volumeNode: the two CTs.
+        days: between the scans.
+        given: the reader's words for density types at the later scan, by the nodule's name.
+    """
     before, after = results.savedAssessments(earlierNode), results.savedAssessments(volumeNode)
     pairs = [(before[pair.before.name], after[pair.after.name]) for pair in matches.pairs]
-    return {now.name: _earlier(once, now, days) for once, now in pairs}
+    return {now.name: _earlier(once, now, days, given.get(now.name)) for once, now in pairs}
+
+
+def comparedAgain(earlier: Earlier, now: Assessment, given: str | None) -> Earlier:
+    """The same nodule, once the reader has another word for its density type."""
+    if earlier.follow_up is None:
+        return earlier
+    return _earlier(earlier.assessment, now, earlier.follow_up.days, given)
 
 
 def _comparable(
@@ -71,10 +86,10 @@ def _placesOf(volumeNode: vtkMRMLScalarVolumeNode) -> list[Point]:
     return [Point(name, assessment.centre_lps_mm) for name, assessment in saved.items()]
 
 
-def _earlier(once: Assessment, now: Assessment, days: float) -> Earlier:
+def _earlier(once: Assessment, now: Assessment, days: float, given: str | None) -> Earlier:
     """The nodule at the earlier scan, and how it has changed if it was measured in both."""
     when = f"{days:g} days before"
     try:
-        return Earlier(when, once, followed(once, now, days))
+        return Earlier(when, once, followed(once, now, days, given))
     except NoduleRiskError:  # one of them has no mask
         return Earlier(when, once, None)

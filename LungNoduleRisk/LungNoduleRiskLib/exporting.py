@@ -17,9 +17,8 @@ from LungNoduleRiskLib import scene
 from LungNoduleRiskLib.annotations import labelledNodules, writeLabels
 from LungNoduleRiskLib.display import results
 from nodulerisk.assessment import Assessment
+from nodulerisk.clinical.advice import Advice
 from nodulerisk.clinical.followup import Earlier
-from nodulerisk.clinical.guidelines import guidelines
-from nodulerisk.clinical.patient import Patient
 from nodulerisk.datasets.densesharp_format import add_densesharp, write_densesharp
 from nodulerisk.errors import OutputError
 
@@ -32,12 +31,12 @@ PAGE_MM = 40.0  # of the CT around a nodule, for its page
 def reportWriter(
     assessments: Sequence[Assessment],
     volumeNode: vtkMRMLScalarVolumeNode,
-    patientWith: Callable[[str], Patient],
+    adviceFor: Callable[[Assessment], Advice],
     path: Path,
     earlier: Mapping[str, Earlier] | None = None,
 ) -> Callable[[], None]:
     """A function that writes the nodules' report (HTML): meshes and slices with the masks as
-    they are now, and guidelines.
+    they are now, scores and guidelines.
 
     It takes seconds, and may be called on any thread; it raises OutputError where the file
     cannot be written.
@@ -45,17 +44,14 @@ def reportWriter(
     Args:
         assessments: without their masks.
         volumeNode: their CT.
-        patientWith: what guidelines need to know of the patient with the nodule of a name; what
-            they used is in the report, nothing else of it is kept.
+        adviceFor: what scores and guidelines say of a nodule; what they used of the patient is in
+            the report, nothing else of it is kept.
         path: the file.
         earlier: the nodules at an earlier scan, by name: see ``followUps``.
     """
     found = [results.withMask(assessment, volumeNode, PAGE_MM) for assessment in assessments]
     before = {name: [one] for name, one in (earlier or {}).items()}
-    nodules = [
-        (ct, one, guidelines(one, patientWith(one.name)), before.get(one.name, ()))
-        for ct, one in found
-    ]
+    nodules = [(ct, one, adviceFor(one), before.get(one.name, ())) for ct, one in found]
     return partial(_writeReport, nodules, path)
 
 

@@ -3,14 +3,15 @@ behind it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from LungNoduleRiskLib.nodules import SceneNodule
 from nodulerisk.assessment import Assessment, TaskResult
 from nodulerisk.checks import Check, Severity
+from nodulerisk.clinical.advice import NO_ADVICE, Advice
 from nodulerisk.clinical.followup import Earlier
-from nodulerisk.clinical.guidelines import Guideline
+from nodulerisk.clinical.scores import ScoreResult
 from nodulerisk.ct.volume import CT
 from nodulerisk.outputs import words
 from nodulerisk.tasks import EvidenceLevel
@@ -45,7 +46,7 @@ class Answer:
         probability: 0..1.
         evidence: behind the probability.
         spread: how far the networks differ; None where one network answers.
-        basis: evidence and spread in words.
+        basis: evidence, spread and what the volume alone says, in words.
     """
 
     decision: str | None
@@ -86,7 +87,8 @@ class Summary:
 
 @dataclass(frozen=True)
 class BarFacts:
-    """A class's probability: mean, the networks' range and each one's answer, and the threshold."""
+    """A class's probability as the task's ``mean`` has it, the networks' range and each one's
+    answer (empty where a risk model asks none), and the threshold."""
 
     label: str
     mean: float
@@ -116,8 +118,17 @@ class MeasuredFacts:
 
 
 @dataclass(frozen=True)
+class ScoreFacts:
+    """A score's probability, with the inputs and the patients behind it."""
+
+    name: str
+    words: str
+    basis: str
+
+
+@dataclass(frozen=True)
 class GuidelineFacts:
-    """A guideline's advice."""
+    """A guideline's advice, or why a score was not computed."""
 
     name: str
     words: str
@@ -128,6 +139,7 @@ class AssessmentFacts:
     """Everything known of an assessed nodule."""
 
     name: str
+    scores: list[ScoreFacts]
     withheld: list[str]
     checks: list[CheckFacts]
     stability: list[str]
@@ -151,8 +163,8 @@ class EarlierFacts:
 
 @dataclass(frozen=True)
 class NoduleFacts:
-    """How a nodule stands, what was found, why guidelines could not be asked, and what became of it
-    since an earlier scan."""
+    """How a nodule stands, what was found, why scores and guidelines could not be asked, and what
+    became of it since an earlier scan."""
 
     name: str
     state: list[str]
@@ -193,7 +205,7 @@ def summary(nodule: SceneNodule, refusal: str | None) -> Summary:
 def noduleFacts(
     nodule: SceneNodule,
     refusal: str | None = None,
-    advice: Sequence[Guideline] | str = (),
+    advice: Advice | str = NO_ADVICE,
     earlier: Earlier | None = None,
 ) -> NoduleFacts:
     """A nodule's facts.
@@ -201,10 +213,10 @@ def noduleFacts(
     Args:
         nodule: its assessment with its mask as it is now.
         refusal: why the last run refused its point.
-        advice: what guidelines say of it, or why they could not be asked.
+        advice: what scores and guidelines say of it, or why they could not be asked.
         earlier: the nodule at an earlier scan.
     """
-    said, notAdvised = ((), advice) if isinstance(advice, str) else (advice, "")
+    said, notAdvised = (NO_ADVICE, advice) if isinstance(advice, str) else (advice, "")
     return NoduleFacts(
         nodule.name,
         stateWords(nodule, refusal),
@@ -245,9 +257,10 @@ def _answers(assessment: Assessment) -> list[Answer]:
     ]
 
 
-def _assessmentFacts(assessment: Assessment, advice: Iterable[Guideline]) -> AssessmentFacts:
+def _assessmentFacts(assessment: Assessment, advice: Advice) -> AssessmentFacts:
     return AssessmentFacts(
         name=assessment.name,
+        scores=[_scoreFacts(one) for one in advice.computed],
         withheld=words.withheld_words(assessment),
         checks=_checks(assessment.checks),
         stability=words.stability_words(assessment),
@@ -256,10 +269,15 @@ def _assessmentFacts(assessment: Assessment, advice: Iterable[Guideline]) -> Ass
         appearanceBasis=words.appearance_basis(assessment),
         measuredOn=words.measured_on(assessment),
         measurements=[MeasuredFacts(*one) for one in words.measured_words(assessment)],
-        guidelines=[GuidelineFacts(one.name, one.words) for one in advice],
+        guidelines=[GuidelineFacts(one.name, one.words) for one in advice.others],
         position=words.position_words(assessment.point_lps_mm),
         provenance=words.provenance_words(assessment.provenance),
     )
+
+
+def _scoreFacts(score: ScoreResult) -> ScoreFacts:
+    used = ", ".join(one.words for one in score.inputs)
+    return ScoreFacts(score.name, score.words, f"{used}. {score.population}")
 
 
 def _taskFacts(name: str, task: TaskResult) -> TaskFacts:

@@ -21,8 +21,8 @@ from LungNoduleRiskLib.display import results
 from LungNoduleRiskLib.facts import NoduleFacts, Summary, noduleFacts, summary
 from LungNoduleRiskLib.nodules import SceneNodule, deleteNodule, sceneNodules
 from nodulerisk.assessment import Assessment
+from nodulerisk.clinical.advice import NO_ADVICE, Advice, advise
 from nodulerisk.clinical.followup import Earlier
-from nodulerisk.clinical.guidelines import Guideline, guidelines
 from nodulerisk.clinical.patient import OF_THE_NODULE, Patient, patient_from
 from nodulerisk.clinical.registration import Alignment, Matches, Pair
 from nodulerisk.ct.points import Point, Position
@@ -48,7 +48,7 @@ class CtState:
     Attributes:
         refusals: why the last run refused the nodule's point.
         earlier: the nodule at an earlier scan.
-        answers: what the user entered about this nodule for the guidelines, by field.
+        answers: what the user entered about this nodule for scores and guidelines, by field.
         drawn: the assessment as the networks made it, with its mask.
     """
 
@@ -74,7 +74,7 @@ class SessionState:
         markupsNode: the chosen list of points.
         nodules: as the scene had them when it was last read.
         chosen: name of the chosen nodule.
-        answers: what the user entered about the patient for the guidelines, by field.
+        answers: what the user entered about the patient for scores and guidelines, by field.
         cts: by ID of the volume node.
         run: the one under way.
         news: of that run; written by its thread.
@@ -245,7 +245,7 @@ class Session:
         nodule, known = self.chosen, self._known
         if nodule is None:
             return None
-        advice: tuple[Guideline, ...] | str = ()
+        advice: Advice | str = NO_ADVICE
         if nodule.assessment is not None and self.volumeNode is not None:
             _ct, assessment = results.withMask(nodule.assessment, self.volumeNode, 0)
             nodule = replace(nodule, assessment=assessment)
@@ -257,12 +257,12 @@ class Session:
 
     @property
     def answers(self) -> dict[str, str]:
-        """What the user entered for the guidelines, about the patient and the chosen nodule, by
-        field."""
+        """What the user entered for scores and guidelines, about the patient and the chosen nodule,
+        by field."""
         return self._answersWith(self._state.chosen or "")
 
     def answer(self, name: str, text: str) -> None:
-        """Stores what the user enters for the guidelines; empty: not known.
+        """Stores what the user enters for scores and guidelines; empty: not known.
 
         Args:
             name: of a field of ``Patient``; those in ``OF_THE_NODULE`` apply to the chosen nodule.
@@ -272,6 +272,8 @@ class Session:
             self._state.answers[name] = text
         elif self.chosen is not None:
             self._known.answers.setdefault(self.chosen.name, {})[name] = text
+            if name == "density":
+                self._compareAgain(self.chosen)
 
     def patientWith(self, name: str) -> Patient:
         """The patient, with what was entered about one of the nodules.
@@ -282,13 +284,13 @@ class Session:
         said = self._answersWith(name).items()
         return patient_from(f"{question}={text}" for question, text in said if text.strip())
 
-    def advice(self, assessment: Assessment) -> tuple[Guideline, ...]:
-        """The guidelines' advice on a nodule, given what the user entered.
+    def advice(self, assessment: Assessment) -> Advice:
+        """What scores and guidelines say of a nodule, given what the user entered.
 
         Raises:
             NoduleRiskError: see ``patientWith``.
         """
-        return guidelines(assessment, self.patientWith(assessment.name))
+        return advise(assessment, self.patientWith(assessment.name), len(self.nodules))
 
     # A run
 
@@ -383,7 +385,7 @@ class Session:
         ``exporting.reportWriter``."""
         found = [one for one in self.assessments if name in (None, one.name)]
         earlier = self._known.earlier
-        return exporting.reportWriter(found, self._ct(), self.patientWith, path, earlier)
+        return exporting.reportWriter(found, self._ct(), self.advice, path, earlier)
 
     def dicomWriter(
         self, folder: Path, readSource: Callable[[], DicomSource] | None = None
@@ -402,13 +404,21 @@ class Session:
         """Compares the nodules that ``isOne`` confirms, once ``comparing.aligner`` has aligned the
         CTs."""
         matches = comparing.matches(alignment, earlierNode, volumeNode).confirmed(isOne)
-        followUps = comparing.followUps(matches, earlierNode, volumeNode, days)
-        self._of(volumeNode).earlier = followUps
+        known = self._of(volumeNode)
+        given = {name: said["density"] for name, said in known.answers.items() if "density" in said}
+        known.earlier = comparing.followUps(matches, earlierNode, volumeNode, days, given)
         return matches
 
     # Of its own
 
-    def _adviceOrWhyNot(self, assessment: Assessment) -> tuple[Guideline, ...] | str:
+    def _compareAgain(self, nodule: SceneNodule) -> None:
+        """Compares a nodule with its earlier scan by what the user now calls its density type."""
+        earlier, name = self._known.earlier, nodule.name
+        if name in earlier and nodule.assessment is not None:
+            given = self.answers["density"]
+            earlier[name] = comparing.comparedAgain(earlier[name], nodule.assessment, given)
+
+    def _adviceOrWhyNot(self, assessment: Assessment) -> Advice | str:
         try:
             return self.advice(assessment)
         except NoduleRiskError as error:

@@ -30,7 +30,7 @@ from nodulerisk.nodule.measure import measure
 from nodulerisk.nodule.radiomics import radiomics
 from nodulerisk.tasks import NO_PRESENCE, PRESENCE, TASKS, cascade_steps
 from nodulerisk.weights.calibration import TINY, calibrated
-from nodulerisk.weights.card import LOG_ODDS, TaskCard, WeightSet
+from nodulerisk.weights.card import LOG_ODDS, WeightSet
 
 Progress = Callable[[str, float], None]
 STEADY_DICE = 0.8  # of two looks at one nodule, below which its mask is not to be relied on
@@ -178,7 +178,7 @@ def task_results(
     """
     said = {task: task_result(task, weights, answers) for task in tasks}
     inputs = traits | {LOG_ODDS + task: _log_odds(r.mean) for task, r in said.items() if r.mean}
-    return {task: _modelled(task, r, weights.tasks[task], inputs) for task, r in said.items()}
+    return {task: _modelled(task, r, weights, inputs) for task, r in said.items()}
 
 
 def _log_odds(probabilities: Sequence[float]) -> float:
@@ -186,8 +186,11 @@ def _log_odds(probabilities: Sequence[float]) -> float:
     return float(np.log(last / (1 - last)))
 
 
-def _modelled(task: str, said: TaskResult, card: TaskCard, inputs: dict[str, float]) -> TaskResult:
+def _modelled(
+    task: str, said: TaskResult, weights: WeightSet, inputs: dict[str, float]
+) -> TaskResult:
     """The result with what the card's models say; without what a risk model needs, not run."""
+    card, threshold = weights.tasks[task], weights.threshold(task)
     size, risk = card.size, card.risk
     if size is not None and inputs.keys() >= size.terms.keys():
         said = replace(said, by_volume=float(size.probability(inputs)))
@@ -200,7 +203,8 @@ def _modelled(task: str, said: TaskResult, card: TaskCard, inputs: dict[str, flo
         said,
         mean=(1 - last, last),
         members=said.members if LOG_ODDS + task in risk.terms else {},
-        decision=said.classes[decided((1 - last, last), said.threshold)],
+        decision=said.classes[decided((1 - last, last), threshold)],
+        threshold=threshold,
         evidence=card.evidence.level,
         note=card.evidence.labels,
         inputs={name: inputs[name] for name in risk.terms},

@@ -261,7 +261,7 @@ def save_assessment(
         assessment: what is saved.
         ct: the CT, for the mask's geometry.
         folder: where to.
-        more: further JSON-ready values, which ``load_assessment`` ignores.
+        more: further JSON-ready values, which stand first and ``load_assessment`` ignores.
 
     Raises:
         OutputError: the folder cannot be written; no half-written file is left.
@@ -274,9 +274,10 @@ def save_assessment(
             folder / MAP_NAME,
         )
     path = folder / VALUES_NAME
+    first = {"research_use_only": RESEARCH_USE_ONLY} | (more or {})
     with written_whole(path) as partial:
         partial.write_text(
-            json.dumps(assessment.to_dict() | (more or {}), indent=2, ensure_ascii=False),
+            json.dumps(first | assessment.to_dict(), indent=2, ensure_ascii=False),
             encoding="utf-8",
         )
     return path

@@ -12,9 +12,10 @@ from typing import Literal, get_args
 
 from nodulerisk.nodule.quantities import Code, own_code
 
-EvidenceLevel = Literal["pathology", "reader", "simulated", "none"]
+EvidenceLevel = Literal["outcome", "pathology", "reader", "simulated", "none"]
 EVIDENCE_LEVELS: tuple[EvidenceLevel, ...] = get_args(EvidenceLevel)
 EVIDENCE_WORDS: dict[str, str] = {
+    "outcome": "a published model fitted on proven outcomes",
     "pathology": "trained and tested against pathology",
     "reader": "radiologists' suspicion, not pathology",
     "simulated": "simulated nodules: shows the workflow, says nothing about a patient",

@@ -12,16 +12,17 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from nodulerisk.assessment import Assessment
+from nodulerisk.assessment import Assessment, TaskResult
 from nodulerisk.cli import app
 from nodulerisk.clinical.patient import Patient
+from nodulerisk.clinical.scores import SCORES, ScoreResult
 from nodulerisk.cohort.growth import COLUMNS
 from nodulerisk.cohort.store import FIXED
 from nodulerisk.cohort.table import OPTIONAL, PATIENT, REQUIRED, label_columns
-from nodulerisk.nodule.quantities import QUANTITIES
+from nodulerisk.nodule.quantities import QUANTITIES, RADIOMICS
 from nodulerisk.outputs.results import RESULT_FILES
-from nodulerisk.tasks import TASKS
-from nodulerisk.weights.card import WeightSet
+from nodulerisk.tasks import EVIDENCE_LEVELS, TASKS
+from nodulerisk.weights.card import RiskModel, TaskCard, Term, WeightSet
 
 PROJECT = Path(__file__).parents[2]
 CODE = PROJECT / "LungNoduleRisk"
@@ -35,6 +36,7 @@ WHERE = re.compile(r"`(\w+)` in\s+\[[^\]]*\]\(\.\./([^)]+)\)")
 
 CHANGE_REQUESTS = {
     "a new version of Lung-RADS": "clinical/guidelines.py",
+    "a further score": "clinical/scores.py",
     "a further warning, or other words for one": "checks.py",
     "another rule for withholding decisions": "trust/withhold.py",
     "the solid component from another HU on": "nodule/measure.py",
@@ -137,7 +139,7 @@ def test_the_examples_in_docstrings_are_true(module):
     assert results.attempted and not results.failed
 
 
-def test_ten_change_requests_lead_to_their_file():
+def test_change_requests_lead_to_their_file():
     files = {change: path for change, path, _ in CHANGES.findall(text_of(DOCS / "architecture.md"))}
     assert len(files) >= 20
     for change, path in CHANGE_REQUESTS.items():
@@ -161,8 +163,13 @@ def test_the_formats_page_names_every_column():
     page = text_of(DOCS / "formats.md")
     names = {
         *(RESULT_FILES),
+        *(EVIDENCE_LEVELS),
+        *(field.name for field in fields(ScoreResult)),
+        *(score.name for score in SCORES),
         *(field.name for field in fields(Assessment) if field.name != "nodule"),
+        *(field.name for field in fields(TaskResult)),
         *(field.name for field in fields(Patient)),
+        *(field.name for kind in (TaskCard, RiskModel, Term) for field in fields(kind)),
         *(field.name for field in fields(WeightSet) if field.name not in ("folder", "thresholds")),
         *(FIXED.names),
         *COLUMNS,
@@ -171,6 +178,7 @@ def test_the_formats_page_names_every_column():
         *PATIENT,
         *label_columns(),
         *QUANTITIES,
+        *RADIOMICS,
         *TASKS,
     }
     assert sorted(name for name in names if f"`{name}`" not in page) == []

@@ -152,7 +152,7 @@ def test_a_run_fills_scene_table_details_and_chart(host, assessed, ui, picture):
     assert results.resultNode("chart", ct).GetNumberOfPlotSeriesNodes() == 3
     assert ui.nodulesTable.item(0, 0).text().startswith("N1\n24.1 mm")
     bars = ui.nodulesTable.cellWidget(0, 1).findChildren(qt.QProgressBar)
-    assert [bar.text for bar in bars][0] == "malignant, withheld: p(malignant) 0.99"
+    assert [bar.text for bar in bars][0] == "malignant, withheld: p(malignant) 1.00"
     badges = [label.text for label in ui.nodulesTable.cellWidget(0, 1).findChildren(qt.QLabel)]
     assert [badge.split(",")[0] for badge in badges] == [
         "reader",

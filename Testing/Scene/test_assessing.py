@@ -30,6 +30,7 @@ from made_scene import OBLIQUE, edit, rigid, segment_mask
 from made_weights import made_weights
 from nodulerisk.assessment import Assessment, load_assessment
 from nodulerisk.cli import app
+from nodulerisk.clinical.advice import advise
 from nodulerisk.clinical.patient import Patient
 from nodulerisk.ct.read import read_ct
 from nodulerisk.errors import NoduleRiskError, OutputError, WeightsError, WorkerError
@@ -306,9 +307,14 @@ def test_the_report_shows_every_nodule_with_its_mask_as_it_is_now(
     edit(volumeNode, ct.hu > 40, "B")
     remeasure(volumeNode)
     assessments = list(savedAssessments(volumeNode).values())
-    reportWriter(assessments, volumeNode, lambda _: Patient(age=62), tmp_path / "report.html")()
+    reportWriter(
+        assessments,
+        volumeNode,
+        lambda one: advise(one, Patient(age=62)),
+        tmp_path / "report.html",
+    )()
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    for words in ("mesh3d", "Research use only", "corrected by hand", "Brock", "age 62"):
+    for words in ("mesh3d", "Research use only", "corrected by hand", "Brock 2b", "Mayo"):
         assert words in page, words
 
 

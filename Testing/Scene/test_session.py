@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from LungNoduleRiskLib.assessing import Assessor
@@ -9,6 +10,7 @@ from LungNoduleRiskLib.session import Session
 from made_assessment import CENTRE_LPS_MM
 from made_scene import BallNetworks
 from made_weights import made_weights
+from nodulerisk.clinical.registration import Alignment
 from nodulerisk.errors import NoduleRiskError
 
 OUTSIDE_MM = (500.0, 0.0, 0.0)
@@ -128,3 +130,34 @@ def test_wrong_answers_are_no_advice_and_say_why(session, weights):
     session.answer("age", "62")
     facts = session.facts()
     assert not facts.notAdvised and facts.found.guidelines
+
+
+def test_the_readers_word_for_the_density_says_what_an_unchanged_nodule_may_show(
+    session, weights, loaded, ct
+):
+    assess(session, weights)
+    earlier, (later, points) = session.volumeNode, (loaded(ct), session.markupsNode)
+    session.use(later, points)
+    session.refresh()
+    assess(session, weights)
+    session.refresh()
+    session.choose("A")
+    session.answer("density", "part-solid")
+    session.follow(Alignment(np.eye(4), 1.0), earlier, later, 90, lambda _: True)
+    subsolid = "unchanged: up to ±2.2 mm"
+    assert subsolid in session.facts().earlier.lines[0]
+    session.answer("density", "solid")
+    assert subsolid not in session.facts().earlier.lines[0]
+
+
+def test_scores_stand_before_the_guidelines_and_know_how_many_nodules_are_listed(session, weights):
+    assess(session, weights)
+    session.refresh()
+    for name, text in {"age": "62", "smoking": "current"}.items():
+        session.answer(name, text)
+    (score,) = session.facts().found.scores
+    assert score.name == "Veterans Affairs" and "probability of cancer (outcome)" in score.words
+    assert "made for single nodules" in score.words  # A and B are listed
+    assert score.basis.startswith("age 62 (given)") and "375 veterans" in score.basis
+    others = [one.name for one in session.facts().found.guidelines]
+    assert others[:2] == ["Lung-RADS v2022", "Fleischner 2017"] and "Mayo" in others

@@ -54,6 +54,9 @@ def cardHtml(weights: WeightSet) -> str:
 
 
 def _assessment(found: AssessmentFacts) -> Iterator[str]:
+    if found.scores:
+        yield _heading(_("Scores"))
+        yield _list(f"{one.name}: {one.words}; {_('from')} {one.basis}" for one in found.scores)
     yield _list([*found.withheld, *(check.text for check in found.checks)])
     if found.stability:
         yield _heading(_("Stability")) + _list(found.stability)

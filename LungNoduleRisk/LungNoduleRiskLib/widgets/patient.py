@@ -1,5 +1,5 @@
-"""The section for what guidelines need to know of the patient and of each nodule: kept in the
-session alone."""
+"""The section for what scores and guidelines need to know of the patient and of each nodule: kept
+in the session alone."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import qt
 from slicer.i18n import tr as _
 
 from LungNoduleRiskLib.session import Session
-from nodulerisk.clinical.patient import OF_THE_NODULE, Patient
+from nodulerisk.clinical.patient import OF_THE_NODULE, Patient, field_words
 
 
 class PatientForm:
-    """A field for everything that guidelines may ask of the patient, and of the chosen nodule;
-    empty: not known."""
+    """A field for everything that scores and guidelines may ask of the patient, and of the chosen
+    nodule; empty: not known."""
 
     def __init__(self, section: Any, session: Session, onChanged: Callable[[], None]):
         self._fields: dict[str, qt.QComboBox | qt.QLineEdit] = {}
@@ -67,5 +67,6 @@ def _fill(field: qt.QComboBox | qt.QLineEdit, text: str) -> None:
 
 
 def _title(name: str) -> str:
-    words = name.replace("_", " ").capitalize()
+    words = field_words(name)
+    words = words[0].upper() + words[1:]
     return _("{words} (this nodule)").format(words=words) if name in OF_THE_NODULE else words

@@ -17,7 +17,7 @@ from LungNoduleRiskWeb.session.controller import SYSTEMS, Controller
 from LungNoduleRiskWeb.session.downloads import FILES
 from LungNoduleRiskWeb.session.viewer import LAYOUTS, SPOKEN, WINDOWS_HU, Viewer
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.clinical.patient import OF_THE_NODULE, Patient
+from nodulerisk.clinical.patient import OF_THE_NODULE, Patient, field_words
 from nodulerisk.outputs.style import REPORT_NAME, TABLE_NAME
 
 ASSETS = Path(__file__).parent / "assets"
@@ -243,6 +243,11 @@ def _nodule_row(controller: Controller) -> None:
 
 def _facts_section() -> None:
     with _section("{{ facts.name }}", v_if="facts", id="facts"):
+        with html.Div(v_if="facts.scores.length", classes="scores"):
+            html.H3("Scores")
+            with html.Div(v_for="one in facts.scores", key="one.name"):
+                html.B("{{ one.name }}: {{ one.words }}")
+                html.P("{{ one.basis }}", classes="basis")
         _lines("facts.withheld", "withheld")
         with html.Div(v_for="task in facts.tasks", key="task.title", classes="task"):
             html.H3("{{ task.title }}")
@@ -263,7 +268,7 @@ def _facts_section() -> None:
         ):
             html.Td("{{ one.name }}", title=("one.source",))
             html.Td("{{ one.value }}")
-        html.H3("Guidelines")
+        html.H3("Guidelines, and scores that were not computed")
         with html.P(v_for="one in facts.guidelines", key="one.name"):
             html.B("{{ one.name }}: ")
             html.Span("{{ one.words }}")
@@ -317,8 +322,8 @@ def _bar_of_probability() -> None:
 
 
 def _patient_section() -> None:
-    """The patient's details for the guidelines, one field each; empty if not known."""
-    with _section("For the guidelines", v_if="facts"):
+    """The patient's details for scores and guidelines, one field each; empty if not known."""
+    with _section("For scores and guidelines", v_if="facts"):
         html.P("Kept in this session only, and never with an assessment.", classes="basis")
         with html.Div(classes="fields"):
             for name, hint in get_type_hints(Patient).items():
@@ -327,9 +332,8 @@ def _patient_section() -> None:
 
 def _patient_field(name: str, kind) -> None:
     choices = ("yes", "no") if kind is bool else get_args(kind)
-    label = name.replace("_", " ").capitalize() + (
-        " (this nodule)" if name in OF_THE_NODULE else ""
-    )
+    words = field_words(name)
+    label = words[0].upper() + words[1:] + (" (this nodule)" if name in OF_THE_NODULE else "")
     options = {
         "v_model": (f"patient_{name}",),
         "label": label,

@@ -76,8 +76,8 @@ def assess(
         typer.Option(
             metavar="NAME=VALUE",
             help=(
-                "What guidelines need to know, such as age=62, sex=female, nodules=1 or"
-                " status=baseline; repeatable."
+                "What scores and guidelines need to know, such as age=62, sex=female,"
+                " smoking=former or status=baseline; repeatable."
             ),
         ),
     ] = None,
@@ -159,7 +159,7 @@ def thresholds_of(texts: list[str]) -> dict[str, float]:
 
 
 def _patient(texts: list[str] | None, points: int) -> Patient | None:
-    """What is known for the guidelines; None: nothing was given.
+    """What is known for scores and guidelines; None: nothing was given.
 
     Raises:
         NoduleRiskError: not understood, or said of one nodule where there are several.
@@ -248,7 +248,7 @@ def assess_and_write(
     """Assesses every point and writes its results; a refused point does not stop the others (fault
     25)."""
     from nodulerisk.assess_points import assess_points
-    from nodulerisk.clinical.guidelines import guidelines
+    from nodulerisk.clinical.advice import NO_ADVICE, advise
     from nodulerisk.engine.engine import Engine
     from nodulerisk.outputs.results import write_results
 
@@ -266,8 +266,9 @@ def assess_and_write(
     for number, (outcome, folder) in enumerate(zip(found, folders, strict=True), start=1):
         if (assessment := outcome.assessment) is not None:
             show(f"{outcome.point.name}: writing", number)
-            outcome = replace(outcome, advice=guidelines(assessment, patient) if patient else ())
-            write_results(ct, assessment, folder, outcome.advice)
+            advice = advise(assessment, patient, len(points)) if patient else NO_ADVICE
+            outcome = replace(outcome, advice=advice)
+            write_results(ct, assessment, folder, advice)
         outcomes.append(outcome)
     return outcomes
 

@@ -238,7 +238,7 @@ def _write_report(
         if one.before is not None
     }
     nodules = [
-        ReportNodule(ct, o.assessment, (), earlier.get(o.point, ()))
+        ReportNodule(ct, o.assessment, earlier=earlier.get(o.point, ()))
         for o in outcomes
         if o.assessment
     ]

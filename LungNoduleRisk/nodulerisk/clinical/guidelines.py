@@ -1,5 +1,4 @@
-"""What three guidelines say of a nodule: Lung-RADS v2022, Fleischner 2017, and the Brock (PanCan)
-probability.
+"""What two guidelines say of a nodule: Lung-RADS v2022 and Fleischner 2017.
 
 Each is a pure function of what is known, says what it used, and is not computed where something it
 needs is not known: nothing is guessed. Where a text leaves a choice, the function's docstring says
@@ -13,11 +12,11 @@ nodule's volume falls into another class than its diameter, the rule says so.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from nodulerisk.assessment import Assessment, Measurement
-from nodulerisk.clinical.patient import Patient
+from nodulerisk.clinical.patient import Patient, field_words, value_words
 from nodulerisk.clinical.reported import density_of, half_up, networks_density
 from nodulerisk.nodule.measure import value_of
 
@@ -82,14 +81,6 @@ FLEISCHNER: dict[
     ("part-solid", False): ((SMALL_SUBSOLIDS,), (SUBSOLIDS,), (SUBSOLIDS,)),
 }
 
-BROCK_FINDINGS = {
-    "family_history": 0.2961,
-    "emphysema": 0.2953,
-    "upper_lobe": 0.6581,
-    "spiculation": 0.7729,
-}
-BROCK_DENSITY = {"solid": 0.0, "part-solid": 0.377, "ground glass": -0.1276}
-
 
 @dataclass(frozen=True)
 class Guideline:
@@ -97,12 +88,11 @@ class Guideline:
 
     Attributes:
         name: with the year.
-        result: category, follow-up or probability in words; None: not computed.
+        result: category or follow-up in words; None: not computed.
         used: the inputs, in words.
         missing: names of the inputs that are needed and not known.
         rule: what decided, or why the guideline does not apply.
         source: where it stands.
-        probability: 0..1, where the guideline gives one.
     """
 
     name: str
@@ -111,7 +101,6 @@ class Guideline:
     missing: tuple[str, ...]
     rule: str
     source: str
-    probability: float | None = None
 
     @property
     def words(self) -> str:
@@ -124,14 +113,12 @@ class Guideline:
 
 
 def guidelines(assessment: Assessment, patient: Patient) -> tuple[Guideline, ...]:
-    """All three, of an assessed nodule.
+    """Both, of an assessed nodule.
 
     Its density type is as ``density_of`` has it.
     """
     networks = networks_density(assessment)
-    return tuple(
-        one(assessment.measurements, patient, networks) for one in (lung_rads, fleischner, brock)
-    )
+    return tuple(one(assessment.measurements, patient, networks) for one in (lung_rads, fleischner))
 
 
 def lung_rads(
@@ -172,21 +159,6 @@ def fleischner(
     )
 
 
-def brock(measurements: Measurements, patient: Patient, networks: str | None = None) -> Guideline:
-    """The probability of cancer by PanCan's full model with spiculation, 2b; arguments as in
-    ``lung_rads``.
-
-    Its size is the long axis. Made from smokers of 50 to 75 years at their first screening CT.
-    """
-    known = _Known(measurements, patient, networks)
-    probability = _brock(known)
-    decision = (
-        None if probability is None else (f"{probability:.1%}", "probability of cancer, model 2b")
-    )
-    answer = known.answer("Brock", decision, "McWilliams et al., N Engl J Med 2013;369:910-919")
-    return replace(answer, probability=probability)
-
-
 class _Known:
     """Hands out inputs, and remembers in words what was used and what was missing."""
 
@@ -201,7 +173,7 @@ class _Known:
         """An input of the patient; None is noted as missing."""
         value = self.optional(name)
         if value is None:
-            self.missing.append(name.replace("_", " "))
+            self.missing.append(field_words(name))
         return value
 
     def optional(self, name: str) -> Any:
@@ -209,7 +181,7 @@ class _Known:
         value = self._values[name]
         if value is not None:
             note = f" ({self._origin})" if name == "density" else ""
-            self.used.append(f"{name.replace('_', ' ')} {_shown(value)}{note}")
+            self.used.append(f"{field_words(name)} {value_words(value)}{note}")
         return value
 
     def rounded(self, name: str, digits: int, unit: str) -> float:
@@ -231,12 +203,6 @@ class _Known:
     def answer(self, name: str, decision: Decision | None, source: str) -> Guideline:
         result, rule = decision or (None, "")
         return Guideline(name, result, tuple(self.used), tuple(self.missing), rule, source)
-
-
-def _shown(value: bool | float | str) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _lung_rads(known: _Known) -> Decision | None:
@@ -320,21 +286,3 @@ def _fleischner_class(size: Size, by: int) -> tuple[int, str]:
     low, high = FLEISCHNER_CLASSES[by]
     index = int(size[by] >= low) + int(size[by] > high)
     return index, f"{(f'< {low}', f'{low} to {high}', f'> {high}')[index]} {UNITS[by]}"
-
-
-def _brock(known: _Known) -> float | None:
-    age, sex, nodules, density = known("age"), known("sex"), known("nodules"), known("density")
-    findings = {name: known(name) for name in BROCK_FINDINGS}
-    size = known.rounded("long axis", 1, "mm")
-    if known.missing:
-        return None
-    logit = (
-        0.0287 * (age - 62)
-        + 0.6011 * (sex == "female")
-        - 5.3854 * ((size / 10) ** -0.5 - 1.58113883)
-        - 0.0824 * (nodules - 4)
-        + BROCK_DENSITY[density]
-        + sum(weight * findings[name] for name, weight in BROCK_FINDINGS.items())
-        - 6.7892
-    )
-    return 1 / (1 + math.exp(-logit))

@@ -1,4 +1,5 @@
-"""What guidelines need to know and no mask holds; it is never stored with an assessment."""
+"""What guidelines and scores need to know and no mask holds; it is never stored with an
+assessment."""
 
 from __future__ import annotations
 
@@ -34,9 +35,15 @@ class Patient:
         benign_pattern: complete, central, popcorn or ring calcification, or fat.
         incomplete: an earlier CT is awaited, lungs were not fully seen, or there are signs of
             infection.
+        smoking: of cigarettes.
+        years_since_quitting: of a former smoker.
+        cancer: any before this nodule: ``lung``, else ``within 5 years``, else ``earlier``.
+        setting: how the nodule was found: at a lung cancer ``screening``, or ``incidental``.
+        pet_uptake: of FDG by the nodule, against its surroundings.
 
     Raises:
-        NoduleRiskError: an age that no one has, or fewer than one nodule.
+        NoduleRiskError: an age that no one has, fewer than one nodule, or years since quitting of
+            one who never smoked, still smokes, or was not born.
     """
 
     age: float | None = None
@@ -52,15 +59,45 @@ class Patient:
     previous: Category | None = None
     benign_pattern: bool | None = None
     incomplete: bool | None = None
+    smoking: Literal["never", "former", "current"] | None = None
+    years_since_quitting: float | None = None
+    cancer: Literal["none", "earlier", "within 5 years", "lung"] | None = None
+    setting: Literal["screening", "incidental"] | None = None
+    pet_uptake: Literal["none", "faint", "moderate", "intense"] | None = None
 
     def __post_init__(self) -> None:
         if self.age is not None and not 0 < self.age <= OLDEST:
             raise NoduleRiskError(f"The age is a number of years from 1 to {OLDEST}.")
         if self.nodules is not None and self.nodules < 1:
             raise NoduleRiskError("The number of nodules is at least 1.")
+        if (years := self.years_since_quitting) is not None:
+            if not 0 <= years <= (self.age or OLDEST):
+                raise NoduleRiskError("The years since quitting are from 0 to the age.")
+            if years and self.smoking in ("never", "current"):
+                raise NoduleRiskError("Years since quitting are a former smoker's: smoking=former.")
 
 
-OF_THE_NODULE = ("upper_lobe", "spiculation", "density", "status", "previous", "benign_pattern")
+OF_THE_NODULE = (
+    "upper_lobe",
+    "spiculation",
+    "density",
+    "status",
+    "previous",
+    "benign_pattern",
+    "pet_uptake",
+)
+
+
+def field_words(name: str) -> str:
+    """A field of ``Patient`` as it is read: ``family history``, ``PET uptake``."""
+    return name.replace("_", " ").replace("pet ", "PET ")
+
+
+def value_words(value: bool | float | str) -> str:
+    """A field's value as it is read: ``yes``, ``12.1`` or ``solid``."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def patient_from(texts: Iterable[str]) -> Patient:

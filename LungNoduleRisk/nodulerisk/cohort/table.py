@@ -12,7 +12,8 @@ case:
 and all optional:
 
 * ``nodule``: its name; N1, N2, … in each case without one.
-* what guidelines need to know: columns named as the fields of ``clinical.patient.Patient``.
+* what scores and guidelines need to know: columns named as the fields of
+  ``clinical.patient.Patient``.
 * follow-up: ``earlier``, the case of an earlier CT of the same patient, and ``days`` between the
   two, where the files carry no dates.
 * ``patient``: a pseudonym that all CTs of a patient share, so that the evaluation's intervals count
@@ -98,7 +99,7 @@ class CohortNodule:
         name: unique in its case, and safe as a file name.
         point: on the nodule, in mm or voxels (x, y, z), as the table has it.
         coordinates: of the point.
-        patient: what guidelines need to know; None: nothing is given.
+        patient: what scores and guidelines need to know; None: nothing is given.
         labels: task -> class, where it is known from elsewhere.
         label_evidence: what the labels rest on; ``none`` where the table does not say.
     """

@@ -16,7 +16,7 @@ import SimpleITK as sitk
 
 from nodulerisk.assess_points import assess_points
 from nodulerisk.assessment import Assessment, write_image
-from nodulerisk.clinical.guidelines import guidelines
+from nodulerisk.clinical.advice import NO_ADVICE, advise
 from nodulerisk.cohort.store import Row, Status
 from nodulerisk.cohort.table import CohortNodule, CtCase
 from nodulerisk.ct.points import Point, Position, lps_of
@@ -143,7 +143,9 @@ def write_masks(ct: CT, assessments: Sequence[Assessment], path: Path) -> None:
 
 def _rows(ct: CT, case: CtCase, job: Job) -> list[Row]:
     networks = MovingNetworks(job)
-    outcomes = [_outcome(ct, nodule, job.weights, networks) for nodule in case.nodules]
+    outcomes = [
+        _outcome(ct, nodule, job.weights, networks, len(case.nodules)) for nodule in case.nodules
+    ]
     if job.masks is not None:
         found = [outcome.assessment for _, outcome in outcomes if outcome.assessment is not None]
         write_masks(ct, found, job.masks / f"{case.case}.seg.nrrd")
@@ -164,7 +166,7 @@ def _row(case: CtCase, weights: WeightSet, status: Status, outcome: Outcome) -> 
 
 
 def _outcome(
-    ct: CT, nodule: CohortNodule, weights: WeightSet, networks: SharedNetworks
+    ct: CT, nodule: CohortNodule, weights: WeightSet, networks: SharedNetworks, listed: int
 ) -> tuple[Status, Outcome]:
     point = Point(nodule.name, _position(nodule, ct))
     try:
@@ -175,7 +177,7 @@ def _outcome(
         return "failed", Outcome(point, refusal=str(error))
     if outcome.assessment is None:
         return "refused", outcome
-    advice = guidelines(outcome.assessment, nodule.patient) if nodule.patient else ()
+    advice = advise(outcome.assessment, nodule.patient, listed) if nodule.patient else NO_ADVICE
     return "assessed", replace(outcome, advice=advice)
 
 

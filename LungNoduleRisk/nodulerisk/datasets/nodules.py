@@ -38,7 +38,6 @@ class LabelledNodule:
         labels: task -> index of its class in ``TASKS``; tasks without a decided label are absent.
         beliefs: task -> probabilities of the classes to train towards, where they say more than the
             label (readers who disagree); see ``target``.
-        ratings: every reader's rating of malignancy, 1 to 5; empty: not known.
         marked: float32 (z, y, x) on the CT's grid, the share (0..1) of readers who marked a voxel
             as nodule; None:
             no mask.
@@ -48,6 +47,7 @@ class LabelledNodule:
             made up.
         pathology: as the source calls it, such as ``AAH``; empty: not known.
         readers_dice: mean Dice of the readers' outlines with each other; None with fewer than two.
+        ratings: every reader's rating of malignancy, 1 to 5; empty: not known.
     """
 
     name: str
@@ -57,13 +57,13 @@ class LabelledNodule:
     evidence: EvidenceLevel
     labels: dict[str, int] = field(default_factory=dict)
     beliefs: dict[str, tuple[float, ...]] = field(default_factory=dict)
-    ratings: tuple[float, ...] = ()
     marked: np.ndarray | None = None
     diameter_mm: float | None = None
     split: str = "train"
     only_own_slices: bool = False
     pathology: str = ""
     readers_dice: float | None = None
+    ratings: tuple[float, ...] = ()
 
     @property
     def mask(self) -> np.ndarray | None:

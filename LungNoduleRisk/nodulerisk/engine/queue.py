@@ -1,9 +1,9 @@
 """One set of warm networks for many processes, and the line in front of them.
 
 One process has a `NetworkQueue`; every other (a session of the web page, a worker of a cohort) asks
-it through its
-`SharedNetworks`. A request is a connection: key and weight set first, then what `nodulerisk.worker`
-sends its child. Before the answer come lines that tell how many requests are before this one.
+it through its `SharedNetworks`. A request is a connection: key and weight set first, then what
+`nodulerisk.engine.worker` sends its child. Before the answer come lines that tell how many requests
+are before this one.
 """
 
 from __future__ import annotations

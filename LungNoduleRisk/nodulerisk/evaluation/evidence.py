@@ -9,6 +9,7 @@ from nodulerisk.evaluation.summary import Evaluation, TaskEvaluation
 from nodulerisk.weights.card import Evidence
 
 LABEL_WORDS = {
+    "outcome": "labels from proven outcomes",
     "pathology": "labels from pathology",
     "reader": "labels are radiologists' ratings, not pathology",
     "simulated": "simulated nodules: they show the workflow and say nothing about a patient",

@@ -90,8 +90,10 @@ def solid_component(nodule: NoduleMask, ct: CT, solid_hu: float = SOLID_HU) -> n
 
 
 def axes_mm(region: np.ndarray, ct: CT) -> tuple[float, float]:
-    """The longest diameter in any axial slice, and the longest one at right angles to it in the
-    same slice, mm.
+    """The longest diameter in the axial slice of largest area, and the longest one at right angles
+    to it, mm.
+
+    The longest of all slices would jump from one to another with noise, kernel and cropping.
 
     Of ellipsoids the mean error is below 0.2 voxels in plane and every error below 1.5, beside what
     is lost where no slice runs through the middle. Of a region with hollows the convex hull is
@@ -103,9 +105,12 @@ def axes_mm(region: np.ndarray, ct: CT) -> tuple[float, float]:
     """
     normal = 2 - axis_order(ct.direction)[0][2]
     spacing = np.delete(ct.spacing_mm[::-1], normal)
-    slices = (one for one in np.moveaxis(region > 0, normal, 0) if one.any())
-    axes = [_slice_axes(_rim(one) * spacing) for one in slices]
-    return max(axes, key=lambda pair: (round(pair[0] / TIE_MM), pair[1]), default=(0.0, 0.0))
+    slices = np.moveaxis(region > 0, normal, 0)
+    if not slices.any():
+        return 0.0, 0.0
+    areas = slices.sum(axis=(1, 2))
+    largest = (_slice_axes(_rim(one) * spacing) for one in slices[areas == areas.max()])
+    return max(largest, key=lambda pair: (round(pair[0] / TIE_MM), pair[1]))
 
 
 def nodule_hu(nodule: NoduleMask, ct: CT) -> np.ndarray:

@@ -47,7 +47,7 @@ def own_code(value: str, meaning: str) -> Code:
 QUANTITIES: dict[str, Quantity] = {
     "long axis": Quantity(
         "mm",
-        "longest diameter in any axial slice; Fleischner 2017",
+        "longest diameter in the axial slice of largest area; Fleischner 2017",
         Code("103339001", "SCT", "Long axis"),
     ),
     "short axis": Quantity(

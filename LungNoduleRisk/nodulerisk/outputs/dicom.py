@@ -417,7 +417,10 @@ def _decision_code(task: Task, result: TaskResult) -> PlainCode:
     """A standard code only where the networks have learnt from patients: a reader may look at
     nothing else."""
     assert result.decision is not None
-    if result.evidence in ("pathology", "reader") and result.decision in task.class_codes:
+    if (
+        result.evidence in ("outcome", "pathology", "reader")
+        and result.decision in task.class_codes
+    ):
         return task.class_codes[result.decision]
     return task.own_class_code(result.decision)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import Assessment, Measurement, TaskResult
+from nodulerisk.clinical.scores import SCORES
 from nodulerisk.files import inert, written_whole
 from nodulerisk.nodule.measure import density_type
 from nodulerisk.outputs.outcome import Outcome
@@ -33,14 +35,16 @@ from nodulerisk.trust.withhold import withheld
 from nodulerisk.weights.card import Evidence, TaskCard, WeightSet
 
 SIZES = ("long axis", "volume")  # measurements shown in the table
+CELL = 12  # characters: so narrow that all columns fit 80
+SCORE_NAMES = tuple(score.name for score in SCORES)
 Row = dict[str, str | float | None]
 
 
 def results_view(outcomes: Sequence[Outcome]) -> RenderableType:
-    """The table of all nodules, in the order asked, then the checks, the refusals and the evidence
-    in words."""
+    """The scores that could be computed, then the table of all nodules, in the order asked, then
+    the checks, the refusals and the evidence in words."""
     remarks = (*_remarks(outcomes), *_evidence_legend(outcomes), Text(RESEARCH_USE_ONLY, "bold"))
-    return Group(_table(outcomes), Text(""), *remarks)
+    return Group(*_computed_scores(outcomes), _table(outcomes), Text(""), *remarks)
 
 
 def weights_view(weights: WeightSet) -> RenderableType:
@@ -96,17 +100,23 @@ def outcome_row(outcome: Outcome) -> Row:
     """What became of a point, for one row of a table.
 
     Columns: ``name``; ``x_lps_mm``, ``y_lps_mm``, ``z_lps_mm`` (the point asked for); ``refusal``
-    (why there is no assessment); for every task ``<task>_decision``, ``<task>_evidence``,
+    (why there is no assessment); of every score, if they were asked, ``<score>`` (in words) and
+    ``<score> probability``; for every task ``<task>_decision``, ``<task>_evidence``,
     ``<task>_threshold``, ``<task>_spread`` and ``<task>_<class>`` (mean probabilities), and
     ``<task>_by_volume`` (the last class's probability by the volume alone) where it is known;
     ``mask_evidence`` and, resting on it, a column a measurement, ``<name> (<unit>)``; ``density by
-    threshold``; a column a guideline, if they were asked; ``withheld`` (which decisions, and why),
+    threshold``; a column a guideline, if asked; ``withheld`` (which decisions, and why),
     ``warnings`` (their number), ``checks`` (their codes), ``weight_set``.
     """
     row: Row = {"name": outcome.point.name}
     row |= dict(zip(("x_lps_mm", "y_lps_mm", "z_lps_mm"), outcome.point.lps_mm, strict=True))
     row["refusal"] = outcome.refusal
     assessment = outcome.assessment
+    for score in sorted(outcome.advice.scores, key=lambda score: SCORE_NAMES.index(score.name)):
+        row |= {
+            score.name: score.words,
+            f"{score.name} probability": _rounded(score.probability),
+        }
     for name, task in TASKS.items():
         row |= _task_columns(
             name, task.classes, None if assessment is None else assessment.tasks.get(name)
@@ -115,7 +125,7 @@ def outcome_row(outcome: Outcome) -> Row:
         row["mask_evidence"] = None if assessment.nodule is None else assessment.nodule.evidence
         row |= {_measurement_column(m): round(m.value, 3) for m in assessment.measurements}
         row[DENSITY] = density_type(assessment.measurements)
-        row |= {guideline.name: guideline.words for guideline in outcome.advice}
+        row |= {guideline.name: guideline.words for guideline in outcome.advice.guidelines}
         row["withheld"] = "; ".join(withheld_words(assessment))
         row["warnings"] = _warnings(assessment)
         row["checks"] = " ".join(check.code for check in assessment.checks)
@@ -123,6 +133,12 @@ def outcome_row(outcome: Outcome) -> Row:
             f"{assessment.provenance.weight_set} {assessment.provenance.weight_set_version}"
         )
     return row
+
+
+def _computed_scores(outcomes: Iterable[Outcome]) -> Iterator[Text]:
+    for outcome in outcomes:
+        for score in outcome.advice.computed:
+            yield Text(f"{outcome.point.name}: {score.name}: {score.words}", "bold")
 
 
 def _table(outcomes: Sequence[Outcome]) -> Table:
@@ -157,8 +173,7 @@ def _task_cell(assessment: Assessment, name: str) -> str:
         return "not run"
     lines = [task.decision or "", *(["withheld"] if withheld(assessment, name) else [])]
     lines.append("/".join(f"{bar.mean:.2f}" for bar in task_bars(task)))
-    if said := by_volume_words(task):
-        lines.append(said)
+    lines += textwrap.wrap(by_volume_words(task), CELL)
     if task.spread is not None:
         lines.append(f"spread {task.spread:.2f}")
     return "\n".join([*lines, f"({task.evidence})"])
@@ -182,8 +197,8 @@ def _remarks(outcomes: Iterable[Outcome]) -> Iterator[Text]:
             yield Text(
                 f"{outcome.point.name}: {', '.join(seen)} ({appearance_basis(outcome.assessment)})"
             )
-        for guideline in outcome.advice:
-            yield Text(f"{outcome.point.name}: {guideline.name}: {guideline.words}")
+        for one in outcome.advice.others:
+            yield Text(f"{outcome.point.name}: {one.name}: {one.words}")
         for line in stability_words(outcome.assessment):
             yield Text(f"{outcome.point.name}: {line}")
         for line in withheld_words(outcome.assessment):
@@ -195,9 +210,10 @@ def _remarks(outcomes: Iterable[Outcome]) -> Iterator[Text]:
             )
 
 
-def _evidence_legend(outcomes: Iterable[Outcome]) -> Iterator[Text]:
+def _evidence_legend(outcomes: Sequence[Outcome]) -> Iterator[Text]:
     assessments = [outcome.assessment for outcome in outcomes if outcome.assessment is not None]
     levels = {task.evidence for assessment in assessments for task in assessment.tasks.values()}
+    levels |= {score.evidence for outcome in outcomes for score in outcome.advice.computed}
     for level, meaning in EVIDENCE_WORDS.items():
         if level in levels - {"none"}:
             yield Text(f"({level}): {meaning}", "dim")

@@ -42,7 +42,7 @@ HALO = [
 BOTTOM = 0.055
 LINES, CHARACTERS = 23, 46  # that fit into a text panel
 LONGEST_NAME = 28
-LEGEND = "Bars: mean probability; dots: single networks; line: threshold of the decision."
+LEGEND = "Bars: probability; dots: single networks; line: threshold of the decision."
 
 
 def picture_png(ct: CT, assessment: Assessment, path: Path) -> None:

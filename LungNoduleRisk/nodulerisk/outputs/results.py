@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from shutil import disk_usage
@@ -15,7 +14,7 @@ from nodulerisk.assessment import (
     save_assessment,
     write_image,
 )
-from nodulerisk.clinical.guidelines import Guideline
+from nodulerisk.clinical.advice import NO_ADVICE, Advice
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import OutputError
 from nodulerisk.outputs.html.nodule_report import ReportNodule, write_report
@@ -33,7 +32,7 @@ BYTES_A_NODULE = 10 << 20  # plotly.js makes half of it
 
 
 def write_results(
-    ct: CT, assessment: Assessment, folder: str | Path, advice: Sequence[Guideline] = ()
+    ct: CT, assessment: Assessment, folder: str | Path, advice: Advice = NO_ADVICE
 ) -> list[Path]:
     """Writes ``RESULT_FILES`` (without mask and mesh where no mask was drawn) in place of earlier
     ones.
@@ -42,7 +41,7 @@ def write_results(
         ct: the CT.
         assessment: of one nodule.
         folder: where to.
-        advice: what guidelines say of it, if they were asked.
+        advice: what scores and guidelines say of it, if they were asked.
 
     Returns:
         The files written.
@@ -53,12 +52,7 @@ def write_results(
     folder = Path(folder)
     remove_results(folder)
     try:
-        save_assessment(
-            assessment,
-            ct,
-            folder,
-            {"guidelines": [asdict(one) for one in advice]} if advice else None,
-        )
+        save_assessment(assessment, ct, folder, asdict(advice) if advice is not NO_ADVICE else None)
         if assessment.nodule is not None:
             write_image(mask_image(assessment.nodule, ct), folder / MASK_NIFTI_NAME)
             write_ply(nodule_mesh(assessment.nodule), folder / MESH_NAME)

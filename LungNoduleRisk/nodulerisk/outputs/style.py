@@ -11,8 +11,9 @@ INK, FAINT = "#1c2733", "#5d6b78"  # text
 ALARM, WARNING = "#b00020", "#9a4a00"
 CONTOUR, SURFACE, STILL_SURFACE = "#ffb000", "#f2a65a", "#f2b25c"  # of the mask
 RULE, TRACK = "#d5dbe1", "#eef1f4"  # lines, and what a bar runs on
-GREEN, BLUE, GREY = "#1b7f5c", "#2f6fb2", "#a3abb3"
+VIOLET, GREEN, BLUE, GREY = "#6b3fa0", "#1b7f5c", "#2f6fb2", "#a3abb3"
 EVIDENCE_COLOURS: dict[str, str] = {
+    "outcome": VIOLET,
     "pathology": GREEN,
     "reader": BLUE,
     "simulated": GREY,

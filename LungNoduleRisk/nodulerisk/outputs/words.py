@@ -24,6 +24,7 @@ DENSITY_SOURCE = (
 )
 
 MASK_WORDS = {
+    "outcome": "learnt from nodules of proven outcome",
     "pathology": "learnt from outlines on resected nodules",
     "reader": "learnt from radiologists' outlines",
     "simulated": "learnt from simulated nodules",
@@ -43,9 +44,9 @@ class ClassProbability:
 
 
 def main_tasks(assessment: Assessment) -> dict[str, TaskResult]:
-    """The tasks with bars of their own: all but those of appearance."""
-    appearance = in_group("appearance")
-    return {name: task for name, task in assessment.tasks.items() if name not in appearance}
+    """The tasks with bars of their own: all but presence and those of appearance."""
+    others = (*in_group("presence"), *in_group("appearance"))
+    return {name: task for name, task in assessment.tasks.items() if name not in others}
 
 
 def appearance_words(assessment: Assessment) -> list[str]:

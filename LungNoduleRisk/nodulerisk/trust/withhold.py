@@ -1,8 +1,9 @@
 """When a decision is withheld, and why. The probability is shown all the same.
 
-What each rule is worth was read on LIDC-IDRI with the open set 1.0.0: on 626 decisions (malignancy
-and appearance) about 114 validation nodules, and beside them on 934 about 170 test nodules, which
-were looked at before: the set's figures come from them. Wrong were, with 95 % intervals,
+What each rule is worth was read on LIDC-IDRI with the open set 1.0.0, whose networks' mean decided
+malignancy then: on 626 decisions (malignancy and appearance) about 114 validation nodules, and
+beside them on 934 about 170 test nodules, which were looked at before: the set's figures come from
+them. Wrong were, with 95 % intervals,
 
 * where the networks disagree 29 % (19 to 38) on validation, elsewhere 8 %; on test 39 % (30 to 47)
     and 8 %;

@@ -316,8 +316,8 @@ def test_fault_43_cancel_between_two_networks_is_not_lost(session):
 
 def test_fault_43_a_session_that_died_while_waiting_is_skipped(queue, session, weights, threads):
     program = (
-        "import numpy as np\nfrom nodulerisk.network_queue import SharedNetworks\nfrom"
-        " nodulerisk.weights import load_weight_set\nshared ="
+        "import numpy as np\nfrom nodulerisk.engine.queue import SharedNetworks\nfrom"
+        " nodulerisk.weights.store import load_weight_set\nshared ="
         f" SharedNetworks(load_weight_set({str(weights.folder)!r}), address={queue.address!r},"
         f" key={KEY!r})\nshared.predict('vgg', np.zeros((1, 3, 40, 40, 40), np.float32))\n"
     )

@@ -98,8 +98,8 @@ def test_fault_43_killed_child_costs_one_run(worker):
 def test_fault_43_child_ends_with_its_parent(weights):
     parent = (
         "import json, numpy as np, os, sys\n"
-        "from nodulerisk.weights import load_weight_set\n"
-        "from nodulerisk.worker import Worker\n"
+        "from nodulerisk.weights.store import load_weight_set\n"
+        "from nodulerisk.engine.worker import Worker\n"
         f"worker = Worker(load_weight_set({str(weights.folder)!r}), 'cpu')\n"
         "worker.predict('vgg', np.zeros((1, 3, 40, 40, 40), np.float32))\n"
         "print(worker._child.pid, flush=True)\n"

@@ -14,8 +14,10 @@ import pytest
 from made_assessment import CHECKS, MEASUREMENTS, TASKS, made_assessment
 from needs import CHROMIUM
 from nodulerisk import RESEARCH_USE_ONLY
+from nodulerisk.clinical.advice import Advice
 from nodulerisk.clinical.followup import Earlier, FollowUp
 from nodulerisk.clinical.guidelines import Guideline
+from nodulerisk.clinical.scores import SCORES, Input, ScoreResult, score_nodule
 from nodulerisk.errors import OutputError
 from nodulerisk.outputs.html import nodule_report as report
 from nodulerisk.outputs.html.nodule_report import ReportNodule, change_words, write_report
@@ -30,7 +32,7 @@ VOID = {"meta", "img", "br", "link"}
 LUNG_RADS = Guideline(
     "Lung-RADS v2022", "4A", ("long axis 12.1 mm",), (), "solid, 8 to 15 mm", "ACR 2022"
 )
-BROCK = Guideline("Brock", None, ("sex female",), ("age", "emphysema"), "", "NEJM 2013")
+FLEISCHNER = Guideline("Fleischner 2017", None, ("density solid",), ("nodules", "risk"), "", "2017")
 FOLLOW_UP = FollowUp(183, (11.0, 12.0), (700.0, 904.78), (720.0, 929.6), False)
 
 
@@ -88,7 +90,7 @@ def followed(ct, assessment) -> ReportNodule:
     """A nodule with guidelines and an earlier scan, where it was smaller."""
     smaller = tuple(replace(m, value=700.0) if m.name == "volume" else m for m in MEASUREMENTS)
     earlier = Earlier("183 days before", replace(assessment, measurements=smaller), FOLLOW_UP)
-    return ReportNodule(ct, assessment, (LUNG_RADS, BROCK), (earlier,))
+    return ReportNodule(ct, assessment, Advice((), (LUNG_RADS, FLEISCHNER)), (earlier,))
 
 
 @pytest.fixture
@@ -108,7 +110,12 @@ def saying(ct, assessment):
             provenance=replace(assessment.provenance, weight_set=text, device=text),
         )
         guideline = Guideline(text, text, (text,), (text,), text, text)
-        return ReportNodule(ct, found, (guideline,), (Earlier(text, found, None),))
+        score = ScoreResult(
+            text, 0.5, "outcome", (Input(text, text, text),), (), (text,), "", *[text] * 4
+        )
+        missing = replace(score, probability=None, missing=(text,))
+        advice = Advice((score, missing), (guideline,))
+        return ReportNodule(ct, found, advice, (Earlier(text, found, None),))
 
     return nodule
 
@@ -147,9 +154,24 @@ def test_it_says_all_that_is_in_the_assessment(page_of, nodule):
 
 def test_guidelines_say_what_they_used_and_what_they_miss(page_of, followed):
     text = page_of(followed).text
-    assert "Lung-RADS v2022: 4A · Brock: not computed reader" in text  # at a glance
+    assert "Lung-RADS v2022: 4A · Fleischner 2017: not computed reader" in text  # at a glance
     assert "4A solid, 8 to 15 mm long axis 12.1 mm none" in text
-    assert "not computed sex female age, emphysema" in text
+    assert "not computed density solid nodules, risk" in text
+
+
+def test_scores_stand_first_with_whom_they_were_made_for(page_of, nodule):
+    told = {
+        name: Input(name, value, "given")
+        for name, value in {"age": 62, "smoking": "never", "years_since_quitting": 0}.items()
+    } | {"long axis": Input("long axis", 10, "measured"), "nodules": Input("nodules", 2, "given")}
+    found = {score.name: score_nodule(score, told) for score in SCORES}
+    advice = Advice((found["Veterans Affairs"], found["Mayo"]))
+    page = page_of(replace(nodule, advice=advice)).text
+    assert "N1 Veterans Affairs: 7.9 % * outcome * not made for cases like this malignant" in page
+    assert "7.9 % outcome made for single nodules age 62 (given)" in page
+    assert "long axis 10 mm (measured) 375 veterans" in page and "AUC 0.79 (0.74 to 0.84)" in page
+    assert "Mayo: not computed: needs cancer, mean diameter, spiculation, upper lobe" in page
+    assert page.index("Scores outcome") < page.index("Measurements reader")
 
 
 def test_scans_stand_side_by_side_with_what_changed(page_of, followed):

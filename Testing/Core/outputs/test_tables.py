@@ -14,7 +14,7 @@ from rich.console import Console
 
 from made_assessment import TASKS
 from nodulerisk.assessment import load_assessment
-from nodulerisk.clinical.guidelines import guidelines
+from nodulerisk.clinical.advice import advise
 from nodulerisk.clinical.patient import Patient
 from nodulerisk.ct.points import Point
 from nodulerisk.errors import OutputError
@@ -102,13 +102,13 @@ PATIENT = Patient(age=62, status="baseline", nodules=1)
 
 
 def test_guidelines_are_shown_where_they_were_asked(ct, outcomes, tmp_path):
-    advice = guidelines(outcomes[0].assessment, PATIENT)
+    advice = advise(outcomes[0].assessment, PATIENT)
     advised = [replace(outcomes[0], advice=advice), outcomes[1]]
     text, found = " ".join(shown(outcomes, 200).split()), " ".join(shown(advised, 200).split())
     assert "Lung-RADS" not in text
     assert "N1: Lung-RADS v2022: 4A (solid, baseline, 8 to < 15 mm; 4X if spiculated)" in found
     assert (
-        "N1: Brock: not computed: needs sex, family history, emphysema, upper lobe, spiculation"
+        "N1: Brock 2b: not computed: needs sex, family history, emphysema, upper lobe, spiculation"
         in found
     )
     write_csv(advised, tmp_path / "nodules.csv")
@@ -121,6 +121,38 @@ def test_guidelines_are_shown_where_they_were_asked(ct, outcomes, tmp_path):
     assert (
         load_assessment(tmp_path).to_dict() == outcomes[0].assessment.to_dict()
     )  # which holds nothing of the patient
+
+
+SMOKER = Patient(age=62, smoking="current", cancer="within 5 years")
+
+
+def test_scores_that_rest_on_outcomes_stand_first(ct, outcomes, tmp_path):
+    advice = advise(outcomes[0].assessment, SMOKER, 2)
+    advised = [replace(outcomes[0], advice=advice), outcomes[1]]
+    text = shown(advised, 200)
+    computed = (
+        "N1: Veterans Affairs: 46.1% probability of cancer (outcome); not made for cases like this"
+    )
+    assert text.startswith(computed)
+    assert "N1: Mayo: not computed: made for patients without a cancer" in text
+    assert f"(outcome): {EVIDENCE_WORDS['outcome']}" in text
+    write_csv(advised, tmp_path / "nodules.csv")
+    first, second = read_csv(tmp_path / "nodules.csv")
+    columns = list(first)
+    assert columns.index("Brock 2b") < columns.index("Veterans Affairs")
+    assert columns.index("Herder") < columns.index("malignancy_decision")
+    assert float(first["Veterans Affairs probability"]) == pytest.approx(0.4606, abs=5e-5)
+    assert first["Brock 2b probability"] == second["Veterans Affairs probability"] == ""
+    assert first["Brock 2b"].startswith("not computed: needs sex")
+    write_results(ct, outcomes[0].assessment, tmp_path, advice)
+    written = json.loads((tmp_path / "assessment.json").read_text(encoding="utf-8"))
+    assert list(written)[:3] == ["research_use_only", "scores", "guidelines"]
+    score = written["scores"][0]
+    assert (score["name"], score["evidence"]) == ("Veterans Affairs", "outcome")
+    assert score["inputs"][-1] == {"name": "long axis", "value": 12.1, "origin": "measured"}
+    assert "375 veterans" in score["population"] and score["warnings"]
+    assert load_assessment(tmp_path).to_dict() == outcomes[0].assessment.to_dict()
+    # which holds nothing of the patient
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)"])

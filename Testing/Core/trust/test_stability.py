@@ -137,9 +137,11 @@ def test_turned_cubes_are_the_seven_others_and_keep_slices():
 
 
 def test_clicks_outside_the_ct_are_left_out(weights, engine):
-    ct = made_ct()
-    edge = ct.point_of((40, 40, 0))
-    found = stability(ct, assess(ct, edge, weights, networks=engine), weights, engine)
+    whole, point = made_ct(), np.array(CENTRE_LPS_MM)
+    low = int(round(whole.voxel_of(point)[2]))  # the nodule's middle lies in the first slice
+    first = tuple(whole.point_of((0, 0, low)))
+    ct = replace(whole, hu=whole.hu[low:], origin_lps_mm=first)
+    found = stability(ct, assess(ct, point, weights, networks=engine), weights, engine)
     assert len(found.click_dice) == 5
     assert found.clicked["malignancy"].unchanged >= 0
 

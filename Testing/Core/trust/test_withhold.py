@@ -58,6 +58,7 @@ def sound(assessment) -> Assessment:
 
 NOT_COVERED = {
     "no-nodule": "no nodule was found at the point",
+    "mask-unsteady": "its mask depends on the click",
     "size-out-of-range": "its size is outside the published range",
     "mask-cut": "it reaches past what the mask network sees",
     "thick-slices": "the slices are thick",

@@ -165,7 +165,7 @@ def test_without_a_nodule_the_model_decides_nothing_and_says_why(ct, weights, en
     task = found.tasks["malignancy"]
     assert not found.nodule.region.any()
     assert task.mean is None and task.decision is None and task.by_volume is None
-    assert "none was drawn at the point" in task.note
+    assert task.note == "no nodule was found at the point"
     assert withheld(found) == ()
 
 
@@ -190,7 +190,17 @@ def test_a_model_whose_network_gave_no_number_is_not_run(ct, weights):
     needing = with_models(weights, replace(RISK, terms=terms))
     broken = Broken(Engine(weights, "cpu"))
     assert "vgg" in assess(ct, POINT, needing, networks=broken).tasks["malignancy"].note
-    assert assess(ct, POINT, with_models(weights), networks=broken).tasks["malignancy"].mean
+    unneeding = assess(ct, POINT, with_models(weights), networks=broken).tasks["malignancy"]
+    assert unneeding.mean and unneeding.threshold == weights.threshold("malignancy")
+
+
+def test_a_model_decides_by_the_cards_threshold_without_any_network(ct, weights, engine):
+    made = with_models(weights)
+    alone = replace(made.tasks["malignancy"], networks=(), threshold=0.999)
+    made = replace(made, tasks=made.tasks | {"malignancy": alone})
+    task = assess(ct, POINT, made, networks=engine).tasks["malignancy"]
+    assert 0.5 < task.mean[1] < 0.999
+    assert (task.decision, task.threshold) == ("benign", 0.999)
 
 
 def test_the_cascade_goes_by_the_models_decision(ct, weights, engine):

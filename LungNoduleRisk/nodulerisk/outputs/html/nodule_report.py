@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nodulerisk.assessment import Assessment, Measurement
+from nodulerisk.checks import NO_NODULE
+from nodulerisk.clinical.advice import NO_ADVICE, Advice
 from nodulerisk.clinical.followup import Earlier
-from nodulerisk.clinical.guidelines import Guideline
 from nodulerisk.ct.volume import CT
 from nodulerisk.outputs import words
 from nodulerisk.outputs.html import stills
@@ -32,13 +33,13 @@ class ReportNodule:
     Attributes:
         ct: the CT assessed, or a part of it with 30 mm on all sides of the nodule's centre.
         assessment: of several scans, that of the latest.
-        guidelines: what guidelines say of it.
+        advice: what scores and guidelines say of it.
         earlier: the same nodule at earlier scans, the oldest first.
     """
 
     ct: CT
     assessment: Assessment
-    guidelines: Sequence[Guideline] = ()
+    advice: Advice = NO_ADVICE
     earlier: Sequence[Earlier] = ()
 
     @property
@@ -103,11 +104,12 @@ def write_report(
 
 
 def task_columns(nodules: Sequence[ReportNodule]) -> dict[str, str]:
-    """The tasks that any of the nodules was asked, and of what the probabilities beside them
-    are."""
+    """The tasks that any of the nodules was asked, and of what the probabilities beside them are;
+    where no nodule was found, nothing was asked."""
     tasks = {
         name: task
         for nodule in nodules
+        if not NO_NODULE.among(nodule.assessment.checks)
         for name, task in words.main_tasks(nodule.assessment).items()
     }
     return {

@@ -1,0 +1,482 @@
+"""Scores: published models of the probability that a nodule is cancer, fitted on proven outcomes.
+
+Each score is a row of ``SCORES``. The image fills in what it shows: diameters, density type,
+spiculation where the networks' answer is not withheld, and how many nodules are listed; the
+reader's word comes before the networks'. Everything else is asked for, and nothing is guessed: a
+score that lacks an input is not computed and says which.
+
+Sources, read for every coefficient:
+
+* Brock (PanCan) 1a, 1b, 2a, 2b: McWilliams et al., N Engl J Med 2013;369:910-919, table 2; the size
+  is the largest transverse one.
+* Mayo: Swensen et al., Arch Intern Med 1997;157:849-855, equation 2; table 3 holds 144 worked
+  probabilities. The size is the mean of the diameters.
+* Veterans Affairs: Gould et al., Chest 2007;131:383-388; as tabulated in Eur Radiol 2019;29:5367,
+  table 2, whose sign of the years since quitting is not the paper's: they lower the odds by 0.6 per
+  ten years. The size is the largest diameter.
+* Herder: Herder et al., Chest 2005;128:2490-2496, page 2492: Mayo's probability (0..1) and the
+  uptake of FDG.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nodulerisk.assessment import Assessment
+from nodulerisk.checks import NO_NODULE
+from nodulerisk.clinical.patient import Patient, field_words, value_words
+from nodulerisk.clinical.reported import (
+    GIVEN,
+    MEASURED,
+    NETWORKS,
+    density_of,
+    half_up,
+    networks_density,
+)
+from nodulerisk.nodule.measure import value_of
+from nodulerisk.tasks import EvidenceLevel
+from nodulerisk.trust.withhold import withheld
+
+Value = bool | float | str
+Values = Mapping[str, Any]  # of the inputs, by name
+Formula = Callable[[Values], float]
+
+LISTED, NOT_FORMER = "as listed", "not a former smoker"
+DIAMETERS = ("long axis", "mean diameter")
+
+
+def probability_of(log_odds: float) -> float:
+    return 1 / (1 + math.exp(-log_odds))
+
+
+# --- Formulas: the probability (0..1) from the values of the inputs
+
+BROCK_TERMS: dict[str, Formula] = {
+    "constant": lambda of: 1,
+    "age": lambda of: of["age"] - 62,
+    "female": lambda of: of["sex"] == "female",
+    "family history": lambda of: of["family_history"],
+    "emphysema": lambda of: of["emphysema"],
+    "size": lambda of: (of["long axis"] / 10) ** -0.5 - 1.58113883,
+    "ground glass": lambda of: of["density"] == "ground glass",
+    "part-solid": lambda of: of["density"] == "part-solid",
+    "upper lobe": lambda of: of["upper_lobe"],
+    "nodules": lambda of: of["nodules"] - 4,
+    "spiculation": lambda of: of["spiculation"],
+}
+BROCK_1A = {"constant": -6.5929, "female": 0.5806, "size": -5.8616, "upper lobe": 0.6439}
+BROCK_1B = {
+    "constant": -6.6144,
+    "female": 0.6467,
+    "size": -5.5537,
+    "upper lobe": 0.6009,
+    "spiculation": 0.9309,
+}
+BROCK_2A = {
+    "constant": -6.8071,
+    "age": 0.0321,
+    "female": 0.5635,
+    "family history": 0.3013,
+    "emphysema": 0.3462,
+    "size": -5.6693,
+    "ground glass": -0.3005,
+    "part-solid": 0.3395,
+    "upper lobe": 0.7116,
+    "nodules": -0.0803,
+}
+BROCK_2B = {
+    "constant": -6.7892,
+    "age": 0.0287,
+    "female": 0.6011,
+    "family history": 0.2961,
+    "emphysema": 0.2953,
+    "size": -5.3854,
+    "ground glass": -0.1276,
+    "part-solid": 0.377,
+    "upper lobe": 0.6581,
+    "nodules": -0.0824,
+    "spiculation": 0.7729,
+}
+HERDER_UPTAKE = {"none": 0.0, "faint": 2.322, "moderate": 4.617, "intense": 4.771}
+
+
+def brock(weights: Mapping[str, float]) -> Formula:
+    """One of the four Brock models, by its weights."""
+
+    def probability(of: Values) -> float:
+        return probability_of(sum(weights[term] * BROCK_TERMS[term](of) for term in weights))
+
+    return probability
+
+
+def mayo(of: Values) -> float:
+    return probability_of(
+        -6.8272
+        + 0.0391 * of["age"]
+        + 0.7917 * (of["smoking"] != "never")
+        + 1.3388 * (of["cancer"] == "earlier")
+        + 0.1274 * of["mean diameter"]
+        + 1.0407 * of["spiculation"]
+        + 0.7838 * of["upper_lobe"]
+    )
+
+
+def veterans_affairs(of: Values) -> float:
+    return probability_of(
+        -8.404
+        + 2.061 * (of["smoking"] != "never")
+        + 0.0779 * of["age"]
+        + 0.112 * of["long axis"]
+        - 0.0567 * of["years_since_quitting"]
+    )
+
+
+def herder(of: Values) -> float:
+    return probability_of(-4.739 + 3.691 * mayo(of) + HERDER_UPTAKE[of["pet_uptake"]])
+
+
+# --- For whom a score was not made
+
+
+@dataclass(frozen=True)
+class Limit:
+    """For whom a score was not made.
+
+    Attributes:
+        input: the name of what tells.
+        beyond: whether a value of it is beyond the limit.
+        words: who or what the score was made for, such as ``for single nodules``.
+        refuses: the publication itself does not allow the score there: it is not computed.
+    """
+
+    input: str
+    beyond: Callable[[Any], bool]
+    words: str
+    refuses: bool = False
+
+
+def _between(name: str, low: float, high: float, words: str) -> Limit:
+    return Limit(name, lambda value: not low <= value <= high, words)
+
+
+def _only(name: str, value: Value, words: str) -> Limit:
+    return Limit(name, lambda found: found != value, words)
+
+
+NO_LUNG_CANCER = Limit(
+    "cancer", lambda found: found == "lung", "for patients who never had lung cancer", refuses=True
+)
+NO_PATTERN = Limit("benign_pattern", bool, "for nodules without benign calcification")
+SINGLE = Limit("nodules", lambda found: found > 1, "for single nodules")
+SOLID = _only("density", "solid", "without telling subsolid nodules apart")
+IN_CLINIC = _only("setting", "incidental", "for nodules found in clinical work, not at screening")
+NO_RECENT_CANCER = Limit(
+    "cancer",
+    lambda found: found == "within 5 years",
+    "for patients without a cancer in the last five years",
+    refuses=True,
+)
+BROCK_LIMITS = (
+    NO_LUNG_CANCER,
+    Limit("cancer", lambda found: found == "within 5 years", "for patients without a known cancer"),
+    Limit("smoking", lambda found: found == "never", "for smokers and former smokers"),
+    _between("age", 50, 75, "for patients of 50 to 75 years"),
+    _only("setting", "screening", "for screening for lung cancer, not for nodules found by chance"),
+    _only("status", "baseline", "for the first screening CT, not for later ones"),
+    _between("long axis", 1, 86, "for nodules of 1 to 86 mm"),
+    NO_PATTERN,
+)
+MAYO_LIMITS = (
+    NO_LUNG_CANCER,
+    NO_RECENT_CANCER,
+    _between("age", 15, 91, "for patients of 15 to 91 years"),
+    _between("mean diameter", 4, 30, "for nodules of 4 to 30 mm"),
+    SINGLE,
+    SOLID,
+    IN_CLINIC,
+    NO_PATTERN,
+)
+VETERANS_LIMITS = (
+    _only("sex", "male", "for veterans, 97 % of them men"),
+    Limit("long axis", lambda mm: mm > 30, "for nodules up to 30 mm"),
+    SINGLE,
+    SOLID,
+    IN_CLINIC,
+    NO_PATTERN,
+)
+HERDER_LIMITS = (
+    NO_LUNG_CANCER,
+    NO_RECENT_CANCER,
+    _between("age", 32, 85, "for patients of 32 to 85 years"),
+    Limit("mean diameter", lambda mm: mm > 30, "for nodules up to 30 mm"),
+    SINGLE,
+    SOLID,
+    IN_CLINIC,
+    NO_PATTERN,
+)
+
+
+# --- The scores
+
+
+@dataclass(frozen=True)
+class Score:
+    """A published model.
+
+    Attributes:
+        name: as it is shown.
+        inputs: names of all that it needs: fields of ``Patient``, and ``DIAMETERS``.
+        formula: the probability of cancer (0..1).
+        population: on whom it was fitted.
+        validated: on whom it was tested.
+        auc: what was reported there, with 95 % intervals where there are any.
+        limits: for whom it was not made.
+        source: where it stands.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    formula: Formula
+    population: str
+    validated: str
+    auc: str
+    limits: tuple[Limit, ...]
+    source: str
+
+
+PARSIMONIOUS = ("sex", "long axis", "upper_lobe")
+FULL = (
+    "age",
+    "sex",
+    "family_history",
+    "emphysema",
+    "long axis",
+    "density",
+    "upper_lobe",
+    "nodules",
+)
+PANCAN = (
+    "PanCan: 1871 smokers and former smokers of 50 to 75 years at their first screening CT in"
+    " Canada, 7008 nodules, 102 of them cancer"
+)
+BCCA = "BCCA: screening in British Columbia, 1090 patients, 5021 nodules, 42 of them cancer"
+MCWILLIAMS = "McWilliams et al., N Engl J Med 2013;369:910-919, table 2"
+MAYO_INPUTS = ("age", "smoking", "cancer", "mean diameter", "spiculation", "upper_lobe")
+
+SCORES = (
+    Score(
+        "Brock 2b",
+        (*FULL, "spiculation"),
+        brock(BROCK_2B),
+        PANCAN,
+        "two hospitals in the Netherlands, 441 cancers and 1405 benign nodules in clinical work"
+        " (Thorax 2018;73:857)",
+        "0.90 and 0.91",
+        BROCK_LIMITS,
+        MCWILLIAMS,
+    ),
+    Score(
+        "Brock 2a",
+        FULL,
+        brock(BROCK_2A),
+        PANCAN,
+        BCCA,
+        "0.970 (0.947 to 0.986)",
+        BROCK_LIMITS,
+        MCWILLIAMS,
+    ),
+    Score(
+        "Brock 1b",
+        (*PARSIMONIOUS, "spiculation"),
+        brock(BROCK_1B),
+        PANCAN,
+        "its own patients",
+        "0.941",
+        (*BROCK_LIMITS, SOLID),
+        MCWILLIAMS,
+    ),
+    Score(
+        "Brock 1a",
+        PARSIMONIOUS,
+        brock(BROCK_1A),
+        PANCAN,
+        BCCA,
+        "0.960 (0.927 to 0.980)",
+        (*BROCK_LIMITS, SOLID),
+        MCWILLIAMS,
+    ),
+    Score(
+        "Mayo",
+        MAYO_INPUTS,
+        mayo,
+        "Mayo Clinic: 419 patients with one nodule of 4 to 30 mm on a chest radiograph, 1984 to"
+        " 1986; 23 % cancer",
+        "another 210 of these patients; 106 patients in Amsterdam (Chest 2005;128:2490)",
+        "0.80; 0.79 (0.70 to 0.87)",
+        MAYO_LIMITS,
+        "Swensen et al., Arch Intern Med 1997;157:849-855, equation 2",
+    ),
+    Score(
+        "Veterans Affairs",
+        ("age", "smoking", "years_since_quitting", "long axis"),
+        veterans_affairs,
+        "375 veterans in the USA with one nodule, referred for PET, of 66 years on average; 54 %"
+        " cancer",
+        "its own patients; 35 patients as vignettes (PMC3960964)",
+        "0.79 (0.74 to 0.84); 0.72 (0.64 to 0.80)",
+        VETERANS_LIMITS,
+        "Gould et al., Chest 2007;131:383-388",
+    ),
+    Score(
+        "Herder",
+        (*MAYO_INPUTS, "pet_uptake"),
+        herder,
+        "106 patients in Amsterdam with one nodule up to 30 mm, referred for PET; 57 % cancer",
+        "its own patients; one hospital in Britain (Lung Cancer 2015;89:27)",
+        "0.92 (0.87 to 0.97); 0.924 (0.875 to 0.974)",
+        HERDER_LIMITS,
+        "Herder et al., Chest 2005;128:2490-2496",
+    ),
+)
+
+
+# --- Of a nodule
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input of a score: a field of ``Patient`` or a diameter in mm, and where it is from."""
+
+    name: str
+    value: Value
+    origin: str
+
+    @property
+    def words(self) -> str:
+        """Such as ``long axis 12.1 mm (measured)``."""
+        unit = " mm" if self.name in DIAMETERS else ""
+        return f"{field_words(self.name)} {value_words(self.value)}{unit} ({self.origin})"
+
+
+@dataclass(frozen=True)
+class ScoreResult:
+    """What a score says of a nodule.
+
+    Attributes:
+        name: of the score.
+        probability: of cancer (0..1); None: not computed.
+        evidence: what it rests on.
+        inputs: those that are known, with their origin.
+        missing: names of those that are not.
+        warnings: where the patient or the nodule is not like those that the score was made for.
+        refusal: why it must not be computed, if so.
+        population, validated, auc, source: see ``Score``.
+    """
+
+    name: str
+    probability: float | None
+    evidence: EvidenceLevel
+    inputs: tuple[Input, ...]
+    missing: tuple[str, ...]
+    warnings: tuple[str, ...]
+    refusal: str
+    population: str
+    validated: str
+    auc: str
+    source: str
+
+    @property
+    def words(self) -> str:
+        """The probability and its warnings, or why there is none."""
+        if self.probability is None:
+            return f"not computed: {self.refusal or 'needs ' + ', '.join(self.missing)}"
+        told = f"{self.probability:.1%} probability of cancer ({self.evidence})"
+        doubts = (
+            f"; not made for cases like this: {', '.join(self.warnings)}" if self.warnings else ""
+        )
+        return told + doubts
+
+
+def scores(
+    assessment: Assessment, patient: Patient, listed: int | None = None
+) -> tuple[ScoreResult, ...]:
+    """What every score says of an assessed nodule: those first that were made for such a case, then
+    the others that could be computed.
+
+    Args:
+        assessment: of the nodule.
+        patient: what is known.
+        listed: how many nodules are in the list that this one is from; ``patient.nodules`` comes
+            before it.
+    """
+    known = known_inputs(assessment, patient, listed)
+    refusal = NO_NODULE.withholds if NO_NODULE.among(assessment.checks) else ""
+    results = [score_nodule(score, known, refusal) for score in SCORES]
+    return tuple(sorted(results, key=_place))
+
+
+def _place(result: ScoreResult) -> int:
+    return 2 if result.probability is None else bool(result.warnings)
+
+
+def known_inputs(
+    assessment: Assessment, patient: Patient, listed: int | None = None
+) -> dict[str, Input]:
+    """By name, all that is known: what was said, else what the image gives; arguments as in
+    ``scores``."""
+    image = {**_measured(assessment), **_appearance(assessment, patient.density)}
+    if listed is not None:
+        image["nodules"] = (listed, LISTED)
+    if patient.smoking in ("never", "current"):
+        image["years_since_quitting"] = (0, NOT_FORMER)
+    said = {name: (value, GIVEN) for name, value in vars(patient).items() if value is not None}
+    return {name: Input(name, *told) for name, told in (image | said).items()}
+
+
+def score_nodule(score: Score, known: Mapping[str, Input], refusal: str = "") -> ScoreResult:
+    """What a score says, from what is known; ``refusal`` says why none may be computed."""
+    beyond = [
+        limit
+        for limit in score.limits
+        if limit.input in known and limit.beyond(known[limit.input].value)
+    ]
+    refusal = refusal or next((f"made {limit.words}" for limit in beyond if limit.refuses), "")
+    missing = tuple(field_words(name) for name in score.inputs if name not in known)
+    inputs = tuple(known[name] for name in score.inputs if name in known)
+    computed = not missing and not refusal
+    return ScoreResult(
+        score.name,
+        score.formula({one.name: one.value for one in inputs}) if computed else None,
+        "outcome",
+        inputs,
+        missing,
+        tuple(f"made {limit.words}" for limit in beyond if not limit.refuses),
+        refusal,
+        score.population,
+        score.validated,
+        score.auc,
+        score.source,
+    )
+
+
+def _measured(assessment: Assessment) -> dict[str, tuple[Value, str]]:
+    """The diameters, to 0.1 mm."""
+    sizes = {name: value_of(assessment.measurements, name) for name in DIAMETERS}
+    return {name: (half_up(mm, 1), MEASURED) for name, mm in sizes.items() if mm is not None}
+
+
+def _appearance(assessment: Assessment, given: str | None) -> dict[str, tuple[Value, str]]:
+    """The density type as ``density_of`` has it, and spiculation where the networks' answer
+    stands."""
+    seen: dict[str, tuple[Value, str]] = {}
+    density, origin = density_of(assessment.measurements, networks_density(assessment), given)
+    if density:
+        doubt = ", withheld" if origin == NETWORKS and withheld(assessment, "density") else ""
+        seen["density"] = (density, origin + doubt)
+    spiculation = assessment.tasks.get("spiculation")
+    if spiculation and spiculation.decision and not withheld(assessment, "spiculation"):
+        seen["spiculation"] = (spiculation.decision == "spiculated", NETWORKS)
+    return seen

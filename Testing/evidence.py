@@ -1,0 +1,191 @@
+"""Prints what the open set's mask network and malignancy are worth on patients they did not learn
+from: ``make evidence`` (some 20 minutes; needs the developers' data in ``../shared``).
+
+Three tables: masks and presence on the LIDC patients held out (``training/folds.csv`` beside the
+weights); clicks where there is no nodule; and malignancy against readers and against TCIA's
+diagnoses, one nodule, the largest, per patient. The last is a test: choose nothing by it.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from nodulerisk.train.unet.places import places_without_nodule
+from rich.progress import track
+
+from needs import SHARED
+from nodulerisk.assess import assess
+from nodulerisk.assessment import Assessment
+from nodulerisk.ct.read import read_ct
+from nodulerisk.ct.volume import to_lps
+from nodulerisk.datasets.context import with_context
+from nodulerisk.datasets.lidc_slices import read_lidc_slices
+from nodulerisk.datasets.nodules import LabelledNodule
+from nodulerisk.engine.engine import Engine
+from nodulerisk.evaluation.masks import dice
+from nodulerisk.nodule.drawing import draw
+from nodulerisk.nodule.measure import value_of
+from nodulerisk.trust.withhold import withheld
+from nodulerisk.weights.card import WeightSet
+from nodulerisk.weights.store import load_weight_set
+
+HELD_OUT = "2"  # the fold that the mask network did not learn from
+DRAWS = 2000
+BENIGN, PRIMARY, METASTASIS = 1, 2, 3  # TCIA's diagnoses
+CLICKS = 40  # of each kind
+SAID = ("no nodule", "withheld", "malignant", "benign")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A nodule with what was said of it and what was found of its patient."""
+
+    nodule: LabelledNodule
+    assessment: Assessment
+    diagnosis: int
+
+    @property
+    def shown(self) -> float:
+        """The malignancy shown; 0 where no nodule was found."""
+        mean = self.assessment.tasks["malignancy"].mean
+        return 0.0 if mean is None else mean[-1]
+
+    @property
+    def volume(self) -> float:
+        """mm³; 0 where no nodule was found."""
+        return value_of(self.assessment.measurements, "volume") or 0.0
+
+
+SCORES: dict[str, Callable[[Case], float]] = {
+    "malignancy shown": lambda case: case.shown,
+    "measured volume": lambda case: case.volume,
+    "diameter (table)": lambda case: case.nodule.diameter_mm or 0.0,
+}
+
+
+def main() -> None:
+    weights = load_weight_set("open")
+    engine = Engine(weights)
+    print(f"Weight set {weights.name} {weights.version}\n")
+    print(*masks(weights, engine), sep="\n")
+    print(*clicks(weights, engine), sep="\n")
+    print(*diagnoses(weights, engine), sep="\n")
+
+
+def masks(weights: WeightSet, engine: Engine) -> Iterator[str]:
+    """Dice with the readers' majority, and nodules that were not found."""
+    held_out = held_out_names(weights)
+    nodules = [n for n in read_lidc_slices(SHARED / "data" / "lidc").nodules if n.name in held_out]
+    found = [mask_of(nodule, weights, engine) for nodule in track(nodules, "masks")]
+    groups = {
+        "all": [True] * len(nodules),
+        "below 6 mm": [(n.diameter_mm or 0) < 6 for n in nodules],
+        "ground glass": [n.labels.get("density") == 0 for n in nodules],
+    }
+    yield "| held-out nodules | n | Dice | not found |"
+    yield "|---|---|---|---|"
+    for name, chosen in groups.items():
+        values = np.array(found)[np.array(chosen)]
+        yield f"| {name} | {len(values)} | {values.mean():.3f} | {(values == 0).sum()} |"
+
+
+def held_out_names(weights: WeightSet) -> set[str]:
+    """The nodules of the patients that the mask network did not learn from."""
+    with (weights.folder / "training" / "folds.csv").open(newline="") as file:
+        return {row["name"] for row in csv.DictReader(file) if row["fold"] == HELD_OUT}
+
+
+def mask_of(nodule: LabelledNodule, weights: WeightSet, engine: Engine) -> float:
+    """Dice of the mask with the readers' majority; 0 where none was drawn."""
+    ct, marked = with_context(nodule, np.random.default_rng(0), ("lung",))
+    drawing = draw(ct, np.array(nodule.centre_lps_mm), weights, engine)
+    if drawing.nodule is None or drawing.is_empty:
+        return 0.0
+    return dice(drawing.nodule.on_ct() > 0, marked >= 0.5)
+
+
+def clicks(weights: WeightSet, engine: Engine) -> Iterator[str]:
+    """What is said where there is no nodule, in a CT that the network did not learn from."""
+    ct = to_lps(read_ct(SHARED / "data" / "chest_crop_no_nodule_1p5mm.nii.gz"))
+    yield "\n| clicks on | n | " + " | ".join(SAID) + " |"
+    yield "|---" * (2 + len(SAID)) + "|"
+    spacing, nowhere = np.array(ct.spacing_mm[::-1]), np.zeros(ct.hu.shape, bool)
+    rng = np.random.default_rng(0)
+    places = places_without_nodule(ct.hu, spacing, nowhere, CLICKS, rng)
+    for kind, voxels in places.items():
+        points = [ct.point_of(voxel[::-1]) for voxel in voxels]
+        found = (assess(ct, point, weights, networks=engine) for point in track(points, kind))
+        said = Counter(map(what_is_said, found))
+        yield f"| {kind} | {len(points)} | " + " | ".join(str(said[word]) for word in SAID) + " |"
+
+
+def what_is_said(assessment: Assessment) -> str:
+    """``no nodule``, ``withheld``, or the class decided on."""
+    decision = assessment.tasks["malignancy"].decision
+    if decision is None:
+        return "no nodule"
+    return "withheld" if withheld(assessment) else decision
+
+
+def diagnoses(weights: WeightSet, engine: Engine) -> Iterator[str]:
+    """Areas under the ROC curve against readers and diagnoses, with 95 % intervals over
+    patients."""
+    cases = assessed(SHARED / "data" / "lidc_pathology", weights, engine)
+    decided = [case for case in cases if np.median(case.nodule.ratings) != 3]
+    above = [float(np.median(case.nodule.ratings)) > 3 for case in decided]
+    largest = list(largest_per_patient(cases))
+    yield "\n| malignancy | readers | benign v primary | benign v any cancer |"
+    yield "|---|---|---|---|"
+    for name, score in SCORES.items():
+        cells = [interval([score(case) for case in decided], above)]
+        for cancers in ((PRIMARY,), (PRIMARY, METASTASIS)):
+            chosen = [case for case in largest if case.diagnosis in (BENIGN, *cancers)]
+            truth = [case.diagnosis in cancers for case in chosen]
+            cells.append(interval([score(case) for case in chosen], truth))
+        yield f"| {name} | " + " | ".join(cells) + " |"
+
+
+def assessed(folder: Path, weights: WeightSet, engine: Engine) -> list[Case]:
+    """Every nodule of the folder, assessed at its centre."""
+    with (folder / "diagnosis.csv").open(newline="") as file:
+        diagnosis = {row["patient"]: int(row["diagnosis"]) for row in csv.DictReader(file)}
+    cases = []
+    for nodule in track(read_lidc_slices(folder).nodules, "diagnosed patients"):
+        ct, _ = with_context(nodule, np.random.default_rng(0), ("lung",))
+        found = assess(ct, nodule.centre_lps_mm, weights, networks=engine)
+        cases.append(Case(nodule, found, diagnosis.get(nodule.patient, 0)))
+    return cases
+
+
+def largest_per_patient(cases: Sequence[Case]) -> Iterator[Case]:
+    """Of each patient the nodule of the largest diameter by the table."""
+    for patient in sorted({case.nodule.patient for case in cases}):
+        own = [case for case in cases if case.nodule.patient == patient]
+        yield max(own, key=lambda case: case.nodule.diameter_mm or 0)
+
+
+def interval(scores: Sequence[float], truth: Sequence[bool]) -> str:
+    """``0.80 (0.62–0.95), n = 31``."""
+    values, positive = np.array(scores), np.array(truth)
+    rng, drawn = np.random.default_rng(0), []
+    while len(drawn) < DRAWS:
+        some = rng.integers(0, len(values), len(values))
+        if 0 < positive[some].sum() < len(some):
+            drawn.append(auc(values[some], positive[some]))
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return f"{auc(values, positive):.3f} ({low:.2f}–{high:.2f}), n = {len(values)}"
+
+
+def auc(values: np.ndarray, positive: np.ndarray) -> float:
+    """The share of pairs that the values order rightly; ties count half."""
+    ours, others = values[positive][:, None], values[~positive]
+    return float(((ours > others) + 0.5 * (ours == others)).mean())
+
+
+if __name__ == "__main__":
+    main()
