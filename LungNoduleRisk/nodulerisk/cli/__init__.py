@@ -1,6 +1,6 @@
 """The terminal: ``nodulerisk assess``, ``explain``, ``follow-up``, ``cohort``, ``list-weights``,
-``show-weights``, ``import-weights``, ``simulate``, ``train``, ``fit-risk`` and ``evaluate``, and
-commands added by other packages, such as ``serve``.
+``show-weights``, ``import-weights``, ``simulate``, ``train``, ``train-unet``, ``fit-risk`` and
+``evaluate``, and commands added by other packages, such as ``serve``.
 
 Slow imports are inside the commands, so that ``--help`` and a mistyped option respond at once.
 """
@@ -17,7 +17,7 @@ from nodulerisk.cli.assess import assess
 from nodulerisk.cli.cohort import cohort
 from nodulerisk.cli.explain import explain
 from nodulerisk.cli.followup import follow_up
-from nodulerisk.cli.research import evaluate, fit_risk, simulate, train
+from nodulerisk.cli.research import evaluate, fit_risk, simulate, train, train_unet
 from nodulerisk.cli.weights import import_weights, list_weights, show_weights
 
 app = typer.Typer(
@@ -55,6 +55,7 @@ OF_THE_CORE = (
     import_weights,
     simulate,
     train,
+    train_unet,
     fit_risk,
     evaluate,
 )

@@ -1,4 +1,5 @@
-"""``nodulerisk simulate``, ``train``, ``fit-risk`` and ``evaluate``: your own weight sets."""
+"""``nodulerisk simulate``, ``train``, ``train-unet``, ``fit-risk`` and ``evaluate``: your own
+weight sets."""
 
 from __future__ import annotations
 
@@ -138,6 +139,51 @@ def fit_risk(
         save_card(fitted)
         Console().print(risk_view(fitted.tasks[task]))
     typer.echo(f"The {task} models are now on the card of {fitted.folder}")
+
+
+def train_unet(
+    data: Annotated[Path, typer.Option(help="Dataset of nodules with readers' outlines.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder of the network; an unfinished training in it goes on.")
+    ],
+    lungs: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CT[=POINTS]",
+            help="A whole CT to learn from where there is no nodule, with a list of its nodules.",
+        ),
+    ] = None,
+    hold_out: Annotated[
+        str, typer.Option(help="Not trained on: a fold of --folds, else a split; or nobody.")
+    ] = "test",
+    folds: Annotated[
+        Path | None, typer.Option(help="Table of the folds of nodules and CTs: name, fold.")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of the optimiser.")] = 2500,
+    batch: Annotated[int, typer.Option(min=4, help="Cubes a step.")] = 34,
+    width: Annotated[float, typer.Option(min=0.125, help="Factor on the channels.")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of every draw.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    verbose: Verbose = False,
+) -> None:
+    """Train the network that draws the mask and says whether it is a nodule at all."""
+    with errors_in_one_line(verbose):
+        from nodulerisk.train.unet.fit import Settings
+        from nodulerisk.train.unet.train import train_unet as train
+
+        with progress(steps) as show:
+            file = train(
+                data,
+                lungs or (),
+                out,
+                settings=Settings(steps, batch, width, seed=seed),
+                hold_out=hold_out,
+                folds=folds,
+                device=device,
+                say=typer.echo,
+                progress=show,
+            )
+    typer.echo(f"The network: {file}; its log: {out / 'log.csv'}")
 
 
 def evaluate(

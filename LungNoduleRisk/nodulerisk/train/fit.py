@@ -61,10 +61,8 @@ def fit(
     Raises:
         NoduleRiskError: no nodule to train on or validate with, or a checkpoint of another run.
     """
-    _refuse_other_settings(run, seed, out / "run.json")
-    logging.getLogger("lightning.pytorch").setLevel(
-        logging.WARNING
-    )  # its INFO messages are advertisements
+    refuse_other_settings(asdict(run) | {"seed": seed}, out / "run.json")
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises at INFO
     module = NetworksInTraining(run, seed)
     several = nodes > 1 or (isinstance(devices, int) and devices > 1)
     machine = {"accelerator": accelerator, "devices": devices, "num_nodes": nodes}
@@ -162,13 +160,17 @@ def _trainer(run: Run, out: Path, **machine) -> lightning.Trainer:
     )
 
 
-def _refuse_other_settings(run: Run, seed: int, path: Path) -> None:
-    """Stores the settings beside the checkpoints and refuses to continue with others."""
-    settings = json.dumps(asdict(run) | {"seed": seed}, indent=2) + "\n"
+def refuse_other_settings(settings: dict[str, Any], path: Path) -> None:
+    """Keeps the settings beside the checkpoints: a run goes on as it began.
+
+    Raises:
+        NoduleRiskError: there are others.
+    """
+    text = json.dumps(settings, indent=2) + "\n"
     if not path.exists():
         with written_whole(path) as partial:
-            partial.write_text(settings, encoding="utf-8")
-    elif path.read_text(encoding="utf-8") != settings:
+            partial.write_text(text, encoding="utf-8")
+    elif path.read_text(encoding="utf-8") != text:
         raise NoduleRiskError(
             f"{path.parent} holds a run that began with other settings: use its original plan, or"
             " choose another --out."

@@ -1,0 +1,153 @@
+"""``nodulerisk train-unet``: from labelled nodules and whole CTs to the network's file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from nodulerisk.ct.points import read_points
+from nodulerisk.ct.read import read_ct
+from nodulerisk.datasets.nodules import SPLITS, LabelledNodule
+from nodulerisk.datasets.read import read_dataset
+from nodulerisk.engine.engine import choose_device
+from nodulerisk.errors import NoduleRiskError
+from nodulerisk.files import written_whole
+from nodulerisk.train.risk import read_folds
+from nodulerisk.train.unet.batches import Lungs
+from nodulerisk.train.unet.fit import Progress, Settings, fit
+from nodulerisk.train.unet.lungs import Lung, lung_of_ct, lung_of_nodule
+from nodulerisk.train.unet.network import exported
+
+FILE = "unet.safetensors"
+NOBODY = "nobody"  # to hold out
+Say = Callable[[str], None]
+
+
+def train_unet(
+    data: Path,
+    lungs: Sequence[str],
+    out: Path,
+    *,
+    settings: Settings,
+    hold_out: str = "test",
+    folds: Path | None = None,
+    device: str = "auto",
+    say: Say = print,
+    progress: Progress | None = None,
+) -> Path:
+    """Trains a ``NoduleUNet`` and writes ``unet.safetensors``.
+
+    Args:
+        data: any dataset that ``read_dataset`` knows, with masks.
+        lungs: whole CTs, each as PATH, or PATH=POINTS with a list of its nodules.
+        out: folder of the file, the log and the checkpoint.
+        settings: of the fit.
+        hold_out: a fold of ``folds``, else a split of the dataset; or ``nobody``.
+        folds: table with the columns name (of a nodule, or a CT's file) and fold.
+        device: one of ``DEVICES``.
+        say: told what is left out and why.
+        progress: called with what is done, and with how many steps are.
+
+    Returns:
+        The path of the network's file.
+
+    Raises:
+        NoduleRiskError: data that cannot be read, nothing to train on, or another run's folder.
+    """
+    device = choose_device(device)
+    held_out = HeldOut(hold_out, folds)
+    report = progress or _silent
+    pieces = Lungs(
+        _nodules(data, held_out, device, say, report), _whole(lungs, held_out, device, report)
+    )
+    say(f"Training on {len(pieces.nodules)} nodules and {len(pieces.whole)} whole CTs ({device}).")
+    network = fit(pieces, settings, out, device=device, progress=progress)
+    with written_whole(out / FILE) as partial:
+        save_file(exported(network), partial)
+    return out / FILE
+
+
+class HeldOut:
+    """Who is not trained on."""
+
+    def __init__(self, which: str, folds: Path | None):
+        """
+        Args:
+            which: a fold's number where a table is given, else a split; or ``nobody``.
+            folds: the table.
+
+        Raises:
+            NoduleRiskError: no such fold or split, or a table that cannot be read.
+        """
+        self._which = which
+        self._folds = {} if folds is None else read_folds(folds)
+        known = sorted({str(fold) for fold in self._folds.values()}) if folds else list(SPLITS)
+        if which not in (*known, NOBODY):
+            raise NoduleRiskError(
+                f"'{which}' cannot be held out: choose {', '.join((*known, NOBODY))}."
+            )
+
+    def kept(self, nodules: Sequence[LabelledNodule]) -> list[LabelledNodule]:
+        """The nodules to train on: none of a patient of whom any is held out.
+
+        Raises:
+            NoduleRiskError: the table does not name a nodule.
+        """
+        out = {nodule.patient for nodule in nodules if self._holds(nodule)}
+        return [nodule for nodule in nodules if nodule.patient not in out]
+
+    def holds_ct(self, path: Path) -> bool:
+        """Whether the table holds out the CT of this file name."""
+        return str(self._folds.get(path.name)) == self._which
+
+    def _holds(self, nodule: LabelledNodule) -> bool:
+        if self._which == NOBODY:
+            return False
+        if not self._folds:
+            return nodule.split == self._which
+        if nodule.name not in self._folds:
+            raise NoduleRiskError(
+                f"The table of folds does not name the nodule {nodule.name}: add it."
+            )
+        return str(self._folds[nodule.name]) == self._which
+
+
+def _nodules(data: Path, held_out: HeldOut, device: str, say: Say, report: Progress) -> list[Lung]:
+    report("reading nodules", None)
+    dataset = read_dataset(data)
+    for case in dataset.broken:
+        say(f"Left out: {case.name}: {case.reason}")
+    outlined = [n for n in held_out.kept(dataset.nodules) if n.mask is not None and n.mask.any()]
+    if not outlined:
+        raise NoduleRiskError(
+            f"{data} has no nodule with a mask to train on: check what is held out."
+        )
+    return [lung_of_nodule(nodule, seed, device) for seed, nodule in enumerate(outlined)]
+
+
+def _whole(lungs: Sequence[str], held_out: HeldOut, device: str, report: Progress) -> list[Lung]:
+    report("reading CTs", None)
+    given = [(path, points) for path, points in map(_ct_and_points, lungs)]
+    kept = [(path, points) for path, points in given if not held_out.holds_ct(path)]
+    return [
+        lung_of_ct(read_ct(path), _positions(points), seed, device)
+        for seed, (path, points) in enumerate(kept)
+    ]
+
+
+def _ct_and_points(text: str) -> tuple[Path, Path | None]:
+    """A path, which may itself hold a '=', or a path and a list of points."""
+    path, equals, points = text.rpartition("=")
+    if not equals or Path(text).exists():
+        return Path(text), None
+    return Path(path), Path(points)
+
+
+def _positions(points: Path | None) -> Iterator[tuple[float, float, float]]:
+    yield from (point.lps_mm for point in read_points(points)) if points else ()
+
+
+def _silent(stage: str, done: float | None) -> None:
+    """Where nobody wants to know."""
