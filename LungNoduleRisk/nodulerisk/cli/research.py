@@ -144,25 +144,26 @@ def fit_risk(
 def train_unet(
     data: Annotated[Path, typer.Option(help="Dataset of nodules with readers' outlines.")],
     out: Annotated[
-        Path, typer.Option(help="Folder of the network; an unfinished training in it goes on.")
+        Path, typer.Option(help="Folder of the network; an unfinished training in it is continued.")
     ],
     lungs: Annotated[
         list[str] | None,
         typer.Option(
             metavar="CT[=POINTS]",
-            help="A whole CT to learn from where there is no nodule, with a list of its nodules.",
+            help="A whole CT from which to learn places without a nodule, with a list of its"
+            " nodules.",
         ),
     ] = None,
     hold_out: Annotated[
-        str, typer.Option(help="Not trained on: a fold of --folds, else a split; or nobody.")
+        str, typer.Option(help="Held out of training: a fold of --folds, else a split; or nobody.")
     ] = "test",
     folds: Annotated[
         Path | None, typer.Option(help="Table of the folds of nodules and CTs: name, fold.")
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Steps of the optimiser.")] = 2500,
-    batch: Annotated[int, typer.Option(min=4, help="Cubes a step.")] = 34,
+    batch: Annotated[int, typer.Option(min=4, help="Cubes per step.")] = 34,
     width: Annotated[float, typer.Option(min=0.125, help="Factor on the channels.")] = 1.0,
-    seed: Annotated[int, typer.Option(min=0, help="Of every draw.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random draws.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     verbose: Verbose = False,
 ) -> None:

@@ -28,7 +28,7 @@ class Advice:
 
     @property
     def others(self) -> tuple[ScoreResult | Guideline, ...]:
-        """What is shown below: the guidelines, and the scores that lack an input."""
+        """The results shown below: the guidelines, and the scores that lack an input."""
         return (*self.guidelines, *self.not_computed)
 
 

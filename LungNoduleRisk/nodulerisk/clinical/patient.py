@@ -1,4 +1,4 @@
-"""What guidelines and scores need to know beyond the image; never stored with an assessment."""
+"""Facts that guidelines and scores need beyond the image; never stored with an assessment."""
 
 from __future__ import annotations
 

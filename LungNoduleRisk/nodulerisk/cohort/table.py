@@ -223,7 +223,7 @@ def _plain(column: str) -> str:
 
 
 class _Told(NamedTuple):
-    """What the rows of a case say about it, the same in each."""
+    """The columns of a case that must be the same in each of its rows."""
 
     ct: str
     series: str

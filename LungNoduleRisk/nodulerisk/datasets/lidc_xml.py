@@ -66,7 +66,7 @@ Voxel = tuple[float, int, int]  # z mm, row, column
 
 @dataclass(frozen=True)
 class Outline:
-    """What one reader marked as one nodule.
+    """One nodule as marked by one reader.
 
     Attributes:
         reader: which of the file's reading sessions.

@@ -1,4 +1,4 @@
-"""What an evaluation contributes to a weight set's card."""
+"""An evaluation's contribution to a weight set's card."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ class MaskEvaluation:
 
 @dataclass(frozen=True)
 class About:
-    """What was evaluated on what.
+    """The evaluated weight set and data.
 
     Attributes:
         hashes: SHA-256 of the networks, by name.

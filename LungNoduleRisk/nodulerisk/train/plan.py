@@ -120,8 +120,7 @@ class Run:
         if one_cube and (len(kinds) > 1 or self.sides is not None):
             raise ValueError(
                 "DenseSharp sees a different cube than EMV networks: give it a run of its own,"
-                " without"
-                " sides"
+                " without sides"
             )
         if not one_cube and self.sides is None:
             raise ValueError("EMV networks need sides, such as [80, 60, 40]")
@@ -149,7 +148,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Plan:
-    """What ``nodulerisk train`` does.
+    """The work of ``nodulerisk train``.
 
     Attributes:
         name, version, licence: of the weight set.

@@ -28,7 +28,7 @@ NOT_ON_A_RATIO_SCALE = ("HU", "")
 
 @dataclass(frozen=True, eq=False)
 class ReportNodule:
-    """What the report shows for a nodule.
+    """A nodule in the report.
 
     Attributes:
         ct: the CT assessed, or a part of it with 30 mm on all sides of the nodule's centre.
@@ -58,7 +58,7 @@ class ReportNodule:
 
     @property
     def evidence(self) -> EvidenceLevel:
-        """What the mask and its measurements rest on."""
+        """The evidence behind the mask and its measurements."""
         return "none" if self.assessment.nodule is None else self.assessment.nodule.evidence
 
 

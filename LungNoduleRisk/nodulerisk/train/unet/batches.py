@@ -1,5 +1,5 @@
-"""The cubes of one step: a reader's nodule, a made-up one, a place without a nodule, or made-up
-vessels; and what the network should answer to each."""
+"""The cubes of one step: a reader's nodule, a synthetic one, a place without a nodule, or synthetic
+vessels; and the answers the network should give."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ from nodulerisk.train.unet.phantoms import with_nodule, with_vessels
 from nodulerisk.train.unet.places import KIND_SHARES
 from nodulerisk.train.unet.surface import soft_target
 
-# Of 34 cubes. Readers' nodules and made-up ones weigh about the same: the one teaches what nodules
-# look like, the other how large they are. Nearly as many cubes show none.
+# Out of 34 cubes. Readers' nodules and synthetic ones have about the same weight: the former teach
+# what nodules look like, the latter how large they are. Nearly as many cubes show none.
 ROLES = {"real": 12, "phantom": 10, "negative": 9, "vessels": 3}
 ENLARGED_SHARE = {"real": 0.12, "phantom": 0.3, "negative": 0.12, "vessels": 0.12}
-ENLARGED = 2  # large nodules are looked at in cubes of 96 mm
+ENLARGED = 2  # large nodules are shown in cubes of 96 mm
 CLICK_SD_MM, CLICK_SHARE = 1.0, 0.7  # most clicks are as near as readers' are
-FAR_CLICK_MM = 8.0  # the rest lie up to so far off, for masks that hold still
+FAR_CLICK_MM = 8.0  # the rest are up to this far off, for stable masks
 BESIDE_MM = 3.0  # farther than this past the rim it may be called a nodule or not
-NEAR_MM = 3.5  # only cubes that show a nodule in their middle teach what readers say of it
+NEAR_MM = 3.5  # only cubes with a nodule in their middle teach the readers' descriptions
 INSIDE, INSIDE_SHARE = 0.7, 0.8  # this share of the clicks lies within 0.7 of a phantom's radius
-PHANTOM_MM, ENLARGED_PHANTOM_MM = (3.5, 34.0), (12.0, 80.0)  # up to what a cube holds
+PHANTOM_MM, ENLARGED_PHANTOM_MM = (3.5, 34.0), (12.0, 80.0)  # up to what a cube can hold
 SMALL_MM, SMALL_SHARE = (3.5, 6.0), 0.3  # by size alone, one in three: 4 mm were missed without
-THICKEST = 0.5  # of a phantom's diameter: in thicker slices it would not be seen
+THICKEST = 0.5  # of a phantom's diameter: it would be invisible in thicker slices
 NODULE_LUNG_MM = 22.0  # larger phantoms need a whole CT; the surroundings of nodules are too narrow
-NODULE_LUNG_SHARE = 0.6  # of smaller ones, though, lie there: other patients for most
+NODULE_LUNG_SHARE = 0.6  # share of smaller ones that lie there: most of them are in other patients
 HOSTS = {"lung": 0.5, "pleura": 0.25, "vessel": 0.25}  # where phantoms are put
 WHOLE_CT_SHARE = 0.4  # of the cubes without a nodule
-TRIES = 8  # lungs that are asked for a place
-FEWEST_VOXELS = 20  # a phantom of which less is left at the wall is no example
+TRIES = 8  # lungs that are tried for a place
+FEWEST_VOXELS = 20  # a phantom of which less is left at the wall is not used
 NOISE_SHARE, NOISE_HU, OFFSET_HU = 0.5, 25.0, 15.0  # of another scan, and its calibration
 UNKNOWN = float("nan")
 
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """One cube and what it should be answered, or, with a further axis in front, several.
+    """One cube with the wanted answers, or several along an additional first axis.
 
     Attributes:
-        cube: float (1, S, S, S), as the network takes it.
+        cube: float (1, S, S, S), the network's input.
         masks: float (2, S, S, S): up to the surface, and the share of readers.
         mask_known: float (2,), 1 where that mask is known, else 0.
         presence: float (), whether it is a nodule; NaN: may be called either.
@@ -63,18 +63,18 @@ class Examples:
 
 
 class Lungs(NamedTuple):
-    """What is trained on: nodules' surroundings, and whole CTs."""
+    """The training data: nodules' surroundings, and whole CTs."""
 
     nodules: Sequence[Lung]
     whole: Sequence[Lung] = ()
 
 
 def batch(lungs: Lungs, roles: Sequence[str], side: int, seed: Sequence[int]) -> Examples:
-    """The examples of one step; they depend on the seed alone.
+    """Returns the examples of one step; they depend only on the seed.
 
     Args:
         lungs: with at least one nodule.
-        roles: of ``ROLES``, one an example.
+        roles: of ``ROLES``, one per example.
         side: voxels of the cubes.
         seed: of all draws.
     """
@@ -89,7 +89,7 @@ def batch(lungs: Lungs, roles: Sequence[str], side: int, seed: Sequence[int]) ->
 
 
 def roles_of(count: int) -> list[str]:
-    """The roles of so many cubes, in their shares; each once at least."""
+    """Returns the roles of this many cubes, in their shares; each at least once."""
     total = sum(ROLES.values())
     return [
         role for role, parts in ROLES.items() for _ in range(max(1, round(count * parts / total)))
@@ -97,7 +97,7 @@ def roles_of(count: int) -> list[str]:
 
 
 def example(lungs: Lungs, role: str, side: int, draws: Draws) -> Examples:
-    """One example, without the axis in front."""
+    """Returns one example, without the additional axis."""
     enlarged = ENLARGED if draws.chance(ENLARGED_SHARE[role]) else 1
     look = Look(side, pose(draws), enlarged)
     answer = {"real": _real, "phantom": _phantom, "negative": _negative, "vessels": _vessels}[role]
@@ -166,7 +166,7 @@ def _example(
     known: tuple[float, float] = (1.0, 1.0),
     helpers: Tensor | None = None,
 ) -> Examples:
-    """Of HU and masks in voxels of 0.75 mm."""
+    """Makes an example from HU and masks in voxels of 0.75 mm."""
     assert lungs.nodules[0].nodule is not None
     unknown = torch.full_like(lungs.nodules[0].nodule.helpers, UNKNOWN)
     hu = look.pooled(hu)
@@ -184,7 +184,7 @@ def _example(
 
 
 def _as_read(lung: Lung, centre: np.ndarray, look: Look, draws: Draws) -> tuple[Tensor, Tensor]:
-    """HU (n, n, n), and the masks (2, n, n, n) of whatever readers have marked there."""
+    """Returns HU (n, n, n), and the masks (2, n, n, n) of what readers have marked there."""
     hu, first = _surroundings(draws.pick(lung.seen), lung, centre, look)
     cube = look.sampled(hu, lung.spacing_mm, centre - first)
     if lung.nodule is None:
@@ -205,8 +205,8 @@ def _surroundings(
 def _place(
     lungs: Sequence[Lung], shares: dict[str, float], draws: Draws
 ) -> tuple[Lung, np.ndarray]:
-    """A lung and a place in it (voxels z, y, x), of kinds in these shares where it has them; of the
-    lung that is asked last, any place."""
+    """Draws a lung and a place in it (voxels z, y, x), of kinds in these shares if it has them; in
+    the last lung tried, any place."""
     for _ in range(TRIES):
         lung = draws.pick(lungs)
         if kinds := [kind for kind in shares if kind in lung.places]:
@@ -220,7 +220,7 @@ def _place(
 
 
 def _click_mm(draws: Draws) -> np.ndarray:
-    """How far (z, y, x) a click lies from a nodule's middle."""
+    """Draws how far (z, y, x) a click lies from a nodule's middle."""
     if draws.chance(CLICK_SHARE):
         return draws.normal(CLICK_SD_MM)
     return draws.direction() * draws.uniform(0, FAR_CLICK_MM)

@@ -13,15 +13,16 @@ from torch import Tensor
 from nodulerisk.ct.cubes import PATIENT_SPACING_MM
 from nodulerisk.train.unet.draws import Draws
 
-UPRIGHT_SHARE = 0.2  # of the cubes, which are not turned: as the network will see them
+UPRIGHT_SHARE = 0.2  # of the cubes, which are not rotated: as the network will see them
 MARGIN_MM = 2.0  # cut beyond the cube, for the interpolation
 Box = tuple[slice, slice, slice]
 
 
 def pose(draws: Draws) -> np.ndarray:
-    """(3, 3), z, y, x: a rotation about the patient's axis, and a reflection along any.
+    """Draws a pose, (3, 3), z, y, x: a rotation about the patient's axis, and a reflection along
+    any.
 
-    Nothing is scaled: size is what the network has to know.
+    Nothing is scaled, since the network has to learn sizes.
     """
     angle = 0.0 if draws.chance(UPRIGHT_SHARE) else draws.uniform(0, 2 * math.pi)
     cos, sin = math.cos(angle), math.sin(angle)
@@ -31,12 +32,12 @@ def pose(draws: Draws) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """How a cube is looked at.
+    """How a cube is cut.
 
     Attributes:
         side: voxels of the cube.
         turn: (3, 3), a pose.
-        enlarged: the voxels are so many times 0.75 mm wide, as in ``patient_cube``.
+        enlarged: the voxels are this many times 0.75 mm wide, as in ``patient_cube``.
     """
 
     side: int
@@ -45,15 +46,15 @@ class Look:
 
     @property
     def reach_mm(self) -> float:
-        """How far from its centre the cube reaches along any axis, however it is turned about
-        z."""
+        """Returns how far from its centre the cube reaches along any axis, however it is rotated
+        about z."""
         half = self.side * self.enlarged * PATIENT_SPACING_MM / 2
         return half * math.sqrt(2) + MARGIN_MM
 
     def sampled(
         self, volume: Tensor, spacing_mm: np.ndarray, centre: np.ndarray, outside: str = "border"
     ) -> Tensor:
-        """The volume at the positions of the cube's voxels of 0.75 mm, linearly.
+        """Samples the volume linearly at the cube's voxels of 0.75 mm.
 
         Args:
             volume: float (z, y, x).
@@ -69,7 +70,7 @@ class Look:
         return at_voxels(volume, voxels, outside)
 
     def pooled(self, cube: Tensor) -> Tensor:
-        """The cube with the mean of the voxels of 0.75 mm in every voxel of its own."""
+        """Averages the voxels of 0.75 mm into the cube's own voxels."""
         if self.enlarged == 1:
             return cube
         return F.avg_pool3d(cube[None, None], self.enlarged)[0, 0]
@@ -93,8 +94,8 @@ def at_voxels(volume: Tensor, voxels: Tensor, outside: str = "border") -> Tensor
 def box_around(
     shape: tuple[int, ...], spacing_mm: np.ndarray, centre: np.ndarray, reach_mm: float
 ) -> Box:
-    """The part of a volume within ``reach_mm`` of the centre (voxels z, y, x) along every axis: at
-    least a voxel, wherever the centre lies."""
+    """Returns the part of a volume within ``reach_mm`` of the centre (voxels z, y, x) along every
+    axis: at least a voxel, wherever the centre lies."""
     reach = reach_mm / np.asarray(spacing_mm)
     low = np.clip(np.floor(centre - reach), 0, np.array(shape) - 1).astype(int)
     high = np.clip(np.ceil(centre + reach) + 1, low + 1, shape).astype(int)
@@ -103,7 +104,7 @@ def box_around(
 
 
 def first_of(box: Box) -> np.ndarray:
-    """The box's first voxel, z, y, x."""
+    """Returns the box's first voxel, z, y, x."""
     return np.array([part.start for part in box], float)
 
 

@@ -1,4 +1,4 @@
-"""Random numbers of one training cube, which depend on its seed alone."""
+"""Random numbers for one training cube, which depend only on its seed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Thing = TypeVar("Thing")
 
 
 class Draws:
-    """Single numbers by numpy, whole volumes of them on the device that the cube is made on.
+    """Single numbers by numpy, whole volumes on the device that makes the cube.
 
     Attributes:
         device: of the volumes.
@@ -29,7 +29,7 @@ class Draws:
         return float(self._rng.uniform(low, high))
 
     def log_uniform(self, low: float, high: float) -> float:
-        """As likely to lie between 4 and 8 as between 8 and 16."""
+        """Draws log-uniformly: as likely between 4 and 8 as between 8 and 16."""
         return float(np.exp(self._rng.uniform(np.log(low), np.log(high))))
 
     def chance(self, share: float) -> bool:
@@ -37,8 +37,7 @@ class Draws:
         return bool(self._rng.random() < share)
 
     def pick(self, things: Sequence[Thing], shares: Sequence[float] | None = None) -> Thing:
-        """One of the things, all as likely where no shares are given; these need not add up to
-        1."""
+        """Draws one of the things, equally likely without shares, which need not add up to 1."""
         p = None if shares is None else np.asarray(shares, float) / np.sum(shares)
         return things[int(self._rng.choice(len(things), p=p))]
 
@@ -47,7 +46,7 @@ class Draws:
         return self._rng.normal(0, sd, count)
 
     def direction(self) -> np.ndarray:
-        """float64 (3,), of length 1, every direction as likely."""
+        """float64 (3,), of length 1, with every direction equally likely."""
         vector = self._rng.normal(size=3)
         return vector / np.linalg.norm(vector)
 

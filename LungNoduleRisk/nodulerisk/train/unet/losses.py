@@ -1,4 +1,4 @@
-"""What the network is trained to make small."""
+"""The losses that training minimises."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from nodulerisk.train.unet.batches import Examples
 from nodulerisk.train.unet.network import ANSWERS
 
 WEIGHTS = {"presence": 0.5, "malignancy": 0.5, "mask": 1.0}
-HELPER_WEIGHT = 0.05  # of every other answer: together half of malignancy's
+HELPER_WEIGHT = 0.05  # of every other answer: together half of malignancy's weight
 VOXELS_WEIGHT = 4.0  # the mean over all voxels is small beside Dice
-SMOOTH_VOXELS = 10.0  # Dice of masks of few voxels, or none, would jump
+SMOOTH_VOXELS = 10.0  # keeps the Dice of masks of few voxels, or none, from jumping
 _dice_loss = DiceLoss(
     sigmoid=True, reduction="none", smooth_nr=SMOOTH_VOXELS, smooth_dr=SMOOTH_VOXELS
 )
 
 
 def losses(classes: Tensor, masks: Tensor, wanted: Examples) -> dict[str, Tensor]:
-    """The parts of the loss, by name, unweighted.
+    """Returns the parts of the loss, by name, unweighted.
 
     Args:
         classes: float (N, C), logits of ``ANSWERS`` side by side.
@@ -44,14 +44,14 @@ def weighted(parts: dict[str, Tensor]) -> Tensor:
 
 
 def _answer_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Mean cross-entropy of those whose answer is known; 0 where none is."""
+    """Returns the mean cross-entropy of the examples whose answer is known; 0 if there are none."""
     known = target[:, 0].isfinite()
     each = F.cross_entropy(logits, target.nan_to_num(), reduction="none")
     return (each * known).sum() / known.sum().clamp(min=1)
 
 
 def _mask_loss(logits: Tensor, wanted: Examples) -> Tensor:
-    """Cross-entropy and Dice of each mask that is known."""
+    """Returns cross-entropy and Dice of each known mask."""
     voxels = F.binary_cross_entropy_with_logits(logits, wanted.masks, reduction="none")
     each = VOXELS_WEIGHT * voxels.mean((2, 3, 4)) + _dice_loss(logits, wanted.masks)[..., 0, 0, 0]
     return (each * wanted.mask_known).sum() / wanted.mask_known.sum()

@@ -1,4 +1,4 @@
-"""What cubes are cut from: nodules with readers' outlines, and whole CTs, on the device."""
+"""The sources of cubes: nodules with readers' outlines, and whole CTs, on the device."""
 
 from __future__ import annotations
 
@@ -18,10 +18,15 @@ from nodulerisk.train.samples import targets_of
 from nodulerisk.train.unet.places import places_without_nodule
 from nodulerisk.train.unet.surface import Surface, surface_of
 
-# What the readers say of a nodule: networks that also learn to tell it draw better. It is not kept.
+# The readers' descriptions: networks that also learn these draw better masks. Not kept after
+# training.
 HELPERS = ("malignancy", "density", "spiculation", "lobulation", "margin", "calcification")
-VERSIONS = 2  # of the made-up context above and below; another for every cube would cost a CPU core
-CONTEXT = ("lung",) * 4 + ("flat",)  # one end in five is flat, so that neither kind is learnt
+VERSIONS = (
+    2  # of the synthetic context above and below; a new one for every cube would take a CPU core
+)
+CONTEXT = ("lung",) * 4 + (
+    "flat",
+)  # one end in five is flat, so that the network learns neither kind
 PLACES_BY_NODULE, PLACES_IN_CT = 12, 1500  # of a kind
 BESIDE_NODULE_MM, BESIDE_POINT_MM = 8.0, 30.0  # there may be a nodule up to here
 PERCENT = 100
@@ -51,12 +56,12 @@ class Lung:
     """A piece of lung, or all of it.
 
     Attributes:
-        seen: int16 HU (z, y, x) each: the same scan, in several made-up contexts where its own ends
-            with the nodule.
-        empty: as one of ``seen``, with its nodule covered.
+        seen: int16 HU (z, y, x) each: the same scan, in several synthetic contexts if it ends with
+            the nodule.
+        empty: like one of ``seen``, with its nodule covered.
         spacing_mm: z, y, x.
         places: kind -> float (n, 3), voxels z, y, x, where there is no nodule.
-        nodule: None: a whole CT, in which no nodule is looked at.
+        nodule: None: a whole CT, whose nodules are not used.
     """
 
     seen: tuple[Tensor, ...]
@@ -67,11 +72,11 @@ class Lung:
 
 
 def lung_of_nodule(nodule: LabelledNodule, seed: int, device: str) -> Lung:
-    """A nodule's surroundings; the same seed makes up the same context.
+    """Returns a nodule's surroundings; the same seed gives the same context.
 
     Args:
         nodule: with a mask.
-        seed: of what is made up and chosen.
+        seed: of the synthetic context and all choices.
         device: as torch takes it.
     """
     rng = np.random.default_rng(seed)
@@ -80,7 +85,9 @@ def lung_of_nodule(nodule: LabelledNodule, seed: int, device: str) -> Lung:
     versions = [with_context(one, rng, CONTEXT) for one in (*[nodule] * VERSIONS, covered)]
     *seen, empty = (_tensor(ct.hu, device) for ct, _ in versions)
     share = versions[0][1]
-    above = np.array([(len(share) - len(nodule.ct.hu)) // 2, 0, 0])  # slices made up on either side
+    above = np.array(
+        [(len(share) - len(nodule.ct.hu)) // 2, 0, 0]
+    )  # synthetic slices on either side
     return Lung(
         tuple(seen),
         empty,
@@ -93,7 +100,7 @@ def lung_of_nodule(nodule: LabelledNodule, seed: int, device: str) -> Lung:
 def lung_of_ct(
     ct: CT, nodules_lps_mm: Iterable[tuple[float, float, float]], seed: int, device: str
 ) -> Lung:
-    """A whole CT, in which places near the given nodules are not chosen."""
+    """Returns a whole CT, in which no places near the given nodules are chosen."""
     ct = to_lps(ct)
     spacing = _zyx(ct.spacing_mm)
     avoid = np.zeros(ct.hu.shape, bool)
@@ -111,14 +118,14 @@ def lung_of_ct(
 
 
 def _in_lps(nodule: LabelledNodule) -> LabelledNodule:
-    """The nodule with its axes along the patient's."""
+    """Returns the nodule with its axes along the patient's."""
     percent = np.rint(np.asarray(nodule.marked) * PERCENT).astype(np.int16)
     marked = to_lps(replace(nodule.ct, hu=percent)).hu / np.float32(PERCENT)
     return replace(nodule, ct=to_lps(nodule.ct), marked=marked)
 
 
 def _covered(nodule: LabelledNodule, rng: np.random.Generator) -> CT:
-    """The CT with its nodule covered by what lies beside it, in all slices that show it."""
+    """Returns the CT with its nodule covered by its surroundings, in all slices that show it."""
     outlined = np.asarray(nodule.marked) > 0
     outline, shown = np.any(outlined, axis=0), np.flatnonzero(np.any(outlined, axis=(1, 2)))
     hu = nodule.ct.hu.copy()
@@ -128,7 +135,8 @@ def _covered(nodule: LabelledNodule, rng: np.random.Generator) -> CT:
 
 
 def _places_beside(nodule: LabelledNodule, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Places above and below the nodule are not chosen either: what is there may be made up."""
+    """Returns places beside the nodule, but not above or below it, where the context may be
+    synthetic."""
     spacing = _zyx(nodule.ct.spacing_mm)
     outline = (np.asarray(nodule.marked) > 0).any(axis=0)
     near = distance_transform_edt(~outline, sampling=spacing[1:]) <= BESIDE_NODULE_MM
@@ -149,7 +157,7 @@ def _marked(nodule: LabelledNodule, share: np.ndarray, above: np.ndarray, device
 
 
 def _is_subsolid(nodule: LabelledNodule) -> bool:
-    """Whether readers are sure that it is not solid."""
+    """Whether readers are certain that it is not solid."""
     density = nodule.target("density", len(TASKS["density"].classes))
     return density is not None and density[-1] == 0
 

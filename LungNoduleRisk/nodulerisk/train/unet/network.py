@@ -1,4 +1,4 @@
-"""The network as it is trained, with what helps it learn; and as it is kept, without."""
+"""The network in training, with auxiliary outputs, and as it is kept, without them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MASKS = 2  # up to the surface, and the share of readers
 
 
 class HelpedUNet(NoduleUNet):
-    """``NoduleUNet`` that also says what readers say of the nodule, and where they drew it."""
+    """``NoduleUNet`` that also predicts the readers' descriptions and outlines."""
 
     def __init__(self, width: float = 1.0):
         super().__init__(sum(ANSWERS.values()), width)
@@ -22,8 +22,8 @@ class HelpedUNet(NoduleUNet):
 
 
 def exported(network: HelpedUNet) -> dict[str, Tensor]:
-    """The arrays of the ``NoduleUNet`` in it, in half precision on the CPU: whether it is a nodule,
-    and the mask up to the surface."""
+    """Returns the arrays of the ``NoduleUNet`` in it, in half precision on the CPU: whether it is a
+    nodule, and the mask up to the surface."""
     kept = dict(network.state_dict())
     last = len(network.classifier) - 1
     for layer, count in ((f"classifier.{last}", ANSWERS[PRESENCE]), ("mask_head", 1)):

@@ -1,5 +1,4 @@
-"""Where there is no nodule: clicks of the kinds that a reader, or a detector, might set by
-mistake."""
+"""Places without a nodule: clicks that a reader or a detector might set by mistake."""
 
 from __future__ import annotations
 
@@ -12,14 +11,14 @@ from scipy.ndimage import (
     label,
 )
 
-# How often a cube without a nodule shows each kind: vessels are what most false clicks are on.
+# How often a cube without a nodule shows each kind: most false clicks are on vessels.
 KIND_SHARES = {"vessel": 0.5, "pleura": 0.2, "airway": 0.1, "lung": 0.12, "tissue": 0.08}
 AIR_HU = -500  # lung and air are below
 DENSE_HU = {"vessel": -550, "pleura": -600, "tissue": -200}  # from which HU on
 AERATED_HU = (-950, -700)
 AIRWAY_HU, AIRWAY_WALL_HU = -960, -700
-IN_PLANE_BLUR = 0.6  # pixels: noise alone is not to make a vessel
-LEAST_LUNG_MM2 = 400  # smaller patches of air in a slice are trachea, or gut
+IN_PLANE_BLUR = 0.6  # pixels: noise alone must not count as a vessel
+LEAST_LUNG_MM2 = 400  # smaller patches of air in a slice are trachea or bowel
 OPEN_AIR_HU = -960  # patches that are as thin lie around the patient
 CLOSING_MM = 6  # vessels up to twice as wide belong to the lung
 NEAR_PLEURA_MM = 4
@@ -32,17 +31,17 @@ def places_without_nodule(
     count: int,
     rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
-    """Voxels to click on, by kind.
+    """Returns voxels to click on, by kind.
 
     Args:
         hu: (z, y, x).
         spacing_mm: z, y, x.
         avoid: bool (z, y, x), too near to a nodule.
-        count: at most so many of a kind.
+        count: at most this many of a kind.
         rng: chooses among them.
 
     Returns:
-        kind -> int (n, 3), z, y, x; kinds that are not there are left out.
+        kind -> int (n, 3), z, y, x; absent kinds are left out.
     """
     found = {kind: np.argwhere(where & ~avoid) for kind, where in _kinds(hu, spacing_mm).items()}
     return {kind: rng.permutation(voxels)[:count] for kind, voxels in found.items() if len(voxels)}
@@ -66,7 +65,7 @@ def _kinds(hu: np.ndarray, spacing_mm: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def lungs_of(hu: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
-    """bool (z, y, x): the lungs with their vessels, closed slice by slice."""
+    """Returns a bool mask (z, y, x) of the lungs with their vessels, closed slice by slice."""
     return np.stack([_lungs_in_slice(one, spacing_mm[1:]) for one in hu])
 
 

@@ -1,4 +1,4 @@
-"""What a scanner does to what it looks at: blur, slices of some thickness, a kernel, noise."""
+"""Simulates a scanner: blur, slice thickness, kernel and noise."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from torch import Tensor
 from nodulerisk.train.unet.draws import Draws
 
 IN_PLANE_MM, ALONG_Z_MM = (0.3, 0.8), (0.3, 0.7)  # sigma of the blur, sharp to smooth kernels
-THICKNESS = (0.7, 1.2)  # of the slices, times their distance: gaps to overlap
-SHARP_SHARE = 0.35  # of the scans have an edge-enhancing kernel
-SHARPENING, SHARPENED_MM = (0.2, 1.0), 0.8  # how much of what a blur of this sigma takes is added
+THICKNESS = (0.7, 1.2)  # slice thickness as a multiple of their distance: from gaps to overlap
+SHARP_SHARE = 0.35  # share of scans with an edge-enhancing kernel
+SHARPENING, SHARPENED_MM = (
+    (0.2, 1.0),
+    0.8,
+)  # how much of the detail removed by a blur of this sigma is added
 NOISE_HU = (5.0, 45.0)  # SD within the nodule
-NEGLIGIBLE = 0.05  # voxels: a narrower blur is none
+NEGLIGIBLE = 0.05  # voxels: a narrower blur is skipped
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Scanner:
 
     @classmethod
     def drawn(cls, slice_mm: float, draws: Draws) -> Scanner:
-        """Any that could have made slices so far apart."""
+        """Draws a scanner that could have made slices this far apart."""
         return cls(
             draws.uniform(*IN_PLANE_MM),
             draws.uniform(*ALONG_Z_MM),
@@ -45,7 +48,7 @@ class Scanner:
         )
 
     def seen(self, image: Tensor, step_mm: float) -> Tensor:
-        """float (z, y, x) on a grid of this step, as the scan shows it."""
+        """Returns the volume, float (z, y, x) on a grid of this step, as the scan shows it."""
         image = _blurred_in_plane(image, self.in_plane_mm / step_mm)
         image = blurred(image, self.along_z_mm / step_mm, 0)
         image = averaged(image, self.thickness_mm / step_mm, 0)
@@ -56,7 +59,7 @@ class Scanner:
 
 
 def grain(shape: tuple[int, ...], draws: Draws) -> Tensor:
-    """float (z, y, x), noise of SD 1, between white and as coarse as a smooth kernel's."""
+    """Returns noise of SD 1, float (z, y, x), between white and as coarse as a smooth kernel's."""
     white = draws.noise(shape)
     coarse = F.avg_pool2d(draws.noise(shape)[None], 3, 1, 1)[0] * 3
     noise = coarse * draws.uniform(0, 1) + white * draws.uniform(0, 1)
@@ -64,7 +67,7 @@ def grain(shape: tuple[int, ...], draws: Draws) -> Tensor:
 
 
 def blurred(image: Tensor, sigma: float, axis: int) -> Tensor:
-    """Gaussian blur along an axis (0, 1, 2 for z, y, x), sigma in voxels; zeros outside."""
+    """Blurs by a Gaussian along an axis (0, 1, 2 for z, y, x), sigma in voxels; zeros outside."""
     if sigma < NEGLIGIBLE:
         return image
     reach = math.ceil(3 * sigma)
@@ -73,7 +76,8 @@ def blurred(image: Tensor, sigma: float, axis: int) -> Tensor:
 
 
 def averaged(image: Tensor, width: float, axis: int) -> Tensor:
-    """The mean over so many voxels along an axis, which need not be whole; zeros outside."""
+    """Averages over this many voxels along an axis, not necessarily a whole number; zeros
+    outside."""
     reach = max(0, math.ceil((width - 1) / 2))
     ticks = torch.arange(-reach, reach + 1, device=image.device, dtype=torch.float32)
     inside = (width / 2 - ticks.abs() + 0.5).clamp(0, 1)  # the share of each voxel

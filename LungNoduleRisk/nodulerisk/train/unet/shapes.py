@@ -1,4 +1,4 @@
-"""Shapes to draw: signed distances in mm, negative inside, on a fine grid."""
+"""Shapes as signed distances in mm, negative inside, on a fine grid."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class FineGrid:
 
     @classmethod
     def around(cls, reach_mm: float, n: int, device: torch.device) -> FineGrid:
-        """One of n voxels a side that reaches so far along every axis."""
+        """Returns a grid of n voxels per side that reaches this far along every axis."""
         step = 2 * reach_mm / n
         ticks = (torch.arange(n, device=device) - (n - 1) / 2) * step
         return cls(torch.stack(torch.meshgrid(ticks, ticks, ticks, indexing="ij"), dim=-1), step)
 
     @property
     def half_mm(self) -> float:
-        """From the origin to the outermost voxel's centre."""
+        """The distance from the origin to the outermost voxel's centre."""
         return (self.positions_mm.shape[0] - 1) / 2 * self.step_mm
 
     def filled(self, distance_mm: Tensor) -> Tensor:
@@ -57,8 +57,8 @@ def ball(grid: FineGrid, radius_mm: float) -> Tensor:
 def body(
     grid: FineGrid, radius_mm: float, roughness: float, draws: Draws, middle_mm: np.ndarray
 ) -> Tensor:
-    """An ellipsoid in any pose, with bumps of up to this share of its radius, and without them of
-    the volume of a ball of this radius."""
+    """Returns an ellipsoid in any pose, with bumps of up to this share of its radius; without them
+    it has the volume of a ball of this radius."""
     stretch = np.array([draws.uniform(*STRETCH) for _ in range(3)])
     stretch /= np.cbrt(stretch.prod())
     turn, _ = np.linalg.qr(np.stack([draws.direction() for _ in range(3)]))
@@ -70,7 +70,7 @@ def body(
 
 
 def _bumps(grid: FineGrid, direction: Tensor, draws: Draws) -> Tensor:
-    """Waves over the sphere, each of a height of at most 1."""
+    """Returns waves over the sphere, each at most 1 high."""
     total = grid.zeros()
     for _ in range(BUMPS):
         along = direction @ grid.vector(draws.direction())
@@ -82,7 +82,7 @@ def _bumps(grid: FineGrid, direction: Tensor, draws: Draws) -> Tensor:
 def tube(
     grid: FineGrid, ends_mm: tuple[np.ndarray, np.ndarray], radii_mm: tuple[float, float]
 ) -> Tensor:
-    """A round tube from one end (z, y, x) to the other, which narrows between them."""
+    """Returns a round tube from one end (z, y, x) to the other, narrowing on the way."""
     start, end = (grid.vector(point) for point in ends_mm)
     axis = end - start
     away = grid.positions_mm - start

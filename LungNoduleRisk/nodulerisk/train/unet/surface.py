@@ -1,7 +1,7 @@
-"""Where a nodule's surface lies: at the HU half way between the nodule and the lung around it.
+"""The surface of a nodule: at the HU half way between the nodule and the lung around it.
 
 Readers draw generously and in whole pixels. Their outline says which voxels may belong to the
-nodule; its surface is where a physicist would put it.
+nodule; the half-way level then defines its surface.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import numpy as np
 from scipy.ndimage import binary_dilation, distance_transform_edt
 from torch import Tensor
 
-LUNG_HU = -850.0  # where too little lung is seen around the nodule
-DENSEST_LUNG_HU = -600  # what is denser around a nodule is a vessel or the wall
-RING_STEPS = (2, 6)  # lung is looked for so many voxels outside the outline: past the blur
-FEWEST = 20  # voxels of lung that say how dense it is
+LUNG_HU = -850.0  # if too little lung is visible around the nodule
+DENSEST_LUNG_HU = -600  # denser voxels around a nodule belong to a vessel or the wall
+RING_STEPS = (2, 6)  # lung is sampled this many voxels outside the outline, beyond the blur
+FEWEST = 20  # voxels of lung needed to tell its density
 # The nodule's own HU are those of a shell inside the outline: its voxels nearest to the outline may
 # be lung that a reader included, or blurred; those far inside may be the solid core of a part-solid
 # nodule.
@@ -23,17 +23,17 @@ SHELL_MM = (2.5, 4.5)
 DEEPEST = 0.6  # share of the greatest depth that the shell begins at in small nodules
 SOLID_PERCENTILE, SUBSOLID_PERCENTILE = 50, 35  # ground glass, not the vessels in it
 LEAST_CONTRAST_HU = 150.0  # fainter nodules would be drawn by their noise
-LEVELS_HU = (-820.0, -200.0)  # a surface elsewhere is that of something else
+LEVELS_HU = (-820.0, -200.0)  # a surface elsewhere belongs to something else
 # A ball that is blurred reaches half its contrast inside of its surface, the smaller the further:
 # at the surface itself its share is 0.5 - sigma / (radius * sqrt(2 pi)), to first order.
 BLUR_MM = 0.5  # sigma of common chest CT in plane
 SOFT_SHARE, SOFT_HU = 0.5, 100.0  # the target rises over this share of the contrast, or this much
-SEEN_BY = 0.2  # what fewer than this share of the readers marked is not the nodule
+SEEN_BY = 0.2  # voxels marked by less than this share of the readers do not belong to the nodule
 
 
 @dataclass(frozen=True)
 class Surface:
-    """Where a nodule ends.
+    """The surface of a nodule.
 
     Attributes:
         level_hu: the HU at its surface.
@@ -47,9 +47,9 @@ class Surface:
 def surface_of(
     hu: np.ndarray, marked: np.ndarray, spacing_mm: np.ndarray, subsolid: bool = False
 ) -> Surface:
-    """The surface of a nodule that readers have outlined.
+    """Returns the surface of a nodule that readers have outlined.
 
-    Made-up balls of 8 to 20 mm in slices of 1.25 mm, outlined up to 2 mm too wide, keep their
+    Synthetic balls of 8 to 20 mm in slices of 1.25 mm, outlined up to 2 mm too wide, keep their
     volume within 6 % by this level. By a percentile of all that was outlined, ground glass came out
     up to 36 % too large.
 
@@ -71,9 +71,9 @@ def surface_of(
 
 
 def soft_target(hu: Tensor, share: Tensor, surface: Surface) -> Tensor:
-    """What the network is to draw: 0 outside, 0.5 at the surface, 1 inside.
+    """Returns the mask that the network should draw: 0 outside, 0.5 at the surface, 1 inside.
 
-    HU are taken as they are: a mean over neighbours would move the surface of small nodules.
+    HU are not smoothed: a mean over neighbours would move the surface of small nodules.
 
     Args:
         hu: float (z, y, x).
@@ -85,14 +85,14 @@ def soft_target(hu: Tensor, share: Tensor, surface: Surface) -> Tensor:
 
 
 def _lung_hu(hu: np.ndarray, marked: np.ndarray) -> float:
-    """The median HU of the lung around what is marked."""
+    """Returns the median HU of the lung around the marked voxels."""
     near, far = (binary_dilation(marked, iterations=steps) for steps in RING_STEPS)
     lung = hu[far & ~near & (hu < DENSEST_LUNG_HU)]
     return float(np.median(lung)) if lung.size > FEWEST else LUNG_HU
 
 
 def _shell(core: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
-    """Which voxels of the outlined lie deep enough to show the nodule's own HU."""
+    """Returns which outlined voxels lie deep enough to show the nodule's own HU."""
     padded = np.pad(core, 1)  # the outline's top and bottom are an end, too
     depth = distance_transform_edt(padded, sampling=spacing_mm)[1:-1, 1:-1, 1:-1]
     first, last = SHELL_MM

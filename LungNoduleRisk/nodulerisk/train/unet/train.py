@@ -40,21 +40,22 @@ def train_unet(
     """Trains a ``NoduleUNet`` and writes ``unet.safetensors``.
 
     Args:
-        data: any dataset that ``read_dataset`` knows, with masks.
+        data: any dataset that ``read_dataset`` can read, with masks.
         lungs: whole CTs, each as PATH, or PATH=POINTS with a list of its nodules.
         out: folder of the file, the log and the checkpoint.
         settings: of the fit.
         hold_out: a fold of ``folds``, else a split of the dataset; or ``nobody``.
         folds: table with the columns name (of a nodule, or a CT's file) and fold.
         device: one of ``DEVICES``.
-        say: told what is left out and why.
-        progress: called with what is done, and with how many steps are.
+        say: called with messages about what is left out and why.
+        progress: called with what is being done and the number of finished steps.
 
     Returns:
         The path of the network's file.
 
     Raises:
-        NoduleRiskError: data that cannot be read, nothing to train on, or another run's folder.
+        NoduleRiskError: the data cannot be read, there is nothing to train on, or the folder holds
+            another run.
     """
     device = choose_device(device)
     held_out = HeldOut(hold_out, folds)
@@ -70,12 +71,12 @@ def train_unet(
 
 
 class HeldOut:
-    """Who is not trained on."""
+    """The patients that are held out of training."""
 
     def __init__(self, which: str, folds: Path | None):
         """
         Args:
-            which: a fold's number where a table is given, else a split; or ``nobody``.
+            which: a fold's number if a table is given, else a split; or ``nobody``.
             folds: the table.
 
         Raises:
@@ -90,10 +91,10 @@ class HeldOut:
             )
 
     def kept(self, nodules: Sequence[LabelledNodule]) -> list[LabelledNodule]:
-        """The nodules to train on: none of a patient of whom any is held out.
+        """Returns the nodules to train on: none of a patient with any held-out nodule.
 
         Raises:
-            NoduleRiskError: the table does not name a nodule.
+            NoduleRiskError: the table does not list a nodule.
         """
         out = {nodule.patient for nodule in nodules if self._holds(nodule)}
         return [nodule for nodule in nodules if nodule.patient not in out]
@@ -108,9 +109,7 @@ class HeldOut:
         if not self._folds:
             return nodule.split == self._which
         if nodule.name not in self._folds:
-            raise NoduleRiskError(
-                f"The table of folds does not name the nodule {nodule.name}: add it."
-            )
+            raise NoduleRiskError(f"The table of folds does not list nodule {nodule.name}: add it.")
         return str(self._folds[nodule.name]) == self._which
 
 
@@ -138,7 +137,7 @@ def _whole(lungs: Sequence[str], held_out: HeldOut, device: str, report: Progres
 
 
 def _ct_and_points(text: str) -> tuple[Path, Path | None]:
-    """A path, which may itself hold a '=', or a path and a list of points."""
+    """Splits into a path, which may contain a '=', and optionally a list of points."""
     path, equals, points = text.rpartition("=")
     if not equals or Path(text).exists():
         return Path(text), None
@@ -150,4 +149,4 @@ def _positions(points: Path | None) -> Iterator[tuple[float, float, float]]:
 
 
 def _silent(stage: str, done: float | None) -> None:
-    """Where nobody wants to know."""
+    """Ignores progress."""
