@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,7 @@ def main() -> None:
 def table(lung: CT, weights: WeightSet, places: int) -> Iterator[str]:
     """One row of Markdown per diameter."""
     engine = Engine(weights)
-    hosts = [on_grid(lung, spacing) for spacing in GRIDS.values()]
+    hosts = [Host(on_grid(lung, spacing)) for spacing in GRIDS.values()]
     for diameter in track(DIAMETERS_MM, "phantoms"):
         cells = [
             cell((assessed(h, hu, diameter, weights, engine, n) for n in range(places)), diameter)
@@ -85,13 +86,12 @@ def cell(found: Iterable[Assessment], diameter_mm: float) -> str:
 
 
 def assessed(
-    host: CT, hu: float, diameter_mm: float, weights: WeightSet, engine: Engine, place: int
+    host: Host, hu: float, diameter_mm: float, weights: WeightSet, engine: Engine, place: int
 ) -> Assessment:
     """The assessment of one phantom, always at the same place and clicked at the same point."""
     rng = np.random.default_rng(place)
-    places = places_for(host, diameter_mm)
-    centre = places[place % len(places)] + rng.uniform(-0.5, 0.5, 3)
-    ct = with_sphere(host, centre, diameter_mm, hu, rng)
+    centre = host.place(diameter_mm, place) + rng.uniform(-0.5, 0.5, 3)
+    ct = with_sphere(host.ct, centre, diameter_mm, hu, rng)
     point = ct.point_of(centre[::-1]) + rng.uniform(-1, 1, 3)
     return assess(ct, point, weights, networks=engine)
 
@@ -105,15 +105,26 @@ def on_grid(lung: CT, spacing_mm: tuple[float, float, float]) -> CT:
     return replace(lung, hu=hu, spacing_mm=triple(spacing_mm))
 
 
-def places_for(host: CT, diameter_mm: float) -> np.ndarray:
-    """Voxels (n, 3; z, y, x) in lung where a sphere of this size touches no wall, in an order that
-    is the same on every run; the deepest one alone where none is so deep."""
-    steps = np.array(host.spacing_mm[::-1])
-    thick = np.ceil(WALL_MM / steps).astype(int)
-    walls = binary_opening(host.hu > TISSUE_HU, np.ones(thick))
-    depth = distance_transform_edt(np.pad(~walls, 1), sampling=steps)[1:-1, 1:-1, 1:-1]
-    needed = min(diameter_mm / 2 + 1, depth.max())
-    return np.random.default_rng(0).permutation(np.argwhere(depth >= needed))
+@dataclass(frozen=True, eq=False)
+class Host:
+    """Lung on one grid to put phantoms into."""
+
+    ct: CT
+
+    @cached_property
+    def depth_mm(self) -> np.ndarray:
+        """How far every voxel lies from the walls and from the CT's edge."""
+        steps = np.array(self.ct.spacing_mm[::-1])
+        thick = np.ceil(WALL_MM / steps).astype(int)
+        walls = binary_opening(self.ct.hu > TISSUE_HU, np.ones(thick))
+        return distance_transform_edt(np.pad(~walls, 1), sampling=steps)[1:-1, 1:-1, 1:-1]
+
+    def place(self, diameter_mm: float, number: int) -> np.ndarray:
+        """A voxel (z, y, x) where a sphere of this size touches no wall, the same on every run; the
+        deepest one where none is so deep."""
+        needed = min(diameter_mm / 2 + 1, self.depth_mm.max())
+        places = np.argwhere(self.depth_mm >= needed)
+        return places[np.random.default_rng(number).integers(len(places))]
 
 
 def with_sphere(
