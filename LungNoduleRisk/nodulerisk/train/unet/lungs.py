@@ -21,9 +21,8 @@ from nodulerisk.train.unet.surface import Surface, surface_of
 # The readers' descriptions: networks that also learn these draw better masks. Not kept after
 # training.
 HELPERS = ("malignancy", "density", "spiculation", "lobulation", "margin", "calcification")
-VERSIONS = (
-    2  # of the synthetic context above and below; a new one for every cube would take a CPU core
-)
+# of the synthetic context above and below; a new one for every cube would take a CPU core
+VERSIONS = 2
 CONTEXT = ("lung",) * 4 + (
     "flat",
 )  # one end in five is flat, so that the network learns neither kind
