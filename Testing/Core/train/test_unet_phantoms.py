@@ -63,9 +63,8 @@ def test_a_nodule_ends_at_the_pleura():
     made, truth = with_nodule(hu, spacing, at, 16, Draws((2,)))
     assert torch.equal(made[:, border + 5 :], hu[:, border + 5 :])
     filled = truth.drawn(LOOK, spacing, at).sum((0, 2))
-    assert (
-        filled[38:].max() < 1e-3 and filled[25:30].min() > 1
-    )  # the pleura lies in the cube's middle
+    # the pleura lies in the cube's middle
+    assert filled[38:].max() < 1e-3 and filled[25:30].min() > 1
 
 
 def test_vessels_alone_cross_the_lung_and_fill_no_nodule():
