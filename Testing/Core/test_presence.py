@@ -1,5 +1,5 @@
-"""A nodule, or not: nothing is said of what is none; large lesions are measured; masks hold still
-(fault rows 67 to 71)."""
+"""A nodule, or not: nothing is reported without a nodule; large lesions are measured; masks are
+stable (fault rows 67 to 71)."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ CLASS_WORDS = [word for name, task in TASKS.items() if name != PRESENCE for word
 
 
 class Drawn:
-    """Networks of the open set that draw a ball and say how probable a nodule is; ``shrinking``
-    from look to look."""
+    """The open set's networks, which draw a ball and give the probability of a nodule;
+    ``shrinking`` from pass to pass."""
 
     device, checks = "CPU (made)", []
 

@@ -19,10 +19,8 @@ from nodulerisk.ct.volume import CT, with_geometry
 from nodulerisk.errors import NoduleRiskError
 
 COARSE_MM, FINE_MM = 8.0, 4.0
-WINDOW_HU = (
-    -1000,
-    -200,
-)  # bone, contrast and the beating heart say little about where the lungs are
+# bone, contrast and the beating heart say little about where the lungs are
+WINDOW_HU = (-1000, -200)
 # Of voxels averaged over 4 mm: neither the air around the patient nor the chest wall.
 LUNG_HU = (-960, -450)
 SMALLEST_LUNG_MM3 = 100_000.0

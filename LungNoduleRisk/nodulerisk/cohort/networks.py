@@ -17,9 +17,8 @@ from distributed.utils import get_ip
 from nodulerisk.engine.queue import CLOSED, NetworkQueue, QueueClosedError
 from nodulerisk.weights.card import WeightSet
 
-RESOURCE = (
-    "networks"  # a worker with a GPU is started with this: dask worker … --resources networks=1
-)
+# a worker with a GPU is started with this: dask worker … --resources networks=1
+RESOURCE = "networks"
 START_S = 120.0
 LOOKUP_S = 10.0
 POLL_S = 1.0

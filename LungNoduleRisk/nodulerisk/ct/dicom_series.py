@@ -163,9 +163,8 @@ def choose_series(planes: list[ImagePlane], series_uid: str | None) -> list[Imag
 def is_volume(group: list[ImagePlane]) -> bool:
     """Whether the slices differ in position: localizers and bolus tracking do not."""
     heights = [plane.position @ plane.normal for plane in group]
-    return (
-        not np.ptp(heights) <= 0.01
-    )  # a position that is not a number is refused later, with a message of its own
+    # a position that is not a number is refused later, with a message of its own
+    return not np.ptp(heights) <= 0.01
 
 
 def summary(group: list[ImagePlane]) -> str:

@@ -45,9 +45,8 @@ from nodulerisk.tasks import Task, task_of
 Reference = TypeVar("Reference")
 
 PRODUCT, MANUFACTURER = "LungNoduleRisk", "LungNoduleRisk developers"
-DEVICE_UID = (
-    "2.25.40975642210316461045358409419702036479"  # identifies this software, whatever its version
-)
+# identifies this software, whatever its version
+DEVICE_UID = "2.25.40975642210316461045358409419702036479"
 UTF_8 = "ISO_IR 192"
 # of probability, by which interpolation may miss the surface; an offset of a fifth of a voxel fails
 ON_THE_MASK = 0.05
@@ -58,8 +57,7 @@ MAY_BE_EMPTY = (
 RESAMPLED = (
     "The mask does not lie on the voxels of this DICOM series: it belongs to another CT, or to one"
     " that was resampled, as after a tilted gantry. DICOM output needs the assessed series as it"
-    " was"
-    " scanned."
+    " was scanned."
 )
 
 
@@ -95,8 +93,7 @@ def read_source(path: str | Path, series_uid: str | None = None) -> DicomSource:
     if not path.exists() or not can_read(path):
         raise OutputError(
             "DICOM output refers to a DICOM series, and this CT is not one: load its DICOM folder"
-            " or"
-            " .zip."
+            " or .zip."
         )
     return source_of([path], series_uid)
 
@@ -199,8 +196,7 @@ def _full_header(file: DicomFile) -> Dataset:
     if missing := [keyword for keyword in IDENTIFIERS if not header.get(keyword)]:
         raise CTError(
             f"The series lacks {', '.join(missing)}, which DICOM output needs to refer to it:"
-            " export it"
-            " again."
+            " export it again."
         )
     for keyword in MAY_BE_EMPTY:
         header.setdefault(keyword, "")

@@ -11,9 +11,8 @@ from cohort_bench.costs import CtCost
 from cohort_bench.simulation import Cluster, Forecast, Load, owners_needed, simulate
 
 WORKERS = (2, 4, 8, 16, 32)
-BUSIEST = (
-    0.8  # share of the time that owners of networks may be busy: with more, workers wait for them
-)
+# share of the time that owners of networks may be busy: with more, workers wait for them
+BUSIEST = 0.8
 
 
 @dataclass(frozen=True)

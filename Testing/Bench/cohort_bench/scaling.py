@@ -15,9 +15,8 @@ from nodulerisk.cohort.store import Store
 from nodulerisk.cohort.table import Cohort, CohortNodule, CtCase
 from nodulerisk.weights.card import WeightSet
 
-WARMING_UP = (
-    4  # one of this many shares of the CTs is not counted, while networks and processes start
-)
+# one of this many shares of the CTs is not counted, while networks and processes start
+WARMING_UP = 4
 
 
 @dataclass(frozen=True)

@@ -112,9 +112,8 @@ class Golden:
             recorded = load(self.folder / "nets.npz")["in_densesharp"]
             return np.moveaxis(recorded, -1, 1).astype(np.float32)
         nodules = [self._views("A", 0), self._views("B", 1)]
-        given = np.stack([*nodules, _noise(self.size)]).astype(
-            np.float16
-        )  # as it was given to Keras
+        # as it was given to Keras
+        given = np.stack([*nodules, _noise(self.size)]).astype(np.float16)
         return given.astype(np.float32)
 
     def _views(self, volume: str, index: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Cubes show what they are said to: a reader's nodule, a made-up one, or none."""
+"""Cubes show what they should: a reader's nodule, a synthetic one, or none."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ SIDE = 64
 
 
 def distance_mm(shape: tuple[int, ...]) -> np.ndarray:
-    """(z, y, x): from the nodule's middle, in voxels of 1 mm."""
+    """Returns the distance (z, y, x) from the nodule's middle, in voxels of 1 mm."""
     return np.linalg.norm(np.moveaxis(np.indices(shape), 0, -1) - MIDDLE, axis=-1)
 
 
 def made_nodule(**fields) -> LabelledNodule:
-    """A solid ball of 12 mm in lung with a vessel and a wall, as all readers drew it."""
+    """A solid ball of 12 mm in lung with a vessel and a wall, outlined alike by all readers."""
     hu = made_lung()
     marked = distance_mm(hu.shape) <= RADIUS_MM
     hu[marked] = 30

@@ -1,5 +1,5 @@
-"""Training the U-Net: it learns, goes on after a kill to the same network, and leaves a file that
-assessing can load."""
+"""Training the U-Net: it learns, continues after a kill to the same network, and leaves a file that
+can be loaded for assessing."""
 
 from __future__ import annotations
 
@@ -189,12 +189,12 @@ def test_a_fold_is_held_out_by_patient(folder, tmp_path):
         nodule.patient for nodule in nodules
     } - {nodules[0].patient}
     assert held_out.holds_ct(tmp_path / "lung.zip") and not held_out.holds_ct(tmp_path / "x.zip")
-    with pytest.raises(NoduleRiskError, match="does not name"):
+    with pytest.raises(NoduleRiskError, match="does not list"):
         HeldOut("1", _short(table)).kept(nodules)
 
 
 def _short(table):
-    """The table without its second half."""
+    """Returns the table without its second half."""
     lines = table.read_text(encoding="utf-8").splitlines()
     table.write_text("\n".join(lines[: len(lines) // 2]), encoding="utf-8")
     return table

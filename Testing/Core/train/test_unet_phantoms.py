@@ -1,5 +1,5 @@
-"""Made-up nodules have the volume that is asked for, end at the pleura, and leave the rest of the
-lung alone."""
+"""Synthetic nodules have the requested volume, end at the pleura, and leave the rest of the lung
+unchanged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SPACINGS_MM = [np.array([1.0, 0.7, 0.7]), np.array([2.5, 0.8, 0.8])]
 
 
 def lung(spacing_mm: np.ndarray, side_mm: float = 70) -> tuple[torch.Tensor, np.ndarray]:
-    """Even lung, and its middle, off the voxels' centres."""
+    """Uniform lung, and its middle, off the voxels' centres."""
     shape = tuple(int(side_mm / s) for s in spacing_mm)
     return torch.full(shape, float(LUNG_HU)), np.array(shape) / 2 + 0.3
 
@@ -52,7 +52,7 @@ def test_a_solid_ball_is_as_dense_as_asked_and_only_there(monkeypatch):
     inside = made[tuple(slice(m - 2, m + 3) for m in middle)]
     assert float(inside.mean()) == pytest.approx(50, abs=5)
     assert torch.equal(made[:15], hu[:15])
-    assert torch.equal(hu, torch.full_like(hu, LUNG_HU))  # what was given is as it was
+    assert torch.equal(hu, torch.full_like(hu, LUNG_HU))  # the input is unchanged
 
 
 def test_a_nodule_ends_at_the_pleura():
@@ -63,9 +63,8 @@ def test_a_nodule_ends_at_the_pleura():
     made, truth = with_nodule(hu, spacing, at, 16, Draws((2,)))
     assert torch.equal(made[:, border + 5 :], hu[:, border + 5 :])
     filled = truth.drawn(LOOK, spacing, at).sum((0, 2))
-    assert (
-        filled[38:].max() < 1e-3 and filled[25:30].min() > 1
-    )  # the pleura lies in the cube's middle
+    # the pleura lies in the cube's middle
+    assert filled[38:].max() < 1e-3 and filled[25:30].min() > 1
 
 
 def test_vessels_alone_cross_the_lung_and_fill_no_nodule():

@@ -1,5 +1,4 @@
-"""The surface that the U-Net is taught lies where a physicist would put it, however generously
-readers drew."""
+"""The surface that the U-Net learns lies at the half-way level, however generously readers drew."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ BLUR_MM, NOISE_HU = 0.6, 25
 
 
 def ball(diameter_mm: float, inside_hu: float, generous_mm: float):
-    """HU of a blurred ball in noisy lung, and a reader's outline that is so much too wide."""
+    """HU of a blurred ball in noisy lung, and a reader's outline that is this much too wide."""
     side = int((diameter_mm + 24) / STEP_MM)
     axes = (np.indices((side,) * 3) - (side - 1) / 2) * STEP_MM
     distance = np.linalg.norm(axes, axis=0) - diameter_mm / 2
@@ -38,7 +37,7 @@ def test_the_target_of_a_blurred_ball_has_its_volume(diameter_mm, inside_hu, gen
 
 
 def test_a_solid_core_does_not_hide_the_glass_around_it():
-    """A part-solid nodule ends where its ground glass does."""
+    """A part-solid nodule ends where its ground glass ends."""
     hu, marked = ball(20, -600, 0.75)
     core, _ = ball(10, 650 + LUNG_HU, 0)
     margin = (len(hu) - len(core)) // 2

@@ -21,12 +21,10 @@ from nodulerisk.train.unet.surface import Surface, surface_of
 # The readers' descriptions: networks that also learn these draw better masks. Not kept after
 # training.
 HELPERS = ("malignancy", "density", "spiculation", "lobulation", "margin", "calcification")
-VERSIONS = (
-    2  # of the synthetic context above and below; a new one for every cube would take a CPU core
-)
-CONTEXT = ("lung",) * 4 + (
-    "flat",
-)  # one end in five is flat, so that the network learns neither kind
+# of the synthetic context above and below; a new one for every cube would take a CPU core
+VERSIONS = 2
+# one end in five is flat, so that the network learns neither kind
+CONTEXT = ("lung",) * 4 + ("flat",)
 PLACES_BY_NODULE, PLACES_IN_CT = 12, 1500  # of a kind
 BESIDE_NODULE_MM, BESIDE_POINT_MM = 8.0, 30.0  # there may be a nodule up to here
 PERCENT = 100
@@ -85,9 +83,8 @@ def lung_of_nodule(nodule: LabelledNodule, seed: int, device: str) -> Lung:
     versions = [with_context(one, rng, CONTEXT) for one in (*[nodule] * VERSIONS, covered)]
     *seen, empty = (_tensor(ct.hu, device) for ct, _ in versions)
     share = versions[0][1]
-    above = np.array(
-        [(len(share) - len(nodule.ct.hu)) // 2, 0, 0]
-    )  # synthetic slices on either side
+    # synthetic slices on either side
+    above = np.array([(len(share) - len(nodule.ct.hu)) // 2, 0, 0])
     return Lung(
         tuple(seen),
         empty,

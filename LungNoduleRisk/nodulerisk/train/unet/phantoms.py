@@ -25,10 +25,8 @@ ROUGHNESS = (0.0, 0.12)  # smooth to lobulated
 DENSITY_SHARES = {"solid": 0.55, "ground glass": 0.25, "part-solid": 0.2}
 SOLID_HU, CALCIFIED_HU, CALCIFIED_SHARE = (-60.0, 120.0), (200.0, 700.0), 0.05
 GLASS_HU = (-720.0, -350.0)
-CORES, CORE_SHARE = (
-    (1, 2, 3),
-    (0.15, 0.75),
-)  # how many solid parts, and their radius relative to the nodule's
+# how many solid parts, and their radius relative to the nodule's
+CORES, CORE_SHARE = ((1, 2, 3), (0.15, 0.75))
 TEXTURE_HU, TEXTURE_MM = (0.0, 40.0), 1.0  # the nodule's own texture
 VESSEL_HU = (0.0, 60.0)
 ATTACHED, ATTACHED_MM = (0, 0, 1, 2, 3), (0.5, 1.4)  # vessels at a nodule, and their radius

@@ -14,10 +14,8 @@ from nodulerisk.train.unet.draws import Draws
 IN_PLANE_MM, ALONG_Z_MM = (0.3, 0.8), (0.3, 0.7)  # sigma of the blur, sharp to smooth kernels
 THICKNESS = (0.7, 1.2)  # slice thickness as a multiple of their distance: from gaps to overlap
 SHARP_SHARE = 0.35  # share of scans with an edge-enhancing kernel
-SHARPENING, SHARPENED_MM = (
-    (0.2, 1.0),
-    0.8,
-)  # how much of the detail removed by a blur of this sigma is added
+# how much of the detail removed by a blur of this sigma is added
+SHARPENING, SHARPENED_MM = ((0.2, 1.0), 0.8)
 NOISE_HU = (5.0, 45.0)  # SD within the nodule
 NEGLIGIBLE = 0.05  # voxels: a narrower blur is skipped
 
