@@ -188,6 +188,15 @@ def test_a_phantom_is_drawn_and_teaches_nothing_of_readers(lungs):
     assert any(one.presence == 1 for one in made)
 
 
+def test_large_phantoms_lie_in_whole_cts_and_small_ones_in_thin_slices(lungs):
+    thick = replace(lungs.nodules[0], spacing_mm=np.array([3.0, 1.0, 1.0]))
+    both = Lungs([*lungs.nodules, thick], lungs.whole)
+    hosts = {d: [both.to_hold(d, Draws((seed,))) for seed in range(20)] for d in (4, 12, 40)}
+    assert all(lungs is both.whole for lungs in hosts[40])
+    assert all(thick not in lungs for lungs in hosts[4])
+    assert any(thick in lungs for lungs in hosts[12])
+
+
 def test_a_batch_depends_on_its_seed_alone(lungs):
     roles = roles_of(4)
     assert roles == list(ROLES)

@@ -16,7 +16,7 @@ from nodulerisk.train.samples import View
 from nodulerisk.train.unet.cubes import Look, box_around, first_of, pose
 from nodulerisk.train.unet.draws import Draws
 from nodulerisk.train.unet.lungs import PERCENT, Lung
-from nodulerisk.train.unet.phantoms import with_nodule, with_vessels
+from nodulerisk.train.unet.phantoms import Host, with_nodule, with_vessels
 from nodulerisk.train.unet.places import KIND_SHARES
 from nodulerisk.train.unet.surface import soft_target
 
@@ -68,6 +68,24 @@ class Lungs(NamedTuple):
     nodules: Sequence[Lung]
     whole: Sequence[Lung] = ()
 
+    @property
+    def no_helpers(self) -> Tensor:
+        """``Marked.helpers`` of which none is known."""
+        nodule = self.nodules[0].nodule
+        assert nodule is not None
+        return torch.full_like(nodule.helpers, UNKNOWN)
+
+    def any(self, draws: Draws) -> Sequence[Lung]:
+        """Whole CTs or nodules' surroundings."""
+        return self.whole if self.whole and draws.chance(WHOLE_CT_SHARE) else self.nodules
+
+    def to_hold(self, diameter_mm: float, draws: Draws) -> Sequence[Lung]:
+        """Those with room for a phantom, in slices that show it where there are such."""
+        fits = diameter_mm <= NODULE_LUNG_MM and draws.chance(NODULE_LUNG_SHARE)
+        lungs = self.nodules if fits or not self.whole else self.whole
+        thin = [lung for lung in lungs if lung.spacing_mm[0] <= THICKEST * diameter_mm]
+        return thin or lungs
+
 
 def batch(lungs: Lungs, roles: Sequence[str], side: int, seed: Sequence[int]) -> Examples:
     """The examples of one step; they depend on the seed alone.
@@ -100,11 +118,21 @@ def example(lungs: Lungs, role: str, side: int, draws: Draws) -> Examples:
     """One example, without the axis in front."""
     enlarged = ENLARGED if draws.chance(ENLARGED_SHARE[role]) else 1
     look = Look(side, pose(draws), enlarged)
-    answer = {"real": _real, "phantom": _phantom, "negative": _negative, "vessels": _vessels}[role]
-    return answer(lungs, look, draws)
+    show = {"real": _real, "phantom": _phantom, "negative": _negative, "vessels": _vessels}[role]
+    return _as_seen(show(lungs, look, draws), look, draws)
 
 
-def _real(lungs: Lungs, look: Look, draws: Draws) -> Examples:
+class _Shown(NamedTuple):
+    """HU (n, n, n) and masks (2, n, n, n) in voxels of 0.75 mm, and the answers."""
+
+    hu: Tensor
+    masks: Tensor
+    presence: float
+    helpers: Tensor
+    mask_known: tuple[float, float] = (1.0, 1.0)
+
+
+def _real(lungs: Lungs, look: Look, draws: Draws) -> _Shown:
     lung = draws.pick(lungs.nodules)
     nodule = lung.nodule
     assert nodule is not None
@@ -112,74 +140,53 @@ def _real(lungs: Lungs, look: Look, draws: Draws) -> Examples:
     off = float(np.linalg.norm(shift))
     hu, masks = _as_read(lung, nodule.centre + shift / lung.spacing_mm, look, draws)
     presence = 1.0 if off <= nodule.diameter_mm / 2 + BESIDE_MM else UNKNOWN
-    told = nodule.helpers if off < NEAR_MM and look.enlarged == 1 else None
-    return _example(lungs, look, draws, hu, masks, presence, helpers=told)
+    in_the_middle = off < NEAR_MM and look.enlarged == 1
+    return _Shown(hu, masks, presence, nodule.helpers if in_the_middle else lungs.no_helpers)
 
 
-def _negative(lungs: Lungs, look: Look, draws: Draws) -> Examples:
-    whole = bool(lungs.whole) and draws.chance(WHOLE_CT_SHARE)
-    lung, place = _place(lungs.whole if whole else lungs.nodules, KIND_SHARES, draws)
-    hu, masks = _as_read(lung, place, look, draws)
-    return _example(lungs, look, draws, hu, masks, 0.0)
+def _negative(lungs: Lungs, look: Look, draws: Draws) -> _Shown:
+    lung, place = _place(lungs.any(draws), KIND_SHARES, draws)
+    return _Shown(*_as_read(lung, place, look, draws), 0.0, lungs.no_helpers)
 
 
-def _phantom(lungs: Lungs, look: Look, draws: Draws) -> Examples:
+def _phantom(lungs: Lungs, look: Look, draws: Draws) -> _Shown:
     diameter = _diameter_mm(look, draws)
-    if not lungs.whole:
-        diameter = min(diameter, NODULE_LUNG_MM)
-    near = diameter <= NODULE_LUNG_MM and (not lungs.whole or draws.chance(NODULE_LUNG_SHARE))
-    hosts = lungs.nodules if near else lungs.whole
-    thin = [lung for lung in hosts if lung.spacing_mm[0] <= THICKEST * diameter]
-    lung, place = _place(thin or hosts, HOSTS, draws)
-    shift = _click_mm(draws)
-    off = float(np.linalg.norm(shift))
-    inside = INSIDE * diameter / 2
-    if off > inside and draws.chance(INSIDE_SHARE):
-        shift, off = shift * inside / off, inside
+    lung, place = _place(lungs.to_hold(diameter, draws), HOSTS, draws)
+    diameter = min(diameter, NODULE_LUNG_MM) if lung.nodule else diameter
+    shift = _click_on(diameter, draws)
     centre = place + shift / lung.spacing_mm
     hu, first = _surroundings(lung.empty, lung, centre, look)
-    hu, truth = with_nodule(hu, lung.spacing_mm, place - first, diameter, draws)
+    hu, truth = with_nodule(Host(hu, lung.spacing_mm, place - first), diameter, draws)
     cube = look.sampled(hu, lung.spacing_mm, centre - first)
     mask = truth.drawn(look, lung.spacing_mm, centre - first)
-    clear = off <= diameter / 2 + BESIDE_MM and float(mask.sum()) >= FEWEST_VOXELS
+    near = float(np.linalg.norm(shift)) <= diameter / 2 + BESIDE_MM
+    presence = 1.0 if near and float(mask.sum()) >= FEWEST_VOXELS else UNKNOWN
     masks = torch.stack([mask, torch.zeros_like(mask)])
-    presence = 1.0 if clear else UNKNOWN
-    return _example(lungs, look, draws, cube, masks, presence, known=(1.0, 0.0))
+    return _Shown(cube, masks, presence, lungs.no_helpers, mask_known=(1.0, 0.0))
 
 
-def _vessels(lungs: Lungs, look: Look, draws: Draws) -> Examples:
-    whole = bool(lungs.whole) and draws.chance(WHOLE_CT_SHARE)
-    lung, place = _place(lungs.whole if whole else lungs.nodules, {"lung": 1.0}, draws)
+def _vessels(lungs: Lungs, look: Look, draws: Draws) -> _Shown:
+    lung, place = _place(lungs.any(draws), {"lung": 1.0}, draws)
     hu, first = _surroundings(lung.empty, lung, place, look)
-    hu = with_vessels(hu, lung.spacing_mm, place - first, draws)
+    hu = with_vessels(Host(hu, lung.spacing_mm, place - first), draws)
     cube = look.sampled(hu, lung.spacing_mm, place - first)
-    return _example(lungs, look, draws, cube, torch.zeros(2, *cube.shape, device=cube.device), 0.0)
+    none = torch.zeros(2, *cube.shape, device=cube.device)
+    return _Shown(cube, none, 0.0, lungs.no_helpers)
 
 
-def _example(
-    lungs: Lungs,
-    look: Look,
-    draws: Draws,
-    hu: Tensor,
-    masks: Tensor,
-    presence: float,
-    known: tuple[float, float] = (1.0, 1.0),
-    helpers: Tensor | None = None,
-) -> Examples:
-    """Of HU and masks in voxels of 0.75 mm."""
-    assert lungs.nodules[0].nodule is not None
-    unknown = torch.full_like(lungs.nodules[0].nodule.helpers, UNKNOWN)
-    hu = look.pooled(hu)
+def _as_seen(shown: _Shown, look: Look, draws: Draws) -> Examples:
+    """As the network takes it, perhaps with more noise."""
+    hu = look.pooled(shown.hu)
     if draws.chance(NOISE_SHARE):
         hu = hu + draws.noise(hu.shape) * draws.uniform(0, NOISE_HU)
     hu = hu + draws.uniform(-OFFSET_HU, OFFSET_HU)
     view = View(NETWORKS["unet"].cubes, None, look.side)
     return Examples(
         view.windowed(hu)[None],
-        torch.stack([look.pooled(mask.to(hu.device)) for mask in masks]),
-        torch.tensor(known, device=hu.device),
-        torch.tensor(presence, device=hu.device),
-        unknown if helpers is None else helpers,
+        torch.stack([look.pooled(mask) for mask in shown.masks]),
+        torch.tensor(shown.mask_known, device=hu.device),
+        torch.tensor(shown.presence, device=hu.device),
+        shown.helpers,
     )
 
 
@@ -224,6 +231,13 @@ def _click_mm(draws: Draws) -> np.ndarray:
     if draws.chance(CLICK_SHARE):
         return draws.normal(CLICK_SD_MM)
     return draws.direction() * draws.uniform(0, FAR_CLICK_MM)
+
+
+def _click_on(diameter_mm: float, draws: Draws) -> np.ndarray:
+    """The same for a phantom, most clicks lying well inside it."""
+    shift = _click_mm(draws)
+    beyond = float(np.linalg.norm(shift)) / (INSIDE * diameter_mm / 2)
+    return shift / beyond if beyond > 1 and draws.chance(INSIDE_SHARE) else shift
 
 
 def _diameter_mm(look: Look, draws: Draws) -> float:

@@ -59,7 +59,7 @@ def fit(
     progress: Progress | None = None,
     keep_seconds: float = KEEP_SECONDS,
 ) -> HelpedUNet:
-    """Trains the network; one that was broken off goes on to the same result.
+    """Trains the network; one that was broken off goes on, on a CPU to the same result.
 
     Args:
         lungs: on the device.

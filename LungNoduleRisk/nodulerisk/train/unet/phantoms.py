@@ -7,6 +7,7 @@ They are drawn on a fine grid, seen through a scanner, and blended into the voxe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -32,7 +33,21 @@ ALONE, ALONE_MM = (1, 1, 2, 3), (0.7, 3.5)  # vessels where there is no nodule: 
 ALONE_REACH_MM = 26.0  # they cross all of a cube
 WALL_HU, WALL_SHARE = -400, 0.55  # what is dense in a neighbourhood of 3 x 9 x 9 voxels is wall
 KEPT_HU = -300  # and what is as dense as this in it stays: a nodule ends at the pleura
-SEEN_THROUGH = 0.7  # of a vessel's HU where it crosses fainter ground glass
+SEEN_THROUGH, DENSER_HU = 0.7, 20  # of a vessel's HU where it crosses ground glass so much fainter
+
+
+class Host(NamedTuple):
+    """Real lung, and where something is put into it.
+
+    Attributes:
+        hu: float (z, y, x).
+        spacing_mm: z, y, x.
+        at: voxels z, y, x.
+    """
+
+    hu: Tensor
+    spacing_mm: np.ndarray
+    at: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,15 +75,11 @@ class Truth:
         return filled * (1 - look.sampled(self.wall, spacing_mm, centre)).clamp(min=0)
 
 
-def with_nodule(
-    hu: Tensor, spacing_mm: np.ndarray, at: np.ndarray, diameter_mm: float, draws: Draws
-) -> tuple[Tensor, Truth]:
+def with_nodule(host: Host, diameter_mm: float, draws: Draws) -> tuple[Tensor, Truth]:
     """Lung with a made-up nodule in it.
 
     Args:
-        hu: float (z, y, x), real lung.
-        spacing_mm: z, y, x.
-        at: the nodule's middle, voxels z, y, x.
+        host: the lung, and the nodule's middle.
         diameter_mm: of the ball of its volume.
         draws: everything else.
 
@@ -77,19 +88,19 @@ def with_nodule(
         at the pleura.
     """
     radius = diameter_mm / 2
-    grid = _fine_grid(1.6 * radius + 5, hu.device)
+    grid = _fine_grid(1.6 * radius + 5, host.hu.device)
     nodule, nodule_hu = _nodule(grid, radius, draws)
-    vessels = _attached_vessels(grid, draws)
-    changed, wall = _put_into(hu, spacing_mm, at, grid, nodule, nodule_hu, vessels, draws)
-    return changed, Truth(nodule, grid.step_mm, at, wall)
+    filled, weighted_hu = _with_tubes(nodule, nodule_hu, _attached_vessels(grid, draws), draws)
+    changed, wall = _put_into(host, grid, filled, weighted_hu, draws)
+    return changed, Truth(nodule, grid.step_mm, host.at, wall)
 
 
-def with_vessels(hu: Tensor, spacing_mm: np.ndarray, at: np.ndarray, draws: Draws) -> Tensor:
-    """Lung with made-up vessels that cross and branch near ``at``, and no nodule; see
-    ``with_nodule``."""
-    grid = _fine_grid(ALONE_REACH_MM, hu.device)
+def with_vessels(host: Host, draws: Draws) -> Tensor:
+    """The HU of lung with made-up vessels that cross and branch there, and no nodule."""
+    grid = _fine_grid(ALONE_REACH_MM, host.hu.device)
     none = grid.zeros()
-    return _put_into(hu, spacing_mm, at, grid, none, none, _vessels_alone(grid, draws), draws)[0]
+    filled, weighted_hu = _with_tubes(none, none, _vessels_alone(grid, draws), draws)
+    return _put_into(host, grid, filled, weighted_hu, draws)[0]
 
 
 def _fine_grid(reach_mm: float, device: torch.device) -> FineGrid:
@@ -161,55 +172,53 @@ def _bent_vessel(
     return grid.filled(torch.minimum(near, far))
 
 
-def _put_into(
-    hu: Tensor,
-    spacing_mm: np.ndarray,
-    at: np.ndarray,
-    grid: FineGrid,
-    nodule: Tensor,
-    nodule_hu: Tensor,
-    vessels: Tensor,
-    draws: Draws,
+def _with_tubes(
+    nodule: Tensor, nodule_hu: Tensor, vessels: Tensor, draws: Draws
 ) -> tuple[Tensor, Tensor]:
-    """The HU (z, y, x) with what is drawn on the fine grid, whose middle comes to lie at ``at``,
-    and where there is wall near it, 0 or 1."""
-    box = box_around(tuple(hu.shape), spacing_mm, at, grid.half_mm)
-    host = hu[box]
-    drawn = torch.maximum(nodule, vessels)
-    weighted = nodule_hu * nodule + draws.uniform(*VESSEL_HU) * (drawn - nodule)
-    scanner = Scanner.drawn(float(spacing_mm[0]), draws)
-    on_host = _voxels_in(grid, box, spacing_mm, at)
+    """The share of each voxel that nodule and vessels fill, and their HU times it."""
+    filled = torch.maximum(nodule, vessels)
+    return filled, nodule_hu * nodule + draws.uniform(*VESSEL_HU) * (filled - nodule)
+
+
+def _put_into(
+    host: Host, grid: FineGrid, filled: Tensor, weighted_hu: Tensor, draws: Draws
+) -> tuple[Tensor, Tensor]:
+    """The HU (z, y, x) with what is drawn on the fine grid, seen through a scanner, and where there
+    is wall near it, 0 or 1."""
+    box = box_around(tuple(host.hu.shape), host.spacing_mm, host.at, grid.half_mm)
+    scanner = Scanner.drawn(float(host.spacing_mm[0]), draws)
+    voxels = _voxels_in(grid, box, host)
     seen, seen_hu = (
-        at_voxels(scanner.seen(image, grid.step_mm), on_host, "zeros")
-        for image in (drawn, weighted)
+        at_voxels(scanner.seen(image, grid.step_mm), voxels, "zeros")
+        for image in (filled, weighted_hu)
     )
-    noise = grain(tuple(host.shape), draws) * draws.uniform(*NOISE_HU)
-    made = host * (1 - seen) + seen_hu + noise * seen.clamp(0, 1)
-    made = _seen_through(host, made)
-    wall = _wall(host)
-    changed, walls = hu.clone(), torch.zeros_like(hu)
-    changed[box] = torch.where(wall, host, made)
+    before = host.hu[box]
+    noise = grain(tuple(before.shape), draws) * draws.uniform(*NOISE_HU)
+    made = _seen_through(before, before * (1 - seen) + seen_hu + noise * seen.clamp(0, 1))
+    wall = _wall(before)
+    changed, walls = host.hu.clone(), torch.zeros_like(host.hu)
+    changed[box] = torch.where(wall, before, made)
     walls[box] = wall.float()
     return changed, walls
 
 
-def _voxels_in(grid: FineGrid, box: Box, spacing_mm: np.ndarray, at: np.ndarray) -> Tensor:
+def _voxels_in(grid: FineGrid, box: Box, host: Host) -> Tensor:
     """float (z, y, x, 3): where each voxel of the box lies in the fine grid, in its voxels."""
     device, middle = grid.positions_mm.device, grid.half_mm / grid.step_mm
     axes = [
         (torch.arange(part.start, part.stop, device=device) - float(centre)) * float(size) + middle
-        for part, centre, size in zip(box, at, spacing_mm / grid.step_mm, strict=True)
+        for part, centre, size in zip(box, host.at, host.spacing_mm / grid.step_mm, strict=True)
     ]
     return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
 
 
-def _seen_through(host: Tensor, made: Tensor) -> Tensor:
+def _seen_through(before: Tensor, made: Tensor) -> Tensor:
     """What was denser than what is put over it, as vessels in ground glass are, stays visible."""
-    mixed = torch.maximum(SEEN_THROUGH * host + (1 - SEEN_THROUGH) * made, made)
-    return torch.where(host > made + 20, mixed, made)
+    mixed = torch.maximum(SEEN_THROUGH * before + (1 - SEEN_THROUGH) * made, made)
+    return torch.where(before > made + DENSER_HU, mixed, made)
 
 
-def _wall(host: Tensor) -> Tensor:
+def _wall(hu: Tensor) -> Tensor:
     """bool (z, y, x): chest wall and mediastinum, not vessels."""
-    dense = F.pad((host > WALL_HU).float()[None, None], (4, 4, 4, 4, 1, 1), mode="replicate")
-    return (F.avg_pool3d(dense, (3, 9, 9), 1)[0, 0] > WALL_SHARE) & (host > KEPT_HU)
+    dense = F.pad((hu > WALL_HU).float()[None, None], (4, 4, 4, 4, 1, 1), mode="replicate")
+    return (F.avg_pool3d(dense, (3, 9, 9), 1)[0, 0] > WALL_SHARE) & (hu > KEPT_HU)
