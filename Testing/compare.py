@@ -1,7 +1,7 @@
 """Shows that two checkouts do the same: ``python Testing/compare.py OLD_CHECKOUT NEW_CHECKOUT``.
 
-Runs the same commands in both, on the bundled CT and on CTs made here, and compares every file
-that they write: JSON, CSV and text by value, masks voxel by voxel, pictures pixel by pixel, DICOM
+Runs the same commands in both, on the bundled CT and on CTs made here, and compares every file that
+they write: JSON, CSV and text by value, masks voxel by voxel, pictures pixel by pixel, DICOM
 element by element. Times, dates, identifiers made anew and the package's own path may differ,
 nothing else. Prints one line per file; the exit code is 1 where anything differs.
 """

@@ -15,7 +15,13 @@ from pathlib import Path
 
 import numpy as np
 from rich.progress import track
-from scipy.ndimage import gaussian_filter, uniform_filter1d, zoom
+from scipy.ndimage import (
+    binary_opening,
+    distance_transform_edt,
+    gaussian_filter,
+    uniform_filter1d,
+    zoom,
+)
 
 from nodulerisk.assess import assess
 from nodulerisk.assessment import Assessment
@@ -33,8 +39,8 @@ DIAMETERS_MM = (4, 5, 6, 8, 10, 15, 20, 25, 30, 36, 45, 60)
 FINER = 5  # samples of a voxel along each axis
 PSF_MM = 0.55
 NOISE_HU = 20.0
-LUNG_HU = -650
-ROOM_MM = 20.0  # from the edges of the lung's CT
+TISSUE_HU = -400
+WALL_MM = 9.0  # tissue as thick is no vessel
 
 
 def main() -> None:
@@ -82,7 +88,8 @@ def assessed(
 ) -> Assessment:
     """The assessment of one phantom, always at the same place and clicked at the same point."""
     rng = np.random.default_rng(place)
-    centre = places_in(host)[place] + rng.uniform(-0.5, 0.5, 3)
+    places = places_for(host, diameter_mm)
+    centre = places[place % len(places)] + rng.uniform(-0.5, 0.5, 3)
     ct = with_sphere(host, centre, diameter_mm, hu, rng)
     point = ct.point_of(centre[::-1]) + rng.uniform(-1, 1, 3)
     return assess(ct, point, weights, networks=engine)
@@ -97,17 +104,15 @@ def on_grid(lung: CT, spacing_mm: tuple[float, float, float]) -> CT:
     return replace(lung, hu=hu, spacing_mm=triple(spacing_mm))
 
 
-def places_in(host: CT) -> np.ndarray:
-    """Voxels (n, 3; z, y, x) in aerated lung, far apart, the same ones for the same lung."""
+def places_for(host: CT, diameter_mm: float) -> np.ndarray:
+    """Voxels (n, 3; z, y, x) in lung where a sphere of this size touches no wall, in an order that
+    is the same on every run; the deepest one alone where none is so deep."""
     steps = np.array(host.spacing_mm[::-1])
-    aerated = gaussian_filter((host.hu < LUNG_HU).astype(np.float32), 4 / steps) > 0.85
-    inner = tuple(slice(int(ROOM_MM / s), -int(ROOM_MM / s)) for s in steps)
-    found = np.argwhere(aerated[inner]) + [part.start for part in inner]
-    chosen = [found[len(found) // 2]]
-    while len(chosen) < 8:
-        distances = np.min([np.linalg.norm((found - c) * steps, axis=1) for c in chosen], axis=0)
-        chosen.append(found[int(np.argmax(distances))])
-    return np.array(chosen)
+    thick = np.ceil(WALL_MM / steps).astype(int)
+    walls = binary_opening(host.hu > TISSUE_HU, np.ones(thick))
+    depth = distance_transform_edt(np.pad(~walls, 1), sampling=steps)[1:-1, 1:-1, 1:-1]
+    needed = min(diameter_mm / 2 + 1, depth.max())
+    return np.random.default_rng(0).permutation(np.argwhere(depth >= needed))
 
 
 def with_sphere(

@@ -49,10 +49,10 @@ def assess(
 ) -> Assessment:
     """Assesses the nodule at a point.
 
-    The mask network draws the nodule around the point and says whether it is one; where it is
-    none, nothing else is asked. The cubes are cut around the mask's
-    centroid, so that a click a little off gives the same answer; each task's networks answer, and
-    their plain mean is the ensemble's, unless the task's card has a risk model.
+    The mask network draws the nodule around the point and says whether it is one; if it is not, no
+    other network runs. The cubes are cut around the mask's centroid, so that a click slightly off
+    gives the same answer. Each task's networks answer, and their plain mean is the ensemble's
+    answer, unless the task's card has a risk model.
 
     Args:
         ct: the CT.
@@ -62,15 +62,15 @@ def assess(
         name: the user's label of the nodule.
         networks: a warm Engine or Worker of the same weights, for several nodules.
         progress: called with the stage and the share done, 0..1.
-        cascade: invasiveness and subtype are asked only of a nodule decided malignant, grade only
-            of one decided invasive too; networks that no asked task needs are not run.
+        cascade: runs invasiveness and subtype only if the nodule is decided malignant, and grade
+            only if it is also decided invasive; networks that no remaining task needs are not run.
 
     Returns:
-        The assessment; tasks that were not run or not asked say why.
+        The assessment; tasks that were not run say why.
 
     Raises:
         PointError: the point lies outside the CT, or a slice is missing near it.
-        NoduleRiskError: the device or the weights do not serve.
+        NoduleRiskError: the device or the weights cannot be used.
     """
     stages = _Stages(progress)
     with stages("checks", 0.0):
@@ -114,10 +114,10 @@ def assess(
 
 
 def _presence(drawing: Drawing, weights: WeightSet) -> TaskResult:
-    """Whether it is a nodule at all, by the look that drew it."""
+    """Whether it is a nodule at all, by the pass that drew it."""
     networks = weights.tasks[PRESENCE].networks
     if drawing.answer is None:
-        why = f"network {networks[0]} gave no number" if networks else "nothing draws the nodule"
+        why = f"network {networks[0]} gave no number" if networks else "no network draws the nodule"
         return _not_run(PRESENCE, why)
     return task_result(PRESENCE, weights, dict.fromkeys(networks, drawing.answer))
 
@@ -125,7 +125,7 @@ def _presence(drawing: Drawing, weights: WeightSet) -> TaskResult:
 def _ask_tasks(
     questions: _Questions, weights: WeightSet, cascade: bool, traits: dict[str, float]
 ) -> dict[str, TaskResult]:
-    """Every task's result, from networks that are asked only once a task needs them."""
+    """Returns every task's result; a network runs only once a task needs it."""
     results: dict[str, TaskResult] = {}
     for step in cascade_steps() if cascade else (tuple(chain(*cascade_steps())),):
         if why := _barred(results):
@@ -137,7 +137,7 @@ def _ask_tasks(
 
 
 def _barred(results: dict[str, TaskResult]) -> str | None:
-    """Why the steps that follow are not asked; None: they are."""
+    """Why the following steps are not run; None if they are."""
     for task, result in results.items():
         passing = TASKS[task].lets_through
         if passing is not None and result.decision not in passing:
@@ -152,7 +152,7 @@ def _barred(results: dict[str, TaskResult]) -> str | None:
 def _members(
     task: str, weights: WeightSet, answers: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Class probabilities of every network of the task, calibrated as the card says."""
+    """Returns the class probabilities of every network of the task, calibrated as the card says."""
     card = weights.tasks[task]
     members = {name: answers[name][weights.networks[name].columns(task)] for name in card.networks}
     return (
@@ -168,10 +168,11 @@ def task_results(
     answers: dict[str, np.ndarray],
     traits: dict[str, float],
 ) -> dict[str, TaskResult]:
-    """What the tasks' networks say, and in their place what the risk models say that the card has.
+    """Returns the tasks' results from their networks, or from the card's risk models where it has
+    any.
 
     Args:
-        tasks: their names; a risk model knows the log-odds of these alone.
+        tasks: their names; a risk model is given the log-odds of these tasks only.
         weights: the weight set.
         answers: class probabilities (C,) by network.
         traits: ``radiomics`` of the nodule; empty without a mask or a nodule.
@@ -189,7 +190,7 @@ def _log_odds(probabilities: Sequence[float]) -> float:
 def _modelled(
     task: str, said: TaskResult, weights: WeightSet, inputs: dict[str, float]
 ) -> TaskResult:
-    """The result with what the card's models say; without what a risk model needs, not run."""
+    """Adds what the card's models say; a task whose risk model lacks an input is not run."""
     card, threshold = weights.tasks[task], weights.threshold(task)
     size, risk = card.size, card.risk
     if size is not None and inputs.keys() >= size.terms.keys():
@@ -214,12 +215,12 @@ def _modelled(
 def _why_missing(term: str, said: TaskResult) -> str:
     if term.startswith(LOG_ODDS):
         return said.note if said.mean is None else f"the {term} is not known"
-    return "it is computed from the nodule's mask, and none was drawn at the point"
+    return "it is computed from the nodule's mask, and no mask was drawn at the point"
 
 
 def task_result(task: str, weights: WeightSet, answers: dict[str, np.ndarray]) -> TaskResult:
-    """The plain mean of the members and the decision; a task without networks, or with NaN among
-    them, is not run."""
+    """Returns the plain mean of the members and the decision; a task without networks, or with NaN
+    among them, is not run."""
     classes, card = TASKS[task].classes, weights.tasks[task]
     members, threshold = _members(task, weights, answers), weights.threshold(task)
     broken = [name for name, member in members.items() if not np.isfinite(member).all()]
@@ -253,7 +254,8 @@ def _drawing_checks(drawing: Drawing, presence: TaskResult) -> Iterator[Check]:
 def _answer_checks(
     tasks: dict[str, TaskResult], answers: dict[str, np.ndarray], failed_mask: str | None
 ) -> Iterator[Check]:
-    """Networks whose answer is no number (fault 39), and what the answers of others are about."""
+    """Checks on networks whose answer is not a number (fault 39), and on what the other answers are
+    about."""
     for name, probabilities in answers.items():
         if not np.isfinite(probabilities).all():
             yield NETWORK_NAN.check(network=name)
@@ -269,7 +271,7 @@ def _answer_checks(
 
 
 def _threshold_checks(tasks: dict[str, TaskResult], weights: WeightSet) -> Iterator[Check]:
-    """Decisions that the user's own thresholds made, not the card's."""
+    """Checks on decisions made by the user's own thresholds instead of the card's."""
     for task, own in weights.thresholds.items():
         card = weights.card_threshold(task)
         card = 0.5 if card is None else card  # of two classes, the larger wins
@@ -292,7 +294,7 @@ def _provenance(
 
 
 class _Questions:
-    """Asks networks about one nodule, each once.
+    """Runs networks on one nodule, each only once.
 
     Attributes:
         answers: class probabilities (C,) by network.
@@ -307,8 +309,7 @@ class _Questions:
         self._cubes = NetworkCubes(ct, centre, weights)
 
     def ask(self, names: Iterable[str]) -> None:
-        """Asks those that were not asked yet; the mask's network is still loaded, so it comes
-        first."""
+        """Runs those that have not run yet; the mask network is still loaded, so it comes first."""
         mask_network = self._weights.mask_network
         for name in sorted(
             set(names) - set(self.answers), key=lambda name: (name != mask_network, name)
@@ -319,7 +320,7 @@ class _Questions:
 
 
 class NetworkCubes:
-    """What networks look at around one point; networks of one view share its cube."""
+    """The cubes that networks see around one point; networks of one view share its cube."""
 
     def __init__(self, ct: CT, centre_lps_mm: np.ndarray, weights: WeightSet):
         self._ct, self._centre, self._weights = ct, centre_lps_mm, weights
@@ -336,7 +337,7 @@ class NetworkCubes:
         return self._cut[view]
 
     def _cubes(self, kind: type[Cubes]) -> Cubes:
-        """The same at each call: what cubes of a kind have in common is cut once."""
+        """Returns the same cubes at each call: what the cubes of a kind share is cut once."""
         if kind not in self._of_kind:
             scan_order = self._weights.scan_order
             self._of_kind[kind] = kind(self._ct, self._centre, scan_order=scan_order)

@@ -1,4 +1,4 @@
-"""The one loop over points: of the terminal, the Slicer module, evaluation and cohorts alike."""
+"""The one loop over points, used by the terminal, the Slicer module, evaluation and cohorts."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def assess_points(
 ) -> Iterator[Outcome]:
     """Assesses points one after another.
 
-    A point that cannot be assessed is refused, and the others go on (fault 25). Whatever else goes
-    wrong is no point's fault, such as a damaged weight file, a dead worker or a cancelled run: it
+    A point that cannot be assessed is refused, and the others go on (fault 25). Any other failure,
+    such as a damaged weight file, a dead worker or a cancelled run, is not the point's fault and
     ends the loop.
 
     Args:
@@ -38,14 +38,14 @@ def assess_points(
         weights: from ``load_weight_set``; ``with_thresholds`` sets the user's own.
         networks: a warm Engine or Worker of the same weights; a Worker's ``cancel`` ends the loop.
         cascade: see ``assess``.
-        stability: how far the answers move is found out, too: see ``nodulerisk.trust.stability``.
+        stability: also tests how far the answers move: see ``nodulerisk.trust.stability``.
         progress: called with the point's name and stage, and the share of all points done, 0..1.
 
     Yields:
         Each point's outcome as soon as it is known, without advice, in the order of the points.
 
     Raises:
-        NoduleRiskError: anything but a PointError of ``assess`` or ``stability``.
+        NoduleRiskError: any error of ``assess`` or ``stability`` but a PointError.
     """
     steps = 2 if stability else 1
     for index, point in enumerate(points):
@@ -74,5 +74,5 @@ def assess_points(
 
 
 def _report(progress: Progress, name: str, done: int, steps: int, stage: str, share: float) -> None:
-    """The progress of one step of a point as that of all points."""
+    """Turns the progress of one step of a point into that of all points."""
     progress(f"{name}: {stage}", (done + share) / steps)

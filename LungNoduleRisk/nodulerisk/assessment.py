@@ -1,6 +1,6 @@
 """Assessment: the one result that everything downstream reads.
 
-It holds what was asked, every probability with the members behind it, the mask on the CT's grid,
+It holds the point, every probability with the members behind it, the mask on the CT's grid,
 measurements, checks and provenance; it round-trips through a folder of JSON and NRRD files.
 """
 
@@ -50,17 +50,17 @@ RISK_MODEL = "risk model"  # its name among answers
 
 @dataclass(frozen=True)
 class TaskResult:
-    """What the networks of one task, or its risk model, say.
+    """The answer of one task's networks, or of its risk model.
 
     Attributes:
         classes: names, in the order of every probability tuple.
         mean: the class probabilities shown: the risk model's where there are ``inputs``, else the
             ensemble's (plain mean of the members); None where the task was not run.
-        members: each network's class probabilities by its name; none where the risk model asks no
+        members: each network's class probabilities by its name; none where the risk model uses no
             network of the task.
         decision: the class decided on; None where the task was not run.
         threshold: probability of the last class from which a two-class task decides for it; None:
-            the largest wins.
+            the most probable class wins.
         evidence: what the numbers rest on.
         note: why the task was not run, or what its evidence is, in words.
         inputs: what the risk model was computed from, by its terms' names; none without a model.
@@ -79,26 +79,25 @@ class TaskResult:
 
     @property
     def answers(self) -> dict[str, tuple[float, ...]]:
-        """The answers that ``mean`` is the plain mean of: the risk model's alone, or the
-        members'."""
+        """The answers that ``mean`` averages: the risk model's alone, or the members'."""
         return {RISK_MODEL: self.mean} if self.inputs and self.mean else self.members
 
     @property
     def spread(self) -> float | None:
-        """Largest difference (0..1) between two members' probabilities of the last class; None
-        below two members."""
+        """Largest difference (0..1) between two members' probabilities of the last class; None with
+        fewer than two members."""
         last = [member[-1] for member in self.members.values()]
         return max(last) - min(last) if len(last) > 1 else None
 
     @property
     def disagree(self) -> bool:
-        """Whether two members, each by itself, would be decided differently."""
+        """Whether two members, each on its own, would lead to different decisions."""
         return len({decided(member, self.threshold) for member in self.members.values()}) > 1
 
 
 def decided(probabilities: Sequence[float], threshold: float | None) -> int:
-    """The class decided for: the last one from its threshold on; without a threshold the most
-    probable.
+    """Index of the class decided on: the last one at or above its threshold; without a threshold,
+    the most probable.
 
     Examples:
         >>> decided((0.6, 0.4), threshold=0.3), decided((0.6, 0.4), threshold=None)
@@ -111,13 +110,13 @@ def decided(probabilities: Sequence[float], threshold: float | None) -> int:
 
 @dataclass(frozen=True)
 class Interval:
-    """What a task's answers were when it was asked again and again about a nodule, the assessment's
-    own among them.
+    """Range of a task's answers over repeated runs on a nodule, including the assessment's own.
 
     Attributes:
         low, high: of the probability (0..1) of the last of two classes, of more classes of the one
             decided for.
-        unchanged: the share (0..1) of the further answers that decide as the assessment does.
+        unchanged: the share (0..1) of the further answers that lead to the same decision as the
+            assessment.
     """
 
     low: float
@@ -131,7 +130,7 @@ class Stability:
 
     Attributes:
         turned: under the cubes' reflections in plane and rotations by 90°.
-        clicked: under clicks 2 mm off; without the clicks that were refused.
+        clicked: under clicks 2 mm off; refused clicks are left out.
         click_dice: Dice (0..1) of each such click's mask with the point's own; none without a mask
             network.
     """
@@ -143,15 +142,15 @@ class Stability:
 
 @dataclass(frozen=True, eq=False)
 class NoduleMask:
-    """The nodule's mask on the CT's grid, kept as the part that is not empty, and the map it was
-    drawn from.
+    """The nodule's mask on the CT's grid, cropped to its non-empty part, and the map it was drawn
+    from.
 
     Attributes:
         region: uint8 (z, y, x), 1 in the nodule.
         first_voxel: index (z, y, x) of region[0, 0, 0] on the CT's grid.
         ct_shape: shape (z, y, x) of the CT.
-        probability: float32 (z, y, x), the network's map at 1 mm, 0 away from this nodule; of a
-            mask drawn by hand the region itself, with a voxel of 0 all round.
+        probability: float32 (z, y, x), the network's map at 1 mm, 0 away from this nodule; for a
+            mask drawn by hand, the region itself with a border of one voxel of 0.
         grid: where the map's voxels lie.
         evidence: what the mask rests on.
     """
@@ -164,7 +163,7 @@ class NoduleMask:
     evidence: EvidenceLevel
 
     def emptied(self) -> NoduleMask:
-        """A mask on the same grids that holds no voxel."""
+        """Returns an empty mask on the same grids."""
         nothing = np.zeros((0, 0, 0), np.uint8)
         nowhere = np.zeros_like(self.probability)
         return replace(self, region=nothing, first_voxel=(0, 0, 0), probability=nowhere)
@@ -180,7 +179,7 @@ class NoduleMask:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What computed the numbers: enough to compute them again."""
+    """How the numbers were computed: enough to compute them again."""
 
     weight_set: str
     weight_set_version: str
@@ -197,15 +196,14 @@ class Assessment:
 
     name: str
     point_lps_mm: tuple[float, float, float]
-    centre_lps_mm: tuple[
-        float, float, float
-    ]  # where the cubes were cut: the mask's centroid, else the point
+    # Where the cubes were cut: the mask's centroid, else the point.
+    centre_lps_mm: tuple[float, float, float]
     tasks: dict[str, TaskResult]
     nodule: NoduleMask | None
     measurements: tuple[Measurement, ...]
     checks: tuple[Check, ...]
     provenance: Provenance
-    stability: Stability | None = None  # where it was asked for
+    stability: Stability | None = None  # if requested
 
     @property
     def mask(self) -> np.ndarray | None:
@@ -230,8 +228,8 @@ class Assessment:
 
     @classmethod
     def from_dict(cls, values: dict, nodule: NoduleMask | None = None) -> Assessment:
-        """What ``to_dict`` turned into values, with the mask that they leave out; unknown keys are
-        ignored.
+        """Returns the assessment that ``to_dict`` turned into values, with the mask that they leave
+        out; unknown keys are ignored.
 
         Raises:
             KeyError, TypeError, ValueError: the values are damaged.
@@ -258,10 +256,10 @@ def save_assessment(
     ``mask_probability.nrrd`` (float32).
 
     Args:
-        assessment: what is saved.
+        assessment: the assessment to save.
         ct: the CT, for the mask's geometry.
-        folder: where to.
-        more: further JSON-ready values, which stand first and ``load_assessment`` ignores.
+        folder: the destination. more: further JSON-ready values, which come first and which
+            ``load_assessment`` ignores.
 
     Raises:
         OutputError: the folder cannot be written; no half-written file is left.
@@ -287,7 +285,7 @@ def load_assessment(folder: str | Path) -> Assessment:
     """Reads what ``save_assessment`` wrote.
 
     Raises:
-        NoduleRiskError: files are missing or not of this layout.
+        NoduleRiskError: files are missing or have another layout.
     """
     folder = Path(folder)
     try:
@@ -308,7 +306,7 @@ def mask_image(nodule: NoduleMask, ct: CT) -> sitk.Image:
 
 
 def grid_image(values: np.ndarray, grid: Grid) -> sitk.Image:
-    """Values (z, y, x) on a grid as a SimpleITK image."""
+    """Returns values (z, y, x) on a grid as a SimpleITK image."""
     image = sitk.GetImageFromArray(values)
     steps = np.linalg.norm(grid.axes, axis=0)
     image.SetSpacing(steps.tolist())
@@ -328,7 +326,7 @@ def write_image(image: sitk.Image, path: Path) -> None:
 
 
 def _made(kind: type[Any], values: dict[str, Any]) -> Any:
-    """The dataclass with these values; keys that it does not know are left out."""
+    """Returns the dataclass with these values; unknown keys are left out."""
     return kind(
         **{field.name: values[field.name] for field in fields(kind) if field.name in values}
     )

@@ -1,7 +1,7 @@
-"""Every check one row: what the reader of a result must know about the input or the answer.
+"""Every check as one row: what the reader of a result must know about the input or the answer.
 
-A further check is one row more, and ``ROW.check()`` where it is found. Whatever asks about checks
-asks the rows. Needs no package: Slicer reads it before any are installed.
+To add a check, add a row, and call ``ROW.check()`` where the condition is found. All code about
+checks reads these rows. Needs no package: Slicer reads it before any are installed.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ class Check:
 
     Attributes:
         code: stable kebab-case name, such as ``thick-slices``.
-        severity: ``note`` (to know) or ``warning`` (the numbers may not hold).
+        severity: ``note`` (for information) or ``warning`` (the numbers may be wrong).
         message: one sentence for the user, without patient identity.
-        fault: the row of the project's fault table (Testing/FAULTS.md) this check answers.
+        fault: the row of the project's fault table (Testing/FAULTS.md) that this check covers.
     """
 
     code: str
@@ -31,8 +31,8 @@ class Check:
 
     @property
     def kind(self) -> CheckKind:
-        """Its row; of a result by another version, which has other checks, one that says no more
-        than the check does."""
+        """Its row; for a result of another version with other checks, a row that says no more than
+        the check itself."""
         return CHECKS.get(self.code) or CheckKind(
             self.code, self.severity, self.message, self.fault
         )
@@ -40,13 +40,13 @@ class Check:
 
 @dataclass(frozen=True)
 class CheckKind:
-    """All that the program knows of a check before it is found.
+    """Everything the program knows about a check before it is found.
 
     Attributes:
         code, severity, fault: of its checks.
-        words: their message, a format string of what ``check`` is given.
+        words: their message, a format string for the values given to ``check``.
         withholds: why decisions about the nodule are withheld where it is found; empty: they stand.
-        of_mask: it is about the mask, and no longer true of another one.
+        of_mask: it is about the mask, and no longer holds for another one.
     """
 
     code: str
@@ -57,11 +57,11 @@ class CheckKind:
     of_mask: bool = False
 
     def check(self, **values: Any) -> Check:
-        """The finding, with these values in its words."""
+        """Returns the finding, with these values in its words."""
         return Check(self.code, self.severity, self.words.format(**values), self.fault)
 
     def among(self, checks: Iterable[Check]) -> bool:
-        """Whether it was found."""
+        """Whether it is among these checks."""
         return any(check.code == self.code for check in checks)
 
 
@@ -81,12 +81,12 @@ def _row(
     return CHECKS[code]
 
 
-# --- The nodule. What withholds is beyond what the networks were published for or tested on.
+# --- The nodule. Some withhold decisions: beyond what the networks were published for or tested on.
 
 NO_NODULE = _row(
     "no-nodule",
     "warning",
-    "No nodule was found at the point: nothing is said about what lies there.",
+    "No nodule was found at the point, so nothing is reported about it.",
     26,
     "no nodule was found at the point",
     of_mask=True,
@@ -94,7 +94,7 @@ NO_NODULE = _row(
 NOT_A_NODULE = _row(
     "not-a-nodule",
     "warning",
-    "What was drawn at the point does not look like a nodule (probability of one"
+    "The structure drawn at the point does not look like a nodule (probability of a nodule"
     " {probability:.2f}).",
     67,
     of_mask=True,
@@ -102,7 +102,8 @@ NOT_A_NODULE = _row(
 MASK_UNSTEADY = _row(
     "mask-unsteady",
     "warning",
-    "Where the point lies decides what is drawn: a second look agrees by a Dice of {dice:.2f}.",
+    "The mask depends on where the point lies: a second drawing agrees with a Dice of only"
+    " {dice:.2f}.",
     70,
     "its mask depends on the click",
     of_mask=True,
@@ -119,15 +120,17 @@ SIZE_OUT_OF_RANGE = _row(
 MASK_CUT = _row(
     "mask-cut",
     "warning",
-    "The nodule reaches past the {side:.0f} mm that the mask network sees: it is cut.",
+    "The nodule extends beyond the {side:.0f} mm that the mask network sees, so its mask is cut"
+    " off.",
     30,
-    "it reaches past what the mask network sees",
+    "it extends beyond what the mask network sees",
     of_mask=True,
 )
 THICK_SLICES = _row(
     "thick-slices",
     "warning",
-    "Slices are {thickest:.3g} mm thick or apart; the networks were made for thin slices (1.5 mm).",
+    "Slice thickness or spacing is {thickest:.3g} mm; the networks were made for thin slices (1.5"
+    " mm).",
     8,
     "the slices are thick",
 )
@@ -149,8 +152,8 @@ CYSTIC = _row(
 MASK_EDITED = _row(
     "mask-edited",
     "note",
-    "The mask was corrected by hand: sizes and densities are the corrected mask's, the"
-    " probabilities those of the networks' own mask.",
+    "The mask was corrected by hand: sizes and densities come from the corrected mask, the"
+    " probabilities from the networks' own mask.",
     42,
     of_mask=True,
 )
@@ -166,19 +169,19 @@ METAL = _row(
 NO_LUNG = _row(
     "no-lung",
     "warning",
-    "There is hardly any lung around the point: no nodule is to be expected here.",
+    "There is hardly any lung around the point: a nodule is unlikely here.",
     26,
 )
 PADDED_IN_PLANE = _row(
     "padded-in-plane",
     "warning",
-    "The block reaches past the image's edge: {share:.0%} of it is padded.",
+    "The block extends beyond the image's edge: {share:.0%} of it is padding.",
     27,
 )
 PADDED_IN_Z = _row(
     "padded-in-z",
     "warning",
-    "The block reaches past the first or last slice: {share:.0%} of it is padded.",
+    "The block extends beyond the first or last slice: {share:.0%} of it is padding.",
     28,
 )
 
@@ -187,25 +190,25 @@ PADDED_IN_Z = _row(
 MISSING_SLICES = _row(
     "missing-slices",
     "warning",
-    "{missing} missing slice(s) were filled in between their neighbours.",
+    "{missing} missing slice(s) were interpolated from their neighbours.",
     1,
 )
 IRREGULAR_SPACING = _row(
     "irregular-spacing",
     "warning",
-    "Slice spacing varies by up to {percent:.1f} %; sizes along the scan are off by as much.",
+    "Slice spacing varies by up to {percent:.1f} %; sizes along the scan may be off by as much.",
     3,
 )
 ORIENTATION_UNKNOWN = _row(
     "orientation-unknown",
     "warning",
-    "The file does not say how the patient lies; left and right may be swapped.",
+    "The file does not give the patient's orientation; left and right may be swapped.",
     10,
 )
 RESCALE_MISSING = _row(
     "rescale-missing",
     "warning",
-    "RescaleSlope or RescaleIntercept is missing; the values look like HU and were taken as such.",
+    "RescaleSlope or RescaleIntercept is missing; the values look like HU and were read as HU.",
     16,
 )
 CLIPPED_INTENSITIES = _row(
@@ -217,7 +220,7 @@ CLIPPED_INTENSITIES = _row(
 CONTRAST = _row(
     "contrast",
     "warning",
-    "Contrast was given: densities are higher than in a plain CT.",
+    "Contrast was given: densities are higher than in a CT without contrast.",
     20,
 )
 KERNEL_UNKNOWN = _row(
@@ -239,7 +242,7 @@ MASK_NAN = replace(NETWORK_NAN, words="Network {network} gave no number: it drew
 ADENOCARCINOMA_ONLY = _row(
     "adenocarcinoma-only",
     "note",
-    "The {tasks} of a nodule means something only if it is an adenocarcinoma.",
+    "Meaningful only for an adenocarcinoma: {tasks}.",
     30,
 )
 OWN_THRESHOLD = _row(

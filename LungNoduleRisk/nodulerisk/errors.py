@@ -1,8 +1,8 @@
-"""Refusals: every error a user can meet says what is wrong and what to do."""
+"""Errors: each one that a user can meet says what is wrong and what to do."""
 
 
 class NoduleRiskError(Exception):
-    """Base of all refusals; its message is one sentence or two for the user, without patient
+    """Base of all refusals; its message is one or two sentences for the user, without patient
     identity."""
 
 
@@ -14,7 +14,7 @@ class SeveralSeriesError(CTError):
     """The folder holds several CT series, and one must be chosen.
 
     Attributes:
-        series: what each is like, by its SeriesInstanceUID.
+        series: a description of each, by its SeriesInstanceUID.
     """
 
     def __init__(self, message: str, series: dict[str, str]):
@@ -35,7 +35,7 @@ class WeightsError(NoduleRiskError):
 
 
 class OutputError(NoduleRiskError):
-    """Results cannot be written where they were asked for."""
+    """Results cannot be written to the requested place."""
 
 
 class WorkerError(NoduleRiskError):

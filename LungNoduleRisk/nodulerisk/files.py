@@ -14,12 +14,12 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Gives a temporary path beside ``path`` (same suffix) that takes its place when the block ends
-    well.
+    """Gives a temporary path beside ``path`` (same suffix) that takes its place when the block
+    succeeds.
 
     Raises:
-        OutputError: the folder is read-only, the disk full, or the name impossible; nothing is left
-            behind.
+        OutputError: the folder is read-only, the disk is full, or the name is impossible; nothing
+            is left behind.
     """
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
@@ -28,8 +28,8 @@ def written_whole(path: Path) -> Iterator[Path]:
         os.replace(partial, path)
     except (OSError, RuntimeError) as error:  # SimpleITK raises RuntimeError
         raise OutputError(
-            f"{path} cannot be written ({_reason(error)}): choose a folder you may write to, with"
-            " free space."
+            f"{path} cannot be written ({_reason(error)}): choose a folder with free space that"
+            " you may write to."
         ) from error
     finally:
         partial.unlink(missing_ok=True) if path.parent.is_dir() else None
@@ -40,5 +40,5 @@ def _reason(error: Exception) -> str:
 
 
 def inert(value: str | float | None) -> str | float | None:
-    """Text that a spreadsheet would run as a formula, made plain text."""
+    """Turns text that a spreadsheet would run as a formula into plain text."""
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value

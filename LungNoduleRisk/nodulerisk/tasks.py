@@ -1,7 +1,7 @@
-"""Every task one row: what is asked about a nodule, and all that the program knows of it.
+"""Every task as one row: a question about a nodule, and everything the program knows about it.
 
-Whatever lists tasks or their classes reads them from ``TASKS``: a further task is one row more.
-Needs no package: Slicer reads it before any are installed.
+All code that lists tasks or their classes reads ``TASKS``: to add a task, add a row. Needs no
+package: Slicer reads it before any are installed.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ class Task:
     """One question about a nodule.
 
     Attributes:
-        name: as cards, tables and JSON files have it.
+        name: as in cards, tables and JSON files.
         classes: names, in the order of every probability tuple.
-        stem: begins the values of its own DICOM codes; at most 10 characters, no two tasks' alike.
-        group: ``presence``: whether it is a nodule, which the mask network says before anything
-            else is asked; ``main``: bars of its own; ``appearance``: what a reader would describe.
-        step: of the cascade. Tasks of a step are put to the nodules that the steps before let
+        stem: prefix of the task's own DICOM codes; at most 10 characters, unique.
+        group: ``presence``: whether it is a nodule at all, which the mask network decides first;
+            ``main``: shown with bars of its own; ``appearance``: what a reader would describe.
+        step: of the cascade. Tasks of a step run only for nodules that the previous steps let
             through.
-        lets_through: the decisions (None: not run) after which the following steps are asked; None:
+        lets_through: the decisions (None: not run) after which the following steps are run; None:
             whatever the decision.
-        code: what DICOM or RadLex calls the task; None: a code of our own.
+        code: the DICOM or RadLex code of the task; None: a code of our own.
         class_codes: class -> its standard code; classes without one have codes of our own.
-        threshold: probability of the last of two classes from which it is decided for, where a
-            weight set's card gives none; None: the largest wins.
+        threshold: probability of the last of two classes from which it is decided for, if a weight
+            set's card gives none; None: the most probable class wins.
         evidence: what its numbers may rest on.
-        adenocarcinoma_only: the answer is about adenocarcinomas, and about nothing else.
-        but_first: what all classes but the first are called together; empty: they have no name.
+        adenocarcinoma_only: the answer is meaningful only for an adenocarcinoma.
+        but_first: the common name of all classes but the first; empty: they have none.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Task:
 
     @property
     def title(self) -> str:
-        """As headings have it, such as ``Malignancy``."""
+        """The task's name in headings, such as ``Malignancy``."""
         return self.name.capitalize()
 
     @property
@@ -72,11 +72,11 @@ class Task:
 
     @property
     def concept(self) -> Code:
-        """The task in DICOM."""
+        """The task's DICOM code."""
         return self.code or own_code(self.stem, self.name)
 
     def own_class_code(self, label: str) -> Code:
-        """One of its classes in DICOM, by a code of our own."""
+        """Returns the DICOM code of one of its classes, by a code of our own."""
         return own_code(f"{self.stem}-{self.classes.index(label)}", label)
 
 
@@ -84,8 +84,8 @@ def _by_name(*tasks: Task) -> dict[str, Task]:
     return {task.name: task for task in tasks}
 
 
-# The steps are the EMV-3D-CNN paper's. "Probability of cancer" (DCM 111047) is no code of
-# malignancy, for it would claim too much.
+# The steps are the EMV-3D-CNN paper's. "Probability of cancer" (DCM 111047) is not used for
+# malignancy, since it would claim too much.
 TASKS: dict[str, Task] = _by_name(
     Task("presence", ("no nodule", "nodule"), "PRE", "presence", step=0),
     Task(
@@ -174,29 +174,29 @@ TASKS: dict[str, Task] = _by_name(
     ),
 )
 PRESENCE = "presence"
-NO_PRESENCE = TASKS[PRESENCE].classes[0]  # the decision after which nothing else is asked
-FIRST_TASK = "malignancy"  # the one shown or explained where there is room for one
+NO_PRESENCE = TASKS[PRESENCE].classes[0]  # the decision after which nothing else is run
+FIRST_TASK = "malignancy"  # the one shown or explained if there is room for only one
 
 
 def task_of(name: str, classes: Sequence[str]) -> Task:
-    """The task of a result with these classes; of one by another version, which has other tasks,
-    one that says no more than the result does."""
+    """Returns the task of a result with these classes; for a result of another version with other
+    tasks, a task that says no more than the result itself."""
     known = TASKS.get(name, Task(name, (), name[:3].upper()))
     return replace(known, classes=tuple(classes))
 
 
 def in_group(group: Group) -> list[str]:
-    """The names of the group's tasks."""
+    """Returns the names of the group's tasks."""
     return [name for name, task in TASKS.items() if task.group == group]
 
 
 def two_class_tasks() -> list[str]:
-    """The names of the tasks that have a threshold."""
+    """Returns the names of the tasks that have a threshold."""
     return [name for name, task in TASKS.items() if len(task.classes) == 2]
 
 
 def cascade_steps() -> Iterator[tuple[str, ...]]:
-    """The names of the tasks of each step, the first step first; presence is no step."""
+    """Returns the names of the tasks of each step, the first step first; presence is not a step."""
     asked = {name: task for name, task in TASKS.items() if task.group != "presence"}
     for step in sorted({task.step for task in asked.values()}):
         yield tuple(name for name, task in asked.items() if task.step == step)

@@ -99,9 +99,8 @@ def test_fault_14_oblique_ct_gives_nearly_the_same_answer(run):
     turn /= np.linalg.norm(turn, axis=0)
     straight, oblique = made_ct(spacing_mm=(0.7,) * 3), made_ct(turn, spacing_mm=(0.7,) * 3)
     volumes = [value_of(run(ct).measurements, "volume") for ct in (straight, oblique)]
-    assert volumes[1] == pytest.approx(
-        volumes[0], rel=0.15
-    )  # a threshold on 1 mm voxels: partial volumes decide
+    # a threshold on 1 mm voxels: partial volumes decide
+    assert volumes[1] == pytest.approx(volumes[0], rel=0.15)
     np.testing.assert_allclose(
         positions_of(oblique)[run(oblique).mask > 0].mean(axis=0), POINT, atol=0.3
     )

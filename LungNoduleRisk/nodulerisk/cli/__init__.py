@@ -1,9 +1,8 @@
 """The terminal: ``nodulerisk assess``, ``explain``, ``follow-up``, ``cohort``, ``list-weights``,
 ``show-weights``, ``import-weights``, ``simulate``, ``train``, ``train-unet``, ``fit-risk`` and
-``evaluate``, and what other packages add, such as ``serve``.
+``evaluate``, and commands added by other packages, such as ``serve``.
 
-What computes is imported inside the commands, so that ``--help`` and a mistyped option answer at
-once.
+Slow imports are inside the commands, so that ``--help`` and a mistyped option respond at once.
 """
 
 from __future__ import annotations

@@ -36,7 +36,9 @@ def assess(
     ],
     out: Annotated[
         Path,
-        typer.Option(help="Folder for the results; with several points, a folder a nodule in it."),
+        typer.Option(
+            help="Folder for the results; with several points, it gets one subfolder per nodule."
+        ),
     ],
     point: Annotated[
         list[str] | None, typer.Option(metavar="X,Y,Z", help="A point on a nodule; repeatable.")
@@ -45,10 +47,11 @@ def assess(
         Path | None, typer.Option(help="Slicer markups (.mrk.json, .fcsv) or a .csv with x,y,z.")
     ] = None,
     ras: Annotated[
-        bool, typer.Option("--ras", help="The points are RAS, as Slicer shows them.")
+        bool, typer.Option("--ras", help="The points are in RAS coordinates, as Slicer shows them.")
     ] = False,
     lps: Annotated[
-        bool, typer.Option("--lps", help="The points are LPS, as in DICOM (the default).")
+        bool,
+        typer.Option("--lps", help="The points are in LPS coordinates, as in DICOM (the default)."),
     ] = False,
     weights: Annotated[str, typer.Option(help="Weight set: its name or folder.")] = "open",
     threshold: Annotated[
@@ -61,14 +64,16 @@ def assess(
         bool,
         typer.Option(
             "--cascade",
-            help="Ask further only of what was decided malignant, then invasive; saves time.",
+            help="Run later tasks only if earlier ones are positive (malignant, then invasive);"
+            " saves time.",
         ),
     ] = False,
     stability: Annotated[
         bool,
         typer.Option(
             "--stability",
-            help="Ask again with turned cubes and clicks 2 mm off: seven times as long.",
+            help="Test stability: run again with turned cubes and clicks 2 mm off; takes seven"
+            " times as long.",
         ),
     ] = False,
     patient: Annotated[
@@ -83,13 +88,14 @@ def assess(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     series: Annotated[
-        str | None, typer.Option(help="SeriesInstanceUID, where the folder holds several.")
+        str | None, typer.Option(help="SeriesInstanceUID, if the folder holds several series.")
     ] = None,
     dicom: Annotated[
         bool,
         typer.Option(
             "--dicom",
-            help="Also write DICOM (SEG and SR): like the CT, it holds the patient's name and ID.",
+            help="Also write DICOM (SEG and SR); like the CT, these files hold the patient's name"
+            " and ID.",
         ),
     ] = False,
     verbose: Verbose = False,
@@ -128,15 +134,15 @@ def assess(
 
 
 def asked_points(texts: list[str] | None, file: Path | None, ras: bool, lps: bool) -> list[Point]:
-    """The points of the command line.
+    """Returns the points given on the command line.
 
     Raises:
-        PointError: none, both kinds, both coordinate systems, or not readable.
+        PointError: no points, both options, both coordinate systems, or an unreadable file.
     """
     from nodulerisk.ct.points import named_points, parse_point, read_points
 
     if ras and lps:
-        raise PointError("The points are either LPS or RAS: leave out --ras or --lps.")
+        raise PointError("The points cannot be both LPS and RAS: leave out --ras or --lps.")
     if bool(texts) == bool(file):
         raise PointError("Say where the nodules are: --point X,Y,Z (repeatable) or --points FILE.")
     if file is not None:
@@ -145,7 +151,7 @@ def asked_points(texts: list[str] | None, file: Path | None, ras: bool, lps: boo
 
 
 def thresholds_of(texts: list[str]) -> dict[str, float]:
-    """Thresholds by task, from texts such as ``malignancy=0.3``.
+    """Returns thresholds by task, from texts such as ``malignancy=0.3``.
 
     Raises:
         WeightsError: not of this form.
@@ -154,15 +160,15 @@ def thresholds_of(texts: list[str]) -> dict[str, float]:
         return {task: float(value) for task, value in (text.split("=") for text in texts)}
     except ValueError as error:
         raise WeightsError(
-            "This is no threshold: write TASK=VALUE, such as malignancy=0.3."
+            "This is not a threshold: write TASK=VALUE, such as malignancy=0.3."
         ) from error
 
 
 def _patient(texts: list[str] | None, points: int) -> Patient | None:
-    """What is known for scores and guidelines; None: nothing was given.
+    """Returns the patient for scores and guidelines; None if nothing was given.
 
     Raises:
-        NoduleRiskError: not understood, or said of one nodule where there are several.
+        NoduleRiskError: not understood, or about a single nodule where there are several.
     """
     from nodulerisk.clinical.patient import OF_THE_NODULE, patient_from
 
@@ -173,7 +179,8 @@ def _patient(texts: list[str] | None, points: int) -> Patient | None:
         said := [name for name in OF_THE_NODULE if getattr(patient, name) is not None]
     ):
         raise NoduleRiskError(
-            f"{', '.join(said)} can be said of one nodule: assess the points one by one."
+            f"{', '.join(said)} can only be given for a single nodule: assess the points one by"
+            " one."
         )
     return patient
 
@@ -185,10 +192,10 @@ def chosen_weights(name: str, thresholds: dict[str, float]) -> WeightSet:
 
 
 def prepared_folders(out: Path, points: list[Point], inputs: list[Path]) -> list[Path]:
-    """The points' result folders: writable, and free of old results (fault 42).
+    """Returns the points' result folders: writable, and free of old results (fault 42).
 
     Raises:
-        OutputError: they cannot be written, or an input would be taken for an old result and
+        OutputError: they cannot be written, or an input would be mistaken for an old result and
             removed.
     """
     from nodulerisk.outputs.results import (
@@ -203,7 +210,7 @@ def prepared_folders(out: Path, points: list[Point], inputs: list[Path]) -> list
     ours |= {folder / name for folder in (out, *folders) for name in RESULT_FILES}
     if {path.resolve() for path in ours} & {path.resolve() for path in inputs}:
         raise OutputError(
-            f"{out} holds an input whose name is that of a result: choose another folder with"
+            f"{out} holds an input with the name of a result file: choose another folder with"
             " --out."
         )
     refuse_unwritable(out, len(points))
@@ -274,7 +281,7 @@ def assess_and_write(
 
 
 def _write_report(ct: CT, outcomes: list[Outcome], path: Path) -> None:
-    """All nodules as one page, and which points were refused."""
+    """Writes one page with all nodules and the refused points."""
     from nodulerisk.outputs.html.nodule_report import ReportNodule, write_report
 
     nodules = [
@@ -286,7 +293,7 @@ def _write_report(ct: CT, outcomes: list[Outcome], path: Path) -> None:
 
 
 def report_outcomes(outcomes: list[Outcome], out: Path) -> None:
-    """The CSV file, the table, and a line a refused point on stderr."""
+    """Writes the CSV file, prints the table, and reports each refused point on stderr."""
     from rich.console import Console
 
     from nodulerisk.outputs.nodule_tables import results_view, write_csv

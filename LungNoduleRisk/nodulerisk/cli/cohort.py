@@ -1,4 +1,4 @@
-"""``nodulerisk cohort``: every nodule of a table of CTs, exactly once."""
+"""``nodulerisk cohort``: assesses every nodule of a table of CTs exactly once."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def cohort(
     out: Annotated[
         Path,
         typer.Option(
-            help="Folder for the results; the same folder goes on where a run was stopped."
+            help="Folder for the results; give the same folder again to continue a stopped run."
         ),
     ],
     coordinates: Annotated[
         Literal["lps", "ras", "voxel"] | None,
-        typer.Option(help="Of all points; else as the table says, or LPS."),
+        typer.Option(help="Coordinate system of all points; by default as the table says, or LPS."),
     ] = None,
     weights: Annotated[str, typer.Option(help="Weight set: its name or folder.")] = "open",
     threshold: Annotated[
@@ -47,29 +47,36 @@ def cohort(
             metavar="TASK=VALUE", help="Your own threshold, such as malignancy=0.3; repeatable."
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps; of the networks.")] = "auto",
+    device: Annotated[
+        str, typer.Option(help="Device for the networks: auto, cpu, cuda or mps.")
+    ] = "auto",
     batch: Annotated[
-        int | None, typer.Option(min=1, help="Nodules a batch; else 16 on a GPU, 1 without.")
+        int | None,
+        typer.Option(min=1, help="Nodules per batch; by default 16 on a GPU, 1 without."),
     ] = None,
     workers: Annotated[
         int, typer.Option(min=1, help="Processes on this machine that read CTs.")
     ] = 2,
     memory: Annotated[
-        str, typer.Option(help="Of each of them, such as 4GiB: one that takes more is ended.")
+        str,
+        typer.Option(
+            help="Memory limit of each of them, such as 4GiB: a process that takes more is ended."
+        ),
     ] = "auto",
     scheduler: Annotated[
         str | None,
-        typer.Option(metavar="tcp://HOST:PORT", help="A Dask scheduler, in place of this machine."),
+        typer.Option(
+            metavar="tcp://HOST:PORT",
+            help="Address of a Dask scheduler to use instead of this machine.",
+        ),
     ] = None,
     dashboard: Annotated[
-        str, typer.Option(help="Where to serve Dask's dashboard.")
+        str, typer.Option(help="Address to serve Dask's dashboard at.")
     ] = "127.0.0.1:8787",
     masks: Annotated[
-        bool, typer.Option("--masks", help="Write the masks, too: a file a CT.")
+        bool, typer.Option("--masks", help="Also write the masks: one file per CT.")
     ] = False,
-    retries: Annotated[
-        int, typer.Option(min=0, help="How often a CT that fails is tried again.")
-    ] = 2,
+    retries: Annotated[int, typer.Option(min=0, help="How often to retry a CT that fails.")] = 2,
     verbose: Verbose = False,
 ) -> None:
     """Assess every nodule of a table of CTs, exactly once, on this machine or on a Dask cluster."""
@@ -89,7 +96,7 @@ def cohort(
             ):
                 typer.echo(f"Dashboard: {client.dashboard_link}")
                 if not client.nthreads():
-                    typer.echo("No worker has joined the cluster yet: waiting for one.")
+                    typer.echo("No worker has joined the cluster yet; waiting for one.")
                 folder = out / MASKS_NAME if masks else None
                 run(
                     asked,
@@ -112,7 +119,7 @@ def cohort(
 
 
 def _read(table: Path, coordinates: Coordinates | None) -> Cohort:
-    """The table; everything that is wrong with it is said, a line each."""
+    """Returns the table; prints every problem with it on a line of its own."""
     from nodulerisk.cohort.table import CohortError, read_cohort
 
     try:
@@ -121,7 +128,7 @@ def _read(table: Path, coordinates: Coordinates | None) -> Cohort:
         for problem in error.problems:
             typer.echo(problem, err=True)
         raise NoduleRiskError(
-            f"{table.name} cannot be run yet: mend the above, and start again."
+            f"{table.name} cannot be run yet: fix the problems above, and start again."
         ) from error
 
 
@@ -131,17 +138,16 @@ def _refuse_without_extra() -> None:
 
 
 def _say(asked: Cohort, store: Store) -> tuple[int, int]:
-    """What is to be done, what was done before, and what the user must know of the folder and the
-    table.
+    """Prints what is to be done, what is done already, and remarks on the folder and the table.
 
     Returns:
         How many nodules there are, and how many of them are done.
     """
     keys = set(asked.keys)
     total, done = len(keys), len(keys & store.done())
-    typer.echo(f"{total} nodules on {len(asked.cases)} CTs; {done} are done.")
+    typer.echo(f"{total} nodules on {len(asked.cases)} CTs; {done} already done.")
     if asked.unused:
-        typer.echo(f"Not used: the columns {', '.join(asked.unused)}.")
+        typer.echo(f"Unused columns: {', '.join(asked.unused)}.")
     for remark in store.remarks:
         typer.echo(remark, err=True)
     return total, done
@@ -159,8 +165,7 @@ def _cluster(
 
 @contextmanager
 def _progress(total: int, done: int) -> Iterator[OnRows]:
-    """One line: how many nodules are done, how many of them failed, at what rate, and the time
-    left."""
+    """Returns one line: how many nodules are done, how many failed, the rate, and the time left."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,

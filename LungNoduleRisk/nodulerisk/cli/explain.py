@@ -1,4 +1,4 @@
-"""``nodulerisk explain``: where a network looked."""
+"""``nodulerisk explain``: shows where a network looked."""
 
 from __future__ import annotations
 
@@ -18,20 +18,24 @@ def explain(
     point: Annotated[str, typer.Option(metavar="X,Y,Z", help="A point on the nodule.")],
     out: Annotated[Path, typer.Option(help="Folder for gradcam.nrrd and gradcam.png.")],
     ras: Annotated[
-        bool, typer.Option("--ras", help="The point is RAS, as Slicer shows it; else LPS.")
+        bool,
+        typer.Option(
+            "--ras", help="The point is in RAS coordinates, as Slicer shows it; the default is LPS."
+        ),
     ] = False,
-    task: Annotated[str, typer.Option(help="Whose decision is explained.")] = FIRST_TASK,
+    task: Annotated[str, typer.Option(help="Task whose decision to explain.")] = FIRST_TASK,
     network: Annotated[
-        str | None, typer.Option(help="Which network; else the one nearest to the ensemble.")
+        str | None,
+        typer.Option(help="Network to explain; by default the one nearest to the ensemble."),
     ] = None,
     weights: Annotated[str, typer.Option(help="Weight set: its name or folder.")] = "open",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     series: Annotated[
-        str | None, typer.Option(help="SeriesInstanceUID, where the folder holds several.")
+        str | None, typer.Option(help="SeriesInstanceUID, if the folder holds several series.")
     ] = None,
     verbose: Verbose = False,
 ) -> None:
-    """Show where lies what spoke for a decision (Grad-CAM): an explanation, not evidence."""
+    """Show which regions supported a decision (Grad-CAM): an explanation, not evidence."""
     with errors_in_one_line(verbose), progress(1) as show:
         show("loading", None)
         from nodulerisk.assess import assess
@@ -54,7 +58,7 @@ def explain(
             remove_file(out / name)
         networks, scan = Engine(weight_set, device, keep=False), read_ct(ct, series_uid=series)
         found = assess(scan, where, weight_set, networks=networks, progress=show)
-        show("looking where the network looked", None)
+        show("finding where the network looked", None)
         explanation = explain_nodule(scan, found, weight_set, networks, network, task)
         write_explanation(scan, found, explanation, out)
     typer.echo(f"{explanation_title(explanation)} ({NOT_EVIDENCE})")

@@ -1,4 +1,4 @@
-"""``nodulerisk follow-up``: the same nodules at two scans of a patient."""
+"""``nodulerisk follow-up``: compares nodules between two scans of a patient."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Row = dict[str, str | float | bool | None]
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """A nodule at both scans: what became of it, or in ``remark`` why that is not known."""
+    """A nodule at both scans: its change, or in ``remark`` why that is not known."""
 
     pair: Pair
     before: Assessment | None
@@ -62,18 +62,19 @@ def follow_up(
     points_after: Annotated[Path, typer.Option(help="Nodules of the later CT.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
     days: Annotated[
-        float | None, typer.Option(help="Days between the scans; else by their DICOM dates.")
+        float | None,
+        typer.Option(help="Days between the scans; by default from their DICOM dates."),
     ] = None,
     weights: Annotated[str, typer.Option(help="Weight set: its name or folder.")] = "open",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     series_before: Annotated[
-        str | None, typer.Option(help="SeriesInstanceUID, where there are several.")
+        str | None, typer.Option(help="SeriesInstanceUID, if there are several series.")
     ] = None,
     series_after: Annotated[
-        str | None, typer.Option(help="SeriesInstanceUID, where there are several.")
+        str | None, typer.Option(help="SeriesInstanceUID, if there are several series.")
     ] = None,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Take every proposed pair of nodules for one nodule.")
+        bool, typer.Option("--yes", help="Accept every proposed pair as the same nodule.")
     ] = False,
     verbose: Verbose = False,
 ) -> None:
@@ -105,10 +106,10 @@ def follow_up(
 
 
 def _folders(out: Path, points: list[list[Point]], inputs: list[Path]) -> list[list[Path]]:
-    """The result folders of both scans' points, free of old results (fault 42).
+    """Returns the result folders of both scans' points, free of old results (fault 42).
 
     Raises:
-        OutputError: they cannot be written, or an input would be taken for an old result and
+        OutputError: they cannot be written, or an input would be mistaken for an old result and
             removed.
     """
     from nodulerisk.outputs.results import remove_file
@@ -116,7 +117,7 @@ def _folders(out: Path, points: list[list[Point]], inputs: list[Path]) -> list[l
     ours = [out / name for name in OWN_FILES]
     if {path.resolve() for path in ours} & {path.resolve() for path in inputs}:
         raise OutputError(
-            f"{out} holds an input whose name is that of a result: choose another folder with"
+            f"{out} holds an input with the name of a result file: choose another folder with"
             " --out."
         )
     folders = [
@@ -129,7 +130,7 @@ def _folders(out: Path, points: list[list[Point]], inputs: list[Path]) -> list[l
 
 
 def _days(given: float | None, before: Path, after: Path, cts: Sequence[CT]) -> float:
-    """Days between the scans, as given, else by their dates.
+    """Returns the days between the scans: as given, else from their dates.
 
     Raises:
         NoduleRiskError: not known, or not more than 0.
@@ -140,34 +141,36 @@ def _days(given: float | None, before: Path, after: Path, cts: Sequence[CT]) -> 
     days = days_between(before, after, uids) if given is None else given
     if days is None:
         raise NoduleRiskError(
-            "The files do not say when both scans were made: give the days between them with"
-            " --days."
+            "The files do not give the dates of both scans: give the days between them with --days."
         )
     if not 0 < days < math.inf:
         raise NoduleRiskError(
-            "The later CT is not of a later day: name the earlier one first, or give the days"
+            "The later CT was not made on a later day: name the earlier one first, or give the days"
             " between them with --days."
         )
     return days
 
 
 def _confirmed(proposal: Matches, alignment: Alignment, yes: bool) -> Matches:
-    """The pairs that the user takes for one nodule.
+    """Returns the pairs that the user confirms as the same nodule.
 
     Raises:
         NoduleRiskError: there are none, or there is nobody to ask.
     """
-    typer.echo(f"Lungs aligned, correlation {alignment.correlation:.2f}. Proposed as one nodule:")
+    typer.echo(
+        f"Lungs aligned, correlation {alignment.correlation:.2f}. Proposed as the same nodule:"
+    )
     for pair in proposal.pairs:
         typer.echo(f"  {_pair_words(pair)}")
     if proposal.pairs and not yes and not _can_ask():
         raise NoduleRiskError(
-            "Nobody is here to confirm these pairs: look at them, then run again with --yes."
+            "These pairs need confirmation, and there is no terminal to ask: check them, then run"
+            " again with --yes."
         )
     matches = proposal if yes else proposal.confirmed(_ask)
     if not matches.pairs:
         raise NoduleRiskError(
-            "No nodule is at both scans: check the points, or assess each scan by itself."
+            "No nodule is in both scans: check the points, or assess each scan on its own."
         )
     return matches
 
@@ -182,7 +185,7 @@ def _can_ask() -> bool:
 
 def _ask(pair: Pair) -> bool:
     try:
-        return typer.confirm(f"{_pair_words(pair)}. One nodule?")
+        return typer.confirm(f"{_pair_words(pair)}. Same nodule?")
     except typer.Abort:
         raise KeyboardInterrupt from None
 
@@ -204,7 +207,7 @@ def _assess_scans(
 
 
 def _onward(show: Show, done: int) -> Show:
-    """Shows steps that follow on those already done."""
+    """Reports progress of steps that come after those already done."""
     return lambda stage, more: show(stage, None if more is None else done + more)
 
 
@@ -213,7 +216,7 @@ def _compared(pair: Pair, outcomes: list[list[Outcome]], days: float) -> Compare
 
     first, second = _found(pair.before, outcomes[0]), _found(pair.after, outcomes[1])
     if first is None or second is None:
-        return Compared(pair, first, None, "It was not assessed at both scans.")
+        return Compared(pair, first, None, "It was not assessed in both scans.")
     try:
         change = followed(first, second, days)
     except NoduleRiskError as refusal:
@@ -228,7 +231,7 @@ def _found(point: Point, outcomes: list[Outcome]) -> Assessment | None:
 def _write_report(
     ct: CT, outcomes: list[Outcome], compared: list[Compared], days: float, path: Path
 ) -> None:
-    """The nodules of the later scan, with the earlier one beside those that are at both."""
+    """Writes the nodules of the later scan; those in both have the earlier one beside them."""
     from nodulerisk.clinical.followup import Earlier
     from nodulerisk.outputs.html.nodule_report import ReportNodule, write_report
 
@@ -250,7 +253,7 @@ def _write_report(
 def _write_tables(
     compared: list[Compared], matches: Matches, alignment: Alignment, days: float, out: Path
 ) -> None:
-    """Writes ``follow-up.csv``, a row a nodule, and ``follow-up.json``, the same with the
+    """Writes ``follow-up.csv``, one row per nodule, and ``follow-up.json``, the same with the
     alignment.
 
     Columns: ``status`` (``both scans``, ``gone`` or ``new``: among the points of one scan alone);
@@ -337,13 +340,13 @@ def _print(
 
 
 def _lines(compared: list[Compared], matches: Matches, days: float) -> Iterator[str]:
-    """What became of every nodule, in words."""
+    """Describes the change of every nodule."""
     for one in compared:
         yield f"\n{_pair_words(one.pair)}, {days:g} days"
         yield from (
             f"  {line}" for line in (one.follow_up.lines if one.follow_up else [one.remark])
         )
     for point in matches.gone:
-        yield f"\n{point.name}: at the earlier scan alone"
+        yield f"\n{point.name}: in the earlier scan only"
     for point in matches.new:
-        yield f"\n{point.name}: at the later scan alone"
+        yield f"\n{point.name}: in the later scan only"

@@ -1,5 +1,5 @@
-"""``nodulerisk simulate``, ``train``, ``train-unet``, ``fit-risk`` and ``evaluate``: weight sets of
-one's own."""
+"""``nodulerisk simulate``, ``train``, ``train-unet``, ``fit-risk`` and ``evaluate``: your own
+weight sets."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ SHEET = 60  # nodules that the contact sheet is chosen from
 
 def simulate(
     backgrounds: Annotated[
-        Path, typer.Argument(help="Dataset whose lungs the nodules are put into.")
+        Path, typer.Argument(help="Dataset with the lungs to put the nodules into.")
     ],
     out: Annotated[
         Path, typer.Argument(help="New folder for the simulated nodules (DenseSharp format).")
     ],
     count: Annotated[int, typer.Option(min=1, help="How many nodules.")] = 900,
-    seed: Annotated[int, typer.Option(help="Nodule i depends on the seed and i alone.")] = 1,
+    seed: Annotated[int, typer.Option(help="Nodule i depends only on the seed and i.")] = 1,
     verbose: Verbose = False,
 ) -> None:
-    """Make simulated nodules with masks, subtypes and grades: they show the workflow, they say
-    nothing of patients."""
+    """Make simulated nodules with masks, subtypes and grades: they show the workflow, and say
+    nothing about patients."""
     with errors_in_one_line(verbose), progress(count) as show:
         show("loading", None)
         from nodulerisk.datasets.densesharp_format import write_densesharp
@@ -46,25 +46,31 @@ def simulate(
 
 def train(
     config: Annotated[
-        Path, typer.Option(help="Training plan (.toml); the papers' are in Resources/Training.")
+        Path,
+        typer.Option(help="Training plan (.toml); the papers' plans are in Resources/Training."),
     ],
     out: Annotated[
         Path,
-        typer.Option(help="Folder of the new weight set; an unfinished training in it goes on."),
+        typer.Option(
+            help="Folder of the new weight set; an unfinished training in it is continued."
+        ),
     ],
     data: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=PATH", help="A dataset of the plan.")
+        list[str] | None,
+        typer.Option(metavar="NAME=PATH", help="Path of one of the plan's datasets; repeatable."),
     ] = None,
-    only: Annotated[str | None, typer.Option(help="Fit this run of the plan and stop.")] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Fit only this run of the plan, then stop.")
+    ] = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, gpu or mps.")] = "auto",
     devices: Annotated[
-        int | None, typer.Option(min=1, help="Devices (or CPU processes) a machine.")
+        int | None, typer.Option(min=1, help="Devices (or CPU processes) per machine.")
     ] = None,
     nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that make samples.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that prepare samples.")] = 0,
     verbose: Verbose = False,
 ) -> None:
-    """Train a weight set: fit its networks, calibrate, evaluate, and fill in its card."""
+    """Train a weight set: fit its networks, calibrate and evaluate them, and fill in its card."""
     with errors_in_one_line(verbose):
         from nodulerisk.train.plan import read_plan
         from nodulerisk.train.train import train_set
@@ -85,26 +91,29 @@ def train(
 def fit_risk(
     weights: Annotated[str, typer.Argument(help="Weight set: its name or folder.")],
     dataset: Annotated[Path, typer.Argument(help="Folder or table of labelled nodules.")],
-    task: Annotated[str, typer.Option(help="A task of two classes.")] = "malignancy",
+    task: Annotated[str, typer.Option(help="A task with two classes.")] = "malignancy",
     term: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="An input of the model; repeatable. Else four."),
+        typer.Option(
+            metavar="NAME", help="An input of the model; repeatable. By default, four inputs."
+        ),
     ] = None,
     extra: Annotated[
         Path | None,
         typer.Option(
-            help="Table of log-odds by networks that did not learn from a nodule: name, and tasks."
+            help="Table of log-odds from networks that were not trained on the nodule: name, and"
+            " tasks."
         ),
     ] = None,
     folds: Annotated[
         Path | None,
-        typer.Option(help="Table of which nodules are kept aside: name, fold."),
+        typer.Option(help="Table of the folds to hold out: name, fold."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     verbose: Verbose = False,
 ) -> None:
-    """Fit the logistic models that say what shape and density, and the volume alone, tell of a
-    nodule, and put them on the weight set's card with their cross-validated figures."""
+    """Fit a logistic model on shape and density, and one on the volume alone, and put both on the
+    weight set's card with their cross-validated figures."""
     with errors_in_one_line(verbose):
         from rich.console import Console
 
@@ -129,7 +138,7 @@ def fit_risk(
             )
         save_card(fitted)
         Console().print(risk_view(fitted.tasks[task]))
-    typer.echo(f"The {task} models are on the card of {fitted.folder}")
+    typer.echo(f"The {task} models are now on the card of {fitted.folder}")
 
 
 def train_unet(
@@ -182,13 +191,12 @@ def evaluate(
     dataset: Annotated[Path, typer.Argument(help="Folder or table of labelled nodules.")],
     out: Annotated[Path, typer.Option(help="Folder for the report and its tables.")],
     clicks: Annotated[
-        int, typer.Option(min=0, help="Further clicks 2 mm off, to see whether the class flips.")
+        int, typer.Option(min=0, help="Further clicks 2 mm off, to test whether the class flips.")
     ] = 2,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     verbose: Verbose = False,
 ) -> None:
-    """Evaluate a weight set on labelled nodules: figures with intervals, and a report to look
-    at."""
+    """Evaluate a weight set on labelled nodules: figures with intervals, and a report."""
     with errors_in_one_line(verbose):
         from nodulerisk.datasets.read import read_dataset
         from nodulerisk.engine.engine import Engine

@@ -1,4 +1,4 @@
-"""What the commands share: options, the progress bar, and errors in one line."""
+"""Shared by the commands: options, the progress bar, and errors in one line."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from nodulerisk.errors import NoduleRiskError
 FAILED, CANCELLED = 2, 130
 
 Show = Callable[[str, float | None], None]  # a stage, and how many steps are done; None: not known
-Verbose = Annotated[bool, typer.Option("--verbose", help="Show where an error came from.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Show where an error comes from.")]
 
 
 @contextmanager
 def progress(steps: int) -> Iterator[Show]:
-    """A progress bar on the terminal, gone when done."""
+    """A progress bar on the terminal that disappears when done."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -40,7 +40,8 @@ def progress(steps: int) -> Iterator[Show]:
 
 @contextmanager
 def late_progress(steps: int) -> Iterator[Show]:
-    """A progress bar that appears with the first report: until then the terminal is another's."""
+    """A progress bar that appears with the first report; until then, something else uses the
+    terminal."""
     with ExitStack() as bar:
         started = cache(lambda: bar.enter_context(progress(steps)))
         yield lambda stage, done: started()(stage, done)
@@ -63,8 +64,8 @@ def errors_in_one_line(verbose: bool) -> Iterator[None]:
         )
     except Exception as error:
         _fail(
-            f"This should not happen ({type(error).__name__}): run again with --verbose and"
-            " report it.",
+            f"This should not happen ({type(error).__name__}): run again with --verbose and report"
+            " it.",
             verbose,
         )
 

@@ -37,17 +37,18 @@ def import_weights(
     folder: Annotated[Path, typer.Argument(help="Folder with the authors' Keras .h5 files.")],
     name: Annotated[str, typer.Option(help="Name of the new weight set.")],
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the new weight set; else among your own.")
+        Path | None,
+        typer.Option(help="Folder of the new weight set; by default among your own sets."),
     ] = None,
     densesharp_evidence: Annotated[
         str,
         typer.Option(
-            help="What a DenseSharp file was trained on: pathology, reader, simulated or none."
+            help="What the DenseSharp file was trained on: pathology, reader, simulated or none."
         ),
     ] = "none",
     verbose: Verbose = False,
 ) -> None:
-    """Make a weight set of the EMV-3D-CNN or DenseSharp authors' files. Their patent and
+    """Make a weight set from the EMV-3D-CNN or DenseSharp authors' files. Their patent and
     research-only terms apply."""
     with errors_in_one_line(verbose), progress(1) as show:
         show("loading", None)
@@ -57,7 +58,7 @@ def import_weights(
 
         if densesharp_evidence not in EVIDENCE_LEVELS:
             raise WeightsError(
-                f"There is no evidence '{densesharp_evidence}': choose one of"
+                f"There is no evidence level '{densesharp_evidence}': choose one of"
                 f" {', '.join(EVIDENCE_LEVELS)}."
             )
         target = out or user_set_folder(name)

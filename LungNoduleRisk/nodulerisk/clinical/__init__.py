@@ -1,1 +1,2 @@
-"""Guidelines, and what they rest on: the patient, and the same nodule on an earlier scan."""
+"""Guidelines and scores, and what they need: the patient, and the same nodule on an earlier
+scan."""

@@ -1,4 +1,4 @@
-"""What scores and guidelines say of a nodule, by what is known of the patient."""
+"""Scores and guidelines for a nodule, given what is known of the patient."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from nodulerisk.clinical.scores import ScoreResult, scores
 
 @dataclass(frozen=True)
 class Advice:
-    """What scores and guidelines say of a nodule; empty where they were not asked."""
+    """The results of scores and guidelines for a nodule; empty if they were not requested."""
 
     scores: tuple[ScoreResult, ...] = ()
     guidelines: tuple[Guideline, ...] = ()
 
     @property
     def computed(self) -> tuple[ScoreResult, ...]:
-        """The scores that stand first."""
+        """The computed scores, which are shown first."""
         return tuple(score for score in self.scores if score.probability is not None)
 
     @property
@@ -28,7 +28,7 @@ class Advice:
 
     @property
     def others(self) -> tuple[ScoreResult | Guideline, ...]:
-        """What stands below: the guidelines, and the scores that say what they need."""
+        """What is shown below: the guidelines, and the scores that lack an input."""
         return (*self.guidelines, *self.not_computed)
 
 
@@ -36,5 +36,5 @@ NO_ADVICE = Advice()
 
 
 def advise(assessment: Assessment, patient: Patient, listed: int | None = None) -> Advice:
-    """What both say of an assessed nodule; arguments as in ``scores``."""
+    """Returns scores and guidelines for an assessed nodule; arguments as in ``scores``."""
     return Advice(scores(assessment, patient, listed), guidelines(assessment, patient))

@@ -1,7 +1,7 @@
-"""What became of a nodule between two scans: change, doubling times and growth, beside what
-repeated scans may show.
+"""The change of a nodule between two scans: differences, doubling times and growth, beside what
+repeated scans of an unchanged nodule may show.
 
-Arithmetic alone: that both sets of measurements are of one nodule is the caller's to see to.
+Pure arithmetic: the caller makes sure that both sets of measurements are of the same nodule.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from nodulerisk.errors import NoduleRiskError
 from nodulerisk.nodule.measure import value_of
 
 Measurements = tuple[Measurement, ...]
-Growth = Literal[
-    "stable", "slowly growing", "growing"
-]  # as Lung-RADS, and ``Patient.status``, call it
+# The names that Lung-RADS and ``Patient.status`` use.
+Growth = Literal["stable", "slowly growing", "growing"]
 TWELVE_MONTHS_DAYS = 366
 LUNG_RADS_GROWTH_MM = 1.5
 BTS_GROWTH = 0.25
@@ -53,20 +52,20 @@ class FollowUp:
 
     @property
     def growth(self) -> Growth:
-        """By Lung-RADS v2022: over 1.5 mm within twelve months is growing; over 1.5 mm in a longer
-        time, slowly so."""
+        """Growth by Lung-RADS v2022: growing, if over 1.5 mm within twelve months; slowly growing,
+        if over 1.5 mm in a longer time."""
         if _tenths(self.diameter_mm[1]) - _tenths(self.diameter_mm[0]) <= 10 * LUNG_RADS_GROWTH_MM:
             return "stable"
         return "growing" if self.days <= TWELVE_MONTHS_DAYS else "slowly growing"
 
     @property
     def is_grown_by_bts(self) -> bool:
-        """By the British Thoracic Society, 2015: a quarter of the volume or more."""
+        """Growth by the British Thoracic Society, 2015: a quarter of the volume or more."""
         return self.volume_mm3[1] >= (1 + BTS_GROWTH) * self.volume_mm3[0]
 
     @property
     def lines(self) -> list[str]:
-        """Everything in words, a line each."""
+        """Describes everything, one line per fact."""
         repeats_mm = f"; unchanged: up to ±{SUBSOLID_REPEATABILITY_MM} mm" if self.subsolid else ""
         repeats = f"; unchanged: up to ±{VOLUME_REPEATABILITY:.0%}"
         (d, d_after), (v, v_after) = self.diameter_mm, self.volume_mm3
@@ -93,7 +92,7 @@ class Earlier:
     Attributes:
         when: in words, such as ``183 days before``.
         assessment: of that scan.
-        follow_up: what became of it until the later scan; None where it was not measured in both.
+        follow_up: its change until the later scan; None where it was not measured in both.
     """
 
     when: str
@@ -113,7 +112,7 @@ def follow_up(before: Measurements, after: Measurements, days: float, subsolid: 
         NoduleRiskError: the scans are not in order of time, or the nodule was not measured in both.
     """
     if days <= 0:
-        raise NoduleRiskError("The scans are not in order: the later one must be of a later day.")
+        raise NoduleRiskError("The scans are not in order: the later one must be from a later day.")
 
     def pair(name: str) -> tuple[float, float]:
         first, second = value_of(before, name), value_of(after, name)
@@ -129,12 +128,12 @@ def follow_up(before: Measurements, after: Measurements, days: float, subsolid: 
 def followed(
     before: Assessment, after: Assessment, days: float, given: str | None = None
 ) -> FollowUp:
-    """Compares a nodule's assessments; whether it is subsolid is as ``density_of`` has it.
+    """Compares a nodule's assessments; ``density_of`` decides whether it is subsolid.
 
     Args:
         before, after: of the same nodule.
         days: between the scans.
-        given: the reader's word for the density type at the later scan.
+        given: the density type at the later scan according to the reader.
 
     Raises:
         NoduleRiskError: see ``follow_up``.
@@ -158,7 +157,7 @@ def doubling_days(before: float, after: float, days: float) -> float:
 
 
 def doubling_words(days: float) -> str:
-    """``245 days (below 400)``; by the classes of the British Thoracic Society."""
+    """``245 days (below 400)``; with the classes of the British Thoracic Society."""
     if days < 0:
         return "none: it shrank"
     if math.isinf(days):
@@ -168,5 +167,5 @@ def doubling_words(days: float) -> str:
 
 
 def _tenths(mm: float) -> int:
-    """A diameter as Lung-RADS has it reported, in 0.1 mm, halves rounded up."""
+    """Returns a diameter as Lung-RADS reports it: to 0.1 mm, halves rounded up."""
     return round(10 * half_up(mm, 1))

@@ -1,12 +1,12 @@
-"""What two guidelines say of a nodule: Lung-RADS v2022 and Fleischner 2017.
+"""Two guidelines for a nodule: Lung-RADS v2022 and Fleischner 2017.
 
-Each is a pure function of what is known, says what it used, and is not computed where something it
-needs is not known: nothing is guessed. Where a text leaves a choice, the function's docstring says
-what was chosen. Airway nodules, cysts and nodules at the pleura have rules of their own, which are
-the reader's to apply.
+Each is a pure function of what is known, says what it used, and is not computed if a required input
+is unknown: nothing is guessed. Where a guideline's text leaves a choice, the function's docstring
+says what was chosen. Airway nodules, cysts and nodules at the pleura have rules of their own, which
+the reader has to apply.
 
-The mean diameter decides. Each guideline has volumes of its own beside its diameters; where the
-nodule's volume falls into another class than its diameter, the rule says so.
+The mean diameter decides. Each guideline also has volume limits; where the nodule's volume falls
+into another class than its diameter, the rule says so.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nodulerisk.nodule.measure import value_of
 
 Measurements = tuple[Measurement, ...]
 Size = tuple[float, float]  # mean diameter in mm, volume in mm³
-Limits = tuple[tuple[Size, str], ...]  # the first size that a nodule is smaller than decides
+Limits = tuple[tuple[Size, str], ...]  # the first size that the nodule is below decides
 Decision = tuple[str | None, str]  # the result, and the rule that gave it
 DIAMETER, VOLUME = 0, 1
 UNITS = ("mm", "mm³")
@@ -46,10 +46,11 @@ LUNG_RADS_COMPONENT: dict[str, Limits] = {  # of part-solid nodules, by their so
     "new": ((MM_4, "4A"), (ANY, "4B")),
     "growing": ((MM_4, "4A"), (ANY, "4B")),
 }
+# Part-solid nodules below 6 mm in total.
 LUNG_RADS_SMALL = LUNG_RADS_COMPONENT | {
     "baseline": ((ANY, "2"),),
     "new": ((MM_4, "3"), (ANY, "4B")),
-}  # below 6 mm
+}
 LUNG_RADS_STABLE = {"1": "1", "2": "2", "3": "2", "4A": "3", "4B": "4B", "4X": "4X"}
 
 FLEISCHNER_CLASSES = ((6, 8), (100, 250))  # mm, mm³: below the one, between, above the other
@@ -66,14 +67,9 @@ PART_SOLID = (
 )
 SMALL_SUBSOLIDS = "CT at 3–6 months, if stable consider CT at 2 and 4 years"
 SUBSOLIDS = "CT at 3–6 months, then by the most suspicious nodule"
-FLEISCHNER: dict[
-    tuple[str, bool], tuple[tuple[str, ...], ...]
-] = {  # density, single: a class of size each
-    ("solid", True): (
-        (NONE, AT_12),
-        ONE_SOLID,
-        (LARGE_SOLID,),
-    ),  # where two stand, at low and high risk
+# (density, single) -> the follow-up for each size class; where there are two, at low and high risk
+FLEISCHNER: dict[tuple[str, bool], tuple[tuple[str, ...], ...]] = {
+    ("solid", True): ((NONE, AT_12), ONE_SOLID, (LARGE_SOLID,)),
     ("solid", False): ((NONE, AT_12), SOLIDS, SOLIDS),
     ("ground glass", True): ((NONE,), (GLASS,), (GLASS,)),
     ("part-solid", True): ((NONE,), (PART_SOLID,), (PART_SOLID,)),
@@ -84,15 +80,15 @@ FLEISCHNER: dict[
 
 @dataclass(frozen=True)
 class Guideline:
-    """What a guideline says of a nodule.
+    """A guideline's result for a nodule.
 
     Attributes:
         name: with the year.
         result: category or follow-up in words; None: not computed.
         used: the inputs, in words.
-        missing: names of the inputs that are needed and not known.
+        missing: names of the required inputs that are not known.
         rule: what decided, or why the guideline does not apply.
-        source: where it stands.
+        source: where it is published.
     """
 
     name: str
@@ -104,7 +100,7 @@ class Guideline:
 
     @property
     def words(self) -> str:
-        """The result and the rule, or why there is none."""
+        """The result and the rule, or why there is no result."""
         if self.result is None:
             return "not computed: " + (
                 f"needs {', '.join(self.missing)}" if self.missing else self.rule
@@ -113,10 +109,7 @@ class Guideline:
 
 
 def guidelines(assessment: Assessment, patient: Patient) -> tuple[Guideline, ...]:
-    """Both, of an assessed nodule.
-
-    Its density type is as ``density_of`` has it.
-    """
+    """Returns both for an assessed nodule; its density type comes from ``density_of``."""
     networks = networks_density(assessment)
     return tuple(one(assessment.measurements, patient, networks) for one in (lung_rads, fleischner))
 
@@ -124,19 +117,20 @@ def guidelines(assessment: Assessment, patient: Patient) -> tuple[Guideline, ...
 def lung_rads(
     measurements: Measurements, patient: Patient, networks: str | None = None
 ) -> Guideline:
-    """The category 0 to 4X of one nodule.
+    """Returns the category 0 to 4X of one nodule.
 
-    Sizes are rounded before they are compared, as the text has them reported: to 0.1 mm and 1 mm³.
-    Choices: the axes are those of axial slices, though the text allows any plane. Of part-solid
-    nodules below 6 mm, a new one whose solid component is 4 mm or more meets two lines and gets the
-    higher, 4B; a growing one goes by its solid component. A growing ground-glass nodule of 30 mm or
-    more is 3. A stable nodule gets what its category becomes at the follow-up that this called for;
-    4B and 4X stay, until proven benign. Spiculation makes 3 and 4 a 4X.
+    Sizes are rounded before they are compared, as the text reports them: to 0.1 mm and 1 mm³.
+    Choices: the axes are those of axial slices, though the text allows any plane. Among part-solid
+    nodules below 6 mm, a new one whose solid component is 4 mm or more fits two lines and gets the
+    higher, 4B; a growing one is classified by its solid component. A growing ground-glass nodule of
+    30 mm or more is a 3. A stable nodule gets the category that its previous one becomes at the
+    follow-up it called for; 4B and 4X stay until proven benign. Spiculation turns a 3 or 4 into a
+    4X.
 
     Args:
         measurements: from ``measure``.
         patient: what is known.
-        networks: their word for the density type, if they have one.
+        networks: their density type, if they decided one.
     """
     known = _Known(measurements, patient, networks)
     return known.answer(
@@ -147,11 +141,10 @@ def lung_rads(
 def fleischner(
     measurements: Measurements, patient: Patient, networks: str | None = None
 ) -> Guideline:
-    """The follow-up of a nodule that was found by chance; arguments as in ``lung_rads``.
+    """Returns the follow-up of a nodule found by chance; arguments as in ``lung_rads``.
 
     Not for screening, known cancer or immunosuppression. Sizes are rounded to whole mm, as the text
-    has it, and mm³
-    before they are compared: 6 mm begins at 5.5.
+    requires, and whole mm³ before they are compared: 6 mm begins at 5.5.
     """
     known = _Known(measurements, patient, networks)
     return known.answer(
@@ -160,7 +153,7 @@ def fleischner(
 
 
 class _Known:
-    """Hands out inputs, and remembers in words what was used and what was missing."""
+    """Hands out inputs, and records in words which were used and which were missing."""
 
     def __init__(self, measurements: Measurements, patient: Patient, networks: str | None):
         density, self._origin = density_of(measurements, networks, patient.density)
@@ -170,14 +163,14 @@ class _Known:
         self.missing: list[str] = []
 
     def __call__(self, name: str) -> Any:
-        """An input of the patient; None is noted as missing."""
+        """Returns an input of the patient; None is recorded as missing."""
         value = self.optional(name)
         if value is None:
             self.missing.append(field_words(name))
         return value
 
     def optional(self, name: str) -> Any:
-        """An input of the patient; None is not missed."""
+        """Returns an input of the patient; None is not recorded as missing."""
         value = self._values[name]
         if value is not None:
             note = f" ({self._origin})" if name == "density" else ""
@@ -185,7 +178,8 @@ class _Known:
         return value
 
     def rounded(self, name: str, digits: int, unit: str) -> float:
-        """A measurement, halves rounded up; NaN, and noted as missing, where there is none."""
+        """Returns a measurement, halves rounded up; NaN, and recorded as missing, if there is
+        none."""
         value = value_of(self._measurements, name)
         if value is None:
             self.missing.append(name)
@@ -195,7 +189,7 @@ class _Known:
         return rounded
 
     def size(self, part: str, digits: int) -> Size:
-        """Mean diameter and volume of the nodule, or of a part of it such as ``solid ``."""
+        """Returns mean diameter and volume of the nodule, or of a part of it such as ``solid ``."""
         return self.rounded(f"{part}mean diameter", digits, "mm"), self.rounded(
             f"{part}volume", 0, "mm³"
         )
@@ -251,7 +245,7 @@ def _by_size(density: str, status: str, whole: Size, solid: Size, by: int) -> tu
 
 
 def _first(limits: Limits, size: Size, by: int, what: str) -> tuple[str, str]:
-    """The result of the first limit that the size is below, and where the size lies."""
+    """Returns the result of the first limit that the size is below, and the range of sizes."""
     index = sum(size[by] >= limit[by] for limit, _ in limits)
     limit, result = limits[index]
     low = limits[index - 1][0][by] if index else 0
@@ -267,7 +261,7 @@ def _range(low: float, high: float) -> str:
 def _fleischner(known: _Known) -> Decision | None:
     age = known.optional("age")
     if age is not None and age < FLEISCHNER_FROM_AGE:
-        return None, f"it is for patients of {FLEISCHNER_FROM_AGE} years and older"
+        return None, f"it is only for patients of {FLEISCHNER_FROM_AGE} years and older"
     density, nodules = known("density"), known("nodules")
     size = known.size("", 0)
     if known.missing:
@@ -282,7 +276,7 @@ def _fleischner(known: _Known) -> Decision | None:
 
 
 def _fleischner_class(size: Size, by: int) -> tuple[int, str]:
-    """0, 1 or 2: below, between or above the limits; and which of these it is."""
+    """Returns 0, 1 or 2 (below, between or above the limits), and the same in words."""
     low, high = FLEISCHNER_CLASSES[by]
     index = int(size[by] >= low) + int(size[by] > high)
     return index, f"{(f'< {low}', f'{low} to {high}', f'> {high}')[index]} {UNITS[by]}"

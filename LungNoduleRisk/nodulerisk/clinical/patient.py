@@ -1,5 +1,4 @@
-"""What guidelines and scores need to know and no mask holds; it is never stored with an
-assessment."""
+"""What guidelines and scores need to know beyond the image; never stored with an assessment."""
 
 from __future__ import annotations
 
@@ -24,13 +23,13 @@ class Patient:
         family_history: of lung cancer.
         emphysema: on the CT.
         nodules: how many there are in both lungs.
-        risk: of lung cancer, as Fleischner 2017 has it.
+        risk: of lung cancer, as Fleischner 2017 defines it.
         upper_lobe: the nodule lies in one.
         spiculation: the nodule has spicules.
-        density: what the reader calls the nodule.
-        status: Lung-RADS: ``baseline`` on a first scan, later what the nodule does: ``growing`` is
-            over 1.5 mm within a year, or a solid component that is new or grows; ``slowly growing``
-            is less, over several scans.
+        density: the reader's density type.
+        status: Lung-RADS: ``baseline`` on a first scan, later what the nodule does: ``growing``
+            means over 1.5 mm within a year, or a solid component that is new or grows; ``slowly
+            growing`` means less, over several scans.
         previous: Lung-RADS category at the scan before.
         benign_pattern: complete, central, popcorn or ring calcification, or fat.
         incomplete: an earlier CT is awaited, lungs were not fully seen, or there are signs of
@@ -42,8 +41,8 @@ class Patient:
         pet_uptake: of FDG by the nodule, against its surroundings.
 
     Raises:
-        NoduleRiskError: an age that no one has, fewer than one nodule, or years since quitting of
-            one who never smoked, still smokes, or was not born.
+        NoduleRiskError: an impossible age, fewer than one nodule, or years since quitting for
+            someone who never smoked or still smokes, or that exceed the age.
     """
 
     age: float | None = None
@@ -67,14 +66,16 @@ class Patient:
 
     def __post_init__(self) -> None:
         if self.age is not None and not 0 < self.age <= OLDEST:
-            raise NoduleRiskError(f"The age is a number of years from 1 to {OLDEST}.")
+            raise NoduleRiskError(f"The age must be from 1 to {OLDEST} years.")
         if self.nodules is not None and self.nodules < 1:
-            raise NoduleRiskError("The number of nodules is at least 1.")
+            raise NoduleRiskError("The number of nodules must be at least 1.")
         if (years := self.years_since_quitting) is not None:
             if not 0 <= years <= (self.age or OLDEST):
-                raise NoduleRiskError("The years since quitting are from 0 to the age.")
+                raise NoduleRiskError("The years since quitting must be from 0 to the age.")
             if years and self.smoking in ("never", "current"):
-                raise NoduleRiskError("Years since quitting are a former smoker's: smoking=former.")
+                raise NoduleRiskError(
+                    "Years since quitting are only for a former smoker: smoking=former."
+                )
 
 
 OF_THE_NODULE = (
@@ -89,19 +90,20 @@ OF_THE_NODULE = (
 
 
 def field_words(name: str) -> str:
-    """A field of ``Patient`` as it is read: ``family history``, ``PET uptake``."""
+    """Returns a field of ``Patient`` as it is shown: ``family history``, ``PET uptake``."""
     return name.replace("_", " ").replace("pet ", "PET ")
 
 
 def value_words(value: bool | float | str) -> str:
-    """A field's value as it is read: ``yes``, ``12.1`` or ``solid``."""
+    """Returns a field's value as it is shown: ``yes``, ``12.1`` or ``solid``."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return value if isinstance(value, str) else f"{value:g}"
 
 
 def patient_from(texts: Iterable[str]) -> Patient:
-    """A patient from texts such as ``age=62``, ``emphysema=yes`` or ``status=slowly growing``.
+    """Returns a patient from texts such as ``age=62``, ``emphysema=yes`` or ``status=slowly
+    growing``.
 
     Raises:
         NoduleRiskError: unknown names or values.
@@ -125,15 +127,15 @@ def patient_from(texts: Iterable[str]) -> Patient:
 
 
 def _value(name: str, text: str, kind: Any) -> Any:
-    """A number where the field takes one, else one of the field's choices."""
+    """Returns a number where the field takes one, else one of the field's choices."""
     if kind in (int, float):
         try:
             return kind(text)
         except ValueError as error:
-            raise NoduleRiskError(f"{name} is a number: write {name}=3, say.") from error
+            raise NoduleRiskError(f"{name} must be a number, such as {name}=3.") from error
     choices = (
         {"yes": True, "no": False} if kind is bool else {str(c).lower(): c for c in get_args(kind)}
     )
     if text not in choices:
-        raise NoduleRiskError(f"{name} is one of {', '.join(choices)}.")
+        raise NoduleRiskError(f"{name} must be one of {', '.join(choices)}.")
     return choices[text]

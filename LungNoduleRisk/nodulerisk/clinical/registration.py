@@ -1,8 +1,8 @@
 """Where the nodules of one scan lie in another: the lungs aligned rigidly, and pairs of points for
 the user to confirm.
 
-A rigid alignment leaves what breathing moves: some mm, most near the diaphragm. It proposes, the
-    user decides.
+A rigid alignment cannot follow breathing, which moves nodules by some mm, most near the diaphragm:
+pairs are proposed, and the user decides.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from nodulerisk.ct.volume import CT, with_geometry
 from nodulerisk.errors import NoduleRiskError
 
 COARSE_MM, FINE_MM = 8.0, 4.0
-WINDOW_HU = (-1000, -200)  # bone, contrast and the beating heart say little of where the lungs are
-LUNG_HU = (
-    -960,
-    -450,
-)  # of voxels averaged over 4 mm: neither the air around the patient nor the chest wall
+WINDOW_HU = (
+    -1000,
+    -200,
+)  # bone, contrast and the beating heart say little about where the lungs are
+# Of voxels averaged over 4 mm: neither the air around the patient nor the chest wall.
+LUNG_HU = (-960, -450)
 SMALLEST_LUNG_MM3 = 100_000.0
 RIM_MM = 12.0  # around the lung, so that its surface counts
 SHARED = 0.5  # of the smaller field of view, at least
@@ -32,12 +33,12 @@ OUTSIDE = -5000.0  # marks what a scan does not show
 POOR = 0.8
 WITHIN_MM = 15.0
 NO_LUNG = (
-    "The earlier CT shows too little lung to align: choose a CT of the chest, or a larger part"
-    " of it."
+    "The earlier CT shows too little lung to align: choose a CT of the chest, or a larger part of"
+    " it."
 )
 NOT_ALIGNED = (
-    "The lungs of the two CTs do not match: make sure that both are of the same patient, in a like"
-    " breath-hold, and show the same part of the chest."
+    "The lungs of the two CTs do not match: make sure that both are of the same patient, in a"
+    " similar breath-hold, and show the same part of the chest."
 )
 
 
@@ -54,13 +55,13 @@ class Alignment:
     correlation: float
 
     def moved(self, points_lps_mm) -> np.ndarray:
-        """Where points (n, 3) of the earlier scan lie in the later one, LPS mm."""
+        """Returns where points (n, 3) of the earlier scan lie in the later one, LPS mm."""
         return np.asarray(points_lps_mm, float) @ self.matrix[:3, :3].T + self.matrix[:3, 3]
 
 
 @dataclass(frozen=True)
 class Pair:
-    """What may be one nodule; ``distance_mm`` lies between the two points after alignment."""
+    """Two points that may be the same nodule; ``distance_mm`` is between them after alignment."""
 
     before: Point
     after: Point
@@ -69,7 +70,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Matches:
-    """Which points are of one nodule.
+    """Which points are the same nodule.
 
     Attributes:
         pairs: the nearest first.
@@ -82,7 +83,7 @@ class Matches:
     new: tuple[Point, ...]
 
     def confirmed(self, is_one_nodule: Callable[[Pair], bool]) -> Matches:
-        """The pairs that the user agrees to; the points of the others are gone and new."""
+        """Keeps the pairs that the user agrees to; the points of the others become gone and new."""
         agreed = {pair: is_one_nodule(pair) for pair in self.pairs}
         denied = [pair for pair in self.pairs if not agreed[pair]]
         return Matches(
@@ -95,8 +96,9 @@ class Matches:
 def align(before: CT, after: CT, progress: Callable[[str, float], None] | None = None) -> Alignment:
     """Aligns the lungs of two scans of a patient, in seconds.
 
-    The translation at which both correlate best starts it, wherever the scans lie in space, so that
-    crops do too; then rotation and translation are refined. The same scans give the same alignment.
+    It starts from the translation at which both correlate best, wherever the scans lie in space, so
+    that crops work too; then rotation and translation are refined. The same scans give the same
+    alignment.
 
     Args:
         before, after: with axes in any order; they need to share half of the smaller field of view,
@@ -104,7 +106,7 @@ def align(before: CT, after: CT, progress: Callable[[str, float], None] | None =
         progress: called with the stage and the share done, 0..1.
 
     Raises:
-        NoduleRiskError: no lung in the earlier scan, or lungs that do not match.
+        NoduleRiskError: there is no lung in the earlier scan, or the lungs do not match.
     """
     report = progress or (lambda stage, share: None)
     report("finding the lungs", 0.0)
@@ -116,7 +118,7 @@ def align(before: CT, after: CT, progress: Callable[[str, float], None] | None =
     motion.SetTranslation(_best_shift(fixed, moving))
     _refine(motion, fixed, moving, region)
     correlation = _correlation(motion, fixed, moving, region)
-    if not correlation >= POOR:  # nor not a number
+    if not correlation >= POOR:  # also false for NaN
         raise NoduleRiskError(NOT_ALIGNED)
     return Alignment(_matrix(motion), correlation)
 
@@ -127,8 +129,8 @@ def proposed(
     alignment: Alignment,
     within_mm: float = WITHIN_MM,
 ) -> Matches:
-    """Pairs of points that lie near each other after alignment, each point in one pair at most: the
-    nearest two first.
+    """Returns pairs of points that lie near each other after alignment, each point in at most one
+    pair, the nearest pair first.
 
     Args:
         before, after: the nodules of each scan.
@@ -149,7 +151,7 @@ def proposed(
 
 
 def _averaged(ct: CT) -> sitk.Image:
-    """The CT's windowed HU, averaged over about 4 mm: float32."""
+    """Returns the CT's windowed HU, averaged over about 4 mm: float32."""
     image = with_geometry(sitk.GetImageFromArray(ct.hu.clip(*WINDOW_HU)), ct)
     steps = zip(ct.spacing_mm, image.GetSize(), strict=True)
     factors = [min(max(1, round(FINE_MM / step)), size) for step, size in steps]
@@ -157,7 +159,8 @@ def _averaged(ct: CT) -> sitk.Image:
 
 
 def _lung_with_rim(image: sitk.Image) -> sitk.Image:
-    """Mask of the lungs and what borders on them; thin shells of other air are opened away.
+    """Returns a mask of the lungs and their surroundings; morphological opening removes thin shells
+    of other air.
 
     Raises:
         NoduleRiskError: there are none.
@@ -177,8 +180,8 @@ def _centroid(region: sitk.Image) -> tuple[float, ...]:
 
 
 def _best_shift(fixed: sitk.Image, moving: sitk.Image) -> list[float]:
-    """The translation (mm) at which the images correlate best, of all that leave enough of them
-    shared."""
+    """Returns the translation (mm) at which the images correlate best, among those that leave
+    enough overlap."""
     fixed, moving = _upright(fixed), _upright(moving)
     apart = np.subtract(moving.GetOrigin(), fixed.GetOrigin())
     for image in (fixed, moving):
@@ -194,7 +197,7 @@ def _best_shift(fixed: sitk.Image, moving: sitk.Image) -> list[float]:
 
 
 def _upright(image: sitk.Image) -> sitk.Image:
-    """The image on a coarse grid along the LPS axes that holds all of it."""
+    """Returns the image on a coarse grid along the LPS axes that holds all of it."""
     last = np.array(image.GetSize()) - 1
     corners = [
         image.TransformContinuousIndexToPhysicalPoint((last * end).tolist())
@@ -211,7 +214,7 @@ def _upright(image: sitk.Image) -> sitk.Image:
 def _refine(
     motion: sitk.Euler3DTransform, fixed: sitk.Image, moving: sitk.Image, region: sitk.Image
 ) -> None:
-    """Improves a motion in place, by every voxel of the region: nothing is drawn at random.
+    """Improves a motion in place, using every voxel of the region: no random sampling.
 
     Raises:
         NoduleRiskError: the lungs do not meet.
@@ -236,8 +239,8 @@ def _refine(
 def _correlation(
     motion: sitk.Euler3DTransform, fixed: sitk.Image, moving: sitk.Image, region: sitk.Image
 ) -> float:
-    """Pearson's, over the part of the region that both images show; 0 where that is next to
-    nothing."""
+    """Returns Pearson's correlation over the part of the region that both images show; 0 if there
+    is hardly any."""
     there = sitk.GetArrayFromImage(sitk.Resample(moving, fixed, motion, sitk.sitkLinear, OUTSIDE))
     shared = (sitk.GetArrayFromImage(region) > 0) & (there != OUTSIDE)
     if shared.sum() * np.prod(fixed.GetSpacing()) < SMALLEST_LUNG_MM3:

@@ -14,13 +14,13 @@ SUBSOLID = ("ground glass", "part-solid")
 def density_of(
     measurements: tuple[Measurement, ...], networks: str | None, given: str | None
 ) -> tuple[str | None, str]:
-    """The density type and who says so: the reader; else the networks, which agree with
-    radiologists far more often than thresholds do; else what was measured.
+    """Returns the density type and its origin: the reader; else the networks, which agree with
+    radiologists far more often than thresholds do; else the measurement.
 
     Args:
         measurements: from ``measure``.
-        networks: their word, see ``networks_density``.
-        given: the reader's word.
+        networks: their density type, see ``networks_density``.
+        given: the reader's density type.
     """
     if given:
         return given, GIVEN
@@ -28,10 +28,10 @@ def density_of(
 
 
 def networks_density(assessment: Assessment) -> str | None:
-    """The networks' word for the density type; None where they have none."""
+    """Returns the networks' density type; None where they decided none."""
     return assessment.tasks["density"].decision if "density" in assessment.tasks else None
 
 
 def half_up(value: float, digits: int) -> float:
-    """The value to so many decimals, halves rounded up."""
+    """Rounds to so many decimals, halves up."""
     return math.floor(value * 10**digits + 0.5 + 1e-9) / 10**digits

@@ -2,8 +2,8 @@
 
 Each score is a row of ``SCORES``. The image fills in what it shows: diameters, density type,
 spiculation where the networks' answer is not withheld, and how many nodules are listed; the
-reader's word comes before the networks'. Everything else is asked for, and nothing is guessed: a
-score that lacks an input is not computed and says which.
+reader's density type comes before the networks'. Everything else has to be given, and nothing is
+guessed: a score that lacks an input is not computed and says which one.
 
 Sources, read for every coefficient:
 
@@ -104,7 +104,7 @@ HERDER_UPTAKE = {"none": 0.0, "faint": 2.322, "moderate": 4.617, "intense": 4.77
 
 
 def brock(weights: Mapping[str, float]) -> Formula:
-    """One of the four Brock models, by its weights."""
+    """Returns one of the four Brock models, given its weights."""
 
     def probability(of: Values) -> float:
         return probability_of(sum(weights[term] * BROCK_TERMS[term](of) for term in weights))
@@ -138,18 +138,18 @@ def herder(of: Values) -> float:
     return probability_of(-4.739 + 3.691 * mayo(of) + HERDER_UPTAKE[of["pet_uptake"]])
 
 
-# --- For whom a score was not made
+# --- Limits
 
 
 @dataclass(frozen=True)
 class Limit:
-    """For whom a score was not made.
+    """A limit of the patients that a score was made for.
 
     Attributes:
-        input: the name of what tells.
+        input: name of the input that decides.
         beyond: whether a value of it is beyond the limit.
         words: who or what the score was made for, such as ``for single nodules``.
-        refuses: the publication itself does not allow the score there: it is not computed.
+        refuses: the publication itself rules the score out beyond the limit, so it is not computed.
     """
 
     input: str
@@ -171,8 +171,10 @@ NO_LUNG_CANCER = Limit(
 )
 NO_PATTERN = Limit("benign_pattern", bool, "for nodules without benign calcification")
 SINGLE = Limit("nodules", lambda found: found > 1, "for single nodules")
-SOLID = _only("density", "solid", "without telling subsolid nodules apart")
-IN_CLINIC = _only("setting", "incidental", "for nodules found in clinical work, not at screening")
+SOLID = _only("density", "solid", "without distinguishing subsolid nodules")
+IN_CLINIC = _only(
+    "setting", "incidental", "for nodules found in clinical practice, not at screening"
+)
 NO_RECENT_CANCER = Limit(
     "cancer",
     lambda found: found == "within 5 years",
@@ -228,13 +230,13 @@ class Score:
 
     Attributes:
         name: as it is shown.
-        inputs: names of all that it needs: fields of ``Patient``, and ``DIAMETERS``.
+        inputs: names of all required inputs: fields of ``Patient``, and ``DIAMETERS``.
         formula: the probability of cancer (0..1).
         population: on whom it was fitted.
         validated: on whom it was tested.
-        auc: what was reported there, with 95 % intervals where there are any.
-        limits: for whom it was not made.
-        source: where it stands.
+        auc: as reported there, with 95 % intervals where given.
+        limits: of the patients it was made for.
+        source: where it is published.
     """
 
     name: str
@@ -343,12 +345,12 @@ SCORES = (
 )
 
 
-# --- Of a nodule
+# --- For a nodule
 
 
 @dataclass(frozen=True)
 class Input:
-    """An input of a score: a field of ``Patient`` or a diameter in mm, and where it is from."""
+    """An input of a score, a field of ``Patient`` or a diameter in mm, and its origin."""
 
     name: str
     value: Value
@@ -356,23 +358,23 @@ class Input:
 
     @property
     def words(self) -> str:
-        """Such as ``long axis 12.1 mm (measured)``."""
+        """The input in words, such as ``long axis 12.1 mm (measured)``."""
         unit = " mm" if self.name in DIAMETERS else ""
         return f"{field_words(self.name)} {value_words(self.value)}{unit} ({self.origin})"
 
 
 @dataclass(frozen=True)
 class ScoreResult:
-    """What a score says of a nodule.
+    """A score's result for a nodule.
 
     Attributes:
         name: of the score.
         probability: of cancer (0..1); None: not computed.
         evidence: what it rests on.
-        inputs: those that are known, with their origin.
-        missing: names of those that are not.
+        inputs: the known ones, with their origin.
+        missing: names of the unknown ones.
         warnings: where the patient or the nodule is not like those that the score was made for.
-        refusal: why it must not be computed, if so.
+        refusal: why it must not be computed; empty if it may.
         population, validated, auc, source: see ``Score``.
     """
 
@@ -390,7 +392,7 @@ class ScoreResult:
 
     @property
     def words(self) -> str:
-        """The probability and its warnings, or why there is none."""
+        """The probability and its warnings, or why there is no probability."""
         if self.probability is None:
             return f"not computed: {self.refusal or 'needs ' + ', '.join(self.missing)}"
         told = f"{self.probability:.1%} probability of cancer ({self.evidence})"
@@ -403,14 +405,13 @@ class ScoreResult:
 def scores(
     assessment: Assessment, patient: Patient, listed: int | None = None
 ) -> tuple[ScoreResult, ...]:
-    """What every score says of an assessed nodule: those first that were made for such a case, then
-    the others that could be computed.
+    """Returns every score for an assessed nodule: first those made for such a case, then the others
+    that could be computed.
 
     Args:
         assessment: of the nodule.
         patient: what is known.
-        listed: how many nodules are in the list that this one is from; ``patient.nodules`` comes
-            before it.
+        listed: how many nodules are in this one's list; ``patient.nodules`` takes precedence.
     """
     known = known_inputs(assessment, patient, listed)
     refusal = NO_NODULE.withholds if NO_NODULE.among(assessment.checks) else ""
@@ -425,8 +426,8 @@ def _place(result: ScoreResult) -> int:
 def known_inputs(
     assessment: Assessment, patient: Patient, listed: int | None = None
 ) -> dict[str, Input]:
-    """By name, all that is known: what was said, else what the image gives; arguments as in
-    ``scores``."""
+    """Returns all known inputs by name: what the user gave, else what the image shows; arguments as
+    in ``scores``."""
     image = {**_measured(assessment), **_appearance(assessment, patient.density)}
     if listed is not None:
         image["nodules"] = (listed, LISTED)
@@ -437,7 +438,7 @@ def known_inputs(
 
 
 def score_nodule(score: Score, known: Mapping[str, Input], refusal: str = "") -> ScoreResult:
-    """What a score says, from what is known; ``refusal`` says why none may be computed."""
+    """Computes a score from the known inputs; ``refusal`` says why none may be computed."""
     beyond = [
         limit
         for limit in score.limits
@@ -463,14 +464,14 @@ def score_nodule(score: Score, known: Mapping[str, Input], refusal: str = "") ->
 
 
 def _measured(assessment: Assessment) -> dict[str, tuple[Value, str]]:
-    """The diameters, to 0.1 mm."""
+    """Returns the diameters, to 0.1 mm."""
     sizes = {name: value_of(assessment.measurements, name) for name in DIAMETERS}
     return {name: (half_up(mm, 1), MEASURED) for name, mm in sizes.items() if mm is not None}
 
 
 def _appearance(assessment: Assessment, given: str | None) -> dict[str, tuple[Value, str]]:
-    """The density type as ``density_of`` has it, and spiculation where the networks' answer
-    stands."""
+    """Returns the density type from ``density_of``, and spiculation where the networks' answer is
+    not withheld."""
     seen: dict[str, tuple[Value, str]] = {}
     density, origin = density_of(assessment.measurements, networks_density(assessment), given)
     if density:

@@ -1,4 +1,4 @@
-"""What became of nodules between two CTs of a patient, where a cohort's table names the earlier
+"""The change of nodules between two CTs of a patient, where a cohort's table names the earlier
 one."""
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ COLUMNS = (
 
 
 def write_growth(cohort: Cohort, store: Store, path: Path) -> None:
-    """Writes ``growth_rows`` as a table with ``COLUMNS``; where there are no pairs, nothing.
+    """Writes ``growth_rows`` as a table with ``COLUMNS``; writes nothing if there are no pairs.
 
     Raises:
         OutputError: the file cannot be written.
@@ -53,8 +53,8 @@ def write_growth(cohort: Cohort, store: Store, path: Path) -> None:
 
 
 def growth_rows(cohort: Cohort, store: Store) -> Iterator[Row]:
-    """A row for each nodule that was assessed in a CT and, under the same name, in the earlier one;
-    ``remark`` says why its growth is not known, where it is not."""
+    """Yields a row for each nodule that was assessed in a CT and, under the same name, in the
+    earlier one; ``remark`` says why if its growth is not known."""
     cases = {case.case: case for case in cohort.cases}
     pairs = {case.case: (cases[case.earlier], case) for case in cohort.cases if case.earlier}
     before = dict(_assessments(store, {earlier.case for earlier, _ in pairs.values()}))
@@ -94,7 +94,7 @@ def _days(before: Assessment, after: Assessment, earlier: CtCase, later: CtCase)
         earlier.ct, later.ct, (before.provenance.series_uid, after.provenance.series_uid)
     )
     if days is None:
-        raise NoduleRiskError("The scans do not both carry a date: give the days in the table.")
+        raise NoduleRiskError("The scans do not both have a date: give the days in the table.")
     return days
 
 

@@ -1,4 +1,4 @@
-"""Where a cohort's networks run: on Dask workers that own a GPU, and while there are none in the
+"""Where a cohort's networks run: on Dask workers that own a GPU or, while there are none, in the
 process that runs the cohort."""
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from nodulerisk.engine.queue import CLOSED, NetworkQueue, QueueClosedError
 from nodulerisk.weights.card import WeightSet
 
 RESOURCE = (
-    "networks"  # what a worker with a GPU is started with: dask worker … --resources networks=1
+    "networks"  # a worker with a GPU is started with this: dask worker … --resources networks=1
 )
 START_S = 120.0
 LOOKUP_S = 10.0
@@ -30,24 +30,23 @@ def serving_networks(
     client: Client, weights: WeightSet, device: str, batch: int | None
 ) -> Iterator[tuple[Callable[[], str], str]]:
     """Runs a ``NetworkQueue`` on every worker that has ``RESOURCE``, as such workers come and go,
-    and one in this process, which is asked while there are none.
+    and one in this process, which is used while there are none.
 
     Args:
         client: of the cluster.
-        weights: in a folder that every process sees.
+        weights: in a folder that every process can see.
         device, batch: see ``NetworkQueue``.
 
     Yields:
-        what gives a task the address of a queue, and the queues' key. It raises QueueClosedError
-        where nobody waits for the task any more.
+        A function that gives a task the address of a queue, and the queues' key. The function
+        raises QueueClosedError if nobody waits for the task any more.
 
     Raises:
         NoduleRiskError: the networks cannot be started.
     """
     folder, key = str(weights.folder.resolve()), secrets.token_urlsafe(32)
-    host = get_ip(
-        get_address_host(client.scheduler_info()["address"])
-    )  # by which workers reach this process
+    # The address at which workers reach this process.
+    host = get_ip(get_address_host(client.scheduler_info()["address"]))
     with (
         NetworkQueue([folder], device, key, batch=batch, host=host) as own,
         _Servers(client, own.address, folder, device, key, batch) as name,
@@ -56,14 +55,14 @@ def serving_networks(
 
 
 def _owners(client: Client) -> set[str]:
-    """The addresses of the workers that have the resource."""
+    """Returns the addresses of the workers that have the resource."""
     workers = client.scheduler_info(n_workers=-1)["workers"]
     return {address for address, worker in workers.items() if RESOURCE in worker["resources"]}
 
 
 class NetworkServer:
-    """A Dask actor: networks on its worker, until nobody wants it any more, or who ran the cohort
-    is gone."""
+    """A Dask actor: networks on its worker, until nobody needs it any more, or the process that ran
+    the cohort is gone."""
 
     address = ""  # of the queue
 
@@ -76,25 +75,25 @@ class NetworkServer:
 
 
 def _close_aside(queue: NetworkQueue) -> None:
-    """On a thread of its own: Dask lets go of actors on the one that must not wait."""
+    """Closes on a separate thread: Dask releases actors on a thread that must not wait."""
     threading.Thread(target=queue.__exit__).start()
 
 
 class _Servers:
     """A server on each worker that has the resource, as such workers come and go; a Dask variable
-    tells where, or of this process's own queue: a CT that waited for a server could have the very
-    thread that must start it."""
+    holds their addresses, or that of this process's own queue: a CT that waited for a server could
+    occupy the very thread that must start it."""
 
     def __init__(self, client: Client, own: str, *settings: object):
         self._client, self._own, self._settings = client, [own], settings
-        self._servers: dict[str, Future] = {}  # by their worker's address
+        self._servers: dict[str, Future] = {}  # by the worker's address
         self._name = f"networks-{secrets.token_hex(8)}"
         self._addresses: list[str] = []
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep_tending, daemon=True)
 
     def __enter__(self) -> str:
-        """The variable's name, once the servers are there.
+        """Returns the variable's name, once the servers are running.
 
         Raises:
             NoduleRiskError: a server cannot be started.
@@ -119,11 +118,11 @@ class _Servers:
         while not self._over.wait(POLL_S):
             with suppress(
                 Exception
-            ):  # a worker died, or the cluster was lost, which is the run's to say
+            ):  # a worker died, or the cluster was lost, which the run reports
                 self._tend()
 
     def _tend(self) -> None:
-        """Starts servers where there are none, and tells of those that are ready."""
+        """Starts servers where there are none, and publishes those that are ready."""
         owners = _owners(self._client)
         for address in self._servers.keys() - owners:
             del self._servers[address]
@@ -146,7 +145,7 @@ class _Servers:
 
 
 def published(name: str) -> str:
-    """In a task: the address of one of the queues that the variable tells of.
+    """Returns, within a task, the address of one of the published queues.
 
     Raises:
         QueueClosedError: nobody waits for the task any more.
@@ -160,7 +159,7 @@ def published(name: str) -> str:
 
 
 def _is_wanted() -> bool:
-    """Whether anybody waits for the task that asks."""
+    """Whether anybody still waits for the calling task."""
     worker = get_worker()
     task = worker.state.tasks.get(worker.get_current_task())
     return task is not None and task.state != "cancelled"

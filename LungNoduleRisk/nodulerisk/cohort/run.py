@@ -2,7 +2,7 @@
 
 This process hands out CTs, a few ahead of what the workers can take at once, and writes what comes
 back, so that neither its memory nor the scheduler's grows with the table. CTs do not travel: only
-their paths do, the rows, and the nodules' cubes on their way to the networks.
+their paths, the rows, and the nodules' cubes for the networks do.
 """
 
 from __future__ import annotations
@@ -31,31 +31,33 @@ from nodulerisk.engine.queue import QueueClosedError
 from nodulerisk.errors import NoduleRiskError
 
 LOCAL = {
-    # messages that are remembered, each with all that a task is told
+    # messages that Dask remembers, each with everything a task is told
     "distributed.admin.low-level-log-length": 100,
-    # here nobody else would ever start one
+    # nobody else would ever start one here
     "distributed.scheduler.no-workers-timeout": "2 minutes",
-    # a CT whose worker died comes back at once, to be tried again alone
+    # a CT whose worker died comes back at once, to be retried alone
     "distributed.scheduler.allowed-failures": 0,
-    # Nothing of Dask's own: with its OMP_NUM_THREADS matrix products would not be the terminal's,
-    # and with its MALLOC_TRIM_THRESHOLD_ every slice would be read into memory fresh from the
-    # system, at half the speed
+    # None of Dask's own settings: with its OMP_NUM_THREADS, matrix products would differ from the
+    # terminal's; with its MALLOC_TRIM_THRESHOLD_, every slice would be read into fresh memory, at
+    # half the speed.
     "distributed.nanny.pre-spawn-environ": {},
 }
-MOST_PARTS = 500  # files of results, each a CT's; then they are made one
-AHEAD = 2  # CTs a thread: one under way, the next at hand
+MOST_PARTS = 500  # result files, one per CT, before they are merged
+AHEAD = 2  # CTs per thread: one in progress, the next waiting
 DIED = (
     "The worker process that had this CT died each time: the CT may need more memory than a worker"
     " has."
 )
-LOST = "The Dask cluster was lost. What is done is kept: the same command goes on from there."
+LOST = (
+    "The Dask cluster was lost. Finished results are kept: run the same command again to continue."
+)
 UNANSWERED = (
     "No Dask scheduler answers at {}: start one there, or check the address and, for tls://, the"
     " certificates in Dask's configuration (distributed.comm.tls)."
 )
 UNREACHABLE = (
-    "The workers cannot reach the networks. What is done is kept: the same command goes on from"
-    " there."
+    "The workers cannot reach the networks. Finished results are kept: run the same command again"
+    " to continue."
 )
 
 
@@ -67,15 +69,15 @@ class ClusterError(NoduleRiskError):
 def local_cluster(
     workers: int, threads: int = 1, *, memory_limit: str = "auto", dashboard: str = "127.0.0.1:8787"
 ) -> Iterator[Client]:
-    """A cluster on this machine, as long as the block lasts.
+    """A cluster on this machine, for the duration of the block.
 
     Args:
         workers: processes that read CTs.
-        threads: of each.
-        memory_limit: of each, such as ``4GiB``: one that grows beyond it is ended. ``auto``: an
+        threads: per process.
+        memory_limit: per process, such as ``4GiB``: one that grows beyond it is ended. ``auto``: an
             equal share of this machine's memory.
-        dashboard: where to serve Dask's dashboard; the client's ``dashboard_link`` says where it
-            is.
+        dashboard: address to serve Dask's dashboard at; the client's ``dashboard_link`` says where
+            it is.
     """
     with dask.config.set(LOCAL):
         cluster = LocalCluster(
@@ -83,8 +85,8 @@ def local_cluster(
             threads_per_worker=threads,
             memory_limit=memory_limit,
             dashboard_address=dashboard,
-            silence_logs=logging.CRITICAL,  # what comes of a CT is in its row
-            security=True,  # else any user of this machine could run code here
+            silence_logs=logging.CRITICAL,  # the outcome of a CT is in its row
+            security=True,  # otherwise any user of this machine could run code here
         )
     with cluster, Client(cluster) as client:
         client.register_plugin(_Uninterrupted())
@@ -92,7 +94,7 @@ def local_cluster(
 
 
 class _Uninterrupted(WorkerPlugin):
-    """Ctrl-C in a terminal reaches these processes, too, but it is this one's to end them."""
+    """Ctrl-C in a terminal reaches these processes too, but only this process may end them."""
 
     def setup(self, worker: object) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -114,14 +116,14 @@ def remote_cluster(address: str) -> Iterator[Client]:
         ValueError,
         TypeError,
         RuntimeError,
-    ) as error:  # the last two are of certificates
+    ) as error:  # the last two concern certificates
         raise ClusterError(UNANSWERED.format(address)) from error
     with silence_logging_cmgr(logging.CRITICAL), client:
         yield client
 
 
 async def _knock(address: str) -> None:
-    """Raises what keeps a client out, which would else stay half open, and hold up this process for
+    """Raises whatever would keep a client out: a half-open client would hold up this process for
     minutes later."""
     comm = await connect(address, **Security().get_connection_args("client"))
     await comm.close()
@@ -138,28 +140,28 @@ def run(
     retries: int = 2,
     on_rows: Callable[[Sequence[Row]], None] = lambda rows: None,
 ) -> None:
-    """Assesses every nodule whose result the store does not have yet; stopped in whatever way, it
-    goes on when called again.
+    """Assesses every nodule that has no result in the store yet; however it was stopped, it
+    continues when called again.
 
     A CT that cannot be assessed is refused with the reason. One that makes the program fail is
-    tried again, and one whose worker dies is tried again alone at the end, so that none fails for
+    retried, and one whose worker dies is retried alone at the end, so that no CT fails because of
     its neighbour; what still fails then is ``failed`` with the reason.
 
     Args:
-        cohort: what is to be assessed; workers see the CTs at the same paths as this process.
-        store: where results are, and go; its weight set assesses, and every process sees that one's
+        cohort: what to assess; workers see the CTs at the same paths as this process.
+        store: holds the results; its weight set is used, and every process can see that set's
             folder.
         client: of the cluster.
-        device: of the networks.
+        device: for the networks.
         batch: see ``NetworkQueue``.
-        masks: a folder for a file a CT with its nodules' masks, see ``write_masks``; None: none are
-            written.
-        retries: how often a CT is tried again.
+        masks: a folder that gets one file per CT with its nodules' masks, see ``write_masks``;
+            None: no masks are written.
+        retries: how often to retry a CT.
         on_rows: called with the rows of a CT once they are written.
 
     Raises:
         NoduleRiskError: the cluster or the networks were lost, the weights or the results' folder
-            do not serve.
+            cannot be used.
     """
     done = store.done()
     with (
@@ -173,7 +175,8 @@ def run(
 
 
 def _left(cohort: Cohort, done: set[Key]) -> Iterator[CtCase]:
-    """CTs with a nodule that has no result yet; all nodules of it, for the file of its masks."""
+    """Returns the CTs with a nodule that has no result yet, each with all its nodules, for the file
+    of its masks."""
     for case in cohort.cases:
         if any((case.case, nodule.name) not in done for nodule in case.nodules):
             yield replace(case, ct=case.ct.absolute())
@@ -195,7 +198,7 @@ def _loss_refused(client: Client) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Try:
-    """A CT to be assessed, for the first or another time."""
+    """One attempt to assess a CT."""
 
     case: CtCase
     number: int = 1
@@ -209,9 +212,9 @@ class _Dispatcher:
     """Hands out CTs until each has its rows.
 
     Attributes:
-        done: keys of results that were there before.
-        suspects: whose worker died, which another CT at hand there may have killed: they must be
-            tried alone.
+        done: keys of results that existed before.
+        suspects: CTs whose worker died, possibly because of another CT on it: they must be retried
+            alone.
     """
 
     client: Client
@@ -223,7 +226,7 @@ class _Dispatcher:
     suspects: list[_Try] = field(default_factory=list)
 
     def settle(self, tries: Iterator[_Try], *, alone: bool) -> None:
-        """Writes the rows of all, but for new suspects; ``alone``: one after the other."""
+        """Writes the rows of all CTs but new suspects; ``alone``: one after the other."""
         again: deque[_Try] = deque()
         for one, future in self._settled(
             lambda: again.popleft() if again else next(tries, None), alone
@@ -254,8 +257,8 @@ class _Dispatcher:
     def _settled(
         self, next_try: Callable[[], _Try | None], alone: bool
     ) -> Iterator[tuple[_Try, Future]]:
-        """Tries with their future as they end; what is asked for next is asked once the last was
-        dealt with."""
+        """Yields attempts with their futures as they end; the next one is submitted once the last
+        was handled."""
         running: dict[Future, _Try] = {}
         ended = as_completed()
         while True:
@@ -271,7 +274,7 @@ class _Dispatcher:
 
 
 def _error(future: Future) -> BaseException | None:
-    """Why a CT was not got through with.
+    """Returns why a CT could not be completed.
 
     Raises:
         NoduleRiskError: the run cannot go on.

@@ -1,12 +1,11 @@
-"""What a cohort's run has found so far: Parquet parts on disk, every result in them once, whatever
+"""A cohort's results so far: Parquet parts on disk that hold every result exactly once, whatever
 stops the program.
 
 A part is the file ``results/part-<weight set>-<first>-<last>-<digest>.parquet``: the first digits
-of ``weight_set_sha256``, the numbers that the part stands for, and the first digits of its own
-SHA-256. ``add`` writes a part with a number of its own, whole or not at all. ``compact`` writes one
-part for all numbers so far, and from the
-moment that it has its name it stands for them all: the parts that it covers are removed, and passed
-over where their removal was cut short.
+of ``weight_set_sha256``, the numbers that the part covers, and the first digits of its own SHA-256.
+``add`` writes a part with a number of its own, whole or not at all. ``compact`` writes one part for
+all numbers so far, which replaces them as soon as it has its name: the parts that it covers are
+removed, and ignored where their removal was interrupted.
 """
 
 from __future__ import annotations
@@ -52,17 +51,17 @@ FIXED = pa.schema(
 DIGITS = 12
 PART = re.compile(r"part-([0-9a-f]{12})-(\d+)-(\d+)-([0-9a-f]{12})\.parquet")
 STAGED = ".partial-staged.parquet"
-PARTIAL = ".partial-*"  # what is left where the program is killed
-ROWS = 100  # read and written at a time: a MB
+PARTIAL = ".partial-*"  # left behind when the program is killed
+ROWS = 100  # rows read and written at a time: one MB
 
 
 class StoreError(OutputError):
-    """The folder's results cannot be used, or not for this."""
+    """The folder's results cannot be used, or not for this purpose."""
 
 
 def weight_set_sha256(weights: WeightSet) -> str:
-    """Hash of all that a set's answers depend on: its networks' hashes, the rest of its card, the
-    user's thresholds."""
+    """Returns the hash of everything a set's answers depend on: its networks' hashes, the rest of
+    its card, and the user's thresholds."""
     values = asdict(weights)
     del values["folder"]
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
@@ -70,7 +69,7 @@ def weight_set_sha256(weights: WeightSet) -> str:
 
 @dataclass(frozen=True)
 class _Part:
-    """A file of results, and the numbers that it stands for."""
+    """A file of results, and the numbers that it covers."""
 
     path: Path
     first: int
@@ -80,20 +79,20 @@ class _Part:
 class Store:
     """The results of one weight set in a folder, and its only writer until it is closed.
 
-    A row is a dict with the columns of ``FIXED`` and any others: the result of one nodule, whose
-    key is its case and nodule. Results of other weight sets in the folder stay as they are.
+    A row is a dict with the columns of ``FIXED`` and any others: the result of one nodule, with its
+    case and nodule as the key. Results of other weight sets in the folder stay as they are.
 
     Attributes:
         weights: the weight set.
         sha256: its ``weight_set_sha256``.
-        remarks: what the user must know of how the folder was found, in words.
+        remarks: what the user must know about the state of the folder, in words.
     """
 
     def __init__(self, folder: str | Path, weights: WeightSet):
-        """Opens the folder, or makes it, and verifies what is there; a damaged part is set aside.
+        """Opens or creates the folder and verifies its contents; a damaged part is set aside.
 
         Raises:
-            StoreError: another run writes into it, or it holds a result twice.
+            StoreError: another run is writing into it, or it holds a result twice.
             OutputError: it cannot be written.
         """
         self.weights, self.sha256 = weights, weight_set_sha256(weights)
@@ -101,9 +100,8 @@ class Store:
         self._folder = Path(folder) / "results"
         self._parts: list[_Part] = []
         self._done: set[Key] = set()
-        self._types: dict[str, pa.DataType] = {
-            field.name: field.type for field in FIXED
-        }  # of any part's columns
+        # The types of the columns of all parts.
+        self._types: dict[str, pa.DataType] = {field.name: field.type for field in FIXED}
         self._lock = _lock(self._folder)
         try:
             self._open_parts()
@@ -127,20 +125,20 @@ class Store:
 
     @property
     def parts(self) -> int:
-        """How many files the results are in; ``compact`` makes one of them."""
+        """How many files the results are in; ``compact`` merges them into one."""
         return len(self._parts)
 
     @property
     def columns(self) -> list[str]:
-        """Of any row: those of ``FIXED`` first."""
+        """The columns of any row, those of ``FIXED`` first."""
         return list(self._types)
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Writes rows as one part; when it returns they are on the disk.
+        """Writes rows as one part; when it returns, they are on the disk.
 
         Raises:
-            StoreError: a key is there already; nothing is written.
-            OutputError: the folder cannot be written; nothing is.
+            StoreError: a key exists already; nothing is written.
+            OutputError: the folder cannot be written; nothing is changed.
         """
         stamped: list[Row] = [{**row, "weight_set_sha256": self.sha256} for row in rows]
         keys = [_key(row) for row in stamped]
@@ -153,13 +151,13 @@ class Store:
         finally:
             if path := path or self._written(
                 number, number
-            ):  # an interrupt may come right after it was written
+            ):  # an interrupt may come right after it is written
                 self._parts.append(_Part(path, number, number))
                 self._done.update(keys)
                 self._meet(table.schema)
 
     def compact(self) -> None:
-        """Makes one part of all.
+        """Merges all parts into one.
 
         Raises:
             StoreError: a part was damaged since the folder was opened; nothing is changed.
@@ -174,11 +172,11 @@ class Store:
             _remove(part.path)
 
     def rows(self, columns: Sequence[str] | None = None) -> Iterator[Row]:
-        """All rows, in the order in which they were added, with the same columns each; some at a
-        time in memory.
+        """Yields all rows in the order in which they were added, all with the same columns, a batch
+        at a time in memory.
 
         Args:
-            columns: those wanted; None: all that any row has.
+            columns: which to include; None: all that any row has.
 
         Raises:
             StoreError: a part was damaged since the folder was opened.
@@ -190,7 +188,7 @@ class Store:
 
     def export_csv(self, path: Path) -> None:
         """Writes all rows for a spreadsheet, without the assessments' JSON; text that it would run
-        starts with ``'``.
+        as a formula starts with ``'``.
 
         Raises:
             OutputError: the file cannot be written.
@@ -206,15 +204,15 @@ class Store:
 
     @property
     def _last(self) -> int:
-        """The highest number that a part stands for."""
+        """Returns the highest number that a part covers."""
         return self._parts[-1].last if self._parts else 0
 
     def _name(self, first: int, last: int, digest: str) -> str:
         return f"part-{self.sha256[:DIGITS]}-{first:06}-{last:06}-{digest}.parquet"
 
     def _write(self, first: int, last: int, schema: pa.Schema, tables: Iterable[pa.Table]) -> Path:
-        """Writes a part whole or not at all: it is on the disk before it has its name, its name
-        before this returns."""
+        """Writes a part whole or not at all: its content is on the disk before it has its name, and
+        its name before this returns."""
         staged = self._folder / STAGED
         with written_whole(staged) as partial:
             with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
@@ -228,11 +226,11 @@ class Store:
         return path
 
     def _written(self, first: int, last: int) -> Path | None:
-        """The part of these numbers, whatever its digest."""
+        """Returns the part of these numbers, whatever its digest."""
         return next(self._folder.glob(self._name(first, last, "*")), None)
 
     def _open_parts(self) -> None:
-        """Finds the parts that stand; removes what they cover, and what a killed program left
+        """Finds the valid parts; removes the ones they cover, and what a killed program left
         half-written."""
         for partial in self._folder.glob(PARTIAL):
             _remove(partial)
@@ -245,7 +243,7 @@ class Store:
                 self._set_aside(path)
 
     def _found(self) -> Iterator[tuple[int, int, Path]]:
-        """First and last number and file of every part of this weight set."""
+        """Yields the first and last number and the file of every part of this weight set."""
         for path in self._folder.iterdir():
             if (name := PART.fullmatch(path.name)) and name[1] == self.sha256[:DIGITS]:
                 yield int(name[2]), int(name[3]), path
@@ -260,12 +258,12 @@ class Store:
         self._parts.append(part)
 
     def _set_aside(self, path: Path) -> None:
-        """Takes a part that is not the file that was written out of the results."""
+        """Excludes a part whose file is not the one that was written."""
         aside = path.with_name(f"_damaged-{uuid4().hex[:8]}-{path.name}")
         with _access_refused(path):
             os.replace(path, aside)
         self.remarks.append(
-            f"{path.name} was damaged and is now {aside.name}: its nodules are assessed again."
+            f"{path.name} was damaged and is now {aside.name}: its nodules will be assessed again."
         )
 
     def _refuse_twice(self, keys: list[Key]) -> None:
@@ -278,7 +276,7 @@ class Store:
             seen.add((case, nodule))
 
     def _meet(self, schema: pa.Schema) -> None:
-        """Gives every column a type that holds what any part has in it."""
+        """Gives every column a type that holds the values of all parts."""
         for field in schema:
             self._types[field.name] = _joint(self._types.get(field.name, pa.null()), field.type)
 
@@ -286,7 +284,7 @@ class Store:
         return pa.schema(list(self._types.items()))
 
     def _batches(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
-        """All rows, as batches of these columns."""
+        """Yields all rows, as batches of these columns."""
         for part in self._parts:
             with _access_refused(part.path), pq.ParquetFile(part.path) as file:
                 there = {*file.schema_arrow.names}
@@ -297,14 +295,15 @@ class Store:
 
 
 def _lock(folder: Path) -> FileLock:
-    """Held until it is released or the process ends, however it does: the system sees to that."""
+    """Returns a lock that the system holds until it is released or the process ends, in whatever
+    way."""
     lock = FileLock(folder / ".lock", timeout=0, thread_local=False)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout as error:
         raise StoreError(
-            f"Another run writes into {folder}: wait for its end, or choose another folder."
+            f"Another run is writing into {folder}: wait until it ends, or choose another folder."
         ) from error
     except OSError as error:
         raise OutputError(
@@ -318,9 +317,9 @@ def _key(row: Mapping[str, Any]) -> Key:
 
 
 def _table(rows: list[Row]) -> pa.Table:
-    """The fixed columns with their types, the others as they come."""
+    """Returns the fixed columns with their types, the others as they are."""
     if unknown := {row["status"] for row in rows} - {*STATUSES}:
-        raise ValueError(f"no status: {unknown}")
+        raise ValueError(f"unknown status: {unknown}")
     fixed = {
         field.name: pa.array([row.get(field.name) for row in rows], field.type) for field in FIXED
     }
@@ -329,7 +328,7 @@ def _table(rows: list[Row]) -> pa.Table:
 
 
 def _column(values: list) -> pa.Array:
-    """Of one type; text, where the values are of several."""
+    """Returns a column of one type; text, if the values have several."""
     try:
         return pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
@@ -337,7 +336,7 @@ def _column(values: list) -> pa.Array:
 
 
 def _joint(one: pa.DataType, other: pa.DataType) -> pa.DataType:
-    """The type that holds the values of both: text, where nothing else does."""
+    """Returns a type that holds the values of both: text, if nothing else does."""
     if one == other or pa.types.is_null(other):
         return one
     if pa.types.is_null(one):
@@ -351,7 +350,7 @@ def _joint(one: pa.DataType, other: pa.DataType) -> pa.DataType:
 
 
 def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """The batch with these columns; those that it lacks are empty."""
+    """Returns the batch with these columns; missing ones are empty."""
     if batch.schema == schema:
         return batch
     there = {name: batch.column(name) for name in batch.schema.names}
@@ -362,7 +361,7 @@ def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 
 def _in_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Small batches together, so that they are compressed and read together."""
+    """Yields small batches merged, so that they are compressed and read together."""
     waiting: list[pa.RecordBatch] = []
     for batch in batches:
         waiting.append(batch)
@@ -379,8 +378,8 @@ def _digest(path: Path) -> str:
 
 
 def _to_disk(path: Path) -> None:
-    """Waits until a file, or a folder's list of names, lies on the disk; Windows has no such wait
-    for folders."""
+    """Waits until a file, or a folder's list of names, is on the disk; Windows has no such wait for
+    folders."""
     if os.name == "nt" and path.is_dir():
         return
     opened = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
@@ -392,18 +391,18 @@ def _to_disk(path: Path) -> None:
 
 @contextmanager
 def _access_refused(path: Path) -> Iterator[None]:
-    """Turns what reading a part may raise into a refusal."""
+    """Turns the errors of reading a part into refusals."""
     try:
         yield
     except (OSError, pa.ArrowException) as error:
         reason = (
             error.strerror
             if isinstance(error, OSError) and error.strerror
-            else "it was changed meanwhile"
+            else "it was changed in the meantime"
         )
-        raise StoreError(f"{path} cannot be read ({reason}): see to it and start again.") from error
+        raise StoreError(f"{path} cannot be read ({reason}): fix that and start again.") from error
 
 
 def _remove(path: Path) -> None:
-    with suppress(OSError):  # Windows, where someone reads it: passed over until then
+    with suppress(OSError):  # Windows, while someone reads it: ignored until then
         path.unlink()

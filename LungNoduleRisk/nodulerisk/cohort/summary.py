@@ -1,8 +1,8 @@
 """A cohort's results at a glance: one page of counts, distributions and, where the table has
 labels, the evaluation.
 
-The results stream past; of single nodules only sizes, seconds and labelled answers are kept, as
-bare numbers, and none of them is in the page.
+The results are streamed; only the sizes, seconds and labelled answers of single nodules are kept,
+as bare numbers, and none of them is in the page.
 """
 
 from __future__ import annotations
@@ -38,17 +38,14 @@ from nodulerisk.trust.withhold import withheld
 from nodulerisk.weights.card import WeightSet
 
 COLUMNS = ("case", "nodule", "status", "reason", "attempts", "seconds", "assessment")
-STEPS = 25  # of the histograms of probabilities
+STEPS = 25  # in the histograms of probabilities
 SIZES = {"long axis": "mm", "volume": "mm³"}
-WORTH_A_LINE, KNOWN_REASONS = 25, 1000  # reasons that are shown, and told apart
-FEWEST_DRAWS, NUMBERS_DRAWN = (
-    100,
-    10_000_000,
-)  # all draws are in memory at once, and many nodules need fewer
+WORTH_A_LINE, KNOWN_REASONS = 25, 1000  # reasons that are shown, and that are distinguished
+# All draws are in memory at once, and many nodules need fewer.
+FEWEST_DRAWS, NUMBERS_DRAWN = (100, 10_000_000)
 OTHERS = "other reasons"
-SINGLE = re.compile(
-    r"(?<!\w)'[^']*'(?!\w)|\"[^\"]*\"|\S*[/\\]\S*|[-+]?\d[\d.,]*\d|[-+]?\d"
-)  # what tells cases apart
+# The parts of a reason that differ from case to case.
+SINGLE = re.compile(r"(?<!\w)'[^']*'(?!\w)|\"[^\"]*\"|\S*[/\\]\S*|[-+]?\d[\d.,]*\d|[-+]?\d")
 HEIGHT = 240  # pixels
 
 
@@ -57,12 +54,12 @@ def write_summary(store: Store, cohort: Cohort, path: Path) -> None:
     names no case.
 
     Args:
-        store: results; those of nodules that the table does not have are counted, no more.
-        cohort: what was asked for.
+        store: results; those of nodules that are not in the table are only counted.
+        cohort: the table's nodules.
         path: the file.
 
     Raises:
-        OutputError: the file cannot be written, or a result not be read.
+        OutputError: the file cannot be written, or a result cannot be read.
     """
     tally = Tally(cohort)
     for row in store.rows(COLUMNS):
@@ -97,7 +94,7 @@ def write_summary(store: Store, cohort: Cohort, path: Path) -> None:
 
 @dataclass
 class Answers:
-    """What a task's networks said of all nodules: ``histogram`` is int (classes, ``STEPS``), of the
+    """A task's answers for all nodules: ``histogram`` is int (classes, ``STEPS``), of the
     probabilities."""
 
     histogram: np.ndarray
@@ -108,8 +105,8 @@ class Answers:
 
 @dataclass
 class Labelled:
-    """The answers to one task about nodules whose class is known; ``unanswered`` counts those
-    without an answer."""
+    """One task's answers for nodules of known class; ``unanswered`` counts those without an
+    answer."""
 
     labels: array[int] = field(default_factory=lambda: array("b"))
     probabilities: array[float] = field(default_factory=lambda: array("d"))
@@ -123,18 +120,18 @@ class Tally:
 
     Attributes:
         asked: nodules of the table.
-        strangers: results of nodules that it does not have.
+        strangers: results of nodules that are not in the table.
         statuses: nodules by status.
         cases: names of the CTs with a nodule assessed.
         retried: nodules that needed more than one attempt.
-        reasons: refused, failed -> what is common to the reasons -> nodules.
+        reasons: refused, failed -> the common part of the reasons -> nodules.
         checks: code, severity -> nodules.
         examples: code -> a message.
         answers: by task.
         withheld: reason -> task -> decisions.
         sizes: by measurement.
         seconds, seconds_a_ct: of every nodule, and of every CT by its name.
-        devices, versions: what computed -> nodules.
+        devices, versions: device or version -> nodules.
         labelled: by task.
     """
 
@@ -165,7 +162,7 @@ class Tally:
         self.labelled: defaultdict[str, Labelled] = defaultdict(Labelled)
 
     def add(self, row: Row) -> None:
-        """Takes a result with ``COLUMNS``."""
+        """Adds a result with ``COLUMNS``."""
         asked = self._nodules.get((row["case"], row["nodule"]))
         if asked is None:
             self.strangers += 1
@@ -187,7 +184,7 @@ class Tally:
 
     @property
     def missing(self) -> int:
-        """Nodules of the table that have no result yet."""
+        """How many nodules of the table have no result yet."""
         return self.asked - self.statuses.total()
 
     def _add_assessment(self, assessment: Assessment) -> None:
@@ -231,8 +228,8 @@ class Tally:
 
 
 def _patients(cohort: Cohort) -> dict[str, int]:
-    """Of every case its patient's number: of whom the table names, else of the first of the CTs
-    that it links."""
+    """Returns every case's patient number: of the patient that the table names, else of the first
+    of the linked CTs."""
     earlier = {case.case: case.earlier for case in cohort.cases}
     numbers: dict[int | str, int] = {}
 
@@ -251,7 +248,7 @@ def _patients(cohort: Cohort) -> dict[str, int]:
 
 
 def evaluations(tally: Tally, weights: WeightSet) -> dict[str, TaskEvaluation]:
-    """Of every task with a label and an answer of at least one nodule."""
+    """Returns an evaluation of every task with a label and an answer for at least one nodule."""
     found = {task: tally.labelled[task] for task in TASKS if task in tally.labelled}
     return {
         task: _evaluation(task, those, _threshold(task, weights))
@@ -261,7 +258,7 @@ def evaluations(tally: Tally, weights: WeightSet) -> dict[str, TaskEvaluation]:
 
 
 def draws_for(nodules: int) -> int:
-    """How often patients are drawn for the intervals."""
+    """Returns how often patients are drawn for the intervals."""
     return max(FEWEST_DRAWS, min(DRAWS, NUMBERS_DRAWN // max(nodules, 1)))
 
 
@@ -280,7 +277,7 @@ def _evaluation(task: str, labelled: Labelled, threshold: Threshold) -> TaskEval
 
 
 def _sample(task: str, labelled: Labelled) -> TaskSample:
-    """With the mean of the networks as the only member."""
+    """Returns a sample with the networks' mean as the only member."""
     count, patients = len(labelled.labels), np.array(labelled.patients)
     n_classes = len(TASKS[task].classes)
     return TaskSample(
@@ -303,7 +300,7 @@ def share(part: int, whole: int) -> str:
 
 
 def most_common(reasons: Counter[str]) -> list[tuple[str, int]]:
-    """The most common first; those not worth a line together."""
+    """Returns the most common first; rare ones share a line."""
     shown = Counter(
         {reason: count for reason, count in reasons.items() if reason != OTHERS}
     ).most_common(WORTH_A_LINE)
@@ -312,13 +309,14 @@ def most_common(reasons: Counter[str]) -> list[tuple[str, int]]:
 
 
 def quantiles(values: Iterable[float]) -> list[str]:
-    """5 %, median, 95 % and the largest."""
+    """Returns 5 %, median, 95 % and the largest value."""
     found = np.quantile([*values], [0.05, 0.5, 0.95, 1]).tolist()
     return [f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for value in found]
 
 
 def duration(seconds: float) -> str:
-    """In the largest unit that it fills: ``38 s``, ``12.5 minutes``, ``3.1 hours``."""
+    """Formats a duration in the largest unit that it fills: ``38 s``, ``12.5 minutes``, ``3.1
+    hours``."""
     for unit, length in {"hours": 3600, "minutes": 60}.items():
         if seconds >= length:
             return f"{seconds / length:,.1f} {unit}"
@@ -326,7 +324,8 @@ def duration(seconds: float) -> str:
 
 
 def probability_figure(task: str, answers: Answers, threshold: float | None) -> go.Figure:
-    """How the probabilities spread: of two classes the last one's, of more every one's."""
+    """The distribution of the probabilities: with two classes the last one's, with more every
+    class's."""
     figure, classes = _figure("probability", "nodules"), TASKS[task].classes
     middles = (np.arange(STEPS) + 0.5) / STEPS
     for index in range(len(classes)) if len(classes) > 2 else [1]:
@@ -347,7 +346,7 @@ def probability_figure(task: str, answers: Answers, threshold: float | None) -> 
 
 
 def size_figure(values: array[float], unit: str) -> go.Figure:
-    """How sizes spread, in steps that grow as they do."""
+    """The distribution of sizes, in bins that grow with the size."""
     counts, edges = np.histogram(np.log10(np.maximum(values, 1e-3)), bins=40)
     figure = _figure(unit, "nodules")
     middles = 10 ** ((edges[1:] + edges[:-1]) / 2)

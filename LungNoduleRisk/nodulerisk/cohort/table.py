@@ -1,30 +1,30 @@
 """The table of a cohort: which nodules on which CTs, checked in full before anything runs.
 
-CSV (UTF-8, separated by comma or semicolon) or Parquet, a row a nodule. Columns, in any order and
-case:
+CSV (UTF-8, separated by comma or semicolon) or Parquet, one row per nodule. Required columns, in
+any order and case:
 
 * ``case``: the CT's name in all results, a pseudonym; rows of one case are nodules of one CT.
 * ``ct``: a DICOM folder, a .zip of one, NRRD, NIfTI or MHA; relative to the table. ``series``
-  (optional): which SeriesInstanceUID, where there are several.
+  (optional): which SeriesInstanceUID, if there are several.
 * ``x``, ``y``, ``z``: a point on the nodule, in mm; LPS unless the column ``coordinates`` says
   ``ras`` or ``voxel`` (from 0, as in ITK and Slicer).
 
-and all optional:
+Optional columns:
 
-* ``nodule``: its name; N1, N2, … in each case without one.
-* what scores and guidelines need to know: columns named as the fields of
+* ``nodule``: its name; by default N1, N2, … within each case.
+* what scores and guidelines need to know: columns named like the fields of
   ``clinical.patient.Patient``.
 * follow-up: ``earlier``, the case of an earlier CT of the same patient, and ``days`` between the
-  two, where the files carry no dates.
+  two, if the files carry no dates.
 * ``patient``: a pseudonym that all CTs of a patient share, so that the evaluation's intervals count
-  patients and not CTs. It is used for nothing else, and not kept. CTs that ``earlier`` links are of
-  one patient without it, too.
+  patients and not CTs. It is used for nothing else, and not kept. CTs linked by ``earlier`` belong
+  to one patient even without it.
 * for the evaluation: ``label_<task>``, the class known from elsewhere (its name, or its index from
-  0; of a grade 1, 2 or 3), and ``label_evidence``, what these labels rest on: pathology, reader or
+  0; for grades 1, 2 or 3), and ``label_evidence``, what these labels rest on: pathology, reader or
   simulated.
 
-Other columns are not read. Nothing of them is kept, and no refusal quotes a path: either may say
-who a patient is.
+Other columns are not read and not kept, and no error message quotes a path: both may reveal who a
+patient is.
 """
 
 from __future__ import annotations
@@ -56,33 +56,27 @@ from nodulerisk.tasks import TASKS, EvidenceLevel
 
 Coordinates = Literal["lps", "ras", "voxel"]
 COORDINATES: dict[str, Coordinates] = {word: word for word in get_args(Coordinates)}
-Key = tuple[str, str]  # of a result: case, nodule
+Key = tuple[str, str]  # identifies a result: case, nodule
 Row = dict[str, str]
 Value = TypeVar("Value")
 
 REQUIRED = ("case", "ct", "x", "y", "z")
-STAND_INS = {
-    "ct": ".",
-    "x": "0",
-    "y": "0",
-    "z": "0",
-}  # for missing columns: the others' faults are found all the same
+# Values for missing columns, so that faults in the other columns are still found.
+STAND_INS = {"ct": ".", "x": "0", "y": "0", "z": "0"}
 OPTIONAL = ("nodule", "coordinates", "series", "earlier", "days", "patient", "label_evidence")
 PATIENT = tuple(field.name for field in fields(Patient))
-LISTED = 50  # problems; more are counted
+LISTED = 50  # problems to list; further ones are counted
 LONGEST_QUOTE = 40  # characters
 BATCH = 10_000  # rows of Parquet read at a time
-READERS, ASKED_FOR = (
-    16,
-    500,
-)  # threads, and files that each asks for: a network drive answers slowly, but many at once
+# Threads, and files that each checks: a network drive answers slowly, but many requests at once.
+READERS, ASKED_FOR = (16, 500)
 
 
 class CohortError(NoduleRiskError):
-    """The table cannot be run; nothing was.
+    """The table cannot be run; nothing was run.
 
     Attributes:
-        problems: what is wrong, a line each, with its row as a spreadsheet counts them; at most
+        problems: what is wrong, one line each, with its row as a spreadsheet counts rows; at most
             ``LISTED``, and a line that counts the rest.
     """
 
@@ -97,11 +91,11 @@ class CohortNodule:
 
     Attributes:
         name: unique in its case, and safe as a file name.
-        point: on the nodule, in mm or voxels (x, y, z), as the table has it.
+        point: on the nodule, in mm or voxels (x, y, z), as in the table.
         coordinates: of the point.
         patient: what scores and guidelines need to know; None: nothing is given.
-        labels: task -> class, where it is known from elsewhere.
-        label_evidence: what the labels rest on; ``none`` where the table does not say.
+        labels: task -> class, where known from elsewhere.
+        label_evidence: what the labels rest on; ``none`` if the table does not say.
     """
 
     name: str
@@ -118,9 +112,9 @@ class CtCase:
 
     Attributes:
         case: its name, unique and safe as a file name.
-        series: which SeriesInstanceUID of several; None: there is one.
+        series: which SeriesInstanceUID, if there are several; None: there is only one.
         earlier: the case of an earlier CT of the same patient.
-        days: between the two; None: as the files say.
+        days: between the two; None: taken from the files.
         patient_id: a number that all CTs of a patient share; 0: the table names no patient.
     """
 
@@ -135,12 +129,12 @@ class CtCase:
 
 @dataclass(frozen=True)
 class Cohort:
-    """What is to be assessed.
+    """The nodules to assess.
 
     Attributes:
         name: the table's file name.
         cases: in the order of their first rows.
-        unused: columns of the table that mean nothing here.
+        unused: columns of the table that are not used.
     """
 
     name: str
@@ -149,7 +143,7 @@ class Cohort:
 
     @property
     def keys(self) -> Iterator[Key]:
-        """Of every result that is asked for."""
+        """The keys of all results to compute."""
         return ((case.case, nodule.name) for case in self.cases for nodule in case.nodules)
 
 
@@ -158,11 +152,11 @@ def read_cohort(path: str | Path, coordinates: Coordinates | None = None) -> Coh
 
     Args:
         path: ``.csv`` or ``.parquet``.
-        coordinates: what the user says the points are; None: what the table says, and LPS where it
-            does not.
+        coordinates: what the user says the points are; None: what the table says, or LPS if it says
+            nothing.
 
     Raises:
-        CohortError: everything that is wrong, at once.
+        CohortError: lists everything that is wrong, at once.
     """
     path = Path(path)
     try:
@@ -174,14 +168,14 @@ def read_cohort(path: str | Path, coordinates: Coordinates | None = None) -> Coh
     except OSError as error:
         reason = f"it cannot be read ({error.strerror or 'damaged'}): check the path"
     except (UnicodeDecodeError, csv.Error, pa.ArrowException):
-        reason = "it is no table in UTF-8: save it as 'CSV UTF-8' or Parquet"
+        reason = "it is not a table in UTF-8: save it as 'CSV UTF-8' or Parquet"
     raise CohortError(path.name, [reason])
 
 
 @contextmanager
 def _no_search_for_garbage() -> Iterator[None]:
-    """A table becomes millions of objects, none of which is garbage: to look for it would take half
-    of the time."""
+    """Pauses garbage collection: a table becomes millions of objects, none of them garbage, and
+    searching them would take half of the time."""
     searching = gc.isenabled()
     gc.disable()
     try:
@@ -192,7 +186,7 @@ def _no_search_for_garbage() -> Iterator[None]:
 
 
 def _cells(path: Path) -> Iterator[list[str]]:
-    """The header and the rows, as text."""
+    """Yields the header and the rows, as text."""
     return _parquet_cells(path) if path.suffix.lower() == ".parquet" else _csv_cells(path)
 
 
@@ -214,7 +208,7 @@ def _parquet_cells(path: Path) -> Iterator[list[str]]:
 
 
 def _text(value: Any) -> str:
-    """A value of Parquet as a spreadsheet would show it; NaN, which stands for nothing, is
+    """Returns a Parquet value as a spreadsheet would show it; NaN, which means missing, becomes
     empty."""
     if value is None or value != value:
         return ""
@@ -224,12 +218,12 @@ def _text(value: Any) -> str:
 
 
 def _plain(column: str) -> str:
-    """``CT`` is ``ct``, ``upper lobe`` is ``upper_lobe``."""
+    """Normalises a header: ``CT`` becomes ``ct``, ``upper lobe`` becomes ``upper_lobe``."""
     return re.sub(r"\W+", "_", column.strip().lower()).strip("_")
 
 
 class _Told(NamedTuple):
-    """What the rows of a case say of it, every one the same."""
+    """What the rows of a case say about it, the same in each."""
 
     ct: str
     series: str
@@ -245,17 +239,17 @@ class _Case:
     name: str
     row: int
     told: _Told
-    nodules: dict[str, CohortNodule] = field(default_factory=dict)  # by the name without its case
+    nodules: dict[str, CohortNodule] = field(default_factory=dict)  # by the name in lower case
 
 
 class _Reading:
-    """A table on its way to a cohort, and everything that is wrong with it."""
+    """A table being read into a cohort, and everything that is wrong with it."""
 
     def __init__(self, folder: Path, coordinates: Coordinates | None):
         self._folder, self._asked = folder, coordinates
         self._columns: list[str] = []
         self._unused: tuple[str, ...] = ()
-        self._blank: Row = {}  # what cells that are not there hold
+        self._blank: Row = {}  # values of missing cells
         self._told_of_patients: tuple[str, ...] = ()
         self._labelled: dict[str, str] = {}
         self._cases: dict[str, _Case] = {}
@@ -264,7 +258,7 @@ class _Reading:
         self._more = 0
 
     def add(self, row_number: int, cells: list[str]) -> None:
-        """Takes the header, then row after row; empty ones are passed over."""
+        """Adds the header, then row after row; empty ones are skipped."""
         cells = [cell.strip() for cell in cells]
         if not any(cells):
             return
@@ -273,7 +267,7 @@ class _Reading:
         elif len(cells) > len(self._columns):
             self._say(
                 row_number,
-                "there are more cells than the header has: quote cells that hold the separator",
+                "there are more cells than in the header: quote cells that contain the separator",
             )
         elif "case" in self._columns:
             self._take_nodule(
@@ -281,7 +275,7 @@ class _Reading:
             )
 
     def cohort(self, table: str) -> Cohort:
-        """What was read.
+        """Returns what was read.
 
         Raises:
             CohortError: something is wrong with it.
@@ -304,7 +298,7 @@ class _Reading:
             self._more += 1
 
     def _try(self, row_number: int, read: Callable[..., Value], *args: Any) -> Value | None:
-        """What it reads; None, and a problem more, where it refuses."""
+        """Returns what it reads; None, with one more problem, if it refuses."""
         try:
             return read(*args)
         except NoduleRiskError as error:
@@ -332,14 +326,15 @@ class _Reading:
             if name.startswith("label_") and name not in known:
                 self._say(
                     row_number,
-                    f"{_quoted(name)} labels no task: write {', '.join(labels)} or label_evidence",
+                    f"{_quoted(name)} is not a label of any task: write {', '.join(labels)} or"
+                    " label_evidence",
                 )
 
     def _take_nodule(self, row_number: int, row: Row) -> None:
         case = self._case(row_number, row)
         name = self._name(row_number, row["nodule"] or f"N{len(case.nodules) + 1}", "nodule")
         if name.casefold() in case.nodules:
-            self._say(row_number, f"nodule '{name}' of case '{case.name}' is there twice")
+            self._say(row_number, f"nodule '{name}' of case '{case.name}' is listed twice")
         case.nodules[name.casefold()] = CohortNodule(
             name,
             self._position(row_number, row),
@@ -359,7 +354,7 @@ class _Reading:
         if case.name != name:
             self._say(
                 row_number,
-                f"case '{name}' is '{case.name}' in row {case.row}: write both in the same letters",
+                f"case '{name}' is '{case.name}' in row {case.row}: write both the same way",
             )
         for column, here, there in zip(_Told._fields, told, case.told, strict=True):
             if here != there:
@@ -375,7 +370,8 @@ class _Reading:
             self._say(row_number, f"{column} is empty")
         elif safe != text:
             self._say(
-                row_number, f"{column} {_quoted(text)} cannot name files: write {_quoted(safe)}"
+                row_number,
+                f"{column} {_quoted(text)} cannot be used in file names: write {_quoted(safe)}",
             )
         return safe
 
@@ -403,7 +399,7 @@ class _Reading:
             if not case.told.ct:
                 self._say(case.row, "ct is empty")
             elif not there[case.told.ct]:
-                self._say(case.row, "no file or folder is at the path in ct")
+                self._say(case.row, "there is no file or folder at the path in ct")
 
     def _check_earlier(self) -> None:
         for case in self._cases.values():
@@ -423,21 +419,21 @@ class _Reading:
 
     def _check_pair(self, case: _Case, earlier: str, days: str) -> None:
         if days and (count := self._try(case.row, number, days, "days")) is not None and count <= 0:
-            self._say(case.row, "days are counted from the earlier CT on: more than 0")
+            self._say(case.row, "days are counted from the earlier CT and must be more than 0")
         if days and not earlier:
             self._say(case.row, "days are given, but no earlier case")
         if not earlier:
             return
         before = self._cases.get(earlier.casefold())
         if before is None:
-            self._say(case.row, f"no case is called {_quoted(earlier)}, which earlier names")
+            self._say(case.row, f"there is no case {_quoted(earlier)}, as named in earlier")
         elif not days and any(
             one.told.ct.lower().endswith(NIFTI + NRRD + META) for one in (before, case)
         ):
-            self._say(case.row, "days is empty: of these two files one carries no date")
+            self._say(case.row, "days is empty, and one of the two files carries no date")
 
     def _share_patients(self, linked: Iterable[str]) -> None:
-        """All CTs that ``earlier`` links are of the patient whom one of them names; ``linked``:
+        """Assigns all CTs linked by ``earlier`` to the patient that one of them names; ``linked``:
         earlier ones first."""
         firsts: dict[str, str] = {}  # each -> the first of these CTs
         naming: dict[str, _Case] = {}  # the first -> one of them that names the patient
@@ -454,8 +450,8 @@ class _Reading:
     def _check_patient(self, case: _Case, other: _Case) -> None:
         if case.told.patient != other.told.patient:
             words = (
-                f"case '{case.name}' is of another patient than '{other.name}', to which earlier"
-                " links it"
+                f"case '{case.name}' has another patient than '{other.name}', which earlier links"
+                " it to"
             )
             self._say(case.row, words)
 
@@ -478,7 +474,7 @@ def _coordinates(text: str, asked: Coordinates | None) -> Coordinates:
         )
     if asked and found and asked != found:
         raise NoduleRiskError(
-            f"coordinates are {found} here, not {asked} as asked: leave one of the two out"
+            f"coordinates are {found} here, but {asked} was requested: leave one of the two out"
         )
     return found or asked or "lps"
 
@@ -492,7 +488,7 @@ def _evidence(text: str) -> EvidenceLevel:
 
 
 def _exist(paths: list[str]) -> Iterator[bool]:
-    """Whether each is there."""
+    """Returns whether each exists."""
     some = [paths[start : start + ASKED_FOR] for start in range(0, len(paths), ASKED_FOR)]
     with ThreadPoolExecutor(READERS) as threads:
         yield from chain.from_iterable(
@@ -506,7 +502,7 @@ def _patient(texts: tuple[str, ...]) -> Patient:
 
 
 def label_columns() -> dict[str, str]:
-    """The task of each column of labels."""
+    """Returns the task of each label column."""
     return {f"label_{task}": task for task in TASKS}
 
 
@@ -517,7 +513,7 @@ def _label(task: str, text: str) -> str:
 
 @lru_cache(1000)
 def _safe(text: str) -> str:
-    """The text as it may name a file."""
+    """Returns the text in a form that may be used as a file name."""
     return named_points([(text, (0.0, 0.0, 0.0))])[0].name
 
 

@@ -1,4 +1,4 @@
-"""What a worker does with one CT: reads it once, assesses its nodules, and says what became of
+"""A worker's job for one CT: reads it once, assesses its nodules, and returns the outcome of
 each."""
 
 from __future__ import annotations
@@ -28,43 +28,43 @@ from nodulerisk.outputs.nodule_tables import outcome_row
 from nodulerisk.outputs.outcome import Outcome
 from nodulerisk.weights.card import WeightSet
 
-NETWORK_DEATHS = 3  # after so many, the nodule is to blame
-PATIENCE_S = 120.0  # with networks that are being started again
+NETWORK_DEATHS = 3  # after so many failures, the nodule is to blame
+PATIENCE_S = 120.0  # while the networks are being restarted
 POLL_S = 0.5
 UNKNOWN: Position = (math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True)
 class Job:
-    """What all CTs of a run share.
+    """The settings that all CTs of a run share.
 
     Attributes:
-        weights: what assesses them.
-        networks: gives the address of a ``NetworkQueue``; called again when nobody answers there
+        weights: the weight set.
+        networks: returns the address of a ``NetworkQueue``; called again when nobody answers there
             any more.
         key: the queue's.
-        masks: where to write each CT's masks; None: nowhere.
+        masks: where to write each CT's masks; None: no masks.
     """
 
     weights: WeightSet
     networks: Callable[[], str]
-    key: str = field(repr=False)  # Dask logs the arguments of what fails
+    key: str = field(repr=False)  # Dask logs the arguments of failing tasks
     masks: Path | None = None
 
 
 class MovingNetworks(SharedNetworks):
-    """Networks of a `NetworkQueue` that may die, and be started anew in another place."""
+    """Networks of a `NetworkQueue` that may die and be restarted elsewhere."""
 
     def __init__(self, job: Job):
         super().__init__(job.weights, address=job.networks(), key=job.key)
         self._find = job.networks
 
     def _answer(self, question: dict[str, Any], cubes: np.ndarray) -> tuple[np.ndarray, ...]:
-        """The answer; asks again where the networks died of something else, as it seems.
+        """Returns the answer; tries again if the networks seem to have died of something else.
 
         Raises:
             QueueClosedError: they were gone for too long.
-            WorkerError: they die of these cubes.
+            WorkerError: these cubes make them die.
         """
         deaths, deadline = 0, math.inf
         while True:
@@ -83,11 +83,11 @@ class MovingNetworks(SharedNetworks):
 
 
 def assess_case(case: CtCase, job: Job) -> list[Row]:
-    """A row for each of the CT's nodules, which share its seconds; a refused nodule does not stop
-    the others.
+    """Returns one row for each of the CT's nodules, which share its seconds; a refused nodule does
+    not stop the others.
 
     Raises:
-        NoduleRiskError: the next CT would meet it, too: the networks are gone, the weights are
+        NoduleRiskError: the next CT would fail the same way: the networks are gone, the weights are
             damaged, or the masks' folder cannot be written.
     """
     start = time.perf_counter()
@@ -102,8 +102,7 @@ def assess_case(case: CtCase, job: Job) -> list[Row]:
 
 
 def rows_without_ct(case: CtCase, weights: WeightSet, status: Status, reason: str) -> list[Row]:
-    """A row for each of the nodules of a CT that could not be read, or that was not got through
-    with."""
+    """Returns one row for each nodule of a CT that could not be read or completed."""
     points = [Point(nodule.name, _position(nodule, None)) for nodule in case.nodules]
     return [_row(case, weights, status, Outcome(point, refusal=reason)) for point in points]
 
@@ -113,8 +112,8 @@ def write_masks(ct: CT, assessments: Sequence[Assessment], path: Path) -> None:
     a segmentation.
 
     The first nodule's voxels are 1, the second's 2, and so on; the header says which name each
-    number stands for, as Slicer's does (``Segment0_Name``, ``Segment0_LabelValue``). A voxel of two
-    nodules is the later one's.
+    number stands for, as Slicer's does (``Segment0_Name``, ``Segment0_LabelValue``). A voxel in two
+    nodules belongs to the later one.
 
     Raises:
         OutputError: the file cannot be written.
@@ -173,7 +172,7 @@ def _outcome(
         (outcome,) = assess_points(ct, [point], weights, networks)
     except QueueClosedError:
         raise
-    except WorkerError as error:  # the networks die of it: one nodule does not end a cohort
+    except WorkerError as error:  # it kills the networks: one nodule must not end a cohort
         return "failed", Outcome(point, refusal=str(error))
     if outcome.assessment is None:
         return "refused", outcome
@@ -182,7 +181,7 @@ def _outcome(
 
 
 def _position(nodule: CohortNodule, ct: CT | None) -> Position:
-    """Where the nodule is, LPS mm; of voxels, only the CT tells."""
+    """Returns where the nodule is, LPS mm; voxel indices need the CT."""
     if nodule.coordinates == "voxel":
         return UNKNOWN if ct is None else triple(ct.point_of(nodule.point))
     return lps_of(nodule.point, nodule.coordinates)

@@ -2,7 +2,7 @@
 
 ``scipy.ndimage.zoom`` (cubic spline, prefilter and edge handling included) is linear and acts on
 each axis alone, so the published chain of resample, central crop and view zoom is one small matrix
-an axis, found by zooming the identity. A cube is then three matrix products on the few HU values
+per axis, found by zooming the identity. A cube is then three matrix products on the few HU values
 around the nodule.
 
 Cubes are indexed z, y, x and run along +S, +P, +L, whatever the CT's own axis order.
@@ -42,8 +42,8 @@ class Grid:
 
 
 def lps_block(ct: CT, point_lps_mm, side_mm: float = 90.0) -> CT:
-    """The CT with axes along +L, +P, +S: a view of the same voxels where a flip suffices, else a
-    resampled block.
+    """Returns the CT with axes along +L, +P, +S: a view of the same voxels where a flip suffices,
+    else a resampled block.
 
     An oblique CT is resampled (linear, edge values outside) on a straight grid of the same spacing
     through the point.
@@ -63,8 +63,8 @@ def lps_block(ct: CT, point_lps_mm, side_mm: float = 90.0) -> CT:
 
 
 def emv_grid(ct: CT, point_lps_mm, side: int, size: int, *, scan_order: bool = False) -> Grid:
-    """Where the voxels of a view of ``emv_views`` lie in the patient; the arguments are that
-    view's."""
+    """Returns where the voxels of a view of ``emv_views`` lie in the patient; the arguments are
+    that view's."""
     block = lps_block(ct, point_lps_mm)
     if scan_order and block.acquisition.head_to_foot:
         block = _head_first(block)
@@ -104,7 +104,7 @@ def emv_views(
         point_lps_mm: the nodule's centre (x, y, z), LPS mm; rounded to the nearest voxel as
             published.
         sides: voxels of the outer, middle and inner cube at 0.625 mm, such as (80, 60, 40).
-        size: side of the result in voxels; the middle cube's when not given.
+        size: side of the result in voxels; by default the middle cube's.
         scan_order: z runs from head to foot where the scan's InstanceNumber does, as in the
             authors' own arrays.
 
@@ -116,14 +116,14 @@ def emv_views(
         PointError: the point lies outside the volume.
 
     Source: npj Digital Medicine 2023, doi:10.1038/s41746-023-00866-z, Methods, and the authors'
-        code.
+    code.
     """
     return views_of(emv_block(ct, point_lps_mm, scan_order=scan_order), sides, size)
 
 
 def emv_block(ct: CT, point_lps_mm, *, scan_order: bool = False) -> np.ndarray:
-    """What every view of a nodule is cut from: float32 (100, 100, 100), z, y, x, at 0.625 mm; see
-    ``emv_views``."""
+    """Returns the block that every view of a nodule is cut from: float32 (100, 100, 100), z, y, x,
+    at 0.625 mm; see ``emv_views``."""
     block = lps_block(ct, point_lps_mm)
     if scan_order and block.acquisition.head_to_foot:
         block = _head_first(block)
@@ -135,8 +135,8 @@ def emv_block(ct: CT, point_lps_mm, *, scan_order: bool = False) -> np.ndarray:
 
 
 def _windowed(hu: np.ndarray) -> np.ndarray:
-    """int16 HU -> float32 -0.25..0.75, in place after the first copy: fresh memory costs more than
-    the arithmetic."""
+    """Maps int16 HU to float32 -0.25..0.75, in place after the first copy: fresh memory costs more
+    than the arithmetic."""
     low, high = EMV_WINDOW_HU
     values = hu.clip(low, high).astype(np.float32)
     values -= low
@@ -170,7 +170,7 @@ def emv_half_size(spacing_mm: float) -> int:
 
 @lru_cache(maxsize=64)
 def emv_matrix(spacing_mm: float) -> np.ndarray:
-    """One axis of crop -> 0.625 mm -> central 100: float32 (100, crop length)."""
+    """Returns one axis of crop -> 0.625 mm -> central 100: float32 (100, crop length)."""
     n = 2 * emv_half_size(spacing_mm)
     resampled = _zoom_matrix(n, round(n * spacing_mm / EMV_SPACING_MM))
     middle = round(len(resampled) / 2)  # Python's banker's rounding, as the authors' code rounds
@@ -181,15 +181,16 @@ def emv_matrix(spacing_mm: float) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def view_matrix(side: int, size: int) -> np.ndarray:
-    """One axis of a view's zoom: float32 (size, side)."""
+    """Returns one axis of a view's zoom: float32 (size, side)."""
     return _without_tails(_zoom_matrix(side, size)).astype(np.float32)
 
 
 def densesharp_cube(ct: CT, point_lps_mm) -> np.ndarray:
-    """The DenseSharp input: 32 mm around the point at 1 mm, HU window [-1024, 400] as 0..255.
+    """Returns the DenseSharp input: 32 mm around the point at 1 mm, HU window [-1024, 400] as
+    0..255.
 
-    Equal to zooming the whole CT to 1 mm (cubic, int16), windowing, and cropping; outside the scan
-    0.
+    Equal to zooming the whole CT to 1 mm (cubic, int16), windowing, and cropping; 0 outside the
+    scan.
 
     Args:
         ct: the CT.
@@ -216,8 +217,8 @@ def densesharp_cube(ct: CT, point_lps_mm) -> np.ndarray:
 
 
 def densesharp_grid(ct: CT, point_lps_mm) -> Grid:
-    """Where the voxels of ``densesharp_cube`` lie in the patient: zoom aligns the CT's outermost
-    voxel centres."""
+    """Returns where the voxels of ``densesharp_cube`` lie in the patient: zoom aligns the CT's
+    outermost voxel centres."""
     block = lps_block(ct, point_lps_mm)
     axes = _densesharp_axes(block, point_lps_mm)[::-1]  # x, y, z
     steps = np.array([axis.step_mm for axis in axes])
@@ -226,14 +227,14 @@ def densesharp_grid(ct: CT, point_lps_mm) -> Grid:
 
 
 def patient_cube(ct: CT, point_lps_mm, side: int, enlarged: int = 1) -> np.ndarray:
-    """A cube whose grid is tied to the point, not to the CT's field of view: however the same
-    voxels were cropped, it is the same.
+    """Returns a cube whose grid is tied to the point, not to the CT's field of view: cropping the
+    CT does not change it.
 
     Args:
         ct: the CT.
         point_lps_mm: the cube's centre (x, y, z), LPS mm.
         side: voxels.
-        enlarged: the voxels are so many times 0.75 mm wide, each the mean of those of 0.75 mm.
+        enlarged: the voxels are this many times 0.75 mm wide, each the mean of its 0.75 mm voxels.
 
     Returns:
         float32 (side, side, side), z, y, x: -1..1 for HU -1024..600, interpolated linearly; past
@@ -253,7 +254,7 @@ def patient_cube(ct: CT, point_lps_mm, side: int, enlarged: int = 1) -> np.ndarr
 
 
 def patient_grid(ct: CT, point_lps_mm, side: int, enlarged: int = 1) -> Grid:
-    """Where the voxels of ``patient_cube`` lie in the patient; the arguments are its own."""
+    """Returns where the voxels of ``patient_cube`` lie in the patient; takes the same arguments."""
     block = lps_block(ct, point_lps_mm, 2 * side * enlarged * PATIENT_SPACING_MM)
     step = PATIENT_SPACING_MM * enlarged
     first = _ticks_mm(side, step)[0]
@@ -262,13 +263,13 @@ def patient_grid(ct: CT, point_lps_mm, side: int, enlarged: int = 1) -> Grid:
 
 
 def _ticks_mm(count: int, step_mm: float) -> np.ndarray:
-    """So many positions, centred on 0."""
+    """Returns this many positions in mm, centred on 0."""
     return (np.arange(count) - (count - 1) / 2) * step_mm
 
 
 def _interpolated(volume: np.ndarray, places: list[np.ndarray]) -> np.ndarray:
-    """The volume (z, y, x) at ascending places (voxels) along each axis, linearly: float32; past an
-    edge the edge voxel."""
+    """Interpolates the volume (z, y, x) linearly at ascending positions (voxels) along each axis:
+    float32; past an edge, the edge voxel."""
     inside = [np.clip(at, 0, n - 1) for at, n in zip(places, volume.shape, strict=True)]
     below = [np.minimum(at.astype(int), n - 2) for at, n in zip(inside, volume.shape, strict=True)]
     part = volume[tuple(slice(low[0], low[-1] + 2) for low in below)].astype(np.float32)
@@ -281,8 +282,8 @@ def _interpolated(volume: np.ndarray, places: list[np.ndarray]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Axis:
-    """One axis of the DenseSharp cube: which CT voxels it reads, with what weights, and where its
-    voxels lie."""
+    """One axis of the DenseSharp cube: the CT voxels it reads, their weights, and where its voxels
+    lie."""
 
     start: int  # CT voxels [start, stop)
     stop: int
@@ -313,7 +314,7 @@ def _densesharp_axis(n: int, spacing_mm: float, centre: float) -> _Axis:
 
 @lru_cache(maxsize=64)
 def _zoom_matrix(n: int, m: int) -> np.ndarray:
-    """``scipy.ndimage.zoom`` of one axis from n to m samples as a float64 (m, n) matrix."""
+    """Returns ``scipy.ndimage.zoom`` of one axis from n to m samples as a float64 (m, n) matrix."""
     return np.eye(n) if n == m else zoom(np.eye(n), (m / n, 1), order=3, mode="nearest")
 
 
@@ -331,15 +332,15 @@ def _apply(volume: np.ndarray, matrices: list[np.ndarray]) -> np.ndarray:
 
 
 def _edge_padded_crop(volume: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """volume[low:high] along every axis, indices past an edge repeating it."""
+    """Returns volume[low:high] along every axis; indices past an edge repeat the edge voxel."""
     first, last = np.maximum(low, 0), np.minimum(high, volume.shape)
     inside = volume[tuple(slice(a, b) for a, b in zip(first, last, strict=True))]
     return np.pad(inside, np.stack([first - low, high - last], axis=1), mode="edge")
 
 
 def _nearest_voxel(ct: CT, point_lps_mm) -> np.ndarray:
-    """Nearest voxel index (z, y, x), int; float noise is rounded off first so that ties fall the
-    same way."""
+    """Returns the nearest voxel index (z, y, x), int; float noise is rounded off first so that ties
+    are resolved consistently."""
     voxel = np.rint(np.round(ct.voxel_of(point_lps_mm), 6))[::-1].astype(int)
     return np.clip(voxel, 0, np.array(ct.hu.shape) - 1)
 
@@ -349,8 +350,8 @@ def _zyx(spacing_mm) -> list[float]:
 
 
 def padded_fraction(ct: CT, point_lps_mm, side_mm: float) -> float:
-    """The share (0..1) of an LPS-aligned cube of ``side_mm`` around the point that lies outside the
-    CT."""
+    """Returns the share (0..1) of an LPS-aligned cube of ``side_mm`` around the point that lies
+    outside the CT."""
     ticks = (np.arange(20) + 0.5) / 20 * side_mm - side_mm / 2
     offsets = np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij"), axis=-1).reshape(-1, 3)
     voxels = (
@@ -363,8 +364,8 @@ def padded_fraction(ct: CT, point_lps_mm, side_mm: float) -> float:
 
 
 def _view_axis(spacing_mm: float, side: int, size: int) -> tuple[float, float]:
-    """The first voxel of a view and the step to the next, in CT voxels of the crop: both zooms keep
-    lines straight."""
+    """Returns the first voxel of a view and the step to the next, in CT voxels of the crop: both
+    zooms keep lines straight."""
     positions = emv_matrix(round(spacing_mm, 6)) @ np.arange(2 * emv_half_size(spacing_mm))
     view = view_matrix(side, size) @ positions[(EMV_BLOCK - side) // 2 : (EMV_BLOCK + side) // 2]
     step = view[size // 2] - view[size // 2 - 1]  # at the middle, far from the crop's edges

@@ -1,4 +1,4 @@
-"""Days between two scans: dates come near to identity, so that only their difference leaves this
+"""Days between two scans. Dates help to identify patients, so only their difference leaves this
 module."""
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ DATES = ("AcquisitionDate", "StudyDate")  # the first that both scans carry
 def days_between(
     before: Path, after: Path, series_uids: tuple[str | None, str | None]
 ) -> int | None:
-    """Days from one DICOM scan to another; None where they do not both carry a date, as other files
-    never do.
+    """Returns the days from one DICOM scan to another; None if they do not both carry a date, as
+    with any other format.
 
     Args:
         before, after: folders, zips or files that ``read_ct`` has read.
@@ -36,7 +36,7 @@ def days_between(
 
 
 def _dates(path: Path, series_uid: str | None) -> dict[str, date]:
-    """The dates in the first file of the series."""
+    """Returns the dates in the first file of the series."""
     with dicom_files(path) as files:
         headers = (header for file in files if (header := _header(file)) is not None)
         header = next(
@@ -56,7 +56,7 @@ def _header(file: DicomFile) -> Dataset | None:
 
 
 def _date(text: str) -> date | None:
-    """A DICOM date (PS3.5 6.2, DA); None where it is none."""
+    """Parses a DICOM date (PS3.5 6.2, DA); None if it is not valid."""
     try:
         return datetime.strptime(text, "%Y%m%d").date()
     except ValueError:

@@ -1,6 +1,6 @@
 """DICOM files in folders and zips, and their headers; nothing in a zip is written to disk.
 
-A DICOMDIR is never followed: the files are found by looking at them.
+A DICOMDIR is never followed: files are recognised by their content.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from nodulerisk.errors import CTError
 
 MAX_FILES = 20_000
 MAX_UNPACKED_BYTES = 4_000_000_000
-MAX_RATIO = 200  # a slice packs 1.3 to 5 times; deflate reaches 1032
+MAX_RATIO = 200  # a slice compresses 1.3 to 5 times; deflate reaches 1032
 DEFLATED = b"1.2.840.10008.1.2.1.99"
-HEADER = (  # all that is read ahead of the pixels: who the patient is, is not
+HEADER = (  # everything read before the pixels; the patient's identity is not
     "ImageType Modality ManufacturerModelName StudyDescription SeriesDescription ProtocolName"
     " ScanOptions RequestedProcedureDescription ImageComments ContrastBolusAgent"
     " ContrastBolusAgentSequence SliceThickness ConvolutionKernel SeriesInstanceUID InstanceNumber"
@@ -73,12 +73,11 @@ class ImagePlane:
 
 @contextmanager
 def dicom_files(*paths: Path) -> Iterator[list[DicomFile]]:
-    """The files of folders, zips and single files, while they may be read; what is damaged is
+    """Yields the files of folders, zips and single files while they can be read; damaged ones are
     refused meanwhile."""
     with damage_refused(), ExitStack() as stack, warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # pydicom's warnings quote header values, which may name the patient
+        # pydicom's warnings quote header values, which may name the patient
+        warnings.simplefilter("ignore")
         found = (
             zip_members(stack, path) if path.suffix.lower() == ".zip" else files_in(path)
             for path in paths
@@ -87,7 +86,7 @@ def dicom_files(*paths: Path) -> Iterator[list[DicomFile]]:
 
 
 def files_in(path: Path) -> list[DicomFile]:
-    """The file itself, or all files of a folder and its subfolders."""
+    """Returns the file itself, or all files of a folder and its subfolders."""
     found = [path] if path.is_file() else list(islice(path.rglob("*"), MAX_FILES + 1))
     if len(found) > MAX_FILES:
         raise CTError(
@@ -103,17 +102,17 @@ def open_binary(path: Path) -> IO[bytes]:
 
 
 def zip_members(stack: ExitStack, path: Path) -> list[DicomFile]:
-    """The files of a zip, to be read in memory one by one.
+    """Returns the files of a zip, to be read in memory one by one.
 
     Raises:
-        CTError: not a zip, encrypted, or made to fill the memory or to escape its folder (fault
+        CTError: not a zip, encrypted, or crafted to fill the memory or to escape its folder (fault
             45).
     """
     try:
         refuse_long_directory(path)
         archive = stack.enter_context(zipfile.ZipFile(path))
     except (zipfile.BadZipFile, OSError):
-        raise CTError("The .zip is damaged or cut short. Make it again.") from None
+        raise CTError("The .zip is damaged or cut short. Create it again.") from None
     members = archive.infolist()
     if len(members) > MAX_FILES or sum(member.file_size for member in members) > MAX_UNPACKED_BYTES:
         raise CTError("The .zip unpacks to too much. Zip only the folder of the one CT series.")
@@ -127,8 +126,8 @@ def zip_members(stack: ExitStack, path: Path) -> list[DicomFile]:
 
 
 def refuse_long_directory(path: Path) -> None:
-    """``ZipFile`` reads the list of members whole, so the length that it will believe is looked at
-    first (fault 45)."""
+    """Checks the stated length of the list of members first, because ``ZipFile`` reads the whole
+    list (fault 45)."""
     with path.open("rb") as file:
         record = zipfile._EndRecData(file)  # type: ignore[attr-defined]
     if record and record[zipfile._ECD_SIZE] > MAX_FILES * 500:  # type: ignore[attr-defined]
@@ -153,7 +152,7 @@ def refuse_unsafe_member(member: zipfile.ZipInfo) -> None:
 
 @contextmanager
 def damage_refused() -> Iterator[None]:
-    """Turns whatever pydicom, zipfile or a decoder raises on a damaged file into one refusal."""
+    """Turns whatever pydicom, zipfile or a decoder raises for a damaged file into a CTError."""
     try:
         yield
     except CTError:
@@ -171,12 +170,12 @@ def damage_refused() -> Iterator[None]:
 
 
 def is_dicom(stream: IO[bytes]) -> bool:
-    """Whether a file begins as DICOM does (PS3.10 7.1); reads its first 132 bytes."""
+    """Whether a file begins like DICOM (PS3.10 7.1); reads its first 132 bytes."""
     return stream.read(132)[128:] == b"DICM"
 
 
 def read_header(file: DicomFile) -> Dataset | None:
-    """The header without pixels, or None where the file is not DICOM (PS3.10 7.1)."""
+    """Returns the header without pixels, or None if the file is not DICOM (PS3.10 7.1)."""
     if file.name.upper() == "DICOMDIR":
         return None
     with file.open() as stream:
@@ -190,8 +189,8 @@ def read_header(file: DicomFile) -> Dataset | None:
 
 
 def functional_group(header: Dataset, frame: int, sequence: str) -> Dataset:
-    """Per frame, else shared by all frames, else the header of a single-frame file (PS3.3
-    C.7.6.16)."""
+    """Returns the frame's own group, else the one shared by all frames, else the header of a
+    single-frame file (PS3.3 C.7.6.16)."""
     per_frame, shared = (
         header.get(f"{kind}FunctionalGroupsSequence") for kind in ("PerFrame", "Shared")
     )

@@ -18,10 +18,10 @@ from nodulerisk.errors import CTError
 
 
 def read_pixels(stack: SliceStack) -> np.ndarray:
-    """HU, int16, shape (z, y, x); missing slices are zero.
+    """Reads HU, int16, shape (z, y, x); missing slices are zero.
 
     Raises:
-        CTError: no decoder, damaged or lying pixel data.
+        CTError: there is no decoder, or the pixel data are damaged or inconsistent.
     """
     refuse_if_too_large(stack.shape)
     refuse_without_decoder(stack.planes)
@@ -44,18 +44,19 @@ def refuse_without_decoder(planes: list[ImagePlane]) -> None:
             )
         except NotImplementedError:
             raise CTError(
-                f"Pixels are stored as {syntax.name}, which is not a CT's. Export uncompressed."
+                f"Pixels are stored as {syntax.name}, which CTs do not use. Export the series"
+                " uncompressed."
             ) from None
         if missing:
             packages = " or ".join(missing)
             raise CTError(
-                f"Pixels are stored as {syntax.name}. Export uncompressed, or install one of:"
-                f" {packages}."
+                f"Pixels are stored as {syntax.name}. Export the series uncompressed, or install"
+                f" one of: {packages}."
             )
 
 
 def stored_frames(file: DicomFile) -> np.ndarray:
-    """Stored values, shape (frame, row, column)."""
+    """Returns the stored values, shape (frame, row, column)."""
     with file.open() as stream:
         dataset = dcmread(io.BytesIO(stream.read()))
     refuse_lying_size(dataset)
@@ -63,8 +64,8 @@ def stored_frames(file: DicomFile) -> np.ndarray:
 
 
 def refuse_lying_size(dataset: Dataset) -> None:
-    """Rows, Columns and frames must agree with the pixel data (PS3.5 8, fault 45), before a decoder
-    believes either."""
+    """Checks that Rows, Columns and frames agree with the pixel data (PS3.5 8, fault 45) before a
+    decoder relies on them."""
     frames = int(dataset.get("NumberOfFrames", None) or 1)
     rows, columns = int(dataset.Rows), int(dataset.Columns)
     refuse_if_too_large((frames, rows, columns))
@@ -84,7 +85,8 @@ def refuse_lying_size(dataset: Dataset) -> None:
 
 
 def jpeg2000_size(codestream: bytes) -> tuple[int, int] | None:
-    """Rows and columns by the SIZ marker (ISO 15444-1 A.5.1), or None for another coding."""
+    """Returns rows and columns from the SIZ marker (ISO 15444-1 A.5.1), or None for another
+    coding."""
     if not codestream.startswith(b"\xff\x4f\xff\x51"):
         return None
     right, bottom, left, top = struct.unpack_from(">4I", codestream, 8)
@@ -92,9 +94,8 @@ def jpeg2000_size(codestream: bytes) -> tuple[int, int] | None:
 
 
 def hounsfield(stored: np.ndarray, plane: ImagePlane) -> np.ndarray:
-    """See ``rescaled``; by a table of all values that 16 bits can hold, which are a quarter of a
-    slice's pixels: fresh memory for every pixel would take four times as long as reading the whole
-    CT does."""
+    """See ``rescaled``; uses a table of all 16-bit values, a quarter of a slice's pixels: fresh
+    memory for every pixel would take four times as long as reading the whole CT."""
     if stored.dtype.itemsize > 2:
         return rescaled(stored, plane)
     code = np.dtype(f"u{stored.dtype.itemsize}")
@@ -103,7 +104,7 @@ def hounsfield(stored: np.ndarray, plane: ImagePlane) -> np.ndarray:
 
 
 def rescaled(stored: np.ndarray, plane: ImagePlane) -> np.ndarray:
-    """HU as int16 (PS3.3 C.11.1), with padding that would read as metal turned to air (fault
+    """Returns HU as int16 (PS3.3 C.11.1); padding that would look like metal becomes air (fault
     17)."""
     transformation = plane.macro("PixelValueTransformationSequence")
     values = apply_rescale(stored, transformation)
@@ -114,7 +115,7 @@ def rescaled(stored: np.ndarray, plane: ImagePlane) -> np.ndarray:
 
 
 def rescale_checks(planes: list[ImagePlane], hu: np.ndarray) -> list[Check]:
-    """Finds slices without a rescale.
+    """Returns a check if slices lack a rescale.
 
     Raises:
         CTError: there are such slices, and the values do not look like HU (fault 16).

@@ -1,5 +1,5 @@
-"""DICOM files into a `CT`: one series, its slices ordered by position, everything checked before
-voxels are read."""
+"""Turns DICOM files into a `CT`: one series, its slices ordered by position, everything checked
+before voxels are read."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def read_dicom(path: Path, *, series_uid: str | None = None) -> CT:
 
     Args:
         path: a folder (searched with its subfolders), a .zip, or one file.
-        series_uid: the SeriesInstanceUID to read where there are several.
+        series_uid: the SeriesInstanceUID to read if there are several.
 
     Raises:
         CTError: no CT, several to choose from, an unsafe zip, or a series that cannot be trusted.
@@ -54,8 +54,8 @@ def read_dicom(path: Path, *, series_uid: str | None = None) -> CT:
 
 
 def acquisition_in(paths: Sequence[Path]) -> Acquisition:
-    """What files of one series say of the scan, for voxels that another program read; its first and
-    last will do.
+    """Returns what the files of one series say about the scan, for voxels that another program
+    read; the first and last file suffice.
 
     Raises:
         CTError: damaged files, not CT, or not in Hounsfield units (fault 19).
@@ -72,7 +72,7 @@ def acquisition_in(paths: Sequence[Path]) -> Acquisition:
 
 
 def ct_planes(files: list[DicomFile]) -> list[ImagePlane]:
-    """Every CT image plane of the files, without localizers.
+    """Returns every CT image plane of the files, without localizers.
 
     Raises:
         CTError: no DICOM images, another modality (fault 19), or a damaged file.
@@ -107,7 +107,7 @@ def is_localizer(header: Dataset) -> bool:
 
 
 def planes_of(file: DicomFile, header: Dataset) -> Iterator[ImagePlane]:
-    """The planes of one file; those without a position are no part of a volume."""
+    """Returns the planes of one file; those without a position are not part of a volume."""
     placed = len(header.get("PerFrameFunctionalGroupsSequence", None) or [header])
     if placed != int(header.get("NumberOfFrames", None) or 1):
         return
@@ -127,11 +127,11 @@ def planes_of(file: DicomFile, header: Dataset) -> Iterator[ImagePlane]:
 
 
 def choose_series(planes: list[ImagePlane], series_uid: str | None) -> list[ImagePlane]:
-    """The one volume, or the one axial volume beside reformats (fault 7).
+    """Returns the only volume, or the only axial volume beside reformats (fault 7).
 
     Raises:
-        CTError: none.
-        SeveralSeriesError: several, which it lists.
+        CTError: there is none.
+        SeveralSeriesError: there are several, which it lists.
     """
     groups = defaultdict(list)
     for plane in planes:
@@ -163,7 +163,9 @@ def choose_series(planes: list[ImagePlane], series_uid: str | None) -> list[Imag
 def is_volume(group: list[ImagePlane]) -> bool:
     """Whether the slices differ in position: localizers and bolus tracking do not."""
     heights = [plane.position @ plane.normal for plane in group]
-    return not np.ptp(heights) <= 0.01  # a position that is not a number is refused later, by name
+    return (
+        not np.ptp(heights) <= 0.01
+    )  # a position that is not a number is refused later, with a message of its own
 
 
 def summary(group: list[ImagePlane]) -> str:
@@ -175,7 +177,7 @@ def summary(group: list[ImagePlane]) -> str:
 
 
 def volume(planes: list[ImagePlane]) -> CT:
-    """The CT of one series' planes."""
+    """Returns the CT of one series' planes."""
     refuse_not_ct(planes[0])
     stack = stacked(planes)
     hu = read_pixels(stack)
@@ -192,8 +194,8 @@ def volume(planes: list[ImagePlane]) -> CT:
 
 
 def refuse_not_ct(plane: ImagePlane) -> None:
-    """Cone-beam CT has no modality of its own: known by its device or scan names, as far as they
-    tell (fault 19)."""
+    """Refuses cone-beam CT, which has no modality of its own: it is recognised by device or scan
+    names where they tell (fault 19)."""
     words = (
         "ManufacturerModelName",
         "ScanOptions",
@@ -206,9 +208,8 @@ def refuse_not_ct(plane: ImagePlane) -> None:
             "This is a cone-beam CT, whose values are not Hounsfield units. Choose a diagnostic CT"
             " series."
         )
-    units = (
-        plane.macro("PixelValueTransformationSequence").get("RescaleType") or "HU"
-    )  # PS3.3 C.11.1.1.2
+    # PS3.3 C.11.1.1.2
+    units = plane.macro("PixelValueTransformationSequence").get("RescaleType") or "HU"
     if units not in ("HU", "US"):
         raise CTError(
             "The series is not in Hounsfield units (a spectral or derived map). Choose the CT"
@@ -217,7 +218,7 @@ def refuse_not_ct(plane: ImagePlane) -> None:
 
 
 def acquisition_of(planes: list[ImagePlane]) -> Acquisition:
-    """What the first slice's header says of the scan, and the direction of counting."""
+    """Returns what the first slice's header says about the scan, and the direction of counting."""
     plane = planes[0]
     thickness = plane.macro("PixelMeasuresSequence").get("SliceThickness")
     kernel = plane.macro("CTReconstructionSequence").get("ConvolutionKernel")
@@ -234,8 +235,8 @@ def acquisition_of(planes: list[ImagePlane]) -> Acquisition:
 
 
 def contrast_given(header: Dataset) -> bool | None:
-    """By ContrastBolusAgent (PS3.3 C.7.6.4), else by what the descriptions say; None where neither
-    tells."""
+    """Whether contrast was given, from ContrastBolusAgent (PS3.3 C.7.6.4), else from the
+    descriptions; None if neither tells."""
     agent = str(header.get("ContrastBolusAgent", None) or "").strip().upper()
     if agent:
         return agent not in ("NO", "NONE", "N")

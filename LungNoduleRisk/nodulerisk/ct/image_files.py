@@ -1,8 +1,8 @@
-"""NRRD, NIfTI and MetaImage files into a `CT`.
+"""Turns NRRD, NIfTI and MetaImage files into a `CT`.
 
-ITK reads the voxels. It also repairs silently what it should refuse (a NIfTI spacing of 0 becomes
-1, a sheared sform gives way to the qform, a cut-off file ends in zeros), so the raw header is
-looked at first.
+ITK reads the voxels. It also silently repairs what should be refused (a NIfTI spacing of 0 becomes
+1, a sheared sform is replaced by the qform, a cut-off file ends in zeros), so the raw header is
+checked first.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ NIFTI_FIELDS = {
 
 
 def can_read(path: Path) -> bool:
-    """Whether the name is that of an image file."""
+    """Whether the name is an image file's."""
     return path.is_file() and path.name.lower().endswith(NIFTI + NRRD + META)
 
 
@@ -55,7 +55,7 @@ def read_image(path: Path) -> CT:
     """Reads an image file.
 
     Raises:
-        CTError: damaged, too large, 4D, or not to be trusted in its geometry or intensities.
+        CTError: damaged, too large, 4D, or with geometry or intensities that cannot be trusted.
     """
     checks = header_checks(path)
     reader = sitk.ImageFileReader()
@@ -70,8 +70,8 @@ def read_image(path: Path) -> CT:
 
 @contextmanager
 def damage_refused() -> Iterator[None]:
-    """Turns ITK's errors, which quote the full path, into refusals that do not; silences its
-    warnings, which do too."""
+    """Turns ITK's errors, which quote the full path, into ones that do not; silences its warnings,
+    which also quote it."""
     shown = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
@@ -80,14 +80,14 @@ def damage_refused() -> Iterator[None]:
         if "orthonormal" in str(error):
             raise CTError(SKEWED) from None
         raise CTError(
-            "The image file is damaged, cut short or not of the format its name says."
+            "The image file is damaged, cut short or not in the format that its name says."
         ) from None
     finally:
         sitk.ProcessObject.SetGlobalWarningDisplay(shown)
 
 
 def refuse_unfit(reader: sitk.ImageFileReader) -> None:
-    """Raises CTError on what the header alone shows, before voxels are allocated."""
+    """Raises CTError for problems that the header alone shows, before voxels are allocated."""
     refuse_if_not_scalar_volume(reader)
     refuse_if_too_large(reader.GetSize())
     refuse_bomb(
@@ -105,16 +105,17 @@ def refuse_unfit(reader: sitk.ImageFileReader) -> None:
 
 
 def refuse_bomb(size: int) -> None:
-    """Raises CTError for more bytes of voxels than a CT's, packed to however little (fault 45)."""
+    """Raises CTError for more bytes of voxels than a CT has, however small the compressed file
+    (fault 45)."""
     if size > MAX_BYTES:
         raise CTError(
-            "The image file unpacks to more than a CT would. Save the CT with 16 bits a voxel."
+            "The image file unpacks to more than a CT would. Save the CT with 16 bits per voxel."
         )
 
 
 def refuse_conflicting_sform(reader: sitk.ImageFileReader, direction: np.ndarray) -> None:
-    """Raises CTError where a NIfTI's sform is not what ITK used, because it is sheared or differs
-    from the qform."""
+    """Raises CTError if ITK did not use a NIfTI's sform, because it is sheared or differs from the
+    qform."""
     rows = [
         [float(v) for v in metadata(reader, key).split()] for key in ("srow_x", "srow_y", "srow_z")
     ]
@@ -132,8 +133,7 @@ def metadata(reader: sitk.ImageFileReader, key: str) -> str:
 
 
 def header_checks(path: Path) -> list[Check]:
-    """Looks at the raw header for what ITK does not report: a spacing or an orientation that is not
-    there."""
+    """Checks the raw header for what ITK does not report: a missing spacing or orientation."""
     name = path.name.lower()
     try:
         if name.endswith(NIFTI):
@@ -144,7 +144,7 @@ def header_checks(path: Path) -> list[Check]:
 
 
 def nifti_checks(path: Path) -> list[Check]:
-    """NIfTI-1 and NIfTI-2: spacing and orientation must be there, and all the voxels."""
+    """Checks NIfTI-1 and NIfTI-2: spacing, orientation and all voxels must be present."""
     with path.open("rb") as file:
         compressed = file.read(2) == b"\x1f\x8b"
     with gzip.open(path) if compressed else path.open("rb") as file:
@@ -154,16 +154,16 @@ def nifti_checks(path: Path) -> list[Check]:
         voxels = math.prod(max(size, 1) for size in header["dim"][1 : header["dim"][0] + 1])
         size, offset = voxels * header["bitpix"][0] // 8, int(header["vox_offset"][0])
         refuse_bomb(size)
-        if offset > MAX_NIFTI_HEADER:  # ITK would read its extensions whole
+        if offset > MAX_NIFTI_HEADER:  # ITK would read all of its extensions
             raise CTError("The NIfTI file's header is too long. Save the CT again.")
         file.seek(offset + size - 1)
         if not file.read(1):
-            raise EOFError  # ITK would fill up with zeros
+            raise EOFError  # ITK would fill in zeros
     return [] if any(header["qform_code"] + header["sform_code"]) else [ORIENTATION_UNKNOWN.check()]
 
 
 def nifti_header(content: bytes) -> dict[str, tuple]:
-    """The fields of `NIFTI_FIELDS`, each a tuple of numbers."""
+    """Returns the fields of `NIFTI_FIELDS`, each a tuple of numbers."""
     for order in "<>":
         fields = NIFTI_FIELDS.get(struct.unpack_from(f"{order}i", content)[0])
         if fields:
@@ -175,14 +175,15 @@ def nifti_header(content: bytes) -> dict[str, tuple]:
 
 
 def nrrd_checks(path: Path) -> list[Check]:
-    """NRRD: spacing must be there, and data must lie in the file or beside it."""
+    """Checks NRRD: spacing must be present, and the data must lie in the file or beside it."""
     fields = text_header(path, ":")
     refuse_data_elsewhere(fields.get("data file", fields.get("datafile", "LOCAL")))
     if fields.get("encoding") != "raw" and {"byte skip", "byteskip", "line skip", "lineskip"} & set(
         fields
     ):
         raise CTError(
-            "The NRRD file skips a part of its packed voxels, which may take for ever. Save the CT"
+            "The NRRD file skips a part of its compressed voxels, which may take forever. Save the"
+            " CT"
             " again."
         )
     spacing = fields.get("space directions", fields.get("spacings", ""))
@@ -191,7 +192,7 @@ def nrrd_checks(path: Path) -> list[Check]:
 
 
 def meta_checks(path: Path) -> list[Check]:
-    """MetaImage: as for NRRD."""
+    """Checks MetaImage as NRRD."""
     fields = text_header(path, "=")
     refuse_data_elsewhere(fields["elementdatafile"])
     refuse_missing_spacing(fields.get("elementspacing", fields.get("elementsize", "")))
@@ -203,7 +204,7 @@ def meta_checks(path: Path) -> list[Check]:
 
 
 def text_header(path: Path, separator: str) -> dict[str, str]:
-    """The ``key: value`` or ``key = value`` lines ahead of the voxels; keys in lower case."""
+    """Returns the ``key: value`` or ``key = value`` lines before the voxels; keys in lower case."""
     with path.open("rb") as file:
         start = file.read(MAX_TEXT_HEADER)
     fields = {}
@@ -212,7 +213,7 @@ def text_header(path: Path, separator: str) -> dict[str, str]:
         fields[key.strip().lower()] = value.strip()
         if not line.strip() or key.strip() == "ElementDataFile":
             return fields
-    if len(start) == MAX_TEXT_HEADER:  # what comes after it was not looked at
+    if len(start) == MAX_TEXT_HEADER:  # the rest was not checked
         raise CTError("The image file's header is too long. Save the CT again.")
     return fields
 
@@ -232,7 +233,7 @@ def refuse_missing_spacing(text: str, none_allowed: bool = False) -> None:
 
 
 def refuse_data_elsewhere(data_file: str) -> None:
-    """A header may name the file that holds its voxels: only one beside it is read (fault 45)."""
+    """Refuses a header whose voxels are in another file, unless it lies beside it (fault 45)."""
     data_file = data_file.removeprefix("./")
     if (
         Path(data_file).name != data_file

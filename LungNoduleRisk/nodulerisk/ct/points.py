@@ -1,6 +1,6 @@
-"""Points: where the user says that nodules are, from the command line, Slicer markups or a table.
+"""Points: where the user marks nodules, from the command line, Slicer markups or a table.
 
-A point's name becomes the name of its results folder, so that labels are cleaned here, once.
+A point's name becomes the name of its results folder, so labels are made safe here, once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nodulerisk.errors import PointError
 Coordinates = Literal["lps", "ras"]
 Position = tuple[float, float, float]
 
-FCSV_COLUMNS = (  # fixed since Slicer 4
+FCSV_COLUMNS = (  # unchanged since Slicer 4
     "id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID"
 )
 COORDINATE_SYSTEMS: dict[str, Coordinates] = {"lps": "lps", "1": "lps", "ras": "ras", "0": "ras"}
@@ -38,7 +38,7 @@ class Point:
 
 
 def parse_point(text: str, coordinates: Coordinates = "lps") -> Position:
-    """``x,y,z`` in mm as an LPS position in mm.
+    """Parses ``x,y,z`` in mm into an LPS position in mm.
 
     Raises:
         PointError: not three finite numbers.
@@ -53,25 +53,26 @@ def parse_point(text: str, coordinates: Coordinates = "lps") -> Position:
 
 
 def read_points(path: str | Path, coordinates: Coordinates | None = None) -> list[Point]:
-    """The points of a Slicer markups file (``.mrk.json``, ``.fcsv``) or a table (``.csv``), in the
-    file's order.
+    """Reads the points of a Slicer markups file (``.mrk.json``, ``.fcsv``) or a table (``.csv``),
+    in the file's order.
 
     Args:
         path: markups say themselves whether they are LPS or RAS; a table has a header with the
-            columns x, y, z and, if wanted, name or label, in mm.
-        coordinates: what the user says the file holds; None: what the file says, and LPS for a
+            columns x, y, z in mm and, optionally, name or label.
+        coordinates: what the user says the file holds; None: what the file says, or LPS for a
             table.
 
     Raises:
         PointError: no such file, another format, damaged, no points, a position that is not three
-            finite numbers, or ``coordinates`` contradict the file.
+            finite numbers, or ``coordinates`` that contradict the file.
     """
     path = Path(path)
     readers = {".json": _read_markups, ".fcsv": _read_fcsv, ".csv": _read_table}
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise PointError(
-            f"'{path.name}' is no list of points: use Slicer markups (.mrk.json, .fcsv) or a .csv"
+            f"'{path.name}' is not a list of points: use Slicer markups (.mrk.json, .fcsv) or a"
+            " .csv"
             " table."
         )
     try:
@@ -82,7 +83,7 @@ def read_points(path: str | Path, coordinates: Coordinates | None = None) -> lis
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
         raise PointError(
-            f"'{path.name}' is damaged or of another layout: save the points again."
+            f"'{path.name}' is damaged or has another layout: save the points again."
         ) from error
     if not labelled:
         raise PointError(
@@ -92,19 +93,20 @@ def read_points(path: str | Path, coordinates: Coordinates | None = None) -> lis
 
 
 def named_points(labelled: Iterable[tuple[str, Position]]) -> list[Point]:
-    """Points from labels and LPS positions; names are unique and safe as folder names, N1, N2, …
-    without a label."""
+    """Returns points from labels and LPS positions; names are unique and safe as folder names;
+    points without a label become N1, N2, …"""
     points: list[Point] = []
     taken: set[str] = set()
     for number, (label, position) in enumerate(labelled, start=1):
         name = _unique(_safe_name(label) or f"N{number}", taken)
-        taken.add(name.casefold())  # Windows and macOS do not tell case apart
+        taken.add(name.casefold())  # Windows and macOS do not distinguish case
         points.append(Point(name, position))
     return points
 
 
 def _read_markups(text: str, asked: Coordinates | None) -> Iterator[tuple[str, Position]]:
-    """Point lists of a markups JSON file; lines, curves and regions in it mark no nodules."""
+    """Reads the point lists of a markups JSON file; lines, curves and regions do not mark
+    nodules."""
     for markup in json.loads(text)["markups"]:
         if markup.get("type", "Fiducial") != "Fiducial":
             continue
@@ -123,12 +125,11 @@ def _read_markups(text: str, asked: Coordinates | None) -> Iterator[tuple[str, P
 
 
 def _read_fcsv(text: str, asked: Coordinates | None) -> Iterator[tuple[str, Position]]:
-    """Slicer's older point lists: comment lines with the coordinate system and the columns, then a
-    line a point."""
+    """Reads Slicer's older point lists: comment lines with the coordinate system and the columns,
+    then one line per point."""
     header = dict(re.findall(r"^#\s*(\w[\w ]*?)\s*=\s*(.*?)\s*$", text, re.MULTILINE))
-    coordinates = _agreed(
-        header.get("CoordinateSystem", asked or "RAS"), asked
-    )  # Slicer's default here is RAS
+    # Slicer's default here is RAS
+    coordinates = _agreed(header.get("CoordinateSystem", asked or "RAS"), asked)
     columns = header.get("columns", FCSV_COLUMNS).split(",")
     rows = csv.DictReader([line for line in text.splitlines() if not line.startswith("#")], columns)
     return _rows(rows, coordinates)
@@ -139,7 +140,7 @@ def _read_table(text: str, asked: Coordinates | None) -> Iterator[tuple[str, Pos
     rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or ()]
     if not {"x", "y", "z"} <= set(rows.fieldnames):
         raise PointError(
-            "Columns are missing: the table needs a first line x,y,z (mm), with name if wanted."
+            "Columns are missing: the table's first line must be x,y,z (mm), with name if you like."
         )
     return _rows(rows, asked or "lps")
 
@@ -151,7 +152,7 @@ def _rows(rows: csv.DictReader, coordinates: Coordinates) -> Iterator[tuple[str,
 
 
 def _agreed(in_file: str, asked: Coordinates | None) -> Coordinates:
-    """The file's coordinate system, once it is known and not contradicted."""
+    """Returns the file's coordinate system, if it is known and not contradicted."""
     found = COORDINATE_SYSTEMS.get(in_file.lower())
     if found is None:
         raise PointError(f"The points are in '{in_file}' coordinates: save them as LPS or RAS.")
@@ -174,14 +175,14 @@ def _position(values: Sequence, coordinates: Coordinates, what: str) -> Position
 
 
 def lps_of(position: Position, coordinates: Coordinates) -> Position:
-    """A position in mm as LPS."""
+    """Returns a position in mm as LPS."""
     x, y, z = position
     return (x, y, z) if coordinates == "lps" else (-x, -y, z)
 
 
 def _safe_name(label: str) -> str:
-    """Letters of any script, digits, blanks and ``-+()`` stay; separators, dots, quotes and
-    controls do not."""
+    """Keeps letters of any script, digits, spaces and ``-+()``; drops separators, dots, quotes and
+    control characters."""
     name = re.sub(r"[^\w +()-]", "_", unicodedata.normalize("NFC", str(label).strip()))[
         :LONGEST_NAME
     ].strip()

@@ -1,4 +1,4 @@
-"""Reads a CT from whatever holds it: picks the reader by what lies at the path."""
+"""Reads a CT from any supported format: picks the reader by what is at the path."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ def read_ct(path: str | Path, *, series_uid: str | None = None) -> CT:
     Args:
         path: a folder of DICOM files, a .zip of one, a multi-frame DICOM file, NRRD, NIfTI or
             MetaImage.
-        series_uid: the SeriesInstanceUID to read where the DICOM holds several; ignored for other
+        series_uid: the SeriesInstanceUID to read if the DICOM holds several; ignored for other
             formats.
 
     Raises:
         CTError: the file cannot be read, or its geometry, intensities or modality cannot be
             trusted.
     """
-    from nodulerisk.ct import dicom_series  # needs a pydicom that may have yet to be installed
+    from nodulerisk.ct import dicom_series  # needs pydicom, which may not be installed yet
 
     path = Path(path)
     if not path.exists():
         raise CTError(
-            "There is no file or folder at this path. Check the spelling and that the disk is"
+            "There is no file or folder at this path. Check the spelling, and that the disk is"
             " connected."
         )
     if image_files.can_read(path):
@@ -38,12 +38,12 @@ def read_ct(path: str | Path, *, series_uid: str | None = None) -> CT:
     if dicom_series.can_read(path):
         return _without_padding(dicom_series.read_dicom(path, series_uid=series_uid))
     raise CTError(
-        "This file is not a CT that can be read. Use a DICOM folder or .zip, NRRD, NIfTI, MHA or"
+        "This file is not a supported CT format. Use a DICOM folder or .zip, NRRD, NIfTI, MHA or"
         " MHD."
     )
 
 
 def _without_padding(ct: CT) -> CT:
-    """Nothing is thinner than air: what scanners write outside their field of view (-2000, -3024)
-    becomes -1024 HU, or a spline would ring at its edge (fault 17)."""
+    """Raises values below air to -1024 HU: scanners write -2000 or -3024 outside their field of
+    view, and a spline would ring at that edge (fault 17)."""
     return ct if ct.hu.min() >= AIR_HU else replace(ct, hu=np.maximum(ct.hu, np.int16(AIR_HU)))

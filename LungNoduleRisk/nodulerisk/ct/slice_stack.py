@@ -14,7 +14,8 @@ from nodulerisk.ct.volume import refuse_bad_direction, refuse_bad_spacing
 from nodulerisk.errors import CTError, TiltError
 
 MAX_CONSECUTIVE_MISSING = 5
-# Deviation of slice steps from the median: silent, flagged, refused beyond.
+# Deviation of slice steps from the median: up to the first silent, up to the second flagged, beyond
+# it refused.
 REGULAR, TOLERABLE = 0.01, 0.10
 
 
@@ -46,13 +47,13 @@ class SliceStack:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of the whole grid: z, y, x."""
+        """Shape of the whole grid: z, y, x."""
         header = self.planes[0].header
         return int(self.index[-1]) + 1, int(header.Rows), int(header.Columns)
 
 
 def stacked(planes: list[ImagePlane]) -> SliceStack:
-    """Sorts the planes of one series, and checks that they are a stack.
+    """Sorts the planes of one series and checks that they form a stack.
 
     Raises:
         TiltError: the slices are shifted against each other (fault 4).
@@ -69,7 +70,7 @@ def stacked(planes: list[ImagePlane]) -> SliceStack:
 
 
 def common_pixel_spacing(planes: list[ImagePlane]) -> tuple[float, float]:
-    """Row and column spacing, mm (PS3.3 10.7.1.3).
+    """Returns row and column spacing, mm (PS3.3 10.7.1.3).
 
     Raises:
         CTError: missing, zero or negative, or not the same in every slice (fault 15).
@@ -88,7 +89,8 @@ def common_pixel_spacing(planes: list[ImagePlane]) -> tuple[float, float]:
 
 
 def common_direction(planes: list[ImagePlane]) -> np.ndarray:
-    """Columns: along a row, down a column, and the slice normal; 3x3, LPS (PS3.3 C.7.6.2.1.1).
+    """Returns the directions along a row, down a column, and of the slice normal, as columns; 3x3,
+    LPS (PS3.3 C.7.6.2.1.1).
 
     Raises:
         CTError: not orthonormal, or the slices are not parallel (fault 9).
@@ -108,8 +110,8 @@ def common_direction(planes: list[ImagePlane]) -> np.ndarray:
 
 
 def refuse_shear(planes: list[ImagePlane], normal: np.ndarray, pixel_mm: float) -> None:
-    """Slices must be stacked along their normal; a tilted gantry shifts each against the last
-    (fault 4).
+    """Refuses slices that are not stacked along their normal; a tilted gantry shifts each against
+    the last (fault 4).
 
     Raises:
         TiltError: they are not.
@@ -126,7 +128,7 @@ def refuse_shear(planes: list[ImagePlane], normal: np.ndarray, pixel_mm: float) 
 def slice_grid(
     planes: list[ImagePlane], heights: np.ndarray
 ) -> tuple[np.ndarray, float, list[Check]]:
-    """Which slice of a regular grid each slice is, the grid's step in mm, and the findings.
+    """Returns each slice's index on a regular grid, the grid's step in mm, and the findings.
 
     Raises:
         CTError: repeated positions (fault 2), irregular spacing (fault 3), or too many missing

@@ -1,5 +1,5 @@
-"""CT: Hounsfield units on a grid with LPS geometry, and the checks that every CT passes, wherever
-it came from.
+"""CT: Hounsfield units on a grid with LPS geometry, and the checks that every CT passes, whatever
+its source.
 
 Arrays are indexed z, y, x. Geometry (spacing, origin, direction) is kept as ITK keeps it, in x, y,
 z order, LPS mm.
@@ -34,7 +34,7 @@ SINGLE_SLICE = (
 )
 SKEWED = "The axes of this CT are not at right angles. Resample it onto a straight grid first."
 
-# Siemens B60 and above, Bl, Br60 and above; GE; Philips; Canon. Other names are taken as smooth or
+# Siemens B60 and above, Bl, Br60 and above; GE; Philips; Canon. Other names count as smooth or
 # standard.
 SHARP_KERNEL_NAME = re.compile(
     r"[A-Z][a-z]?[6-9]\d|Bl\d\d|.*(BONE|LUNG|EDGE|ULTRA|SHARP)|(D|E|F|L|Y[A-E])$|FC[358]\d",
@@ -44,8 +44,8 @@ SHARP_KERNEL_NAME = re.compile(
 
 @dataclass(frozen=True)
 class Acquisition:
-    """What the file says about how the scan was made; never who the patient is. None: the file does
-    not say."""
+    """What the file says about how the scan was made, never about who the patient is. None:
+    unknown."""
 
     modality: str | None = None
     series_uid: str | None = None
@@ -66,11 +66,11 @@ class CT:
         direction: 3x3, orthonormal; column a is the LPS direction of array axis x, y, z for a = 0,
             1, 2.
         acquisition: what the header says about the scan.
-        checks: findings of reading, carried into every assessment.
+        checks: findings from reading, carried into every assessment.
         filled_slices: z indices of slices that were missing and are interpolated (fault 1).
 
     Raises:
-        CTError: ``hu`` is not a 3D int16 array (`CT.from_array` takes other values), a spacing is
+        CTError: ``hu`` is not a 3D int16 array (`CT.from_array` accepts other values), a spacing is
             not a positive number, or ``direction`` is not orthonormal.
 
     Examples:
@@ -111,7 +111,7 @@ class CT:
         checks: Iterable[Check] = (),
         filled_slices: Iterable[int] = (),
     ) -> CT:
-        """A checked CT from HU values of any real number type.
+        """Returns a checked CT from HU values of any real number type.
 
         Args:
             values: shape (z, y, x), HU; rounded and clipped to int16.
@@ -143,7 +143,8 @@ class CT:
 
     @classmethod
     def from_sitk(cls, image: sitk.Image) -> CT:
-        """A checked CT from a SimpleITK image of HU, of any real pixel type; floats are rounded.
+        """Returns a checked CT from a SimpleITK image of HU, of any real pixel type; floats are
+        rounded.
 
         Raises:
             CTError: more than one time point or channel, or anything that `CT.from_array` refuses.
@@ -155,12 +156,12 @@ class CT:
         return cls.from_array(values, image.GetSpacing(), image.GetOrigin(), image.GetDirection())
 
     def voxel_of(self, point_lps_mm) -> np.ndarray:
-        """Continuous index (x, y, z) of an LPS point in mm."""
+        """Returns the continuous index (x, y, z) of an LPS point in mm."""
         offset = np.asarray(point_lps_mm, float) - self.origin_lps_mm
         return self.direction.T @ offset / self.spacing_mm
 
     def point_of(self, voxel_xyz) -> np.ndarray:
-        """LPS point in mm of a (continuous) voxel index (x, y, z)."""
+        """Returns the LPS point in mm of a (continuous) voxel index (x, y, z)."""
         return self.origin_lps_mm + self.direction @ (
             np.asarray(voxel_xyz, float) * self.spacing_mm
         )
@@ -171,7 +172,7 @@ class CT:
         return bool(np.all(voxel >= -0.5) and np.all(voxel <= np.array(self.hu.shape[::-1]) - 0.5))
 
     def to_sitk(self) -> sitk.Image:
-        """The same CT as a SimpleITK image."""
+        """Returns the same CT as a SimpleITK image."""
         return with_geometry(sitk.GetImageFromArray(self.hu), self)
 
 
@@ -190,7 +191,7 @@ def with_geometry(image: sitk.Image, ct: CT) -> sitk.Image:
 
 
 def axis_order(direction: np.ndarray) -> tuple[list[int], list[int]]:
-    """For LPS axis x, y, z: the array axis (0 = x) nearest to it, and its sign there."""
+    """Returns, for LPS axes x, y and z, the nearest array axis (0 = x) and its sign."""
     order: list[int] = [0, 0, 0]
     cosines = np.abs(direction).copy()
     for _ in range(3):  # greedy on the largest cosine: unique even at 45 degrees
@@ -203,15 +204,14 @@ def axis_order(direction: np.ndarray) -> tuple[list[int], list[int]]:
 
 
 def to_lps(ct: CT) -> CT:
-    """The CT with its array axes reordered and flipped to run closest to +L, +P, +S; nothing is
-    resampled.
+    """Returns the CT with its array axes reordered and flipped to run closest to +L, +P, +S;
+    nothing is resampled.
 
     ``filled_slices`` refer to the array as read, and are dropped here.
     """
     order, signs = axis_order(ct.direction)
-    array = ct.hu.transpose(
-        [2 - order[2], 2 - order[1], 2 - order[0]]
-    )  # array axis of x is 2, of z is 0
+    # x is array axis 2, z is array axis 0
+    array = ct.hu.transpose([2 - order[2], 2 - order[1], 2 - order[0]])
     array = array[:: signs[2], :: signs[1], :: signs[0]]
     first_voxel = np.zeros(3)
     for axis, sign in zip(order, signs, strict=True):
@@ -236,19 +236,19 @@ def refuse_bad_spacing(spacing_mm: Sequence[float]) -> None:
 
 
 def refuse_bad_direction(direction: np.ndarray) -> None:
-    """Raises CTError unless the 3x3 direction matrix is orthonormal (fault 9); 0.06 degrees off is
-    rounding."""
+    """Raises CTError unless the 3x3 direction matrix is orthonormal (fault 9); up to 0.06 degrees
+    counts as rounding."""
     if not np.allclose(direction.T @ direction, np.eye(3), rtol=0, atol=1e-3):
         raise CTError(SKEWED)
 
 
 def refuse_if_too_large(size: Iterable[int]) -> None:
-    """Raises CTError for a header that announces more than `MAX_VOXELS` (fault 45); call it before
+    """Raises CTError for a header that states more than `MAX_VOXELS` (fault 45); call it before
     allocating."""
     if np.prod([float(v) for v in size]) > MAX_VOXELS:
         raise CTError(
-            f"The header announces over {MAX_VOXELS // 10**6} million voxels: the file is damaged"
-            " or unsafe."
+            f"The header states over {MAX_VOXELS // 10**6} million voxels: the file is damaged or"
+            " unsafe."
         )
 
 
@@ -256,7 +256,7 @@ def refuse_if_not_scalar_volume(image: sitk.Image | sitk.ImageFileReader) -> Non
     """Raises CTError for 4D, colour or vector images (fault 12) and single slices (fault 6)."""
     size = image.GetSize()
     if len(size) > 3 and max(size[3:]) > 1:
-        raise CTError("This file holds several time points (4D). Export the one phase to assess.")
+        raise CTError("This file holds several time points (4D). Export only the phase to assess.")
     if "vector" in sitk.GetPixelIDValueAsString(image.GetPixelID()):
         raise CTError(
             "This is a colour or vector image, not a CT in Hounsfield units. Load the CT itself."
@@ -266,14 +266,14 @@ def refuse_if_not_scalar_volume(image: sitk.Image | sitk.ImageFileReader) -> Non
 
 
 def to_hounsfield(values: np.ndarray) -> np.ndarray:
-    """Values rounded and clipped to int16, without a copy where they are int16 already.
+    """Returns values rounded and clipped to int16, without a copy if they already are int16.
 
     Raises:
-        CTError: not real numbers, or any of them NaN or infinite (fault 22).
+        CTError: not real numbers, or some are NaN or infinite (fault 22).
     """
     if values.dtype.kind not in "iuf":
         raise CTError("The voxels are not real numbers. Load a CT in Hounsfield units.")
-    low, high = values.min(), values.max()  # NaN passes through both
+    low, high = values.min(), values.max()  # NaN propagates through both
     if not (np.isfinite(low) and np.isfinite(high)):
         raise CTError(
             "Some voxels are not numbers (NaN or infinite). Export the CT again without them."
@@ -286,7 +286,7 @@ def to_hounsfield(values: np.ndarray) -> np.ndarray:
 
 
 def intensity_checks(hu: np.ndarray) -> list[Check]:
-    """Findings on the HU histogram.
+    """Returns findings on the HU histogram.
 
     Raises:
         CTError: a constant volume (fault 23), or values that cannot be HU of a chest (fault 18).
@@ -305,7 +305,7 @@ def intensity_checks(hu: np.ndarray) -> list[Check]:
 
 
 def looks_like_hounsfield(hu: np.ndarray) -> bool:
-    """Whether air, lung and soft tissue lie where HU put them; for CTs without a rescale (fault
+    """Whether air, lung and soft tissue have their usual HU; for CTs without a rescale (fault
     16)."""
     sample = hu[:, ::4, ::4]
     lung_or_air = np.mean((sample >= -1100) & (sample <= -600))
@@ -314,7 +314,7 @@ def looks_like_hounsfield(hu: np.ndarray) -> bool:
 
 
 def acquisition_checks(acquisition: Acquisition, spacing_mm: Sequence[float]) -> list[Check]:
-    """Findings on slice thickness (fault 8), contrast (fault 20) and kernel (fault 24)."""
+    """Returns findings on slice thickness (fault 8), contrast (fault 20) and kernel (fault 24)."""
     checks = []
     thickest = max(*spacing_mm, acquisition.slice_thickness_mm or 0)
     if thickest > THICK_SLICE_MM:

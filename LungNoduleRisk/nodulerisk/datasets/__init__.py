@@ -1,2 +1,1 @@
-"""Labelled nodules in the formats people have them in, and simulated ones: read into one
-``NoduleDataset``."""
+"""Labelled nodules in common formats, and simulated ones, read into one ``NoduleDataset``."""

@@ -1,4 +1,4 @@
-"""What lies above and below a nodule whose data end with it: made up, for training and for tests on
+"""Synthetic context above and below a nodule whose data end with it, for training and testing on
 such data."""
 
 from __future__ import annotations
@@ -14,22 +14,21 @@ from nodulerisk.datasets.nodules import LabelledNodule
 CONTEXT_MM = 32.0  # half the widest published view
 LUNG_HU = -850
 KINDS = ("lung", "flat", "edge", "reflect")
-WITHOUT_NODULE = ("lung", "flat")  # where the nodule ends with the data, as its mask does
+WITHOUT_NODULE = ("lung", "flat")  # where the data, and so the mask, end with the nodule
 
 
 def with_context(
     nodule: LabelledNodule, rng: np.random.Generator, kinds: Sequence[str] = ("lung",)
 ) -> tuple[CT, np.ndarray]:
-    """The nodule's CT and the share of readers who marked each voxel, continued above and below.
+    """Continues the nodule's CT and the share of readers who marked each voxel above and below.
 
-    A CT that goes on beyond the nodule is returned as it is. Each side draws its kind, so that a
-    network cannot learn
-    one: ``lung`` (the end slice without its nodule, drifting in plane as vessels do), ``flat``
-    (noise at lung density), ``edge`` or ``reflect``.
+    A CT that extends beyond the nodule is returned as it is. The kind is drawn for each side, so
+    that a network cannot learn one kind: ``lung`` (the end slice without its nodule, drifting in
+    plane as vessels do), ``flat`` (noise at lung density), ``edge`` or ``reflect``.
 
     Args:
         nodule: with a mask.
-        rng: draws the kinds and what is made up.
+        rng: draws the kinds and the synthetic voxels.
         kinds: of ``KINDS``.
 
     Returns:
@@ -50,7 +49,8 @@ def with_context(
 
 
 def _context(hu, marked, count: int, spacing, kind: str, rng: np.random.Generator) -> np.ndarray:
-    """``count`` slices that continue the stack before its first slice, the nearest first."""
+    """Returns ``count`` slices that continue the stack before its first slice, the nearest
+    first."""
     if kind == "edge":
         return np.repeat(hu[:1], count, axis=0)
     if kind == "reflect":
@@ -72,7 +72,8 @@ def _context(hu, marked, count: int, spacing, kind: str, rng: np.random.Generato
 def without_nodule(
     slice_hu: np.ndarray, outline: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """The slice (y, x) with its nodule (bool, dilated here) covered by what lies beside it."""
+    """Returns the slice (y, x) with its nodule (bool, dilated here) covered by what lies beside
+    it."""
     hole = binary_dilation(outline, iterations=3)
     reach = int(np.sqrt(hole.sum())) + 8
     angle = rng.uniform(0, 2 * np.pi)

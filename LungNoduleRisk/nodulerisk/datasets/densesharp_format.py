@@ -5,23 +5,23 @@ A folder with one CSV table (the authors' ``info.csv``) and, in it or in its sub
 ``<name>.npz`` for each row. Every npz holds ``voxel`` and ``seg``, both (80, 80, 80) at 1 mm, z, y,
 x along +S, +P, +L, with the nodule's centre at voxel (40, 40, 40). ``voxel`` is HU (any number type
 but uint8), or the authors' grey (uint8, the HU window [-1024, 400] as 0..255). ``seg`` is a mask
-(above 0.5) or, as floats of 0..1, the share of readers.
+(above 0.5) or, as floats in 0..1, the share of readers.
 
 Columns, any order and case, separated by comma, semicolon or tab:
 
 * ``name`` (or nodule, index, id, file): the npz without its suffix.
 * ``diagnosis`` (or label, class): AAH, AIS, AAH-AIS, MIA, IA or IAC; empty: unknown. Gives subtype
-    and invasiveness.
+  and invasiveness.
 * ``subset`` (or fold): 0 to 3 train, 4 validation.
 
-and, of our own, all of them optional:
+Our own additions, all optional:
 
-* ``patient``: pseudonym, else the name; ``split``: train, validation or test, before subset;
-  without either the split goes by a hash of the patient.
-* ``evidence``: pathology (where empty), reader or simulated; ``diameter_mm``, else that of a ball
-    of the mask's volume.
-* a column a task (``malignancy``, ``invasiveness``, ``grade``, ``subtype``, ``density``, ...): the
-  class's name or index, empty: unknown. It goes before what follows from the diagnosis.
+* ``patient``: pseudonym, by default the name; ``split``: train, validation or test, takes
+  precedence over subset; without either, a hash of the patient decides the split.
+* ``evidence``: pathology (if empty), reader or simulated; ``diameter_mm``, by default that of a
+  ball with the mask's volume.
+* one column per task (``malignancy``, ``invasiveness``, ``grade``, ``subtype``, ``density``, ...):
+  the class's name or index, empty: unknown. It overrides what follows from the diagnosis.
 
 Source: Cancer Research 2018, doi:10.1158/0008-5472.CAN-18-0696, and the authors' data loader.
 """
@@ -72,7 +72,7 @@ from nodulerisk.files import written_whole
 from nodulerisk.tasks import TASKS
 
 SIDE = 80  # voxels of 1 mm
-CENTRE = SIDE // 2  # the authors' crops take index 40 as the middle
+CENTRE = SIDE // 2  # the authors' crops use index 40 as the middle
 MAX_ARRAY_BYTES = SIDE**3 * 8 + 4096  # float64 and the header of an .npy
 TABLE, ARCHIVES = "info.csv", "nodule"
 NAME, DIAGNOSIS, SUBSET = (
@@ -97,13 +97,13 @@ SUBSETS = {**dict.fromkeys("0123", "train"), "4": "validation"}
 
 
 def holds_densesharp(folder: Path) -> bool:
-    """Whether npz files lie where this format has them."""
+    """Whether npz files lie where this format expects them."""
     return any(_archives(folder))
 
 
 def read_densesharp(folder: Path) -> NoduleDataset:
-    """All nodules of the folder; a file that cannot be trusted, or that has no row, is reported as
-    broken.
+    """Reads all nodules of the folder; a file that cannot be trusted, or that has no row, is
+    reported as broken.
 
     Raises:
         NoduleRiskError: no table or several, a table without a column of names, or a patient in two
@@ -122,7 +122,8 @@ def read_densesharp(folder: Path) -> NoduleDataset:
 
 
 def _archives(folder: Path) -> list[Path]:
-    """The npz files, without hidden ones, which are half-written or a file system's."""
+    """Returns the npz files, without hidden ones, which are half-written or belong to the file
+    system."""
     found = [*folder.glob("*.npz"), *(folder / ARCHIVES).glob("*.npz")]
     return sorted(path for path in found if not path.name.startswith("."))
 
@@ -169,16 +170,15 @@ def _nodule(row: Row, files: dict[str, Path]) -> LabelledNodule:
 
 
 def _split(row: Row, patient: str) -> str:
-    subset = cell(row, *SUBSET).removesuffix(
-        ".0"
-    )  # as spreadsheets and pandas write columns with gaps
+    # Spreadsheets and pandas write columns with gaps as floats.
+    subset = cell(row, *SUBSET).removesuffix(".0")
     if subset and subset not in SUBSETS:
         raise NoduleRiskError(f"unknown subset '{subset}': 0 to 3 train, 4 validation")
     return split_in(row) or (SUBSETS[subset] if subset else split_of(patient))
 
 
 def _diagnosis(row: Row) -> str:
-    """One of ``DIAGNOSES``; empty: not known. The column ``subtype`` may hold it too."""
+    """Returns one of ``DIAGNOSES``; empty: not known. The column ``subtype`` may hold it too."""
     text = cell(row, *DIAGNOSIS)
     if text and plain(text) not in BY_PLAIN_WORD:
         raise NoduleRiskError(f"unknown diagnosis '{text}': write {', '.join(DIAGNOSES)}")
@@ -186,7 +186,7 @@ def _diagnosis(row: Row) -> str:
 
 
 def _labels(row: Row, diagnosis: str) -> dict[str, int]:
-    """What follows from the diagnosis, and the columns of tasks before it."""
+    """Returns the labels from the diagnosis, overridden by the columns of tasks."""
     subtypes = TASKS["subtype"].classes
     subtype = subtypes[DIAGNOSES[diagnosis]] if diagnosis else row.get("subtype", "")
     labels = labels_in(row | {"subtype": subtype})
@@ -198,7 +198,7 @@ def _labels(row: Row, diagnosis: str) -> dict[str, int]:
 
 
 def _read_arrays(path: Path) -> tuple[CT, np.ndarray]:
-    """The cube as a CT and the share of readers, float32 (80, 80, 80)."""
+    """Returns the cube as a CT, and the share of readers, float32 (80, 80, 80)."""
     try:
         with zipfile.ZipFile(path) as archive:
             voxel, seg = _array(archive, "voxel"), _array(archive, "seg")
@@ -212,7 +212,7 @@ def _read_arrays(path: Path) -> tuple[CT, np.ndarray]:
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    """One array, never unpickled; a size that no cube has is refused before anything is
+    """Reads one array, never unpickled; a size that no cube has is refused before anything is
     allocated."""
     if f"{name}.npy" not in archive.namelist():
         raise NoduleRiskError(f"the .npz has no array '{name}'")
@@ -229,7 +229,7 @@ def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
 
 
 def _hounsfield(voxel: np.ndarray) -> np.ndarray:
-    """HU from the authors' grey or from HU; nothing is thinner than air."""
+    """Returns HU from the authors' grey levels or from HU, with air as the lowest value."""
     low, high = DENSESHARP_WINDOW_HU
     return (
         np.rint(low + voxel * ((high - low) / 255))
@@ -254,17 +254,17 @@ def write_densesharp(
     *,
     progress: Callable[[int], None] | None = None,
 ) -> Path:
-    """Writes nodules in this format: ``nodule/<name>.npz`` with int16 HU and a uint8 mask, and last
-    ``info.csv``.
+    """Writes nodules in this format: ``nodule/<name>.npz`` with int16 HU and a uint8 mask, and
+    finally ``info.csv``.
 
     The CT is resampled to 1 mm by a cubic spline, its edge repeated where it ends. Nodules whose CT
     ends with them are continued first (``with_context``). Beliefs are not kept, nor pathologies
-    that are no diagnosis here. Names and patients are written in letters that every file system
-    takes.
+    that are not diagnoses here. Names and patients are written in characters that every file system
+    accepts.
 
     Args:
         nodules: each with a mask; read one by one, so they need not fit into memory.
-        folder: a new or empty one.
+        folder: new or empty.
         progress: called with the number of nodules written so far.
 
     Returns:
@@ -272,11 +272,11 @@ def write_densesharp(
 
     Raises:
         OutputError: the folder holds nodules already, or cannot be written.
-        NoduleRiskError: there are no nodules, or one has no mask; there is no table then.
+        NoduleRiskError: there are no nodules, or one has no mask; no table is written then.
     """
     if holds_densesharp(folder) or any(folder.glob("*.csv")):
         raise OutputError(
-            f"{folder} holds nodules or a table already, maybe half-written: choose an empty"
+            f"{folder} already holds nodules or a table, maybe half-written: choose an empty"
             " folder."
         )
     rows: list[dict[str, str]] = []
@@ -294,24 +294,24 @@ def write_densesharp(
 
 
 def add_densesharp(source: Path, folder: Path) -> Path:
-    """Adds the nodules that ``write_densesharp`` wrote into one folder to those of another: data
-    grow CT by CT.
+    """Adds the nodules that ``write_densesharp`` wrote into one folder to those of another, so that
+    data grow CT by CT.
 
-    A nodule that the folder has already under the same name is replaced. The table comes last:
-    archives that an interruption left without a row are reported when the folder is read, and
-    adding once more completes it.
+    A nodule with the same name in the folder is replaced. The table is written last: archives that
+    an interruption left without a row are reported when the folder is read, and adding again
+    completes it.
 
     Args:
-        source: left as it is.
+        source: not changed.
         folder: new, empty, or with nodules from ``write_densesharp`` or this function.
 
     Returns:
         The folder.
 
     Raises:
-        OutputError: the folder holds anything else in tables or .npz, or cannot be written.
+        OutputError: the folder holds other tables or .npz files, or cannot be written.
         NoduleRiskError: the source has no table, or a patient would be in two splits; the folder is
-            as it was.
+            not changed.
     """
     there, new = _rows_there(folder), read_rows(source / TABLE)
     names = set(map(_name, new))
@@ -325,7 +325,8 @@ def add_densesharp(source: Path, folder: Path) -> Path:
 
 
 def _rows_there(folder: Path) -> list[Row]:
-    """The rows of a folder that nodules may be added to; none where it is empty or not there."""
+    """Returns the rows of a folder that nodules may be added to; none if it is empty or does not
+    exist."""
     tables = [path.name for path in folder.glob("*.csv") if not path.name.startswith(".")]
     if not tables and not holds_densesharp(folder):
         return []
@@ -338,12 +339,13 @@ def _rows_there(folder: Path) -> list[Row]:
 
 
 def _safe(text: str) -> str:
-    """Text that neither a file system nor a spreadsheet takes for anything but a name."""
+    """Returns text that file systems and spreadsheets accept as a plain name."""
     return re.sub(r"[^\w.-]+", "_", text).strip("._-") or "nodule"
 
 
 def _free_name(name: str, taken: set[str]) -> str:
-    """A safe name; a number behind it where only case or unsafe letters told it from another."""
+    """Returns a safe name; adds a number if it would otherwise differ from another only in case or
+    unsafe characters."""
     safe = free = _safe(name)
     number = 2
     while free.casefold() in taken:
@@ -359,12 +361,12 @@ def _write_arrays(nodule: LabelledNodule, path: Path) -> None:
 
 
 def _cubes(nodule: LabelledNodule) -> tuple[np.ndarray, np.ndarray]:
-    """int16 HU and uint8 mask, (80, 80, 80) at 1 mm around the centre."""
+    """Returns int16 HU and a uint8 mask, (80, 80, 80) at 1 mm around the centre."""
     if nodule.marked is None:
-        raise NoduleRiskError(f"{nodule.name} has no mask: draw one, this format needs it.")
+        raise NoduleRiskError(f"{nodule.name} has no mask, which this format needs: draw one.")
     ct, marked = with_context(nodule, np.random.default_rng(list(nodule.name.encode())))
     box = box_around(ct, nodule.centre_lps_mm, SIDE + 20.0)  # a margin for the spline
-    ct, mask = cropped(ct, box), marked[box] >= 0.5  # shares between voxels would cut the rim off
+    ct, mask = cropped(ct, box), marked[box] >= 0.5  # interpolated shares would cut off the rim
     hu = _resampled(ct.hu, ct, nodule.centre_lps_mm, order=3, mode="nearest")
     seg = _resampled(mask, ct, nodule.centre_lps_mm, order=1, mode="constant") >= 0.5
     if not seg.any():
@@ -375,10 +377,9 @@ def _cubes(nodule: LabelledNodule) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _resampled(array: np.ndarray, ct: CT, centre_lps_mm, order: int, mode: str) -> np.ndarray:
-    """An array on the CT's grid at the cube's voxels: float32 (80, 80, 80)."""
-    steps = (
-        ct.direction.T / np.array(ct.spacing_mm)[:, None]
-    )  # voxels (x, y, z) of the CT a mm along x, y, z
+    """Samples an array on the CT's grid at the cube's voxels: float32 (80, 80, 80)."""
+    # CT voxels (x, y, z) per mm along x, y, z
+    steps = ct.direction.T / np.array(ct.spacing_mm)[:, None]
     corner = ct.voxel_of(np.array(centre_lps_mm) - CENTRE)
     return affine_transform(
         array.astype(np.float32),

@@ -1,7 +1,7 @@
-"""A table of nodules on whole CTs with their pathology, as EMV-3D-CNN was trained on: a row a
+"""A table of nodules on whole CTs with their pathology, as EMV-3D-CNN was trained on: one row per
 nodule, CSV or TSV.
 
-Columns, any order and case, separated by comma, semicolon or tab:
+Required columns, in any order and case, separated by comma, semicolon or tab:
 
 * ``ct`` (or ct_path, path, scan, image): a DICOM folder, a .zip of one, NRRD, NIfTI or MHA;
   relative to the table. ``series_uid`` (or series) chooses where there are several series.
@@ -10,17 +10,17 @@ Columns, any order and case, separated by comma, semicolon or tab:
   ITK and Slicer: k of a DICOM series runs along its slice normal, whatever its InstanceNumber).
 * ``pathology`` (or diagnosis, label, class): see ``labels_of``; empty: unknown.
 
-and all optional:
+Optional columns:
 
-* ``size_mm`` (or size, diameter_mm, diameter); else from the mask.
-* ``name``, else the line; ``patient`` (or patient_id), a pseudonym: without it each CT counts as a
-    patient of its own.
-* ``split``: train, validation or test; else by a hash of the patient.
-* ``evidence``: pathology (where empty), reader or simulated.
+* ``size_mm`` (or size, diameter_mm, diameter); by default from the mask.
+* ``name``, by default the line; ``patient`` (or patient_id), a pseudonym: without it each CT counts
+  as a patient of its own.
+* ``split``: train, validation or test; by default decided by a hash of the patient.
+* ``evidence``: pathology (if empty), reader or simulated.
 * ``mask`` (or mask_path, segmentation): an image on the CT's grid; the connected part at the centre
-    is the nodule.
-* a column a task (``malignancy``, ``grade``, ...): the class's name or index, before what follows
-    from the pathology.
+  is the nodule.
+* one column per task (``malignancy``, ``grade``, ...): the class's name or index; overrides what
+  follows from the pathology.
 
 Source of the rules: npj Digital Medicine 2023, doi:10.1038/s41746-023-00866-z.
 """
@@ -84,11 +84,11 @@ CENTRES = {
     ("x_ras_mm", "y_ras_mm", "z_ras_mm"): "ras",
     ("i", "j", "k"): "voxel",
 }
-REACH_MM = 5.0  # a mask that begins farther than this from the centre is another nodule's
+REACH_MM = 5.0  # a mask that begins farther than this from the centre belongs to another nodule
 
 
 def _labels_by_class(**classes: str) -> dict[str, int]:
-    """task -> index of the class named."""
+    """Returns task -> index of the named class."""
     return {task: TASKS[task].classes.index(name) for task, name in classes.items()}
 
 
@@ -115,7 +115,7 @@ PATHOLOGIES: dict[str, dict[str, int]] = {
     "IAC": INVASIVE,
     "other malignant": MALIGNANT,
     "malignant": MALIGNANT,
-    "adenocarcinoma": MALIGNANT,  # in situ or invasive is not said
+    "adenocarcinoma": MALIGNANT,  # in situ or invasive is not stated
     "squamous cell carcinoma": MALIGNANT,
     "small cell carcinoma": MALIGNANT,
     "large cell carcinoma": MALIGNANT,
@@ -123,21 +123,20 @@ PATHOLOGIES: dict[str, dict[str, int]] = {
     "lymphoma": MALIGNANT,
     "metastasis": MALIGNANT,
 }
-BY_PLAIN_WORD = {plain(word): labels for word, labels in PATHOLOGIES.items()} | {
-    "": INVASIVE
-}  # a grade alone
+# An empty text stands for a grade on its own.
+BY_PLAIN_WORD = {plain(word): labels for word, labels in PATHOLOGIES.items()} | {"": INVASIVE}
 GRADE = re.compile(r"(?<![a-z])(?:grade[\s_-]*(i{1,3}|[123])|g\s?([123]))(?!\w)", re.IGNORECASE)
 
 
 def labels_of(pathology: str) -> dict[str, int]:
-    """Labels by the published rules, whatever the case, spaces and hyphens; a remark behind ``(``,
-    ``:`` or ``,`` is left out.
+    """Returns labels by the published rules, whatever the case, spaces and hyphens; a remark after
+    ``(``, ``:`` or ``,`` is ignored.
 
     * benign: malignancy 0.
     * pre-invasive, AAH, AIS, MIA: malignancy 1, invasiveness 0, and the subtype where it is named.
     * invasive adenocarcinoma, IA: malignancy 1, invasiveness 1, subtype IA; ``grade 1`` to ``grade
-      3`` (or grade I, G1) behind it or alone gives the grade.
-    * other malignant, squamous cell carcinoma, metastasis and the like: malignancy 1 alone.
+      3`` (or grade I, G1) after it or on its own gives the grade.
+    * other malignant, squamous cell carcinoma, metastasis and the like: malignancy 1 only.
 
     Raises:
         NoduleRiskError: another word, or a question mark.
@@ -165,7 +164,7 @@ def labels_of(pathology: str) -> dict[str, int]:
 
 
 def _classes() -> dict[str, dict[str, int]]:
-    """Labels by the names of tasks' classes, where they are no pathology."""
+    """Returns labels by the names of tasks' classes, if they are not pathologies."""
     return {
         name: {task.name: index}
         for task in TASKS.values()
@@ -177,13 +176,13 @@ def _classes() -> dict[str, dict[str, int]]:
 def _refuse_doubt(text: str) -> None:
     if "?" in text:
         raise NoduleRiskError(
-            f"'{text}' asks: leave out what is not decided, and the question mark"
+            f"'{text}' is undecided: leave out what is not decided, and the question mark"
         )
 
 
 def labels_in_words(text: str) -> dict[str, int]:
-    """Labels of words between commas, each a pathology (``labels_of``) or a class of ``TASKS``:
-    ``AIS, part-solid``.
+    """Returns labels of words separated by commas, each a pathology (``labels_of``) or a class of
+    ``TASKS``, such as ``AIS, part-solid``.
 
     A word that is both counts as the pathology, which says more.
 
@@ -213,8 +212,8 @@ def _labels_of_word(word: str) -> dict[str, int]:
 
 
 def read_emv_table(table: Path) -> NoduleDataset:
-    """All nodules of the table, each with 100 mm of its CT; every CT is read once, and one that
-    fails breaks its rows.
+    """Reads all nodules of the table, each with 100 mm of its CT; every CT is read once, and the
+    rows of one that fails become broken cases.
 
     Raises:
         NoduleRiskError: no table, no columns for the CT or the centre, or a patient in two splits.
@@ -241,7 +240,7 @@ def read_emv_table(table: Path) -> NoduleDataset:
 def _refuse_without_centres(row: Row, table: Path) -> None:
     if not any(set(columns) <= row.keys() for columns in CENTRES):
         raise NoduleRiskError(
-            f"{table.name} has no columns for the nodules' centres: add x, y, z (LPS mm), x_ras,"
+            f"{table.name} has no columns with the nodules' centres: add x, y, z (LPS mm), x_ras,"
             " y_ras, z_ras or i, j, k."
         )
 
@@ -260,7 +259,7 @@ def _by_ct(rows: list[Row]) -> list[list[Row]]:
 def _read_group(
     rows: list[Row], folder: Path, twice: frozenset[str]
 ) -> tuple[tuple[LabelledNodule, ...], tuple[Broken, ...]]:
-    """The nodules of one CT."""
+    """Reads the nodules of one CT."""
     try:
         ct = read_ct(_path(folder, rows[0], *CT_PATH), series_uid=cell(rows[0], *SERIES) or None)
     except NoduleRiskError as error:
@@ -302,7 +301,7 @@ def _nodule(row: Row, ct: CT, folder: Path) -> LabelledNodule:
 
 
 def _patient(row: Row) -> str:
-    """The pseudonym, else a hash of the CT's path, which may hold a name."""
+    """Returns the pseudonym, else a hash of the CT's path, which may contain a name."""
     path = cell(row, *CT_PATH) + cell(row, *SERIES)
     return cell(row, *PATIENT) or f"ct-{hashlib.sha256(path.encode()).hexdigest()[:12]}"
 
@@ -318,7 +317,7 @@ def _labels(row: Row) -> dict[str, int]:
 
 
 def _centre(row: Row, ct: CT) -> tuple[float, float, float]:
-    """LPS mm."""
+    """Returns the centre in LPS mm."""
     columns = next(
         (columns for columns in CENTRES if all(row.get(column) for column in columns)), None
     )
@@ -340,8 +339,8 @@ def _centre(row: Row, ct: CT) -> tuple[float, float, float]:
 
 
 def _mask(row: Row, ct: CT, centre_lps_mm, folder: Path) -> np.ndarray | None:
-    """bool (z, y, x) on the CT's grid: the connected part at the centre; None: the row names no
-    mask."""
+    """Returns bool (z, y, x) on the CT's grid: the connected part at the centre; None: the row
+    names no mask."""
     if not cell(row, *MASK):
         return None
     parts, _ = label(_read_mask(_path(folder, row, *MASK), ct), np.ones((3, 3, 3)))
@@ -357,7 +356,7 @@ def _mask(row: Row, ct: CT, centre_lps_mm, folder: Path) -> np.ndarray | None:
 
 
 def _read_mask(path: Path, ct: CT) -> np.ndarray:
-    """bool (z, y, x); nothing is allocated before the header agrees with the CT."""
+    """Reads a mask, bool (z, y, x); nothing is allocated before the header agrees with the CT."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
@@ -366,7 +365,7 @@ def _read_mask(path: Path, ct: CT) -> np.ndarray:
         return sitk.GetArrayFromImage(reader.Execute()) > 0
     except RuntimeError as error:
         raise NoduleRiskError(
-            "the mask is not there or cannot be read: save it as NRRD or NIfTI"
+            "the mask is missing or cannot be read: save it as NRRD or NIfTI"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""From LIDC-IDRI readers' ratings to the labels of our tasks.
+"""Turns LIDC-IDRI readers' ratings into labels of our tasks.
 
 Ratings run from 1 to 5 (calcification to 6); source: McNitt-Gray et al., Acad Radiol
 2007;14:1464-1474.
@@ -22,15 +22,15 @@ MIDDLE_RATING = 3
 
 
 def consensus(ratings: Iterable[float]) -> int:
-    """The readers' median, a half going towards the middle of the scale: 2.5 and 3.5 are undecided,
-    3."""
+    """Returns the readers' median, rounded towards the middle of the scale: 2.5 and 3.5 become 3,
+    undecided."""
     median = float(np.median(list(ratings)))
     return int(np.floor(median) if median > MIDDLE_RATING else np.ceil(median))
 
 
 def labels_from(rating: Mapping[str, int]) -> dict[str, int]:
-    """Labels from one consensus rating per characteristic; malignancy 3 is undecided and gives
-    none."""
+    """Returns labels from one consensus rating per characteristic; malignancy 3 is undecided and
+    gives no label."""
     labels = {
         "density": 0 if rating["texture"] == 1 else 2 if rating["texture"] == 5 else 1,
         "spiculation": int(rating["spiculation"] >= 3),
@@ -46,11 +46,11 @@ def labels_from(rating: Mapping[str, int]) -> dict[str, int]:
 
 
 def beliefs_from(readers: Mapping[str, Sequence[float]]) -> dict[str, tuple[float, ...]]:
-    """Class probabilities from every reader's ratings (or their mean alone), for the
-    characteristics that are given.
+    """Returns class probabilities from every reader's ratings (or only their mean), for the given
+    characteristics.
 
-    A rating between two neighbouring classes counts for both: the further from the border, the
-        surer.
+    A rating between two neighbouring classes counts for both: the further from the border, the more
+    certain.
     """
     mean = {name: float(np.mean(values)) for name, values in readers.items()}
     beliefs: dict[str, tuple[float, ...]] = {}

@@ -31,11 +31,11 @@ Row = dict[str, str]
 
 
 def read_lidc_slices(folder: Path) -> NoduleDataset:
-    """All nodules of the folder; one that no voxel of is marked by half of its readers is reported
-    as broken.
+    """Reads all nodules of the folder; a nodule without any voxel marked by half of its readers is
+    reported as broken.
 
     Raises:
-        NoduleRiskError: a file is missing or not of this layout.
+        NoduleRiskError: a file is missing or has another layout.
     """
     try:
         archive = _Slices(folder)
@@ -103,8 +103,8 @@ class _Slices:
         )
 
     def _volume(self, row: Row) -> tuple[np.ndarray, np.ndarray]:
-        """HU int16 (z, y, x), air outside the field of view; and what each reader marked, bool
-        (reader, z, y, x)."""
+        """Returns HU int16 (z, y, x), air outside the field of view, and what each reader marked,
+        bool (reader, z, y, x)."""
         chosen = np.flatnonzero(
             (self.index[:, 0] == int(row["patient"][-4:]))
             & (self.index[:, 1] == int(row["nodule"]))
@@ -118,13 +118,13 @@ class _Slices:
 
 
 def _share(marked: np.ndarray, readers: int) -> np.ndarray:
-    """Of (reader, z, y, x) outlines the share of the readers, float32 (z, y, x)."""
+    """Returns the share of readers, float32 (z, y, x), from their outlines (reader, z, y, x)."""
     return (marked.sum(axis=0) / max(readers, 1)).astype(np.float32)
 
 
 def _agreed(row: Row) -> dict[str, int]:
-    """The table's consensus by characteristic: the readers' most frequent rating, of several the
-    lowest."""
+    """Returns the table's consensus by characteristic: the readers' most frequent rating, the
+    lowest of equals."""
     return {
         key.removesuffix("_value").lower(): int(row[key]) for key in row if key.endswith("_value")
     }

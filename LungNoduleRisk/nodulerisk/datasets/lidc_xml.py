@@ -1,16 +1,15 @@
-"""LIDC-IDRI as it is downloaded: DICOM series and the readers' XML files, anywhere in one folder
-tree.
+"""LIDC-IDRI as downloaded: DICOM series and the readers' XML files, anywhere in one folder tree.
 
 Each series lies in a folder of its own, as The Cancer Imaging Archive delivers it; an XML names its
-series by UID. Up to four readers worked on a CT. What one marked as one nodule is an ``Outline``:
+series by UID. Up to four readers worked on a CT. An ``Outline`` is what one reader marked as one
+nodule:
 
-* an outline's points are the first pixels outside the nodule, so what they enclose counts and they
-    do not;
+* an outline's points are the first pixels outside the nodule, so only what they enclose counts;
 * a ROI with ``inclusion`` FALSE is a hole, and the points around it do not count either;
-* nodules under 3 mm (one point, no characteristics) and non-nodules are no outlines.
+* nodules under 3 mm (one point, no characteristics) and non-nodules are ignored.
 
 Source: Armato et al., Med Phys 2011;38:915-931, and the annotation format at
-    doi:10.7937/K9/TCIA.2015.LO9QL9SX.
+doi:10.7937/K9/TCIA.2015.LO9QL9SX.
 """
 
 from __future__ import annotations
@@ -56,8 +55,8 @@ RATINGS = {
     "calcification": 6,
     "malignancy": 5,
 }
-MAX_XML_BYTES = 64_000_000  # the largest of LIDC-IDRI has 2 MB
-MAX_PIXELS = 1024  # a row or column; LIDC-IDRI has 512
+MAX_XML_BYTES = 64_000_000  # the largest in LIDC-IDRI has 2 MB
+MAX_PIXELS = 1024  # rows or columns; LIDC-IDRI has 512
 OFF_SLICE = 0.1  # slices; an outline farther from any slice belongs to another series
 PUBLIC_PATIENT = re.compile(r"LIDC-IDRI-\d{4}")
 
@@ -81,7 +80,7 @@ class Outline:
 
     @property
     def place(self) -> tuple[float, ...]:
-        """Mean z (mm), row and column."""
+        """The outline's mean z (mm), row and column."""
         return tuple(np.mean(list(self.voxels), axis=0).tolist())
 
 
@@ -94,18 +93,19 @@ class Reading:
 
 
 def read_lidc_xml(folder: Path, *, min_readers: int = 1) -> NoduleDataset:
-    """All nodules that readers outlined on the CTs under the folder, each with 100 mm of its CT.
+    """Reads all nodules that readers outlined on the CTs under the folder, each with 100 mm of its
+    CT.
 
     A voxel's share counts the readers who outlined the nodule; labels come from their consensus
     (``consensus``), beliefs from all their ratings.
 
     Args:
         folder: holds the XML files and the DICOM series at any depth.
-        min_readers: nodules that fewer readers outlined are left out, and named among the broken
+        min_readers: nodules outlined by fewer readers are left out and listed among the broken
             ones.
 
     Raises:
-        NoduleRiskError: no readers' XML file is there.
+        NoduleRiskError: there is no readers' XML file.
     """
     files = list(_readers_files(folder))
     if not files:
@@ -115,7 +115,7 @@ def read_lidc_xml(folder: Path, *, min_readers: int = 1) -> NoduleDataset:
     series = _series_under(folder)
     nodules: list[LabelledNodule] = []
     broken: list[Broken] = []
-    seen: set[str] = set()  # a file may lie both beside its series and among all XML files
+    seen: set[str] = set()  # a file may be both beside its series and among all XML files
     for file in files:
         try:
             reading = read_reading(file)
@@ -134,13 +134,13 @@ def read_lidc_xml(folder: Path, *, min_readers: int = 1) -> NoduleDataset:
 
 
 def is_lidc_download(folder: Path) -> bool:
-    """Whether a reading of a CT lies anywhere under the folder."""
+    """Whether there is a reading of a CT anywhere under the folder."""
     return any(CT_READING in _start(file) for file in _readers_files(folder))
 
 
 def _readers_files(folder: Path) -> Iterator[Path]:
-    """The XML files under the folder, without those that read radiographs; strangers are refused
-    when they are read."""
+    """Yields the XML files under the folder, except readings of radiographs; unrelated files are
+    refused when they are read."""
     for file in sorted(folder.rglob("*.xml")):
         if not file.name.startswith(".") and RADIOGRAPH_READING not in _start(file):
             yield file
@@ -152,28 +152,30 @@ def _start(file: Path) -> bytes:
 
 
 class _NoDoctype(ET.TreeBuilder):
-    """Entities are declared in a DOCTYPE, and a few lines of them unfold to gigabytes: there is
-    none in LIDC."""
+    """Refuses a DOCTYPE, which LIDC files never have: a few lines of entities in it can expand to
+    gigabytes."""
 
     def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
-        raise NoduleRiskError("the XML declares a DOCTYPE, which no LIDC file does: it is not read")
+        raise NoduleRiskError(
+            "the XML declares a DOCTYPE, which no LIDC file does, so it is not read"
+        )
 
 
 def read_reading(file: Path) -> Reading:
-    """One readers' XML file.
+    """Reads one XML file of readings.
 
     Raises:
         NoduleRiskError: damaged, unsafe, or not a reading of a CT.
     """
     if file.stat().st_size > MAX_XML_BYTES:
-        raise NoduleRiskError("the XML is far larger than any of LIDC")
+        raise NoduleRiskError("the XML is far larger than any LIDC file")
     try:
         root = ET.parse(file, ET.XMLParser(target=_NoDoctype())).getroot()
     except (ET.ParseError, OSError, LookupError, ValueError) as error:
         raise NoduleRiskError("the XML is damaged or cut short: download it again") from error
     header = root.find(f"{NAMESPACE}ResponseHeader")
     if root.tag != f"{NAMESPACE}LidcReadMessage" or header is None:
-        raise NoduleRiskError("this is no LIDC reading of a CT")
+        raise NoduleRiskError("this is not a LIDC reading of a CT")
     sessions = root.findall(f"{NAMESPACE}readingSession")
     outlines = [
         outline for reader, session in enumerate(sessions) for outline in _outlines(session, reader)
@@ -190,7 +192,7 @@ def _outlines(session: ET.Element, reader: int) -> Iterator[Outline]:
 
 
 def _ratings(characteristics: ET.Element) -> dict[str, int]:
-    """The ratings that our labels need, without those a reader left out."""
+    """Returns the ratings that our labels need, without those a reader left out."""
     said = {name: int(_number(_text(characteristics, name) or "0")) for name in RATINGS}
     return {name: rating for name, rating in said.items() if 1 <= rating <= RATINGS[name]}
 
@@ -213,12 +215,12 @@ def _voxels(nodule: ET.Element) -> frozenset[Voxel]:
 def _point(edge: ET.Element) -> Pixel:
     row, column = int(_number(_text(edge, "yCoord"))), int(_number(_text(edge, "xCoord")))
     if not (0 <= row < MAX_PIXELS and 0 <= column < MAX_PIXELS):
-        raise NoduleRiskError("an outline runs out of the image")
+        raise NoduleRiskError("an outline leaves the image")
     return row, column
 
 
 def _filled(points: Sequence[Pixel]) -> set[Pixel]:
-    """The pixels within a closed outline, with some of its own."""
+    """Returns the pixels within a closed outline, including some of the outline itself."""
     rows, columns = polygon(*np.array(points).T)
     return set(zip(rows.tolist(), columns.tolist(), strict=True))
 
@@ -241,11 +243,11 @@ def _number(text: str) -> float:
 
 
 def grouped(outlines: Sequence[Outline]) -> list[tuple[Outline, ...]]:
-    """The outlines of each nodule, at most one a reader, from foot to head.
+    """Groups outlines by nodule, at most one per reader, from foot to head.
 
-    Outlines of different readers are one nodule where they share voxels. The pairs that agree best
-    (by Dice) are joined first, so that a large outline over two neighbours goes with the one it
-    fits.
+    Outlines of different readers belong to one nodule if they share voxels. The pairs that agree
+    best (by Dice) are joined first, so that a large outline over two neighbours goes with the one
+    it fits.
     """
     group_of = {index: [index] for index in range(len(outlines))}
     for a, b in _pairs_by_agreement(outlines):
@@ -263,7 +265,7 @@ def grouped(outlines: Sequence[Outline]) -> list[tuple[Outline, ...]]:
 
 
 def _pairs_by_agreement(outlines: Sequence[Outline]) -> list[tuple[int, int]]:
-    """Indices of pairs that share voxels, by falling Dice."""
+    """Returns the indices of pairs that share voxels, by decreasing Dice."""
     dice = {
         (a, b): 2 * len(first.voxels & second.voxels) / (len(first.voxels) + len(second.voxels))
         for (a, first), (b, second) in combinations(enumerate(outlines), 2)
@@ -272,10 +274,10 @@ def _pairs_by_agreement(outlines: Sequence[Outline]) -> list[tuple[int, int]]:
 
 
 def ratings_of(group: Sequence[Outline]) -> dict[str, list[int]]:
-    """All readers' ratings by characteristic.
+    """Returns all readers' ratings by characteristic.
 
     Raises:
-        NoduleRiskError: no reader rated one of them.
+        NoduleRiskError: no reader rated one of the characteristics.
     """
     ratings = {name: [o.ratings[name] for o in group if name in o.ratings] for name in RATINGS}
     missing = [name for name in RATINGS if not ratings[name]]
@@ -287,16 +289,16 @@ def ratings_of(group: Sequence[Outline]) -> dict[str, list[int]]:
 def _nodules_of(
     reading: Reading, series: dict[str, tuple[Path, str]], min_readers: int
 ) -> tuple[tuple[LabelledNodule, ...], tuple[Broken, ...]]:
-    """The nodules of one CT, numbered from foot to head.
+    """Returns the nodules of one CT, numbered from foot to head.
 
     Raises:
-        NoduleRiskError: the CT is not there or cannot be read.
+        NoduleRiskError: the CT is missing or cannot be read.
     """
     if not reading.outlines:
         return (), ()
     if reading.series_uid not in series:
         raise NoduleRiskError(
-            f"no DICOM series {reading.series_uid} is here: download it, in a folder of its own"
+            f"there is no DICOM series {reading.series_uid}: download it into a folder of its own"
         )
     folder, patient = series[reading.series_uid]
     ct = read_ct(folder, series_uid=reading.series_uid)
@@ -345,8 +347,8 @@ def _nodule(name: str, patient: str, group: Sequence[Outline], ct: CT) -> Labell
 
 
 def _votes(ct: CT, group: Sequence[Outline]) -> tuple[np.ndarray, np.ndarray]:
-    """Every voxel (z, y, x) that a reader marked, int (n, 3), and the share of the group's readers,
-    (n,).
+    """Returns every voxel (z, y, x) that a reader marked, int (n, 3), and the share of the group's
+    readers, (n,).
 
     Raises:
         NoduleRiskError: the outlines do not lie on the CT's slices.
@@ -354,13 +356,13 @@ def _votes(ct: CT, group: Sequence[Outline]) -> tuple[np.ndarray, np.ndarray]:
     places = np.concatenate([list(outline.voxels) for outline in group])
     voxels = np.column_stack([_slices_at(ct, places[:, 0]), places[:, 1:].astype(int)])
     if (voxels[:, 1:] >= ct.hu.shape[1:]).any():
-        raise NoduleRiskError("an outline runs out of the image")
+        raise NoduleRiskError("an outline leaves the image")
     voxels, votes = np.unique(voxels, axis=0, return_counts=True)
     return voxels, votes / len(group)
 
 
 def _slices_at(ct: CT, z_mm: np.ndarray) -> np.ndarray:
-    """Array indices of the slices at these heights."""
+    """Returns the array indices of the slices at these heights."""
     if abs(ct.direction[2, 2]) < 0.99:
         raise NoduleRiskError("the slices of the series are not axial")
     k = (z_mm - ct.origin_lps_mm[2]) / (ct.direction[2, 2] * ct.spacing_mm[2])
@@ -374,14 +376,14 @@ def _slices_at(ct: CT, z_mm: np.ndarray) -> np.ndarray:
 
 
 def _series_under(folder: Path) -> dict[str, tuple[Path, str]]:
-    """SeriesInstanceUID -> its folder and the patient's pseudonym."""
+    """Returns SeriesInstanceUID -> its folder and the patient's pseudonym."""
     folders = [folder, *(path for path in sorted(folder.rglob("*")) if path.is_dir())]
     found = {path: _first_series(path) for path in folders}
     return {series[0]: (path, series[1]) for path, series in found.items() if series}
 
 
 def _first_series(folder: Path) -> tuple[str, str] | None:
-    """UID and patient of the first DICOM file that lies in the folder itself; None: there is
+    """Returns UID and patient of the first DICOM file directly in the folder; None: there is
     none."""
     for file in sorted(folder.iterdir()):
         if not file.is_file() or file.suffix.lower() == ".xml":
@@ -392,12 +394,12 @@ def _first_series(folder: Path) -> tuple[str, str] | None:
                 if header is not None:
                     return str(header.SeriesInstanceUID), _pseudonym(file)
         except CTError:
-            continue  # the next file may be whole; read_ct refuses the series if not
+            continue  # the next file may be intact; if not, read_ct refuses the series
     return None
 
 
 def _pseudonym(file: Path) -> str:
-    """LIDC's public patient name; of any other PatientID a hash."""
+    """Returns LIDC's public patient name, or a hash of any other PatientID."""
     identity = str(
         dcmread(file, stop_before_pixels=True, specific_tags=["PatientID"]).get("PatientID", "")
     )

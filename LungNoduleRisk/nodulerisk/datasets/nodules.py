@@ -1,6 +1,6 @@
-"""Labelled nodules: what training and evaluation read, whatever format they lay in.
+"""Labelled nodules, as training and evaluation use them, whatever their original format.
 
-Every format has a module of its own beside this one; each reads into a ``NoduleDataset``. Nothing
+Every format has a module of its own beside this one that reads into a ``NoduleDataset``. Nothing
 here needs torch.
 """
 
@@ -27,25 +27,24 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, eq=False)
 class LabelledNodule:
-    """One nodule with what is known of it.
+    """One nodule with everything known about it.
 
     Attributes:
         name: unique in its dataset; no patient identity.
-        patient: pseudonym that splits go by.
+        patient: pseudonym; splits are by patient.
         ct: HU around the nodule.
         centre_lps_mm: the nodule's centre (x, y, z), LPS mm.
         evidence: what its labels rest on: ``pathology``, ``reader`` or ``simulated``.
         labels: task -> index of its class in ``TASKS``; tasks without a decided label are absent.
-        beliefs: task -> probabilities of the classes to train towards, where they say more than the
-            label (readers who disagree); see ``target``.
+        beliefs: task -> class probabilities to train towards, if they say more than the label (when
+            readers disagree); see ``target``.
         marked: float32 (z, y, x) on the CT's grid, the share (0..1) of readers who marked a voxel
-            as nodule; None:
-            no mask.
-        diameter_mm: longest in-plane diameter or what the source calls size; None: not known.
+            as nodule; None: no mask.
+        diameter_mm: longest in-plane diameter, or the size given by the source; None: not known.
         split: ``train``, ``validation`` or ``test``.
         only_own_slices: the CT ends with the nodule along z: what lies above and below has to be
-            made up.
-        pathology: as the source calls it, such as ``AAH``; empty: not known.
+            synthesised.
+        pathology: in the source's words, such as ``AAH``; empty: not known.
         readers_dice: mean Dice of the readers' outlines with each other; None with fewer than two.
         ratings: every reader's rating of malignancy, 1 to 5; empty: not known.
     """
@@ -71,8 +70,8 @@ class LabelledNodule:
         return None if self.marked is None else self.marked >= 0.5
 
     def target(self, task: str, n_classes: int) -> np.ndarray | None:
-        """Class probabilities to train towards: the belief, else the label; None where neither is
-        known."""
+        """Returns the class probabilities to train towards: the belief, else the label; None if
+        neither is known."""
         if task in self.beliefs:
             return np.array(self.beliefs[task], np.float32)
         return (
@@ -81,7 +80,8 @@ class LabelledNodule:
 
 
 def dice_among(readers: Sequence[Set]) -> float | None:
-    """Mean Dice of the readers' voxels with each other; None with fewer than two readers."""
+    """Returns the mean Dice of the readers' voxels with each other; None with fewer than two
+    readers."""
     pairs = [
         2 * len(one & other) / (len(one) + len(other)) for one, other in combinations(readers, 2)
     ]
@@ -90,7 +90,7 @@ def dice_among(readers: Sequence[Set]) -> float | None:
 
 @dataclass(frozen=True)
 class Broken:
-    """A case that could not be read, and why."""
+    """A case that could not be read, and the reason."""
 
     name: str
     reason: str
@@ -98,14 +98,14 @@ class Broken:
 
 @dataclass(frozen=True)
 class NoduleDataset:
-    """The nodules of a folder or table; ``broken`` cases are reported by whoever reads it, never
-    silently left out.
+    """The nodules of a folder or table; its reader must report the ``broken`` cases, never leave
+    them out silently.
 
     Attributes:
-        name: what to call the data in a card.
+        name: the name of the data on a card.
         nodules: in the order of the source.
         broken: cases that could not be read.
-        attribution: what the data's licence asks to be said; empty: nothing known.
+        attribution: the text that the data's licence requires; empty: none known.
     """
 
     name: str
@@ -117,8 +117,8 @@ class NoduleDataset:
         return tuple(nodule for nodule in self.nodules if nodule.split == split)
 
     def in_folds(self, count: int, fold: int) -> NoduleDataset:
-        """Fold ``fold`` of ``count`` as validation, the rest as train, by patient; test nodules
-        stay test."""
+        """Returns the dataset with fold ``fold`` of ``count`` as validation and the rest as train,
+        by patient; test nodules stay test."""
 
         def moved(nodule: LabelledNodule) -> LabelledNodule:
             inside = int(_share(nodule.patient) * count) == fold
@@ -130,7 +130,8 @@ class NoduleDataset:
 
 
 def split_of(patient: str) -> str:
-    """train 65 %, validation 15 %, test 20 % of patients, by a hash: the same on every machine."""
+    """Assigns a patient to train (65 %), validation (15 %) or test (20 %) by a hash: the same on
+    every machine."""
     share = _share(patient)
     return "train" if share < 0.65 else "validation" if share < 0.80 else "test"
 
@@ -140,7 +141,7 @@ def _share(patient: str) -> float:
 
 
 def joined(datasets: Sequence[NoduleDataset]) -> NoduleDataset:
-    """Several datasets as one.
+    """Joins several datasets into one.
 
     Raises:
         NoduleRiskError: a patient is in two splits.
@@ -158,13 +159,13 @@ def joined(datasets: Sequence[NoduleDataset]) -> NoduleDataset:
 
 
 def refuse_leak(nodules: Iterable[LabelledNodule]) -> None:
-    """Raises NoduleRiskError where a patient has nodules in two splits: what is learnt of one would
-    be tested on."""
+    """Raises NoduleRiskError if a patient has nodules in two splits: testing would use a patient
+    seen in training."""
     refuse_two_splits((nodule.patient, nodule.split) for nodule in nodules)
 
 
 def refuse_two_splits(patients: Iterable[tuple[str, str]]) -> None:
-    """``refuse_leak`` of patients and their splits, without their nodules."""
+    """Like ``refuse_leak``, but for patients and their splits, without nodules."""
     splits: dict[str, str] = {}
     for patient, split in patients:
         if splits.setdefault(patient, split) != split:
@@ -175,8 +176,8 @@ def refuse_two_splits(patients: Iterable[tuple[str, str]]) -> None:
 
 
 def box_around(ct: CT, centre_lps_mm, side_mm: float) -> tuple[slice, slice, slice]:
-    """Where (z, y, x) the CT holds the LPS-aligned cube of ``side_mm`` around the centre, whatever
-    its direction.
+    """Returns where (z, y, x) the CT holds the LPS-aligned cube of ``side_mm`` around the centre,
+    whatever its direction.
 
     Raises:
         NoduleRiskError: the centre lies outside the CT.
@@ -193,7 +194,8 @@ def box_around(ct: CT, centre_lps_mm, side_mm: float) -> tuple[slice, slice, sli
 
 
 def cropped(ct: CT, box: tuple[slice, slice, slice]) -> CT:
-    """The box (z, y, x) of the CT as a CT of its own, its voxels copied and where they were.
+    """Returns the box (z, y, x) of the CT as a CT of its own, with its voxels copied and in the
+    same place.
 
     ``filled_slices`` refer to the whole array, and are dropped here.
     """
@@ -204,7 +206,7 @@ def cropped(ct: CT, box: tuple[slice, slice, slice]) -> CT:
 
 
 def equivalent_diameter_mm(mask: np.ndarray, spacing_mm: tuple[float, float, float]) -> float:
-    """Diameter in mm of the ball of the mask's volume; mask bool (z, y, x)."""
+    """Returns the diameter in mm of a ball with the mask's volume; mask is bool (z, y, x)."""
     return float(np.cbrt(6 / np.pi * mask.sum() * np.prod(spacing_mm)))
 
 
@@ -215,12 +217,12 @@ def read_each(
     twice: Set[str] = frozenset(),
 ) -> tuple[tuple[LabelledNodule, ...], tuple[Broken, ...]]:
     """Reads every row; one that raises NoduleRiskError, or whose name is in ``twice``, becomes a
-    broken case and the rest go on."""
+    broken case, and the rest are still read."""
     nodules, broken = [], []
     for row in rows:
         try:
             if name_of(row) in twice:
-                raise NoduleRiskError("the table has several rows of this name")
+                raise NoduleRiskError("the table has several rows with this name")
             nodules.append(read(row))
         except NoduleRiskError as error:
             broken.append(Broken(name_of(row), str(error)))

@@ -1,4 +1,4 @@
-"""Any dataset of labelled nodules, by what lies at its path."""
+"""Reads any dataset of labelled nodules, recognising it by what is at its path."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read_dataset(path: str | Path) -> NoduleDataset:
     """Recognises the format of a dataset and reads it.
 
     Raises:
-        NoduleRiskError: nothing is there, it is of no known format, or it cannot be read.
+        NoduleRiskError: nothing is there, the format is unknown, or it cannot be read.
     """
     path = Path(path)
     if not path.exists():
@@ -37,5 +37,5 @@ def read_dataset(path: str | Path) -> NoduleDataset:
     if path.is_dir() and is_lidc_download(path):
         return read_lidc_xml(path)
     raise NoduleRiskError(
-        f"{path} holds no dataset of a known format. Give {'; or '.join(FORMATS)}."
+        f"{path} holds no dataset in a known format. Give {'; or '.join(FORMATS)}."
     )

@@ -1,4 +1,4 @@
-"""Tables of nodules: a CSV or TSV file with a row a nodule, and the columns that all formats
+"""Tables of nodules: CSV or TSV files with one row per nodule, and the columns that all formats
 share."""
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from nodulerisk.errors import NoduleRiskError
 from nodulerisk.tasks import TASKS, EvidenceLevel
 
 Row = dict[str, str]
-LINE = "#line"  # no header reads so: it keeps letters, digits and underscores only
+LINE = "#line"  # never a header: headers keep only letters, digits and underscores
 DELIMITERS = ",;\t"
 EVIDENCE: dict[str, EvidenceLevel] = {
     "pathology": "pathology",
@@ -25,11 +25,11 @@ EVIDENCE: dict[str, EvidenceLevel] = {
 
 
 def read_rows(table: Path) -> list[Row]:
-    """The rows of a UTF-8 table, separated by comma, semicolon or tab, whichever its header has
-    most of.
+    """Reads the rows of a UTF-8 table, separated by comma, semicolon or tab, whichever occurs most
+    in its header.
 
-    Headers are read in lower case with underscores (``CT path`` is ``ct_path``), cells without
-    surrounding spaces, and ``row[LINE]`` is the line in the file. Rows without any text are
+    Headers are read in lower case with underscores (``CT path`` is ``ct_path``), cells are stripped
+    of surrounding spaces, and ``row[LINE]`` is the line in the file. Rows without any text are
     skipped.
 
     Raises:
@@ -61,17 +61,17 @@ def read_rows(table: Path) -> list[Row]:
 def refuse_missing_column(
     rows: list[Row], columns: tuple[str, ...], table: Path, holds: str
 ) -> None:
-    """Raises NoduleRiskError where the table has none of the columns, the first of which is named
-    with what it holds."""
+    """Raises NoduleRiskError if the table has none of the columns; the message names the first one
+    and what it holds."""
     if not any(column in rows[0] for column in columns):
         raise NoduleRiskError(f"{table.name} has no column '{columns[0]}' with {holds}: add it.")
 
 
 def _row(cells: dict, line: int, table: Path) -> Row:
-    if None in cells:  # every cell behind the surplus one would be read as its neighbour's
+    if None in cells:  # every cell after the surplus one would be read as its neighbour's
         raise NoduleRiskError(
-            f"Line {line} of {table.name} has more cells than the header: quote cells that hold the"
-            " separator."
+            f"Line {line} of {table.name} has more cells than the header: quote cells that contain"
+            " the separator."
         )
     named = {
         re.sub(r"\W+", "_", key.strip().lower()).strip("_"): (text or "").strip()
@@ -81,12 +81,12 @@ def _row(cells: dict, line: int, table: Path) -> Row:
 
 
 def cell(row: Row, *columns: str) -> str:
-    """The first of the columns that is there and not empty, else an empty text."""
+    """Returns the first of the columns that exists and is not empty, else an empty text."""
     return next((row[column] for column in columns if row.get(column)), "")
 
 
 def positive_number(row: Row, *columns: str) -> float | None:
-    """A size in mm; None where the cell is empty.
+    """Returns a size in mm; None if the cell is empty.
 
     Raises:
         NoduleRiskError: not a positive, finite number.
@@ -101,7 +101,7 @@ def positive_number(row: Row, *columns: str) -> float | None:
 
 
 def number(text: str, what: str) -> float:
-    """A finite number with a decimal point.
+    """Returns a finite number with a decimal point.
 
     Raises:
         NoduleRiskError: anything else; ``what`` names the cell.
@@ -116,13 +116,13 @@ def number(text: str, what: str) -> float:
 
 
 def plain(text: str) -> str:
-    """Letters and digits alone, in lower case, so that ``Pre-invasive`` and ``pre invasive`` are
-    one word."""
+    """Keeps only letters and digits, in lower case, so that ``Pre-invasive`` and ``pre invasive``
+    are the same."""
     return re.sub(r"[\W_]+", "", text.casefold())
 
 
 def split_in(row: Row) -> str | None:
-    """The ``split`` column: train, validation or test; None where it is empty.
+    """Returns the ``split`` column: train, validation or test; None if it is empty.
 
     Raises:
         NoduleRiskError: another word.
@@ -139,7 +139,7 @@ def split_in(row: Row) -> str | None:
 
 
 def evidence_in(row: Row) -> EvidenceLevel:
-    """The ``evidence`` column: pathology where it is empty.
+    """Returns the ``evidence`` column: pathology if it is empty.
 
     Raises:
         NoduleRiskError: another word than pathology, reader or simulated.
@@ -151,9 +151,11 @@ def evidence_in(row: Row) -> EvidenceLevel:
 
 
 def labels_in(row: Row) -> dict[str, int]:
-    """The columns named as tasks: a class's name or index each, nothing for unknown.
+    """Returns labels from the columns named like tasks, each a class's name or index, empty for
+    unknown.
 
-    A bare number under a numbered task, such as ``grade``, is the grade (1, 2, 3), not an index.
+    A bare number in a numbered task's column, such as ``grade``, is the grade (1, 2, 3), not an
+    index.
 
     Raises:
         NoduleRiskError: no such class.
@@ -162,7 +164,7 @@ def labels_in(row: Row) -> dict[str, int]:
 
 
 def class_index(task: str, text: str) -> int:
-    """The index in the task's classes of one that is given by name or index."""
+    """Returns the index of a class of the task, given by name or index."""
     words = [plain(name) for name in TASKS[task].classes]
     known = {str(index): index for index in range(len(words))} | {
         word: index for index, word in enumerate(words)
@@ -181,5 +183,5 @@ def class_index(task: str, text: str) -> int:
 
 
 def repeated(names: Iterable[str]) -> frozenset[str]:
-    """The names that occur more than once."""
+    """Returns the names that occur more than once."""
     return frozenset(name for name, count in Counter(names).items() if count > 1)

@@ -2,25 +2,23 @@
 subtype.
 
 A nodule of known growth pattern is grown into the lung of a real CT. This shows the workflow and
-says nothing about a
-patient: that the classes look like their textbook descriptions is assumed here, not learned from
-    pathology.
+says nothing about a patient: it assumes that the classes look like their textbook descriptions, and
+learns nothing from pathology.
 
 * **AAH-AIS**: ground glass alone (lepidic growth), round, hardly lobulated.
 * **MIA**: ground glass around a solid (invasive) component of at most 5 mm, in one to three
-    islands.
+  islands.
 * **IA**: a solid component above 5 mm. From grade 1 (mostly lepidic) to grade 3 (high-grade
   patterns) the solid share (CTR), lobulation and spiculation grow. Neighbouring grades overlap in
   each of them, and the sizes of all overlap.
 
-A body is an ellipsoid whose radius varies smoothly over the sphere; lobes part at notches. The
-solid part is an off-centre cluster inside it, cut to the long axis that its class wants, so that
-the labels hold exactly for the masks made. Spicules taper outwards and are no part of the mask, as
-they are left out of a measured diameter. Tissue fills
-the air of the lung: vessels stay visible through ground glass. Edges are blurred along z as the
-    CT's slices are thick.
+A body is an ellipsoid whose radius varies smoothly over the sphere; notches separate its lobes. The
+solid part is an off-centre cluster inside it, cut to the long axis of its class, so that the labels
+are exactly right for the masks made. Spicules taper outwards and are no part of the mask, as they
+are left out of a measured diameter. Tissue fills the air of the lung: vessels stay visible through
+ground glass. Edges are blurred along z according to the CT's slice thickness.
 
-Every range is in ``PATTERNS`` and drawn from uniformly. Arrays are (z, y, x) at 1 mm.
+Every range is in ``PATTERNS``; values are drawn from it uniformly. Arrays are (z, y, x) at 1 mm.
 """
 
 from __future__ import annotations
@@ -49,17 +47,16 @@ from nodulerisk.errors import NoduleRiskError
 Range = tuple[float, float]
 
 CUBE_MM = 80  # DenseSharp's data format
-INVASIVE_MM = 5.0  # the solid component's long axis that parts MIA from IA
+INVASIVE_MM = 5.0  # the solid component's long axis that separates MIA from IA
 
 TISSUE_HU = 60.0  # lung without any air
 LUNG_HU = (-960.0, -700.0)  # between the air of a trachea and dense lung
-SOFT_TISSUE_HU = -300.0  # and the solid component's threshold in the measurements
+SOFT_TISSUE_HU = -300.0  # also the solid component's threshold in the measurements
 PLACE_REACH_MM = (3.0, 20.0, 20.0)  # z, y, x around the background's centre, where its CT is real
-WRAPPED_PIXELS = (
-    6  # at the borders of slices made up by `with_context`: they may come from the other side
-)
+# at the borders of slices made up by `with_context`, which may come from the opposite side
+WRAPPED_PIXELS = 6
 MAX_SOFT_SHARE = 0.15  # of the box around the nodule: chest wall and vessels
-WALL_MM = 7  # soft tissue thicker than this is no vessel: the nodule stops there
+WALL_MM = 7  # soft tissue thicker than this is not a vessel: the nodule stops there
 MIN_CONTRAST_HU = 120.0  # ground glass above the lung around it
 
 ELONGATION: Range = (0.85, 1.2)  # of each axis of the ellipsoid
@@ -72,7 +69,7 @@ SPICULE_MM: Range = (0.7, 1.2)  # half a spicule's width where it leaves the sur
 
 @dataclass(frozen=True)
 class GrowthPattern:
-    """What a class looks like: ranges (low, high).
+    """The appearance of a class: ranges (low, high).
 
     Attributes:
         labels: task -> class.
@@ -159,14 +156,13 @@ PATTERNS = (AAH_AIS, MIA, *GRADES)
 def simulate_nodules(
     backgrounds: Sequence[LabelledNodule], count: int, seed: int
 ) -> Iterator[LabelledNodule]:
-    """Nodules grown into real lung; the n-th is the same for a seed and backgrounds, whatever
-    ``count`` is.
+    """Grows nodules into real lung; the n-th depends only on the seed and the backgrounds, not on
+    ``count``.
 
     Args:
-        backgrounds: whose lung to use; a marked nodule is covered first, and slices that end with
-            it are continued.
-        count: how many; a third of each subtype and, of the invasive ones, of each grade, on
-            average.
+        backgrounds: provide the lung; a marked nodule is covered first, and slices that end with it
+            are continued.
+        count: how many; on average a third of each subtype and, among invasive ones, of each grade.
         seed: 0 or more.
 
     Returns:
@@ -210,8 +206,8 @@ def _simulated(
 def _first_with_lung(
     backgrounds: Sequence[LabelledNodule], diameter: float, rng: np.random.Generator
 ) -> tuple[LabelledNodule, np.ndarray]:
-    """A background and its cube of lung, float32 (80, 80, 80) HU; from a drawn one on, the first
-    that has any."""
+    """Returns a background and its cube of lung, float32 (80, 80, 80) HU: the first that has lung,
+    counting from a random one."""
     first = int(rng.integers(max(len(backgrounds), 1)))
     for background in (*backgrounds[first:], *backgrounds[:first]):
         lung = lung_cube(background, diameter, rng)
@@ -226,12 +222,12 @@ def _first_with_lung(
 def lung_cube(
     background: LabelledNodule, diameter: float, rng: np.random.Generator
 ) -> np.ndarray | None:
-    """Lung of the background without its own nodule, float32 (80, 80, 80) HU at 1 mm; None where
-    there is none.
+    """Returns lung of the background without its own nodule, float32 (80, 80, 80) HU at 1 mm; None
+    if there is none.
 
     Args:
         background: any CT around its centre.
-        diameter: of the nodule to come, mm: there is room for it around the cube's middle.
+        diameter: of the nodule to insert, mm, for which there is room around the cube's middle.
         rng: draws the place and what covers the background's own nodule.
     """
     if not background.ct.contains(background.centre_lps_mm):
@@ -252,14 +248,14 @@ def lung_cube(
 
 
 def _without_own_nodule(background: LabelledNodule, rng: np.random.Generator) -> CT:
-    """The background's CT with its nodule covered, continued above and below where it ends with the
-    nodule."""
+    """Returns the background's CT with its nodule covered, continued above and below if it ends
+    with the nodule."""
     ct = background.ct
     marked = np.zeros(ct.hu.shape, np.float32) if background.marked is None else background.marked
     outline, angle = marked.max(axis=0) > 0, int(rng.integers(2**31))
     if (
         outline.any()
-    ):  # every slice from the same side, so that what covers the nodule goes on along z
+    ):  # every slice from the same side, so that the patch over the nodule is continuous along z
         covered = [
             without_nodule(slice_hu, outline, np.random.default_rng(angle)) for slice_hu in ct.hu
         ]
@@ -270,8 +266,8 @@ def _without_own_nodule(background: LabelledNodule, rng: np.random.Generator) ->
 def _lung_place(
     volume: np.ndarray, centre: np.ndarray, diameter: float, rng: np.random.Generator
 ) -> np.ndarray | None:
-    """Index (z, y, x) of a drawn voxel within reach of the centre that has lung around it; None:
-    there is none."""
+    """Returns the index (z, y, x) of a random voxel within reach of the centre with lung around it;
+    None: there is none."""
     around = uniform_filter(volume, 5)
     soft = uniform_filter((volume > SOFT_TISSUE_HU).astype(np.float32), round(diameter))
     fits = (around > LUNG_HU[0]) & (around < LUNG_HU[1]) & (soft < MAX_SOFT_SHARE)
@@ -282,7 +278,7 @@ def _lung_place(
 
 
 def _cube_around(volume: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """(80, 80, 80) voxels around the place; mirrored where they lie outside."""
+    """Returns (80, 80, 80) voxels around the place; mirrored outside the volume."""
     offsets = np.arange(CUBE_MM) - CUBE_MM // 2
 
     def mirrored(index: np.ndarray, last: int) -> np.ndarray:
@@ -318,8 +314,8 @@ class Growth:
 def grow(
     pattern: GrowthPattern, diameter: float, lung: np.ndarray, rng: np.random.Generator
 ) -> Growth:
-    """A nodule of this pattern and long axis (mm) at the middle of the lung cube, that stops at the
-    chest wall."""
+    """Grows a nodule of this pattern and long axis (mm) at the middle of the lung cube; it stops at
+    the chest wall."""
     half = int(0.75 * diameter + pattern.spicule_mm[1]) + 4
     box = (slice(CUBE_MM // 2 - half, CUBE_MM // 2 + half),) * 3
     offsets = _offsets(half)
@@ -345,13 +341,13 @@ def _in_cube(part: np.ndarray, box: tuple[slice, ...]) -> np.ndarray:
 
 
 def _offsets(half: int) -> np.ndarray:
-    """float32 (3, 2 half, 2 half, 2 half): z, y, x in mm from the middle voxel."""
+    """Returns float32 (3, 2 half, 2 half, 2 half): z, y, x in mm from the middle voxel."""
     axis = np.arange(-half, half, dtype=np.float32)
     return np.stack(np.meshgrid(axis, axis, axis, indexing="ij"))
 
 
 def _wall(hu: np.ndarray) -> np.ndarray:
-    """bool: soft tissue too thick for a vessel."""
+    """Returns a bool mask of soft tissue too thick for a vessel."""
     soft = hu > SOFT_TISSUE_HU
     core = uniform_filter(soft.astype(np.float32), WALL_MM) > 0.95
     return binary_dilation(core, iterations=WALL_MM // 2) & soft
@@ -360,7 +356,8 @@ def _wall(hu: np.ndarray) -> np.ndarray:
 def _body(
     offsets: np.ndarray, radius: float, lobulation: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Depth (mm) of every voxel under the surface of a drawn body; negative outside."""
+    """Draws a body and returns the depth (mm) of every voxel below its surface; negative
+    outside."""
     turn, _ = np.linalg.qr(rng.standard_normal((3, 3)))
     stretched = np.tensordot((turn * rng.uniform(*ELONGATION, 3)).astype(np.float32), offsets, 1)
     distance = np.sqrt((stretched**2).sum(axis=0)) + 1e-3
@@ -371,8 +368,8 @@ def _body(
 
 
 def _waves(direction: np.ndarray, detail: float, rng: np.random.Generator) -> np.ndarray:
-    """A smooth random field over the sphere (unit vectors (3, ...)), SD about 1; more detail, more
-    hills."""
+    """Returns a smooth random field over the sphere (unit vectors (3, ...)), SD about 1; more
+    detail means more hills."""
     count = 8
     turns = rng.normal(0, detail, (count, 3)).astype(np.float32)
     phases = rng.uniform(0, 2 * np.pi, count).astype(np.float32)
@@ -388,8 +385,8 @@ def _waves(direction: np.ndarray, detail: float, rng: np.random.Generator) -> np
 def _solid_depth(
     pattern: GrowthPattern, offsets: np.ndarray, mask: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Depth (mm) of every voxel inside the solid component, which ends at the mask; -inf: there is
-    none."""
+    """Returns the depth (mm) of every voxel inside the solid component, which ends at the mask;
+    -inf: there is none."""
     if pattern.solid_ratio[1] == 0:
         return np.full(mask.shape, -np.inf, np.float32)
     axis = long_axis_mm(mask)
@@ -407,26 +404,24 @@ def _solid_depth(
 
 
 def _point_within(radius: float, rng: np.random.Generator) -> np.ndarray:
-    """float32 (3,): a point of the ball, nearer points likelier."""
+    """Draws a point in the ball, float32 (3,), more likely near the centre."""
     step = rng.standard_normal(3)
     return (step / np.linalg.norm(step) * rng.uniform(0, radius)).astype(np.float32)
 
 
 def _level(depth: np.ndarray, axis_mm: float, longer: bool) -> float:
-    """The level above which the largest part of a field has this long axis: just ``longer``, or at
-    most as long.
+    """Returns the level above which the largest part of a field has this long axis: just
+    ``longer``, or at most as long.
 
     Args:
-        depth: any field (z, y, x); where it is -inf nothing is counted.
-        axis_mm: shorter than the part of all finite voxels is long.
-        longer: which side of ``axis_mm`` to end on: what is returned was measured, so it holds
+        depth: any field (z, y, x); voxels at -inf are not counted.
+        axis_mm: shorter than the part made of all finite voxels.
+        longer: which side of ``axis_mm`` to end on: the returned level was measured, so this holds
             exactly.
     """
     finite = depth[np.isfinite(depth)]
-    below, above = (
-        float(finite.min()) - 1,
-        float(np.partition(finite, -2)[-2]),
-    )  # above: one voxel is left
+    # at above, one voxel is left
+    below, above = (float(finite.min()) - 1, float(np.partition(finite, -2)[-2]))
     while above - below > 0.02:
         middle = (below + above) / 2
         if long_axis_mm(largest_part(depth > middle)) > axis_mm:
@@ -439,16 +434,16 @@ def _level(depth: np.ndarray, axis_mm: float, longer: bool) -> float:
 def _spicules(
     pattern: GrowthPattern, offsets: np.ndarray, depth: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """float32 cover (0..1) of lines that leave the surface outwards, bend a little and taper."""
+    """Returns the float32 cover (0..1) of lines that leave the surface outwards, bend a little and
+    taper."""
     shell = (depth < 1) & (depth > -pattern.spicule_mm[1])
     points, height = offsets[:, shell], -depth[shell]
     cover = np.zeros(len(height), np.float32)
     for _ in range(rng.integers(*pattern.spicules)):
         direction, bend = (_point_within(1, rng) for _ in range(2))
         direction /= np.linalg.norm(direction)
-        left = 1 - height / rng.uniform(
-            *pattern.spicule_mm
-        )  # of its length: 1 at the surface, 0 at the tip
+        # share of its length that is left: 1 at the surface, 0 at the tip
+        left = 1 - height / rng.uniform(*pattern.spicule_mm)
         curved = points - bend[:, None] * np.maximum(height, 0) * 0.4
         along = direction @ curved
         beside = np.sqrt(np.maximum((curved**2).sum(axis=0) - along**2, 0))
@@ -466,26 +461,27 @@ def _placed(values: np.ndarray, where: np.ndarray) -> np.ndarray:
 
 
 def _ramp(x: np.ndarray) -> np.ndarray:
-    """0 below -1/2, 1 above 1/2, smooth between."""
+    """A step from 0 below -1/2 to 1 above 1/2, smooth in between."""
     t = np.clip(x + 0.5, 0, 1)
     return t * t * (3 - 2 * t)
 
 
 def _smooth_noise(shape: tuple[int, ...], sigma: float, rng: np.random.Generator) -> np.ndarray:
-    """float32 noise of SD 1."""
+    """Returns smooth float32 noise of SD 1."""
     noise = gaussian_filter(rng.standard_normal(shape, np.float32), sigma, mode="wrap")
     return noise / noise.std()
 
 
 def largest_part(region: np.ndarray) -> np.ndarray:
-    """bool (z, y, x): the largest connected part (corners touch) of a region."""
+    """Returns the largest connected part of a region, bool (z, y, x); voxels that touch at corners
+    are connected."""
     parts, count = label(region, np.ones((3, 3, 3)))
     return parts == 1 + np.argmax(np.bincount(parts.ravel())[1:]) if count > 1 else region
 
 
 def long_axis_mm(region: np.ndarray) -> float:
-    """Longest in-plane diameter over all axial slices of a bool region at 1 mm, outer face to outer
-    face; 0: empty."""
+    """Returns the longest in-plane diameter over all axial slices of a bool region at 1 mm, outer
+    face to outer face; 0 if empty."""
     edge = region & ~binary_erosion(region, np.array([[[0, 1, 0], [1, 1, 1], [0, 1, 0]]]))
     slices = [np.argwhere(plane) for plane in edge if plane.any()]
     return max((1.0 + max(pdist(points), default=0.0) for points in slices), default=0.0)
@@ -497,11 +493,11 @@ def long_axis_mm(region: np.ndarray) -> float:
 def inserted(
     growth: Growth, lung: np.ndarray, slice_mm: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """The lung with the nodule: int16 (80, 80, 80) HU, unchanged where the nodule and its blur do
-    not reach.
+    """Returns the lung with the nodule: int16 (80, 80, 80) HU, unchanged beyond the nodule and its
+    blur.
 
-    Tissue takes the place of air: the lung's mean rises to the target, a vessel stays as bright as
-    it was. The noise that goes with the air is made up for.
+    Tissue replaces air: the lung's mean rises to the target, and a vessel stays as bright as it
+    was. Noise is added for the noise that is lost with the air.
 
     Args:
         growth: on the lung's grid.
@@ -518,13 +514,13 @@ def inserted(
 
 
 def _lung_hu(lung: np.ndarray) -> float:
-    """Median HU of the lung around the middle of its cube."""
+    """Returns the median HU of the lung around the middle of its cube."""
     near = lung[20:-20, 20:-20, 20:-20]
     return float(np.median(near[near < LUNG_HU[1]]))
 
 
 def _noise_hu(lung: np.ndarray) -> float:
-    """SD of the noise between vessels, from the median of what a small blur takes away."""
+    """Returns the SD of the noise between vessels, from the median of what a small blur removes."""
     near = lung[20:-20, 20:-20, 20:-20]
     rest = (near - gaussian_filter(near, 1))[near < LUNG_HU[1]]
     return 1.4826 * float(np.median(np.abs(rest)))

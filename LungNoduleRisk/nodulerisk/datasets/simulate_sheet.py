@@ -1,4 +1,4 @@
-"""A sheet of simulated nodules to look at before anything is trained on them."""
+"""A sheet of simulated nodules, to look at before training on them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ A_ROW = 8
 
 
 def contact_sheet(nodules: Iterable[LabelledNodule], path: Path) -> None:
-    """Writes a PNG: a row for each class that is there, axial slices through the middle, every
-    other one outlined.
+    """Writes a PNG with a row for each class present: axial slices through the middle, every other
+    one outlined.
 
     Args:
-        nodules: of ``simulate_nodules``; the first eight of each class are shown.
+        nodules: from ``simulate_nodules``; the first eight of each class are shown.
         path: of the PNG.
     """
     rows: dict[tuple[int, int], list[LabelledNodule]] = {}
@@ -43,7 +43,8 @@ def contact_sheet(nodules: Iterable[LabelledNodule], path: Path) -> None:
 
 
 def _row(nodule: LabelledNodule) -> tuple[int, int]:
-    """Classes of subtype and grade; grade -1: none, as the nodule is not invasive."""
+    """Returns the classes of subtype and grade; grade -1: none, since the nodule is not
+    invasive."""
     return nodule.labels["subtype"], nodule.labels.get("grade", -1)
 
 

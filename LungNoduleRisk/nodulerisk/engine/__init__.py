@@ -1,1 +1,2 @@
-"""What runs the networks: an engine here, a worker in a child process, a queue shared by many."""
+"""Running the networks: an engine in this process, a worker in a child process, a queue shared by
+many."""

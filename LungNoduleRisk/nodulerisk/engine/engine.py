@@ -1,8 +1,8 @@
 """Engine: runs a weight set's networks, fast.
 
-The networks stay plain torch modules. On CUDA and MPS torch runs them; on a CPU OpenVINO does where
-it is installed: it folds, fuses and lays out by itself. What OpenVINO converted is cached by the
-file's hash, so that later starts need no torch at all.
+The networks stay plain torch modules. On CUDA and MPS torch runs them; on a CPU OpenVINO does if it
+is installed: it optimises the graph by itself. Converted networks are cached by the file's hash, so
+that later starts need no torch at all.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16")
 BF16_TOLERANCE = 0.01  # how far bf16 may move a probability before fp32 is kept
 
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # openvino then takes its own silent stub
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # openvino then uses its own silent stub
 
 
 class Networks(Protocol):
-    """Whatever answers for a weight set's networks: an Engine here, a Worker in a child process."""
+    """Anything that runs a weight set's networks: an Engine here, a Worker in a child process."""
 
     device: str
     checks: list[Check]
 
     def predict(self, network: str, cubes: np.ndarray) -> tuple[np.ndarray, ...]:
-        """float32 (N, channels, S, S, S) -> probabilities (N, C), and of a network that draws a
-        mask this too (N, 1, S, S, S)."""
+        """float32 (N, channels, S, S, S) -> probabilities (N, C), and, for a network that draws a
+        mask, the mask (N, 1, S, S, S)."""
         ...
 
 
@@ -49,7 +49,7 @@ class Engine:
     """Runs networks in this process.
 
     Attributes:
-        device: what runs them, in words, such as ``CPU (OpenVINO, fp32)``.
+        device: the device in words, such as ``CPU (OpenVINO, fp32)``.
         checks: what happened on the way that a reader must know (fault 40).
     """
 
@@ -61,14 +61,14 @@ class Engine:
         *,
         keep: bool = True,
     ):
-        """Chooses the device; networks are loaded when first asked for.
+        """Chooses the device; networks are loaded when first used.
 
         Args:
             weights: from ``load_weight_set``.
             device: one of ``DEVICES``.
             precision: one of ``PRECISIONS``; on a GPU always fp32.
-            keep: networks stay loaded for the next nodule; without it one at a time is, in a third
-                of the memory.
+            keep: keep networks loaded for the next nodule; otherwise only one at a time is loaded,
+                which takes a third of the memory.
 
         Raises:
             NoduleRiskError: an unknown device or precision, or one that this machine does not have.
@@ -79,7 +79,7 @@ class Engine:
         self._use(choose_device(device))
 
     def predict(self, network: str, cubes: np.ndarray) -> tuple[np.ndarray, ...]:
-        """See ``Networks.predict``. Out of GPU memory, the CPU is tried once, and said so (fault
+        """See ``Networks.predict``. If GPU memory runs out, tries the CPU once and says so (fault
         40)."""
         cubes = np.ascontiguousarray(cubes, dtype=np.float32)
         try:
@@ -92,8 +92,8 @@ class Engine:
         return self._backend.predict(network, cubes)
 
     def gradcam(self, network: str, cubes: np.ndarray, column: int) -> np.ndarray:
-        """See ``gradcam.class_activation``; torch on the CPU, whatever runs the networks
-        otherwise."""
+        """See ``gradcam.class_activation``; uses torch on the CPU, whatever else runs the
+        networks."""
         from nodulerisk.networks.gradcam import class_activation
 
         return class_activation(load_network(self.weights, network), cubes, column)
@@ -109,7 +109,8 @@ class Engine:
 
 
 def choose_device(device: str = "auto") -> str:
-    """``cuda``, ``mps`` or ``cpu``: the asked one, or for ``auto`` the first that this machine has.
+    """Returns ``cuda``, ``mps`` or ``cpu``: the requested one or, for ``auto``, the first that this
+    machine has.
 
     Raises:
         NoduleRiskError: the name is unknown or the machine has no such device.
@@ -146,7 +147,7 @@ def _gpu_possible() -> bool:
 
 
 class Backend(ABC):
-    """What runs the networks of a weight set; ``keep`` as for Engine."""
+    """Runs the networks of a weight set; ``keep`` as for Engine."""
 
     kind: str
     name: str
@@ -161,7 +162,7 @@ class Backend(ABC):
         """See ``Networks.predict``."""
 
     def _ready(self, key, load: Callable[[], Any]):
-        """What ``load`` gives for the key, loaded once as long as it is kept."""
+        """Returns what ``load`` gives for the key, loaded only once while it is kept."""
         if key not in self._loaded:
             if not self._keep:
                 self._loaded.clear()
@@ -190,7 +191,7 @@ class TorchBackend(Backend):
 
 
 class OpenVINOBackend(Backend):
-    """OpenVINO on the CPU; one compiled model a network and batch size."""
+    """OpenVINO on the CPU; one compiled model per network and batch size."""
 
     kind = "cpu"
 
@@ -221,8 +222,8 @@ def _core():
 
 
 def choose_precision(precision: str, weights: WeightSet) -> str:
-    """bf16 where the CPU has AMX tiles and the card says that bf16 moves no probability by more
-    than 0.01; else fp32.
+    """Returns bf16 if the CPU has AMX tiles and the card says that bf16 moves no probability by
+    more than 0.01; else fp32.
 
     Raises:
         NoduleRiskError: an unknown precision.
@@ -236,16 +237,17 @@ def choose_precision(precision: str, weights: WeightSet) -> str:
 
 
 def has_amx() -> bool:
-    """Whether this CPU multiplies bf16 matrices in tiles (Linux tells; elsewhere fp32 is kept)."""
+    """Whether this CPU multiplies bf16 matrices in tiles (known on Linux; elsewhere fp32 is
+    used)."""
     cpuinfo = Path("/proc/cpuinfo")
     return cpuinfo.exists() and "amx_bf16" in cpuinfo.read_text()
 
 
 def load_network(weights: WeightSet, name: str):
-    """A network of the set as a torch module in eval mode with its weights.
+    """Returns a network of the set as a torch module in eval mode with its weights.
 
     Raises:
-        WeightsError: the arrays do not fit the network the card names; names the first that
+        WeightsError: the arrays do not fit the network named on the card; names the first that
             differs.
     """
     import torch
@@ -272,7 +274,7 @@ def load_network(weights: WeightSet, name: str):
 
 
 def converted(weights: WeightSet, name: str):
-    """A network as an OpenVINO model, from the cache or converted into it."""
+    """Returns a network as an OpenVINO model, from the cache or converted and cached."""
     import openvino
 
     card = weights.networks[name]
@@ -295,11 +297,10 @@ def _convert(network, card: NetworkCard):
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     cubes = torch.zeros(1, NETWORKS[card.kind].cubes.channels, *(card.size,) * 3)
-    unchecked = {"check_trace": False}  # the check runs the network twice more
+    unchecked = {"check_trace": False}  # the verification would run the network twice more
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter(
-            "ignore"
-        )  # tracing warns that it fixes the padding for this input size, which is meant
+        # tracing warns that it fixes the padding for this input size, which is intended
+        warnings.simplefilter("ignore")
         decoder = TorchScriptPythonDecoder(network, example_input=cubes, trace_kwargs=unchecked)
         frontend = FrontEndManager().load_by_framework("pytorch")
         return frontend.convert(frontend.load(decoder))
@@ -311,9 +312,8 @@ def _keep(model, path: Path) -> None:
     try:
         with written_whole(path) as partial:
             openvino.save_model(model, partial, compress_to_fp16=False)
-            partial.with_suffix(".bin").replace(
-                path.with_suffix(".bin")
-            )  # the weights first: no .xml without them
+            # weights first: there must be no .xml without them
+            partial.with_suffix(".bin").replace(path.with_suffix(".bin"))
     except NoduleRiskError:
         pass  # without a cache the next start is slower, nothing else
 

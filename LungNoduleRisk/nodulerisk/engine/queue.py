@@ -1,9 +1,9 @@
 """One set of warm networks for many processes, and the line in front of them.
 
-One process has a `NetworkQueue`; every other (a session of the web page, a worker of a cohort) asks
-it through its `SharedNetworks`. A request is a connection: key and weight set first, then what
-`nodulerisk.engine.worker` sends its child. Before the answer come lines that tell how many requests
-are before this one.
+One process has a `NetworkQueue`; every other process (a session of the web page, a worker of a
+cohort) uses it through its `SharedNetworks`. A request is a connection: key and weight set first,
+then what `nodulerisk.engine.worker` sends its child. Before the answer come lines that tell how
+many requests are ahead of this one.
 """
 
 from __future__ import annotations
@@ -35,21 +35,22 @@ from nodulerisk.errors import WeightsError, WorkerError
 from nodulerisk.weights.card import WeightSet
 from nodulerisk.weights.store import load_weight_set
 
-PATIENCE_S = 30.0  # with a session that neither sends nor takes what it should
+PATIENCE_S = 30.0  # for a session that neither sends nor receives what it should
 GPU_BATCH = 16  # nodules
 CLOSED = "The program that runs the networks was stopped: start it again."
 
 
 class QueueClosedError(WorkerError):
-    """There is no queue at its address any more."""
+    """There is no longer a queue at the address."""
 
 
 class NetworkQueue:
-    """Runs one request at a time, first come first served, for whoever knows the key.
+    """Runs one request at a time, first come first served, for anyone who knows the key.
 
-    A session asks again only when it has its answer, so that sessions take turns: many nodules of
-    one do not hold back the single one of another. One that goes away costs the others nothing but
-    an answer under way. On a GPU, requests for the same network are answered together.
+    A session sends the next request only after it has its answer, so sessions take turns: many
+    nodules of one do not hold up the single nodule of another. A session that disconnects costs the
+    others at most the time of one answer. On a GPU, requests for the same network are answered
+    together.
 
     Attributes:
         address: ``host:port``.
@@ -64,15 +65,15 @@ class NetworkQueue:
         batch: int | None = None,
         host: str = "127.0.0.1",
     ):
-        """Listens; answers inside ``with``, whose end also ends the networks' processes.
+        """Starts listening; answers inside ``with``, whose end also ends the networks' processes.
 
         Args:
-            weights: the weight sets that sessions may ask for, by name.
+            weights: the weight sets that sessions may use, by name.
             device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
             key: what sessions must know.
             batch: how many requests are answered together at most; None: ``GPU_BATCH``, and on the
                 CPU 1.
-            host: this machine's, by which sessions reach it.
+            host: this machine's name or address, by which sessions reach it.
 
         Raises:
             WeightsError: see ``load_weight_set``.
@@ -101,16 +102,16 @@ class NetworkQueue:
             worker.cancel()
         self._line.wait_until_empty()
         for worker in self._workers.values():
-            worker.close()  # again: one may just have been starting
+            worker.close()  # once more: one may just have been starting
 
     def _serve(self, connection: socket.socket) -> None:
-        """One request; whatever is wrong with it is told to who asked."""
+        """Serves one request; any error is reported to the sender."""
         connection.settimeout(PATIENCE_S)
         try:
             answer = self._answer(connection)
         except Exception as error:
             answer = packed(refusal(error))
-        with suppress(OSError):  # it went away
+        with suppress(OSError):  # it disconnected
             connection.sendall(answer)
 
     def _answer(self, connection: socket.socket) -> bytes:
@@ -125,19 +126,19 @@ class NetworkQueue:
             return request.answer.result()
 
     def _most(self, worker: Worker) -> int:
-        """How many requests are answered together.
+        """How many requests are answered together at most.
 
-        On a CPU a batch takes as long as its nodules one by one, and moves some probabilities in
-        their eighth digit (OpenVINO's up to 1e-8, torch's up to 1e-6): there, answers must equal
-        the terminal's to the last bit.
+        On a CPU a batch takes as long as its nodules one by one, and changes some probabilities in
+        their eighth digit (OpenVINO by up to 1e-8, torch by up to 1e-6), but answers there must
+        equal the terminal's to the last bit.
         """
         on_gpu = worker.device and not worker.device.startswith("CPU")
         return self._batch or (GPU_BATCH if on_gpu else 1)
 
     def _worker_for(self, hello: dict[str, Any]) -> Worker:
-        """The worker that a session may ask, by the key it knows and the weight set it names."""
+        """Returns the worker that a session may use, given its key and weight set."""
         if not compare_digest(str(hello["key"]).encode(), self._key.encode()):
-            raise WorkerError("The networks answer only the sessions of their own server.")
+            raise WorkerError("The networks only serve sessions of their own server.")
         weights = self._sets.get(hello["weights"])
         if weights is None:
             raise WeightsError(
@@ -145,14 +146,13 @@ class NetworkQueue:
             )
         if weights.hashes() != hello["hashes"]:
             raise WeightsError(
-                "The weight set was changed since the server was started: start the server again."
+                "The weight set was changed after the server was started: restart the server."
             )
         return self._workers[hello["weights"]]
 
 
 class SharedNetworks(RemoteNetworks):
-    """A session's side of a `NetworkQueue`: answers as a Worker does, when it is this session's
-    turn.
+    """A session's side of a `NetworkQueue`: answers like a Worker, when it is this session's turn.
 
     Attributes:
         address: the queue's.
@@ -167,14 +167,14 @@ class SharedNetworks(RemoteNetworks):
         key: str,
         on_waiting: Callable[[int], None] = lambda before: None,
     ):
-        """Connects when first asked.
+        """Connects on first use.
 
         Args:
-            weights: one that the queue has, too.
-            device: not looked at: the queue has chosen.
+            weights: one that the queue also has.
+            device: ignored, since the queue has chosen.
             address, key: the queue's.
-            on_waiting: called on the thread that asks with how many requests are before this one,
-                at first and when that changes; last with 0.
+            on_waiting: called on the calling thread with the number of requests ahead of this one,
+                at first and when that changes; finally with 0.
         """
         super().__init__()
         self.address = address
@@ -183,12 +183,11 @@ class SharedNetworks(RemoteNetworks):
         self._connection: socket.socket | None = None
 
     def close(self) -> None:
-        """Leaves the line, or the answer under way."""
+        """Leaves the line, or abandons the answer in progress."""
         if self._connection is not None:
             with suppress(OSError):  # it is closed already
-                self._connection.shutdown(
-                    socket.SHUT_RDWR
-                )  # unlike close, wakes the thread that waits for an answer
+                # unlike close, this wakes the thread that waits for an answer
+                self._connection.shutdown(socket.SHUT_RDWR)
 
     def _answer(self, question: dict[str, Any], cubes: np.ndarray) -> tuple[np.ndarray, ...]:
         try:
@@ -208,14 +207,14 @@ class SharedNetworks(RemoteNetworks):
             self._connection.makefile("rb") as stream,
         ):
             if self._cancelled.is_set():
-                raise EOFError  # when there was no connection to shut down yet
+                raise EOFError  # if there was no connection to shut down yet
             self._connection.sendall(packed(self._hello))
             self._next(stream)
             self._connection.sendall(packed(question, [cubes]))
             return self._next(stream)
 
     def _next(self, stream: IO[bytes]) -> tuple[dict, list[np.ndarray]]:
-        """The next answer; meanwhile says how long the line is."""
+        """Returns the next answer; meanwhile reports how long the line is."""
         answer, arrays = receive(stream)
         while "waiting" in answer:
             self._on_waiting(answer["waiting"])
@@ -225,16 +224,16 @@ class SharedNetworks(RemoteNetworks):
 
 
 class _Server(socketserver.ThreadingTCPServer):
-    daemon_threads = True  # a session that does not hang up must not keep the front from ending
+    daemon_threads = True  # a session that does not disconnect must not keep the front from ending
 
 
 @dataclass(eq=False)
 class _Request:
-    """What one asks, and what it is told.
+    """One request and its answer.
 
     Attributes:
-        with_another: another's turn answers it, too.
-        answer: once it is there.
+        with_another: it is answered together with another request.
+        answer: None until it is there.
     """
 
     worker: Worker
@@ -252,7 +251,7 @@ class _Request:
 
 
 class _Line:
-    """Who waits for the networks, in order of arrival; the first has its turn."""
+    """The requests waiting for the networks, in order of arrival; the first has its turn."""
 
     def __init__(self) -> None:
         self._moved = threading.Condition()
@@ -261,8 +260,8 @@ class _Line:
 
     @contextmanager
     def turn(self, request: _Request, tell: Callable[[int], None]) -> Iterator[None]:
-        """Waits for the turn; ``tell`` is called with how many are before, at first and whenever
-        that changes.
+        """Waits for the turn; ``tell`` is called with the number of requests ahead, at first and
+        whenever it changes.
 
         Raises:
             WorkerError: the line was closed.
@@ -279,7 +278,7 @@ class _Line:
                 self._moved.notify_all()
 
     def together(self, first: _Request, most: int) -> list[_Request]:
-        """The first and those who wait for the same network: it is their turn, too."""
+        """Returns the first request and those for the same network, whose turn it then is too."""
         with self._moved:
             others = [one for one in self._waiting if one is not first and one.goes_with(first)][
                 : most - 1
@@ -290,7 +289,7 @@ class _Line:
             return [first, *others]
 
     def close(self) -> None:
-        """Sends all away but the one whose turn it is."""
+        """Dismisses all requests but the one whose turn it is."""
         with self._moved:
             self._open = False
             self._moved.notify_all()
@@ -300,7 +299,7 @@ class _Line:
             self._moved.wait_for(lambda: not self._waiting)
 
     def _places(self, request: _Request) -> Iterator[int]:
-        """How many are before the request, whenever that changes, down to 0."""
+        """Yields how many requests are ahead, whenever that changes, down to 0."""
         before = None
         while before != 0:
             before = self._place_after(before, request)
@@ -318,7 +317,7 @@ class _Line:
 
 
 def _tell(connection: socket.socket, before: int) -> None:
-    """Tells a session how many are before it; raises EOFError where it went away."""
+    """Tells a session how many requests are ahead; raises EOFError if it disconnected."""
     connection.setblocking(False)
     with suppress(BlockingIOError):
         if not connection.recv(1, socket.MSG_PEEK):
@@ -328,7 +327,7 @@ def _tell(connection: socket.socket, before: int) -> None:
 
 
 def _answer_all(requests: Sequence[_Request]) -> None:
-    """Gives each what the networks say of its cubes, or why they say nothing."""
+    """Gives each request the networks' answer for its cubes, or the reason why there is none."""
     try:
         answers = _asked(
             requests[0].worker, requests[0].question, [request.cubes for request in requests]
@@ -342,8 +341,8 @@ def _answer_all(requests: Sequence[_Request]) -> None:
 
 
 def _asked(worker: Worker, question: dict[str, Any], cubes: Sequence[np.ndarray]) -> list[bytes]:
-    """What the worker answers each, ready to be sent; it is another's as soon as the turn is
-    over."""
+    """Returns the worker's answer for each request, ready to be sent; the worker serves others as
+    soon as the turn is over."""
     if "column" in question:
         return [
             packed(

@@ -1,8 +1,8 @@
-"""Worker: an Engine in a child process, kept warm: the program that shows the CT never loads torch
-nor freezes.
+"""Worker: an Engine in a child process, kept warm, so that the program that shows the CT neither
+loads torch nor freezes.
 
-Both ways a message is one line of JSON, followed by the raw bytes of the arrays it announces. Only
-cubes and probabilities travel, never the CT. The child ends when its parent does.
+In both directions a message is one line of JSON, followed by the raw bytes of the arrays it lists.
+Only cubes and probabilities travel, never the CT. The child ends when its parent does.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from nodulerisk.weights.store import load_weight_set
 
 if TYPE_CHECKING:
     from nodulerisk.engine.engine import (
-        Networks,  # needs packages that Slicer installs only when the user first assesses
+        Networks,  # needs packages that Slicer installs only at the first assessment
     )
 
 CANCELLED = "The assessment was cancelled."
@@ -44,7 +44,7 @@ class RemoteNetworks(ABC):
     ``predict`` blocks its thread; ``cancel`` may be called from any other.
 
     Attributes:
-        device: what runs the networks, in words; empty until it is known.
+        device: the device in words; empty until it is known.
         checks: what happened on the way that a reader must know (fault 40).
     """
 
@@ -75,19 +75,20 @@ class RemoteNetworks(ABC):
         )[0]
 
     def cancel(self) -> None:
-        """The ``predict`` under way, which ends at once, or the next one raises WorkerError."""
+        """Makes the ``predict`` in progress, which ends at once, or the next one raise
+        WorkerError."""
         self._cancelled.set()
         self.close()
 
     @abstractmethod
     def close(self) -> None:
-        """Lets go of the other process; the next ``predict`` starts anew."""
+        """Releases the other process; the next ``predict`` starts a new one."""
 
     @abstractmethod
     def _answer(self, question: dict[str, Any], cubes: np.ndarray) -> tuple[np.ndarray, ...]: ...
 
     def _take_over(self, state: dict[str, Any]) -> None:
-        """What ``state_of`` told of the networks there."""
+        """Stores what ``state_of`` reported about the networks there."""
         self.device = state["device"]
         found = [Check(**check) for check in state["checks"]]
         self.checks += [check for check in found if check not in self.checks]
@@ -96,7 +97,7 @@ class RemoteNetworks(ABC):
 class Worker(RemoteNetworks):
     """Networks in a child process; after a cancel or a crash the next call starts a new one.
 
-    A child that dies on a GPU is tried once more on the CPU (fault 40).
+    If a child dies on a GPU, the CPU is tried once (fault 40).
     """
 
     def __init__(self, weights: WeightSet, device: str = "auto", *, python: str = sys.executable):
@@ -114,7 +115,7 @@ class Worker(RemoteNetworks):
             self._child.wait()
 
     def _answer(self, question: dict[str, Any], cubes: np.ndarray) -> tuple[np.ndarray, ...]:
-        """The answer, from a child on the CPU where one on a GPU died."""
+        """Returns the answer, from a child on the CPU if one on a GPU died."""
         try:
             return self._ask_child(question, cubes)
         except WorkerError:
@@ -179,10 +180,10 @@ class Worker(RemoteNetworks):
 
 
 def main() -> None:
-    """The child: opens a weight set, then answers one request after the other until its parent is
-    gone."""
+    """Runs the child: opens a weight set, then answers one request after the other until its parent
+    is gone."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a library prints must not get among the answers
+    os.dup2(2, 1)  # anything a library prints must stay out of the answers
     requests: queue.Queue[tuple[dict, list[np.ndarray]]] = queue.Queue()
     threading.Thread(target=_read_requests, args=(sys.stdin.buffer, requests), daemon=True).start()
     engine = None
@@ -204,8 +205,8 @@ def main() -> None:
 
 
 def _read_requests(stream: IO[bytes], requests: queue.Queue) -> None:
-    """Feeds the queue; when the parent is gone, in the midst of a network even, the process
-    ends."""
+    """Feeds the queue; when the parent is gone, the process ends, even in the middle of a
+    network."""
     try:
         while True:
             requests.put(receive(stream))
@@ -217,23 +218,23 @@ def _read_requests(stream: IO[bytes], requests: queue.Queue) -> None:
 
 
 def state_of(networks: Networks) -> dict[str, Any]:
-    """What every answer tells of the networks beside their arrays."""
+    """Returns what every answer says about the networks besides the arrays."""
     return {"device": networks.device, "checks": [vars(check) for check in networks.checks]}
 
 
 def refusal(error: Exception) -> dict[str, str]:
-    """An error as an answer."""
+    """Returns an error as an answer."""
     return {"error": type(error).__name__, "message": str(error)}
 
 
 def raise_refusal(answer: dict[str, Any]) -> None:
-    """Raises the NoduleRiskError that an answer is, if it is one."""
+    """Raises the NoduleRiskError that an answer carries, if any."""
     if "error" in answer:
         raise getattr(errors, answer["error"], NoduleRiskError)(answer["message"])
 
 
 def packed(message: dict[str, Any], arrays: Sequence[np.ndarray] = ()) -> bytes:
-    """A message as ``receive`` reads it."""
+    """Returns a message in the form that ``receive`` reads."""
     announced = [{"shape": array.shape, "dtype": array.dtype.str} for array in arrays]
     line = json.dumps(message | {"arrays": announced}).encode() + b"\n"
     return line + b"".join(array.tobytes() for array in arrays)
@@ -247,11 +248,11 @@ def _send(stream: IO[bytes], message: dict[str, Any], arrays: Sequence[np.ndarra
 def receive(
     stream: IO[bytes], max_bytes: int = MAX_ARRAYS
 ) -> tuple[dict[str, Any], list[np.ndarray]]:
-    """The next message and its arrays.
+    """Reads the next message and its arrays.
 
     Raises:
-        EOFError: the other side is gone, or its line has no end.
-        ValueError: no message, or more than ``max_bytes`` of arrays.
+        EOFError: the other side is gone, or its line never ends.
+        ValueError: not a message, or more than ``max_bytes`` of arrays.
     """
     line = stream.readline(MAX_LINE)
     if not line.endswith(b"\n"):

@@ -1,5 +1,5 @@
-"""How good a weight set is: held-out figures with intervals, and the pages and tables that show
-them.
+"""How well a weight set performs: held-out figures with intervals, and the pages and tables that
+show them.
 
 ``evaluate_dataset`` does it all; ``predictions``, ``evaluate`` and ``write_evaluation`` are its
 steps.

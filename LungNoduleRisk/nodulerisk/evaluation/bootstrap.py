@@ -1,8 +1,8 @@
-"""95 % intervals from patients drawn again and again.
+"""95 % intervals from repeated draws of patients (bootstrap).
 
 A figure is a function of weights (1 + draws, n): how often each of n nodules counts. Row 0 counts
 each nodule once and gives the value; every other row is one draw of patients, with replacement. So
-one expression serves value and interval.
+one expression gives both value and interval.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Figure:
 
 
 def patient_weights(patients: Sequence[str] | np.ndarray, draws: int = DRAWS) -> np.ndarray:
-    """float64 (1 + draws, n) for the patients of n nodules; all nodules of a patient are drawn
-    together."""
+    """Returns weights, float64 (1 + draws, n), for the patients of n nodules; all nodules of a
+    patient are drawn together."""
     names, index = np.unique(patients, return_inverse=True)
     share, rng = np.full(len(names), 1 / max(len(names), 1)), np.random.default_rng(SEED)
     weights = np.ones((1 + draws, len(index)))
@@ -41,10 +41,10 @@ def patient_weights(patients: Sequence[str] | np.ndarray, draws: int = DRAWS) ->
 
 
 def interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Value, low and high of a figure's rows (1 + draws,).
+    """Returns value, low and high from a figure's rows (1 + draws,).
 
-    Percentiles of the draws in which the figure exists, widened to hold the value where the draws
-    lean to one side, as those of a calibration error do.
+    Low and high are percentiles of the draws in which the figure exists, widened to include the
+    value if the draws are biased, as those of a calibration error are.
     """
     value, drawn = float(values[0]), values[1:][np.isfinite(values[1:])]
     low, high = np.percentile(drawn, [2.5, 97.5]) if drawn.size else (value, value)
@@ -52,23 +52,24 @@ def interval(values: np.ndarray) -> tuple[float, float, float]:
 
 
 def figure(name: str, values: np.ndarray, patients: Sequence[str]) -> Figure | None:
-    """The figure of rows (1 + draws,); None where it does not exist, as an AUC of one class."""
+    """Returns the figure from its rows (1 + draws,); None if it does not exist, such as an AUC with
+    one class."""
     if not np.isfinite(values[0]):
         return None
     return Figure(name, *interval(values), nodules=len(patients), patients=len(set(patients)))
 
 
 def kept(figures: Iterable[Figure | None]) -> tuple[Figure, ...]:
-    """Those that exist."""
+    """Returns the figures that exist."""
     return tuple(f for f in figures if f is not None)
 
 
 def weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean of n values for every row of weights (D, n); NaN where nothing counts."""
+    """Returns the mean of n values for every row of weights (D, n); NaN where all weights are 0."""
     return ratio(weights @ np.asarray(values, float), weights.sum(axis=1))
 
 
 def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """part / whole, NaN where whole is 0."""
+    """Returns part / whole; NaN where whole is 0."""
     part, whole = np.broadcast_arrays(np.asarray(part, float), np.asarray(whole, float))
     return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)

@@ -1,4 +1,4 @@
-"""How far probabilities can be taken at their word, and the line that makes them more so."""
+"""How well probabilities match outcomes, and the line that improves the match."""
 
 from __future__ import annotations
 
@@ -11,17 +11,15 @@ from nodulerisk.evaluation.bootstrap import interval, ratio, weighted_mean
 from nodulerisk.evaluation.figures import midranks
 from nodulerisk.weights.calibration import TINY, Line, calibrated
 
-BINS = 5  # equally filled: 20 nodules a bin need a hundred
-SLOPES, OFFSETS = (
-    (0.1, 5.0),
-    (-5.0, 5.0),
-)  # where the classes part completely the best slope would be endless
+BINS = 5  # equally filled: 20 nodules per bin need a hundred
+# If the classes separate completely, the best slope would be infinite.
+SLOPES, OFFSETS = ((0.1, 5.0), (-5.0, 5.0))
 
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Nodules of similar probability: its mean, the share that it came true for with a 95 %
-    interval, their number."""
+    """Nodules of similar probability: their mean probability, the observed share with its 95 %
+    interval, and their number."""
 
     predicted: float
     observed: float
@@ -31,7 +29,7 @@ class ReliabilityBin:
 
 
 def fit_calibration(members: np.ndarray, labels: np.ndarray) -> Line:
-    """Slope and offsets under which the mean of the calibrated members has the least negative
+    """Returns the slope and offsets that give the mean of the calibrated members the least negative
     log-likelihood.
 
     Args:
@@ -49,9 +47,11 @@ def fit_calibration(members: np.ndarray, labels: np.ndarray) -> Line:
 
 
 def confidence(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What was said and whether it came true, each float (n,), of class probabilities (n, C).
+    """Returns the predicted probability and whether it came true, each float (n,), from class
+    probabilities (n, C).
 
-    Of two classes the last one's probability; of more the largest one, whichever class it is of.
+    For two classes it is the last one's probability; for more, the largest, whichever class it
+    belongs to.
     """
     if probabilities.shape[1] == 2:
         return probabilities[:, 1], (labels == 1).astype(float)
@@ -59,7 +59,7 @@ def confidence(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarra
 
 
 def calibration_error(said: np.ndarray, true: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(D,): mean distance between what was said (n,) and what came true (n,) over equally filled
+    """Returns the mean distance, (D,), between predicted (n,) and observed (n,) over equally filled
     bins; 0 is perfect."""
     bins = _bins(said, weights)
     gaps = weights * (said - true)
@@ -68,8 +68,8 @@ def calibration_error(said: np.ndarray, true: np.ndarray, weights: np.ndarray) -
 
 
 def brier(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(D,): mean squared error of the last of two classes' probability; of more classes, summed
-    over them.
+    """Returns the mean squared error, (D,): for two classes, of the last one's probability; for
+    more, summed over the classes.
 
     Source: Brier, Mon Weather Rev 1950;78:1-3, whose sum over two classes is twice this.
     """
@@ -81,7 +81,7 @@ def brier(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray) ->
 def reliability(
     said: np.ndarray, true: np.ndarray, weights: np.ndarray
 ) -> tuple[ReliabilityBin, ...]:
-    """The bins of ``calibration_error``, as the nodules themselves fill them."""
+    """Returns the bins of ``calibration_error`` for the nodules themselves."""
     bins = _bins(said, weights[:1])[0]
     filled = [bins == index for index in range(BINS) if (bins == index).any()]
     return tuple(
@@ -93,6 +93,7 @@ def reliability(
 
 
 def _bins(said: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """int (D, n), 0..BINS - 1: equally filled, equal probabilities never parted."""
+    """Returns bin numbers, int (D, n), 0..BINS - 1: equally filled, with equal probabilities in one
+    bin."""
     place = ratio(midranks(said, weights), weights.sum(axis=1, keepdims=True))
     return np.clip(np.nan_to_num(place) * BINS, 0, BINS - 1).astype(int)

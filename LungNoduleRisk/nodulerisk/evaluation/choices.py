@@ -1,5 +1,5 @@
-"""What is chosen on validation nodules: thresholds and calibration. Never on those that the figures
-come from."""
+"""Thresholds and calibration, chosen on validation nodules, never on those that the figures come
+from."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from nodulerisk.evaluation.samples import TaskSample, task_sample, with_task
 from nodulerisk.tasks import TASKS, two_class_tasks
 from nodulerisk.weights.calibration import Line
 
-ENOUGH = 5  # nodules of every class: fewer choose nothing
+ENOUGH = 5  # nodules needed in every class to choose anything
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """Probability of the last class from which it is decided on (None: the most probable class),
-    and why this one."""
+    """The probability of the last class from which it is decided on (None: the most probable
+    class), and its source."""
 
     value: float | None
     source: str
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
-        """int (...): the class of each of (..., C) probabilities."""
+        """Returns the decided class, int (...), of each of (..., C) probabilities."""
         if self.value is None:
             return probabilities.argmax(axis=-1)
         return np.where(probabilities[..., -1] >= self.value, probabilities.shape[-1] - 1, 0)
 
 
 def chosen_thresholds(predictions: Iterable[Prediction]) -> dict[str, float]:
-    """For a card: the largest Youden index on the validation predictions, for every two-class task
-    with enough of them."""
+    """Returns thresholds for a card: those with the largest Youden index on the validation
+    predictions, for every two-class task with enough of them."""
     samples = {task: _validation(predictions, task) for task in two_class_tasks()}
     return {
         task: youden(s.labels == 1, s.probabilities[:, 1])
@@ -45,8 +45,8 @@ def chosen_thresholds(predictions: Iterable[Prediction]) -> dict[str, float]:
 
 
 def chosen_calibration(predictions: Iterable[Prediction]) -> dict[str, Line]:
-    """For a card: the line that fits the validation predictions best, for every task with enough of
-    them."""
+    """Returns calibrations for a card: the line that fits the validation predictions best, for
+    every task with enough of them."""
     samples = {task: _validation(predictions, task) for task in TASKS}
     return {
         task: fit_calibration(s.members, s.labels) for task, s in samples.items() if s is not None
@@ -54,8 +54,8 @@ def chosen_calibration(predictions: Iterable[Prediction]) -> dict[str, Line]:
 
 
 def threshold_for(task: str, chosen: dict[str, float], answered: Iterable[Prediction]) -> Threshold:
-    """The threshold chosen on validation, else the card's as the predictions carry it, else the
-    most probable class."""
+    """Returns the threshold chosen on validation, else the card's as stored with the predictions,
+    else the most probable class."""
     if task in chosen:
         return Threshold(chosen[task], "largest Youden index on validation nodules")
     card = next((o.thresholds.get(task) for o in answered), None)
@@ -65,7 +65,8 @@ def threshold_for(task: str, chosen: dict[str, float], answered: Iterable[Predic
 
 
 def _validation(predictions: Iterable[Prediction], task: str) -> TaskSample | None:
-    """The validation nodules that answer the task; None with fewer than ``ENOUGH`` of a class."""
+    """Returns the validation nodules with an answer to the task; None with fewer than ``ENOUGH`` of
+    a class."""
     answered = with_task([o for o in predictions if o.split == "validation"], task)
     counts = np.bincount([o.labels[task] for o in answered], minlength=len(TASKS[task].classes))
     return task_sample(answered, task) if counts.min() >= ENOUGH else None

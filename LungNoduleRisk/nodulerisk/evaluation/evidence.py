@@ -1,4 +1,4 @@
-"""What an evaluation says on a weight set's card."""
+"""What an evaluation contributes to a weight set's card."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ SMALL_P = 0.05
 
 
 def evidence_of(evaluation: Evaluation, task: str) -> Evidence:
-    """A task's evidence: its figures as [value, low, high], and in words how it compares with the
-    diameter."""
+    """Returns a task's evidence: its figures as [value, low, high], and in words how it compares
+    with the diameter."""
     found = evaluation.tasks[task]
     labels = "; ".join(filter(None, (LABEL_WORDS[found.evidence], beside_size(found))))
     return Evidence(
@@ -34,7 +34,7 @@ def evidence_of(evaluation: Evaluation, task: str) -> Evidence:
 
 
 def mask_evidence_of(evaluation: Evaluation) -> Evidence:
-    """The mask's evidence; of level ``none`` where no mask was compared."""
+    """Returns the mask's evidence; of level ``none`` if no mask was compared."""
     mask = evaluation.mask
     if mask is None:
         return Evidence("none", "no mask was compared")
@@ -50,15 +50,15 @@ def mask_evidence_of(evaluation: Evaluation) -> Evidence:
 
 
 def data_words(evaluation: Evaluation) -> str:
-    """Which nodules the figures come from."""
+    """Describes which nodules the figures come from."""
     if evaluation.held_out:
         return f"{evaluation.about.dataset}, test patients"
-    return f"{evaluation.about.dataset}, all nodules: not held out, training may have seen them"
+    return f"{evaluation.about.dataset}, all nodules: not held out, so training may have seen them"
 
 
 def beside_size(task: TaskEvaluation) -> str:
-    """Whether the networks add to the diameter, in words with DeLong's p; empty where the two were
-    not compared."""
+    """Says whether the networks add to the diameter, with DeLong's p; empty if the two were not
+    compared."""
     curve = next((curve for curve in task.rocs if curve.p is not None), None)
     if curve is None or curve.p is None or curve.gain is None:
         return ""

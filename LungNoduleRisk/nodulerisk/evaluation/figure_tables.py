@@ -1,4 +1,4 @@
-"""An evaluation as tables: figures for a spreadsheet and a README, nodules a row each."""
+"""An evaluation as tables: figures for a spreadsheet and a README, and one row per nodule."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ Row = dict[str, Cell]
 
 
 def figure_rows(evaluation: Evaluation) -> list[Row]:
-    """A row a figure: of all nodules, calibrated on validation, and of each group; columns
-    ``FIGURE_COLUMNS``."""
+    """Returns one row per figure: for all nodules, calibrated on validation, and for each group;
+    columns ``FIGURE_COLUMNS``."""
     return [
         dict(
             zip(
@@ -48,13 +48,13 @@ def figure_rows(evaluation: Evaluation) -> list[Row]:
 
 
 def write_figures_csv(evaluation: Evaluation, path: Path) -> None:
-    """Raises OutputError where the file cannot be written."""
+    """Writes the figures as CSV; raises OutputError if the file cannot be written."""
     _write_csv(figure_rows(evaluation), FIGURE_COLUMNS, path)
 
 
 def write_nodules_csv(predictions: Sequence[Prediction], path: Path) -> None:
-    """Writes a row a nodule with labels, mean probabilities of every class and how well the mask
-    fits.
+    """Writes one row per nodule with labels, mean probabilities of every class and how well the
+    mask fits.
 
     Raises:
         OutputError: the file cannot be written.
@@ -64,13 +64,13 @@ def write_nodules_csv(predictions: Sequence[Prediction], path: Path) -> None:
 
 
 def write_figures_markdown(evaluation: Evaluation, path: Path) -> None:
-    """Raises OutputError where the file cannot be written."""
+    """Writes the figures as Markdown; raises OutputError if the file cannot be written."""
     with written_whole(path) as partial:
         partial.write_text("\n".join(_markdown(evaluation)) + "\n", encoding="utf-8")
 
 
 def with_interval(figure: Figure) -> str:
-    """``0.914 (0.867–0.959)``, and in mm two decimals."""
+    """Formats a figure as ``0.914 (0.867–0.959)``; in mm with two decimals."""
     digits = 2 if "mm)" in figure.name else 3
     value, low, high = (
         f"{number:.{digits}f}" for number in (figure.value, figure.low, figure.high)
@@ -79,7 +79,7 @@ def with_interval(figure: Figure) -> str:
 
 
 def _parts(evaluation: Evaluation) -> Iterator[tuple[str, str, str, tuple[Figure, ...]]]:
-    """Task, evidence, group and its figures."""
+    """Yields task, evidence, group and its figures."""
     for task in evaluation.tasks.values():
         yield task.task, task.evidence, "all", task.figures
         yield task.task, task.evidence, AFTER_LINE, task.figures_after_line
@@ -144,7 +144,7 @@ def _markdown(evaluation: Evaluation) -> Iterator[str]:
     yield (
         f"\n{RESEARCH_USE_ONLY}\n\n{evaluation.nodules} nodules of {evaluation.patients} patients. "
     )
-    yield "Intervals are 95 %, from patients drawn again and again.\n"
+    yield "Intervals are 95 %, from repeated draws of patients.\n"
     for task in evaluation.tasks.values():
         yield from _section(
             task.task, task.evidence, evidence_of(evaluation, task.task).labels, task.figures
@@ -163,5 +163,5 @@ def _section(title: str, evidence: str, labels: str, figures: Iterable[Figure]) 
 
 
 def _plain(text: str) -> str:
-    """Text without characters that Markdown would read as markup."""
+    """Returns text without characters that Markdown would read as markup."""
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|!" else " " if c in "\r\n" else c for c in text)

@@ -1,4 +1,4 @@
-"""Figures of discrimination, as functions of arrays.
+"""Figures of discrimination as functions of arrays.
 
 ``positive`` is bool (n,), ``scores`` float (n,), ``labels`` and ``decided`` int (n,); ``weights``
 are (D, n), see ``bootstrap``, and every result has a row for each of them.
@@ -13,7 +13,7 @@ from nodulerisk.evaluation.bootstrap import ratio
 
 
 def midranks(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(D, n): the weight below each score and half of the weight at it."""
+    """Returns (D, n): the weight below each score plus half of the weight at it."""
     order = np.argsort(scores)
     below = np.pad(np.cumsum(weights[:, order], axis=1), ((0, 0), (1, 0)))
     first, last = (np.searchsorted(scores[order], scores, side) for side in ("left", "right"))
@@ -21,8 +21,8 @@ def midranks(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def auc(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(D,): the probability that a positive scores above a negative, ties counting half; NaN where
-    one is lacking.
+    """Returns the probability, (D,), that a positive scores above a negative, ties counting half;
+    NaN if there are none of one kind.
 
     Args:
         positive: bool (N,).
@@ -40,10 +40,11 @@ def auc(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.nda
 
 
 def delong_p(positive: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
-    """Two-sided p of DeLong's test that two scores of the same nodules have the same AUC.
+    """Returns the two-sided p of DeLong's test that two scores of the same nodules have the same
+    AUC.
 
-    Nodules count as independent, also those of one patient. 1 where the scores rank alike; NaN
-    below two of a kind.
+    Nodules count as independent, even those of one patient. 1 if the scores rank alike; NaN with
+    fewer than two of a kind.
 
     Source: DeLong et al., Biometrics 1988;44:837-845, by the ranks of Sun and Xu, IEEE Signal
     Process Lett 2014;21:1389-1393.
@@ -56,7 +57,7 @@ def delong_p(positive: np.ndarray, first: np.ndarray, second: np.ndarray) -> flo
     among_all = rankdata(np.concatenate([up, down], axis=1), axis=1)
     wins = (
         among_all[:, :n_up] - rankdata(up, axis=1)
-    ) / n_down  # of each positive, over the negatives
+    ) / n_down  # of each positive against the negatives
     losses = 1 - (among_all[:, n_up:] - rankdata(down, axis=1)) / n_up
     difference = wins[0].mean() - wins[1].mean()
     variance = (
@@ -68,8 +69,8 @@ def delong_p(positive: np.ndarray, first: np.ndarray, second: np.ndarray) -> flo
 
 
 def share_reaching(cuts: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(D, len(cuts)): the share of the weight whose score is at least the cut; NaN where nothing
-    counts."""
+    """Returns the share of the weight, (D, len(cuts)), whose score is at least the cut; NaN where
+    all weights are 0."""
     order = np.argsort(scores)
     below = np.pad(np.cumsum(weights[:, order], axis=1), ((0, 0), (1, 0)))
     at = np.searchsorted(scores[order], cuts, "left")
@@ -79,8 +80,8 @@ def share_reaching(cuts: np.ndarray, scores: np.ndarray, weights: np.ndarray) ->
 def roc(
     positive: np.ndarray, scores: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """1 - specificity and sensitivity, each (D, k + 1), at the k distinct scores from the highest
-    down."""
+    """Returns 1 - specificity and sensitivity, each (D, k + 1), at the k distinct scores from the
+    highest down."""
     cuts = np.append(np.unique(scores), np.inf)[::-1]
     return (
         share_reaching(cuts, scores[~positive], weights[:, ~positive]),
@@ -89,8 +90,8 @@ def roc(
 
 
 def youden(positive: np.ndarray, scores: np.ndarray) -> float:
-    """The threshold with the largest sensitivity + specificity, midway between two scores; the
-    lowest of equals.
+    """Returns the threshold with the largest sensitivity + specificity, midway between two scores;
+    the lowest of equals.
 
     Source: Youden, Cancer 1950;3:32-35.
     """
@@ -105,7 +106,8 @@ def youden(positive: np.ndarray, scores: np.ndarray) -> float:
 def net_benefit(
     positive: np.ndarray, scores: np.ndarray, cuts: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """(D, len(cuts)): true positives less false positives at the odds of the threshold, per nodule.
+    """Returns the net benefit, (D, len(cuts)): true positives less false positives at the odds of
+    the threshold, per nodule.
 
     Source: Vickers and Elkin, Med Decis Making 2006;26:565-574.
     """
@@ -123,27 +125,27 @@ def net_benefit(
 def confusion(
     labels: np.ndarray, decided: np.ndarray, n_classes: int, weights: np.ndarray
 ) -> np.ndarray:
-    """(D, C, C): the weight of each label (row) decided as each class (column)."""
+    """Returns the weight, (D, C, C), of each label (row) decided as each class (column)."""
     cell = np.eye(n_classes**2)[labels * n_classes + decided]
     return (weights @ cell).reshape(-1, n_classes, n_classes)
 
 
 def accuracy(table: np.ndarray) -> np.ndarray:
-    """(D,) of confusion matrices (D, C, C)."""
+    """Returns the accuracy, (D,), from confusion matrices (D, C, C)."""
     return ratio(np.trace(table, axis1=1, axis2=2), table.sum(axis=(1, 2)))
 
 
 def weighted_f1(table: np.ndarray) -> np.ndarray:
-    """(D,): the classes' F1 weighted by how many nodules they have, of confusion matrices (D, C,
-    C)."""
+    """Returns the classes' F1 weighted by their numbers of nodules, (D,), from confusion matrices
+    (D, C, C)."""
     labelled, decided = table.sum(axis=2), table.sum(axis=1)
     f1 = ratio(2 * np.diagonal(table, axis1=1, axis2=2), labelled + decided)
     return ratio((labelled * np.nan_to_num(f1)).sum(axis=1), labelled.sum(axis=1))
 
 
 def two_class_rates(table: np.ndarray) -> dict[str, np.ndarray]:
-    """Accuracy, sensitivity, specificity, predictive values and F1, each (D,), of confusion
-    matrices (D, 2, 2)."""
+    """Returns accuracy, sensitivity, specificity, predictive values and F1, each (D,), from
+    confusion matrices (D, 2, 2)."""
     (tn, fp), (fn, tp) = np.moveaxis(table, 0, -1)
     return {
         "accuracy": accuracy(table),

@@ -1,4 +1,4 @@
-"""How well a mask agrees with the readers'."""
+"""How well a mask agrees with the readers' outlines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class MaskFit:
         dice: 0..1; 0 where no mask was drawn.
         surface_mm: mean distance between the two surfaces, both ways; None where one of the masks
             is empty.
-        hausdorff95_mm: 95th percentile of those distances, the larger way; None likewise.
+        hausdorff95_mm: 95th percentile of those distances, the larger of both ways; None likewise.
     """
 
     dice: float
@@ -25,7 +25,7 @@ class MaskFit:
 
     @property
     def found(self) -> bool:
-        """Whether the mask meets the reference at all."""
+        """Whether the mask overlaps the reference at all."""
         return self.dice > 0
 
 
@@ -44,7 +44,7 @@ def mask_fit(
 
 
 def dice(first: np.ndarray, second: np.ndarray) -> float:
-    """2 |A and B| / (|A| + |B|) of two bool arrays; two empty ones agree: 1.
+    """Returns 2 |A and B| / (|A| + |B|) of two bool arrays; 1 if both are empty.
 
     Examples:
         >>> dice(np.array([True, True, False]), np.array([False, True, False]))
@@ -57,10 +57,10 @@ def dice(first: np.ndarray, second: np.ndarray) -> float:
 def surface_distances_mm(
     first: np.ndarray, second: np.ndarray, spacing_mm: tuple[float, float, float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Distances in mm of every surface voxel to the nearest surface voxel of the other mask, each
-    way.
+    """Returns the distances in mm of every surface voxel to the nearest surface voxel of the other
+    mask, each way.
 
-    Empty arrays where one of the masks is empty. A surface voxel is one with a face on the outside.
+    The arrays are empty if one of the masks is. A surface voxel is one with a face on the outside.
     """
     if not (first.any() and second.any()):
         return np.zeros(0), np.zeros(0)
@@ -78,5 +78,5 @@ def _surface(mask: np.ndarray) -> np.ndarray:
 
 
 def _bounds(mask: np.ndarray) -> tuple[slice, ...]:
-    """The smallest box that holds the mask."""
+    """Returns the smallest box that holds the mask."""
     return tuple(slice(int(i.min()), int(i.max()) + 1) for i in np.nonzero(mask))

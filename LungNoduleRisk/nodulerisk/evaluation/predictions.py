@@ -1,4 +1,4 @@
-"""What a weight set says of labelled nodules, kept in a file so that figures can be computed again
+"""A weight set's answers for labelled nodules, kept in a file so that figures can be recomputed
 without networks."""
 
 from __future__ import annotations
@@ -32,17 +32,16 @@ Answers = dict[str, dict[str, tuple[float, ...]]]  # task -> network -> class pr
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the weight set said of one nodule clicked at its centre, and what is known of it.
+    """The weight set's answers for one nodule clicked at its centre, and what is known about it.
 
     Attributes:
         name, patient, split, evidence, labels, diameter_mm, readers_dice: as in ``LabelledNodule``.
-        members: task -> network -> class probabilities, of a task with a risk model the model's
-            alone; tasks that were not run are absent.
+        members: task -> network -> class probabilities, for a task with a risk model only the
+            model's; tasks that were not run are absent.
         thresholds: task -> the card's threshold; None: the most probable class.
-        mask: the mask against the nodule's; None without a mask network or without a mask to
-            compare with.
-        clicks: for every click off the centre what ``members`` holds for the centre.
-        click_dice: for every such click, its mask against the first one.
+        mask: the mask against the nodule's; None without a mask network or a mask to compare with.
+        clicks: like ``members``, for every click off the centre.
+        click_dice: for every such click, Dice of its mask with that of the centre.
     """
 
     name: str
@@ -59,12 +58,13 @@ class Prediction:
     readers_dice: float | None = None
 
     def mean(self, task: str) -> np.ndarray | None:
-        """Class probabilities (C,), the members' plain mean; None where the task was not run."""
+        """Returns class probabilities (C,), the members' plain mean; None if the task was not
+        run."""
         return np.mean(list(self.members[task].values()), axis=0) if task in self.members else None
 
     def recalibrated(self, lines: dict[str, Line]) -> Prediction:
-        """What the same networks would say with these lines on the card; it must have none for
-        these tasks yet."""
+        """Returns what the same networks would answer with these calibration lines on the card,
+        which must not have any for these tasks yet."""
         clicks = tuple(_recalibrated(answers, lines) for answers in self.clicks)
         return replace(self, members=_recalibrated(self.members, lines), clicks=clicks)
 
@@ -78,16 +78,15 @@ def predictions(
 ) -> tuple[list[Prediction], list[Broken]]:
     """Assesses every nodule at its centre, and at ``clicks`` points 2 mm off in random directions.
 
-    Nodules that are refused come back as broken and the rest go on; whatever else goes wrong ends
-    the evaluation, see ``assess_points``. Where the data end with the
-    nodule along z, the CT is continued by what lies beside it (see ``with_context``), always the
-    same.
+    Refused nodules are returned as broken and the rest go on; any other error ends the evaluation,
+    see ``assess_points``. If the data end with the nodule along z, the CT is continued with its
+    surroundings (see ``with_context``), always in the same way.
 
     Args:
         weights: the weight set.
-        nodules: what to assess; the directions of the clicks go by the place in this sequence.
+        nodules: what to assess; the place in this sequence determines the directions of the clicks.
         networks: a warm Engine or Worker of the same weights.
-        clicks: how many further points a nodule.
+        clicks: how many further points per nodule.
         progress: called with the nodule's name and the share done, 0..1.
     """
     answered, broken = [], []
@@ -102,7 +101,7 @@ def predictions(
 
 
 def write_predictions(answered: Iterable[Prediction], path: Path) -> None:
-    """Writes JSON lines, one a nodule.
+    """Writes JSON lines, one per nodule.
 
     Raises:
         OutputError: the file cannot be written.
@@ -115,14 +114,14 @@ def read_predictions(path: Path) -> list[Prediction]:
     """Reads what ``write_predictions`` wrote.
 
     Raises:
-        NoduleRiskError: the file is missing or not of this layout.
+        NoduleRiskError: the file is missing or has another layout.
     """
     try:
         with path.open(encoding="utf-8") as file:
             return [_prediction_from(json.loads(line)) for line in file]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise NoduleRiskError(
-            f"{path} is not a file of outcomes ({error}): evaluate again."
+            f"{path} is not a file of predictions ({error}): evaluate again."
         ) from error
 
 
@@ -158,7 +157,7 @@ def _assessments(
     networks: Networks,
     clicks_mm: Iterable[np.ndarray],
 ) -> Iterator[Assessment]:
-    """At the nodule's centre, then at the clicks off it.
+    """Yields the assessments at the nodule's centre, then at the clicks off it.
 
     Raises:
         PointError: one of them is refused.
@@ -187,24 +186,22 @@ def _recalibrated(answers: Answers, lines: dict[str, Line]) -> Answers:
 
 
 def _ct_and_mask(nodule: LabelledNodule) -> tuple[CT, np.ndarray | None]:
-    """The CT, continued where it ends with the nodule, and the readers' mask on its grid.
+    """Returns the CT, continued if it ends with the nodule, and the readers' mask on its grid.
 
     Raises:
-        PointError: it would have to be continued around a nodule that has no mask.
+        PointError: the CT would have to be continued, but the nodule has no mask.
     """
     if nodule.marked is None:
         if nodule.only_own_slices:
-            raise PointError(
-                "the CT ends with the nodule, and without a mask it cannot be continued"
-            )
+            raise PointError("the CT ends with the nodule, and cannot be continued without a mask")
         return nodule.ct, None
     ct, marked = with_context(nodule, np.random.default_rng(0), ("lung",))
     return ct, marked >= 0.5
 
 
 def _clicks_mm(count: int, index: int) -> list[np.ndarray]:
-    """Offsets (x, y, z) of 2 mm in random directions, always the same for the nodule at this
-    place."""
+    """Returns offsets (x, y, z) of 2 mm in random directions, always the same for the nodule at
+    this place."""
     directions = np.random.default_rng(index).standard_normal((count, 3))
     return [CLICK_MM * direction / np.linalg.norm(direction) for direction in directions]
 

@@ -16,13 +16,13 @@ from nodulerisk.tasks import EVIDENCE_LEVELS, TASKS, EvidenceLevel
 SIZES_MM = (6.0, 8.0, 15.0)  # where Lung-RADS v2022 changes its category of a solid nodule
 SIZE_NAMES = ("below 6 mm", "6 to 8 mm", "8 to 15 mm", "15 mm and above")
 UNKNOWN = -1
-AT_ONCE = 10_000_000  # numbers of the weights that figures are computed of
+AT_ONCE = 10_000_000  # size of the blocks of weights that figures are computed from
 
 
 @dataclass(frozen=True)
 class Group:
-    """Figures of nodules of one size or density type; ``classes`` counts those of each label, for a
-    task's."""
+    """Figures for nodules of one size or density type; for a task, ``classes`` counts the nodules
+    with each label."""
 
     by: str
     name: str
@@ -38,8 +38,8 @@ class Sample:
 
     Attributes:
         patients: (n,), a name or number that all nodules of a patient share.
-        diameters_mm: float (n,), NaN where not known.
-        densities: int (n,), the labelled density type's class, -1 where not known.
+        diameters_mm: float (n,), NaN if not known.
+        densities: int (n,), the labelled density type's class, -1 if not known.
         weights: float (1 + draws, n), see ``bootstrap``.
     """
 
@@ -52,35 +52,36 @@ class Sample:
         return len(self.patients)
 
     def where(self, chosen: np.ndarray) -> Self:
-        """The nodules for which bool (n,) is true; the patients drawn stay those of the whole
-        sample."""
+        """Returns the nodules for which bool (n,) is true; the drawn patients stay those of the
+        whole sample."""
         arrays = {f.name: getattr(self, f.name) for f in fields(self)}
         return replace(
             self, **{k: a[:, chosen] if k == "weights" else a[chosen] for k, a in arrays.items()}
         )
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """The weights, some rows at a time: what a figure makes of them takes several times their
+        """Yields the weights, some rows at a time: computing a figure takes several times their
         memory."""
         step = max(1, AT_ONCE // max(len(self), 1))
         return (self.weights[start : start + step] for start in range(0, len(self.weights), step))
 
     def rows(self, function: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:
-        """function(*arrays, weights), whose result has a row for each of the weights' rows."""
+        """Returns function(*arrays, weights), whose result has one row for each row of the
+        weights."""
         return np.concatenate([function(*arrays, block) for block in self.blocks()])
 
     def figure(self, name: str, rows: np.ndarray) -> Figure | None:
-        """The figure of rows (1 + draws,) that come from these nodules."""
+        """Returns the figure from its rows (1 + draws,) for these nodules."""
         return figure(name, rows, self.patients.tolist())
 
     def mean_of(self, name: str, values: np.ndarray) -> Figure | None:
-        """Mean of values (n,) over the nodules that have one."""
+        """Returns the mean of values (n,) over the nodules that have one."""
         known = np.isfinite(values)
         chosen = self.where(known)
         return chosen.figure(name, weighted_mean(values[known], chosen.weights))
 
     def groups(self, figures: Callable[[Self], Iterable[Figure | None]]) -> tuple[Group, ...]:
-        """Figures of the nodules of each size and of each density type, groups without nodules left
+        """Returns figures for the nodules of each size and each density type; empty groups are left
         out."""
         return tuple(
             Group(
@@ -96,11 +97,11 @@ class Sample:
         )
 
     def class_counts(self) -> tuple[int, ...]:
-        """Nodules of each label; none where there are no labels."""
+        """Returns the number of nodules with each label; empty if there are no labels."""
         return ()
 
     def _parts(self) -> Iterator[tuple[str, str, Self]]:
-        """The nodules by size and by density type: what divides them, the group's name, its
+        """Yields groups by size and by density type: the kind of group, its name, and its
         nodules."""
         sized = np.isfinite(self.diameters_mm)
         step = np.digitize(self.diameters_mm, SIZES_MM)
@@ -126,7 +127,7 @@ class TaskSample(Sample):
 
     @property
     def probabilities(self) -> np.ndarray:
-        """(n, C), the members' plain mean."""
+        """Class probabilities (n, C), the members' plain mean."""
         return self.members.mean(axis=1)
 
     def class_counts(self) -> tuple[int, ...]:
@@ -135,8 +136,8 @@ class TaskSample(Sample):
 
 @dataclass(frozen=True, eq=False)
 class MaskSample(Sample):
-    """Nodules with a mask to compare with, and how well theirs does: float (n,) each, NaN where
-    there is none."""
+    """Nodules with a reference mask, and how well theirs fits: float (n,) each, NaN if there is
+    none."""
 
     dice: np.ndarray
     surface_mm: np.ndarray
@@ -146,17 +147,17 @@ class MaskSample(Sample):
 
 
 def with_task(predictions: Sequence[Prediction], task: str) -> list[Prediction]:
-    """Those with the task's label and answer."""
+    """Returns the predictions with the task's label and answer."""
     return [o for o in predictions if task in o.labels and task in o.members]
 
 
 def with_mask(predictions: Sequence[Prediction]) -> list[Prediction]:
-    """Those with a mask that was compared."""
+    """Returns the predictions with a mask that was compared."""
     return [o for o in predictions if o.mask is not None]
 
 
 def task_sample(predictions: Sequence[Prediction], task: str) -> TaskSample:
-    """Arrays of predictions that all have the task's label and answer."""
+    """Turns predictions that all have the task's label and answer into arrays."""
     return TaskSample(
         **_common(predictions),
         labels=np.array([o.labels[task] for o in predictions], int),
@@ -166,7 +167,7 @@ def task_sample(predictions: Sequence[Prediction], task: str) -> TaskSample:
 
 
 def _clicked(predictions: Sequence[Prediction], task: str) -> np.ndarray:
-    """(n, K, M, C) for as many clicks as every nodule has."""
+    """Returns (n, K, M, C) for as many clicks as every nodule has."""
     answers = [
         [list(click[task].values()) for click in o.clicks if task in click] for o in predictions
     ]
@@ -178,7 +179,7 @@ def _clicked(predictions: Sequence[Prediction], task: str) -> np.ndarray:
 
 
 def mask_sample(predictions: Sequence[Prediction]) -> MaskSample:
-    """Arrays of predictions that all have a mask that was compared."""
+    """Turns predictions that all have a compared mask into arrays."""
     fits = [o.mask for o in predictions if o.mask is not None]
     return MaskSample(
         **_common(predictions),
@@ -191,7 +192,7 @@ def mask_sample(predictions: Sequence[Prediction]) -> MaskSample:
 
 
 def weakest_evidence(predictions: Iterable[Prediction]) -> EvidenceLevel:
-    """What the labels rest on; of several kinds the weakest."""
+    """Returns what the labels rest on; with several kinds, the weakest."""
     return max((o.evidence for o in predictions), key=EVIDENCE_LEVELS.index)
 
 

@@ -40,15 +40,15 @@ def evaluate_dataset(
     clicks: int = 0,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Assesses the data's validation and test nodules (all, where none is for test) and writes the
-    evaluation.
+    """Assesses the data's validation and test nodules (all nodules, if there are none for test) and
+    writes the evaluation.
 
     Args:
         weights: the weight set.
         dataset: labelled nodules.
         networks: a warm Engine or Worker of the same weights.
         out: folder for ``EVALUATION_FILES``.
-        clicks: how many points 2 mm off the centre each nodule is also assessed at.
+        clicks: at how many points 2 mm off the centre to assess each nodule as well.
         progress: called with the nodule's name and the share done, 0..1.
 
     Raises:
@@ -68,7 +68,8 @@ def evaluate_dataset(
 
 
 def about(weights: WeightSet, dataset: NoduleDataset, broken: Iterable[Broken]) -> About:
-    """What is evaluated on what; ``broken``: nodules that could be read but not assessed."""
+    """Describes what is evaluated on what; ``broken``: nodules that could be read but not
+    assessed."""
     test = {nodule.patient for nodule in dataset.of_split("test")}
     return About(
         weight_set=weights.name,
@@ -84,9 +85,10 @@ def about(weights: WeightSet, dataset: NoduleDataset, broken: Iterable[Broken]) 
 
 
 def evaluate(answered: Sequence[Prediction], about: About | None = None) -> Evaluation:
-    """Figures of the test predictions, with thresholds and calibration from those of validation.
+    """Returns figures on the test predictions, with thresholds and calibration from the validation
+    predictions.
 
-    Without test predictions the figures are of all, nothing is chosen on them, and ``split`` says
+    Without test predictions the figures are on all, nothing is chosen on them, and ``split`` says
     ``all``.
     """
     test = [o for o in answered if o.split == "test"]
@@ -113,7 +115,7 @@ def evaluate(answered: Sequence[Prediction], about: About | None = None) -> Eval
 
 
 def write_evaluation(evaluation: Evaluation, answered: Sequence[Prediction], folder: Path) -> None:
-    """Writes ``EVALUATION_FILES``; from the predictions every figure can be computed again without
+    """Writes ``EVALUATION_FILES``; from the predictions every figure can be recomputed without
     networks.
 
     Raises:

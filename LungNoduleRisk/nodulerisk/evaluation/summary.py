@@ -1,4 +1,4 @@
-"""What an evaluation holds: figures with intervals, curves, groups, and what they rest on."""
+"""The contents of an evaluation: figures with intervals, curves, groups, and their evidence."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ class RocCurve:
 
     Attributes:
         low, high: 95 % band of the sensitivity at ``GRID``.
-        size_x, size_y: the curve of the diameter alone; empty where it is not known or means
-            nothing.
+        size_x, size_y: the curve of the diameter alone; empty if it is unknown or meaningless.
         gain: AUC of the networks less that of the diameter; None without both.
-        p: DeLong's test of the two against each other; None likewise, and below two nodules of a
-            kind.
+        p: DeLong's test of the two against each other; None likewise, and with fewer than two
+            nodules of a kind.
     """
 
     contrast: str
@@ -45,8 +44,8 @@ class RocCurve:
 
 @dataclass(frozen=True)
 class DecisionCurve:
-    """Net benefit per nodule at each threshold: deciding by the networks, and calling every nodule
-    positive."""
+    """Net benefit per nodule at each threshold: of deciding by the networks, and of calling every
+    nodule positive."""
 
     thresholds: Points
     network: Points
@@ -55,16 +54,16 @@ class DecisionCurve:
 
 @dataclass(frozen=True)
 class TaskEvaluation:
-    """One task.
+    """The evaluation of one task.
 
     Attributes:
-        evidence: what the labels rest on; of several kinds, the weakest.
+        evidence: what the labels rest on; with several kinds, the weakest.
         threshold: what decides, and where it was chosen.
         figures: on the nodules of ``Evaluation.split``.
         confusion: how many nodules have each label (row) and each decision (column).
         reliability: as the set answers.
         line: calibration that fits the validation nodules best; None: too few of them.
-        reliability_after_line, figures_after_line: of the same nodules calibrated by that line.
+        reliability_after_line, figures_after_line: for the same nodules, calibrated by that line.
     """
 
     task: str
@@ -96,7 +95,7 @@ class MaskPoint:
 
 @dataclass(frozen=True)
 class MaskEvaluation:
-    """The mask against the outlines, whose kind ``evidence`` says."""
+    """The mask against the outlines; ``evidence`` says what kind they are."""
 
     evidence: EvidenceLevel
     nodules: int
@@ -111,7 +110,7 @@ class About:
     """What was evaluated on what.
 
     Attributes:
-        hashes: SHA-256 of the networks by name.
+        hashes: SHA-256 of the networks, by name.
         broken: cases that could not be read or assessed.
         shared_patients: how many patients of test nodules also have nodules for training or
             validation: none should.
@@ -128,13 +127,13 @@ class About:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All of it; ``dataclasses.asdict`` gives JSON-ready values.
+    """The whole evaluation; ``dataclasses.asdict`` gives JSON-ready values.
 
     Attributes:
-        split: of the nodules that the figures come from: ``test``, or ``all`` where the data have
-            no test nodules; then training may have seen them.
+        split: of the nodules that the figures come from: ``test``, or ``all`` if the data have no
+            test nodules; then training may have seen them.
         validation: how many nodules thresholds and calibration could be chosen on.
-        left_out: task -> why there is nothing of it.
+        left_out: task -> why it was not evaluated.
     """
 
     about: About

@@ -26,14 +26,14 @@ from nodulerisk.evaluation.summary import GRID, DecisionCurve, Points, RocCurve,
 from nodulerisk.tasks import TASKS, EvidenceLevel
 from nodulerisk.weights.calibration import Line, calibrated
 
-SMALL_MM = (6.0, 12.0)  # where size helps least
+SMALL_MM = (6.0, 12.0)  # the sizes where size helps least
 CUTS = np.linspace(0.01, 0.95, 95)  # thresholds of the decision curve
-POINTS = 500  # of a curve: more would not be seen
+POINTS = 500  # of a curve: more would not be visible
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """Some classes of a task against its others."""
+    """Some classes of a task against the others."""
 
     name: str
     classes: tuple[int, ...]
@@ -50,20 +50,21 @@ class Contrast:
         return bool(positive.any() and not positive.all())
 
     def is_upper(self, n_classes: int) -> bool:
-        """Whether it holds the last class: then a larger nodule may mean a higher one."""
+        """Whether it includes the last class: then larger nodules may be in higher classes."""
         return n_classes - 1 in self.classes
 
 
 def evaluate_task(
     task: str, predictions: Sequence[Prediction], threshold: Threshold, line: Line | None
 ) -> TaskEvaluation:
-    """Figures of predictions that all have the task's label and answer.
+    """Returns figures for predictions that all have the task's label and answer.
 
     Args:
         task: of ``TASKS``.
         predictions: at least one.
         threshold: what decides.
-        line: calibration chosen on other nodules, whose effect on these is shown; None: none was.
+        line: calibration chosen on other nodules, whose effect on these is shown; None: there is
+            none.
     """
     sample = task_sample(predictions, task)
     evaluation = evaluate_sample(task, sample, weakest_evidence(predictions), threshold)
@@ -73,8 +74,8 @@ def evaluate_task(
 def evaluate_sample(
     task: str, sample: TaskSample, evidence: EvidenceLevel, threshold: Threshold
 ) -> TaskEvaluation:
-    """Figures of at least one nodule; those that need diameters, density types or clicks only where
-    there are some.
+    """Returns figures for at least one nodule; those that need diameters, density types or clicks
+    only if there are some.
 
     Args:
         task: of ``TASKS``.
@@ -102,10 +103,11 @@ def evaluate_sample(
 
 
 def contrasts(task: str) -> tuple[Contrast, ...]:
-    """Of two classes the last against the first; of more each against the rest.
+    """Returns the contrasts of a task: for two classes, the last against the first; for more, each
+    against the rest.
 
-    Where all but the first have a name together they stand in the first one's place: of the
-    subtype, what DenseSharp's authors call invasive.
+    If all but the first class have a common name, they replace the first one: for the subtype, this
+    is what DenseSharp's authors call invasive.
     """
     classes, but_first = TASKS[task].classes, TASKS[task].but_first
     if len(classes) == 2:
@@ -130,8 +132,8 @@ def _task_figures(task: str, sample: TaskSample, threshold: Threshold) -> Iterat
 
 
 def _beside_size(contrast: Contrast, whole: TaskSample, suffix: str) -> Iterator[Figure | None]:
-    """What the networks add to the diameter: among all nodules, and among those of a size that says
-    little."""
+    """Returns what the networks add to the diameter: among all nodules, and among those whose size
+    says little."""
     sized = whole.where(np.isfinite(whole.diameters_mm))
     network, size = _auc_pair(contrast, sized)
     yield sized.figure(f"AUC of diameter alone{suffix}", size)
@@ -153,8 +155,8 @@ def _auc(contrast: Contrast, sample: TaskSample) -> np.ndarray:
 def _decision_figures(
     task: str, sample: TaskSample, threshold: Threshold
 ) -> Iterator[Figure | None]:
-    """Of two classes the rates; of more accuracy and F1, and the rates of the contrasts that hold
-    the last class."""
+    """Returns the rates for two classes; for more, accuracy and F1, and the rates of the contrasts
+    with the last class."""
     n_classes, table = len(TASKS[task].classes), _decisions(sample, threshold)
     if n_classes == 2:
         yield from (sample.figure(name, rows) for name, rows in two_class_rates(table).items())
@@ -184,7 +186,7 @@ def _group_figures(task: str, group: TaskSample, threshold: Threshold) -> Iterat
 
 
 def _decisions(sample: TaskSample, threshold: Threshold) -> np.ndarray:
-    """Confusion matrices (1 + draws, C, C)."""
+    """Returns confusion matrices (1 + draws, C, C)."""
     probabilities = sample.probabilities
     return confusion(
         sample.labels, threshold.decide(probabilities), probabilities.shape[1], sample.weights
@@ -192,13 +194,13 @@ def _decisions(sample: TaskSample, threshold: Threshold) -> np.ndarray:
 
 
 def _merged(table: np.ndarray, classes: tuple[int, ...]) -> np.ndarray:
-    """Confusion matrices (D, 2, 2) of some classes against the others, of (D, C, C)."""
+    """Merges confusion matrices (D, C, C) into (D, 2, 2): some classes against the others."""
     side = np.eye(2)[np.isin(np.arange(table.shape[1]), classes).astype(int)]  # (C, 2)
     return side.T @ table @ side
 
 
 def _flipped(sample: TaskSample, threshold: Threshold) -> np.ndarray:
-    """(n,): share of the clicks off the centre that change the decision."""
+    """Returns the share of the clicks off the centre that change the decision, (n,)."""
     at_centre = threshold.decide(sample.probabilities)
     return (threshold.decide(sample.clicked.mean(axis=2)) != at_centre[:, None]).mean(axis=1)
 
@@ -260,6 +262,6 @@ def _decision_curve(sample: TaskSample) -> DecisionCurve:
 
 
 def _points(values: np.ndarray) -> Points:
-    """Of a long curve some, evenly chosen, its ends among them."""
+    """Returns evenly spaced points of a long curve, including its ends."""
     chosen = np.linspace(0, len(values) - 1, min(len(values), POINTS)).round().astype(int)
     return tuple(round(float(value), 4) for value in values[chosen])

@@ -1,5 +1,5 @@
-"""The published networks, one a file, as plain torch modules, and the facts about them, which are
-read without torch; an engine makes them fast.
+"""The published networks, one per file, as plain torch modules, and the facts about them, which can
+be read without torch; an engine makes them fast.
 
-A further network is its file and a row of ``kinds.NETWORKS``.
+To add a network, add its file and a row in ``kinds.NETWORKS``.
 """

@@ -27,10 +27,10 @@ def build_network(
         kind: of ``NETWORKS``: ``inception``, ``vgg``, ``resnet`` (input float32 (N, 3, S, S, S) ->
             probabilities (N, C)), ``densesharp`` (input 0..255 (N, 1, 32, 32, 32) -> probabilities
             (N, C), mask (N, 1, 32, 32, 32)), ``densenet`` (the same input -> probabilities).
-        input_size: S, recorded as ``network.input_size``; the published size of the kind when not
-            given.
-        n_classes: C; 1 gives a sigmoid. Several numbers: as many answers from one trunk, a softmax
-            each, side by side in the C = sum(n_classes) probabilities.
+        input_size: S, recorded as ``network.input_size``; by default the published size of the
+            kind.
+        n_classes: C; 1 gives a sigmoid. Several numbers: as many answers from one trunk, each with
+            its softmax, side by side in the C = sum(n_classes) probabilities.
         width: factor on the channels; 1.0 as published.
 
     Raises:

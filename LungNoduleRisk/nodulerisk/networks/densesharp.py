@@ -11,7 +11,7 @@ from nodulerisk.networks.layers import Network, SameConv, batch_norm, scaled
 DENSE_BLOCKS = 3
 LAYERS = 4
 GROWTH = 16
-BOTTLENECK = 4  # a layer's 1³ convolution has this many times its growth
+BOTTLENECK = 4  # a layer's 1³ convolution has this many times its growth in channels
 
 
 class DenseLayer(nn.Sequential):
@@ -44,13 +44,13 @@ class Transition(nn.Sequential):
 
 
 class DenseTrunk(Network):
-    """What both share: three dense blocks and the classifier behind them."""
+    """The part that both share: three dense blocks and the classifier after them."""
 
     def __init__(self, n_classes: int = 3, width: float = 1.0):
         super().__init__()
         channels, growth = scaled(32, width), scaled(GROWTH, width)
         self.stem = SameConv(1, channels, 3)
-        self.stages = nn.ModuleList()  # a dense block each, behind a transition from the second on
+        self.stages = nn.ModuleList()  # one dense block each, from the second on after a transition
         self.block_channels = []
         for index in range(DENSE_BLOCKS):
             transition = [Transition(channels)] if index > 0 else []
@@ -63,8 +63,8 @@ class DenseTrunk(Network):
         self.head = nn.Linear(channels, n_classes)
 
     def block_outputs(self, x: Tensor) -> list[Tensor]:
-        """Grey levels 0..255 (N, 1, 32, 32, 32) -> the three dense blocks' maps at 32³, 16³ and
-        8³."""
+        """Maps grey levels 0..255 (N, 1, 32, 32, 32) to the three dense blocks' maps at 32³, 16³
+        and 8³."""
         x = self.stem(x / 128 - 1)
         outputs = []
         for stage in self.stages:

@@ -1,7 +1,7 @@
-"""Grad-CAM of our networks by MONAI: where in a cube lies what spoke for a class.
+"""Grad-CAM of our networks by MONAI: which regions of a cube supported a class.
 
 Source: Selvaraju et al., Grad-CAM: visual explanations from deep networks via gradient-based
-    localization, ICCV 2017.
+localization, ICCV 2017.
 """
 
 from __future__ import annotations
@@ -15,26 +15,27 @@ from torch import Tensor, nn
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.networks.layers import Network
 
-# Voxels a side. The last layers of some networks see the whole cube in one or two, which is
-# nowhere: blanking the brightest tenth of the open inception's map cost validation nodules 0.43 of
-# the log-odds by this rule, 0.09 by the last layer.
+# Voxels per side. The last layers of some networks see the whole cube in one or two voxels, which
+# localises nothing: blanking the brightest tenth of the open inception's map cost validation
+# nodules 0.43 of the log-odds by this rule, but 0.09 by the last layer.
 COARSEST_MAP = 5
 
 
 def class_activation(network: Network, cubes: np.ndarray, column: int) -> np.ndarray:
-    """Where in a cube lies what spoke for a class, by the last layer whose map has at least 5
-    voxels a side.
+    """Returns which regions of a cube supported a class, by the last layer whose map has at least 5
+    voxels per side.
 
-    The mean of the cube's map and of its point reflection's, brought back: strides shift a map by
-    up to half of its voxels, and the reflected one the other way. Two passes forward and back.
+    The result is the mean of the cube's map and of its point reflection's map, reflected back:
+    strides shift a map by up to half of its voxels, and the reflected one the other way. Takes two
+    forward and backward passes.
 
     Args:
-        network: freshly loaded; hooks stay behind on it.
+        network: freshly loaded; hooks remain on it.
         cubes: one cube, float32 (1, channels, S, S, S).
-        column: of the class, among the network's probabilities.
+        column: the class's index among the network's probabilities.
 
     Returns:
-        float32 (S, S, S), the largest value 1; all 0 where nothing spoke for the class.
+        float32 (S, S, S), the largest value 1; all 0 if nothing supported the class.
 
     Raises:
         NoduleRiskError: MONAI is not installed.
@@ -52,9 +53,9 @@ def class_activation(network: Network, cubes: np.ndarray, column: int) -> np.nda
 
 
 class _LogOdds(nn.Module):
-    """The log-odds of every class of a network: gradients do not vanish where it is sure, and what
-    moves all classes alike counts for none. Without the mask, and nothing done in place, which
-    hooks do not survive."""
+    """A network's log-odds of every class: gradients do not vanish where it is certain, and what
+    moves all classes alike counts for none. Leaves out the mask, and computes nothing in place,
+    which hooks do not survive."""
 
     def __init__(self, network: Network):
         super().__init__()
@@ -69,7 +70,7 @@ class _LogOdds(nn.Module):
 
 
 def _against_the_others(logits: Tensor) -> Tensor:
-    """Log-odds (N, C) of each of C classes, of their logits (N, C)."""
+    """Returns the log-odds (N, C) of each of C classes from their logits (N, C)."""
     own = torch.eye(logits.shape[1], dtype=torch.bool)
     return logits - logits.unsqueeze(1).masked_fill(own, -torch.inf).logsumexp(dim=2)
 
@@ -79,8 +80,8 @@ def _reflected(cubes: Tensor) -> Tensor:
 
 
 def _last_spatial_layer(network: nn.Module, x: Tensor) -> str:
-    """The name of the last layer that answers with a map of ``COARSEST_MAP`` voxels a side or
-    more."""
+    """Returns the name of the last layer whose output map has at least ``COARSEST_MAP`` voxels per
+    side."""
     found: list[str] = []
     layers = [(name, layer) for name, layer in network.named_modules() if name]
     hooks = [layer.register_forward_hook(_note_map(name, found)) for name, layer in layers]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from nodulerisk.errors import WeightsError
 
-# What a layer is told from: the words in its Keras name, or else the rank of its kernel.
+# A layer's kind is recognised by words in its Keras name, or else by the rank of its kernel.
 _PARAMETERS = {
     nn.BatchNorm3d: {
         "gamma": "weight",
@@ -31,7 +31,7 @@ _PARAMETERS = {
 def load_keras_weights(network: nn.Module, path: str | Path) -> nn.Module:
     """Fills a network with the weights of a Keras 2 HDF5 file, full model or weights only.
 
-    Layers of one kind are taken by the number at the end of their Keras names (conv3d_1), not in
+    Layers of one kind are ordered by the number at the end of their Keras names (conv3d_1), not in
     file order.
 
     Args:
@@ -42,8 +42,8 @@ def load_keras_weights(network: nn.Module, path: str | Path) -> nn.Module:
         The same network, filled; unchanged when the file is refused.
 
     Raises:
-        WeightsError: not HDF5, damaged, Keras 3 layout, or another network; names the first layer
-            that differs.
+        WeightsError: not HDF5, damaged, in Keras 3 layout, or of another network; names the first
+            layer that differs.
     """
     try:
         with h5py.File(path, "r") as file:
@@ -52,7 +52,7 @@ def load_keras_weights(network: nn.Module, path: str | Path) -> nn.Module:
             )
     except OSError as error:
         raise WeightsError(
-            f"{Path(path).name} cannot be read as HDF5: it is missing, truncated or of another"
+            f"{Path(path).name} cannot be read as HDF5: it is missing, truncated or in another"
             " format. Copy it again from its source."
         ) from error
     network.load_state_dict(arrays, strict=False)
@@ -60,7 +60,7 @@ def load_keras_weights(network: nn.Module, path: str | Path) -> nn.Module:
 
 
 def _keras_layers(file: h5py.File, name: str) -> dict[str, dict[str, h5py.Dataset]]:
-    """{layer name: {parameter name: dataset}} of every layer that holds arrays."""
+    """Returns {layer name: {parameter name: dataset}} for every layer that holds arrays."""
     if "layers" in file or "_layer_checkpoint_dependencies" in file:
         raise WeightsError(
             f"{name} is a Keras 3 '.weights.h5' file: load it in Keras and save it again with"
@@ -95,8 +95,8 @@ def _kind(name: str, arrays: dict[str, h5py.Dataset]) -> type[nn.Module] | None:
 
 
 def _number(name: str) -> float:
-    """The number Keras put behind a layer's name: none is 0, a name of the author's own ('seg')
-    comes last."""
+    """Returns the number that Keras appended to a layer's name: 0 if there is none; the author's
+    own names ('seg') come last."""
     number = re.search(r"_(\d+)$", name)
     if number:
         return int(number[1])
@@ -132,7 +132,7 @@ def _matched_arrays(
                 else f"(missing, for {ours[len(theirs)][0]})"
             )
             raise WeightsError(
-                f"{file_name} is of another network: it has {len(theirs)} {kind.__name__} layers"
+                f"{file_name} is for another network: it has {len(theirs)} {kind.__name__} layers"
                 f" where {len(ours)} are needed; the first that differs is {odd}."
             )
 
@@ -140,12 +140,13 @@ def _matched_arrays(
 def _array(
     dataset: h5py.Dataset | None, expected: Tensor | None, kind: type, name: str, file_name: str
 ) -> Tensor:
-    """One Keras array in torch's axis order; shapes are compared before anything is read."""
+    """Returns one Keras array in torch's axis order; shapes are compared before anything is
+    read."""
     shape = _torch_shape(dataset.shape, kind) if dataset is not None else None
     needed = tuple(expected.shape) if expected is not None else None
     if shape != needed:
         raise WeightsError(
-            f"{file_name} is of another network, class count or width: "
+            f"{file_name} is for another network, class count or width: "
             f"its layer {name} has shape {shape}, needed {needed}."
         )
     array = np.asarray(dataset, dtype=np.float32)
@@ -157,10 +158,11 @@ def _array(
 
 
 def _axes(rank: int) -> tuple[int, ...]:
-    """Keras (z, y, x, in, out) and (in, out) kernels -> torch (out, in, z, y, x) and (out, in).
+    """Turns Keras kernels (z, y, x, in, out) and (in, out) into torch's (out, in, z, y, x) and
+    (out, in).
 
     A transposed convolution is (z, y, x, out, in) in Keras and (in, out, z, y, x) in torch: the
-    same turn.
+    same permutation.
     """
     return {5: (4, 3, 0, 1, 2), 2: (1, 0), 1: (0,)}[rank]
 

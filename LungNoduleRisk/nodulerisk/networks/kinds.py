@@ -1,7 +1,7 @@
-"""Every kind of network one row: what it sees, and whether it draws a mask.
+"""Every kind of network as one row: what it sees, and whether it draws a mask.
 
-Read without torch, so that Slicer's own process can show cards and cut cubes. A further kind is its
-row here, and its file; where it sees another cube than these, the cube is a subclass of ``Cubes``.
+Read without torch, so that Slicer's own process can show cards and cut cubes. To add a kind, add a
+row here and a file; if it sees a new kind of cube, add a subclass of ``Cubes``.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ Sides = tuple[int, int, int]
 
 
 class Cubes(ABC):
-    """The cubes that networks see around one point of a CT, cut when they are asked for.
+    """The cubes that networks see around one point of a CT, cut on request.
 
     Attributes:
-        channels: of every cube.
+        channels: number of channels of every cube.
         spacing_mm: of the voxels, as published.
         window_hu: the HU that 0 and 1 of ``scaled`` stand for.
         concentric: whether the channels are concentric cubes of ``sides``; else there are no sides,
-            and the cube is one on which a mask can be drawn.
-        enlargements: by which factors the cube may be enlarged, to look at larger nodules.
+            and a mask can be drawn on the cube.
+        enlargements: factors by which the cube may be enlarged, for larger nodules.
     """
 
     channels: ClassVar[int]
@@ -58,7 +58,7 @@ class Cubes(ABC):
         Args:
             ct: the CT.
             centre_lps_mm: the nodule's centre (x, y, z), LPS mm.
-            scan_order: see ``emv_views``; for cubes that take it.
+            scan_order: see ``emv_views``; for cubes that use it.
             enlarged: of ``enlargements``.
         """
         self._ct, self._centre, self._scan_order = ct, centre_lps_mm, scan_order
@@ -66,11 +66,10 @@ class Cubes(ABC):
 
     @abstractmethod
     def cut(self, sides: Sides | None, size: int) -> np.ndarray:
-        """float32 or uint8 (channels, size, size, size), channel, then z, y, x.
+        """Returns float32 or uint8 (channels, size, size, size), channel, then z, y, x.
 
         Args:
-            sides: of concentric cubes, in voxels of ``spacing_mm``, the outer first; None for
-                others.
+            sides: of concentric cubes, in voxels of ``spacing_mm``, the outer first; else None.
             size: side of the result in voxels.
 
         Raises:
@@ -79,18 +78,19 @@ class Cubes(ABC):
 
     @abstractmethod
     def grid(self, sides: Sides | None, size: int) -> Grid:
-        """Where the voxels of ``cut`` lie in the patient; of concentric cubes, the middle one's."""
+        """Returns where the voxels of ``cut`` lie in the patient; for concentric cubes, the middle
+        one's."""
 
     @staticmethod
     @abstractmethod
     def offsets_mm(sides: Sides | None, size: int) -> np.ndarray:
-        """float32 (channels, size, size, size, 3): z, y, x in mm of every voxel from the centre, to
-        sample cubes in any pose for training."""
+        """Returns float32 (channels, size, size, size, 3): z, y, x in mm of every voxel from the
+        centre, to sample cubes in any pose for training."""
 
     @staticmethod
     @abstractmethod
     def scaled(share: Any) -> Any:
-        """An array or tensor of shares (0..1) of the HU window, as the networks take them."""
+        """Turns an array or tensor of shares (0..1) of the HU window into the networks' input."""
 
 
 class EmvCubes(Cubes):
@@ -176,13 +176,13 @@ def _offsets(ticks: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class NetworkKind:
-    """What is known of all networks of a kind.
+    """The properties of all networks of a kind.
 
     Attributes:
-        network: ``module:class`` of the torch module, imported only where one is built.
+        network: ``module:class`` of the torch module, imported only when one is built.
         cubes: what it sees.
         size: side of its input as published.
-        draws_mask: its second answer is a mask (N, 1, size, size, size) on the grid of its cube,
+        draws_mask: its second output is a mask (N, 1, size, size, size) on the grid of its cube,
             from a last layer ``mask_head``.
     """
 

@@ -1,4 +1,4 @@
-"""What the published networks share: Keras's 'same' padding, batch normalisation, channel scaling,
+"""Shared by the published networks: Keras's 'same' padding, batch normalisation, channel scaling,
 initialisation."""
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 
 def scaled(channels: int, width: float) -> int:
-    """Channels times the width factor, kept a multiple of 8 (vector units), at least 8."""
+    """Returns channels times the width factor, as a multiple of 8 (for vector units), at least
+    8."""
     return max(8, 8 * round(channels * width / 8))
 
 
 def same_padding(x: Tensor, kernel: int, stride: int, value: float = 0.0) -> Tensor:
-    """Pads (N, C, z, y, x) as TensorFlow's 'same' does: at stride 2 the odd voxel goes behind, not
-    in front."""
+    """Pads (N, C, z, y, x) as TensorFlow's 'same' does: at stride 2 the odd voxel goes after, not
+    before."""
     padding: list[int] = []
     for n in reversed(x.shape[2:]):
         n = int(n)
@@ -43,7 +44,7 @@ class SameConv(nn.Conv3d):
 
 
 class SameMaxPool(nn.Module):
-    """3x3x3 max pooling with TensorFlow's 'same' padding, which pads minus infinity."""
+    """3x3x3 max pooling with TensorFlow's 'same' padding, which pads with minus infinity."""
 
     def __init__(self, stride: int):
         super().__init__()
@@ -69,8 +70,8 @@ def initialise(network: nn.Module) -> None:
 
 
 class Network(nn.Module, ABC):
-    """What ``build_network`` builds: ``forward`` gives probabilities, ``logits`` what losses are
-    computed on.
+    """Base of what ``build_network`` builds: ``forward`` gives probabilities, ``logits`` the input
+    of losses.
 
     Attributes:
         input_size: side of the input cube.
@@ -82,15 +83,16 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def logits(self, x: Tensor) -> Any:
-        """(N, C) before the softmax; one that draws a mask adds it (N, 1, S, S, S) before the
-        sigmoid."""
+        """Returns (N, C) before the softmax; a network that draws a mask adds it (N, 1, S, S, S)
+        before the sigmoid."""
 
     def class_logits(self, x: Tensor) -> Tensor:
-        """(N, C) before the softmax, without the mask."""
+        """Returns (N, C) before the softmax, without the mask."""
         return self.logits(x)
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """A softmax over each head's classes; a sigmoid where the network has one class in all."""
+        """Returns a softmax over each head's classes, or a sigmoid if the network has only one
+        class."""
         if self.heads == (1,):
             return torch.sigmoid(logits)
         return torch.cat(
@@ -114,5 +116,5 @@ class Classifier(Network):
 
 
 def dense_head(channels: int, n_classes: int) -> nn.Sequential:
-    """Dropout and the dense layer that every EMV network ends in."""
+    """Returns dropout and the dense layer that every EMV network ends with."""
     return nn.Sequential(nn.Dropout(0.5), nn.Linear(channels, n_classes))

@@ -1,4 +1,5 @@
-"""NoduleUNet: one look at a cube draws the nodule's mask and says whether it is a nodule at all."""
+"""NoduleUNet: in one pass over a cube it draws the nodule's mask and says whether it is a nodule at
+all."""
 
 from __future__ import annotations
 
@@ -9,12 +10,12 @@ from torch import Tensor, nn
 from nodulerisk.networks.layers import Network, scaled
 
 CHANNELS = (32, 64, 96, 128)  # by level, at width 1
-FINE_CHANNELS = 16  # of the last map, at the cube's own resolution
+FINE_CHANNELS = 16  # channels of the last map, at the cube's own resolution
 HIDDEN = 128  # units of the classifier
 
 
 class ResidualBlock(nn.Module):
-    """Two 3³ convolutions, each with batch normalisation, added to what comes in."""
+    """Two 3³ convolutions, each with batch normalisation, added to the input."""
 
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__()
@@ -31,8 +32,8 @@ class ResidualBlock(nn.Module):
 
 
 class NoduleUNet(Network):
-    """A residual U-Net whose first and last step change the resolution by two, so that all but the
-    last convolution see half of it; 2.9 million parameters and 14 GFLOP at 64³ and width 1.
+    """A residual U-Net whose first and last steps change the resolution by two, so that all but the
+    last convolution work at half of it; 2.9 million parameters and 14 GFLOP at 64³ and width 1.
 
     The classifier sees the mean and the maximum of the two deepest levels.
     """

@@ -1,1 +1,1 @@
-"""The nodule itself: its mask, its measurements and what must be said about both."""
+"""The nodule itself: its mask, its measurements, and the checks on both."""

@@ -1,4 +1,5 @@
-"""The nodule at a point as the mask network draws it, and whether it is a nodule at all."""
+"""Draws the nodule at a point with the mask network, which also says whether it is a nodule at
+all."""
 
 from __future__ import annotations
 
@@ -20,21 +21,21 @@ from nodulerisk.nodule.mask import (
 )
 from nodulerisk.weights.card import NetworkCard, WeightSet
 
-DENSE_HU = -300  # a point amid denser tissue may lie in a lesion that fills the whole cube
+DENSE_HU = -300  # a point surrounded by dense tissue may lie in a lesion that fills the whole cube
 AMID_MM = 5.0  # around the point
 
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """What the mask network made of a point.
+    """The mask network's result for a point.
 
     Attributes:
-        nodule: the mask, empty where no nodule was found; None without a mask network, and where
-            its map is no number.
+        nodule: the mask, empty where no nodule was found; None without a mask network, or if its
+            map is not a number.
         centre_lps_mm: where to cut the other networks' cubes: the mask's centroid, else the point.
-        answer: class probabilities (C,) of the mask network's last look; None as for ``nodule``.
-        steadiness: Dice of the mask drawn around the point and the one drawn around its own
-            centroid; None where fewer than two were drawn.
+        answer: class probabilities (C,) from the mask network's last pass; None as for ``nodule``.
+        steadiness: Dice of the mask drawn around the point with the one drawn around its own
+            centroid; None if fewer than two were drawn.
     """
 
     nodule: NoduleMask | None
@@ -44,23 +45,23 @@ class Drawing:
 
     @property
     def is_empty(self) -> bool:
-        """Whether a mask network looked and found no nodule."""
+        """Whether a mask network ran and found no nodule."""
         return self.nodule is not None and not self.nodule.region.any()
 
     def emptied(self, point_lps_mm) -> Drawing:
-        """The same without what was drawn: it is no nodule."""
+        """Returns the same with an empty mask: there is no nodule."""
         nodule = None if self.nodule is None else self.nodule.emptied()
         return replace(self, nodule=nodule, centre_lps_mm=np.asarray(point_lps_mm, float))
 
 
 def draw(ct: CT, point_lps_mm: np.ndarray, weights: WeightSet, networks: Networks) -> Drawing:
-    """Draws the nodule at a point; where it does not fit into the cube, in an enlarged one.
+    """Draws the nodule at a point; if it does not fit into the cube, in an enlarged one.
 
     Args:
         ct: the CT.
         point_lps_mm: (x, y, z), LPS mm.
         weights: the weight set whose mask network draws.
-        networks: that answer for the set.
+        networks: an Engine or Worker of this set.
 
     Raises:
         PointError: the point lies outside the CT.
@@ -79,7 +80,7 @@ def draw(ct: CT, point_lps_mm: np.ndarray, weights: WeightSet, networks: Network
 
 
 def _may_be_larger(found: Drawing, ct: CT, point_lps_mm: np.ndarray) -> bool:
-    """Whether the nodule may not have fitted into the cube."""
+    """Whether the nodule may be too large for the cube."""
     if found.nodule is None:
         return False
     return _is_amid_tissue(ct, point_lps_mm) if found.is_empty else touches_cube_edge(found.nodule)
@@ -96,7 +97,7 @@ def _is_amid_tissue(ct: CT, point_lps_mm: np.ndarray) -> bool:
 def _drawn(
     ct: CT, point: np.ndarray, weights: WeightSet, networks: Networks, enlarged: int
 ) -> Drawing:
-    """Drawn around the point, then again around the mask's own centroid, so that the mask hardly
+    """Draws around the point, then again around the mask's own centroid, so that the mask hardly
     depends on where the user clicked."""
     found = _look(ct, point, point, weights, networks, enlarged)
     if found.nodule is None or found.is_empty:
@@ -116,7 +117,7 @@ def _look(
     networks: Networks,
     enlarged: int,
 ) -> Drawing:
-    """What one look, centred there, shows of the nodule at the point."""
+    """Runs the mask network once, centred there, and returns the nodule at the point."""
     assert weights.mask_network is not None
     card = weights.networks[weights.mask_network]
     cubes = NETWORKS[card.kind].cubes(ct, centre, scan_order=weights.scan_order, enlarged=enlarged)
@@ -128,15 +129,15 @@ def _look(
     if not nodule.region.any():
         return Drawing(nodule, point, answer)
     centroid = centroid_lps_mm(nodule)
-    # At the scan's edge a map may reach beyond it.
+    # At the scan's edge a map may extend beyond it.
     return Drawing(nodule, centroid if ct.contains(centroid) else point, answer)
 
 
 def _answer_and_map(
     cube: np.ndarray, card: NetworkCard, weights: WeightSet, networks: Networks
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Class probabilities (C,) and the map (S, S, S) of a cube (channels, S, S, S): means over its
-    reflections where the card asks for them."""
+    """Returns class probabilities (C,) and the map (S, S, S) of a cube (channels, S, S, S): means
+    over its reflections if the card asks for them."""
     assert weights.mask_network is not None
     reflections = REFLECTIONS if weights.mask_reflected else REFLECTIONS[:1]
     cubes = np.stack([np.flip(cube, tuple(axis + 1 for axis in axes)) for axes in reflections])

@@ -1,5 +1,5 @@
-"""What must be said about a point and its nodule before their numbers are believed (fault rows 1,
-21, 25-31)."""
+"""Checks on a point and its nodule that a reader must know before relying on the numbers (fault
+rows 1, 21, 25-31)."""
 
 from __future__ import annotations
 
@@ -37,8 +37,7 @@ PUBLISHED_RANGE_MM = (4.0, 30.0)
 
 
 def refuse_missing_slices(ct: CT, point_lps_mm) -> None:
-    """Fault 1: a slice that was interpolated because it is missing must not lie inside the nodule's
-    block.
+    """Refuses a nodule whose block contains a missing slice that was interpolated (fault 1).
 
     Raises:
         PointError: it does.
@@ -46,7 +45,7 @@ def refuse_missing_slices(ct: CT, point_lps_mm) -> None:
     centre = ct.voxel_of(point_lps_mm)[2]
     reach = np.abs(
         ct.direction[:, 2]
-    ).sum()  # of the LPS-aligned block across slices that may lie oblique
+    ).sum()  # of the LPS-aligned block across slices that may be oblique
     half = BLOCK_MM / 2 * reach / ct.spacing_mm[2]
     if any(abs(z - centre) <= half for z in ct.filled_slices):
         raise PointError(
@@ -56,7 +55,7 @@ def refuse_missing_slices(ct: CT, point_lps_mm) -> None:
 
 
 def block_checks(ct: CT, point_lps_mm) -> Iterator[Check]:
-    """Findings in the 62.5 mm block around the point (faults 21, 26, 27, 28).
+    """Returns findings in the 62.5 mm block around the point (faults 21, 26, 27, 28).
 
     Raises:
         PointError: the point lies outside the CT (fault 25).
@@ -73,7 +72,7 @@ def block_checks(ct: CT, point_lps_mm) -> Iterator[Check]:
 def nodule_checks(
     nodule: NoduleMask | None, measurements: tuple[Measurement, ...], ct: CT
 ) -> Iterator[Check]:
-    """Findings about the nodule that was drawn (faults 26, 30, 31)."""
+    """Returns findings about the nodule that was drawn (faults 26, 30, 31)."""
     if nodule is None:
         return
     if not nodule.region.any():
@@ -94,10 +93,9 @@ def nodule_checks(
 
 
 def remeasured(assessment: Assessment, ct: CT, nodule: NoduleMask | None) -> Assessment:
-    """The assessment with a mask corrected by hand: its measurements and findings in place of the
-    old mask's.
+    """Returns the assessment with a mask corrected by hand, with new measurements and findings.
 
-    The probabilities stay those that the networks gave around their own mask, and a note says so.
+    The probabilities remain those that the networks gave around their own mask, and a note says so.
 
     Args:
         assessment: with any mask, or none.
@@ -122,7 +120,7 @@ def _padding_checks(block: CT, ct: CT, point_lps_mm) -> Iterator[Check]:
 
 
 def _box(block: CT, point_lps_mm, half_mm: float) -> np.ndarray:
-    """The HU within ``half_mm`` of the point along each axis, inside the CT."""
+    """Returns the HU within ``half_mm`` of the point along each axis, inside the CT."""
     centre = np.rint(block.voxel_of(point_lps_mm)).astype(int)
     half = np.ceil(half_mm / np.array(block.spacing_mm)).astype(int)
     return block.hu[

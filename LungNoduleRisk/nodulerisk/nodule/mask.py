@@ -1,4 +1,4 @@
-"""From DenseSharp's map to the nodule's mask on the CT's own grid."""
+"""Turns a mask network's map into the nodule's mask on the CT's own grid."""
 
 from __future__ import annotations
 
@@ -10,20 +10,16 @@ from nodulerisk.ct.cubes import Grid
 from nodulerisk.ct.volume import CT
 from nodulerisk.tasks import EvidenceLevel
 
-MASK_LEVEL = 0.5  # probability at the nodule's surface: of mask, mesh and outlines alike
-REFLECTIONS: tuple[tuple[int, ...], ...] = (
-    (),
-    (1,),
-    (2,),
-    (1, 2),
-)  # axes of a (z, y, x) cube; first none
+MASK_LEVEL = 0.5  # probability at the nodule's surface: for mask, mesh and outlines alike
+# Axes of a (z, y, x) cube to reflect, the first entry none.
+REFLECTIONS: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (1, 2))
 REACH_MM = 5.0  # a nodule that begins farther than this from the point is another one
 
 
 def nodule_mask(
     probability: np.ndarray, grid: Grid, ct: CT, point_lps_mm, evidence: EvidenceLevel
 ) -> NoduleMask:
-    """The mask of the nodule at the point: empty when the map shows none within 5 mm.
+    """Returns the mask of the nodule at the point: empty if the map shows none within 5 mm.
 
     Args:
         probability: float32 (z, y, x), the network's map.
@@ -45,11 +41,11 @@ def hand_mask(
     ct: CT,
     evidence: EvidenceLevel = "reader",
 ) -> NoduleMask:
-    """A mask that was drawn or corrected by hand; its map is the mask itself, on the CT's own grid.
+    """Returns a mask that was drawn or corrected by hand; its map is the mask itself, on the CT's
+    own grid.
 
     Args:
-        region: bool or uint8 (z, y, x), a part of the CT's grid, not 0 in the nodule; may hold
-            none.
+        region: bool or uint8 (z, y, x), a part of the CT's grid, not 0 in the nodule; may be empty.
         first_voxel: index (z, y, x) of region[0, 0, 0] in the CT.
         ct: the CT, or a crop of it that ``first_voxel`` counts from.
         evidence: what the mask rests on.
@@ -63,19 +59,19 @@ def hand_mask(
 
 
 def centroid_lps_mm(nodule: NoduleMask) -> np.ndarray:
-    """LPS position in mm of the centre of mass of the map's part above 0.5."""
+    """Returns the LPS position in mm of the centre of mass of the map's part above 0.5."""
     voxels = np.argwhere(nodule.probability >= MASK_LEVEL).mean(axis=0)
     return nodule.grid.origin_lps_mm + nodule.grid.axes @ voxels[::-1]
 
 
 def touches_cube_edge(nodule: NoduleMask) -> bool:
-    """Whether the nodule runs out of the cube that the network saw."""
+    """Whether the nodule extends beyond the cube that the network saw."""
     inside = nodule.probability >= MASK_LEVEL
     return bool(any(inside.take(end, axis).any() for axis in range(3) for end in (0, -1)))
 
 
 def mask_dice(first: NoduleMask, second: NoduleMask) -> float:
-    """2 |A and B| / (|A| + |B|) of two masks on one CT; two empty ones agree: 1."""
+    """Returns 2 |A and B| / (|A| + |B|) of two masks on one CT; 1 if both are empty."""
     total = int(first.region.sum()) + int(second.region.sum())
     low = np.maximum(first.first_voxel, second.first_voxel)
     ends = [np.add(mask.first_voxel, mask.region.shape) for mask in (first, second)]
@@ -88,7 +84,7 @@ def mask_dice(first: NoduleMask, second: NoduleMask) -> float:
 
 
 def _component_at(probability: np.ndarray, grid: Grid, point_lps_mm) -> np.ndarray:
-    """The map with every connected part zeroed but the one nearest to the point."""
+    """Returns the map with every connected part zeroed but the one nearest to the point."""
     parts, count = label(probability >= MASK_LEVEL)
     if count == 0:
         return np.zeros_like(probability)
@@ -106,8 +102,8 @@ def _component_at(probability: np.ndarray, grid: Grid, point_lps_mm) -> np.ndarr
 
 
 def _on_ct_grid(probability: np.ndarray, grid: Grid, ct: CT) -> tuple[np.ndarray, tuple[int, ...]]:
-    """The map interpolated (linearly, so that thick slices show no stair-steps) at the CT's voxels,
-    cut at 0.5.
+    """Interpolates the map at the CT's voxels (linearly, so that thick slices show no stair-steps)
+    and thresholds it at 0.5.
 
     Returns:
         bool (z, y, x) around the map, and the index of its first voxel.
@@ -118,9 +114,10 @@ def _on_ct_grid(probability: np.ndarray, grid: Grid, ct: CT) -> tuple[np.ndarray
     size = np.array(ct.hu.shape[::-1])
     low = np.clip(np.floor(in_ct.min(axis=0)).astype(int), 0, size)
     high = np.clip(np.ceil(in_ct.max(axis=0)).astype(int) + 1, 0, size)
+    # x, y, z
     voxels = np.stack(
         np.meshgrid(*(np.arange(a, b) for a, b in zip(low, high, strict=True)), indexing="ij")
-    )  # x, y, z
+    )
     step = np.linalg.solve(grid.axes, ct.direction * ct.spacing_mm)  # one CT voxel in map voxels
     start = np.linalg.solve(grid.axes, np.asarray(ct.origin_lps_mm) - grid.origin_lps_mm)
     in_map = np.einsum("ij,jxyz->ixyz", step, voxels) + start[:, None, None, None]

@@ -1,7 +1,7 @@
 """Measurements of a nodule from its mask, in world units.
 
-Axial slices are the CT's own planes that lie nearest to axial: of an oblique scan they are as
-oblique as the scan, of a sagittal reformat they run across its slices.
+Axial slices are the CT's own planes that lie nearest to axial: in an oblique scan they are as
+oblique as the scan, in a sagittal reformat they run across its slices.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from nodulerisk.ct.volume import CT, axis_order
 from nodulerisk.nodule.quantities import QUANTITIES
 
 SOLID_HU = -300.0  # there is no consensus
-SOLID_SHARE = 0.8  # of the volume, from which a nodule is called solid
-# voxels that the border of a smooth shape lies, on average, beyond the centres of its outermost
-# voxels
+SOLID_SHARE = 0.8  # of the volume, above which a nodule is called solid
+# How many voxels the border of a smooth shape lies, on average, beyond the centres of its outermost
+# voxels.
 BEYOND = 0.3
 AROUND = BEYOND * np.array([[1, 0], [-1, 0], [0, 1], [0, -1]])
 TIE_MM = 1e-6
 
 
 def measure(nodule: NoduleMask, ct: CT, solid_hu: float = SOLID_HU) -> tuple[Measurement, ...]:
-    """Everything in ``QUANTITIES``, in that order; nothing for an empty mask.
+    """Returns everything in ``QUANTITIES``, in that order; nothing for an empty mask.
 
     Args:
         nodule: the mask.
         ct: the CT, or a crop of it, on whose grid the mask lies.
-        solid_hu: what is denser belongs to the solid component.
+        solid_hu: denser voxels belong to the solid component.
 
     Examples:
         A solid ball of 10 mm in lung, drawn by hand:
@@ -68,8 +68,8 @@ def measure(nodule: NoduleMask, ct: CT, solid_hu: float = SOLID_HU) -> tuple[Mea
 
 
 def density_type(measurements: tuple[Measurement, ...]) -> str | None:
-    """``ground glass`` (no solid component), ``part-solid`` or ``solid`` (80 % of the volume);
-    None: not measured."""
+    """Returns ``ground glass`` (no solid component), ``part-solid`` or ``solid`` (80 % of the
+    volume); None: not measured."""
     solid, whole = value_of(measurements, "solid volume"), value_of(measurements, "volume")
     if solid is None or whole is None:
         return None
@@ -79,8 +79,8 @@ def density_type(measurements: tuple[Measurement, ...]) -> str | None:
 
 
 def solid_component(nodule: NoduleMask, ct: CT, solid_hu: float = SOLID_HU) -> np.ndarray:
-    """The largest connected part of the mask above the threshold: bool, shaped as the mask's
-    region."""
+    """Returns the largest connected part of the mask above the threshold: bool, in the shape of the
+    mask's region."""
     parts, count = label((_crop(nodule, ct) > solid_hu) & (nodule.region > 0))
     return (
         parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
@@ -114,12 +114,12 @@ def axes_mm(region: np.ndarray, ct: CT) -> tuple[float, float]:
 
 
 def nodule_hu(nodule: NoduleMask, ct: CT) -> np.ndarray:
-    """HU of the mask's voxels, int16 (n,)."""
+    """Returns the HU of the mask's voxels, int16 (n,)."""
     return _crop(nodule, ct)[nodule.region > 0]
 
 
 def value_of(measurements: tuple[Measurement, ...], name: str) -> float | None:
-    """The named measurement's value; None where it is missing."""
+    """Returns the named measurement's value; None if it is missing."""
     return next((m.value for m in measurements if m.name == name), None)
 
 

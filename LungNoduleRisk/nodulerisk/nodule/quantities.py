@@ -1,4 +1,4 @@
-"""What is measured of a nodule: units, definitions, and what DICOM calls them.
+"""The measurements of a nodule: units, definitions, and DICOM codes.
 
 Needs no package: Slicer reads it before any are installed.
 """
@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 @dataclass(frozen=True)
 class Code:
-    """A DICOM coded concept; the schemes are SCT (SNOMED CT), DCM, UCUM, and 99LNR for what none of
-    them names."""
+    """A DICOM coded concept; the schemes are SCT (SNOMED CT), DCM, UCUM, and 99LNR for concepts
+    that none of them names."""
 
     value: str
     scheme: str
@@ -30,7 +30,7 @@ class Quantity(NamedTuple):
     code: Code
 
 
-UNITS: dict[str, Code] = {  # as shown -> as DICOM wants it
+UNITS: dict[str, Code] = {  # as shown -> as in DICOM
     "mm": Code("mm", "UCUM", "millimeter"),
     "mm³": Code("mm3", "UCUM", "cubic millimeter"),
     "HU": Code("[hnsf'U]", "UCUM", "Hounsfield unit"),
@@ -40,7 +40,7 @@ UNITS: dict[str, Code] = {  # as shown -> as DICOM wants it
 
 
 def own_code(value: str, meaning: str) -> Code:
-    """A concept that no public scheme names."""
+    """Returns the code of a concept that no public scheme names."""
     return Code(value, OWN_SCHEME, meaning)
 
 
@@ -95,8 +95,8 @@ QUANTITIES: dict[str, Quantity] = {
     ),
 }
 
-# What a risk model is fitted on. The codes of the Image Biomarker Standardisation Initiative
-# (Radiology 2020;295:328-338) stand where it names the quantity.
+# The inputs of risk models, with the codes of the Image Biomarker Standardisation Initiative
+# (Radiology 2020;295:328-338) for the quantities that it names.
 RADIOMICS: dict[str, Quantity] = {
     "log volume": Quantity(
         "",

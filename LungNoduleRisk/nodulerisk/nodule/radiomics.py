@@ -1,8 +1,8 @@
 """Radiomics: the few numbers of a nodule's shape and density that its risk model is fitted on.
 
-All but the volume are taken at 1 mm, whatever the voxels were, so that one model serves thin and
+All but the volume are computed at 1 mm, whatever the voxel size, so that one model serves thin and
 thick slices. ``RADIOMICS`` in ``quantities`` has their definitions; PyRadiomics gives the same
-values for what it knows (Testing/Core/nodule/test_radiomics.py).
+values for those it has (Testing/Core/nodule/test_radiomics.py).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Patch:
 
 
 def radiomics(nodule: NoduleMask, ct: CT) -> dict[str, float]:
-    """Everything in ``RADIOMICS``, finite; nothing for an empty mask.
+    """Returns everything in ``RADIOMICS``, finite; nothing for an empty mask.
 
     Args:
         nodule: the mask.
@@ -56,9 +56,10 @@ def radiomics(nodule: NoduleMask, ct: CT) -> dict[str, float]:
 
 
 def patch_of(nodule: NoduleMask, ct: CT) -> Patch:
-    """The nodule's box at 1 mm, interpolated linearly along the CT's own axes around its middle.
+    """Returns the nodule's box at 1 mm, interpolated linearly along the CT's own axes around its
+    middle.
 
-    A voxel is inside where the interpolated mask is at least one half; of a mask too small for
+    A voxel is inside where the interpolated mask is at least one half or, for a mask too small for
     that, where it is largest. Oblique scans keep the planes that lie nearest to axial.
     """
     spacing = np.array(ct.spacing_mm[::-1])
@@ -77,14 +78,15 @@ def patch_of(nodule: NoduleMask, ct: CT) -> Patch:
 
 
 def largest_slice(inside: np.ndarray) -> np.ndarray:
-    """The slice (row, column) of a mask (slice, row, column) that is largest, of equals the longest
-    drawn out."""
+    """Returns the largest slice (row, column) of a mask (slice, row, column); the most elongated of
+    equals."""
     slices = (one for one in inside if one.any())
     return max(slices, key=lambda one: (one.sum(), -elongation(one)))
 
 
 def elongation(one: np.ndarray) -> float:
-    """Minor / major axis length of a slice's mask, 0 (a line) to 1 (round, or a single voxel).
+    """Returns minor / major axis length of a slice's mask, 0 (a line) to 1 (round, or a single
+    voxel).
 
     The axes are four times the square roots of the covariance's eigenvalues; their ratio is IBSI
     Q3CK, here in one plane.
@@ -95,7 +97,8 @@ def elongation(one: np.ndarray) -> float:
 
 
 def core_minus_border(patch: Patch) -> float:
-    """Mean HU of the core less that of the border; 0 where a nodule is too small to have both."""
+    """Returns the mean HU of the core less that of the border; 0 if a nodule is too small to have
+    both."""
     depth = distance_transform_edt(np.pad(patch.inside, 1), STEP_MM)[1:-1, 1:-1, 1:-1]
     core = depth >= CORE_DEPTH * depth.max()
     border = patch.inside & (depth <= BORDER_MM)
@@ -103,14 +106,16 @@ def core_minus_border(patch: Patch) -> float:
 
 
 def _ticks(first: int, count: int, spacing_mm: float) -> np.ndarray:
-    """Voxel indices 1 mm apart over ``count`` voxels from the first, symmetric about the middle."""
+    """Returns voxel indices 1 mm apart over ``count`` voxels from the first, symmetric about the
+    middle."""
     half = np.ceil(count * spacing_mm / 2 / STEP_MM)
     middle = first + (count - 1) / 2
     return middle + np.arange(-half, half + 1) * STEP_MM / spacing_mm
 
 
 def _hu_at(ct: CT, voxels: np.ndarray) -> np.ndarray:
-    """HU at voxel indices (3, ...), padding counting as air; past the CT's edge its last voxel."""
+    """Returns HU at voxel indices (3, ...), with padding as air; past the CT's edge its last
+    voxel."""
     low = np.maximum(np.floor(voxels.min(axis=(1, 2, 3))).astype(int), 0)
     high = np.ceil(voxels.max(axis=(1, 2, 3))).astype(int) + 1
     crop = ct.hu[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
@@ -118,6 +123,6 @@ def _hu_at(ct: CT, voxels: np.ndarray) -> np.ndarray:
 
 
 def _interpolated(values: np.ndarray, voxels: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """Linear interpolation of an array whose first voxel has the index ``first``."""
+    """Interpolates linearly in an array whose first voxel has the index ``first``."""
     at = voxels - first[:, None, None, None]
     return map_coordinates(values.astype(float), at, order=1, mode="nearest")

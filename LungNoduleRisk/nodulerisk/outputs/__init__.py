@@ -1,1 +1,1 @@
-"""What an Assessment becomes: a mesh, pictures, tables and files."""
+"""Outputs of an Assessment: a mesh, pictures, tables and files."""

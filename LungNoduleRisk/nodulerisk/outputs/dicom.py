@@ -1,8 +1,8 @@
 """Nodules as DICOM: a segmentation (SEG) and a TID 1500 structured report (SR) that refer to the
 source series.
 
-Both copy patient and study from the source, as the standard asks: they are written only where the
-user wants them.
+Both copy patient and study from the source, as the standard asks: they are written only if the user
+wants them.
 """
 
 from __future__ import annotations
@@ -45,18 +45,21 @@ from nodulerisk.tasks import Task, task_of
 Reference = TypeVar("Reference")
 
 PRODUCT, MANUFACTURER = "LungNoduleRisk", "LungNoduleRisk developers"
-DEVICE_UID = "2.25.40975642210316461045358409419702036479"  # of this software, whatever its version
+DEVICE_UID = (
+    "2.25.40975642210316461045358409419702036479"  # identifies this software, whatever its version
+)
 UTF_8 = "ISO_IR 192"
-# of probability, by which interpolation may miss the surface; a fifth of a voxel off fails
+# of probability, by which interpolation may miss the surface; an offset of a fifth of a voxel fails
 ON_THE_MASK = 0.05
 IDENTIFIERS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
 MAY_BE_EMPTY = (
     "PatientID PatientName PatientBirthDate PatientSex AccessionNumber StudyID StudyDate StudyTime"
 ).split()
 RESAMPLED = (
-    "The mask does not lie on the voxels of this DICOM series: it is of another CT, or of one that"
-    " was resampled, as after a tilted gantry. DICOM output needs the series that was assessed, as"
-    " it was scanned."
+    "The mask does not lie on the voxels of this DICOM series: it belongs to another CT, or to one"
+    " that was resampled, as after a tilted gantry. DICOM output needs the assessed series as it"
+    " was"
+    " scanned."
 )
 
 
@@ -82,23 +85,24 @@ class DicomSource:
 
 
 def read_source(path: str | Path, series_uid: str | None = None) -> DicomSource:
-    """Reads what DICOM output needs of a series; the arguments are those of ``read_ct``.
+    """Reads what DICOM output needs from a series; the arguments are those of ``read_ct``.
 
     Raises:
         OutputError: not DICOM.
-        CTError: as ``read_ct``, and where files lack the identifiers by which they are referred to.
+        CTError: as ``read_ct``, or files lack the identifiers needed to refer to them.
     """
     path = Path(path)
     if not path.exists() or not can_read(path):
         raise OutputError(
-            "DICOM output refers to a DICOM series, and this is none: load the CT's DICOM folder or"
+            "DICOM output refers to a DICOM series, and this CT is not one: load its DICOM folder"
+            " or"
             " .zip."
         )
     return source_of([path], series_uid)
 
 
 def source_of(paths: Iterable[Path], series_uid: str | None = None) -> DicomSource:
-    """The same of files that lie anywhere."""
+    """Like ``read_source``, but for files that may lie anywhere."""
     with dicom_files(*paths) as files:
         return _source(choose_series(ct_planes(files), series_uid))
 
@@ -106,20 +110,20 @@ def source_of(paths: Iterable[Path], series_uid: str | None = None) -> DicomSour
 def write_dicom(
     assessments: Sequence[Assessment], source: DicomSource, folder: str | Path
 ) -> list[Path]:
-    """Writes ``nodules.sr.dcm``, and ``nodules.seg.dcm`` where a mask was drawn, in place of
-    earlier ones.
+    """Writes ``nodules.sr.dcm`` and, if a mask was drawn, ``nodules.seg.dcm``, replacing earlier
+    ones.
 
     Args:
         assessments: at least one, of the source's CT.
         source: from ``read_source``.
-        folder: where to; created if need be.
+        folder: the destination; created if needed.
 
     Returns:
         The files written.
 
     Raises:
-        OutputError: the masks do not lie on the source's voxels, its headers break the standard, or
-            the folder cannot be written.
+        OutputError: the masks do not lie on the source's voxels, its headers violate the standard,
+            or the folder cannot be written.
     """
     folder = Path(folder)
     for assessment in assessments:
@@ -127,7 +131,7 @@ def write_dicom(
     with (
         _broken_headers_refused(),
         ExitStack() as files,
-    ):  # both take their places once both are whole
+    ):  # both are put in place once both are complete
         segmentation = _segmentation(assessments, source)
         made: dict[str, Dataset] = {SR_NAME: _report(assessments, segmentation, source)}
         if segmentation is not None:
@@ -152,8 +156,8 @@ def _source(planes: list[ImagePlane]) -> DicomSource:
     images = {file: _header(plane, orientation, stack.step_mm) for file, plane in by_file.items()}
     if len(images) > 1 and len(images) < len(planes):
         raise CTError(
-            "The series is split over several multi-frame files: for DICOM output, export it as"
-            " one."
+            "The series is split over several multi-frame files: for DICOM output, export it as a"
+            " single file."
         )
     return DicomSource(
         images,
@@ -164,8 +168,8 @@ def _source(planes: list[ImagePlane]) -> DicomSource:
 
 
 def _header(plane: ImagePlane, orientation: np.ndarray, step_mm: float) -> Dataset:
-    """The whole header of the plane's file, with the geometry where highdicom looks for it, the
-    same in every file."""
+    """Returns the whole header of the plane's file, with the geometry where highdicom looks for it,
+    the same in every file."""
     header = _full_header(plane.file)
     measures = plane.macro("PixelMeasuresSequence")
     thickness = measures.get("SliceThickness") or step_mm
@@ -184,7 +188,8 @@ def _header(plane: ImagePlane, orientation: np.ndarray, step_mm: float) -> Datas
 
 
 def _full_header(file: DicomFile) -> Dataset:
-    """All but the pixels, with empty or derived values for what de-identification may have removed.
+    """Returns everything but the pixels, with empty or derived values for what de-identification
+    may have removed.
 
     Raises:
         CTError: an identifier is missing.
@@ -193,7 +198,8 @@ def _full_header(file: DicomFile) -> Dataset:
         header = dcmread(stream, stop_before_pixels=True)
     if missing := [keyword for keyword in IDENTIFIERS if not header.get(keyword)]:
         raise CTError(
-            f"The series lacks {', '.join(missing)}, by which DICOM output refers to it: export it"
+            f"The series lacks {', '.join(missing)}, which DICOM output needs to refer to it:"
+            " export it"
             " again."
         )
     for keyword in MAY_BE_EMPTY:
@@ -207,7 +213,7 @@ def _is_multiframe(header: Dataset) -> bool:
 
 
 def _refuse_other_ct(assessment: Assessment, source: DicomSource) -> None:
-    """Raises OutputError unless the assessment is of this series, and its mask on this series'
+    """Raises OutputError unless the assessment is of this series and its mask lies on the series'
     voxels."""
     of_series = assessment.provenance.series_uid in (None, source.series_uid)
     mask = _mask_of(assessment)
@@ -218,13 +224,13 @@ def _refuse_other_ct(assessment: Assessment, source: DicomSource) -> None:
 
 
 def _mask_of(assessment: Assessment) -> NoduleMask | None:
-    """The mask; None where none was drawn or it is empty."""
+    """Returns the mask; None if none was drawn or it is empty."""
     nodule = assessment.nodule
     return nodule if nodule is not None and nodule.region.any() else None
 
 
 def _overlays(mask: NoduleMask, ct_grid: Grid) -> bool:
-    """Whether the mask lies where its map does, when its voxels are those of this grid."""
+    """Whether the mask, on the voxels of this grid, lies where its map does."""
     voxels = np.argwhere(mask.region) + mask.first_voxel
     positions = ct_grid.origin_lps_mm[:, None] + ct_grid.axes @ voxels[:, ::-1].T
     in_map = np.linalg.solve(mask.grid.axes, positions - mask.grid.origin_lps_mm[:, None])
@@ -235,14 +241,15 @@ def _overlays(mask: NoduleMask, ct_grid: Grid) -> bool:
 
 @contextmanager
 def _broken_headers_refused() -> Iterator[None]:
-    """Turns what pydicom and highdicom raise at headers against the standard into one refusal."""
+    """Turns what pydicom and highdicom raise for headers that violate the standard into one
+    OutputError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they quote header values, such as the patient's name
             yield
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise OutputError(
-            "The series' headers break the DICOM standard: export the series again."
+            "The series' headers violate the DICOM standard: export the series again."
         ) from error
 
 
@@ -250,14 +257,15 @@ def _broken_headers_refused() -> Iterator[None]:
 
 
 def _segmentation(assessments: Sequence[Assessment], source: DicomSource) -> Segmentation | None:
-    """A segment a mask, on the source's own image planes; None without masks."""
+    """Returns one segment per mask, on the source's own image planes; None without masks."""
     found = [(assessment, mask) for assessment in assessments if (mask := _mask_of(assessment))]
     if not found:
         return None
     slices = sorted({z for _, mask in found for z in _slices_of(mask)})
     if not source.planes.keys() >= set(slices):
         raise OutputError(
-            "A mask runs through a slice that the series lacks: export the complete series."
+            "A mask runs through a slice that is missing from the series: export the complete"
+            " series."
         )
     return Segmentation(
         source_images=list(source.images.values()),
@@ -276,17 +284,16 @@ def _segmentation(assessments: Sequence[Assessment], source: DicomSource) -> Seg
 
 
 def _slices_of(mask: NoduleMask) -> range:
-    """The z indices that the mask touches."""
+    """Returns the z indices that the mask touches."""
     return range(mask.first_voxel[0], mask.first_voxel[0] + len(mask.region))
 
 
 def _stacked(
     masks: Sequence[NoduleMask], slices: list[int], shape: tuple[int, int, int]
 ) -> np.ndarray:
-    """The masks on these slices alone: uint8 (slice, row, column, mask)."""
-    pixels = np.zeros(
-        (len(masks), len(slices), *shape[1:]), np.uint8
-    )  # each mask in one piece: read faster
+    """Returns the masks on these slices only: uint8 (slice, row, column, mask)."""
+    # each mask contiguous in memory, which is faster to read
+    pixels = np.zeros((len(masks), len(slices), *shape[1:]), np.uint8)
     for plane, mask in zip(pixels, masks, strict=True):
         _, row, column = mask.first_voxel
         _, rows, columns = mask.region.shape
@@ -323,7 +330,7 @@ def _segment(number: int, assessment: Assessment, source: DicomSource) -> Segmen
 def _report(
     assessments: Sequence[Assessment], segmentation: Segmentation | None, source: DicomSource
 ) -> sr.Comprehensive3DSR:
-    """A measurement group a nodule (TID 1500)."""
+    """Returns a report with one measurement group per nodule (TID 1500)."""
     groups = list(_groups(assessments, segmentation, source))
     for assessment, group in zip(assessments, groups, strict=True):
         group[0].ContentSequence.extend(_texts(assessment))
@@ -345,8 +352,8 @@ def _groups(
 ) -> Iterator[
     sr.MeasurementsAndQualitativeEvaluations | sr.VolumetricROIMeasurementsAndQualitativeEvaluations
 ]:
-    """About a nodule's segment (TID 1411); without a mask about the image at its centre (TID
-    1501)."""
+    """Returns measurement groups about a nodule's segment (TID 1411) or, without a mask, about the
+    image at its centre (TID 1501)."""
     number = 0
     for assessment in assessments:
         content = _group_content(assessment, source)
@@ -414,7 +421,7 @@ def _decisions(assessment: Assessment) -> Iterator[sr.QualitativeEvaluation]:
 
 
 def _decision_code(task: Task, result: TaskResult) -> PlainCode:
-    """A standard code only where the networks have learnt from patients: a reader may look at
+    """Returns a standard code only if the networks learnt from patients, since a reader may look at
     nothing else."""
     assert result.decision is not None
     if (
@@ -426,7 +433,7 @@ def _decision_code(task: Task, result: TaskResult) -> PlainCode:
 
 
 def _texts(assessment: Assessment) -> Iterator[sr.TextContentItem]:
-    """What the numbers rest on, and what to mind."""
+    """Returns the evidence behind the numbers, and the warnings."""
     yield _text(codes.DCM.Comment, RESEARCH_USE_ONLY)
     for name, result in assessment.tasks.items():
         stem = task_of(name, result.classes).stem
@@ -445,7 +452,7 @@ def _text(name: Code, value: str) -> sr.TextContentItem:
 
 
 def _plane_at(assessment: Assessment, source: DicomSource) -> ImagePlane:
-    """The image plane nearest to the nodule's centre."""
+    """Returns the image plane nearest to the nodule's centre."""
     return min(
         source.planes.values(),
         key=lambda p: abs(p.normal @ (p.position - assessment.centre_lps_mm)),
@@ -455,7 +462,8 @@ def _plane_at(assessment: Assessment, source: DicomSource) -> ImagePlane:
 def _references(
     kind: Callable[..., Reference], planes: Iterable[ImagePlane], source: DicomSource
 ) -> list[Reference]:
-    """The images of these planes, with frame numbers where an image holds several."""
+    """Returns references to the images of these planes, with frame numbers if an image holds
+    several."""
     frames = defaultdict(list)
     for plane in planes:
         frames[plane.file].append(plane.frame + 1)
@@ -483,20 +491,20 @@ def _weight_set(assessment: Assessment) -> str:
 
 
 def _tracking_uid(assessment: Assessment, source: DicomSource) -> str:
-    """The same for the same nodule whenever it is exported."""
+    """Returns a UID that is the same for the same nodule whenever it is exported."""
     return _uid(
         "nodule", source.series_uid, assessment.name, *(f"{v:.3f}" for v in assessment.point_lps_mm)
     )
 
 
 def _uid(*words: str) -> str:
-    """A UID made of these words (PS3.5 B.2)."""
+    """Returns a UID made from these words (PS3.5 B.2)."""
     return f"2.25.{uuid.uuid5(uuid.NAMESPACE_URL, ' '.join([DEVICE_UID, *words])).int}"
 
 
 def _instance(series_number: int) -> dict:
-    """What identifies a new instance, alone in a new series beyond a scanner's, and the software
-    that made it."""
+    """Returns the identifiers of a new instance, alone in a new series numbered beyond a scanner's,
+    and the software that made it."""
     return {
         "series_instance_uid": hd.UID(),
         "series_number": series_number,

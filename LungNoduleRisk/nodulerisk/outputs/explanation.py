@@ -19,14 +19,14 @@ from nodulerisk.trust.explain import NOT_EVIDENCE, Explanation
 SIZE_INCHES = (16, 6.4)
 WIDTH = 0.31  # of a slice, of the figure
 OPACITY = 0.55  # where the map is 1
-SHARED = "The network's views share this map: around the right centre, at the middle one's scale"
+SHARED = "The network's views share this map: it has the right centre, and the middle view's scale"
 
 
 def write_explanation(
     ct: CT, assessment: Assessment, explanation: Explanation, folder: Path
 ) -> None:
-    """Writes ``EXPLANATION_FILES``: float32 on a grid of its own, which says in its header what it
-    is, and 1600 x 640 pixels.
+    """Writes ``EXPLANATION_FILES``: a float32 volume on a grid of its own, whose header says what
+    it is, and a picture of 1600 x 640 pixels.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -40,9 +40,9 @@ def write_explanation(
 
 
 def explanation_title(explanation: Explanation) -> str:
-    """``Grad-CAM of vgg: where lies what spoke for malignant``."""
+    """Returns a title such as ``Grad-CAM of vgg: regions that supported malignant``."""
     found = (
-        "where lies what spoke for" if explanation.values.any() else "nothing in the cube spoke for"
+        "regions that supported" if explanation.values.any() else "no region of the cube supported"
     )
     return f"Grad-CAM of {explanation.network}: {found} {explanation.label}"
 

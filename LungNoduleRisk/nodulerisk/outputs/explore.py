@@ -1,7 +1,7 @@
-"""Plots to get to know a nodule and the networks with; ``Resources/Notebooks/explore.ipynb`` shows
+"""Plots for getting to know a nodule and the networks; ``Resources/Notebooks/explore.ipynb`` shows
 them all.
 
-Matplotlib's figures are in no global state: a notebook shows what a cell returns (``%matplotlib
+Matplotlib figures are kept out of global state: a notebook shows what a cell returns (``%matplotlib
 inline``). Lengths are mm, densities HU; volumes are indexed z, y, x.
 """
 
@@ -56,12 +56,12 @@ from nodulerisk.tasks import TASKS
 from nodulerisk.weights.card import WeightSet
 
 CHECKOUT = "NODULERISK_CHECKOUT"  # environment variable: the folder with pyproject.toml
-MARGIN_MM = 15.0  # of lung around the nodule, in the pictures of slices
+MARGIN_MM = 15.0  # of lung around the nodule in the pictures of slices
 RIM_MM = 5.0  # the shell around the mask whose densities the histogram compares
 LEVELS = (MASK_LEVEL, 0.7, 0.9)  # of the contours of the mask's probability
 LEVEL_COLOURS = (CONTOUR, "#dc267f", "#648fff")
 CLOSE_MM = 20.0  # from the centre to the edge of a contour plot
-SMOOTHING_MM = 0.8  # of the densities that contours are drawn through: noise would tear them
+SMOOTHING_MM = 0.8  # of the densities that contours are drawn through: noise would break them up
 DENSITIES_HU = np.arange(-1000, 201, 100)
 BINS_HU = range(-1025, 301, 25)
 STEP_SIZES = (1, 2, 4)
@@ -92,11 +92,11 @@ PUBLISHED = (  # task, kind and side of the input: EMV-3D-CNN's nine networks, a
 
 
 def checkout() -> Path:
-    """The folder of the checkout: ``$NODULERISK_CHECKOUT``, else where this package or the working
-    directory lies.
+    """Returns the folder of the checkout: ``$NODULERISK_CHECKOUT``, else the one around this
+    package or the working directory.
 
     Raises:
-        NoduleRiskError: the sample data are at none of these places.
+        NoduleRiskError: the sample data are in none of these places.
     """
     named = os.environ.get(CHECKOUT)
     places = (
@@ -154,8 +154,8 @@ def contours_figure(ct: CT, assessment: Assessment) -> Figure:
 
 
 def _draw_plane(axes: Axes, picture: Slice, half_mm: float = FIELD_MM / 2) -> None:
-    """A slice in mm from the nodule's centre; the labels say where right and left, front and back
-    lie."""
+    """Draws a slice in mm from the nodule's centre; the labels say where right and left, front and
+    back are."""
     edge = (FIELD_MM + PIXEL_MM) / 2
     _draw_grey(axes, picture.hu, extent=(-edge, edge, edge, -edge))
     left, right, above, below = picture.plane.edges
@@ -172,8 +172,8 @@ def _draw_grey(axes: Axes, hu: np.ndarray, **place) -> None:
 
 
 def _probability_in(plane: Plane, assessment: Assessment) -> np.ndarray:
-    """The mask network's probability (0..1) in a plane through the nodule's centre, at ``TICKS_MM``
-    down and right."""
+    """Returns the mask network's probability (0..1) in a plane through the nodule's centre, at
+    ``TICKS_MM`` down and right."""
     return probability_at(points_in(plane, assessment), _nodule_of(assessment))
 
 
@@ -190,7 +190,7 @@ def _nodule_of(assessment: Assessment) -> NoduleMask:
 
 @dataclass(frozen=True, eq=False)
 class Surroundings:
-    """What lies around a nodule, in the CT's own voxels, axes turned to run nearest to +S, +P, +L.
+    """The surroundings of a nodule in the CT's own voxels, with axes closest to +S, +P, +L.
 
     Attributes:
         ct: the part of the CT.
@@ -201,13 +201,13 @@ class Surroundings:
     mask: np.ndarray
 
     def z_mm(self, index: int) -> float:
-        """LPS height of the middle of a slice."""
+        """Returns the LPS height of the middle of a slice."""
         _, rows, columns = self.mask.shape
         return float(self.ct.point_of((columns / 2, rows / 2, index))[2])
 
 
 def surroundings(ct: CT, assessment: Assessment, margin_mm: float = MARGIN_MM) -> Surroundings:
-    """The box around the mask and a margin, as far as the scan reaches."""
+    """Returns the box around the mask with a margin, as far as the scan reaches."""
     on_ct = _nodule_of(assessment).on_ct().astype(np.int16)
     straight, mask = to_lps(ct), to_lps(replace(ct, hu=on_ct)).hu > 0
     voxels, margin = (
@@ -221,7 +221,8 @@ def surroundings(ct: CT, assessment: Assessment, margin_mm: float = MARGIN_MM) -
 
 
 def montage_figure(ct: CT, assessment: Assessment) -> Figure:
-    """Every axial slice that the mask reaches, from the feet upwards, as the scanner made it."""
+    """Every axial slice that the mask reaches, from the feet upwards, in the scanner's own
+    voxels."""
     around = surroundings(ct, assessment)
     slices = np.flatnonzero(around.mask.any(axis=(1, 2)))
     columns = math.ceil(math.sqrt(1.6 * len(slices)))
@@ -254,14 +255,14 @@ def animated_slices(ct: CT, assessment: Assessment, frames_per_second: int = 6) 
 
 
 def _without_internet(player: str) -> str:
-    """Matplotlib's player with plain letters for the icons that it would fetch from a server."""
+    """Replaces the icons that matplotlib's player would fetch from a server by plain letters."""
     plain = re.sub(r"<link[^>]*font-awesome[^>]*>", "", player)
     icon = r'<i class="fa fa-([\w-]+)( fa-flip-horizontal)?"></i>'
     return re.sub(icon, lambda found: "◀" if found[2] else ICONS.get(found[1], found[1]), plain)
 
 
 def _draw_axial(axes: Axes, around: Surroundings, index: int) -> None:
-    """One axial slice seen from the feet, the mask outlined in the CT's voxels."""
+    """Draws one axial slice seen from the feet, with the mask outlined in the CT's voxels."""
     x_mm, y_mm, _ = around.ct.spacing_mm
     _draw_grey(axes, around.ct.hu[index], aspect=y_mm / x_mm)
     if around.mask[index].any():
@@ -303,7 +304,7 @@ def histogram_figure(ct: CT, assessment: Assessment, rim_mm: float = RIM_MM) -> 
 
 
 def _plain(figure: Figure) -> Figure:
-    """Without the box around each plot."""
+    """Removes the box around each plot."""
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
     return figure
@@ -313,8 +314,8 @@ def _plain(figure: Figure) -> Figure:
 
 
 def meshes_figure(nodule: NoduleMask, step_sizes: Sequence[int] = STEP_SIZES) -> go.Figure:
-    """The nodule's mesh at several step sizes side by side, to turn; titles say what each costs and
-    keeps."""
+    """The nodule's mesh at several step sizes side by side, rotatable; titles give each one's cost
+    and volume."""
     scenes = [[{"type": "scene"} for _ in step_sizes]]
     figure = make_subplots(1, len(step_sizes), specs=scenes, subplot_titles=[" "] * len(step_sizes))
     for column, step_size in enumerate(step_sizes, start=1):
@@ -324,7 +325,7 @@ def meshes_figure(nodule: NoduleMask, step_sizes: Sequence[int] = STEP_SIZES) ->
         )
         x, y, z = (
             mesh.vertices_lps_mm - nodule.grid.origin_lps_mm
-        ).T  # the light stands near the origin
+        ).T  # the light is near the origin
         i, j, k = mesh.faces.T
         look = {"color": SURFACE, "flatshading": False, "hoverinfo": "skip", **LIGHT}
         figure.add_mesh3d(x=x, y=y, z=z, i=i, j=j, k=k, row=1, col=column, **look)
@@ -337,16 +338,16 @@ def meshes_figure(nodule: NoduleMask, step_sizes: Sequence[int] = STEP_SIZES) ->
     return figure.update_layout(height=380, margin={"l": 0, "r": 0, "t": 60, "b": 0})
 
 
-# --- What networks see
+# --- The networks' input
 
 
 def cubes_figure(views: np.ndarray, sides: Sequence[int], cube: np.ndarray) -> Figure:
-    """The middle slices of the cubes that go into the networks, grey as the networks take them.
+    """The middle slices of the cubes that go into the networks, in the networks' grey levels.
 
     Args:
-        views: of ``emv_views``, float32 (3, S, S, S).
-        sides: of ``emv_views``, voxels of 0.625 mm.
-        cube: of ``densesharp_cube``, uint8 (32, 32, 32).
+        views: from ``emv_views``, float32 (3, S, S, S).
+        sides: as for ``emv_views``, voxels of 0.625 mm.
+        cube: from ``densesharp_cube``, uint8 (32, 32, 32).
     """
     size = views.shape[1]
     names = [f"EMV view: {side * EMV_SPACING_MM:g} mm in {size}³" for side in sides]
@@ -364,7 +365,8 @@ def cubes_figure(views: np.ndarray, sides: Sequence[int], cube: np.ndarray) -> F
 
 
 def _draw_middle(column: Sequence[Axes], volume: np.ndarray, greys: tuple[float, float]) -> None:
-    """The middle axial, coronal and sagittal slice of a cube whose axes run along +S, +P, +L."""
+    """Draws the middle axial, coronal and sagittal slice of a cube whose axes run along +S, +P,
+    +L."""
     middle = len(volume) // 2
     slices = (volume[middle], volume[::-1, middle], volume[::-1, :, middle])
     for axes, picture in zip(column, slices, strict=True):
@@ -374,15 +376,15 @@ def _draw_middle(column: Sequence[Axes], volume: np.ndarray, greys: tuple[float,
 
 @dataclass(frozen=True)
 class NetworkSize:
-    """What a network weighs and what one nodule costs.
+    """The size of a network and the cost of one nodule.
 
     Attributes:
-        name: what to call it.
-        kind, width: as ``build_network`` takes them.
+        name: the label to show.
+        kind, width: as for ``build_network``.
         side: of its input, voxels.
         parameters: as Keras counts them, with the running means and variances of batch
             normalisation.
-        gflop: 10⁹ multiplications and additions a nodule.
+        gflop: 10⁹ multiplications and additions per nodule.
     """
 
     name: str
@@ -396,7 +398,7 @@ class NetworkSize:
 def network_size(
     name: str, kind: str, side: int, n_classes: int | Sequence[int], width: float = 1.0
 ) -> NetworkSize:
-    """Counts on torch's meta device: nothing is allocated and nothing computed."""
+    """Counts on torch's meta device, without allocating or computing anything."""
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
         network = build_network(kind, input_size=side, n_classes=n_classes, width=width)
         network(torch.empty(1, NETWORKS[kind].cubes.channels, side, side, side))
@@ -407,7 +409,7 @@ def network_size(
 
 
 def published_sizes() -> list[NetworkSize]:
-    """EMV-3D-CNN's nine networks and DenseSharp, as published."""
+    """Returns the sizes of EMV-3D-CNN's nine networks and DenseSharp, as published."""
     return [
         network_size(f"{task} {kind}", kind, side, len(TASKS[task].classes))
         for task, kind, side in PUBLISHED
@@ -415,20 +417,22 @@ def published_sizes() -> list[NetworkSize]:
 
 
 def sizes_of(weights: WeightSet) -> list[NetworkSize]:
-    """The networks of a weight set."""
+    """Returns the sizes of a weight set's networks."""
     return [
         network_size(name, n.kind, n.size, n.heads, n.width) for name, n in weights.networks.items()
     ]
 
 
 def sizes_table(title: str, sizes: Sequence[NetworkSize]) -> Table:
-    """A row a network and their sum; a notebook and a terminal can both show it."""
+    """Returns a table with one row per network and their sum, for notebooks and terminals."""
     table = Table(title=title, show_footer=True)
     table.add_column("Network", "all of them")
     table.add_column("Width", justify="right")
     table.add_column("Input", justify="right")
     table.add_column("Parameters", f"{sum(size.parameters for size in sizes):,}", justify="right")
-    table.add_column("GFLOP a nodule", f"{sum(size.gflop for size in sizes):.2f}", justify="right")
+    table.add_column(
+        "GFLOP per nodule", f"{sum(size.gflop for size in sizes):.2f}", justify="right"
+    )
     for size in sizes:
         table.add_row(
             size.name,
@@ -441,7 +445,7 @@ def sizes_table(title: str, sizes: Sequence[NetworkSize]) -> Table:
 
 
 def losses_figure(log: Path) -> Figure:
-    """The losses of a run by epoch, from the ``metrics.csv`` that its training logs."""
+    """The losses of a run by epoch, from the ``metrics.csv`` that training writes."""
     with log.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     figure = Figure((9, 4), layout="constrained")

@@ -16,7 +16,7 @@ from nodulerisk.nodule.mask import MASK_LEVEL
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
-    """A closed surface; its faces run counter-clockwise seen from outside.
+    """A closed surface; its faces are counter-clockwise seen from outside.
 
     Attributes:
         vertices_lps_mm: float32 (n, 3), x, y, z, LPS mm.
@@ -40,18 +40,17 @@ class Mesh:
 
 
 def nodule_mesh(nodule: NoduleMask, step_size: int = 1) -> Mesh:
-    """The surface where the nodule's probability map is 0.5, closed at the map's edges.
+    """Returns the surface where the nodule's probability map is 0.5, closed at the map's edges.
 
     Args:
         nodule: its ``probability`` (z, y, x) and ``grid`` are used.
-        step_size: voxels of 1 mm a step; larger is coarser and quicker.
+        step_size: voxels of 1 mm per step; larger is coarser and faster.
 
     Returns:
-        The mesh; without faces where the map stays below 0.5 or the nodule is smaller than a step.
+        The mesh; without faces if the map stays below 0.5 or the nodule is smaller than a step.
     """
-    probability = np.pad(
-        nodule.probability, step_size
-    )  # a step of zeros all round closes the surface
+    # a border of zeros, one step wide, closes the surface
+    probability = np.pad(nodule.probability, step_size)
     try:
         vertices_zyx, faces, *_ = marching_cubes(
             probability, MASK_LEVEL, step_size=step_size, allow_degenerate=False
@@ -84,6 +83,6 @@ def write_ply(mesh: Mesh, path: Path) -> None:
 
 
 def _facing_outward(mesh: Mesh) -> Mesh:
-    """The mesh with its faces turned where they all look inward (a mirrored grid, or the other
-    winding)."""
+    """Returns the mesh with its faces flipped if they all face inward (a mirrored grid, or the
+    opposite winding)."""
     return mesh if mesh.volume_mm3 >= 0 else Mesh(mesh.vertices_lps_mm, mesh.faces[:, ::-1])

@@ -1,4 +1,4 @@
-"""Many nodules at a glance: a table in the terminal, a CSV file for a spreadsheet."""
+"""Overviews of many nodules: a table in the terminal, a CSV file for spreadsheets."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ from nodulerisk.trust.withhold import withheld
 from nodulerisk.weights.card import Evidence, TaskCard, WeightSet
 
 SIZES = ("long axis", "volume")  # measurements shown in the table
-CELL = 12  # characters: so narrow that all columns fit 80
+CELL = 12  # characters: narrow enough for all columns to fit in 80
 SCORE_NAMES = tuple(score.name for score in SCORES)
 Row = dict[str, str | float | None]
 
 
 def results_view(outcomes: Sequence[Outcome]) -> RenderableType:
-    """The scores that could be computed, then the table of all nodules, in the order asked, then
-    the checks, the refusals and the evidence in words."""
+    """Returns the scores that could be computed, the table of all nodules in the order of the
+    points, then the checks, the refusals and the evidence in words."""
     remarks = (*_remarks(outcomes), *_evidence_legend(outcomes), Text(RESEARCH_USE_ONLY, "bold"))
     return Group(*_computed_scores(outcomes), _table(outcomes), Text(""), *remarks)
 
 
 def weights_view(weights: WeightSet) -> RenderableType:
-    """A weight set's card: for every task, and for the mask, its networks, evidence and held-out
-    figures."""
+    """Returns a weight set's card: for every task and for the mask, its networks, evidence and
+    held-out figures."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for title in ("Answers", "Networks", "Evidence", "Held-out figures, with 95 % intervals"):
         table.add_column(title, overflow="fold")
@@ -64,10 +64,10 @@ def weights_view(weights: WeightSet) -> RenderableType:
 
 
 def risk_view(task: TaskCard) -> RenderableType:
-    """A task's risk model as a table: a term a row, what was left out and why; then the
-    cross-validated figures."""
+    """Returns a task's risk model as a table with one row per term, what was left out and why, then
+    the cross-validated figures."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for title in ("Term", "Log-odds a standard deviation", "Mean and SD", "Range"):
+    for title in ("Term", "Log-odds per standard deviation", "Mean and SD", "Range"):
         table.add_column(title, overflow="fold")
     for name, term in task.risk.terms.items() if task.risk else ():
         spread, reach = f"{term.mean:.4g} ± {term.sd:.3g}", f"{term.low:.4g} to {term.high:.4g}"
@@ -78,9 +78,9 @@ def risk_view(task: TaskCard) -> RenderableType:
 
 
 def write_csv(outcomes: Sequence[Outcome], path: Path) -> None:
-    """Writes a row a nodule, in the order asked, of the columns of ``outcome_row``.
+    """Writes one row per nodule, in the order of the points, with the columns of ``outcome_row``.
 
-    Text that a spreadsheet would take for a formula starts with ``'``.
+    Text that a spreadsheet would read as a formula starts with ``'``.
 
     Raises:
         OutputError: the file cannot be written.
@@ -97,15 +97,15 @@ def write_csv(outcomes: Sequence[Outcome], path: Path) -> None:
 
 
 def outcome_row(outcome: Outcome) -> Row:
-    """What became of a point, for one row of a table.
+    """Returns a point's outcome as one row of a table.
 
-    Columns: ``name``; ``x_lps_mm``, ``y_lps_mm``, ``z_lps_mm`` (the point asked for); ``refusal``
-    (why there is no assessment); of every score, if they were asked, ``<score>`` (in words) and
+    Columns: ``name``; ``x_lps_mm``, ``y_lps_mm``, ``z_lps_mm`` (the given point); ``refusal`` (why
+    there is no assessment); for every score, if scores were requested, ``<score>`` (in words) and
     ``<score> probability``; for every task ``<task>_decision``, ``<task>_evidence``,
     ``<task>_threshold``, ``<task>_spread`` and ``<task>_<class>`` (mean probabilities), and
-    ``<task>_by_volume`` (the last class's probability by the volume alone) where it is known;
-    ``mask_evidence`` and, resting on it, a column a measurement, ``<name> (<unit>)``; ``density by
-    threshold``; a column a guideline, if asked; ``withheld`` (which decisions, and why),
+    ``<task>_by_volume`` (the last class's probability by the volume alone) if known;
+    ``mask_evidence`` and, resting on it, one column per measurement, ``<name> (<unit>)``; ``density
+    by threshold``; one column per guideline, if requested; ``withheld`` (which decisions, and why),
     ``warnings`` (their number), ``checks`` (their codes), ``weight_set``.
     """
     row: Row = {"name": outcome.point.name}
@@ -166,8 +166,8 @@ def _cells(outcome: Outcome) -> Iterator[str]:
 
 
 def _task_cell(assessment: Assessment, name: str) -> str:
-    """The decision, whether it is withheld, the probabilities it was made from, what the volume
-    alone says, the networks' spread and the evidence level, a line each."""
+    """Returns the decision, whether it is withheld, its probabilities, what the volume alone says,
+    the networks' spread and the evidence level, one line each."""
     task = assessment.tasks.get(name)
     if task is None or task.mean is None:
         return "not run"

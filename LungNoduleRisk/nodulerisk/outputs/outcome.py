@@ -1,4 +1,4 @@
-"""What became of a point."""
+"""The outcome of a point."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from nodulerisk.ct.points import Point
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """A point with its assessment, or with why it was refused; and what scores and guidelines
-    say, if they were asked."""
+    """A point with its assessment or the reason for its refusal, and scores and guidelines, if
+    requested."""
 
     point: Point
     assessment: Assessment | None = None

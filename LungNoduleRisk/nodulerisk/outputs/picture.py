@@ -35,19 +35,18 @@ from nodulerisk.outputs.words import ClassProbability
 
 SIZE_INCHES = (16, 10)
 DPI = 100
-ROWS = 24  # of the probability panel: every task run
-HALO = [
-    withStroke(linewidth=2.5, foreground="black")
-]  # keeps white letters readable on bone and wall
+ROWS = 24  # of the probability panel: enough for every task
+# keeps white letters readable on bone and wall
+HALO = [withStroke(linewidth=2.5, foreground="black")]
 BOTTOM = 0.055
-LINES, CHARACTERS = 23, 46  # that fit into a text panel
+LINES, CHARACTERS = 23, 46  # that fit in a text panel
 LONGEST_NAME = 28
-LEGEND = "Bars: probability; dots: single networks; line: threshold of the decision."
+LEGEND = "Bars: probability; dots: single networks; line: decision threshold."
 
 
 def picture_png(ct: CT, assessment: Assessment, path: Path) -> None:
-    """Writes 1600 x 1000 pixels: three slices with the contour, the mesh, probabilities,
-    measurements and checks.
+    """Writes a picture of 1600 x 1000 pixels: three slices with the contour, the mesh,
+    probabilities, measurements and checks.
 
     Raises:
         OutputError: the file cannot be written.
@@ -87,12 +86,12 @@ def nodule_figure(ct: CT, assessment: Assessment) -> Figure:
 
 
 def _write(where: Figure | Axes, x: float, y: float, text: str, **style) -> None:
-    """Text that is taken literally: a name with dollar signs is no formula."""
+    """Draws text literally: a name with dollar signs is not a formula."""
     where.text(x, y, text, parse_math=False, **{"color": INK} | style)
 
 
 def draw_slice(axes: Axes, picture: Slice) -> None:
-    """A slice with the mask's contours, letters at its edges and a scale."""
+    """Draws a slice with the mask's contours, letters at its edges and a scale."""
     half = FIELD_MM / 2
     low, high = LUNG_WINDOW_HU
     extent = (-half, half, half, -half)
@@ -126,8 +125,8 @@ def draw_slice(axes: Axes, picture: Slice) -> None:
 
 
 def draw_mesh(figure: Figure, mesh: Mesh, place: tuple[float, float, float, float]) -> None:
-    """The mesh from the patient's front left, a little from above, at left, bottom, width, height
-    of the figure."""
+    """Draws the mesh from the patient's front left, slightly from above, at left, bottom, width,
+    height of the figure."""
     axes = cast(Axes3D, figure.add_axes(place, projection="3d"))
     light = LightSource(azdeg=300, altdeg=50)
     triangles = mesh.vertices_lps_mm[mesh.faces]
@@ -146,8 +145,8 @@ def draw_mesh(figure: Figure, mesh: Mesh, place: tuple[float, float, float, floa
 
 
 def _draw_probabilities(axes: Axes, assessment: Assessment) -> None:
-    """Under each task's title and evidence its bars, with every network as a dot and the threshold
-    as a line."""
+    """Draws each task's title and evidence, and below them its bars, with every network as a dot
+    and the threshold as a line."""
     y = 0.0
     for name, task in words.main_tasks(assessment).items():
         _write(axes, -0.3, y, words.task_title(name, task), size=12, weight="bold", va="center")
@@ -206,8 +205,8 @@ def _check_paragraphs(assessment: Assessment) -> list[tuple[str, str]]:
 
 
 def _draw_panel(figure: Figure, left: float, title: str, paragraphs: list[tuple[str, str]]) -> None:
-    """A column of wrapped text, each paragraph with its colour; what does not fit is said to be
-    left out."""
+    """Draws a column of wrapped text, each paragraph in its colour; says how many paragraphs did
+    not fit."""
     axes = figure.add_axes((left, BOTTOM, 0.23, 0.44))
     axes.set_axis_off()
     _write(axes, 0, 1, title, size=12, weight="bold", va="top")

@@ -1,4 +1,4 @@
-"""The folder of one nodule's results: every file, or none."""
+"""The folder of one nodule's results: all files or none."""
 
 from __future__ import annotations
 
@@ -28,20 +28,19 @@ from nodulerisk.outputs.style import (
 )
 
 RESULT_FILES = (*ASSESSMENT_FILES, MASK_NIFTI_NAME, MESH_NAME, PAGE_NAME, PICTURE_NAME)
-BYTES_A_NODULE = 10 << 20  # plotly.js makes half of it
+BYTES_A_NODULE = 10 << 20  # plotly.js takes half of it
 
 
 def write_results(
     ct: CT, assessment: Assessment, folder: str | Path, advice: Advice = NO_ADVICE
 ) -> list[Path]:
-    """Writes ``RESULT_FILES`` (without mask and mesh where no mask was drawn) in place of earlier
-    ones.
+    """Writes ``RESULT_FILES`` (without mask and mesh if no mask was drawn), replacing earlier ones.
 
     Args:
         ct: the CT.
         assessment: of one nodule.
-        folder: where to.
-        advice: what scores and guidelines say of it, if they were asked.
+        folder: the destination.
+        advice: the nodule's scores and guidelines, if requested.
 
     Returns:
         The files written.
@@ -58,17 +57,18 @@ def write_results(
             write_ply(nodule_mesh(assessment.nodule), folder / MESH_NAME)
         write_report([ReportNodule(ct, assessment, advice)], folder / PAGE_NAME)
         picture_png(ct, assessment, folder / PICTURE_NAME)
-    except BaseException:  # cancelled by the user too
+    except BaseException:  # also when cancelled by the user
         remove_results(folder)
         raise
     return [folder / name for name in RESULT_FILES if (folder / name).exists()]
 
 
 def refuse_unwritable(folder: Path, nodules: int) -> None:
-    """Creates the folder and tries it out, so that hours of computing do not end at a full disk.
+    """Creates the folder and tries to write there, so that hours of computing do not end at a full
+    disk.
 
     Raises:
-        OutputError: it cannot be written, or has not enough space for so many nodules.
+        OutputError: it cannot be written, or lacks the space for so many nodules.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -82,13 +82,13 @@ def refuse_unwritable(folder: Path, nodules: int) -> None:
     if free < nodules * BYTES_A_NODULE:
         needed = nodules * BYTES_A_NODULE >> 20
         raise OutputError(
-            f"{folder} has {free >> 20} MB free, {needed} MB are needed: choose another folder."
+            f"{folder} has {free >> 20} MB free, but {needed} MB are needed: choose another folder."
         )
 
 
 def remove_results(folder: Path) -> None:
-    """Removes ``RESULT_FILES`` from a folder, and nothing else, so that old results never pass for
-    new ones.
+    """Removes ``RESULT_FILES`` from a folder, and nothing else, so that old results are never shown
+    as new.
 
     Raises:
         OutputError: a file cannot be removed.
@@ -98,7 +98,7 @@ def remove_results(folder: Path) -> None:
 
 
 def remove_file(path: Path) -> None:
-    """Removes a file if it is there.
+    """Removes a file if it exists.
 
     Raises:
         OutputError: it cannot be removed.

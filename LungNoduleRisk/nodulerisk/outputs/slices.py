@@ -1,8 +1,8 @@
-"""The three orthogonal pictures of a nodule: CT and mask contour, sampled straight from the volumes
-at LPS positions.
+"""The three orthogonal pictures of a nodule: CT and mask contour, sampled from the volumes at LPS
+positions.
 
-Sampling positions, and not array slices, gives oblique CTs, any axis order and any spacing the same
-upright pictures.
+Sampling at positions, instead of taking array slices, gives the same upright pictures for oblique
+CTs, any axis order and any spacing.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ TICKS_MM = np.linspace(-FIELD_MM / 2, FIELD_MM / 2, round(FIELD_MM / PIXEL_MM) +
 
 @dataclass(frozen=True)
 class Plane:
-    """How a picture lies in the patient, as radiologists look at it: from the feet, the front and
-    the left."""
+    """How a picture lies in the patient in the radiological view: from the feet, the front and the
+    left."""
 
     name: str
     right: tuple[int, int, int]  # LPS direction from left to right in the picture
     down: tuple[int, int, int]
-    edges: tuple[str, str, str, str]  # what lies left, right, above, below
+    edges: tuple[str, str, str, str]  # what is left, right, above, below
 
 
 PLANES = (
@@ -60,25 +60,25 @@ class Slice:
 
 
 def nodule_slices(ct: CT, assessment: Assessment) -> list[Slice]:
-    """The axial, coronal and sagittal slice through ``assessment.centre_lps_mm``."""
+    """Returns the axial, coronal and sagittal slices through ``assessment.centre_lps_mm``."""
     return [_slice(ct, assessment, plane) for plane in PLANES]
 
 
 def points_in(plane: Plane, assessment: Assessment) -> np.ndarray:
-    """LPS points (rows down, columns right, 3) in mm of a plane through the nodule's centre, at
-    ``TICKS_MM``."""
+    """Returns the LPS points (rows down, columns right, 3) in mm of a plane through the nodule's
+    centre, at ``TICKS_MM``."""
     down, right = np.meshgrid(TICKS_MM, TICKS_MM, indexing="ij")
     return assessment.centre_lps_mm + right[..., None] * plane.right + down[..., None] * plane.down
 
 
 def probability_at(points: np.ndarray, nodule: NoduleMask) -> np.ndarray:
-    """The mask network's probability (0..1), float32, at LPS points (..., 3) in mm; 0 outside its
-    map."""
+    """Returns the mask network's probability (0..1), float32, at LPS points (..., 3) in mm; 0
+    outside its map."""
     return values_at(points, nodule.probability, nodule.grid)
 
 
 def values_at(points: np.ndarray, values: np.ndarray, grid: Grid) -> np.ndarray:
-    """A volume (z, y, x) on a grid, interpolated linearly at LPS points (..., 3) in mm: float32; 0
+    """Interpolates a volume (z, y, x) on a grid linearly at LPS points (..., 3) in mm: float32; 0
     outside."""
     voxels = (points - grid.origin_lps_mm) @ np.linalg.inv(grid.axes).T
     return _sampled(values, voxels, 0)
@@ -99,6 +99,6 @@ def _outlines(nodule: NoduleMask, points: np.ndarray) -> list[np.ndarray]:
 
 
 def _sampled(volume: np.ndarray, voxels_xyz: np.ndarray, outside: float) -> np.ndarray:
-    """Linear interpolation of a (z, y, x) volume at voxel positions (..., 3)."""
+    """Interpolates a (z, y, x) volume linearly at voxel positions (..., 3)."""
     zyx = np.moveaxis(voxels_xyz[..., ::-1], -1, 0)
     return map_coordinates(volume, zyx, output=np.float32, order=1, mode="constant", cval=outside)

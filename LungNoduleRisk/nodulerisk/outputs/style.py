@@ -1,6 +1,6 @@
-"""How results look, and what their files are called.
+"""How results look, and the names of their files.
 
-Imports nothing, so that the terminal's help does not load what computes.
+Imports nothing, so that the terminal's help stays fast.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 INK, FAINT = "#1c2733", "#5d6b78"  # text
 ALARM, WARNING = "#b00020", "#9a4a00"
 CONTOUR, SURFACE, STILL_SURFACE = "#ffb000", "#f2a65a", "#f2b25c"  # of the mask
-RULE, TRACK = "#d5dbe1", "#eef1f4"  # lines, and what a bar runs on
+RULE, TRACK = "#d5dbe1", "#eef1f4"  # lines, and the track of a bar
 VIOLET, GREEN, BLUE, GREY = "#6b3fa0", "#1b7f5c", "#2f6fb2", "#a3abb3"
 EVIDENCE_COLOURS: dict[str, str] = {
     "outcome": VIOLET,

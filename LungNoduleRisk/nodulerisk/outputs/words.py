@@ -1,4 +1,4 @@
-"""How results read in pictures, pages and tables: the same words, the same digits."""
+"""The wording of results in pictures, pages and tables: the same words and digits everywhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nodulerisk.nodule.measure import SOLID_HU, SOLID_SHARE, density_type
 from nodulerisk.tasks import EVIDENCE_WORDS, in_group, task_of
 from nodulerisk.trust.withhold import withheld
 
-DENSITY = "density by threshold"  # not the networks' word for it, nor a reader's
+DENSITY = "density by threshold"  # neither the networks' density type nor a reader's
 DENSITY_SOURCE = (
     f"solid from {SOLID_SHARE:.0%} of the volume in one part above {SOLID_HU:.0f} HU; ground glass"
     " without"
@@ -34,8 +34,8 @@ MASK_WORDS = {
 
 @dataclass(frozen=True)
 class ClassProbability:
-    """The probability (0..1) of one class: the mean, the members behind it, and where the decision
-    turns."""
+    """The probability (0..1) of one class: the mean, the members behind it, and the decision
+    threshold."""
 
     label: str
     mean: float
@@ -44,13 +44,13 @@ class ClassProbability:
 
 
 def main_tasks(assessment: Assessment) -> dict[str, TaskResult]:
-    """The tasks with bars of their own: all but presence and those of appearance."""
+    """Returns the tasks with bars of their own: all but presence and those of appearance."""
     others = (*in_group("presence"), *in_group("appearance"))
     return {name: task for name, task in assessment.tasks.items() if name not in others}
 
 
 def appearance_words(assessment: Assessment) -> list[str]:
-    """What a reader would describe, such as ``solid 0.93``: the class decided on and its
+    """Returns the appearance in words, such as ``solid 0.93``: the class decided on and its
     probability."""
     return [
         f"{t.decision} {t.mean[t.classes.index(t.decision)]:.2f}"
@@ -60,7 +60,7 @@ def appearance_words(assessment: Assessment) -> list[str]:
 
 
 def appearance_basis(assessment: Assessment) -> str:
-    """What the appearance's numbers rest on."""
+    """Returns what the appearance's numbers rest on."""
     levels = [task.evidence for task in _appearance(assessment)]
     return "; ".join(dict.fromkeys(EVIDENCE_WORDS[level] for level in levels if level != "none"))
 
@@ -71,8 +71,7 @@ def _appearance(assessment: Assessment) -> list[TaskResult]:
 
 
 def task_bars(task: TaskResult) -> list[ClassProbability]:
-    """A bar a class; of two classes, the last alone says it all. None where the task was not
-    run."""
+    """Returns one bar per class; for two classes, only the last. None if the task was not run."""
     if task.mean is None:
         return []
     shown = range(len(task.classes)) if len(task.classes) > 2 else [1]
@@ -83,8 +82,8 @@ def task_bars(task: TaskResult) -> list[ClassProbability]:
 
 
 def main_answer(task: TaskResult) -> tuple[str, float] | None:
-    """A class and its probability: of two classes the last one's, be it decided for or not, of more
-    the decided one's; None where the task was not run."""
+    """Returns a class and its probability: for two classes the last one's, whether decided for or
+    not, for more the decided one's; None if the task was not run."""
     shown = task.classes[-1] if len(task.classes) == 2 else task.decision
     return (
         None
@@ -94,12 +93,12 @@ def main_answer(task: TaskResult) -> tuple[str, float] | None:
 
 
 def task_title(name: str, task: TaskResult) -> str:
-    """``Malignancy: malignant`` or ``Subtype: not run``."""
+    """Returns a title such as ``Malignancy: malignant`` or ``Subtype: not run``."""
     return f"{task_of(name, task.classes).title}: {task.decision or 'not run'}"
 
 
 def task_basis(task: TaskResult) -> str:
-    """What the task's numbers rest on, or why there are none."""
+    """Returns what the task's numbers rest on, or why there are none."""
     if task.mean is None:
         return task.note or EVIDENCE_WORDS["none"]
     spread = "" if task.spread is None else f"networks differ by up to {task.spread:.2f}"
@@ -108,21 +107,21 @@ def task_basis(task: TaskResult) -> str:
 
 
 def by_volume_words(task: TaskResult) -> str:
-    """What the volume alone would say, beside the probability: ``by volume alone 0.78``; empty
-    where it is not known."""
+    """Returns what the volume alone would say, such as ``by volume alone 0.78``; empty if it is not
+    known."""
     return "" if task.by_volume is None else f"by volume alone {task.by_volume:.2f}"
 
 
 def input_words(task: TaskResult) -> str:
-    """What a risk model was computed from: ``risk model of log axial area 4.7, …``; empty without
-    a model."""
+    """Returns the inputs of a risk model, such as ``risk model of log axial area 4.7, …``; empty
+    without a model."""
     inputs = ", ".join(f"{name} {value:.4g}" for name, value in task.inputs.items())
     return f"risk model of {inputs}" if inputs else ""
 
 
 def withheld_words(assessment: Assessment) -> list[str]:
-    """Which decisions are withheld, a line a reason: ``Withheld: malignancy, margin (the networks
-    disagree)``."""
+    """Returns which decisions are withheld, one line per reason: ``Withheld: malignancy, margin
+    (the networks disagree)``."""
     by_reason: dict[str, list[str]] = {}
     for task in assessment.tasks:
         for reason in withheld(assessment, task):
@@ -136,7 +135,7 @@ def withheld_words(assessment: Assessment) -> list[str]:
 
 
 def stability_words(assessment: Assessment) -> list[str]:
-    """How far the main tasks' probabilities move: ``Malignancy (reader): 0.71–0.75 turned,
+    """Returns how far the main tasks' probabilities move: ``Malignancy (reader): 0.71–0.75 turned,
     0.73–0.73 with clicks``."""
     if (found := assessment.stability) is None:
         return []
@@ -157,20 +156,20 @@ def _interval(interval: Interval) -> str:
 
 
 def measurement_value(measurement: Measurement) -> str:
-    """Whole numbers from 100, else one decimal; two for ratios."""
+    """Formats a value: whole numbers from 100, else one decimal; two for ratios."""
     digits = 2 if not measurement.unit else 0 if abs(measurement.value) >= 100 else 1
     return f"{measurement.value:.{digits}f} {measurement.unit}".rstrip()
 
 
 def measured_words(assessment: Assessment) -> list[tuple[str, str, str]]:
-    """Name, value and source of everything measured, the density type last."""
+    """Returns name, value and source of everything measured, the density type last."""
     numbers = [(m.name, measurement_value(m), m.source) for m in assessment.measurements]
     density = density_type(assessment.measurements)
     return [*numbers, (DENSITY, density, DENSITY_SOURCE)] if density else numbers
 
 
 def measured_on(assessment: Assessment) -> str:
-    """What the measurements rest on."""
+    """Returns what the measurements rest on."""
     if assessment.nodule is None:
         return "no mask was drawn"
     if not assessment.nodule.region.any():
@@ -181,23 +180,23 @@ def measured_on(assessment: Assessment) -> str:
 
 
 def check_words(check: Check) -> str:
-    """``Warning: …`` or ``Note: …``."""
+    """Returns ``Warning: …`` or ``Note: …``."""
     return f"{check.severity.capitalize()}: {check.message}"
 
 
 def figure_words(numbers: Sequence[float]) -> str:
-    """``0.914 (0.867–0.959)``; without an interval the value alone."""
+    """Formats a figure as ``0.914 (0.867–0.959)``; without an interval, only the value."""
     value, *interval = (f"{number:.3f}" for number in numbers)
     return f"{value} ({'–'.join(interval)})" if interval else value
 
 
 def position_words(point_lps_mm) -> str:
-    """``-81.0, -192.0, -192.0 mm (LPS)``."""
+    """Formats a position as ``-81.0, -192.0, -192.0 mm (LPS)``."""
     return ", ".join(f"{value:.1f}" for value in point_lps_mm) + " mm (LPS)"
 
 
 def provenance_words(provenance: Provenance) -> str:
-    """One line; the assessment's JSON file has the rest."""
+    """Describes the provenance in one line; the assessment's JSON file has the rest."""
     return (
         f"Weight set {provenance.weight_set} {provenance.weight_set_version}, "
         f"nodulerisk {provenance.package_version}, on {provenance.device}"

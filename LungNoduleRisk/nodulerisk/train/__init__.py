@@ -1,1 +1,1 @@
-"""From a plan and labelled nodules to a weight set: what ``nodulerisk train`` does."""
+"""From a plan and labelled nodules to a weight set: the work of ``nodulerisk train``."""

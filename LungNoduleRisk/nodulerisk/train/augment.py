@@ -1,9 +1,9 @@
-"""How a training sample differs from the nodule it shows: the pose it is cut in, and the scan it
-could have come from.
+"""Augmentation of training samples: the pose that a sample is cut in, and the scanner it could have
+come from.
 
 Every geometric augmentation of both papers is a linear map of the cube's sampling grid, so a sample
-is cut from the CT in one interpolation, whatever was drawn. What a scanner would have changed
-(noise, kernel, slice thickness) is done to the HU before that, by MONAI's transforms.
+is always cut from the CT in a single interpolation. Scanner effects (noise, kernel, slice
+thickness) are applied to the HU before that, by MONAI's transforms.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ def straight(rng: np.random.Generator, diameter_mm: float | None) -> Pose:
 
 
 def emv_pose(rng: np.random.Generator, diameter_mm: float | None) -> Pose:
-    """EMV-3D-CNN's: axis permutation, rotation about z by 36°, in-plane shift of 10 voxels, zoom of
-    small nodules.
+    """Draws EMV-3D-CNN's augmentation: axis permutation, rotation about z by 36°, in-plane shift of
+    10 voxels, zoom of small nodules.
 
-    Source: npj Digital Medicine 2023, doi:10.1038/s41746-023-00866-z, Methods; they write the
-    samples out, here one of the combinations is drawn.
+    Source: npj Digital Medicine 2023, doi:10.1038/s41746-023-00866-z, Methods; they store all
+    augmented samples, here one of the combinations is drawn.
     """
     turn = AXIS_ORDERS[rng.integers(6)] @ _rotation(1, 2, np.deg2rad(36) * rng.integers(10))
     if diameter_mm is not None and diameter_mm <= SMALL_MM and rng.random() < 0.5:
@@ -61,8 +61,8 @@ def emv_pose(rng: np.random.Generator, diameter_mm: float | None) -> Pose:
 
 
 def densesharp_pose(rng: np.random.Generator, diameter_mm: float | None) -> Pose:
-    """DenseSharp's: rotations by 90° and reflections, centre shifts of up to 3 voxels along every
-    axis.
+    """Draws DenseSharp's augmentation: rotations by 90° and reflections, centre shifts of up to 3
+    voxels along every axis.
 
     Source: Cancer Research 2018, doi:10.1158/0008-5472.CAN-18-0696.
     """
@@ -73,8 +73,8 @@ def densesharp_pose(rng: np.random.Generator, diameter_mm: float | None) -> Pose
 
 
 def free_pose(rng: np.random.Generator, diameter_mm: float | None) -> Pose:
-    """Any rotation about z, tilts of some 15°, reflections, 7 % of scale, and the 1.2 mm that a
-    click is off."""
+    """Draws any rotation about z, tilts of some 15°, reflections, 7 % of scale, and the 1.2 mm by
+    which a click is off."""
     tilts = _rotation(0, 2, rng.normal(0, 0.26)) @ _rotation(0, 1, rng.normal(0, 0.26))
     turn = _rotation(1, 2, rng.uniform(-np.pi, np.pi)) @ tilts * rng.choice([-1, 1], 3)
     return Pose(turn * np.exp(rng.normal(0, 0.07)), rng.normal(0, 1.2, 3))
@@ -89,14 +89,14 @@ POSES: dict[str, DrawPose] = {
 
 
 def _rotation(a: int, b: int, angle: float) -> np.ndarray:
-    """The rotation of axis a towards axis b."""
+    """Returns the rotation of axis a towards axis b."""
     turn = np.eye(3)
     turn[[a, a, b, b], [a, b, a, b]] = np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)
     return turn
 
 
 class RandThickSlices(RandomizableTransform):
-    """A scan of thicker slices: every slice of (1, z, y, x) HU becomes a weighted mean with its
+    """Simulates thicker slices: every slice of (1, z, y, x) HU becomes a weighted mean with its
     neighbours."""
 
     def __call__(self, hu: Tensor) -> Tensor:
@@ -110,7 +110,8 @@ class RandThickSlices(RandomizableTransform):
 
 
 def other_scans() -> Compose:
-    """The same nodule on another scanner: (1, z, y, x) HU float32 -> the same."""
+    """Returns transforms that show the same nodule as from another scanner: (1, z, y, x) HU float32
+    -> the same."""
     return Compose(
         [
             RandThickSlices(0.3),

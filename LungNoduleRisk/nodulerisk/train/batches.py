@@ -1,4 +1,4 @@
-"""Which samples make up a batch: shuffled, or with a fixed number of every group; shared out over
+"""Which samples make up a batch: shuffled, or with a fixed number of every group; divided among
 processes."""
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from nodulerisk.errors import NoduleRiskError
 
 
 class Batches(Sampler[list[int]]):
-    """Batches of one epoch; the order depends on seed and epoch alone, and every process takes its
+    """Batches of one epoch; the order depends only on seed and epoch, and every process takes its
     share."""
 
     def __init__(
@@ -29,9 +29,9 @@ class Batches(Sampler[list[int]]):
         """
         Args:
             groups: the group of every sample.
-            batch: samples a batch, where no balance is asked.
-            balance: samples of each group a batch; smaller groups are used again until the largest
-                is used up.
+            batch: samples per batch, if no balance is given.
+            balance: samples of each group per batch; smaller groups are repeated until the
+                largest is used up.
             seed, epoch: of the shuffle.
             process, processes: whose share this is.
         """
@@ -54,7 +54,7 @@ class Batches(Sampler[list[int]]):
 
 
 def _plain(count: int, batch: int, rng: np.random.Generator) -> list[list[int]]:
-    """Whole batches only, where there is one: a batch of one sample would spoil batch
+    """Yields only full batches, if there is one: a batch of one sample would spoil batch
     normalisation."""
     order = rng.permutation(count)
     whole = max(count // batch, 1)
@@ -68,7 +68,7 @@ def _balanced(
     missing = [group for group, found in members.items() if not len(found)]
     if missing:
         raise NoduleRiskError(
-            f"There is no '{missing[0]}' to train on, which the plan's balance asks for: leave it"
+            f"There is no '{missing[0]}' to train on, which the plan's balance requires: leave it"
             " out."
         )
     count = max(-(-len(found) // balance[group]) for group, found in members.items())
@@ -80,6 +80,6 @@ def _balanced(
 
 
 def _drawn(members: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """``count`` of the members: each is used up before any is used again."""
+    """Draws ``count`` members: each is used once before any is used again."""
     rounds = -(-count // len(members))
     return np.concatenate([rng.permutation(members) for _ in range(rounds)])[:count]

@@ -1,5 +1,5 @@
-"""Fitting one run of a plan with Lightning: checkpoints after every epoch, and on from the last one
-after a kill."""
+"""Fitting one run of a plan with Lightning: checkpoints after every epoch, and continuing from the
+last one after a kill."""
 
 from __future__ import annotations
 
@@ -44,22 +44,22 @@ def fit(
     nodes: int = 1,
     workers: int = 0,
 ) -> NetworksInTraining:
-    """Trains a run's networks; a run that was broken off goes on after its last whole epoch, to the
+    """Trains a run's networks; an interrupted run continues after its last complete epoch, with the
     same result.
 
     Args:
         run: of a plan.
-        nodules: train and validation ones; others are not looked at.
+        nodules: train and validation ones; others are ignored.
         out: folder of checkpoints (``last.ckpt``, ``best.ckpt``) and logs.
-        seed: of every draw.
-        accelerator, devices, nodes: as Lightning takes them; several devices or nodes train by DDP.
-        workers: processes that make samples.
+        seed: of all random draws.
+        accelerator, devices, nodes: as in Lightning; several devices or nodes train by DDP.
+        workers: processes that prepare samples.
 
     Returns:
         The trained networks, in eval mode on the CPU.
 
     Raises:
-        NoduleRiskError: no nodule to train on or to validate with, or a checkpoint of another run.
+        NoduleRiskError: no nodule to train on or validate with, or a checkpoint of another run.
     """
     refuse_other_settings(asdict(run) | {"seed": seed}, out / "run.json")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises at INFO
@@ -118,7 +118,7 @@ class NoduleData(lightning.LightningDataModule):
         return DataLoader(samples, batch_sampler=batches, num_workers=self._workers)
 
     def val_dataloader(self) -> DataLoader:
-        """Every process validates on all: the figures are then exact, not means over uneven
+        """Every process validates on all nodules: the figures are then exact, not means over uneven
         shares."""
         return DataLoader(self._exact, batch_size=32)
 
@@ -134,8 +134,8 @@ class WholeCheckpoints(TorchCheckpointIO):
 
 
 def _trainer(run: Run, out: Path, **machine) -> lightning.Trainer:
-    """Keeps ``best.ckpt``, ``last.ckpt`` and the logs in the folder; ``machine`` goes to Lightning
-    as it is."""
+    """Returns a trainer that keeps ``best.ckpt``, ``last.ckpt`` and the logs in the folder;
+    ``machine`` is passed to Lightning unchanged."""
     checkpoints = ModelCheckpoint(
         out,
         filename="best",
@@ -151,7 +151,7 @@ def _trainer(run: Run, out: Path, **machine) -> lightning.Trainer:
         callbacks=[checkpoints, LearningRateMonitor(), *_early_stopping(run)],
         logger=[CSVLogger(out, name="logs"), TensorBoardLogger(out, name="tensorboard")],
         plugins=[WholeCheckpoints()],
-        use_distributed_sampler=False,  # Batches shares out by itself
+        use_distributed_sampler=False,  # Batches divides the samples itself
         reload_dataloaders_every_n_epochs=1,
         num_sanity_val_steps=0,
         log_every_n_steps=1,
@@ -172,7 +172,7 @@ def refuse_other_settings(settings: dict[str, Any], path: Path) -> None:
             partial.write_text(text, encoding="utf-8")
     elif path.read_text(encoding="utf-8") != text:
         raise NoduleRiskError(
-            f"{path.parent} holds a run that began with other settings: give it its old plan, or"
+            f"{path.parent} holds a run that began with other settings: use its original plan, or"
             " choose another --out."
         )
 
@@ -183,7 +183,7 @@ def _teaches(nodule: LabelledNodule, run: Run) -> bool:
 
 
 def _group(nodule: LabelledNodule, run: Run) -> str:
-    """The pathology where batches are balanced by it, else the class of the first task."""
+    """Returns the pathology if batches are balanced by it, else the class of the first task."""
     if nodule.pathology in run.balance:
         return nodule.pathology
     task = run.tasks[0]

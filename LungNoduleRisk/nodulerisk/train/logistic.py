@@ -1,8 +1,8 @@
 """Logistic regression in a few lines: fitted, calibrated and judged by nested, patient-wise
 cross-validation.
 
-Nothing is chosen on nodules that a figure comes from: how strongly coefficients are held back, and
-the calibration, come from folds inside the nodules that the model is fitted on.
+Nothing is chosen on nodules that a figure comes from: the penalty on the coefficients and the
+calibration come from folds within the nodules that the model is fitted on.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from nodulerisk.weights.card import RiskModel, Term
 FOLDS = 5
 PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 TAIL = 0.5  # percent of nodules at either end whose inputs are clipped
-CONSTANT = 1e-9  # a smaller spread is none
+CONSTANT = 1e-9  # a smaller spread counts as none
 
 
 @dataclass(frozen=True, eq=False)
 class Cases:
-    """n nodules that a model of two classes is fitted on.
+    """n nodules to fit a two-class model on.
 
     Attributes:
         inputs: by term, float (n,).
@@ -41,14 +41,15 @@ class Cases:
         return len(self.labels)
 
     def where(self, chosen: np.ndarray) -> Cases:
-        """The nodules for which bool (n,) is true."""
+        """Returns the nodules for which bool (n,) is true."""
         inputs = {name: values[chosen] for name, values in self.inputs.items()}
         return Cases(inputs, self.labels[chosen], self.patients[chosen])
 
 
 def patient_folds(cases: Cases, count: int = FOLDS) -> np.ndarray:
-    """int (n,), 0 to count - 1: patients dealt out in turn, those with most nodules of the last
-    class first, so that every fold has its share of both classes; by a hash among equals."""
+    """Returns folds, int (n,), 0 to count - 1: patients are assigned in turn, those with most
+    nodules of the last class first, so that every fold has its share of both classes; a hash
+    decides among equals."""
 
     def place(patient: str) -> tuple[float, int, str]:
         own = cases.labels[cases.patients == patient]
@@ -60,8 +61,8 @@ def patient_folds(cases: Cases, count: int = FOLDS) -> np.ndarray:
 
 
 def fitted(cases: Cases, terms: Sequence[str], penalty: float) -> RiskModel:
-    """The model with the least negative log-likelihood + penalty / 2 × the coefficients' squares,
-    not calibrated; terms are standardised, the intercept is free."""
+    """Returns the uncalibrated model with the least negative log-likelihood + penalty / 2 × the
+    coefficients' squares; terms are standardised, the intercept is not penalised."""
     scaled = {name: _scaled(cases.inputs[name]) for name in terms}
     x = np.stack([_standard(cases.inputs[name], term) for name, term in scaled.items()], axis=1)
     *coefficients, intercept = _least_loss(x, cases.labels, penalty)
@@ -73,7 +74,7 @@ def fitted(cases: Cases, terms: Sequence[str], penalty: float) -> RiskModel:
 
 
 def chosen(cases: Cases, terms: Sequence[str]) -> RiskModel:
-    """The model fitted on all cases, its penalty and calibration chosen on inner folds."""
+    """Returns the model fitted on all cases, its penalty and calibration chosen on inner folds."""
     folds = patient_folds(cases)
     tried = [(penalty, _out_of_fold(cases, terms, penalty, folds)) for penalty in PENALTIES]
     lines = [_least_loss(log_odds[:, None], cases.labels, 0.0) for _, log_odds in tried]
@@ -81,13 +82,13 @@ def chosen(cases: Cases, terms: Sequence[str]) -> RiskModel:
         _loss(slope * log_odds + offset, cases.labels)
         for (_, log_odds), (slope, offset) in zip(tried, lines, strict=True)
     ]
-    best = int(np.argmin(np.round(losses, 1)))  # of equals the one that is held back least
+    best = int(np.argmin(np.round(losses, 1)))  # among equals, the smallest penalty
     slope, offset = lines[best]
     return replace(fitted(cases, terms, tried[best][0]), calibration=(float(slope), float(offset)))
 
 
 def cross_validated(cases: Cases, terms: Sequence[str], folds: np.ndarray) -> np.ndarray:
-    """float (n,): each case's probability by the model chosen on the other folds."""
+    """Returns each case's probability, float (n,), from the model chosen on the other folds."""
     said = np.full(len(cases), np.nan)
     for fold in np.unique(folds):
         inside = folds == fold
@@ -99,7 +100,7 @@ def cross_validated(cases: Cases, terms: Sequence[str], folds: np.ndarray) -> np
 def _out_of_fold(
     cases: Cases, terms: Sequence[str], penalty: float, folds: np.ndarray
 ) -> np.ndarray:
-    """float (n,): each case's log-odds by the model fitted on the other folds."""
+    """Returns each case's log-odds, float (n,), from the model fitted on the other folds."""
     said = np.empty(len(cases))
     for fold in np.unique(folds):
         inside = folds == fold
@@ -120,12 +121,12 @@ def _standard(values: np.ndarray, term: Term) -> np.ndarray:
 
 
 def _loss(log_odds: np.ndarray, labels: np.ndarray) -> float:
-    """Summed negative log-likelihood."""
+    """Returns the summed negative log-likelihood."""
     return float((np.logaddexp(0, log_odds) - labels * log_odds).sum())
 
 
 def _least_loss(x: np.ndarray, labels: np.ndarray, penalty: float) -> np.ndarray:
-    """Coefficients of x (n, k) and the intercept."""
+    """Returns the coefficients of x (n, k) and the intercept."""
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         log_odds = x @ weights[:-1] + weights[-1]
@@ -134,6 +135,6 @@ def _least_loss(x: np.ndarray, labels: np.ndarray, penalty: float) -> np.ndarray
         value = _loss(log_odds, labels) + held @ weights[:-1] / 2
         return value, np.append(x.T @ off + held, off.sum())
 
-    bounds = [(-20, 20)] * (x.shape[1] + 1)  # classes that part completely would need endless ones
+    bounds = [(-20, 20)] * (x.shape[1] + 1)  # completely separable classes would need infinite ones
     start = np.zeros(x.shape[1] + 1)
     return minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x

@@ -1,4 +1,4 @@
-"""The Lightning module: losses, optimiser and what is logged, for networks trained side by side."""
+"""The Lightning module: losses, optimiser and logging for networks trained side by side."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ CLIP = 5.0  # norm of a step's gradient
 
 
 def network_of(run: Run, name: str) -> Network:
-    """A network of the run as it is before training."""
+    """Returns a network of the run as it is before training."""
     plan = run.networks[name]
     return build_network(plan.kind, input_size=run.size, n_classes=run.heads, width=plan.width)
 
 
 class NetworksInTraining(lightning.LightningModule):
-    """The networks of a run. Their losses are summed, which trains each as if it were alone."""
+    """The networks of a run. Their losses are summed, which trains each one independently."""
 
     def __init__(self, run: Run, seed: int):
         super().__init__()
@@ -34,14 +34,12 @@ class NetworksInTraining(lightning.LightningModule):
         self.networks = nn.ModuleDict({name: network_of(run, name) for name in run.networks})
         self.networks.train()
         self.networks.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # twice as fast on CPUs
-        self._dice_loss = DiceLoss(
-            sigmoid=True, batch=True, smooth_nr=1.0, smooth_dr=1.0
-        )  # the published, plus 1
+        # the published loss, plus 1
+        self._dice_loss = DiceLoss(sigmoid=True, batch=True, smooth_nr=1.0, smooth_dr=1.0)
 
     def on_train_epoch_start(self) -> None:
-        torch.manual_seed(
-            self.seed * 1000 + self.current_epoch
-        )  # dropout goes on the same after a restart
+        # dropout continues unchanged after a restart
+        torch.manual_seed(self.seed * 1000 + self.current_epoch)
 
     def training_step(self, batch: Sample) -> Tensor:
         losses = {name: self._loss(network, batch) for name, network in self._each()}
@@ -58,7 +56,7 @@ class NetworksInTraining(lightning.LightningModule):
             )
 
     def on_validation_epoch_end(self) -> None:
-        """The mean over the networks, for the checkpoint and the schedule."""
+        """Logs the mean over the networks, for the checkpoint and the schedule."""
         logged = self.trainer.callback_metrics
         for figure in ("loss", "accuracy", "dice"):
             values = [value for key, value in logged.items() if key.startswith(f"val_{figure}/")]
@@ -91,7 +89,7 @@ class NetworksInTraining(lightning.LightningModule):
     def configure_gradient_clipping(
         self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None
     ) -> None:
-        for network in self.networks.values():  # each alone, as its training would be
+        for network in self.networks.values():  # each on its own, as if trained alone
             nn.utils.clip_grad_norm_(network.parameters(), CLIP)
 
     def _each(self) -> list[tuple[str, Network]]:
@@ -116,14 +114,14 @@ class NetworksInTraining(lightning.LightningModule):
         )
 
     def _task_loss(self, task: str, logits: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy over the samples whose class is known."""
+        """Returns the cross-entropy over the samples whose class is known."""
         known = targets[:, 0].isfinite()
         loss = F.cross_entropy(logits, targets.nan_to_num(), reduction="none")[known]
         return self.run.task_weights.get(task, 1.0) * loss.sum() / max(len(loss), 1)
 
     def _mask_loss(self, logits: Tensor, mask: Tensor) -> Tensor:
-        """Dice of the whole batch (a cube without a nodule has none of its own), and cross-entropy
-        where asked."""
+        """Returns the Dice loss of the whole batch (a cube without a nodule has no Dice of its own)
+        and, if requested, the cross-entropy."""
         known = mask[:, 0, 0, 0, 0].isfinite()
         if not known.any():
             return 0.0 * logits.sum()
@@ -136,7 +134,7 @@ class NetworksInTraining(lightning.LightningModule):
         return loss
 
     def _figures(self, logits: Tensor, mask: Tensor | None, batch: Sample) -> dict[str, Tensor]:
-        """Accuracy over all tasks, and the mean Dice of the masks."""
+        """Returns the accuracy over all tasks, and the mean Dice of the masks."""
         hits = [
             (answer.argmax(dim=1) == target.argmax(dim=1))[target[:, 0].isfinite()].float()
             for _, answer, target in self._by_task(logits, batch["targets"])
@@ -150,7 +148,7 @@ class NetworksInTraining(lightning.LightningModule):
 
 
 def _answers(network: Network, cube: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Class logits and mask logits."""
+    """Returns class logits and mask logits."""
     logits = network.logits(cube.contiguous(memory_format=torch.channels_last_3d))
     return logits if isinstance(logits, tuple) else (logits, None)
 

@@ -1,9 +1,11 @@
-"""A training plan: the TOML file that says what is trained on which data, and how.
+"""A training plan: a TOML file that says what to train on which data, and how.
 
 ::
 
-    name = "mine" version = "1.0" licence = "all rights reserved" data = { hospital = "nodules" }
-    # a name for each dataset, and its folder or table beside this file
+    name = "mine"
+    version = "1.0"
+    licence = "all rights reserved"
+    data = { hospital = "nodules" }        # a name for each dataset, and its folder or table here
 
     [[runs]]                               # networks trained side by side on the same batches
     name = "malignancy"
@@ -14,7 +16,7 @@
     size = 60
     epochs = 200
 
-Everything else has a default, the published one where both papers agree; see ``Run``.
+Everything else has a default: the published value, if both papers agree; see ``Run``.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ CHOICES = {
 
 @dataclass(frozen=True)
 class NetworkPlan:
-    """Kind and width as ``build_network`` takes them."""
+    """Kind and width as for ``build_network``."""
 
     kind: str
     width: float = 1.0
@@ -53,22 +55,23 @@ class Run:
     Attributes:
         name: of the run and its folder.
         data: names of the plan's datasets.
-        tasks: what every network of the run answers; each is learnt where it is known.
+        tasks: what every network of the run answers; each is learnt from the nodules whose label is
+            known.
         networks: by name.
-        sides, size: of EMV networks, the cubes in voxels of 0.625 mm; DenseSharp has none.
+        sides, size: for EMV networks, the cubes in voxels of 0.625 mm; DenseSharp has none.
         pose: ``none``, ``emv`` and ``densesharp`` (as published) or ``free``; see
             ``nodulerisk.train.augment``.
         scans: whether noise, kernel and slice thickness vary.
-        beside: share of samples that look past the nodule, for the mask.
-        epochs, batch: ``batch`` counts samples a process.
-        balance: samples a batch of each pathology (such as ``{AAH = 3, AIS = 5, MIA = 8, IA = 8}``)
-            or class of the first task, in place of ``batch``; an epoch ends when the largest group
-            is used up.
+        beside: share of samples beside the nodule, for the mask.
+        epochs, batch: ``batch`` counts samples per process.
+        balance: samples per batch of each pathology (such as ``{AAH = 3, AIS = 5, MIA = 8, IA =
+            8}``) or class of the first task, instead of ``batch``; an epoch ends when the largest
+            group is used up.
         optimiser, learning_rate, weight_decay: L2 in ``adam``, decoupled in ``adamw``.
         schedule: ``plateau`` multiplies the rate by ``factor`` after ``patience`` epochs without
-            gain.
-        stop_after: epochs without gain that end the run; 0: never.
-        monitor: what a gain is of, on validation, and what the best checkpoint has best.
+            improvement.
+        stop_after: epochs without improvement after which the run ends; 0: never.
+        monitor: the validation figure that counts as improvement and selects the best checkpoint.
         keep: the best checkpoint's weights or the last's.
         task_weights: factor on a task's cross-entropy (1).
         dice, mask_cross_entropy: factors on the mask's losses.
@@ -116,7 +119,8 @@ class Run:
         one_cube = any(not NETWORKS[kind].cubes.concentric for kind in kinds)
         if one_cube and (len(kinds) > 1 or self.sides is not None):
             raise ValueError(
-                "DenseSharp sees another cube than EMV networks: give it a run of its own, without"
+                "DenseSharp sees a different cube than EMV networks: give it a run of its own,"
+                " without"
                 " sides"
             )
         if not one_cube and self.sides is None:
@@ -134,7 +138,7 @@ class Run:
 
     @property
     def cubes(self) -> type[Cubes]:
-        """What its networks see."""
+        """The kind of cube that its networks see."""
         first = next(iter(self.networks.values()))
         return NETWORKS[first.kind].cubes
 
@@ -151,9 +155,8 @@ class Plan:
         name, version, licence: of the weight set.
         data: dataset name -> folder or table.
         runs: one after the other.
-        seed: of every draw.
-        members: task -> the networks whose mean answers it; all that were trained on it where not
-            given.
+        seed: of all random draws.
+        members: task -> the networks whose mean answers it; by default all that were trained on it.
     """
 
     name: str
@@ -165,10 +168,10 @@ class Plan:
     members: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def on(self, data: dict[str, Path]) -> Plan:
-        """The plan with these datasets in place of its own of the same names.
+        """Returns the plan with these datasets in place of its own with the same names.
 
         Raises:
-            NoduleRiskError: a name that the plan does not have.
+            NoduleRiskError: a name that is not in the plan.
         """
         for name in data:
             if name not in self.data:
@@ -179,15 +182,15 @@ class Plan:
 
 
 def read_plan(path: Path) -> Plan:
-    """Reads a plan; its relative data paths start from the file's folder.
+    """Reads a plan; its relative data paths are relative to the file's folder.
 
     Raises:
-        NoduleRiskError: the file cannot be read, or says something that is not understood.
+        NoduleRiskError: the file cannot be read, or has an unknown entry.
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise NoduleRiskError(f"{path} is not a TOML file that can be read: {error}") from error
+        raise NoduleRiskError(f"{path} is not a readable TOML file: {error}") from error
     try:
         return _plan_from(values, path.parent)
     except (KeyError, TypeError, ValueError) as error:

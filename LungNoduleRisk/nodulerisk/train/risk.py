@@ -1,8 +1,8 @@
 """``nodulerisk fit-risk``: a task's risk model and size model, fitted on a weight set's own masks.
 
-A nodule's label is its readers' median rating, above the middle against below, where every reader's
-rating is known, else the dataset's label. The figures on the card come from nested cross-validation
-over all nodules; the models on it are fitted on all of them.
+A nodule's label is its readers' median rating, above or below the middle, if every reader's rating
+is known, else the dataset's label. The figures on the card come from nested cross-validation over
+all nodules; the models on it are fitted on all of them.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class Measured:
 
     Attributes:
         cases: inputs, labels and patients.
-        diameters_mm: as the dataset says, NaN where it does not.
-        names: the nodules'.
+        diameters_mm: as the dataset says, NaN if it does not.
+        names: of the nodules.
     """
 
     cases: Cases
@@ -66,27 +66,28 @@ def fit_risk(
     folds: Mapping[str, int] | None = None,
     progress: Progress | None = None,
 ) -> WeightSet:
-    """Fits the task's risk model and size model on all decided nodules of a dataset.
+    """Fits the task's risk model and size model on all nodules of a dataset with a decided label.
 
     Args:
-        weights: the set that draws the masks, and that gets the models.
-        dataset: labelled nodules; those without a decided label, and those on which the set draws
-            no mask, are left out.
+        weights: the set that draws the masks and gets the models.
+        dataset: labelled nodules; those without a decided label, or without a mask by the set, are
+            left out.
         networks: a warm Engine or Worker of the same weights.
         task: of two classes.
-        terms: the model's inputs; ``RADIOMICS`` that are none of them, and what ``extra`` holds,
-            are tried as a further term each, and what they add stands on the card.
+        terms: the model's inputs; each of the other ``RADIOMICS`` and of the inputs in ``extra`` is
+            tried as one more term, and its gain is noted on the card.
         extra: further inputs of every nodule that come from elsewhere, such as the log-odds of
-            networks that did not learn from it.
-        folds: nodule -> fold, as the networks behind ``extra`` were trained; None: dealt out here.
+            networks that were not trained on it.
+        folds: nodule -> fold, as in the training of the networks behind ``extra``; None: assigned
+            here.
         progress: called with the nodule's name and the share done, 0..1.
 
     Returns:
-        The set, its card changed and not yet saved.
+        The set, with its card changed but not yet saved.
 
     Raises:
-        NoduleRiskError: the task has not two classes, too few patients of a class, an unknown
-            input, a nodule that ``extra`` or ``folds`` does not name, or no mask on any.
+        NoduleRiskError: the task does not have two classes, a class has too few patients, an input
+            is unknown, ``extra`` or ``folds`` lacks a nodule, or no mask was drawn on any.
     """
     nodules = [n for n in dataset.nodules if decided_label(n, task) is not None]
     _refuse_unfit(nodules, task, terms, extra or {}, folds)
@@ -101,8 +102,8 @@ def fit_risk(
 
 
 def decided_label(nodule: LabelledNodule, task: str) -> int | None:
-    """0 or 1: of malignancy whether the readers' median lies above the middle, else the dataset's
-    label; None where it is not decided."""
+    """Returns 0 or 1: for malignancy whether the readers' median lies above the middle, else the
+    dataset's label; None if it is not decided."""
     if task != "malignancy" or not nodule.ratings:
         return nodule.labels.get(task)
     median = float(np.median(nodule.ratings))
@@ -117,8 +118,8 @@ def measured_nodules(
     extra: Extra,
     progress: Progress | None = None,
 ) -> Measured:
-    """The radiomics of decided nodules on the set's own masks, and their further inputs; those
-    without a mask are left out.
+    """Returns the radiomics of nodules with a decided label on the set's own masks, and their
+    further inputs; those without a mask are left out.
 
     Raises:
         NoduleRiskError: the set draws no mask on any of them.
@@ -144,13 +145,13 @@ def measured_nodules(
 def risk_card(
     card: TaskCard, measured: Measured, folds: np.ndarray, terms: Sequence[str], about: Evidence
 ) -> TaskCard:
-    """The task's card with both models, the threshold of the largest Youden index, and its
-    cross-validated evidence.
+    """Returns the task's card with both models, the threshold with the largest Youden index, and
+    the cross-validated evidence.
 
     Args:
-        card: as it was.
+        card: the previous card.
         measured: what the models are fitted on.
-        folds: int (n,), which patients are kept aside together.
+        folds: int (n,), which patients are held out together.
         terms: the risk model's inputs.
         about: level, data and label words of the evidence; its figures are filled in.
     """
@@ -169,16 +170,16 @@ def risk_card(
 
 
 def read_extra(path: Path) -> dict[str, dict[str, float]]:
-    """Further inputs from a table: ``name`` (the nodule's), and columns named as tasks are, with
-    the log-odds of their last class by networks that did not learn from the nodule.
+    """Reads further inputs from a table: ``name`` (the nodule's), and columns named like tasks,
+    with the log-odds of their last class by networks that were not trained on the nodule.
 
     Raises:
-        NoduleRiskError: the file cannot be read, has no such column, or holds no number in one.
+        NoduleRiskError: the file cannot be read, has no such column, or a value is not a number.
     """
     rows = read_rows(path)
     tasks = [task for task in TASKS if task in rows[0]]
     if not tasks:
-        raise NoduleRiskError(f"{path.name} has no column of a task, such as malignancy.")
+        raise NoduleRiskError(f"{path.name} has no column named like a task, such as malignancy.")
     return {
         _name(row, path): {LOG_ODDS + task: number(row[task], task) for task in tasks}
         for row in rows
@@ -186,22 +187,22 @@ def read_extra(path: Path) -> dict[str, dict[str, float]]:
 
 
 def read_folds(path: Path) -> dict[str, int]:
-    """Folds from a table with the columns ``name`` (the nodule's) and ``fold``.
+    """Reads folds from a table with the columns ``name`` (the nodule's) and ``fold``.
 
     Raises:
-        NoduleRiskError: the file cannot be read, or a fold is no number.
+        NoduleRiskError: the file cannot be read, or a fold is not a number.
     """
     return {_name(row, path): int(number(cell(row, "fold"), "fold")) for row in read_rows(path)}
 
 
 def _name(row: Row, path: Path) -> str:
     if not (name := cell(row, "name")):
-        raise NoduleRiskError(f"{path.name} needs the nodules' names in a column 'name'.")
+        raise NoduleRiskError(f"{path.name} needs a column 'name' with the nodules' names.")
     return name
 
 
 def _ct(nodule: LabelledNodule) -> CT:
-    """The nodule's CT, continued above and below where it ends with the nodule."""
+    """Returns the nodule's CT, continued above and below if it ends with the nodule."""
     if nodule.marked is None:
         return nodule.ct
     return with_context(nodule, np.random.default_rng(0), ("lung",))[0]
@@ -214,13 +215,13 @@ def _refuse_unfit(
     extra: Extra,
     folds: Mapping[str, int] | None,
 ) -> None:
-    """Refuses what cannot be fitted, before masks are drawn for minutes.
+    """Refuses what cannot be fitted before spending minutes on drawing masks.
 
     Raises:
         NoduleRiskError: see ``fit_risk``.
     """
     if task not in two_class_tasks():
-        raise NoduleRiskError(f"A risk model answers a task of two classes: '{task}' is none.")
+        raise NoduleRiskError(f"A risk model needs a task of two classes, which '{task}' is not.")
     for index, name in enumerate(TASKS[task].classes):
         count = len({n.patient for n in nodules if decided_label(n, task) == index})
         if count < ENOUGH:
@@ -229,22 +230,21 @@ def _refuse_unfit(
             )
     for nodule in nodules:
         if extra and nodule.name not in extra:
-            raise NoduleRiskError(f"There are no further inputs for the nodule {nodule.name}.")
+            raise NoduleRiskError(f"There are no further inputs for nodule {nodule.name}.")
         if folds is not None and nodule.name not in folds:
-            raise NoduleRiskError(f"The folds do not name the nodule {nodule.name}.")
+            raise NoduleRiskError(f"The folds do not list nodule {nodule.name}.")
     known = [*RADIOMICS, *next(iter(extra.values()), ())]
     if unknown := [name for name in terms if name not in known]:
         raise NoduleRiskError(f"There is no input '{unknown[0]}': choose among {', '.join(known)}.")
 
 
 def _about(dataset: str, nodules: Sequence[LabelledNodule], measured: Measured) -> Evidence:
-    """The evidence without its figures; its level is the weakest of any nodule."""
+    """Returns the evidence without its figures; its level is the weakest of all nodules."""
     level = max((n.evidence for n in nodules), key=EVIDENCE_LEVELS.index)
     patients = measured.cases.patients.tolist()
     data = (
         f"{dataset}, all nodules with a decided label, on the set's own masks, in {FOLDS}"
-        " patient-wise folds (nested cross-validation); the masks' network may have learnt from"
-        " them"
+        " patient-wise folds (nested cross-validation); the mask network may have learnt from them"
     )
     return Evidence(level, data, LABEL_WORDS[level], len(patients), len(set(patients)))
 
@@ -286,7 +286,7 @@ def _small(diameters_mm: np.ndarray) -> np.ndarray:
 def _left_out(
     cases: Cases, terms: Sequence[str], folds: np.ndarray, said: np.ndarray
 ) -> dict[str, list[float]]:
-    """AUC gained by each input that is no term, were it one more."""
+    """Returns the AUC gained by each unused input as one more term."""
     weights, positive = patient_weights(cases.patients), cases.labels == 1
     base = auc(positive, said, weights)
     gains = {

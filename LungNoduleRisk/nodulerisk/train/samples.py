@@ -1,5 +1,5 @@
-"""Samples: a nodule becomes the cube that a network sees, the answers it should give, and the mask
-it should draw."""
+"""Samples: turns a nodule into the cube that a network sees, the answers it should give, and the
+mask it should draw."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ BESIDE_MM = (8.0, 26.0)  # how far past the nodule's rim a cube without a nodule
 
 @dataclass(frozen=True)
 class View:
-    """What a network sees: its kind's cubes, of these sides where they are concentric, ``size``
-    voxels a side."""
+    """A network's view: its kind's cubes, with these sides if they are concentric, of ``size``
+    voxels per side."""
 
     cubes: type[Cubes]
     sides: tuple[int, int, int] | None
@@ -39,22 +39,22 @@ class View:
         return not self.cubes.concentric
 
     def offsets_mm(self) -> np.ndarray:
-        """float32 (channels, size, size, size, 3): z, y, x in mm of every voxel from the centre."""
+        """Returns float32 (channels, size, size, size, 3): z, y, x in mm of every voxel from the
+        centre."""
         return self.cubes.offsets_mm(self.sides, self.size)
 
     def windowed(self, hu: Tensor) -> Tensor:
-        """HU as the network takes them."""
+        """Returns HU as the network's input."""
         low, high = self.cubes.window_hu
         return self.cubes.scaled((hu.clamp(low, high) - low) / (high - low))
 
 
 class RandomSamples(Dataset):
-    """Augmented samples of the nodules; the draws of an epoch depend on seed, epoch and index
-    alone.
+    """Augmented samples of the nodules; the random draws depend only on seed, epoch and index.
 
     Each is a dict of ``cube`` float32 (channels, S, S, S); ``targets`` float32 (C,), the tasks'
-    class probabilities side by side, NaN where not known; and for a network that draws masks
-    ``mask`` float32 (1, S, S, S), the share of readers, NaN where not known.
+    class probabilities side by side, NaN if not known; and, for a network that draws masks,
+    ``mask`` float32 (1, S, S, S), the share of readers, NaN if not known.
     """
 
     def __init__(
@@ -75,17 +75,16 @@ class RandomSamples(Dataset):
             view: what the network sees.
             tasks: what it answers.
             pose: of ``POSES``.
-            scans: whether HU change as on other scanners.
-            beside: share of samples that look past the nodule: an empty mask, nothing known of the
-                tasks.
-            seed, epoch: of the draws.
+            scans: whether HU vary as between scanners.
+            beside: share of samples beside the nodule: with an empty mask, and unknown tasks.
+            seed, epoch: of the random draws.
         """
         self.nodules, self.view, self.tasks = nodules, view, tuple(tasks)
         self._draw_pose, self._beside, self._seed, self.epoch = POSES[pose], beside, seed, epoch
         self._scans = other_scans() if scans else None
         self._offsets_mm = view.offsets_mm()
-        # where the data end with the nodule, a mask can only be learnt from context that ends it
-        # too
+        # If the data end with the nodule, a mask can only be learnt from a context in which it ends
+        # too.
         self._kinds = WITHOUT_NODULE if view.draws_mask else KINDS
 
     def __len__(self) -> int:
@@ -130,14 +129,14 @@ class RandomSamples(Dataset):
 def exact_samples(
     nodules: Sequence[LabelledNodule], view: View, tasks: Sequence[str]
 ) -> CacheDataset:
-    """Samples as ``assess`` cuts them, for validation: cut once and kept."""
+    """Returns samples cut as in ``assess``, for validation: cut once and kept."""
     return CacheDataset(
         list(nodules), transform=lambda nodule: exact_sample(nodule, view, tasks), progress=False
     )
 
 
 def exact_sample(nodule: LabelledNodule, view: View, tasks: Sequence[str]) -> Sample:
-    """A sample without augmentation, its cube by the published preprocessing; see
+    """Returns a sample without augmentation, its cube from the published preprocessing; see
     ``RandomSamples``."""
     ct, marked = nodule.ct, nodule.marked
     if marked is not None:
@@ -154,7 +153,7 @@ def exact_sample(nodule: LabelledNodule, view: View, tasks: Sequence[str]) -> Sa
 
 
 def targets_of(nodule: LabelledNodule, tasks: Sequence[str]) -> Tensor:
-    """float32 (C,): the class probabilities of the tasks side by side, NaN where not known."""
+    """Returns the class probabilities of the tasks side by side, float32 (C,), NaN if not known."""
     known = [nodule.target(task, len(TASKS[task].classes)) for task in tasks]
     parts = [
         np.full(len(TASKS[task].classes), np.nan) if p is None else p
@@ -168,7 +167,7 @@ def _width(tasks: Sequence[str]) -> int:
 
 
 def _past_the_rim(nodule: LabelledNodule, rng: np.random.Generator) -> np.ndarray:
-    """A shift (z, y, x) in mm, in plane, to a place without the nodule."""
+    """Draws an in-plane shift (z, y, x) in mm to a place without the nodule."""
     angle, distance = (
         rng.uniform(0, 2 * np.pi),
         rng.uniform(*BESIDE_MM) + (nodule.diameter_mm or 0) / 2,
@@ -177,21 +176,20 @@ def _past_the_rim(nodule: LabelledNodule, rng: np.random.Generator) -> np.ndarra
 
 
 def _voxels_at(ct: CT, points_lps_mm: np.ndarray) -> np.ndarray:
-    """Indices (z, y, x) of LPS points (..., 3) as x, y, z."""
+    """Returns the indices (z, y, x) of LPS points (..., 3) given as x, y, z."""
     return ((points_lps_mm - ct.origin_lps_mm) @ ct.direction / ct.spacing_mm)[..., ::-1]
 
 
 def _part_around(
     voxels: np.ndarray, shape: tuple[int, ...]
 ) -> tuple[tuple[slice, ...], np.ndarray]:
-    """The part of a (z, y, x) volume that sampling at the voxels reads, at least one voxel, and its
-    first index."""
+    """Returns the part of a (z, y, x) volume that sampling at these voxels reads, at least one
+    voxel, and its first index."""
     corners = voxels[
         0, :: voxels.shape[1] - 1, :: voxels.shape[2] - 1, :: voxels.shape[3] - 1
     ].reshape(-1, 3)
-    low = (
-        np.floor(corners.min(axis=0)).astype(int) - 1
-    )  # the outer cube comes first and holds the others
+    # the outer cube comes first and contains the others
+    low = np.floor(corners.min(axis=0)).astype(int) - 1
     high = np.ceil(corners.max(axis=0)).astype(int) + 2
     first = np.clip(low, 0, np.array(shape) - 1)
     last = np.clip(high, first + 1, shape)
@@ -199,14 +197,14 @@ def _part_around(
 
 
 def _mask(marked: np.ndarray | None, voxels: np.ndarray) -> Tensor:
-    """The share of readers at the voxels, NaN where no mask is known."""
+    """Returns the share of readers at the voxels, NaN without a mask."""
     if marked is None:
         return torch.full(voxels.shape[:-1], torch.nan)
     return _sampled(torch.from_numpy(marked)[None], voxels)
 
 
 def _sampled(volume: Tensor, voxels: np.ndarray) -> Tensor:
-    """Linear interpolation of (1, z, y, x) at (channels, n, n, n, 3) indices (z, y, x); edge values
+    """Interpolates (1, z, y, x) linearly at (channels, n, n, n, 3) indices (z, y, x); edge values
     outside."""
     last = np.maximum(np.array(volume.shape[1:]) - 1, 1)
     unit = voxels / last * 2 - 1

@@ -1,4 +1,4 @@
-"""``nodulerisk train``: the runs of a plan, one after the other, then the weight set made of
+"""``nodulerisk train``: the runs of a plan, one after the other, then the weight set made from
 them."""
 
 from __future__ import annotations
@@ -34,22 +34,21 @@ def train_set(
     progress: Progress | None = None,
     **machine,
 ) -> WeightSet | None:
-    """Fits the plan's runs that are not finished yet, each in ``out/runs/NAME``, then makes the
-    weight set.
+    """Fits the plan's unfinished runs, each in ``out/runs/NAME``, then makes the weight set.
 
     Args:
         plan: from ``read_plan``.
         out: folder of the weight set.
         only: fit this one run and stop.
-        say: told what is done, and every case that was left out and why.
-        progress: called with what is being evaluated and the share of it, 0..1.
+        say: called with messages about progress, and about every case that was left out.
+        progress: called with what is being evaluated and the share done, 0..1.
         machine: ``accelerator``, ``devices``, ``nodes`` and ``workers`` of ``fit``.
 
     Returns:
-        The set; None after one run alone, and in all but the first of several processes.
+        The set; None after a single run, and in all but the first of several processes.
 
     Raises:
-        NoduleRiskError: data that cannot be read or taught from, or an unknown run.
+        NoduleRiskError: the data cannot be read or trained on, or the run is unknown.
     """
     runs = [run for run in plan.runs if only in (None, run.name)]
     if not runs:
@@ -98,7 +97,7 @@ def _finish(
 
 
 def _silent(text: str) -> None:
-    """What every process but the first has to say."""
+    """Says nothing: used by every process but the first."""
 
 
 def _first_process() -> bool:
@@ -106,8 +105,8 @@ def _first_process() -> bool:
 
 
 def _keep_freed_memory() -> None:
-    """Lets glibc keep what tensors free: to fetch it from the system again costs half of a
-    DenseSharp step."""
+    """Makes glibc keep the memory that tensors free: fetching it from the system again takes half
+    of a DenseSharp step."""
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
         if hasattr(libc, "mallopt"):

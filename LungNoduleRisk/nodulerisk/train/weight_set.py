@@ -1,4 +1,4 @@
-"""The weight set that a training ends in: files, calibration and thresholds from validation,
+"""The weight set that a training produces: files, calibration and thresholds from validation,
 figures from test."""
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from nodulerisk.weights.card import Evidence, NetworkCard, TaskCard, WeightSet, 
 from nodulerisk.weights.store import load_weight_set, sha256_of
 
 MASK_OFFSETS = np.arange(0.0, 3.01, 0.25).tolist()
-CLICKS = 2  # further points a nodule, to see whether its class flips
+CLICKS = 2  # further points per nodule, to test whether its class flips
 NOT_EVALUATED = Evidence("none", "not evaluated yet")
-NOT_TRAINED = Evidence("none", "no data with this label trained this set")
+NOT_TRAINED = Evidence("none", "this set was not trained on data with this label")
 DRIFT_NODULES = 100
 
 
@@ -49,14 +49,14 @@ def make_weight_set(
     its card.
 
     Networks are stored in half precision. The mask's level, calibration and thresholds are chosen
-    on validation nodules, the figures on the card come from test nodules alone; ``out/evaluation``
-    holds a report for all datasets that trained networks together.
+    on validation nodules, the figures on the card come only from test nodules; ``out/evaluation``
+    holds one report for all datasets that networks were trained on.
 
     Args:
         plan: the finished plan.
         data: its datasets by name.
         out: folder of the set, with ``runs`` in it.
-        progress: called with what is being done and the share of it, 0..1.
+        progress: called with what is being done and the share done, 0..1.
     """
     weights = _stored(plan, data, out)
     save_card(weights)
@@ -69,7 +69,7 @@ def make_weight_set(
 
 
 def run_file(out: Path, run: Run, network: str) -> Path:
-    """Where a finished run leaves a network, in full precision."""
+    """Returns the file in which a finished run leaves a network, in full precision."""
     return out / "runs" / run.name / f"{network}.safetensors"
 
 
@@ -119,11 +119,11 @@ def _view_of(run: Run) -> View:
 
 
 def mask_offset(network: Network, view: View, nodules: Sequence[LabelledNodule]) -> float:
-    """The logit to add to a network's map under which its masks, cut at one half, agree best with
-    the nodules'.
+    """Returns the logit to add to a network's map so that its masks, thresholded at one half, agree
+    best with the nodules'.
 
-    A map at 1 mm, learnt from the share of readers, is cut too small at one half: between a voxel
-    that half of them marked and one that none did, there is less than a half. Chosen on the mean
+    A map at 1 mm, learnt from the share of readers, gives too small a mask at one half: between a
+    voxel that half of them marked and one that none did, it is less than a half. Chosen by the mean
     Dice of validation nodules.
     """
     drawn = [_map_and_reference(network, view, nodule) for nodule in nodules]
@@ -137,8 +137,8 @@ def mask_offset(network: Network, view: View, nodules: Sequence[LabelledNodule])
 def _map_and_reference(
     network: Network, view: View, nodule: LabelledNodule
 ) -> tuple[np.ndarray, Grid, CT, np.ndarray, np.ndarray]:
-    """The reflections' logits (4, S, S, S), their grid, the CT, the centre, and the majority's mask
-    on the CT's grid."""
+    """Returns the reflections' logits (4, S, S, S), their grid, the CT, the centre, and the
+    majority's mask on the CT's grid."""
     ct, marked = with_context(nodule, np.random.default_rng(0))
     centre = np.array(nodule.centre_lps_mm)
     cubes = view.cubes(ct, centre)
@@ -173,8 +173,8 @@ def _task(task: str, networks: dict[str, NetworkCard], plan: Plan) -> TaskCard:
 def _with_figures_of(
     dataset: NoduleDataset, runs: Sequence[Run], weights: WeightSet, progress: Progress | None
 ) -> WeightSet:
-    """The set with everything that a dataset says of the tasks and the mask that the runs learnt
-    from it."""
+    """Returns the set with a dataset's figures for the tasks and the mask that the runs learnt from
+    it."""
     nodules = (*dataset.of_split("validation"), *dataset.of_split("test"))
     answered, broken = predictions(weights, nodules, Engine(weights), CLICKS, progress)
     trained = {task for run in runs for task in run.tasks}
@@ -209,7 +209,7 @@ def _cards(
 
 
 def _bf16_drift(weights: WeightSet, plan: Plan, data: dict[str, NoduleDataset]) -> float:
-    """The farthest that bf16 arithmetic moves a network's class probability on validation
+    """Returns the largest change of a network's class probability by bf16 arithmetic on validation
     nodules."""
     farthest = 0.0
     for run in plan.runs:
@@ -223,7 +223,7 @@ def _bf16_drift(weights: WeightSet, plan: Plan, data: dict[str, NoduleDataset]) 
 
 
 def _moved(network: Callable, cubes: torch.Tensor) -> float:
-    """How far bf16 moves class probabilities."""
+    """Returns how far bf16 moves class probabilities."""
 
     def probabilities(batch: torch.Tensor) -> torch.Tensor:
         answer = network(batch)

@@ -1,2 +1,2 @@
-"""How far an answer may be relied on: when its decision is withheld, how far it moves, where the
-networks looked."""
+"""How reliable an answer is: when its decision is withheld, how far it moves, where the networks
+looked."""

@@ -28,16 +28,16 @@ class Explainer(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """Where lies what spoke for the class that a task was decided for.
+    """The regions that supported the class that a task was decided for.
 
     Attributes:
-        network, task, label: who was asked, and the class.
-        values: float32 (z, y, x), the largest 1; relative, so not to be compared between nodules;
-            all 0 where nothing spoke for the class. Says nothing about whether the class is right.
+        network, task, label: the explained network, task and class.
+        values: float32 (z, y, x), the largest 1; relative, so not comparable between nodules; all 0
+            if nothing supported the class. Says nothing about whether the class is right.
         grid: where the values lie.
-        views: how many views of the nodule share the map. Of the three of an EMV network it is at
-            the middle one's scale: what was seen in the outer or the inner one lies farther from
-            the centre or nearer to it.
+        views: how many views of the nodule share the map. For the three views of an EMV network it
+            has the middle one's scale: regions seen in the outer or inner view really lie farther
+            from the centre or nearer to it.
     """
 
     network: str
@@ -56,10 +56,10 @@ def explain(
     network: str | None = None,
     task: str = FIRST_TASK,
 ) -> Explanation:
-    """Grad-CAM of one network for the class decided on, around the assessment's centre.
+    """Returns Grad-CAM of one network for the class decided on, around the assessment's centre.
 
-    Costs two passes forward and back on the CPU, and two more for every member whose map is all 0:
-    seconds.
+    Takes two forward and backward passes on the CPU, and two more for every member whose map is all
+    0: seconds.
 
     Args:
         ct: the CT that was assessed.
@@ -81,7 +81,9 @@ def explain(
         )
     names = [network] if network else _nearest_first(task, result, weights)
     if not names:
-        raise NoduleRiskError(f"No network answers {task}: its risk model's inputs explain it.")
+        raise NoduleRiskError(
+            f"No network answers {task}: the inputs of its risk model explain it."
+        )
     for name in names:
         card = _card(weights, name, task)
         column = card.columns(task).start + result.classes.index(result.decision)
@@ -93,8 +95,8 @@ def explain(
 
 
 def _nearest_first(task: str, result: TaskResult, weights: WeightSet) -> list[str]:
-    """The members' names, by how far their answers lie from the probability shown; of a risk model
-    that asks none of them, the task's networks as the card names them."""
+    """Returns the members' names, nearest first to the probability shown; for a risk model that
+    uses none of them, the task's networks as on the card."""
     mean, members = np.array(result.mean), result.members
     if not members:
         return list(weights.tasks[task].networks)
@@ -111,8 +113,8 @@ def _card(weights: WeightSet, name: str, task: str) -> NetworkCard:
 
 
 def _cube(ct: CT, centre_lps_mm, card: NetworkCard, scan_order: bool) -> tuple[np.ndarray, Grid]:
-    """The network's cube, float32 (channels, S, S, S), and where its voxels lie; of three views,
-    the middle one's."""
+    """Returns the network's cube, float32 (channels, S, S, S), and where its voxels lie; for three
+    views, the middle one's."""
     cubes = NETWORKS[card.kind].cubes(ct, centre_lps_mm, scan_order=scan_order)
     cube = cubes.cut(card.sides, card.size).astype(np.float32)
     return cube, cubes.grid(card.sides, card.size)

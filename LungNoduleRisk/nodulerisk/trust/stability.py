@@ -1,4 +1,4 @@
-"""How far an assessment's answers move when its cubes are turned, or its point is clicked a little
+"""How far an assessment's answers move if its cubes are turned, or its point is clicked slightly
 off."""
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from nodulerisk.weights.card import NOT_ANSWERED, WeightSet
 
 CLICK_MM = 2.0
 CLICKS_MM = CLICK_MM * np.concatenate([np.eye(3), -np.eye(3)])  # along and against each axis
-TURNS = [(quarters, mirrored) for mirrored in (False, True) for quarters in range(4)][
-    1:
-]  # all but the cube as it lies
+# all but the unturned cube
+TURNS = [(quarters, mirrored) for mirrored in (False, True) for quarters in range(4)][1:]
 
 Results = dict[str, TaskResult]
 
@@ -35,13 +34,13 @@ def stability(
     networks: Networks,
     progress: Progress | None = None,
 ) -> Stability:
-    """Asks again with the assessment's cubes turned in plane, and at six points 2 mm around its
-    own.
+    """Runs the networks again with the assessment's cubes turned in plane, and at six points 2 mm
+    around its own.
 
-    Costs seven calls of every network that answered, and at most seven further assessments;
-    networks are asked only once about each cube, so that clicks whose mask has the same centre cost
-    no more than their masks. With the open set some 65 calls instead of an assessment's 8, and six
-    times its time. Networks should stay loaded (``Engine``'s ``keep``).
+    Takes seven calls of every network that answered, and at most seven further assessments;
+    networks run only once on each cube, so clicks whose mask has the same centre cost no more than
+    their masks. With the open set this takes some 65 calls instead of an assessment's 8, and six
+    times as long. Networks should stay loaded (``Engine``'s ``keep``).
 
     Args:
         ct: the CT that was assessed.
@@ -51,7 +50,7 @@ def stability(
         progress: called with the stage and the share done, 0..1.
 
     Raises:
-        NoduleRiskError: what ``assess`` raises, but for clicks outside the CT, which are left out.
+        NoduleRiskError: as in ``assess``, except that clicks outside the CT are left out.
     """
     report = progress or (lambda stage, share: None)
     asked, known = _only_run(weights, assessment), _Remembering(networks)
@@ -69,7 +68,7 @@ def stability(
 
 
 def _only_run(weights: WeightSet, assessment: Assessment) -> WeightSet:
-    """The weights with only those tasks that the assessment has an answer to."""
+    """Returns the weights with only those tasks that the assessment has an answer to."""
     run = {name for name, task in assessment.tasks.items() if task.mean is not None}
     return replace(
         weights,
@@ -93,8 +92,8 @@ def _turned(
 
 
 def turned_cube(cube: np.ndarray, quarters: int, mirrored: bool) -> np.ndarray:
-    """A cube (..., z, y, x) turned about z by so many right angles, then mirrored from left to
-    right or not."""
+    """Returns a cube (..., z, y, x) turned about z by this many right angles, then optionally
+    mirrored from left to right."""
     turned = np.rot90(cube, quarters, axes=(-2, -1))
     return turned[..., ::-1] if mirrored else turned
 
@@ -102,8 +101,8 @@ def turned_cube(cube: np.ndarray, quarters: int, mirrored: bool) -> np.ndarray:
 def _clicked(
     ct: CT, assessment: Assessment, weights: WeightSet, networks: Networks, report: Progress
 ) -> Iterator[Assessment]:
-    """The assessment at the point itself, which gives the mask as the networks draw it, then at the
-    clicks around."""
+    """Yields the assessment at the point itself, for the mask as the networks draw it, then at the
+    clicks around it."""
     point = np.array(assessment.point_lps_mm)
     yield assess(ct, point, weights, networks=networks)
     for number, offset in enumerate(CLICKS_MM):
@@ -113,7 +112,7 @@ def _clicked(
 
 
 def _intervals(assessment: Assessment, further: Sequence[Results]) -> dict[str, Interval]:
-    """An interval a task that was answered further."""
+    """Returns one interval per task with further answers."""
     answered = {
         task: [results[task] for results in further if results[task].mean]
         for task in assessment.tasks
@@ -131,7 +130,7 @@ def _interval(first: TaskResult, further: Sequence[TaskResult]) -> Interval:
 
 
 class _Remembering:
-    """Networks that are asked only once about each cube."""
+    """Networks that run only once on each cube."""
 
     def __init__(self, networks: Networks):
         self.device, self.checks = networks.device, networks.checks

@@ -1,23 +1,23 @@
-"""When a decision is withheld, and why. The probability is shown all the same.
+"""When a decision is withheld, and why. The probability is still shown.
 
-What each rule is worth was read on LIDC-IDRI with the open set 1.0.0, whose networks' mean decided
-malignancy then: on 626 decisions (malignancy and appearance) about 114 validation nodules, and
-beside them on 934 about 170 test nodules, which were looked at before: the set's figures come from
-them. Wrong were, with 95 % intervals,
+The effect of each rule was measured on LIDC-IDRI with the open set 1.0.0, whose networks' mean
+decided malignancy then: on 626 decisions (malignancy and appearance) about 114 validation nodules,
+and also on 934 decisions about 170 test nodules, which had been looked at before: the set's figures
+come from them. The share of wrong decisions was, with 95 % intervals,
 
 * where the networks disagree 29 % (19 to 38) on validation, elsewhere 8 %; on test 39 % (30 to 47)
-    and 8 %;
-* where a turned cube or a click 2 mm off is decided otherwise 25 % (12 to 40) on validation,
+  and 8 %;
+* where a turned cube or a click 2 mm off changes the decision 25 % (12 to 40) on validation,
   elsewhere 10 %; on test 44 % (34 to 54) and 9 %.
 
 Of malignancy on test (84 nodules) 86 % are right (77 to 94) where nothing is withheld; 93 % (87 to
-98) of the 83 % on which the networks agree; 96 % (91 to 100) of the 81 % on which they also hold
-still. On validation the 56 nodules hold 3 on which they disagree, too few to say.
+98) of the 83 % on which the networks agree; 96 % (91 to 100) of the 81 % on which they are also
+stable. On validation, they disagree on 3 of the 56 nodules, too few to tell.
 
-Not used, since on validation they err hardly more than the rest: probabilities within the card's
-calibration error of the threshold (17 %, 4 to 35, and nearly all are networks that disagree), and
-calcified nodules (2 %, 0 to 7). The checks that withhold mark what those nodules hardly hold, or
-not at all: no error rate is known for them.
+Not used, since on validation their error rate is hardly higher than elsewhere: probabilities within
+the card's calibration error of the threshold (17 %, 4 to 35; in nearly all of these the networks
+disagree), and calcified nodules (2 %, 0 to 7). The checks that withhold mark cases that are rare or
+absent among those nodules: no error rate is known for them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from nodulerisk.tasks import FIRST_TASK
 
 
 def withheld(assessment: Assessment, task: str = FIRST_TASK) -> tuple[str, ...]:
-    """Why a task's decision is withheld, in words; none where it stands, or where nothing was
+    """Returns why a task's decision is withheld, in words; empty if it stands, or if nothing was
     decided."""
     result = assessment.tasks[task]
     if result.decision is None:

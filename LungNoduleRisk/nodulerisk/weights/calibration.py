@@ -1,4 +1,4 @@
-"""Platt's line on class probabilities: what a card's ``calibration`` does to each network's
+"""Platt's line on class probabilities: how a card's ``calibration`` changes each network's
 answer."""
 
 from __future__ import annotations
@@ -7,19 +7,19 @@ import numpy as np
 
 TINY = 1e-12  # a probability that underflowed to 0 counts as this
 
-Line = tuple[float, ...]  # slope, and the offsets of the last classes
+Line = tuple[float, ...]  # slope, and the offsets of all classes but the first
 
 
 def calibrated(probabilities, line: Line) -> np.ndarray:
-    """softmax(slope * log p + offsets); for two classes sigma(slope * logit + offset) of the last
-    one.
+    """Returns softmax(slope * log p + offsets); for two classes, sigma(slope * logit + offset) for
+    the last one.
 
     Each network of a task is calibrated with the same line, then the plain mean is taken.
 
     Args:
         probabilities: (..., C), each row summing to 1.
-        line: slope, and an offset for each of the last classes: of C classes, C - 1 say all; (1, 0)
-            changes nothing.
+        line: slope, and an offset for each class but the first: C - 1 for C classes; (1, 0) changes
+            nothing.
 
     Returns:
         float64, the same shape.
@@ -29,7 +29,7 @@ def calibrated(probabilities, line: Line) -> np.ndarray:
         [0.333, 0.667]
 
     Source: Platt, Probabilistic outputs for support vector machines (1999); the slope alone is
-        temperature scaling.
+    temperature scaling.
     """
     slope, *offsets = line
     logits = slope * np.log(np.clip(np.asarray(probabilities, float), TINY, 1))

@@ -1,5 +1,4 @@
-"""A weight set's card: which networks answer which task, with what thresholds, and what the
-evidence is.
+"""A weight set's card: which networks answer which task, with what thresholds and evidence.
 
 Cards are read without torch, so that Slicer can show them.
 """
@@ -20,16 +19,16 @@ from nodulerisk.networks.kinds import NETWORKS
 from nodulerisk.nodule.quantities import RADIOMICS
 from nodulerisk.tasks import EVIDENCE_LEVELS, TASKS, EvidenceLevel, two_class_tasks
 
-LOG_ODDS = "log-odds of "  # before a task's name: an input of risk models
+LOG_ODDS = "log-odds of "  # prefix of a task's name: an input of risk models
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a task's numbers rest on.
+    """The evidence behind a task's numbers.
 
     Attributes:
         level: ``pathology``, ``reader``, ``simulated`` or ``none``.
-        data, labels: which data and labels trained and tested it, in words; for ``none`` why the
+        data, labels: which data and labels trained and tested it, in words; for ``none``, why the
             task is not run.
         nodules, patients: how many were held out.
         figures: held-out figures, name -> [value, low, high] with a 95 % interval.
@@ -49,11 +48,11 @@ class NetworkCard:
 
     Attributes:
         kind: of ``NETWORKS``.
-        width: as ``build_network`` takes it.
+        width: as for ``build_network``.
         file, sha256: in the set's folder.
         tasks: the tasks it answers, in the order of its probabilities.
-        sides: of EMV networks: the cubes in voxels of 0.625 mm, outer first; None where the
-            network sees one cube.
+        sides: for EMV networks, the cubes in voxels of 0.625 mm, outer first; None if the network
+            sees one cube.
         size: side of the input.
     """
 
@@ -71,7 +70,7 @@ class NetworkCard:
         return tuple(len(TASKS[task].classes) for task in self.tasks)
 
     def columns(self, task: str) -> slice:
-        """Which of its probabilities answer the task."""
+        """Returns which of its probabilities answer the task."""
         start = sum(self.heads[: self.tasks.index(task)])
         return slice(start, start + len(TASKS[task].classes))
 
@@ -85,9 +84,9 @@ class Term:
     """One input of a risk model and its weight: coefficient × (input, clipped − mean) / sd.
 
     Attributes:
-        low, high: what the input is clipped to, the range that the model was fitted on.
+        low, high: the range that the model was fitted on, to which the input is clipped.
         mean, sd: of the clipped inputs that it was fitted on.
-        coefficient: log-odds a standard deviation.
+        coefficient: log-odds per standard deviation.
     """
 
     low: float
@@ -103,11 +102,11 @@ class RiskModel:
 
     Attributes:
         terms: by the input's name: a key of ``RADIOMICS``, or ``log-odds of TASK``, the logit of
-            the last class's probability as TASK's networks give it.
+            the last class's probability from TASK's networks.
         intercept: log-odds where every input is at its mean.
-        calibration: slope and offset of the line that its log-odds are put on; (1, 0) changes
+        calibration: slope and offset of the line that calibrates its log-odds; (1, 0) changes
             nothing.
-        left_out: what was tried as one more term and is none: name -> AUC gained with it, as
+        left_out: what was tried as one more term but is not used: name -> AUC gained with it, as
             [value, low, high] with a 95 % interval.
     """
 
@@ -117,15 +116,15 @@ class RiskModel:
     left_out: dict[str, list[float]] = field(default_factory=dict)
 
     def log_odds(self, inputs: Mapping[str, Any]) -> Any:
-        """Log-odds of the last class before calibration, from an input for every term: numbers, or
-        arrays (n,)."""
+        """Returns the log-odds of the last class before calibration, from an input for every term:
+        numbers, or arrays (n,)."""
         return self.intercept + sum(
             term.coefficient * (np.clip(inputs[name], term.low, term.high) - term.mean) / term.sd
             for name, term in self.terms.items()
         )
 
     def probability(self, inputs: Mapping[str, Any]) -> Any:
-        """The calibrated probability (0..1) of the last class; numbers or arrays as in
+        """Returns the calibrated probability (0..1) of the last class; numbers or arrays as in
         ``log_odds``."""
         slope, offset = self.calibration
         return 1 / (1 + np.exp(-(slope * self.log_odds(inputs) + offset)))
@@ -139,10 +138,10 @@ class TaskCard:
     Attributes:
         networks: names of the members.
         threshold: calibrated probability of the last class from which it is decided for; None: the
-            largest wins.
-        calibration: the line of ``calibrated``, applied to every member; None: as the networks say.
-        risk: the model whose probability is shown and decided on; None: the networks' mean is.
-        size: what the volume alone says, fitted on the same nodules; None: not known.
+            most probable class wins.
+        calibration: the line of ``calibrated``, applied to every member; None: no calibration.
+        risk: the model whose probability is shown and decides; None: the networks' mean does.
+        size: the model of the volume alone, fitted on the same nodules; None: not known.
     """
 
     networks: tuple[str, ...]
@@ -166,11 +165,11 @@ class WeightSet:
         tasks: by task name, every key of ``TASKS``.
         mask_network: name of the network that draws the mask; None: no mask.
         mask_evidence: what the mask rests on.
-        mask_reflected: the mask is the mean over the cube and its reflections in plane.
+        mask_reflected: the mask is the mean over the cube and its in-plane reflections.
         bf16_drift: how far bf16 moved a probability on real nodules; None: not measured.
-        scan_order: cubes run along z as in the scan's InstanceNumber order (the EMV authors'
-            habit), where it is known.
-        thresholds: the user's own, by task, in place of the cards'; see ``with_thresholds``. Not
+        scan_order: cubes follow the scan's InstanceNumber order along z (as the EMV authors do), if
+            it is known.
+        thresholds: the user's own, by task, which replace the card's; see ``with_thresholds``. Not
             part of the card.
     """
 
@@ -189,18 +188,18 @@ class WeightSet:
     thresholds: dict[str, float] = field(default_factory=dict)
 
     def threshold(self, task: str) -> float | None:
-        """From which probability of the last class it is decided for: the user's own, else the
-        card's, else the task's; None: the largest wins."""
+        """Returns the probability from which the last class is decided for: the user's own
+        threshold, else the card's, else the task's; None: the most probable class wins."""
         return self.thresholds.get(task, self.card_threshold(task))
 
     def card_threshold(self, task: str) -> float | None:
-        """The same without the user's own."""
+        """Returns the same without the user's own."""
         given = self.tasks[task].threshold
         return TASKS[task].threshold if given is None else given
 
     def with_thresholds(self, thresholds: Mapping[str, float]) -> WeightSet:
-        """The set with the user's own thresholds of two-class tasks, such as ``{"malignancy":
-        0.3}``.
+        """Returns the set with the user's own thresholds for two-class tasks, such as
+        ``{"malignancy": 0.3}``.
 
         Raises:
             WeightsError: no task of two classes has this name, or the value is not within 0..1.
@@ -211,7 +210,7 @@ class WeightSet:
                 raise WeightsError(f"There is no threshold for '{task}': choose one of {names}.")
             if not 0 <= value <= 1:
                 raise WeightsError(
-                    f"The {task} threshold must lie between 0 and 1, {value:g} does not."
+                    f"The {task} threshold must be between 0 and 1, but it is {value:g}."
                 )
         return replace(self, thresholds={**self.thresholds, **thresholds})
 
@@ -292,7 +291,7 @@ def _risk_from(task: str, values: dict | None) -> RiskModel | None:
     if values is None:
         return None
     if task not in two_class_tasks():
-        raise ValueError(f"{task} has not two classes, which a risk model tells apart")
+        raise ValueError(f"{task} does not have the two classes that a risk model needs")
     slope, offset = (_finite(number) for number in values["calibration"])
     return RiskModel(
         terms={name: _term_from(name, term) for name, term in values["terms"].items()},
@@ -307,13 +306,13 @@ def _term_from(name: str, values: dict) -> Term:
         raise ValueError(f"a risk model has the unknown term {name}")
     term = Term(**{key: _finite(number) for key, number in values.items()})
     if not (term.low <= term.high and term.sd > 0):
-        raise ValueError(f"the range or spread of the term {name} cannot be")
+        raise ValueError(f"the range or spread of the term {name} is impossible")
     return term
 
 
 def _finite(number: float) -> float:
     if not np.isfinite(number):
-        raise ValueError(f"{number} is no number")
+        raise ValueError(f"{number} is not a number")
     return float(number)
 
 

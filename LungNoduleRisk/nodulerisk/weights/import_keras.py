@@ -1,5 +1,5 @@
-"""Turns the authors' Keras HDF5 files into a weight set, without Keras and without executing
-anything in them."""
+"""Turns the authors' Keras HDF5 files into a weight set, without Keras and without executing any
+code in them."""
 
 from __future__ import annotations
 
@@ -25,10 +25,8 @@ from nodulerisk.weights.store import refuse_pickle, sha256_of
 EMV_TASKS = {"task1": "malignancy", "task2": "invasiveness", "task3": "grade"}
 EMV_KINDS = {"incep": "inception", "incpt": "inception", "vgg": "vgg", "res": "resnet"}
 EMV_SIDES = {40: (60, 40, 20), 60: (80, 60, 40), 80: (100, 80, 60)}
-EMV_THRESHOLDS = {
-    "malignancy": 0.8207,
-    "invasiveness": 0.5624,
-}  # the authors' code; grade: the most probable
+# From the authors' code; for grade, the most probable class wins.
+EMV_THRESHOLDS = {"malignancy": 0.8207, "invasiveness": 0.5624}
 EMV_FIGURES = {
     "malignancy": {"AUC": [0.913], "sensitivity": [0.928], "specificity": [0.843]},
     "invasiveness": {"AUC": [0.929], "sensitivity": [0.859], "specificity": [0.921]},
@@ -55,20 +53,20 @@ def import_keras(
         source: the folder with the files.
         target: the weight set's folder; must not exist yet.
         name: the set's name.
-        densesharp_evidence: what the DenseSharp file was trained on; no published file exists to
-            know it from.
+        densesharp_evidence: what the DenseSharp file was trained on; no published file exists that
+            would tell.
         report: called with the file's name and the share done, 0..1.
 
     Returns:
         The weight set, written whole or not at all.
 
     Raises:
-        WeightsError: a pickle, a damaged file, an incomplete or doubled ensemble, nothing to
+        WeightsError: a pickle, a damaged file, an incomplete or duplicate ensemble, or nothing to
             import.
         OutputError: the target exists or cannot be written.
     """
     if target.exists():
-        raise OutputError(f"{target} exists already: delete it first, or choose another --name.")
+        raise OutputError(f"{target} already exists: delete it first, or choose another --name.")
     found = _recognised(source)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -90,10 +88,10 @@ def import_keras(
 
 
 def _recognised(source: Path) -> dict[str, Path]:
-    """{``malignancy-vgg-40``: path, ..., ``densesharp``: path}, tasks complete."""
+    """Returns {``malignancy-vgg-40``: path, ..., ``densesharp``: path}, with complete tasks."""
     if not source.is_dir():
         raise WeightsError(
-            f"There is no folder '{source}': name the folder that holds task1, task2 and task3."
+            f"There is no folder '{source}': give the folder that contains task1, task2 and task3."
         )
     found: dict[str, Path] = {}
     for path in sorted(source.rglob("*")):
@@ -123,7 +121,7 @@ def _recognised(source: Path) -> dict[str, Path]:
 
 
 def _key(path: Path) -> str | None:
-    """What a file is, by its name and folder; None when it is none of ours."""
+    """Returns the key of a file, from its name and folder; None if it is not recognised."""
     name = path.name.lower()
     if "densesharp" in name:
         return "densesharp"

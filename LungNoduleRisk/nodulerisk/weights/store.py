@@ -1,7 +1,7 @@
-"""Where weight sets lie: folders of ``card.json`` and safetensors files, verified before they are
-used.
+"""Where weight sets are stored: folders of ``card.json`` and safetensors files, verified before
+they are used.
 
-Weights are read by safetensors only, never unpickled.
+Weights are only read by safetensors, never unpickled.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ PICKLES = {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin"}
 
 
 def bundled_root() -> Path:
-    """Where the bundled sets lie: Resources/Weights of Slicer's extension or of the checkout."""
+    """Returns where the bundled sets lie: Resources/Weights of Slicer's extension or of the
+    checkout."""
     installed, checkout = (
         folder / "Resources" / "Weights" for folder in Path(__file__).parents[2:4]
     )
@@ -32,8 +33,8 @@ def bundled_root() -> Path:
 
 
 def user_root() -> Path:
-    """Where the user's own sets lie, which outlive an update of the extension: $NODULERISK_WEIGHTS,
-    else in the user's data folder."""
+    """Returns where the user's own sets lie, which survive an update of the extension:
+    $NODULERISK_WEIGHTS, else in the user's data folder."""
     configured = os.environ.get("NODULERISK_WEIGHTS")
     if configured:
         return Path(configured)
@@ -43,8 +44,8 @@ def user_root() -> Path:
 
 
 def weight_set_names() -> list[str]:
-    """The sets that ``load_weight_set`` finds by name: ``open`` first, the others in alphabetical
-    order."""
+    """Returns the sets that ``load_weight_set`` finds by name: ``open`` first, the others in
+    alphabetical order."""
     names = {card.parent.name for root in _roots() for card in root.glob("*/card.json")}
     return sorted(names, key=lambda name: (name != "open", name))
 
@@ -56,10 +57,10 @@ def is_bundled(name: str) -> bool:
 
 
 def user_set_folder(name: str) -> Path:
-    """The folder of the user's own set of this name, be it there or not.
+    """Returns the folder of the user's own set of this name, whether it exists or not.
 
     Raises:
-        WeightsError: a bundled set has the name, or no folder of the user's sets can have it.
+        WeightsError: a bundled set has the name, or it is not valid as a folder name.
     """
     folder = user_root() / name
     if is_bundled(name):
@@ -73,10 +74,10 @@ def user_set_folder(name: str) -> Path:
 
 
 def delete_weight_set(name: str) -> None:
-    """Deletes a set of the user's own.
+    """Deletes one of the user's own sets.
 
     Raises:
-        WeightsError: a bundled set, or no set of the user's own.
+        WeightsError: a bundled set, or not one of the user's own sets.
         OutputError: its files cannot be deleted.
     """
     folder = user_set_folder(name)
@@ -86,21 +87,21 @@ def delete_weight_set(name: str) -> None:
         shutil.rmtree(folder)
     except OSError as error:
         raise OutputError(
-            f"{folder} cannot be deleted ({error.strerror}): close what uses it."
+            f"{folder} cannot be deleted ({error.strerror}): close the programs that use it."
         ) from error
 
 
 def _roots() -> Iterator[Path]:
-    """Where named sets are looked for, in this order."""
+    """Returns where to look for named sets, in this order."""
     yield bundled_root()
     with suppress(
         ImportError
-    ):  # platformdirs, in Slicer before the first run: no set of the user's can be there yet
+    ):  # no platformdirs: Slicer before the first run, when the user has no own sets yet
         yield user_root()
 
 
 def _folder_of(name_or_folder: str | Path) -> Path:
-    """The set's folder: as given, else the first of this name."""
+    """Returns the set's folder: as given, else the first with this name."""
     given = Path(name_or_folder)
     named = (root / given for root in _roots())
     return given if _is_set(given) else next(filter(_is_set, named), given)
@@ -114,8 +115,8 @@ def load_weight_set(name_or_folder: str | Path = "open") -> WeightSet:
     """Reads a weight set by name (``open``) or folder and verifies its card and its files' hashes.
 
     Raises:
-        WeightsError: no such set, a damaged card, a file that is missing, changed, a pickle or too
-            large.
+        WeightsError: no such set, a damaged card, or a file that is missing, changed, a pickle or
+            too large.
     """
     folder = _folder_of(name_or_folder)
     try:
@@ -136,7 +137,7 @@ def load_weight_set(name_or_folder: str | Path = "open") -> WeightSet:
 
 
 def read_arrays(folder: Path, network: NetworkCard) -> dict[str, np.ndarray]:
-    """A network's arrays from its safetensors file, stored half precision widened to float32.
+    """Reads a network's arrays from its safetensors file; half precision is widened to float32.
 
     Raises:
         WeightsError: truncated or malformed file.
@@ -161,21 +162,21 @@ def sha256_of(path: Path) -> str:
 
 
 def refuse_pickle(path: Path) -> None:
-    """Refuses a file that would have to be unpickled, by its name or its first bytes.
+    """Refuses a file that would have to be unpickled, judging by its name or first bytes.
 
     Raises:
         WeightsError: a pickle, or a zip as torch.save writes it.
     """
     with open(path, "rb") as file:
         start = file.read(9)
-    safetensors = start[8:] == b"{"  # behind its length, whose first byte may look like a pickle's
+    safetensors = start[8:] == b"{"  # after its length, whose first byte may look like a pickle's
     if (
         path.suffix.lower() in PICKLES
         or start[:2] == b"PK"
         or (start[:1] == b"\x80" and not safetensors)
     ):
         raise WeightsError(
-            f"{path.name} is a pickle, which can run any code when opened: it is not read. "
+            f"{path.name} is a pickle, which can run any code when opened, so it is not read. "
             "Save the weights as safetensors, or import the authors' Keras .h5 files."
         )
 
@@ -194,7 +195,8 @@ def _verify(folder: Path, network: NetworkCard) -> None:
     refuse_pickle(path)
     if path.stat().st_size > MAX_FILE_BYTES:
         raise WeightsError(
-            f"{network.file} is larger than {MAX_FILE_BYTES >> 20} MiB: this is no network of ours."
+            f"{network.file} is larger than {MAX_FILE_BYTES >> 20} MiB: this is not one of our"
+            " networks."
         )
     if sha256_of(path) != network.sha256:
         raise WeightsError(

@@ -102,9 +102,8 @@ def cold(engine: str, folder: Path) -> None:
     weights = load_weight_set(folder)
     path, point = job(folder)
     read, ct = timed(lambda: read_ct(path))
-    assess(
-        ct, point, weights, networks=engine_for(engine, weights, keep=False)
-    )  # as the terminal does
+    # as the terminal does
+    assess(ct, point, weights, networks=engine_for(engine, weights, keep=False))
     say({"read_seconds": read, "peak_mb": peak_mb()})
 
 

@@ -56,9 +56,8 @@ class Child:
             text=True,
             env=_environment(folder),
         )
-        assert (
-            self._process.stdin is not None and self._process.stdout is not None
-        )  # they are pipes
+        # they are pipes
+        assert self._process.stdin is not None and self._process.stdout is not None
         self._requests, self._answers = self._process.stdin, self._process.stdout
 
     def ask(self, **request) -> dict:

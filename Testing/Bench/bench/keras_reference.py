@@ -5,9 +5,9 @@ Written from the papers' description (npj Digital Medicine 2023, doi:10.1038/s41
 Cancer Research 2018, doi:10.1158/0008-5472.CAN-18-0696), layer by layer as Keras users write it; no
 line is the authors'. EMV networks are channels-first, as published; DenseSharp is channels-last.
 
-    python keras_reference.py serve FOLDER     answer {"network", "batch"} lines until the input
-    ends python keras_reference.py cold FOLDER      load all networks, predict once with each; peak
-    memory python keras_reference.py memory FOLDER    the same, one network at a time
+* ``python keras_reference.py serve FOLDER`` answers {"network", "batch"} lines until the input ends
+* ``python keras_reference.py cold FOLDER`` loads all networks, predicts once with each: peak memory
+* ``python keras_reference.py memory FOLDER`` does the same, one network at a time
 
 FOLDER is a benchmark set as ``bench`` writes it: networks.json, Keras HDF5 weights, input-*.npy.
 """
@@ -33,18 +33,10 @@ from tensorflow.keras import layers  # noqa: E402
 
 FIRST = {"data_format": "channels_first"}
 LAST = {"data_format": "channels_last"}
-HE = {
-    "kernel_initializer": "zeros",
-    "kernel_regularizer": keras.regularizers.l2(1e-4),
-}  # the weights come from a file
-WEIGHTS = (
-    "gamma",
-    "beta",
-    "moving_mean",
-    "moving_variance",
-    "kernel",
-    "bias",
-)  # in the order Keras holds them
+# the weights come from a file
+HE = {"kernel_initializer": "zeros", "kernel_regularizer": keras.regularizers.l2(1e-4)}
+# in the order Keras holds them
+WEIGHTS = ("gamma", "beta", "moving_mean", "moving_variance", "kernel", "bias")
 
 
 def scaled(channels: int, width: float) -> int:

@@ -60,9 +60,8 @@ def ct_cost(sample: Sample, weights: WeightSet, rounds: int) -> CtCost:
 
 def _ct_cost(sample: Sample, weights: WeightSet, rounds: int) -> CtCost:
     with Worker(weights, "cpu") as worker:
-        found = [_round(sample, weights, worker) for _ in range(rounds + 1)][
-            1:
-        ]  # the first warms up
+        # the first warms up
+        found = [_round(sample, weights, worker) for _ in range(rounds + 1)][1:]
     slices, *seconds = (median(values) for values in zip(*found, strict=True))
     return CtCost(sample.name, int(slices), _megabytes(sample.path), *seconds, peak_mb())
 

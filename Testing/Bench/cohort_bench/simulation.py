@@ -121,9 +121,8 @@ class _Simulation:
             for _ in range(1 + self._random.poisson(load.nodules - 1)):
                 yield from self._compute(WORKERS, load.nodule_s, cores=1)
                 yield from self._compute(NETWORKS, load.network_s, cores=self._cluster.cores or 0)
-            self._clock.process(
-                self._hold(COORDINATOR, load.hand_out_s)
-            )  # the worker goes on: it has another at hand
+            # the worker goes on: it has another at hand
+            self._clock.process(self._hold(COORDINATOR, load.hand_out_s))
 
     def _compute(self, part: str, seconds: float, cores: int) -> Events:
         if self._cores is None:

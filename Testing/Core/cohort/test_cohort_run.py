@@ -203,9 +203,8 @@ def test_fault_48_a_worker_killed_mid_run_costs_no_case(client, store, case):
 
     run(cohort(*cases), store, client, on_rows=kill_one)
     assert statuses(store) == {one.case: "assessed" for one in cases}
-    assert {row["attempts"] for row in rows_of(store).values()} == {
-        1
-    }  # it was not theirs that failed
+    # it was not theirs that failed
+    assert {row["attempts"] for row in rows_of(store).values()} == {1}
 
 
 def test_fault_48_what_cannot_be_got_through_with_is_recorded_and_stops_nothing(
@@ -483,9 +482,8 @@ def test_fault_48_networks_come_and_go_with_the_workers_that_own_them(cluster, w
         until(lambda: not is_here(asked()))
         first = asked()
         [owner] = client.run(os.getpid).values()
-        os.kill(
-            owner, signal.SIGKILL
-        )  # the next has its only thread taken by a CT before it has networks
+        # the next has its only thread taken by a CT before it has networks
+        os.kill(owner, signal.SIGKILL)
         until(lambda: (now := asked()) != first and not is_here(now))
 
 

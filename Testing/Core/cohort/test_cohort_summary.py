@@ -121,12 +121,8 @@ def test_every_nodule_of_the_table_is_counted_once(page_of):
 
 def test_answers_stand_beside_their_evidence(page_of):
     asked = cohort(*(case(f"C{number}") for number in range(4)))
-    odds = {
-        "C0": 0.1,
-        "C1": 0.1,
-        "C2": 9.0,
-        "C3": 0.66,
-    }  # of the last the networks disagree: 0.36 and 0.44
+    # of the last the networks disagree: 0.36 and 0.44
+    odds = {"C0": 0.1, "C1": 0.1, "C2": 9.0, "C3": 0.66}
     rows = [
         assessed_row(name, "N1", value, size_mm=25 if name == "C0" else 10)
         for name, value in odds.items()
@@ -267,9 +263,8 @@ def test_cts_of_one_named_patient_count_as_one():
         replace(case(name, "benign"), patient_id=number)
         for name, number in (("1", 2), ("A", 2), ("B", 1))
     ]
-    asked = cohort(
-        *named, case("2", "malignant"), case("C", "malignant", earlier="2")
-    )  # a patient who is not named
+    # a patient who is not named
+    asked = cohort(*named, case("2", "malignant"), case("C", "malignant", earlier="2"))
     rows = [assessed_row(one.case, "N1", 1.0) for one in asked.cases]
     assert evaluations(tally_of(asked, rows), made_set())["malignancy"].patients == 3
 

@@ -342,9 +342,8 @@ def test_a_nodule_with_only_its_own_slices_is_continued(tmp_path):
     )
     (read,) = read_densesharp(write_densesharp([short], tmp_path / "new")).nodules
     assert not read.only_own_slices
-    assert (
-        read.ct.hu[10:30, 40, 40].mean() < -500
-    )  # lung below, not the nodule's last slice drawn out
+    # lung below, not the nodule's last slice drawn out
+    assert read.ct.hu[10:30, 40, 40].mean() < -500
     assert read.mask.sum() == pytest.approx(904.8, rel=0.15)
     again = write_densesharp([short], tmp_path / "again")
     assert (again / "nodule/n1.npz").read_bytes() == (tmp_path / "new/nodule/n1.npz").read_bytes()

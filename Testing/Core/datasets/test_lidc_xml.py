@@ -239,9 +239,8 @@ def test_outlines_of_another_ct_are_refused(tmp_path, rois, reason):
 
 def test_readers_who_agree_on_no_voxel_or_say_nothing(tmp_path):
     series(tmp_path / "dicom")
-    chain = [
-        ball((5, 50, x), 4) for x in range(20, 60, 8)
-    ]  # each meets the next alone: two of five
+    # each meets the next alone: two of five
+    chain = [ball((5, 50, x), 4) for x in range(20, 60, 8)]
     silent = nodule(ball((9, 25, 40), 6), malignancy=0)
     said = nodule(ball((10, 60, 70), 5))
     (tmp_path / "a.xml").write_text(
@@ -270,11 +269,9 @@ def test_a_folder_without_readers_files(tmp_path):
 
 # --- The real files against the slices made from them by others
 
-# What slices_nodules.csv has otherwise than the readers' own files, and why
-SLICES_LACK_READERS = {
-    "LIDC-IDRI-0007_R_1": 2,
-    "LIDC-IDRI-0013_R_3": 3,
-}  # of four each, as nodules.csv says too
+# Where slices_nodules.csv differs from the readers' own files, and why. The readers there, of four
+# each, as nodules.csv says too:
+SLICES_LACK_READERS = {"LIDC-IDRI-0007_R_1": 2, "LIDC-IDRI-0013_R_3": 3}
 WRONG_RATINGS = {*SLICES_LACK_READERS, "LIDC-IDRI-0008_R_1"}  # 3;3;3 where the readers said 3, 3, 2
 WRONG_HEIGHTS = {*SLICES_LACK_READERS, "LIDC-IDRI-0011_R_1"}  # a slice more than any reader marked
 

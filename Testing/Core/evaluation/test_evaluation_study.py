@@ -137,14 +137,12 @@ def test_invasive_is_decided_where_either_of_its_classes_is():
         ]
     )
     figures = figures_of(evaluation.tasks["subtype"])
-    assert (
-        figures["sensitivity, invasive (MIA or IA)"] == 0.5
-    )  # MIA taken for IA counts, IA taken for AAH-AIS does not
+    # MIA taken for IA counts, IA taken for AAH-AIS does not
+    assert figures["sensitivity, invasive (MIA or IA)"] == 0.5
     assert figures["specificity, invasive (MIA or IA)"] == 0.5
     assert figures["sensitivity, IA"] == 0 and figures["specificity, IA"] == pytest.approx(2 / 3)
-    assert figures["AUC, invasive (MIA or IA)"] == pytest.approx(
-        0.75
-    )  # 0.9 and 0.5 against 0.4 and 0.8
+    # 0.9 and 0.5 against 0.4 and 0.8
+    assert figures["AUC, invasive (MIA or IA)"] == pytest.approx(0.75)
 
 
 def test_flips_are_counted_at_the_threshold_that_decides():

@@ -25,14 +25,8 @@ from nodulerisk.tasks import TASKS
 from nodulerisk.weights.card import Evidence, NetworkCard, TaskCard, WeightSet
 
 READER, SIMULATED = Evidence("reader", "made up"), Evidence("simulated", "made up")
-WRITING = (
-    "add",
-    "compact",
-    "_write",
-    "written_whole",
-    "_to_disk",
-    "_remove",
-)  # functions that change the folder
+# functions that change the folder
+WRITING = ("add", "compact", "_write", "written_whole", "_to_disk", "_remove")
 ANSWERED = {"malignancy": (READER, 0.4), "grade": (SIMULATED, None), "density": (READER, None)}
 
 

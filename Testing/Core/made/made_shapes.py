@@ -40,9 +40,8 @@ def ellipsoid(
 
 def reoriented(ct: CT, order, flips) -> CT:
     """The same voxels at the same places, stored with other array axes."""
-    array = ct.hu.transpose(
-        [2 - order[2], 2 - order[1], 2 - order[0]]
-    )  # new array axis a (x = 0) is old axis order[a]
+    # new array axis a (x = 0) is old axis order[a]
+    array = ct.hu.transpose([2 - order[2], 2 - order[1], 2 - order[0]])
     sizes = np.array(ct.hu.shape[::-1])
     first = np.zeros(3)
     direction = ct.direction[:, list(order)].copy()

@@ -71,9 +71,8 @@ def draw_bright_blobs(network: torch.nn.Module) -> None:
         for up in (network.up_to_middle, network.up_to_shallow):
             up.weight.zero_()
             up.bias.zero_()
-        stem_channel = (
-            network.block_channels[0] - network.stem.out_channels
-        )  # behind the new features
+        # behind the new features
+        stem_channel = network.block_channels[0] - network.stem.out_channels
         network.mask_head.weight.zero_()
         network.mask_head.weight[0, stem_channel] = 20.0
         network.mask_head.bias.fill_(-20.0 * (130 / 128 - 1))

@@ -178,9 +178,8 @@ def test_every_network_of_the_open_set_can_be_explained():
             for column in (0, 1)
         ]
         assert np.isfinite(found).all() and np.max(found) == 1
-        assert (
-            max(map(np.ptp, found)) > 0.1
-        )  # a last layer of one voxel would light the cube evenly
+        # a last layer of one voxel would light the cube evenly
+        assert max(map(np.ptp, found)) > 0.1
 
 
 def test_the_classs_own_column_is_asked_for(weights, off_centre):

@@ -30,11 +30,8 @@ from nodulerisk.nodule.mask import hand_mask
 from nodulerisk.nodule.measure import axes_mm, density_type, measure, solid_component
 from nodulerisk.nodule.quantities import QUANTITIES, UNITS
 
-PLANES = (
-    (np.eye(3), 2),
-    (SAGITTAL, 0),
-    (OBLIQUE, 2),
-)  # directions, and the array axis across the axial slices
+# directions, and the array axis across the axial slices
+PLANES = ((np.eye(3), 2), (SAGITTAL, 0), (OBLIQUE, 2))
 
 
 def values(shape: Shape, **options) -> dict[str, float]:
@@ -214,9 +211,8 @@ def test_hollows_are_measured_across_as_by_a_calliper():
     ct = CT(np.zeros((1, 20, 20), np.int16), (1.0, 1.0, 1.0), (0, 0, 0))
     long, short = axes_mm(region, ct)
     assert long == pytest.approx(np.hypot(15, 15), abs=1)
-    assert short == pytest.approx(
-        16 / np.sqrt(2), abs=1
-    )  # from the corner to the line between the ends
+    # from the corner to the line between the ends
+    assert short == pytest.approx(16 / np.sqrt(2), abs=1)
 
 
 @pytest.mark.parametrize("box", [(1, 1, 1), (1, 1, 9), (9, 1, 1), (1, 9, 1), (1, 9, 9)])
@@ -252,9 +248,8 @@ def test_simpleitk_measures_the_same(spacing_mm):
     for z in range(mask.GetSize()[2]):
         shape.Execute(mask[:, :, z])
         ferets += [shape.GetFeretDiameter(label) for label in shape.GetLabels()]
-    assert (
-        0 < found["long axis"] - max(ferets) < max(spacing_mm[:2])
-    )  # ITK measures from centre to centre of voxels
+    # ITK measures from centre to centre of voxels
+    assert 0 < found["long axis"] - max(ferets) < max(spacing_mm[:2])
 
 
 def test_the_readers_nodules_measure_as_published(lidc_folder, expected):
@@ -281,9 +276,8 @@ def test_every_quantity_is_measured_with_a_unit_and_a_code_of_its_own(ct):
     assert len({m.code for m in measured}) == len(measured)
     for measurement in measured:
         assert measurement.source and measurement.unit_code is UNITS[measurement.unit]
-        assert (
-            len(measurement.code.value) <= 16 and len(measurement.code.meaning) <= 64
-        )  # as DICOM has room for
+        # as DICOM has room for
+        assert len(measurement.code.value) <= 16 and len(measurement.code.meaning) <= 64
 
 
 def test_codes_of_the_standard_mean_what_the_standard_says():

@@ -51,9 +51,8 @@ def test_slices_show_front_above_and_head_above():
         picture = nodule_slices(ct, made_assessment(made_ct()))[plane]
         assert np.all(np.diff(picture.hu[:, 75]) > 0)  # grows downwards: to the back, to the feet
     ct = CT(ramp[1], (1.0, 1.0, 1.0), tuple(np.array(CENTRE_LPS_MM) - 45))
-    assert np.all(
-        np.diff(nodule_slices(ct, made_assessment(made_ct()))[2].hu[75]) > 0
-    )  # the sagittal looks left
+    # the sagittal looks left
+    assert np.all(np.diff(nodule_slices(ct, made_assessment(made_ct()))[2].hu[75]) > 0)
 
 
 def test_outline_is_the_sphere_in_mm(ct, assessment):

@@ -130,9 +130,8 @@ def test_every_number_stands_beside_its_evidence(page_of, nodule):
     assert "volume 905 mm³ reader" in page.text
     assert "Measurements reader" in page.text
     assert MASK_WORDS["reader"] in page.text
-    assert all(
-        f"{level} {words}" in page.text for level, words in EVIDENCE_WORDS.items()
-    )  # the legend
+    # the legend
+    assert all(f"{level} {words}" in page.text for level, words in EVIDENCE_WORDS.items())
 
 
 def test_it_says_all_that_is_in_the_assessment(page_of, nodule):
@@ -306,9 +305,8 @@ def test_paper_has_still_pictures_and_the_words_research_use_only_on_every_page(
     )
     assert RESEARCH_USE_ONLY in page.text and running
     style = page.html[page.html.index("@media print") :]
-    assert (
-        ".running { display: table-header-group" in style
-    )  # repeated by browsers at the top of each page
+    # repeated by browsers at the top of each page
+    assert ".running { display: table-header-group" in style
     assert re.search(r"\.screen[^{]*\{ display: none", style) and ".paper { display: grid" in style
 
 

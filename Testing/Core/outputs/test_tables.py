@@ -118,9 +118,8 @@ def test_guidelines_are_shown_where_they_were_asked(ct, outcomes, tmp_path):
     write_results(ct, outcomes[0].assessment, tmp_path, advice)
     answers = json.loads((tmp_path / "assessment.json").read_text(encoding="utf-8"))["guidelines"]
     assert [answer["result"] for answer in answers][0] == "4A"
-    assert (
-        load_assessment(tmp_path).to_dict() == outcomes[0].assessment.to_dict()
-    )  # which holds nothing of the patient
+    # which holds nothing of the patient
+    assert load_assessment(tmp_path).to_dict() == outcomes[0].assessment.to_dict()
 
 
 SMOKER = Patient(age=62, smoking="current", cancer="within 5 years")

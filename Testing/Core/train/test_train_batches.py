@@ -40,9 +40,8 @@ def test_processes_share_an_epoch_without_overlap(count, batch, processes, epoch
     ]
     used = [i for share in shares for part in share for i in part]
     assert len(set(used)) == len(used)
-    assert (
-        len({len(share) for share in shares}) == 1
-    )  # a process with fewer steps would leave the others waiting
+    # a process with fewer steps would leave the others waiting
+    assert len({len(share) for share in shares}) == 1
     if count >= batch * processes:
         assert all(len(part) == batch for share in shares for part in share)
 

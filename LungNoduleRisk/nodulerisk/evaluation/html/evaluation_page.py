@@ -53,21 +53,22 @@ def write_page(evaluation: Evaluation, path: Path) -> None:
 
 
 def headline(task: TaskEvaluation, name: str) -> str:
-    """The figure of this name, of three classes that of the last one's contrast; ``–`` where there
-    is none."""
+    """Returns the figure with this name, for three classes that of the last one's contrast; ``–``
+    if there is none."""
     wanted = (name, f"{name}, {task.classes[-1]}")
     found = next((f for f in task.figures if f.name in wanted), None)
     return "–" if found is None else with_interval(found)
 
 
 def group_columns(groups: Sequence[Group]) -> list[str]:
-    """Names of the figures that any of the groups has, in the order of the one that has most."""
+    """Returns the names of the figures that any of the groups has, in the order of the group with
+    the most."""
     fullest_first = sorted(groups, key=lambda group: -len(group.figures))
     return list(dict.fromkeys(f.name for group in fullest_first for f in group.figures))
 
 
 def named(figures: Sequence[Figure], name: str) -> Figure | None:
-    """The figure of this name, where there is one."""
+    """Returns the figure with this name, if there is one."""
     return next((f for f in figures if f.name == name), None)
 
 

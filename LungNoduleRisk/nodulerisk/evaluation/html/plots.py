@@ -17,7 +17,7 @@ from nodulerisk.evaluation.summary import (
 )
 from nodulerisk.outputs.style import BLUE, INK
 
-COLOURS = (BLUE, "#d55e00", "#009e73", "#a05195")  # told apart by colour-blind readers too
+COLOURS = (BLUE, "#d55e00", "#009e73", "#a05195")  # distinguishable for colour-blind readers too
 GREY, GRID_GREY, PALE = "#7b8794", "#e6eaee", 0.12
 HEIGHT = 330  # pixels
 FONT = {"family": "system-ui, sans-serif", "size": 12, "color": INK}
@@ -34,8 +34,8 @@ SHARE = {"range": (-0.02, 1.02), "dtick": 0.25, "gridcolor": GRID_GREY, "zerolin
 
 
 def roc_figure(task: TaskEvaluation) -> go.Figure:
-    """Every contrast with its 95 % band, and the diameter alone for the first that it may tell,
-    dashed."""
+    """Every contrast with its 95 % band; dashed, the diameter alone for the first contrast that it
+    may predict."""
     figure = _figure("1 − specificity", "sensitivity")
     _add_chance(figure)
     for curve, colour in zip(task.rocs, COLOURS, strict=False):
@@ -81,13 +81,14 @@ def confusion_figure(task: TaskEvaluation) -> go.Figure:
 
 
 def reliability_figure(task: TaskEvaluation) -> go.Figure:
-    """What came true against what was said, as the set answers and calibrated on validation."""
+    """Observed share against predicted probability, as the set answers and calibrated on
+    validation."""
     said = (
         f"probability of {task.classes[1]}"
         if len(task.classes) == 2
         else "probability of the decided class"
     )
-    figure = _figure(said, "share that it came true for")
+    figure = _figure(said, "observed share")
     _add_chance(figure)
     _add_bins(figure, task.reliability, "as the set answers", COLOURS[0])
     _add_bins(figure, task.reliability_after_line, "calibrated on validation", COLOURS[1])
@@ -96,7 +97,7 @@ def reliability_figure(task: TaskEvaluation) -> go.Figure:
 
 
 def decision_figure(curve: DecisionCurve, positive: str) -> go.Figure:
-    """Net benefit of deciding by the networks, beside calling every nodule positive or none."""
+    """Net benefit of deciding by the networks, beside calling every nodule, or none, positive."""
     figure = _figure("threshold probability", "net benefit")
     highest = max(0.02, *curve.network, *curve.everyone)
     _add_line(
@@ -127,7 +128,7 @@ def dice_figure(mask: MaskEvaluation) -> go.Figure:
 
 
 def surface_figure(mask: MaskEvaluation) -> go.Figure:
-    """How the mean surface distances spread."""
+    """The distribution of the mean surface distances."""
     distances = [point.surface_mm for point in mask.points if point.surface_mm is not None]
     figure = _figure("mean surface distance (mm)", "nodules")
     figure.add_histogram(

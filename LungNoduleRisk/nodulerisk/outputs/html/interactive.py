@@ -1,4 +1,4 @@
-"""A nodule's figures for the screen: a mesh to turn, slices to zoom."""
+"""A nodule's figures for the screen: a mesh that turns, slices that zoom."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HEIGHT = 360  # pixels
 
 
 def mesh_figure(nodule: NoduleMask) -> go.Figure:
-    """The mesh in mm from the corner of its map, with a menu for its detail and a button that turns
+    """The mesh in mm from the corner of its map, with a menu for its detail and a button to rotate
     it."""
     figure = go.Figure(layout={"height": HEIGHT, "margin": dict.fromkeys("lrtb", 0)})
     for step_size in STEP_SIZES:
@@ -94,14 +94,14 @@ def _add_slice(figure: go.Figure, picture: Slice, column: int) -> None:
 
 
 def _camera(degrees: float) -> dict:
-    """Looking at the mesh from a direction around the patient's long axis; -90 degrees is the
-    patient's front."""
+    """Returns a camera that looks at the mesh from a direction around the patient's long axis; -90
+    degrees is the patient's front."""
     angle = math.radians(degrees)
     return {"eye": {"x": 2.4 * math.cos(angle), "y": 2.4 * math.sin(angle), "z": 0.9}}
 
 
 def _detail() -> dict:
-    """The menu that shows the mesh of one step size."""
+    """Returns the menu entry that shows the mesh of one step size."""
     buttons = [
         {
             "label": f"Mesh, step {step}",

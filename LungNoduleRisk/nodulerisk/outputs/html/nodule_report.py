@@ -1,5 +1,5 @@
-"""The report: what was found of one nodule or many, as one self-contained page for the screen and
-for paper."""
+"""The report: the findings for one nodule or many, as one self-contained page for screen and
+paper."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nodulerisk.outputs.mesh import Mesh, nodule_mesh
 from nodulerisk.outputs.slices import FIELD_MM, PIXEL_MM, Slice, nodule_slices
 from nodulerisk.tasks import EVIDENCE_WORDS, EvidenceLevel
 
-# nodules; browsers draw at most 16 meshes at a time, and opening takes half a second a nodule
+# nodules; browsers draw at most 16 meshes at a time, and opening takes half a second per nodule
 INTERACTIVE = 6
 AT_A_GLANCE = ("long axis", "volume")
 NOT_ON_A_RATIO_SCALE = ("HU", "")
@@ -28,12 +28,12 @@ NOT_ON_A_RATIO_SCALE = ("HU", "")
 
 @dataclass(frozen=True, eq=False)
 class ReportNodule:
-    """What the report shows of a nodule.
+    """What the report shows for a nodule.
 
     Attributes:
         ct: the CT assessed, or a part of it with 30 mm on all sides of the nodule's centre.
-        assessment: of several scans, that of the latest.
-        advice: what scores and guidelines say of it.
+        assessment: with several scans, that of the latest.
+        advice: its scores and guidelines.
         earlier: the same nodule at earlier scans, the oldest first.
     """
 
@@ -52,7 +52,7 @@ class ReportNodule:
 
     @property
     def mesh(self) -> Mesh | None:
-        """The mask's surface, where there is one."""
+        """The mask's surface, if there is one."""
         mesh = None if self.assessment.nodule is None else nodule_mesh(self.assessment.nodule)
         return mesh if mesh is not None and len(mesh.faces) else None
 
@@ -70,14 +70,14 @@ def write_report(
 ) -> None:
     """Writes one HTML file that opens without a network and prints on A4.
 
-    It takes 5 MB for plotly.js, 0.7 MB for each of the first ``INTERACTIVE`` nodules, whose mesh
-    turns and whose slices zoom, and 0.1 MB for each of the others, which have still pictures.
+    It takes 5 MB for plotly.js, 0.7 MB for each of the first ``INTERACTIVE`` nodules, with a mesh
+    to turn and slices to zoom, and 0.1 MB for each of the others, which have still pictures.
 
     Args:
         nodules: in the order shown.
         path: the file.
-        identity: label -> text that the user wants said of the patient; without it nothing in the
-            page says who it is.
+        identity: label -> text about the patient that the user wants shown; without it, nothing in
+            the page identifies the patient.
         refusals: name -> reason of points that were not assessed.
 
     Raises:
@@ -104,8 +104,8 @@ def write_report(
 
 
 def task_columns(nodules: Sequence[ReportNodule]) -> dict[str, str]:
-    """The tasks that any of the nodules was asked, and of what the probabilities beside them are;
-    where no nodule was found, nothing was asked."""
+    """Returns the tasks that were run for any of the nodules, and the class that their
+    probabilities are for; where no nodule was found, nothing was run."""
     tasks = {
         name: task
         for nodule in nodules
@@ -119,7 +119,7 @@ def task_columns(nodules: Sequence[ReportNodule]) -> dict[str, str]:
 
 
 def at_a_glance(assessment: Assessment) -> list[str]:
-    """The sizes of the summary, such as ``long axis 12.1 mm``."""
+    """Returns the sizes for the summary, such as ``long axis 12.1 mm``."""
     return [
         f"{m.name} {words.measurement_value(m)}"
         for m in assessment.measurements
@@ -128,8 +128,8 @@ def at_a_glance(assessment: Assessment) -> list[str]:
 
 
 def side_by_side(nodule: ReportNodule) -> list[tuple[str, list[str], str]]:
-    """Of every measurement its name, its values from the oldest scan on, and the change between the
-    last two."""
+    """Yields every measurement's name, its values from the oldest scan on, and the change between
+    the last two."""
     scans = [*(scan.assessment for scan in nodule.earlier), nodule.assessment]
     measured = [{m.name: m for m in scan.measurements} for scan in scans]
     return [
@@ -143,7 +143,8 @@ def side_by_side(nodule: ReportNodule) -> list[tuple[str, list[str], str]]:
 
 
 def change_words(before: Measurement | None, after: Measurement | None) -> str:
-    """``+1.2 mm (+10%)``; without a share where zero is no absence."""
+    """Formats a change as ``+1.2 mm (+10%)``; without a percentage if zero does not mean
+    absence."""
     if before is None or after is None:
         return "–"
     change = words.measurement_value(replace(after, value=after.value - before.value))

@@ -1,5 +1,5 @@
-"""Self-contained pages: one HTML file that carries plotly.js, runs nothing else and asks no network
-for anything."""
+"""Self-contained pages: one HTML file that contains plotly.js, runs nothing else and needs no
+network connection."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ UNSEEN = re.compile("[\x00-\x08\x0e-\x1f\x7f\u061c\u200e\u200f\u202a-\u202e\u206
 def write_page(path: Path, template: str, **values: Any) -> None:
     """Writes a template that extends ``outputs/html/page.html.jinja``.
 
-    Text in the values is escaped and loses its control characters, those that turn the direction of
-    writing among them. Scripts run only where they carry the page's random number, so that none in
-    a name or a note does.
+    Text in the values is escaped and loses its control characters, including those that change the
+    direction of writing. Scripts run only if they carry the page's random number, so no script in a
+    name or a note runs.
 
     Args:
-        path: the HTML file; plotly.js makes 5 MB of it.
+        path: the HTML file; plotly.js takes 5 MB of it.
         template: its path in the package.
-        values: what the template names; it turns a plotly figure into a plot by ``plot(name,
+        values: the template's variables; it turns a plotly figure into a plot with ``plot(name,
             figure, alt)``.
 
     Raises:
@@ -69,7 +69,7 @@ def _environment() -> Environment:
 
 
 def _seen(value: Any) -> Any:
-    """Text without the characters that change how the text around them reads."""
+    """Returns text without the characters that change how the text around them is displayed."""
     return (
         UNSEEN.sub("", value) if isinstance(value, str) and not isinstance(value, Markup) else value
     )
@@ -77,9 +77,8 @@ def _seen(value: Any) -> Any:
 
 @pass_context
 def _plot(context: Context, name: str, figure: go.Figure, alt: str, **config: bool) -> Markup:
-    """A plot, with words for who cannot see it; ``name`` is its id in the page, ``config`` is
+    """Returns a plot with a text alternative; ``name`` is its id in the page, ``config`` is
     plotly's."""
     data = {"config": Markup(json.dumps(CONFIG | config)), "figure": Markup(figure.to_json())}
-    return PLOT.format(
-        name=name, alt=alt, nonce=context["nonce"], **data
-    )  # plotly itself escapes angle brackets
+    # plotly itself escapes angle brackets
+    return PLOT.format(name=name, alt=alt, nonce=context["nonce"], **data)

@@ -1,4 +1,4 @@
-"""Still pictures of a nodule as parts of a page: for paper, and where there are many nodules."""
+"""Still pictures of a nodule as parts of a page: for paper, or if there are many nodules."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from nodulerisk.outputs.picture import draw_mesh
 from nodulerisk.outputs.slices import LUNG_WINDOW_HU
 
 MESH_INCHES, MESH_DPI = (3, 3), 130
-MESH_COLOURS = 32  # enough for one shaded colour, and a fourth of the bytes
+MESH_COLOURS = 32  # enough for one shaded colour, at a quarter of the bytes
 
 
 def slice_png(hu: np.ndarray) -> str:
-    """A slice (rows, columns) in the lung window, a pixel a sample, as a data URI."""
+    """Returns a slice (rows, columns) in the lung window, one pixel per sample, as a data URI."""
     low, high = LUNG_WINDOW_HU
     grey = np.clip((hu - low) / (high - low), 0, 1) * 255
     return _uri(Image.fromarray(grey.round().astype(np.uint8)))
 
 
 def mesh_png(mesh: Mesh) -> str:
-    """The mesh as ``draw_mesh`` shows it, as a data URI."""
+    """Returns the mesh as drawn by ``draw_mesh``, as a data URI."""
     canvas = FigureCanvasAgg(Figure(MESH_INCHES, MESH_DPI))
     draw_mesh(canvas.figure, mesh, (0, 0, 1, 1))
     canvas.draw()
@@ -36,7 +36,7 @@ def mesh_png(mesh: Mesh) -> str:
 
 
 def outline_points(outline: np.ndarray) -> str:
-    """A contour (n, 2) in mm, as SVG has it."""
+    """Returns a contour (n, 2) in mm in SVG's notation."""
     return " ".join(f"{x:.2f},{y:.2f}" for x, y in outline)
 
 
