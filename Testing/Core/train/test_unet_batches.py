@@ -24,7 +24,7 @@ from nodulerisk.train.unet.lungs import (
     lung_of_ct,
     lung_of_nodule,
 )
-from nodulerisk.train.unet.places import places_without_nodule
+from nodulerisk.train.unet.places import lungs_of, places_without_nodule
 from nodulerisk.train.unet.surface import Surface
 
 RADIUS_MM, MIDDLE = 6.0, np.array([36.0, 30.0, 34.0])  # of the nodule, z, y, x
@@ -109,6 +109,15 @@ def test_air_around_the_patient_is_no_lung():
     assert set(places) == {"tissue"}
 
 
+def test_the_table_under_the_patient_is_no_lung():
+    hu = np.full((3, 140, 140), -1000, np.float32)
+    hu[:, 10:90, 20:120] = 40
+    hu[:, 25:75, 35:65] = hu[:, 25:75, 75:105] = LUNG_HU
+    hu[:, 100:130, 10:130], hu[:, 103:127, 13:127] = 300, -900
+    lungs = lungs_of(hu, np.array([3.0, 2.0, 2.0]))
+    assert lungs[1, 50, 50] and lungs[1, 50, 90] and not lungs[:, 95:].any()
+
+
 def test_places_beside_a_nodule_keep_away_from_it(lungs):
     (lung,) = lungs.nodules
     for voxels in lung.places.values():
@@ -186,6 +195,15 @@ def test_a_phantom_is_drawn_and_teaches_nothing_of_readers(lungs):
     assert all(one.helpers.isnan().all() for one in made)
     assert all(one.masks[0].sum() > 20 / 8 for one in made if one.presence == 1)
     assert any(one.presence == 1 for one in made)
+
+
+def test_large_phantoms_lie_in_whole_cts_and_small_ones_in_thin_slices(lungs):
+    thick = replace(lungs.nodules[0], spacing_mm=np.array([3.0, 1.0, 1.0]))
+    both = Lungs([*lungs.nodules, thick], lungs.whole)
+    hosts = {d: [both.to_hold(d, Draws((seed,))) for seed in range(20)] for d in (4, 12, 40)}
+    assert all(list(lungs) == list(both.whole) for lungs in hosts[40])
+    assert all(thick not in lungs for lungs in hosts[4])
+    assert any(thick in lungs for lungs in hosts[12])
 
 
 def test_a_batch_depends_on_its_seed_alone(lungs):

@@ -11,7 +11,7 @@ from made_nodules import LUNG_HU, WALL_HU
 from nodulerisk.train.unet import phantoms
 from nodulerisk.train.unet.cubes import Look
 from nodulerisk.train.unet.draws import Draws
-from nodulerisk.train.unet.phantoms import with_nodule, with_vessels
+from nodulerisk.train.unet.phantoms import Host, with_nodule, with_vessels
 from nodulerisk.train.unet.scanner import Scanner, averaged, blurred, grain
 from nodulerisk.train.unet.shapes import FineGrid, ball, tube
 
@@ -32,7 +32,7 @@ def test_what_is_filled_adds_up_to_the_volume(monkeypatch, spacing_mm, diameter_
     monkeypatch.setattr(phantoms, "BALL_SHARE", balls)
     monkeypatch.setattr(phantoms, "ROUGHNESS", (0.0, 0.0))
     hu, at = lung(spacing_mm)
-    _, truth = with_nodule(hu, spacing_mm, at, diameter_mm, Draws((1, diameter_mm)))
+    _, truth = with_nodule(Host(hu, spacing_mm, at), diameter_mm, Draws((1, diameter_mm)))
     filled = truth.drawn(LOOK, spacing_mm, at + 1)
     volume = float(filled.sum()) * 0.75**3
     assert volume == pytest.approx(np.pi / 6 * diameter_mm**3, rel=0.02)
@@ -47,7 +47,7 @@ def test_a_solid_ball_is_as_dense_as_asked_and_only_there(monkeypatch):
     monkeypatch.setattr(phantoms, "NOISE_HU", (5.0, 5.0))
     monkeypatch.setattr(phantoms, "ATTACHED", (0,))
     hu, at = lung(SPACINGS_MM[0])
-    made, _ = with_nodule(hu, SPACINGS_MM[0], at, 14, Draws((4,)))
+    made, _ = with_nodule(Host(hu, SPACINGS_MM[0], at), 14, Draws((4,)))
     middle = tuple(np.rint(at).astype(int))
     inside = made[tuple(slice(m - 2, m + 3) for m in middle)]
     assert float(inside.mean()) == pytest.approx(50, abs=5)
@@ -60,7 +60,7 @@ def test_a_nodule_ends_at_the_pleura():
     hu, at = lung(spacing)
     border = int(at[1])
     hu[:, border:] = WALL_HU
-    made, truth = with_nodule(hu, spacing, at, 16, Draws((2,)))
+    made, truth = with_nodule(Host(hu, spacing, at), 16, Draws((2,)))
     assert torch.equal(made[:, border + 5 :], hu[:, border + 5 :])
     filled = truth.drawn(LOOK, spacing, at).sum((0, 2))
     # the pleura lies in the cube's middle
@@ -70,7 +70,7 @@ def test_a_nodule_ends_at_the_pleura():
 def test_vessels_alone_cross_the_lung_and_fill_no_nodule():
     spacing = SPACINGS_MM[0]
     hu, at = lung(spacing)
-    made = with_vessels(hu, spacing, at, Draws((6,)))
+    made = with_vessels(Host(hu, spacing, at), Draws((6,)))
     dense = (made > -400).nonzero() * torch.as_tensor(spacing)
     assert float((dense.amax(0) - dense.amin(0)).norm()) > 25  # mm
     assert 0.0005 < float((made > -400).float().mean()) < 0.1
@@ -79,7 +79,7 @@ def test_vessels_alone_cross_the_lung_and_fill_no_nodule():
 def test_the_same_draws_make_the_same_nodule():
     hu, at = lung(SPACINGS_MM[0])
     one, other, again = (
-        with_nodule(hu, SPACINGS_MM[0], at, 9, Draws((seed,)))[0] for seed in (1, 2, 1)
+        with_nodule(Host(hu, SPACINGS_MM[0], at), 9, Draws((seed,)))[0] for seed in (1, 2, 1)
     )
     assert torch.equal(one, again) and not torch.equal(one, other)
 

@@ -1,5 +1,5 @@
-"""The cubes of one step: a reader's nodule, a synthetic one, a place without a nodule, or synthetic
-vessels; and the answers the network should give."""
+"""The cubes of one step: a reader's nodule, a made-up one, a place without a nodule, or made-up
+vessels; and what the network should answer to each."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ from nodulerisk.train.samples import View
 from nodulerisk.train.unet.cubes import Look, box_around, first_of, pose
 from nodulerisk.train.unet.draws import Draws
 from nodulerisk.train.unet.lungs import PERCENT, Lung
-from nodulerisk.train.unet.phantoms import with_nodule, with_vessels
+from nodulerisk.train.unet.phantoms import Host, with_nodule, with_vessels
 from nodulerisk.train.unet.places import KIND_SHARES
 from nodulerisk.train.unet.surface import soft_target
 
-# Out of 34 cubes. Readers' nodules and synthetic ones have about the same weight: the former teach
-# what nodules look like, the latter how large they are. Nearly as many cubes show none.
+# Of 34 cubes. Readers' nodules and made-up ones weigh about the same: the one teaches what nodules
+# look like, the other how large they are. Nearly as many cubes show none.
 ROLES = {"real": 12, "phantom": 10, "negative": 9, "vessels": 3}
 ENLARGED_SHARE = {"real": 0.12, "phantom": 0.3, "negative": 0.12, "vessels": 0.12}
-ENLARGED = 2  # large nodules are shown in cubes of 96 mm
+ENLARGED = 2  # large nodules are looked at in cubes of 96 mm
 CLICK_SD_MM, CLICK_SHARE = 1.0, 0.7  # most clicks are as near as readers' are
-FAR_CLICK_MM = 8.0  # the rest are up to this far off, for stable masks
+FAR_CLICK_MM = 8.0  # the rest lie up to so far off, for masks that hold still
 BESIDE_MM = 3.0  # farther than this past the rim it may be called a nodule or not
-NEAR_MM = 3.5  # only cubes with a nodule in their middle teach the readers' descriptions
+NEAR_MM = 3.5  # only cubes that show a nodule in their middle teach what readers say of it
 INSIDE, INSIDE_SHARE = 0.7, 0.8  # this share of the clicks lies within 0.7 of a phantom's radius
-PHANTOM_MM, ENLARGED_PHANTOM_MM = (3.5, 34.0), (12.0, 80.0)  # up to what a cube can hold
+PHANTOM_MM, ENLARGED_PHANTOM_MM = (3.5, 34.0), (12.0, 80.0)  # up to what a cube holds
 SMALL_MM, SMALL_SHARE = (3.5, 6.0), 0.3  # by size alone, one in three: 4 mm were missed without
-THICKEST = 0.5  # of a phantom's diameter: it would be invisible in thicker slices
+THICKEST = 0.5  # of a phantom's diameter: in thicker slices it would not be seen
 NODULE_LUNG_MM = 22.0  # larger phantoms need a whole CT; the surroundings of nodules are too narrow
-NODULE_LUNG_SHARE = 0.6  # share of smaller ones that lie there: most of them are in other patients
+NODULE_LUNG_SHARE = 0.6  # of smaller ones, though, lie there: other patients for most
 HOSTS = {"lung": 0.5, "pleura": 0.25, "vessel": 0.25}  # where phantoms are put
 WHOLE_CT_SHARE = 0.4  # of the cubes without a nodule
-TRIES = 8  # lungs that are tried for a place
-FEWEST_VOXELS = 20  # a phantom of which less is left at the wall is not used
+TRIES = 8  # lungs that are asked for a place
+FEWEST_VOXELS = 20  # a phantom of which less is left at the wall is no example
 NOISE_SHARE, NOISE_HU, OFFSET_HU = 0.5, 25.0, 15.0  # of another scan, and its calibration
 UNKNOWN = float("nan")
 
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """One cube with the wanted answers, or several along an additional first axis.
+    """One cube and what it should be answered, or, with a further axis in front, several.
 
     Attributes:
-        cube: float (1, S, S, S), the network's input.
+        cube: float (1, S, S, S), as the network takes it.
         masks: float (2, S, S, S): up to the surface, and the share of readers.
         mask_known: float (2,), 1 where that mask is known, else 0.
         presence: float (), whether it is a nodule; NaN: may be called either.
@@ -63,18 +63,36 @@ class Examples:
 
 
 class Lungs(NamedTuple):
-    """The training data: nodules' surroundings, and whole CTs."""
+    """What is trained on: nodules' surroundings, and whole CTs."""
 
     nodules: Sequence[Lung]
     whole: Sequence[Lung] = ()
 
+    @property
+    def no_helpers(self) -> Tensor:
+        """``Marked.helpers`` of which none is known."""
+        nodule = self.nodules[0].nodule
+        assert nodule is not None
+        return torch.full_like(nodule.helpers, UNKNOWN)
+
+    def any(self, draws: Draws) -> Sequence[Lung]:
+        """Whole CTs or nodules' surroundings."""
+        return self.whole if self.whole and draws.chance(WHOLE_CT_SHARE) else self.nodules
+
+    def to_hold(self, diameter_mm: float, draws: Draws) -> Sequence[Lung]:
+        """Those with room for a phantom, in slices that show it where there are such."""
+        fits = diameter_mm <= NODULE_LUNG_MM and draws.chance(NODULE_LUNG_SHARE)
+        lungs = self.nodules if fits or not self.whole else self.whole
+        thin = [lung for lung in lungs if lung.spacing_mm[0] <= THICKEST * diameter_mm]
+        return thin or lungs
+
 
 def batch(lungs: Lungs, roles: Sequence[str], side: int, seed: Sequence[int]) -> Examples:
-    """Returns the examples of one step; they depend only on the seed.
+    """The examples of one step; they depend on the seed alone.
 
     Args:
         lungs: with at least one nodule.
-        roles: of ``ROLES``, one per example.
+        roles: of ``ROLES``, one an example.
         side: voxels of the cubes.
         seed: of all draws.
     """
@@ -89,7 +107,7 @@ def batch(lungs: Lungs, roles: Sequence[str], side: int, seed: Sequence[int]) ->
 
 
 def roles_of(count: int) -> list[str]:
-    """Returns the roles of this many cubes, in their shares; each at least once."""
+    """The roles of so many cubes, in their shares; each once at least."""
     total = sum(ROLES.values())
     return [
         role for role, parts in ROLES.items() for _ in range(max(1, round(count * parts / total)))
@@ -97,14 +115,24 @@ def roles_of(count: int) -> list[str]:
 
 
 def example(lungs: Lungs, role: str, side: int, draws: Draws) -> Examples:
-    """Returns one example, without the additional axis."""
+    """One example, without the axis in front."""
     enlarged = ENLARGED if draws.chance(ENLARGED_SHARE[role]) else 1
     look = Look(side, pose(draws), enlarged)
-    answer = {"real": _real, "phantom": _phantom, "negative": _negative, "vessels": _vessels}[role]
-    return answer(lungs, look, draws)
+    show = {"real": _real, "phantom": _phantom, "negative": _negative, "vessels": _vessels}[role]
+    return _as_seen(show(lungs, look, draws), look, draws)
 
 
-def _real(lungs: Lungs, look: Look, draws: Draws) -> Examples:
+class _Shown(NamedTuple):
+    """HU (n, n, n) and masks (2, n, n, n) in voxels of 0.75 mm, and the answers."""
+
+    hu: Tensor
+    masks: Tensor
+    presence: float
+    helpers: Tensor
+    mask_known: tuple[float, float] = (1.0, 1.0)
+
+
+def _real(lungs: Lungs, look: Look, draws: Draws) -> _Shown:
     lung = draws.pick(lungs.nodules)
     nodule = lung.nodule
     assert nodule is not None
@@ -112,79 +140,58 @@ def _real(lungs: Lungs, look: Look, draws: Draws) -> Examples:
     off = float(np.linalg.norm(shift))
     hu, masks = _as_read(lung, nodule.centre + shift / lung.spacing_mm, look, draws)
     presence = 1.0 if off <= nodule.diameter_mm / 2 + BESIDE_MM else UNKNOWN
-    told = nodule.helpers if off < NEAR_MM and look.enlarged == 1 else None
-    return _example(lungs, look, draws, hu, masks, presence, helpers=told)
+    in_the_middle = off < NEAR_MM and look.enlarged == 1
+    return _Shown(hu, masks, presence, nodule.helpers if in_the_middle else lungs.no_helpers)
 
 
-def _negative(lungs: Lungs, look: Look, draws: Draws) -> Examples:
-    whole = bool(lungs.whole) and draws.chance(WHOLE_CT_SHARE)
-    lung, place = _place(lungs.whole if whole else lungs.nodules, KIND_SHARES, draws)
-    hu, masks = _as_read(lung, place, look, draws)
-    return _example(lungs, look, draws, hu, masks, 0.0)
+def _negative(lungs: Lungs, look: Look, draws: Draws) -> _Shown:
+    lung, place = _place(lungs.any(draws), KIND_SHARES, draws)
+    return _Shown(*_as_read(lung, place, look, draws), 0.0, lungs.no_helpers)
 
 
-def _phantom(lungs: Lungs, look: Look, draws: Draws) -> Examples:
+def _phantom(lungs: Lungs, look: Look, draws: Draws) -> _Shown:
     diameter = _diameter_mm(look, draws)
-    if not lungs.whole:
-        diameter = min(diameter, NODULE_LUNG_MM)
-    near = diameter <= NODULE_LUNG_MM and (not lungs.whole or draws.chance(NODULE_LUNG_SHARE))
-    hosts = lungs.nodules if near else lungs.whole
-    thin = [lung for lung in hosts if lung.spacing_mm[0] <= THICKEST * diameter]
-    lung, place = _place(thin or hosts, HOSTS, draws)
-    shift = _click_mm(draws)
-    off = float(np.linalg.norm(shift))
-    inside = INSIDE * diameter / 2
-    if off > inside and draws.chance(INSIDE_SHARE):
-        shift, off = shift * inside / off, inside
+    lung, place = _place(lungs.to_hold(diameter, draws), HOSTS, draws)
+    diameter = min(diameter, NODULE_LUNG_MM) if lung.nodule else diameter
+    shift = _click_on(diameter, draws)
     centre = place + shift / lung.spacing_mm
     hu, first = _surroundings(lung.empty, lung, centre, look)
-    hu, truth = with_nodule(hu, lung.spacing_mm, place - first, diameter, draws)
+    hu, truth = with_nodule(Host(hu, lung.spacing_mm, place - first), diameter, draws)
     cube = look.sampled(hu, lung.spacing_mm, centre - first)
     mask = truth.drawn(look, lung.spacing_mm, centre - first)
-    clear = off <= diameter / 2 + BESIDE_MM and float(mask.sum()) >= FEWEST_VOXELS
+    near = float(np.linalg.norm(shift)) <= diameter / 2 + BESIDE_MM
+    presence = 1.0 if near and float(mask.sum()) >= FEWEST_VOXELS else UNKNOWN
     masks = torch.stack([mask, torch.zeros_like(mask)])
-    presence = 1.0 if clear else UNKNOWN
-    return _example(lungs, look, draws, cube, masks, presence, known=(1.0, 0.0))
+    return _Shown(cube, masks, presence, lungs.no_helpers, mask_known=(1.0, 0.0))
 
 
-def _vessels(lungs: Lungs, look: Look, draws: Draws) -> Examples:
-    whole = bool(lungs.whole) and draws.chance(WHOLE_CT_SHARE)
-    lung, place = _place(lungs.whole if whole else lungs.nodules, {"lung": 1.0}, draws)
+def _vessels(lungs: Lungs, look: Look, draws: Draws) -> _Shown:
+    lung, place = _place(lungs.any(draws), {"lung": 1.0}, draws)
     hu, first = _surroundings(lung.empty, lung, place, look)
-    hu = with_vessels(hu, lung.spacing_mm, place - first, draws)
+    hu = with_vessels(Host(hu, lung.spacing_mm, place - first), draws)
     cube = look.sampled(hu, lung.spacing_mm, place - first)
-    return _example(lungs, look, draws, cube, torch.zeros(2, *cube.shape, device=cube.device), 0.0)
+    none = torch.zeros(2, *cube.shape, device=cube.device)
+    return _Shown(cube, none, 0.0, lungs.no_helpers)
 
 
-def _example(
-    lungs: Lungs,
-    look: Look,
-    draws: Draws,
-    hu: Tensor,
-    masks: Tensor,
-    presence: float,
-    known: tuple[float, float] = (1.0, 1.0),
-    helpers: Tensor | None = None,
-) -> Examples:
-    """Makes an example from HU and masks in voxels of 0.75 mm."""
-    assert lungs.nodules[0].nodule is not None
-    unknown = torch.full_like(lungs.nodules[0].nodule.helpers, UNKNOWN)
-    hu = look.pooled(hu)
+def _as_seen(shown: _Shown, look: Look, draws: Draws) -> Examples:
+    """As the network takes it, perhaps with more noise."""
+    hu = look.pooled(shown.hu)
     if draws.chance(NOISE_SHARE):
         hu = hu + draws.noise(hu.shape) * draws.uniform(0, NOISE_HU)
     hu = hu + draws.uniform(-OFFSET_HU, OFFSET_HU)
     view = View(NETWORKS["unet"].cubes, None, look.side)
     return Examples(
         view.windowed(hu)[None],
-        torch.stack([look.pooled(mask.to(hu.device)) for mask in masks]),
-        torch.tensor(known, device=hu.device),
-        torch.tensor(presence, device=hu.device),
-        unknown if helpers is None else helpers,
+        torch.stack([look.pooled(mask) for mask in shown.masks]),
+        torch.tensor(shown.mask_known, device=hu.device),
+        torch.tensor(shown.presence, device=hu.device),
+        shown.helpers,
     )
 
 
 def _as_read(lung: Lung, centre: np.ndarray, look: Look, draws: Draws) -> tuple[Tensor, Tensor]:
-    """Returns HU (n, n, n), and the masks (2, n, n, n) of what readers have marked there."""
+    """HU (n, n, n), and the masks (2, n, n, n) of whatever readers have marked there."""
     hu, first = _surroundings(draws.pick(lung.seen), lung, centre, look)
     cube = look.sampled(hu, lung.spacing_mm, centre - first)
     if lung.nodule is None:
@@ -205,8 +212,8 @@ def _surroundings(
 def _place(
     lungs: Sequence[Lung], shares: dict[str, float], draws: Draws
 ) -> tuple[Lung, np.ndarray]:
-    """Draws a lung and a place in it (voxels z, y, x), of kinds in these shares if it has them; in
-    the last lung tried, any place."""
+    """A lung and a place in it (voxels z, y, x), of kinds in these shares where it has them; of the
+    lung that is asked last, any place."""
     for _ in range(TRIES):
         lung = draws.pick(lungs)
         if kinds := [kind for kind in shares if kind in lung.places]:
@@ -220,10 +227,17 @@ def _place(
 
 
 def _click_mm(draws: Draws) -> np.ndarray:
-    """Draws how far (z, y, x) a click lies from a nodule's middle."""
+    """How far (z, y, x) a click lies from a nodule's middle."""
     if draws.chance(CLICK_SHARE):
         return draws.normal(CLICK_SD_MM)
     return draws.direction() * draws.uniform(0, FAR_CLICK_MM)
+
+
+def _click_on(diameter_mm: float, draws: Draws) -> np.ndarray:
+    """The same for a phantom, most clicks lying well inside it."""
+    shift = _click_mm(draws)
+    beyond = float(np.linalg.norm(shift)) / (INSIDE * diameter_mm / 2)
+    return shift / beyond if beyond > 1 and draws.chance(INSIDE_SHARE) else shift
 
 
 def _diameter_mm(look: Look, draws: Draws) -> float:

@@ -1,4 +1,4 @@
-"""Fits the network for a number of steps, with checkpoints from which it continues after a kill."""
+"""Fitting the network: so many steps, kept on the way, and on from there after a kill."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LEARNING_RATE, WEIGHT_DECAY, BETAS = 2e-3, 1e-2, (0.9, 0.98)
 LEAST_RATE = 1e-6
 WARM_UP = 100  # steps until the full learning rate: batch normalisation has to settle first
 LONGEST_MEAN, EARLY_STEPS = 0.999, 20  # of the running mean of the weights, short at first
-KEEP_SECONDS = 120.0  # the most that a kill costs, plus one step
+KEEP_SECONDS = 120.0  # what a kill costs at most, and a step
 LOG_EVERY = 10  # steps
 
 Progress = Callable[[str, float | None], None]
@@ -37,10 +37,10 @@ class Settings:
 
     Attributes:
         steps: of the optimiser. 2,325 took 445 s on an H100 that five others shared.
-        batch: cubes per step.
+        batch: cubes a step.
         width: of the network, as ``build_network`` takes it.
         side: voxels of the cubes; the network's own are 64.
-        seed: of all random draws.
+        seed: of every draw.
     """
 
     steps: int = 2500
@@ -59,14 +59,14 @@ def fit(
     progress: Progress | None = None,
     keep_seconds: float = KEEP_SECONDS,
 ) -> HelpedUNet:
-    """Trains the network; an interrupted training continues with the same result.
+    """Trains the network; one that was broken off goes on, on a CPU to the same result.
 
     Args:
         lungs: on the device.
         settings: of the fit.
         out: folder of ``last.ckpt``, ``run.json`` and ``log.csv``.
         device: as torch takes it.
-        progress: called with what is being done and the number of finished steps.
+        progress: called with what is done and the steps that are.
         keep_seconds: between checkpoints.
 
     Returns:
@@ -92,11 +92,11 @@ def fit(
 
 
 class Training:
-    """A network in training.
+    """A network on its way.
 
     Attributes:
         done: steps so far.
-        mean: the running mean of the network's weights; ``averaged`` is the network with them.
+        mean: the running mean of the network's weights; ``averaged`` is the network of them.
         log: a row for every ``LOG_EVERY`` steps.
     """
 
@@ -112,7 +112,7 @@ class Training:
         self.log: list[dict[str, float]] = []
 
     def step(self, lungs: Lungs) -> None:
-        """Runs one step, whose draws depend only on the seed and the number of finished steps."""
+        """One step, whose draws depend on the seed and on how many were done alone."""
         settings = self.settings
         torch.manual_seed(settings.seed * 1_000_003 + self.done)  # dropout
         rate = learning_rate(self.done, settings.steps)
@@ -142,7 +142,7 @@ class Training:
         return f"mask loss {self.log[-1]['mask']:.3f}" if self.log else "first step"
 
     def keep(self, out: Path) -> None:
-        """Writes the checkpoint and the log, each completely or not at all."""
+        """Writes the checkpoint and the log, each whole."""
         with written_whole(out / "last.ckpt") as partial:
             torch.save(self._state(), partial)
         with written_whole(out / "log.csv") as partial, open(partial, "w", newline="") as file:
@@ -151,7 +151,7 @@ class Training:
             writer.writerows(self.log)
 
     def go_on_from(self, out: Path) -> None:
-        """Continues from the folder's checkpoint."""
+        """Goes on from the folder's checkpoint."""
         state = torch.load(out / "last.ckpt", map_location="cpu", weights_only=True)
         self._network.load_state_dict(state["network"])
         self.mean.load_state_dict(state["mean"])
@@ -174,7 +174,7 @@ class Training:
 
 
 def learning_rate(done: int, steps: int) -> float:
-    """Returns the learning rate: a short rise, then half a cosine down to 0 at the last step."""
+    """A short rise, then half a cosine down to nothing at the last step."""
     rise = min(1.0, done / WARM_UP)
     return LEARNING_RATE * rise * 0.5 * (1 + math.cos(math.pi * done / steps)) + LEAST_RATE
 

@@ -6,6 +6,8 @@ import numpy as np
 from scipy.ndimage import (
     binary_closing,
     binary_dilation,
+    binary_fill_holes,
+    binary_opening,
     distance_transform_edt,
     gaussian_filter,
     label,
@@ -20,6 +22,8 @@ AIRWAY_HU, AIRWAY_WALL_HU = -960, -700
 IN_PLANE_BLUR = 0.6  # pixels: noise alone must not count as a vessel
 LEAST_LUNG_MM2 = 400  # smaller patches of air in a slice are trachea or bowel
 OPEN_AIR_HU = -960  # patches that are as thin lie around the patient
+WHOLE_BODY_MM = 250  # slices this wide show all of the body; what is outside of it is no lung
+TABLE_STEPS = 3  # voxels of opening, which part the body from the table
 CLOSING_MM = 6  # vessels up to twice as wide belong to the lung
 NEAR_PLEURA_MM = 4
 
@@ -71,6 +75,8 @@ def lungs_of(hu: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
 
 def _lungs_in_slice(hu: np.ndarray, pixel_mm: np.ndarray) -> np.ndarray:
     patches = label(hu < AIR_HU)[0]
+    if hu.shape[1] * pixel_mm[1] >= WHOLE_BODY_MM:
+        patches = patches * _body_in_slice(hu)
     pixels = np.bincount(patches.ravel())
     mean_hu = np.bincount(patches.ravel(), weights=hu.ravel()) / pixels.clip(min=1)
     lungs = (pixels * np.prod(pixel_mm) > LEAST_LUNG_MM2) & (mean_hu > OPEN_AIR_HU)
@@ -78,3 +84,11 @@ def _lungs_in_slice(hu: np.ndarray, pixel_mm: np.ndarray) -> np.ndarray:
     radius = max(1, round(CLOSING_MM / float(pixel_mm[0])))
     closed = binary_closing(np.pad(lungs[patches], radius), iterations=radius)
     return closed[radius:-radius, radius:-radius]
+
+
+def _body_in_slice(hu: np.ndarray) -> np.ndarray:
+    """bool (y, x): the largest dense piece, and what it encloses."""
+    pieces = label(binary_opening(hu > AIR_HU, iterations=TABLE_STEPS))[0]
+    pixels = np.bincount(pieces.ravel())
+    pixels[0] = 0
+    return binary_fill_holes(pieces == pixels.argmax())
