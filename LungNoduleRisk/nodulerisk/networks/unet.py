@@ -60,22 +60,31 @@ class NoduleUNet(Network):
             nn.Linear(HIDDEN, n_classes),
         )
 
-    def logits(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """-1..1 (N, 1, S, S, S) -> class logits (N, C) and mask logits (N, 1, S, S, S); S is a
-        multiple of 16."""
+    def encoded(self, x: Tensor) -> list[Tensor]:
+        """-1..1 (N, 1, S, S, S) -> the levels' maps, the finest first, at S/2, S/4, S/8 and S/16; S
+        is a multiple of 16."""
         levels = [self.first(torch.relu(self.stem_norm(self.stem(x))))]
         for block in self.down:
             levels.append(block(F.max_pool3d(levels[-1], 2)))
+        return levels
+
+    def logits(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns class logits (N, C) and mask logits (N, 1, S, S, S)."""
+        levels = self.encoded(x)
         y = levels[-1]
         for up, join, level in zip(self.up, self.join, levels[-2::-1], strict=True):
             y = join(torch.cat([up(y), level], dim=1))
         fine = torch.cat([torch.relu(self.fine(y)), x], dim=1)
-        return self.classify(levels[-2:]), self.mask_head(fine)
+        return self.classify(levels), self.mask_head(fine)
+
+    def class_logits(self, x: Tensor) -> Tensor:
+        """Returns class logits (N, C)."""
+        return self.classify(self.encoded(x))
 
     def classify(self, levels: list[Tensor]) -> Tensor:
-        """(N, C) logits from the deepest levels."""
+        """Returns class logits (N, C) from the levels' maps."""
         axes = (2, 3, 4)
-        pooled = [part for level in levels for part in (level.mean(axes), level.amax(axes))]
+        pooled = [part for level in levels[-2:] for part in (level.mean(axes), level.amax(axes))]
         return self.classifier(torch.cat(pooled, dim=1))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

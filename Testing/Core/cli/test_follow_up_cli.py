@@ -103,7 +103,7 @@ def test_json_says_the_same_and_how_the_scans_were_aligned(follow_up, tmp_path):
 def test_pairs_must_be_confirmed_by_the_user(follow_up, someone_there, tmp_path):
     done = follow_up("--days", DAYS, answers="y\n")
     assert done.exit_code == 0
-    assert "L1 before, R1 after: " in done.stdout and "One nodule?" in done.stdout
+    assert "L1 before, R1 after: " in done.stdout and "Same nodule?" in done.stdout
     assert rows_of(tmp_path / "out")[0]["status"] == "both scans"
 
 

@@ -41,7 +41,7 @@ def test_from_the_table_to_the_results_and_again(table, tmp_path):
     out = tmp_path / "out"
     first = cohort(table, out, "--masks")
     assert first.returncode == 2  # some were refused
-    assert "4 nodules on 4 CTs; 0 are done." in first.stdout
+    assert "4 nodules on 4 CTs; 0 already done." in first.stdout
     assert "2 assessed, 2 refused, 0 failed." in first.stdout
     with (out / "cohort.csv").open(newline="", encoding="utf-8-sig") as file:
         rows = {row["case"]: row for row in csv.DictReader(file)}
@@ -54,7 +54,7 @@ def test_from_the_table_to_the_results_and_again(table, tmp_path):
     assert "Research use only" in (out / "summary.html").read_text("utf-8")
     assert {path.name for path in (out / "masks").iterdir()} >= {"now.seg.nrrd", "then.seg.nrrd"}
     again = cohort(table, out)
-    assert "4 nodules on 4 CTs; 4 are done." in again.stdout
+    assert "4 nodules on 4 CTs; 4 already done." in again.stdout
 
 
 def test_everything_wrong_with_a_table_is_reported_at_once(tmp_path):

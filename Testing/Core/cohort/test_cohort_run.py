@@ -386,7 +386,7 @@ def test_fault_48_workers_that_are_gone_for_good_end_the_run(store, case, monkey
     with local_cluster(1, dashboard="127.0.0.1:0") as client:
         client.cluster.scale(0)
         until(lambda: not client.nthreads())
-        with pytest.raises(ClusterError, match="goes on from there"):
+        with pytest.raises(ClusterError, match="run the same command again to continue"):
             run(cohort(case("one")), store, client)
     assert not store.done()
 

@@ -140,7 +140,7 @@ def test_answers_stand_beside_their_evidence(page_of):
     assert "long axis 4 10 mm 10 mm 22.7 mm 25 mm reader" in text
     assert "the slices are thick 1 (25.0 %) 1 (25.0 %)" in text
     assert "1 (25.0 %) warning: thick-slices Slice thickness or spacing is 3 mm" in text
-    assert "Not answered: invasiveness, subtype, density" in text
+    assert "Not answered: presence, invasiveness, subtype, density" in text
 
 
 def test_times_are_of_nodules_and_of_cts(page_of):

@@ -261,7 +261,7 @@ def test_series_are_told_apart(tmp_path, ct):
     [
         ("ct,x,y,z\n", "no rows"),
         ("scanner,x,y,z\na,1,2,3\n", "no column 'ct'"),
-        ("ct,x,y\na,1,2\n", "no columns for the nodules' centres"),
+        ("ct,x,y\na,1,2\n", "no columns with the nodules' centres"),
     ],
 )
 def test_a_table_without_what_it_needs_is_refused(tmp_path, text, problem):
