@@ -126,7 +126,7 @@ def test_wrong_answers_are_no_advice_and_say_why(session, weights):
     assess(session, weights)
     session.answer("age", "621")
     facts = session.facts()
-    assert "age is a number of years" in facts.notAdvised and facts.found.guidelines == []
+    assert "age must be from 1 to 120 years" in facts.notAdvised and facts.found.guidelines == []
     session.answer("age", "62")
     facts = session.facts()
     assert not facts.notAdvised and facts.found.guidelines

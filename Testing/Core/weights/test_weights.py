@@ -300,7 +300,7 @@ def test_import_refuses_nothing_to_import_and_existing_targets(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(WeightsError, match="No weight file"):
         import_keras(tmp_path / "empty", tmp_path / "set", "EMV")
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         import_keras(tmp_path / "empty", tmp_path / "empty", "EMV")
 
 
