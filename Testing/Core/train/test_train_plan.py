@@ -70,7 +70,7 @@ def test_paths_start_from_the_plan_and_can_be_given(tmp_path):
     ("good", "bad", "message"),
     [
         ('name = "mine"', "", "name"),
-        ('tasks = ["malignancy"]', 'tasks = ["prognosis"]', "tasks must be some of presence, malignancy"),
+        ('tasks = ["malignancy"]', 'tasks = ["prognosis"]', "tasks must be some of presence"),
         ('kind = "inception"', 'kind = "transformer"', "kinds inception"),
         (
             "size = 60",
