@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from nodulerisk.train.unet.places import places_without_nodule
 from rich.progress import track
 
 from needs import SHARED
@@ -30,6 +29,7 @@ from nodulerisk.engine.engine import Engine
 from nodulerisk.evaluation.masks import dice
 from nodulerisk.nodule.drawing import draw
 from nodulerisk.nodule.measure import value_of
+from nodulerisk.train.unet.places import places_without_nodule
 from nodulerisk.trust.withhold import withheld
 from nodulerisk.weights.card import WeightSet
 from nodulerisk.weights.store import load_weight_set
