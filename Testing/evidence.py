@@ -26,6 +26,9 @@ from nodulerisk.datasets.context import with_context
 from nodulerisk.datasets.lidc_slices import read_lidc_slices
 from nodulerisk.datasets.nodules import LabelledNodule
 from nodulerisk.engine.engine import Engine
+from nodulerisk.evaluation.bootstrap import figure, patient_weights
+from nodulerisk.evaluation.figure_tables import with_interval
+from nodulerisk.evaluation.figures import auc
 from nodulerisk.evaluation.masks import dice
 from nodulerisk.nodule.drawing import draw
 from nodulerisk.nodule.measure import value_of
@@ -35,7 +38,6 @@ from nodulerisk.weights.card import WeightSet
 from nodulerisk.weights.store import load_weight_set
 
 HELD_OUT = "2"  # the fold that the mask network did not learn from
-DRAWS = 2000
 BENIGN, PRIMARY, METASTASIS = 1, 2, 3  # TCIA's diagnoses
 CLICKS = 40  # of each kind
 SAID = ("no nodule", "withheld", "malignant", "benign")
@@ -142,11 +144,11 @@ def diagnoses(weights: WeightSet, engine: Engine) -> Iterator[str]:
     yield "\n| malignancy | readers | benign v primary | benign v any cancer |"
     yield "|---|---|---|---|"
     for name, score in SCORES.items():
-        cells = [interval([score(case) for case in decided], above)]
+        cells = [auc_words(decided, above, score)]
         for cancers in ((PRIMARY,), (PRIMARY, METASTASIS)):
             chosen = [case for case in largest if case.diagnosis in (BENIGN, *cancers)]
             truth = [case.diagnosis in cancers for case in chosen]
-            cells.append(interval([score(case) for case in chosen], truth))
+            cells.append(auc_words(chosen, truth, score))
         yield f"| {name} | " + " | ".join(cells) + " |"
 
 
@@ -169,22 +171,12 @@ def largest_per_patient(cases: Sequence[Case]) -> Iterator[Case]:
         yield max(own, key=lambda case: case.nodule.diameter_mm or 0)
 
 
-def interval(scores: Sequence[float], truth: Sequence[bool]) -> str:
-    """``0.80 (0.62–0.95), n = 31``."""
-    values, positive = np.array(scores), np.array(truth)
-    rng, drawn = np.random.default_rng(0), []
-    while len(drawn) < DRAWS:
-        some = rng.integers(0, len(values), len(values))
-        if 0 < positive[some].sum() < len(some):
-            drawn.append(auc(values[some], positive[some]))
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return f"{auc(values, positive):.3f} ({low:.2f}–{high:.2f}), n = {len(values)}"
-
-
-def auc(values: np.ndarray, positive: np.ndarray) -> float:
-    """The share of pairs that the values order rightly; ties count half."""
-    ours, others = values[positive][:, None], values[~positive]
-    return float(((ours > others) + 0.5 * (ours == others)).mean())
+def auc_words(cases: Sequence[Case], truth: Sequence[bool], score: Callable[[Case], float]) -> str:
+    """``0.800 (0.620–0.950), n = 31``; a dash where one class is missing."""
+    patients = [case.nodule.patient for case in cases]
+    scores = np.array([score(case) for case in cases])
+    found = figure("AUC", auc(np.array(truth), scores, patient_weights(patients)), patients)
+    return "–" if found is None else f"{with_interval(found)}, n = {found.nodules}"
 
 
 if __name__ == "__main__":

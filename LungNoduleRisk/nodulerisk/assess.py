@@ -92,7 +92,8 @@ def assess(
             tasks = {task: _not_run(task, "no nodule was found at the point") for task in TASKS}
         else:
             tasks = _ask_tasks(questions, weights, cascade, traits)
-        tasks = {task: (tasks | {PRESENCE: presence})[task] for task in weights.tasks}
+        tasks |= {PRESENCE: presence}
+        tasks = {task: tasks[task] for task in weights.tasks}
     with stages("measurements", 0.95):
         measurements = measure(nodule, ct) if nodule is not None else ()
         checks += nodule_checks(nodule, measurements, ct)
