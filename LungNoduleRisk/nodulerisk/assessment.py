@@ -23,6 +23,7 @@ from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import written_whole
 from nodulerisk.nodule.quantities import UNITS, Code
 from nodulerisk.tasks import EvidenceLevel
+from nodulerisk.trust.withhold import Statement, statement
 
 ASSESSMENT_FILES = ("assessment.json", "mask.nrrd", "mask_probability.nrrd")
 VALUES_NAME, MASK_NAME, MAP_NAME = ASSESSMENT_FILES
@@ -139,6 +140,10 @@ class Stability:
     clicked: dict[str, Interval]
     click_dice: tuple[float, ...]
 
+    def of(self, task: str) -> dict[str, Interval | None]:
+        """Returns how far one task's answers move, by kind; None: not tested."""
+        return {"turned": self.turned.get(task), "clicked": self.clicked.get(task)}
+
 
 @dataclass(frozen=True, eq=False)
 class NoduleMask:
@@ -210,14 +215,18 @@ class Assessment:
         """uint8 (z, y, x) on the CT's grid; None where no mask network ran."""
         return None if self.nodule is None else self.nodule.on_ct()
 
+    def stated(self, task: str) -> Statement:
+        """What may be said of a task's answer: the one rule that every output follows."""
+        moved = {} if self.stability is None else self.stability.of(task)
+        return statement(self.tasks[task], self.checks, moved)
+
     def to_dict(self) -> dict:
-        """Everything but the arrays, as JSON-ready values."""
+        """Everything but the arrays, as JSON-ready values; each task says whether its decision is
+        ``withheld``, and the ``reasons``."""
         values = {
             key: value for key, value in vars(self).items() if key not in ("nodule", "stability")
         }
-        values["tasks"] = {
-            name: asdict(task) | {"spread": task.spread} for name, task in self.tasks.items()
-        }
+        values["tasks"] = {name: self._task_values(name) for name in self.tasks}
         values["measurements"] = [asdict(measurement) for measurement in self.measurements]
         values["checks"] = [asdict(check) for check in self.checks]
         values["provenance"] = asdict(self.provenance)
@@ -225,6 +234,11 @@ class Assessment:
         if self.stability is not None:
             values["stability"] = asdict(self.stability)
         return {"research_use_only": RESEARCH_USE_ONLY} | values
+
+    def _task_values(self, name: str) -> dict:
+        task, stated = self.tasks[name], self.stated(name)
+        said = {"withheld": stated.withheld, "reasons": list(stated.reasons)}
+        return asdict(task) | {"spread": task.spread} | said
 
     @classmethod
     def from_dict(cls, values: dict, nodule: NoduleMask | None = None) -> Assessment:

@@ -97,6 +97,7 @@ NOT_A_NODULE = _row(
     "The structure drawn at the point does not look like a nodule (probability of a nodule"
     " {probability:.2f}).",
     67,
+    "it does not look like a nodule",
     of_mask=True,
 )
 MASK_UNSTEADY = _row(
