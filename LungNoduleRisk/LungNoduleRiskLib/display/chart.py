@@ -21,6 +21,7 @@ from slicer import vtkMRMLPlotChartNode, vtkMRMLTableNode
 from LungNoduleRiskLib.display.tables import fillTable
 from nodulerisk.assessment import Assessment, TaskResult
 from nodulerisk.outputs.words import main_tasks
+from nodulerisk.trust.withhold import Statement
 
 COLOURS = {
     "first": (0.0, 0.62, 0.45),
@@ -43,16 +44,18 @@ TITLE = "Lung nodule probabilities: research use only"
 
 @dataclass(frozen=True)
 class _StackedBar:
-    """A task's answer; ``mean``: its classes' probabilities."""
+    """A task's answer; ``mean``: its classes' probabilities; ``stated``: what may be said."""
 
     nodule: str
     task: str
     result: TaskResult
     mean: tuple[float, ...]
+    stated: Statement
 
     @property
     def basis(self) -> str:
-        return f"{self.task} ({self.result.evidence})"
+        decided = "" if self.stated.decision or self.stated.demonstration else ", withheld"
+        return f"{self.task} ({self.result.evidence}{decided})"
 
     @property
     def tooltip(self) -> str:
@@ -108,10 +111,12 @@ def removeSeries(chartNode: vtkMRMLPlotChartNode) -> None:
 
 def riskColour(assessment: Assessment) -> tuple[float, float, float]:
     """RGB (0..1) of the class decided on in the first task that rests on patients; blue where there
-    is none."""
-    found = [bar for bar in _barsOf(assessment) if bar.result.evidence != "simulated"]
+    is none, or its decision is withheld."""
+    first = next((bar for bar in _barsOf(assessment) if not bar.stated.demonstration), None)
     ranks = (
-        rank for bar in found for rank, name in bar.classes.items() if name == bar.result.decision
+        rank
+        for rank, name in (first.classes if first else {}).items()
+        if first and name == first.stated.decision
     )
     return COLOURS.get(next(ranks, ""), NO_RISK_KNOWN)
 
@@ -125,7 +130,7 @@ def _bars(assessments: Iterable[Assessment]) -> list[_StackedBar]:
 def _barsOf(assessment: Assessment) -> list[_StackedBar]:
     tasks = main_tasks(assessment).items()
     return [
-        _StackedBar(assessment.name, task, result, result.mean)
+        _StackedBar(assessment.name, task, result, result.mean, assessment.stated(task))
         for task, result in tasks
         if result.mean is not None
     ]

@@ -42,7 +42,7 @@ from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.nodule.findings import remeasured
 from nodulerisk.nodule.mask import hand_mask
-from nodulerisk.outputs.words import withheld_words
+from nodulerisk.outputs.words import short_words, withheld_words
 from nodulerisk.tasks import EVIDENCE_WORDS, FIRST_TASK, TASKS, EvidenceLevel
 from nodulerisk.trust.explain import NOT_EVIDENCE, Explanation
 
@@ -229,10 +229,10 @@ def colourPoint(markupsNode: vtkMRMLMarkupsFiducialNode, assessment: Assessment)
     single ones.
 
     A point decided benign is not selected, and has the first class's colour; all others look
-    suspicious.
+    suspicious, also where that decision is withheld.
     """
     benign, *_ = TASKS[FIRST_TASK].classes
-    decision = assessment.tasks.get(FIRST_TASK, NOT_RUN).decision
+    decision = assessment.stated(FIRST_TASK).decision if FIRST_TASK in assessment.tasks else None
     markupsNode.CreateDefaultDisplayNodes()
     displayNode = markupsNode.GetDisplayNode()
     displayNode.SetColor(*COLOURS["first"])
@@ -361,7 +361,7 @@ def _row(assessment: Assessment, maskEvidence: EvidenceLevel | None) -> dict[str
     row: dict[str, str | float] = {"Nodule": assessment.name}
     for name, task in TASKS.items():
         result = assessment.tasks.get(name, NOT_RUN)
-        row[task.title] = result.decision or "not run"
+        row[task.title] = short_words(assessment, name) if result.mean else "not run"
         mean = result.mean or [math.nan] * len(task.classes)
         row |= {f"P({c})": p for c, p in zip(task.classes, mean, strict=True)}
         row[f"{task.title} rests on"] = EVIDENCE_WORDS[result.evidence]
