@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from rich.text import Text
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import Assessment, Measurement, TaskResult
 from nodulerisk.clinical.scores import SCORES
-from nodulerisk.files import inert, written_whole
+from nodulerisk.files import write_table
 from nodulerisk.nodule.measure import density_type
 from nodulerisk.outputs.outcome import Outcome
 from nodulerisk.outputs.words import (
@@ -81,20 +80,12 @@ def risk_view(task: TaskCard) -> RenderableType:
 def write_csv(outcomes: Sequence[Outcome], path: Path) -> None:
     """Writes one row per nodule, in the order of the points, with the columns of ``outcome_row``.
 
-    Text that a spreadsheet would read as a formula starts with ``'``.
-
     Raises:
         OutputError: the file cannot be written.
     """
     rows = [outcome_row(outcome) for outcome in outcomes]
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    with (
-        written_whole(path) as partial,
-        partial.open("w", newline="", encoding="utf-8-sig") as file,
-    ):
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows({column: inert(value) for column, value in row.items()} for row in rows)
+    write_table(path, columns, rows)
 
 
 def outcome_row(outcome: Outcome) -> Row:

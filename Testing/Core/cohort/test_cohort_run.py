@@ -145,8 +145,6 @@ def test_a_ct_is_read_once_and_its_nodules_results_equal_the_terminals_bit_for_b
     ours = {
         name: told_apart(one, () if one is first else [first], ct) for name, one in ours.items()
     }
-        name: told_apart(one, () if one is first else [first], ct) for name, one in ours.items()
-    }
     assert [name for name, one in ours.items() if is_twin(one)] == ["same", "off"]
     found = {(row["case"], row["nodule"]): row for row in store.rows()}
     assert set(found) == {(case, nodule.name) for case in "ab" for nodule in nodules}

@@ -3,6 +3,7 @@ where an answer is only a demonstration."""
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from dataclasses import replace
@@ -11,10 +12,12 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+import SimpleITK as sitk
 from matplotlib.text import Text
 from rich.console import Console
 
 from made_assessment import TASKS, made_assessment
+from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import Assessment, TaskResult, load_assessment
 from nodulerisk.checks import NO_NODULE, NOT_A_NODULE
 from nodulerisk.ct.points import Point
@@ -24,7 +27,7 @@ from nodulerisk.outputs.nodule_tables import outcome_row, results_view, write_cs
 from nodulerisk.outputs.outcome import Outcome
 from nodulerisk.outputs.picture import nodule_figure
 from nodulerisk.outputs.results import write_results
-from nodulerisk.outputs.style import PAGE_NAME
+from nodulerisk.outputs.style import MASK_NIFTI_NAME, MESH_NAME, PAGE_NAME
 from nodulerisk.tasks import DEMONSTRATION
 
 DECIDED = ("benign", "malignant", "spiculated", "not spiculated")
@@ -106,6 +109,20 @@ def test_demonstrations_stand_apart_below_what_rests_on_patients(ct, tmp_path):
         text = found[where]
         assert text.rindex("Malignancy") < text.rindex(DEMONSTRATION), where
         assert "0.15" in text[text.index(DEMONSTRATION) :], where
+
+
+def test_fault_68_an_empty_mask_has_no_mesh_file(ct, tmp_path):
+    write_results(ct, decided(ct), tmp_path)
+    write_results(ct, no_nodule(ct), tmp_path)
+    assert not (tmp_path / MESH_NAME).exists() and (tmp_path / MASK_NIFTI_NAME).exists()
+
+
+def test_every_file_holds_the_notice(ct, tmp_path):
+    outputs(ct, decided(ct), tmp_path)
+    for name, field in (("mask.nrrd", "research_use_only"), (MASK_NIFTI_NAME, "descrip")):
+        assert sitk.ReadImage(str(tmp_path / name)).GetMetaData(field) == RESEARCH_USE_ONLY
+    (row,) = csv.DictReader((tmp_path / "nodules.csv").read_text("utf-8-sig").splitlines())
+    assert [*row.items()][-1] == ("research_use_only", RESEARCH_USE_ONLY)
 
 
 @pytest.mark.parametrize("made", [withheld, no_nodule, decided])
