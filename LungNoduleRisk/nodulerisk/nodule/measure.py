@@ -137,7 +137,7 @@ def drawn_axes(
     if not slices.any():
         return None
     areas = slices.sum(axis=(1, 2))
-    largest = np.flatnonzero(areas == areas.max())
+    largest = np.flatnonzero(areas == areas.max()).tolist()
     found = [(*_slice_axes(_rim(slices[k]) * spacing), k) for k in largest]
     long, short, k = max(
         found, key=lambda one: (round(one[0].length_mm / TIE_MM), one[1].length_mm)
