@@ -598,9 +598,9 @@ def test_centre_and_outline_are_where_the_nodule_is(series, tmp_path):
 )
 def test_side_is_said_where_the_position_tells_it(series, tmp_path, x, origin, side):
     folder = series(spacing_mm=(12.0, 12.0, 1.25), origin_lps_mm=(origin, 20.0, -300.0))
-    found = replace(assessed(read_ct(folder)), centre_lps_mm=(x, 30.0, -290.0))
+    found = replace(assessed(read_ct(folder)), nodule=None, centre_lps_mm=(x, 30.0, -290.0))
     write_dicom([found], read_source(folder), tmp_path)
-    _, [group] = read_report(tmp_path / SR_NAME)
+    [group] = read_report(tmp_path / SR_NAME)[0].get_image_measurement_groups()
     [site] = group.finding_sites
     assert site.value.meaning == "Lung"
     assert (site.laterality and site.laterality.meaning) == side
