@@ -886,6 +886,20 @@ def test_terminal_writes_dicom_when_asked(weights, tmp_path):
     assert group.tracking_identifier == "N1"
 
 
+def test_a_second_run_in_the_terminal_refers_to_the_first(weights, tmp_path):
+    common = ("--weights", weights.folder, "--out", tmp_path, "--dicom", "--patient", "age=62")
+    reports = []
+    for point in ("-81,-192,-192", "-81.01,-192,-192"):
+        assert run("assess", DEMO, "--point", point, *common).exit_code == 0
+        reports.append((dcmread(tmp_path / SR_NAME), uids_in(tmp_path / SR_NAME)))
+    (first, tracked_first), (second, tracked_second) = reports
+    [study] = second.PredecessorDocumentsSequence
+    named = study.ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
+    assert named.ReferencedSOPInstanceUID == first.SOPInstanceUID
+    assert tracked_first == tracked_second
+    assert {"Lung-RADS v2022", "Fleischner 2017"} <= {c.meaning for c in codes_in(second)}
+
+
 def test_fault_42_terminal_leaves_no_dicom_of_an_earlier_run(weights, tmp_path):
     for name in (SEG_NAME, SR_NAME):
         (tmp_path / name).write_text("of an earlier run")
