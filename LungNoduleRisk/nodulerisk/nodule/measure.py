@@ -156,9 +156,7 @@ def value_of(measurements: tuple[Measurement, ...], name: str) -> float | None:
 
 
 def _crop(nodule: NoduleMask, ct: CT) -> np.ndarray:
-    return ct.hu[
-        tuple(slice(a, a + n) for a, n in zip(nodule.first_voxel, nodule.region.shape, strict=True))
-    ]
+    return ct.hu[nodule.box]
 
 
 def _rim(one: np.ndarray) -> np.ndarray:
