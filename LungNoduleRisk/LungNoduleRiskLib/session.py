@@ -393,7 +393,7 @@ class Session:
         self, folder: Path, readSource: Callable[[], DicomSource] | None = None
     ) -> Callable[[], None]:
         """A function that writes DICOM SEG and SR: see ``exporting.dicomWriter``."""
-        return exporting.dicomWriter(self._ct(), folder, readSource)
+        return exporting.dicomWriter(self._ct(), folder, readSource, self.advice)
 
     def follow(
         self,

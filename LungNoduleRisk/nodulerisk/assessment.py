@@ -173,12 +173,17 @@ class NoduleMask:
         nowhere = np.zeros_like(self.probability)
         return replace(self, region=nothing, first_voxel=(0, 0, 0), probability=nowhere)
 
+    @property
+    def box(self) -> tuple[slice, ...]:
+        """Where the region lies in the CT's array (z, y, x)."""
+        return tuple(
+            slice(a, a + n) for a, n in zip(self.first_voxel, self.region.shape, strict=True)
+        )
+
     def on_ct(self) -> np.ndarray:
         """uint8, the CT's shape (z, y, x)."""
         mask = np.zeros(self.ct_shape, np.uint8)
-        mask[
-            tuple(slice(a, a + n) for a, n in zip(self.first_voxel, self.region.shape, strict=True))
-        ] = self.region
+        mask[self.box] = self.region
         return mask
 
 

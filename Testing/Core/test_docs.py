@@ -44,7 +44,7 @@ CHANGE_REQUESTS = {
     "a reconstruction kernel that counts as sharp": "ct/volume.py",
     "points from another program's file": "ct/points.py",
     "a dataset in another format": "datasets/read.py",
-    "what the DICOM report holds": "outputs/dicom.py",
+    "what the DICOM report holds": "outputs/dicom/sr.py",
     "another definition of growth": "clinical/followup.py",
 }
 

@@ -11,7 +11,6 @@ import pytest
 import slicer
 import vtk
 
-from LungNoduleRiskLib.display.chart import COLOURS
 from LungNoduleRiskLib.display.results import (
     RESULTS,
     VOLUME_ROLE,
@@ -39,6 +38,7 @@ from made_scene import OBLIQUE, edit, rigid, rows, segment_mask
 from nodulerisk.assessment import Assessment
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.nodule.measure import value_of
+from nodulerisk.outputs.style import RISK_COLOURS
 from nodulerisk.tasks import EVIDENCE_WORDS
 
 
@@ -297,9 +297,12 @@ def test_segments_and_points_are_coloured_by_risk(loaded, placed, ct):
         colourPoint(markupsNode, assessment)
     segmentation = resultNode("segmentation", volumeNode).GetSegmentation()
     colours = {name: segmentation.GetSegment(name).GetColor() for name in ("N1", "N2")}
-    assert colours == {"N1": pytest.approx(COLOURS["last"]), "N2": pytest.approx(COLOURS["first"])}
+    assert colours == {
+        "N1": pytest.approx(RISK_COLOURS["last"]),
+        "N2": pytest.approx(RISK_COLOURS["first"]),
+    }
     assert [markupsNode.GetNthControlPointSelected(index) for index in (0, 1)] == [True, False]
-    assert markupsNode.GetDisplayNode().GetColor() == pytest.approx(COLOURS["first"])
+    assert markupsNode.GetDisplayNode().GetColor() == pytest.approx(RISK_COLOURS["first"])
 
 
 def test_fault_43_results_of_a_removed_ct_are_nobodys(scene, assessed):

@@ -26,7 +26,7 @@ from slicer import (
     vtkMRMLSubjectHierarchyNode,
 )
 
-from LungNoduleRiskLib.display.chart import COLOURS, NO_RISK_KNOWN, riskColour, showChart
+from LungNoduleRiskLib.display.chart import showChart
 from LungNoduleRiskLib.display.segments import (
     DRAWN_BY_HAND,
     addSegment,
@@ -43,6 +43,8 @@ from nodulerisk.errors import NoduleRiskError
 from nodulerisk.nodule.findings import remeasured
 from nodulerisk.nodule.mask import hand_mask
 from nodulerisk.nodule.same import is_twin
+from nodulerisk.outputs.colours import risk_colour
+from nodulerisk.outputs.style import NO_RISK_KNOWN, RISK_COLOURS
 from nodulerisk.outputs.words import short_words, withheld_words
 from nodulerisk.tasks import EVIDENCE_WORDS, FIRST_TASK, TASKS, EvidenceLevel
 from nodulerisk.trust.explain import NOT_EVIDENCE, Explanation
@@ -242,8 +244,8 @@ def colourPoint(markupsNode: vtkMRMLMarkupsFiducialNode, assessment: Assessment)
     decision = assessment.stated(FIRST_TASK).decision if FIRST_TASK in assessment.tasks else None
     markupsNode.CreateDefaultDisplayNodes()
     displayNode = markupsNode.GetDisplayNode()
-    displayNode.SetColor(*COLOURS["first"])
-    displayNode.SetSelectedColor(*COLOURS["last"])
+    displayNode.SetColor(*RISK_COLOURS["first"])
+    displayNode.SetSelectedColor(*RISK_COLOURS["last"])
     for index, name in zip(placed(markupsNode), pointNames(markupsNode), strict=True):
         if name == assessment.name:
             markupsNode.SetNthControlPointSelected(index, decision != benign)
@@ -281,7 +283,7 @@ def _addMask(assessment: Assessment, volumeNode: vtkMRMLScalarVolumeNode) -> Non
     if volumeNode.GetImageData().GetDimensions() != nodule.ct_shape[::-1]:
         raise NoduleRiskError("The CT was changed while it was assessed: assess it again.")
     segmentationNode = _ensureResultNode("segmentation", volumeNode)
-    addSegment(segmentationNode, assessment.name, nodule, volumeNode, riskColour(assessment))
+    addSegment(segmentationNode, assessment.name, nodule, volumeNode, risk_colour(assessment))
 
 
 def _maskOwner(assessment: Assessment, volumeNode: vtkMRMLScalarVolumeNode) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nodulerisk.clinical.patient import Patient
     from nodulerisk.ct.points import Point
     from nodulerisk.ct.volume import CT
-    from nodulerisk.outputs.dicom import DicomSource
+    from nodulerisk.outputs.dicom import DicomSource, EarlierReport
     from nodulerisk.outputs.outcome import Outcome
     from nodulerisk.weights.card import WeightSet
 
@@ -105,10 +105,11 @@ def assess(
         asked = asked_points(point, points, ras, lps)
         thresholds = thresholds_of(threshold or [])
         known = _patient(patient, len(asked))
+        earlier = earlier_report(out) if dicom else None  # before old results are removed
         folders = prepared_folders(out, asked, [ct, *([points] if points else [])])
         with progress(len(asked)) as show:
             show("loading", None)
-            source = _dicom_source(ct, series) if dicom else None
+            source = dicom_source(ct, series) if dicom else None
             weight_set = chosen_weights(weights, thresholds)
             show("reading the CT", None)
             scan = read_scan(ct, series)
@@ -128,7 +129,7 @@ def assess(
                 _write_report(scan, outcomes, out / REPORT_NAME)
         report_outcomes(outcomes, out)
         if source is not None:
-            _write_dicom(outcomes, source, out)
+            write_dicom_files(outcomes, source, out, earlier)
     if any(outcome.assessment is None for outcome in outcomes):
         raise typer.Exit(FAILED)
 
@@ -221,17 +222,32 @@ def prepared_folders(out: Path, points: list[Point], inputs: list[Path]) -> list
     return folders
 
 
-def _dicom_source(ct: Path, series: str | None) -> DicomSource:
+def earlier_report(out: Path) -> EarlierReport | None:
+    """Returns the DICOM report of an earlier run, which the new one will refer to."""
+    from nodulerisk.outputs.dicom import read_earlier
+
+    return read_earlier(out / SR_NAME)
+
+
+def dicom_source(ct: Path, series: str | None) -> DicomSource:
     from nodulerisk.outputs.dicom import read_source
 
     return read_source(ct, series)
 
 
-def _write_dicom(outcomes: list[Outcome], source: DicomSource, out: Path) -> None:
+def write_dicom_files(
+    outcomes: list[Outcome],
+    source: DicomSource,
+    out: Path,
+    earlier: EarlierReport | None,
+    handed_on: dict[str, str] | None = None,
+) -> None:
+    """Writes the assessed nodules as DICOM, if there are any."""
     from nodulerisk.outputs.dicom import write_dicom
 
     if found := [outcome.assessment for outcome in outcomes if outcome.assessment is not None]:
-        write_dicom(found, source, out)
+        advice = {outcome.point.name: outcome.advice for outcome in outcomes}
+        write_dicom(found, source, out, advice=advice, earlier=earlier, handed_on=handed_on)
 
 
 def read_scan(path: Path, series: str | None) -> CT:

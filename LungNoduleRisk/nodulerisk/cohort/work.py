@@ -12,21 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 
 from nodulerisk.assess_points import assess_points
-from nodulerisk.assessment import Assessment, write_image
+from nodulerisk.assessment import Assessment
 from nodulerisk.clinical.advice import advise
 from nodulerisk.cohort.store import Row, Status
 from nodulerisk.cohort.table import CohortNodule, CtCase
 from nodulerisk.ct.points import Point, Position, lps_of
 from nodulerisk.ct.read import read_ct
-from nodulerisk.ct.volume import CT, triple, with_geometry
+from nodulerisk.ct.volume import CT, triple
 from nodulerisk.engine.queue import QueueClosedError, SharedNetworks
 from nodulerisk.errors import NoduleRiskError, WorkerError
 from nodulerisk.nodule.same import distinct, is_twin
 from nodulerisk.outputs.nodule_tables import outcome_row
 from nodulerisk.outputs.outcome import Outcome
+from nodulerisk.outputs.segmentation import write_masks
 from nodulerisk.weights.card import WeightSet
 
 NETWORK_DEATHS = 3  # after so many failures, the nodule is to blame
@@ -106,39 +106,6 @@ def rows_without_ct(case: CtCase, weights: WeightSet, status: Status, reason: st
     """Returns one row for each nodule of a CT that could not be read or completed."""
     points = [Point(nodule.name, _position(nodule, None)) for nodule in case.nodules]
     return [_row(case, weights, status, Outcome(point, refusal=reason)) for point in points]
-
-
-def write_masks(ct: CT, assessments: Sequence[Assessment], path: Path) -> None:
-    """Writes the masks of a CT's nodules as one compressed file on its grid, which Slicer opens as
-    a segmentation.
-
-    The first nodule's voxels are 1, the second's 2, and so on; the header says which name each
-    number stands for, as Slicer's does (``Segment0_Name``, ``Segment0_LabelValue``). A voxel in two
-    nodules belongs to the later one.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    nodules = [(one.name, one.nodule) for one in assessments if one.nodule is not None]
-    labels = np.zeros(ct.hu.shape, np.min_scalar_type(len(nodules)))
-    for label, (_, nodule) in enumerate(nodules, start=1):
-        box = tuple(
-            slice(a, a + n) for a, n in zip(nodule.first_voxel, nodule.region.shape, strict=True)
-        )
-        labels[box][nodule.region > 0] = label
-    image = with_geometry(sitk.GetImageFromArray(labels), ct)
-    extent = " ".join(f"0 {n - 1}" for n in image.GetSize())
-    for label, (name, _) in enumerate(nodules, start=1):
-        described = {
-            "ID": f"N{label}",
-            "Name": name,
-            "LabelValue": label,
-            "Layer": 0,
-            "Extent": extent,
-        }
-        for key, value in described.items():
-            image.SetMetaData(f"Segment{label - 1}_{key}", str(value))
-    write_image(image, path)
 
 
 def _rows(ct: CT, case: CtCase, job: Job) -> list[Row]:
