@@ -52,9 +52,9 @@ def simulate(
         write_densesharp(nodules(), out, progress=lambda done: show("nodules", done))
         show("contact sheet", None)
         contact_sheet(shown, out / "sheet.png")
-        write_features(features, out)
+        write_features(features, out / "features")
     typer.echo(
-        f"{count} simulated nodules: {out}; look at {out / 'sheet.png'} and {out / 'features.md'}"
+        f"{count} simulated nodules: {out}; look at {out / 'sheet.png'} and {out / 'features'}"
     )
 
 

@@ -13,12 +13,16 @@ from hypothesis import strategies as st
 from matplotlib.image import imread
 from scipy.spatial.distance import pdist
 from scipy.stats import mannwhitneyu
+from typer.testing import CliRunner
 
 from made_nodules import LUNG_HU, VESSEL_HU, made_background, made_lung
+from nodulerisk.cli import app
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT
+from nodulerisk.datasets.densesharp_format import write_densesharp
 from nodulerisk.datasets.lidc_slices import read_lidc_slices
 from nodulerisk.datasets.nodules import LabelledNodule
+from nodulerisk.datasets.read import read_dataset
 from nodulerisk.datasets.simulated.features import (
     CONTRASTS,
     MEASURES,
@@ -365,3 +369,22 @@ def test_features_are_written_beside_what_was_published(tmp_path):
     assert len(written) == 31 and written[0].startswith("name,subtype,invasiveness,")
     text = (tmp_path / "features.md").read_text(encoding="utf-8")
     assert text == tables(rows) and "(10.3 ± 3.1)" in text and "| AIS against MIA | 0.60 |" in text
+
+
+def test_the_command_writes_a_dataset_that_is_read_again(tmp_path):
+    lungs = write_densesharp(
+        [replace(made_background(), labels={"subtype": 0}, marked=a_mark())], tmp_path / "lungs"
+    )
+    out = tmp_path / "out"
+    done = CliRunner().invoke(app, ["simulate", str(lungs), str(out), "--count", "3"])
+    assert done.exit_code == 0, done.output
+    assert [nodule.name for nodule in read_dataset(out).nodules] == [
+        f"sim-{i:06d}" for i in range(3)
+    ]
+    assert (out / "sheet.png").exists() and (out / "features" / "features.md").exists()
+
+
+def a_mark() -> np.ndarray:
+    mark = np.zeros((80, 80, 80), np.float32)
+    mark[39:42, 39:42, 39:42] = 1
+    return mark

@@ -50,11 +50,12 @@ def features_of(simulated: Simulated) -> Row:
 
 def write_features(rows: Sequence[Row], folder: Path) -> None:
     """Writes ``features.csv``, one row a nodule, and ``features.md``, the tables against what was
-    published (``patterns.py``).
+    published (``patterns.py``), into a folder, which is made.
 
     Raises:
         OutputError: the folder cannot be written.
     """
+    folder.mkdir(exist_ok=True)
     with (
         written_whole(folder / "features.csv") as partial,
         partial.open("w", newline="", encoding="utf-8") as file,
