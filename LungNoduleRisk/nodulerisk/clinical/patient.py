@@ -138,6 +138,34 @@ OF_THE_NODULE = (
 )
 
 
+# What a form says of the fields whose names do not say it.
+HELP = {
+    "suspicious_features": "Others than spicules, such as enlarged lymph nodes.",
+    "kind": (
+        "Juxtapleural and perifissural: at the pleura or a fissure. Segmental airway: or larger."
+        " Cysts: a wall from 2 mm on is thick, septa make one multilocular; where the wall"
+        " dominates, it is parenchymal."
+    ),
+    "shape": "Of a nodule at the pleura or a fissure: its margin and shape.",
+    "cyst_change": "Of a cyst, since the scan before.",
+    "status": (
+        "Of the whole nodule. Growing: over 1.5 mm within 12 months; slowly growing: less, over"
+        " several scans."
+    ),
+    "solid_part": "Of a ground-glass or part-solid nodule, since the scan before.",
+    "previous": "The Lung-RADS category at the scan before.",
+    "previous_diameter": "The mean diameter at the scan before, mm.",
+    "previous_solid_diameter": "The solid component's mean diameter at the scan before, mm.",
+    "benign_pattern": "Complete, central, popcorn or ring calcification, or fat.",
+    "proven_benign": "By biopsy or another diagnostic work-up.",
+    "incomplete": "An earlier CT is awaited, or the lungs were not fully seen.",
+    "infection": "The CT suggests an infection or inflammation to be ruled out first.",
+    "significant_finding": "Another one on this CT that matters, but is not lung cancer.",
+    "immunosuppression": "By disease or treatment.",
+    "setting": "How the nodule was found.",
+}
+
+
 def field_words(name: str) -> str:
     """Returns a field of ``Patient`` as it is shown: ``family history``, ``PET uptake``."""
     return name.replace("_", " ").replace("pet ", "PET ")
