@@ -33,7 +33,7 @@ THREE_MONTHS_DAYS, A_YEAR_DAYS = 61, 335
 DISCHARGE = "discharge"
 IN_3_MONTHS, AT_1_YEAR = "CT at 3 months", "CT at 1 year after the first"
 SURVEILLANCE = "CT surveillance: at 3 months and at 1 year"
-PET = "PET-CT, then the Herder model (where the nodule is large enough for the local scanner)"
+PET = "PET-CT, if the nodule is large enough for the local scanner, then the Herder model"
 BIOPSY = (
     "consider an image-guided biopsy; excision or CT surveillance by individual risk and wishes"
 )
