@@ -285,12 +285,16 @@ class Session:
         return patient_from(f"{question}={text}" for question, text in said if text.strip())
 
     def advice(self, assessment: Assessment) -> Advice:
-        """What scores and guidelines say of a nodule, given what the user entered.
+        """What scores and guidelines say of a nodule, given what the user entered and what became
+        of it since an earlier scan.
 
         Raises:
             NoduleRiskError: see ``patientWith``.
         """
-        return advise(assessment, self.patientWith(assessment.name), len(self.nodules))
+        name = assessment.name
+        earlier = self._known.earlier.get(name)
+        followUp = None if earlier is None else earlier.follow_up
+        return advise(assessment, self.patientWith(name), len(self.nodules), followUp)
 
     # A run
 

@@ -308,8 +308,8 @@ def _row(one: Compared, days: float) -> Row:
         for scan, value in zip(SCANS, both, strict=True)
     }
     return row | {
-        "volume_doubling_days": _finite(change.volume_doubling_days),
-        "mass_doubling_days": _finite(change.mass_doubling_days),
+        "volume_doubling_days": change.volume_doubling_days,
+        "mass_doubling_days": change.mass_doubling_days,
         "lung_rads_growth": change.growth,
         "bts_growth": change.is_grown_by_bts,
     }
