@@ -84,7 +84,7 @@ class FollowUp:
     def change_by_diameter(self) -> Change:
         """What became of the mean diameter: changed by over 1.5 mm, or for subsolid nodules by over
         2.2 mm."""
-        return CHANGES[_side(_increase(*self.diameter_mm), self._diameter_limit)]
+        return CHANGES[_side(increase(*self.diameter_mm), self._diameter_limit)]
 
     @property
     def volume_doubling_days(self) -> float | None:
@@ -100,7 +100,7 @@ class FollowUp:
     def growth(self) -> Growth:
         """Growth of the whole nodule by Lung-RADS v2022: growing, if over 1.5 mm within twelve
         months; slowly growing, if over 1.5 mm, but at no more than 1.5 mm in twelve months."""
-        return _growth(_increase(*self.diameter_mm), self.days)
+        return growth_of(increase(*self.diameter_mm), self.days)
 
     @property
     def solid_growth(self) -> SolidGrowth | None:
@@ -111,9 +111,9 @@ class FollowUp:
             return None
         if max(before, after) <= SOLID_PART_MM:  # a few voxels, of noise or of a vessel
             return None
-        if before <= SOLID_PART_MM < _increase(before, after):
+        if before <= SOLID_PART_MM < increase(before, after):
             return "new"
-        return _growth(_increase(before, after), self.days)
+        return growth_of(increase(before, after), self.days)
 
     @property
     def solid_change(self) -> Change | None:
@@ -371,18 +371,23 @@ def doubling_words(days: float) -> str:
     return f"{days:.0f} days ({f'over {SLOW_DAYS}' if days > SLOW_DAYS else limits})"
 
 
-def _growth(increase_mm: float, days: float) -> Growth:
-    """By Lung-RADS, of a diameter; over more than twelve months, its increase in twelve months
-    counts."""
+def growth_of(increase_mm: float, days: float) -> Growth:
+    """Returns the growth of a diameter by Lung-RADS v2022; over more than twelve months, the
+    increase in twelve months counts.
+
+    Examples:
+        >>> growth_of(2.0, days=180), growth_of(2.0, days=730), growth_of(12.0, days=380)
+        ('growing', 'slowly growing', 'growing')
+    """
     if increase_mm <= LUNG_RADS_GROWTH_MM:
         return "stable"
     years = max(days / TWELVE_MONTHS_DAYS, 1)
     return "growing" if increase_mm / years > LUNG_RADS_GROWTH_MM else "slowly growing"
 
 
-def _increase(before_mm: float, after_mm: float) -> float:
-    """Returns the increase of a diameter, both as Lung-RADS reports them: to 0.1 mm, halves rounded
-    up."""
+def increase(before_mm: float, after_mm: float) -> float:
+    """Returns the increase of a diameter in mm, from diameters as Lung-RADS reports them: to 0.1
+    mm, halves rounded up."""
     return round(half_up(after_mm, 1) - half_up(before_mm, 1), 1)
 
 
