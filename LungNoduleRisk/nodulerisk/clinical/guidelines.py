@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from nodulerisk.assessment import Assessment, Measurement
+from nodulerisk.clinical.followup import FollowUp
 from nodulerisk.clinical.patient import Patient, field_words, value_words
-from nodulerisk.clinical.reported import density_of, half_up, networks_density
+from nodulerisk.clinical.reported import GIVEN, density_of, half_up, networks_density
 from nodulerisk.nodule.measure import value_of
 
 Measurements = tuple[Measurement, ...]
@@ -26,6 +27,7 @@ Limits = tuple[tuple[Size, str], ...]  # the first size that the nodule is below
 Decision = tuple[str | None, str]  # the result, and the rule that gave it
 DIAMETER, VOLUME = 0, 1
 UNITS = ("mm", "mm³")
+FOLLOWED = "measured on two scans"
 
 MM_4, MM_6, MM_8, MM_15, MM_30, ANY = (
     (4, 34),
@@ -108,14 +110,28 @@ class Guideline:
         return f"{self.result} ({self.rule})"
 
 
-def guidelines(assessment: Assessment, patient: Patient) -> tuple[Guideline, ...]:
-    """Returns both for an assessed nodule; its density type comes from ``density_of``."""
+def guidelines(
+    assessment: Assessment, patient: Patient, follow_up: FollowUp | None = None
+) -> tuple[Guideline, ...]:
+    """Returns both for an assessed nodule; its density type comes from ``density_of``.
+
+    Args:
+        assessment: of the nodule.
+        patient: what is known; what the reader says of the nodule's change comes first.
+        follow_up: the nodule's change since the scan before.
+    """
     networks = networks_density(assessment)
-    return tuple(one(assessment.measurements, patient, networks) for one in (lung_rads, fleischner))
+    return (
+        lung_rads(assessment.measurements, patient, networks, follow_up),
+        fleischner(assessment.measurements, patient, networks),
+    )
 
 
 def lung_rads(
-    measurements: Measurements, patient: Patient, networks: str | None = None
+    measurements: Measurements,
+    patient: Patient,
+    networks: str | None = None,
+    follow_up: FollowUp | None = None,
 ) -> Guideline:
     """Returns the category 0 to 4X of one nodule.
 
@@ -131,8 +147,9 @@ def lung_rads(
         measurements: from ``measure``.
         patient: what is known.
         networks: their density type, if they decided one.
+        follow_up: the nodule's change since the scan before.
     """
-    known = _Known(measurements, patient, networks)
+    known = _Known(measurements, patient, networks, follow_up)
     return known.answer(
         "Lung-RADS v2022", _lung_rads(known), "ACR Lung-RADS v2022, assessment categories"
     )
@@ -155,9 +172,17 @@ def fleischner(
 class _Known:
     """Hands out inputs, and records in words which were used and which were missing."""
 
-    def __init__(self, measurements: Measurements, patient: Patient, networks: str | None):
-        density, self._origin = density_of(measurements, networks, patient.density)
-        self._values = vars(patient) | {"density": density}
+    def __init__(
+        self,
+        measurements: Measurements,
+        patient: Patient,
+        networks: str | None,
+        follow_up: FollowUp | None = None,
+    ):
+        density, origin = density_of(measurements, networks, patient.density)
+        status = patient.status or (follow_up and follow_up.growth)
+        self._values = vars(patient) | {"density": density, "status": status}
+        self._origins = {"density": origin, "status": GIVEN if patient.status else FOLLOWED}
         self._measurements = measurements
         self.used: list[str] = []
         self.missing: list[str] = []
@@ -173,7 +198,7 @@ class _Known:
         """Returns an input of the patient; None is not recorded as missing."""
         value = self._values[name]
         if value is not None:
-            note = f" ({self._origin})" if name == "density" else ""
+            note = f" ({self._origins[name]})" if name in self._origins else ""
             self.used.append(f"{field_words(name)} {value_words(value)}{note}")
         return value
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from made_assessment import TASKS, made_assessment
 from nodulerisk.assessment import Measurement
+from nodulerisk.clinical.followup import FollowUp
 from nodulerisk.clinical.guidelines import (
     AT_12,
     FLEISCHNER,
@@ -336,6 +337,15 @@ def test_the_readers_density_comes_before_the_networks_and_theirs_before_the_mea
     assert (by_threshold.result, by_threshold.used[0]) == ("2", "density ground glass (measured)")
     by_reader = lung_rads(glass, replace(patient, density="part-solid"), "solid")
     assert (by_reader.result, by_reader.used[0]) == ("3", "density part-solid (given)")
+
+
+def test_what_the_reader_says_of_the_change_comes_before_what_was_measured():
+    grown = FollowUp(180, (6, 9), (113, 382), (100, 300), False)
+    measured_change = lung_rads(measured(9), Patient(density="solid"), follow_up=grown)
+    assert measured_change.result == "4B"
+    assert "status growing (measured on two scans)" in measured_change.used
+    said = lung_rads(measured(9), Patient(density="solid", status="new"), follow_up=grown)
+    assert "status new (given)" in said.used
 
 
 def test_an_assessment_has_both(ct):
