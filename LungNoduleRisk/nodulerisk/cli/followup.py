@@ -303,7 +303,8 @@ def _timeline(
             "No nodule is in both scans: check the points, or assess each scan on its own."
         )
     days = [sum(gaps[:number]) for number in range(len(scans))]
-    given = known.density if known else None
+    density = known.density if known else None
+    given = {point.name: density for point in points[-1]} if density else {}
     return Timeline(scans, days, alignments, matches, others, named, given)
 
 
@@ -368,7 +369,7 @@ def _assess_scans(
     last = len(points) - 1
     for scan, (asked, places) in enumerate(zip(points, folders, strict=True)):
         found = assess_and_write(
-            timeline.cts[scan],
+            timeline.ct(scan),
             asked,
             places,
             weights,
@@ -420,7 +421,7 @@ def _seen(timeline: Timeline, step: Step, weights: WeightSet, device: str) -> Ou
         return None
     there = [Point(step.before.name, place)]
     engine = Engine(weights, device, keep=False)
-    return next(assess_points(timeline.cts[step.scans[1]], there, weights, engine))
+    return next(assess_points(timeline.ct(step.scans[1]), there, weights, engine))
 
 
 def _write_report(
@@ -435,9 +436,10 @@ def _write_report(
     from nodulerisk.outputs.not_found import not_found_png
 
     last = len(timeline.cts) - 1
+    ct = timeline.ct(last)
     nodules = [
         ReportNodule(
-            timeline.cts[last],
+            ct,
             o.assessment,
             o.advice,
             timeline.earlier(timeline.track(last, o.point.name), last),

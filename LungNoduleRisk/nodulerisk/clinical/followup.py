@@ -17,6 +17,7 @@ from nodulerisk.assessment import Assessment, Measurement
 from nodulerisk.checks import NO_NODULE
 from nodulerisk.clinical.conditions import caveats, is_cut
 from nodulerisk.clinical.repeatability import (
+    SMALLEST_SOLID_MM,
     SOLID_PART_MM,
     SUBSOLID_MM,
     Limits,
@@ -41,6 +42,7 @@ BTS_GROWTH = 0.25
 FAST_DAYS, SLOW_DAYS = 400, 600
 CHANGES: dict[int, Change] = {1: "grown", 0: "within repeatability", -1: "shrunk"}
 CUT_MASK = "the mask is cut"
+MOSTLY_SOLID = 0.5  # a solid nodule of 5 mm has 0.7 of its mask above the threshold, or more
 NOT_FOUND_BEFORE, NOT_FOUND_AFTER = (
     f"Not found at the {scan} scan: no nodule was drawn at its point."
     for scan in ("earlier", "later")
@@ -105,11 +107,11 @@ class FollowUp:
     @property
     def solid_growth(self) -> SolidGrowth | None:
         """The same of a subsolid nodule's solid component, or ``new``; None for other nodules, and
-        where there was none at either scan."""
+        where there was none of 3 mm at either scan."""
         before, after = self.solid_diameter_mm
         if not self.subsolid or before is None or after is None:
             return None
-        if max(before, after) <= SOLID_PART_MM:  # a few voxels, of noise or of a vessel
+        if max(before, after) < SMALLEST_SOLID_MM:
             return None
         if before <= SOLID_PART_MM < increase(before, after):
             return "new"
@@ -154,14 +156,22 @@ class FollowUp:
 
     @property
     def disagreements(self) -> tuple[str, ...]:
-        """Says where the diameter and the volume do not tell the same."""
-        if self.change == self.change_by_diameter:
-            return ()
-        limit = f"±{self._diameter_limit:g} mm"
-        return (
-            f"diameter and volume disagree: {self.change} by volume, but by diameter"
-            f" {self.change_by_diameter.replace('repeatability', limit)}; the volume decides",
-        )
+        """Says where the diameter and the volume, or the solid part and the whole, do not tell the
+        same."""
+        said = []
+        if self.change != self.change_by_diameter:
+            limit = f"±{self._diameter_limit:g} mm"
+            by_diameter = self.change_by_diameter.replace("repeatability", limit)
+            said.append(
+                f"diameter and volume disagree: {self.change} by volume, but by diameter"
+                f" {by_diameter}; the volume decides"
+            )
+        if self.solid_part_grows and self.change == "shrunk":
+            said.append(
+                "the solid part grew while the whole shrank: see whether the later mask leaves out"
+                " ground glass"
+            )
+        return tuple(said)
 
     @property
     def _diameter_limit(self) -> float:
@@ -316,7 +326,8 @@ def followed(
     undatable: str = "",
 ) -> FollowUp:
     """Compares a nodule's assessments. It is subsolid if the reader says so, or else if it was at
-    either scan by ``density_of``.
+    either scan by ``density_of``, or if less than half of its volume was solid: the networks call
+    some part-solid nodules solid.
 
     Args:
         before, after: of the same nodule.
@@ -341,10 +352,14 @@ def followed(
 def _is_subsolid(before: Assessment, after: Assessment, given: str | None) -> bool:
     if given:
         return given in SUBSOLID
-    return any(
-        density_of(one.measurements, networks_density(one), None)[0] in SUBSOLID
-        for one in (before, after)
-    )
+    return any(_looks_subsolid(one) for one in (before, after))
+
+
+def _looks_subsolid(assessment: Assessment) -> bool:
+    density, _ = density_of(assessment.measurements, networks_density(assessment), None)
+    solid, whole = (value_of(assessment.measurements, name) for name in ("solid volume", "volume"))
+    mostly_glass = bool(solid is not None and whole and solid < MOSTLY_SOLID * whole)
+    return density in SUBSOLID or mostly_glass
 
 
 def doubling_days(before: float, after: float, days: float) -> float:

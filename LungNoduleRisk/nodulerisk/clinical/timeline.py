@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -52,28 +52,34 @@ class Timeline:
     """The scans of a patient and their nodules.
 
     Attributes:
-        cts: the oldest first.
+        cts: the oldest first; None: not at hand.
         days: of each scan, since the first.
         alignments: of each scan to the next; None where the lungs do not match.
         matches: the pairs of each scan and the next, without the points of ``named``.
         points: of every scan, without those of ``named``.
         named: tracks that the user named.
-        given: the density type at the last scan according to the reader, of a single nodule.
+        given: density types at the last scan according to the reader, by the point's name.
         assessments: of every scan, by the point's name, as far as they are known.
     """
 
-    cts: Sequence[CT]
+    cts: Sequence[CT | None]
     days: Sequence[float]
     alignments: Sequence[Alignment | None]
     matches: Sequence[Matches]
     points: Sequence[Sequence[Point]]
     named: Sequence[Track] = ()
-    given: str | None = None
+    given: Mapping[str, str] = field(default_factory=dict)
     assessments: list[dict[str, Assessment]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.assessments = self.assessments or [{} for _ in self.cts]
         self.tracks = [*self.named, *tracks_of(self.points, self.matches)]
+
+    def ct(self, scan: int) -> CT:
+        """Returns a scan that is at hand."""
+        ct = self.cts[scan]
+        assert ct is not None
+        return ct
 
     def track(self, scan: int, name: str) -> Track:
         """Returns the track of a scan's point."""
@@ -124,7 +130,7 @@ class Timeline:
         if once is None or now is None:
             return step
         days = self.days[second] - self.days[first]
-        given = self.given if second == len(self.cts) - 1 else None
+        given = self.given.get(after.name) if second == len(self.cts) - 1 else None
         undatable = self._undatable(track, first, second)
         earlier = earlier_scan(once, now, days, given, self.cts[first], undatable)
         return replace(step, earlier=earlier, remark=earlier.remark)

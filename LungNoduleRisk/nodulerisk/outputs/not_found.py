@@ -64,13 +64,13 @@ def not_found(
     assert step.before is not None
     once = timeline.assessments[first].get(step.before.name)
     place = timeline.place(step)
-    later = timeline.cts[second]
+    later = timeline.ct(second)
     shown = place is not None and later.contains(place)
     return NotFound(
         step.before.name,
         f"{scans[first]} and {scans[second]}",
         _words(seen, step) + (f" Looked for at {position_words(place)}." if place else ""),
-        [] if once is None else nodule_slices(timeline.cts[first], once),
+        [] if once is None else nodule_slices(timeline.ct(first), once),
         slices_at(later, place) if shown else [],
     )
 
