@@ -17,6 +17,7 @@ from nodulerisk.assessment import Assessment, Measurement
 from nodulerisk.checks import NO_NODULE
 from nodulerisk.clinical.conditions import caveats, is_cut
 from nodulerisk.clinical.repeatability import (
+    SMALLEST_SOLID_MM,
     SOLID_PART_MM,
     SUBSOLID_MM,
     Limits,
@@ -41,6 +42,7 @@ BTS_GROWTH = 0.25
 FAST_DAYS, SLOW_DAYS = 400, 600
 CHANGES: dict[int, Change] = {1: "grown", 0: "within repeatability", -1: "shrunk"}
 CUT_MASK = "the mask is cut"
+MOSTLY_SOLID = 0.5  # a solid nodule of 5 mm has 0.7 of its mask above the threshold, or more
 NOT_FOUND_BEFORE, NOT_FOUND_AFTER = (
     f"Not found at the {scan} scan: no nodule was drawn at its point."
     for scan in ("earlier", "later")
@@ -84,7 +86,7 @@ class FollowUp:
     def change_by_diameter(self) -> Change:
         """What became of the mean diameter: changed by over 1.5 mm, or for subsolid nodules by over
         2.2 mm."""
-        return CHANGES[_side(_increase(*self.diameter_mm), self._diameter_limit)]
+        return CHANGES[_side(increase(*self.diameter_mm), self._diameter_limit)]
 
     @property
     def volume_doubling_days(self) -> float | None:
@@ -100,20 +102,20 @@ class FollowUp:
     def growth(self) -> Growth:
         """Growth of the whole nodule by Lung-RADS v2022: growing, if over 1.5 mm within twelve
         months; slowly growing, if over 1.5 mm, but at no more than 1.5 mm in twelve months."""
-        return _growth(_increase(*self.diameter_mm), self.days)
+        return growth_of(increase(*self.diameter_mm), self.days)
 
     @property
     def solid_growth(self) -> SolidGrowth | None:
         """The same of a subsolid nodule's solid component, or ``new``; None for other nodules, and
-        where there was none at either scan."""
+        where there was none of 3 mm at either scan."""
         before, after = self.solid_diameter_mm
         if not self.subsolid or before is None or after is None:
             return None
-        if max(before, after) <= SOLID_PART_MM:  # a few voxels, of noise or of a vessel
+        if max(before, after) < SMALLEST_SOLID_MM:
             return None
-        if before <= SOLID_PART_MM < _increase(before, after):
+        if before <= SOLID_PART_MM < increase(before, after):
             return "new"
-        return _growth(_increase(before, after), self.days)
+        return growth_of(increase(before, after), self.days)
 
     @property
     def solid_change(self) -> Change | None:
@@ -154,14 +156,22 @@ class FollowUp:
 
     @property
     def disagreements(self) -> tuple[str, ...]:
-        """Says where the diameter and the volume do not tell the same."""
-        if self.change == self.change_by_diameter:
-            return ()
-        limit = f"±{self._diameter_limit:g} mm"
-        return (
-            f"diameter and volume disagree: {self.change} by volume, but by diameter"
-            f" {self.change_by_diameter.replace('repeatability', limit)}; the volume decides",
-        )
+        """Says where the diameter and the volume, or the solid part and the whole, do not tell the
+        same."""
+        said = []
+        if self.change != self.change_by_diameter:
+            limit = f"±{self._diameter_limit:g} mm"
+            by_diameter = self.change_by_diameter.replace("repeatability", limit)
+            said.append(
+                f"diameter and volume disagree: {self.change} by volume, but by diameter"
+                f" {by_diameter}; the volume decides"
+            )
+        if self.solid_part_grows and self.change == "shrunk":
+            said.append(
+                "the solid part grew while the whole shrank: see whether the later mask leaves out"
+                " ground glass"
+            )
+        return tuple(said)
 
     @property
     def _diameter_limit(self) -> float:
@@ -316,7 +326,8 @@ def followed(
     undatable: str = "",
 ) -> FollowUp:
     """Compares a nodule's assessments. It is subsolid if the reader says so, or else if it was at
-    either scan by ``density_of``.
+    either scan by ``density_of``, or if less than half of its volume was solid: the networks call
+    some part-solid nodules solid.
 
     Args:
         before, after: of the same nodule.
@@ -341,10 +352,14 @@ def followed(
 def _is_subsolid(before: Assessment, after: Assessment, given: str | None) -> bool:
     if given:
         return given in SUBSOLID
-    return any(
-        density_of(one.measurements, networks_density(one), None)[0] in SUBSOLID
-        for one in (before, after)
-    )
+    return any(_looks_subsolid(one) for one in (before, after))
+
+
+def _looks_subsolid(assessment: Assessment) -> bool:
+    density, _ = density_of(assessment.measurements, networks_density(assessment), None)
+    solid, whole = (value_of(assessment.measurements, name) for name in ("solid volume", "volume"))
+    mostly_glass = bool(solid is not None and whole and solid < MOSTLY_SOLID * whole)
+    return density in SUBSOLID or mostly_glass
 
 
 def doubling_days(before: float, after: float, days: float) -> float:
@@ -371,18 +386,23 @@ def doubling_words(days: float) -> str:
     return f"{days:.0f} days ({f'over {SLOW_DAYS}' if days > SLOW_DAYS else limits})"
 
 
-def _growth(increase_mm: float, days: float) -> Growth:
-    """By Lung-RADS, of a diameter; over more than twelve months, its increase in twelve months
-    counts."""
+def growth_of(increase_mm: float, days: float) -> Growth:
+    """Returns the growth of a diameter by Lung-RADS v2022; over more than twelve months, the
+    increase in twelve months counts.
+
+    Examples:
+        >>> growth_of(2.0, days=180), growth_of(2.0, days=730), growth_of(12.0, days=380)
+        ('growing', 'slowly growing', 'growing')
+    """
     if increase_mm <= LUNG_RADS_GROWTH_MM:
         return "stable"
     years = max(days / TWELVE_MONTHS_DAYS, 1)
     return "growing" if increase_mm / years > LUNG_RADS_GROWTH_MM else "slowly growing"
 
 
-def _increase(before_mm: float, after_mm: float) -> float:
-    """Returns the increase of a diameter, both as Lung-RADS reports them: to 0.1 mm, halves rounded
-    up."""
+def increase(before_mm: float, after_mm: float) -> float:
+    """Returns the increase of a diameter in mm, from diameters as Lung-RADS reports them: to 0.1
+    mm, halves rounded up."""
     return round(half_up(after_mm, 1) - half_up(before_mm, 1), 1)
 
 

@@ -8,7 +8,9 @@ All are 95 % limits, published for repeated scans of the same nodules:
   nodules; PMC4747473). No limits for their volumes are known to us; they are taken from those of
   the diameter, for a nodule that keeps its shape.
 
-Those of our own masks were measured on phantoms only (Docs/followup.md).
+Those of our own masks were measured on phantoms only (Docs/followup.md). A solid part below 3 mm
+is not counted, since it may be a vessel or noise, and is too small to be measured (Radiology
+2017;285:584).
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ SOLID_VOLUME = 0.27
 LARGE_SOLID_VOLUME = 0.13
 SUBSOLID_MM = 2.2
 SOLID_PART_MM = 1.2
+SMALLEST_SOLID_MM = 3.0
 
 
 @dataclass(frozen=True)

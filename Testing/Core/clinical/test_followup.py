@@ -163,7 +163,8 @@ def test_fault_72_growth_of_the_solid_part_is_said_first():
         (0.9, 5, 180, "new"),  # a few voxels of noise are no solid part
         (0, 0, 180, None),
         (0.9, 1.1, 180, None),
-        (0.8, 1.9, 180, "stable"),  # within repeatability
+        (0.8, 2.9, 180, None),  # too small to be told from a vessel
+        (2.5, 3.1, 180, "stable"),
         (4, 5.5, 180, "stable"),
         (4, 5.6, 180, "growing"),
         (4, 5.6, 730, "slowly growing"),
@@ -177,6 +178,26 @@ def test_fault_72_growth_of_the_solid_part(before, after, days, expected):
     assert ("solid part" in change.lines[0]) == change.solid_part_grows
     solid = replace(change, subsolid=False)
     assert solid.solid_growth is None and not any("solid part" in line for line in solid.lines)
+
+
+def test_a_whole_that_shrank_while_its_solid_part_grew_is_doubted():
+    change = FollowUp(180, (16.8, 14.7), (2330, 1432), (900, 800), True, (2, 9), (4, 372))
+    assert change.change == "shrunk" and change.lines[0].startswith("solid part: 2.0 → 9.0 mm")
+    assert any("leaves out ground glass" in line for line in change.disagreements)
+
+
+def test_fault_72_a_nodule_that_the_networks_call_solid_may_have_a_solid_part(assessment):
+    def scan(solid_mm: float, solid_mm3: float):
+        sizes = {"solid mean diameter": solid_mm, "solid volume": solid_mm3}
+        return replace(
+            scanned(assessment),
+            measurements=tuple(
+                replace(m, value=sizes.get(m.name, m.value)) for m in assessment.measurements
+            ),
+        )
+
+    assert followed(scan(5, 65), scan(8, 268), 180).solid_growth == "growing"
+    assert followed(scan(11, 600), scan(11, 600), 180).solid_growth is None
 
 
 def test_a_solid_part_that_grew_along_the_patient_alone_is_said():
