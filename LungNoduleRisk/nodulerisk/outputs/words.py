@@ -16,7 +16,14 @@ from nodulerisk.checks import MASK_EDITED, NO_NODULE, Check
 from nodulerisk.clinical.advice import NO_ADVICE, Advice
 from nodulerisk.clinical.guidelines import Guideline
 from nodulerisk.nodule.measure import SOLID_HU, SOLID_SHARE, density_type
-from nodulerisk.tasks import DEMONSTRATION, EVIDENCE_WORDS, FIRST_TASK, in_group, task_of
+from nodulerisk.tasks import (
+    DEMONSTRATION,
+    EVIDENCE_WORDS,
+    FIRST_TASK,
+    NO_PRESENCE,
+    in_group,
+    task_of,
+)
 
 DENSITY = "density by threshold"  # neither the networks' density type nor a reader's
 DENSITY_SOURCE = (
@@ -247,7 +254,8 @@ def withheld_words(assessment: Assessment) -> list[str]:
 
 def _is_decided(assessment: Assessment, name: str) -> bool:
     """Whether a decision was made that an output would name if nothing spoke against it."""
-    return assessment.tasks[name].decision is not None and not assessment.stated(name).demonstration
+    decision = assessment.tasks[name].decision
+    return decision not in (None, NO_PRESENCE) and not assessment.stated(name).demonstration
 
 
 def stability_words(assessment: Assessment) -> list[str]:
