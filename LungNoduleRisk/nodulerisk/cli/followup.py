@@ -68,10 +68,16 @@ def follow_up(
     weights: Annotated[str, typer.Option(help="Weight set: its name or folder.")] = "open",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     series_before: Annotated[
-        str | None, typer.Option(help="SeriesInstanceUID, if there are several series.")
+        str | None,
+        typer.Option(
+            help="Which series, if there are several: its UID, or UID#2 as the list names it."
+        ),
     ] = None,
     series_after: Annotated[
-        str | None, typer.Option(help="SeriesInstanceUID, if there are several series.")
+        str | None,
+        typer.Option(
+            help="Which series, if there are several: its UID, or UID#2 as the list names it."
+        ),
     ] = None,
     yes: Annotated[
         bool, typer.Option("--yes", help="Accept every proposed pair as the same nodule.")

@@ -20,10 +20,13 @@ AMOUNTS = ("ContrastBolusVolume", "ContrastBolusTotalDose", "ContrastFlowRate")
 NO_AGENT = re.compile(r"(n|no|none|nil|n/?a|0|-*|without.*|unenhanced|ohne|sin|sans|无|無)", re.I)
 
 MEDIUM = (
-    r"((contrast\s)?(enhance\w*)|contrast\w*|con(t|tr)?|kontrast\w*|mezzo di contrasto|mdc|kmt?|pdc|civ|"
-    r"i\.?\s?v\.?(?![a-z])|inje[ck]t\w*|gad\w*|iod\w*)"
+    r"((contrast\s)?(enhance\w*)|contrast\w*|con(t|tr)?|kontrast\w*|mezzo di contrasto|mdc|kmt?"
+    r"|pdc|civ|i\.?\s?v\.?(?![a-z])|inje[ck]t\w*|gad\w*|iod\w*)"
 )
-LINK = r"[\s_./-]*((i\.?\s?v\.?|any|oral|iodinated|intravenous|de|di|the|du|produit de|medio de|agente de)[\s_./-]+)*"
+LINK = (
+    r"[\s_./-]*((i\.?\s?v\.?|any|oral|iodinated|intravenous|the|de|di|du|produit de|medio de"
+    r"|agente de)[\s_./-]+)*"
+)
 BEFORE = r"(?<![^\W_])"  # not within a word; an underscore separates words here
 AFTER = r"(?![^\W_])"
 
@@ -45,7 +48,9 @@ WITHOUT = re.compile(
     re.I,
 )
 # words that sound like contrast, and are not
-OTHERWISE = re.compile(r"(high|low|hi|edge|bone|lung|detail|image)[\s_-]*(contrast|enhance\w*)", re.I)
+OTHERWISE = re.compile(
+    r"(high|low|hi|edge|bone|lung|detail|image)[\s_-]*(contrast|enhance\w*)", re.I
+)
 WITH = re.compile(
     rf"{BEFORE}(contrast\w*|kontrast\w*|mezzo di contrasto|mdc|enhanced|enhancement|cect|ce-ct"
     rf"|injecte\w*|injecté\w*|contrastad\w*|iv\s?\+|pdc|km){AFTER}"
@@ -64,7 +69,9 @@ def contrast_given(header: Dataset) -> bool | None:
     agent = text_of(header, "ContrastBolusAgent")
     if agent:
         return NO_AGENT.fullmatch(agent) is None
-    if header.get("ContrastBolusAgentSequence") or any(is_positive(header, keyword) for keyword in AMOUNTS):
+    if header.get("ContrastBolusAgentSequence") or any(
+        is_positive(header, keyword) for keyword in AMOUNTS
+    ):
         return True
     for text in descriptions(header):
         if (said := said_in(text)) is not None:

@@ -6,9 +6,10 @@ from __future__ import annotations
 from datetime import date, datetime
 from pathlib import Path
 
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 
-from nodulerisk.ct.dicom_files import DicomFile, dicom_files, is_dicom
+from nodulerisk.ct.dicom_files import DicomFile, dicom_files, read_header
+from nodulerisk.ct.dicom_series import choose_volume, ct_images
 
 DATES = ("AcquisitionDate", "StudyDate")  # the first that both scans carry
 
@@ -21,7 +22,7 @@ def days_between(
 
     Args:
         before, after: folders, zips or files that ``read_ct`` has read.
-        series_uids: of the CTs read from them.
+        series_uids: of the CTs read from them, as their acquisitions name them.
 
     Raises:
         CTError: a file cannot be read any more.
@@ -35,24 +36,19 @@ def days_between(
     )
 
 
-def _dates(path: Path, series_uid: str | None) -> dict[str, date]:
-    """Returns the dates in the first file of the series."""
+def _dates(path: Path, series: str | None) -> dict[str, date]:
+    """Returns the dates in a file of the series."""
     with dicom_files(path) as files:
-        headers = (header for file in files if (header := _header(file)) is not None)
-        header = next(
-            (one for one in headers if one.get("SeriesInstanceUID", "") == (series_uid or "")),
-            Dataset(),
-        )
+        header = _header(files, series or "")
         found = {name: _date(str(header.get(name, ""))) for name in DATES}
     return {name: day for name, day in found.items() if day is not None}
 
 
-def _header(file: DicomFile) -> Dataset | None:
-    with file.open() as stream:
-        if not is_dicom(stream):
-            return None
-        stream.seek(0)
-        return dcmread(stream, stop_before_pixels=True, specific_tags=["SeriesInstanceUID", *DATES])
+def _header(files: list[DicomFile], series: str) -> Dataset:
+    if "#" in series:  # the volumes that share a UID may be of two studies
+        return choose_volume(ct_images(files), series).planes[0].header
+    headers = (read_header(file, f"SeriesInstanceUID {' '.join(DATES)}") for file in files)
+    return next((h for h in headers if h and h.get("SeriesInstanceUID", "") == series), Dataset())
 
 
 def _date(text: str) -> date | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from pydicom import Dataset
-from pydicom.datadict import tag_for_keyword
+from pydicom.tag import Tag
 
 from nodulerisk.checks import LEFT_OUT_SLICES, NUMBER_GAPS, Check
 from nodulerisk.ct.dicom_files import ImagePlane, is_ct
@@ -25,6 +25,7 @@ from nodulerisk.ct.dicom_volumes import (
 MAX_REMAINDER = 0.25  # of a volume's slices
 OFF_GRID = 0.25  # of a step
 SIDEWAYS_MM = 2.0
+SERIES_UID = Tag("SeriesInstanceUID")
 COMPARED = (
     *("StudyInstanceUID", "FrameOfReferenceUID", "SeriesInstanceUID", "Modality"),
     *("Rows", "Columns"),
@@ -106,8 +107,7 @@ def differences(first: ImagePlane, plane: ImagePlane) -> list[str]:
     tags = [
         keyword
         for keyword in COMPARED
-        if stored(first.header, tag_for_keyword(keyword) or 0)
-        != stored(plane.header, tag_for_keyword(keyword) or 0)
+        if stored(first.header, Tag(keyword)) != stored(plane.header, Tag(keyword))
     ]
     tags += [a.keyword for a in ATTRIBUTES if not a.along and a.of(first) != a.of(plane)]
     patients = identity_of(first).patient, identity_of(plane).patient
@@ -124,13 +124,10 @@ def number_checks(volume: Volume, planes: Planes, filled: int) -> list[Check]:
     if PER_FRAME in volume.planes[0].header:
         return []
     numbers = {number for number, _ in numbers_of(volume.planes) or ()}
-    same = [p for p in planes if identity_of(p).uid == volume.identity.uid]
+    same = [p for p in planes if stored(p.header, SERIES_UID) == volume.identity.uid]
     known = {number for number, _ in numbers_of(same) or ()} | numbers
     if not numbers:
         return []
     low, high = min(numbers), max(numbers)
     missing = high - low + 1 - sum(low <= number <= high for number in known)
     return [NUMBER_GAPS.check(missing=missing)] if missing > filled else []
-
-
-SERIES_UID = tag_for_keyword("SeriesInstanceUID") or 0

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import struct
+from functools import lru_cache
 from itertools import pairwise
+from math import isfinite
 
 import numpy as np
 from pydicom import Dataset
@@ -23,6 +25,7 @@ from nodulerisk.ct.dicom_files import DicomFile, ImagePlane, numbers, read_datas
 from nodulerisk.ct.dicom_gdcm import add_to_pydicom
 from nodulerisk.ct.slice_stack import SliceStack
 from nodulerisk.ct.volume import (
+    AIR_HU,
     MAX_VOXELS,
     looks_like_hounsfield,
     refuse_if_too_large,
@@ -157,29 +160,46 @@ def jpeg2000_size(codestream: bytes) -> tuple[int, int] | None:
 def hounsfield(stored: np.ndarray, plane: ImagePlane) -> np.ndarray:
     """See ``rescaled``; uses a table of all 16-bit values, a quarter of a slice's pixels: fresh
     memory for every pixel would take four times as long as reading the whole CT."""
-    if stored.dtype.itemsize > 2:
+    transformation = plane.macro("PixelValueTransformationSequence")
+    if stored.dtype.itemsize > 2 or "ModalityLUTSequence" in transformation:
         return rescaled(stored, plane)
     code = np.dtype(f"u{stored.dtype.itemsize}")
-    every = np.arange(1 << 8 * code.itemsize, dtype=code).view(stored.dtype)
-    return rescaled(every, plane)[stored.view(code)]
+    rescale = rescale_of(transformation, plane.file)
+    return table_of(stored.dtype, rescale, padding_of(plane))[stored.view(code)]
+
+
+@lru_cache(maxsize=8)
+def table_of(kind: np.dtype, rescale: tuple[float, float], padding: int | None) -> np.ndarray:
+    """Returns the HU of every value of one or two bytes, int16, in the order of their bits."""
+    every = np.arange(1 << 8 * kind.itemsize, dtype=f"u{kind.itemsize}").view(kind)
+    return without_metal(linear(every, rescale), every, padding)
 
 
 def rescaled(stored: np.ndarray, plane: ImagePlane) -> np.ndarray:
     """Returns HU as int16 (PS3.3 C.11.1); padding that would look like metal becomes air (fault
     17)."""
     transformation = plane.macro("PixelValueTransformationSequence")
-    values = in_hounsfield(stored, transformation, plane.file)
-    padding = plane.header.get("PixelPaddingValue")
+    if "ModalityLUTSequence" in transformation:
+        values = apply_rescale(stored, transformation)
+    else:
+        values = linear(stored, rescale_of(transformation, plane.file))
+    return without_metal(values, stored, padding_of(plane))
+
+
+def linear(stored: np.ndarray, rescale: tuple[float, float]) -> np.ndarray:
+    slope, intercept = rescale
+    return stored if rescale == (1, 0) else stored.astype(float) * slope + intercept
+
+
+def without_metal(values: np.ndarray, stored: np.ndarray, padding: int | None) -> np.ndarray:
     if padding is not None:
-        values = np.where((stored == padding) & (values > 3071), -1024, values)
+        values = np.where((stored == padding) & (values > 3071), AIR_HU, values)
     return to_hounsfield(values)
 
 
-def in_hounsfield(stored: np.ndarray, header: Dataset, file: DicomFile) -> np.ndarray:
-    if "ModalityLUTSequence" in header:
-        return apply_rescale(stored, header)
-    slope, intercept = rescale_of(header, file)
-    return stored if (slope, intercept) == (1, 0) else stored.astype(float) * slope + intercept
+def padding_of(plane: ImagePlane) -> int | None:
+    padding = numbers(plane.header, "PixelPaddingValue", plane.file)
+    return int(padding[0]) if padding else None
 
 
 def rescale_of(header: Dataset, file: DicomFile) -> tuple[float, float]:
@@ -191,7 +211,7 @@ def rescale_of(header: Dataset, file: DicomFile) -> tuple[float, float]:
     slope, intercept = (numbers(header, f"Rescale{name}", file) for name in ("Slope", "Intercept"))
     if not (slope and intercept):
         return 1.0, 0.0
-    if not np.isfinite([slope[0], intercept[0]]).all() or slope[0] == 0:
+    if not (isfinite(slope[0]) and isfinite(intercept[0])) or slope[0] == 0:
         raise CTError(
             f"RescaleSlope or RescaleIntercept is not a usable number in {file.name}. Export the CT"
             " again."

@@ -78,8 +78,9 @@ def acquisition_in(paths: Sequence[Path]) -> tuple[Acquisition, list[Check]]:
         if len(images.volumes) > 1:
             raise CTError(
                 "This volume was loaded from several volumes, which are not one CT:"
-                f"{listing(images.volumes)}\nLoad one of them alone: in the DICOM module, tick Advanced,"
-                " press Examine and choose it, or load a folder that holds only its files."
+                f"{listing(images.volumes)}\nLoad one of them alone: in the DICOM module, tick"
+                " Advanced, press Examine and choose it, or load a folder that holds only its"
+                " files."
             )
         refuse_not_ct(images.planes[0])
         return acquisition_of(images.planes), lossy_checks(images.planes)
@@ -153,7 +154,18 @@ def what_else(files: list[DicomFile], has_dicom: bool) -> str:
             " folder or .zip that holds the CT series."
         )
     names = [file.name.lower() for file in files]
-    for ending in (".zip", ".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".7z", ".rar", ".tar.gz"):
+    for ending in (
+        ".zip",
+        ".nii",
+        ".nii.gz",
+        ".nrrd",
+        ".nhdr",
+        ".mha",
+        ".mhd",
+        ".7z",
+        ".rar",
+        ".tar.gz",
+    ):
         if any(name.endswith(ending) for name in names):
             return f"No DICOM images were found here, but {ending} files. Choose the file itself."
     return "No DICOM images were found here. Choose the folder or .zip that holds the CT series."
@@ -213,9 +225,10 @@ def choose_volume(images: Images, name: str | None) -> Volume:
         if len({volume.identity.uid for volume in offered}) == 1
         else "There are several CT series"
     )
+    listed = offered or volumes
     raise SeveralSeriesError(
-        f"{problem}. Choose one of these (in the terminal: --series NAME):{listing(offered or volumes)}",
-        {volume.name: summary(volume) for volume in offered or volumes},
+        f"{problem}. Choose one of these (in the terminal: --series NAME):{listing(listed)}",
+        {volume.name: summary(volume) for volume in listed},
     )
 
 
@@ -315,7 +328,7 @@ def refuse_not_ct(plane: ImagePlane) -> None:
     units = str(plane.macro("PixelValueTransformationSequence").get("RescaleType") or "HU")
     if not HOUNSFIELD.fullmatch(units.strip()):
         raise CTError(
-            f"The series is not in Hounsfield units but in {units[:16]} (RescaleType), as a spectral"
+            f"The series is not in Hounsfield units but in {units[:16]} (RescaleType): a spectral"
             " or derived map. Choose the CT images."
         )
 

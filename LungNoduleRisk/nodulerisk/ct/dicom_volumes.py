@@ -12,14 +12,15 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import combinations, groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from pydicom import Dataset
-from pydicom.datadict import tag_for_keyword
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag, Tag
 
 from nodulerisk.ct.dicom_files import DicomFile, ImagePlane, read_whole_header
 from nodulerisk.ct.slice_stack import slice_grid
@@ -28,7 +29,8 @@ from nodulerisk.errors import CTError
 MIN_SLICES = 3  # of a volume that is told apart
 SAME_HEIGHT_MM = 0.01
 MAX_STRAYS = 0.25  # of a group's slices: those that belong to none of its volumes
-PER_FRAME = "PerFrameFunctionalGroupsSequence"
+PER_FRAME = Tag("PerFrameFunctionalGroupsSequence")
+UNNAMED = "unnamed"  # a volume without SeriesInstanceUID
 Planes = list[ImagePlane]
 
 
@@ -49,7 +51,7 @@ class Volume:
 
     Attributes:
         name: by which it is chosen: its SeriesInstanceUID, and ``#2`` for the second volume that
-            shares it.
+            shares it; ``unnamed#1`` for one that has none.
         identity: what it shares with other volumes of its group.
         apart: what tells it from the other volumes of its SeriesInstanceUID.
         planes: its slices, in no order.
@@ -89,12 +91,17 @@ class Attribute:
         return stored(group, self._frame_tag) or stored(group, self._tag)
 
     @cached_property
-    def _tag(self) -> int:
-        return tag_for_keyword(self.keyword) or 0
+    def _tag(self) -> BaseTag:
+        return Tag(self.keyword)
 
     @cached_property
-    def _frame_tag(self) -> int:
-        return tag_for_keyword(self.frame_keyword) or 0
+    def _frame_tag(self) -> BaseTag:
+        return Tag(self.frame_keyword or self.keyword)
+
+    @cached_property
+    def tags(self) -> frozenset[BaseTag]:
+        """Where it may be in a file."""
+        return frozenset([self._tag, *([PER_FRAME] if self.sequence else [])])
 
 
 ATTRIBUTES = (
@@ -138,15 +145,40 @@ ATTRIBUTES = (
 )
 
 
-def stored(header: Dataset, tag: int) -> str:
+def varying_tags(planes: Planes) -> set[BaseTag]:
+    """Returns the elements that may not be the same in all planes; those of multi-frame files may
+    differ within the file."""
+    headers = list({id(plane.header): plane.header for plane in planes}.values())
+    first = unparsed(headers[0])
+    varying = {PER_FRAME} & first.keys()
+    for header in headers[1:]:
+        other = unparsed(header)
+        if other != first:
+            varying |= {tag for tag in first.keys() | other if first.get(tag) != other.get(tag)}
+    return varying
+
+
+def unparsed(header: Dataset) -> dict[BaseTag, Any]:
+    return {element.tag: element.value for element in header.elements()}
+
+
+def stored(header: Dataset, tag: BaseTag) -> str:
     """Returns an element's value as text, empty if it has none; it is not parsed, which would take
     as long as reading it."""
     if tag not in header:
         return ""
-    value = header.get_item(tag).value
+    value = header[tag].value if is_binary(tag) else header.get_item(tag).value
     if isinstance(value, bytes):
         return value.decode("latin-1").strip(" \0")
-    return "\\".join(map(str, value)) if isinstance(value, MultiValue) else str(value or "")
+    if isinstance(value, MultiValue):
+        return "\\".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+@lru_cache(maxsize=1024)
+def is_binary(tag: BaseTag) -> bool:
+    """Whether an element's number is not stored as text."""
+    return dictionary_has_tag(tag) and dictionary_VR(tag) in ("FL", "FD", "SL", "SS", "UL", "US")
 
 
 def heights_of(planes: Sequence[ImagePlane]) -> np.ndarray:
@@ -192,7 +224,7 @@ def identity_of(plane: ImagePlane) -> Identity:
 
 FACING = ("sagittal", "coronal", "axial")
 IDENTITY_TAGS = tuple(
-    tuple(tag_for_keyword(keyword) or 0 for keyword in keywords.split())
+    tuple(map(Tag, keywords.split()))
     for keywords in (
         "PatientID PatientName PatientBirthDate",
         "StudyInstanceUID",
@@ -200,7 +232,7 @@ IDENTITY_TAGS = tuple(
         "SeriesInstanceUID",
     )
 )
-SOP_INSTANCE = tag_for_keyword("SOPInstanceUID") or 0
+SOP_INSTANCE = Tag("SOPInstanceUID")
 
 
 def is_volume(planes: Planes) -> bool:
@@ -235,10 +267,12 @@ def digest(file: DicomFile) -> bytes:
 def named(volumes: list[Volume]) -> list[Volume]:
     """Names the volumes, and says what tells those of one SeriesInstanceUID apart."""
     result = []
-    for uid, group in groupby(sorted(volumes, key=lambda v: v.identity.uid), lambda v: v.identity.uid):
+    for uid, group in groupby(
+        sorted(volumes, key=lambda v: v.identity.uid), lambda v: v.identity.uid
+    ):
         same = list(group)
         for number, volume in enumerate(same, start=1):
-            name = f"{uid}#{number}" if len(same) > 1 or not uid else uid
+            name = f"{uid or UNNAMED}#{number}" if len(same) > 1 or not uid else uid
             apart = (*apart_by_identity(volume, same), *volume.apart)
             result.append(Volume(name, volume.identity, apart, volume.planes))
     return result
@@ -276,19 +310,24 @@ def split(planes: Planes, apart: tuple[str, ...]) -> list[tuple[Planes, tuple[st
 def ways_to_split(planes: Planes) -> Iterator[tuple[list[str], list[Planes]]]:
     """Yields each way in which planes make several volumes, the surest first: what to call the
     parts, and the parts."""
+    varying = varying_tags(planes)
     for attribute in ATTRIBUTES:
-        parts = parted(planes, [attribute.of(plane) for plane in planes])
-        along = attribute.along or "" in parts
-        if len(parts) > 1 and are_volumes(parts.values(), along):
-            yield [words_for(attribute, part[0], k) for k, part in enumerate(parts.values())], list(
-                parts.values()
-            )
+        if attribute.tags & varying:
+            yield from by_attribute(planes, attribute)
     yield from by_geometry(planes)
     runs = runs_of_numbers(planes)
     if len(runs) > 1 and are_volumes(runs, along=True):
         yield [words_for_run(run) for run in runs], runs
     if has_repeats(planes) or are_twins(planes):
         yield from by_anything(planes)
+
+
+def by_attribute(planes: Planes, attribute: Attribute) -> Iterator[tuple[list[str], list[Planes]]]:
+    parts = parted(planes, [attribute.of(plane) for plane in planes])
+    along = attribute.along or "" in parts
+    if len(parts) > 1 and are_volumes(list(parts.values()), along):
+        words = [words_for(attribute, part[0], k) for k, part in enumerate(parts.values())]
+        yield words, list(parts.values())
 
 
 def parted(planes: Planes, values: Sequence[str]) -> dict[str, Planes]:
@@ -353,20 +392,19 @@ def by_geometry(planes: Planes) -> Iterator[tuple[list[str], list[Planes]]]:
     """Splits by orientation, voxel size and the edge of the field of view; a stray slice is no
     volume, and is refused by name later."""
     along, down = planes[0].orientation
-    spacing = [pixel_spacing(plane) for plane in planes]
-    for words, rows in (
-        ("orientation", [plane.orientation.ravel() for plane in planes]),
-        ("pixels of {} x {} mm", spacing),
-        ("field of view", [(plane.position @ along, plane.position @ down) for plane in planes]),
-    ):
-        clusters = clustered(np.array(rows, float))
-        parts = list(parted(planes, [str(cluster) for cluster in clusters]).values())
-        if len(parts) > 1 and all(len(part) >= MIN_SLICES for part in parts):
-            if are_volumes(parts, along=True):
-                yield [
-                    words.format(*pixel_spacing(part[0])) if "{" in words else f"{words} {k}"
-                    for k, part in enumerate(parts, start=1)
-                ], parts
+    yield from by_clusters(planes, "orientation", [p.orientation.ravel() for p in planes])
+    yield from by_clusters(planes, "pixel spacing", [pixel_spacing(p) for p in planes])
+    edges = [(p.position @ along, p.position @ down) for p in planes]
+    yield from by_clusters(planes, "field of view", edges)
+
+
+def by_clusters(
+    planes: Planes, words: str, rows: Sequence[Sequence[float] | np.ndarray]
+) -> Iterator[tuple[list[str], list[Planes]]]:
+    clusters = clustered(np.array(rows, float))
+    parts = list(parted(planes, list(map(str, clusters))).values())
+    if len(parts) > 1 and min(map(len, parts)) >= MIN_SLICES and are_volumes(parts, along=True):
+        yield [f"{words} {k}" for k in range(1, len(parts) + 1)], parts
 
 
 def pixel_spacing(plane: ImagePlane) -> tuple[float, float]:
@@ -426,7 +464,7 @@ def are_twins(planes: Planes) -> bool:
     """Whether most slices share InstanceNumber with a neighbour: two volumes half a step apart
     look like one otherwise."""
     numbers = numbers_of(planes)
-    if numbers is None or len(set(numbers)) < MIN_SLICES:
+    if numbers is None or len(set(numbers)) < MIN_SLICES or has_repeats(planes):
         return False
     heights = heights_of(planes)
     step = np.median(np.diff(distinct_heights(planes)))
@@ -443,14 +481,14 @@ def by_anything(planes: Planes) -> Iterator[tuple[list[str], list[Planes]]]:
     if any(PER_FRAME in plane.header for plane in planes):
         return
     headers = [read_whole_header(plane.file) for plane in planes]
-    tags = sorted({tag for header in (headers[0], headers[-1]) for tag in header.keys()})
+    tags = sorted(unparsed(headers[0]).keys() | unparsed(headers[-1]).keys())
     columns = [[plane.file.folder for plane in planes]]
     columns += [[stored(header, tag) for header in headers] for tag in tags]
     for column in columns:
         parts = list(parted(planes, column).values())
-        if 1 < len(parts) <= len(planes) // MIN_SLICES and all(map(is_one_volume, parts)):
-            if are_volumes(parts, along=True):
-                yield [f"part {k}" for k in range(1, len(parts) + 1)], parts
+        few = 1 < len(parts) <= len(planes) // MIN_SLICES
+        if few and all(map(is_one_volume, parts)) and are_volumes(parts, along=True):
+            yield [f"part {k}" for k in range(1, len(parts) + 1)], parts
 
 
 def is_one_volume(planes: Planes) -> bool:
