@@ -255,6 +255,8 @@ def numbers(header: Dataset, keyword: str, file: DicomFile) -> tuple[float, ...]
     """
     try:
         value = header.get(keyword)
+        if isinstance(value, str):  # of a VR that has one value
+            value = MultiValue(str, value.split("\\")) if "\\" in value else value
         if isinstance(value, MultiValue):
             return tuple(map(float, value))
         return () if value is None or value == "" else (float(value),)

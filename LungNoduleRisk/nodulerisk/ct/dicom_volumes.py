@@ -29,6 +29,7 @@ from nodulerisk.errors import CTError
 MIN_SLICES = 3  # of a volume that is told apart
 SAME_HEIGHT_MM = 0.01
 MAX_STRAYS = 0.25  # of a group's slices: those that belong to none of its volumes
+MIN_SHARE = 0.5  # of a range: two slices with one number are no two volumes
 PER_FRAME = Tag("PerFrameFunctionalGroupsSequence")
 UNNAMED = "unnamed"  # a volume without SeriesInstanceUID
 Planes = list[ImagePlane]
@@ -316,7 +317,7 @@ def ways_to_split(planes: Planes) -> Iterator[tuple[list[str], list[Planes]]]:
             yield from by_attribute(planes, attribute)
     yield from by_geometry(planes)
     runs = runs_of_numbers(planes)
-    if len(runs) > 1 and are_volumes(runs, along=True):
+    if len(runs) > 1 and are_volumes(runs, along=True, share=MIN_SHARE):
         yield [words_for_run(run) for run in runs], runs
     if has_repeats(planes) or are_twins(planes):
         yield from by_anything(planes)
@@ -361,14 +362,14 @@ def without_patient(text: str, header: Dataset) -> str:
     return "(not shown)" if any(part in text.lower() for part in parts) else text[:40]
 
 
-def are_volumes(parts: Sequence[Planes], along: bool) -> bool:
+def are_volumes(parts: Sequence[Planes], along: bool, share: float = 0) -> bool:
     """Whether parts are volumes of their own, but for some strays; what may change along one
-    volume tells parts apart only where they cover one range."""
+    volume tells parts apart only where they cover one range, or this share of the shorter one."""
     whole = [heights for part in parts if is_regular(heights := distinct_heights(part))]
     covered = sum(len(part) for part in parts if is_regular(distinct_heights(part)))
     if covered < (1 - MAX_STRAYS) * sum(map(len, parts)):
         return False
-    return not along or any(overlap(*pair) for pair in combinations(whole, 2))
+    return not along or any(overlap(*pair, share) for pair in combinations(whole, 2))
 
 
 def distinct_heights(planes: Planes) -> np.ndarray:
@@ -384,8 +385,9 @@ def is_regular(heights: np.ndarray) -> bool:
         return False
 
 
-def overlap(one: np.ndarray, other: np.ndarray) -> bool:
-    return bool(min(one[-1], other[-1]) - max(one[0], other[0]) > -SAME_HEIGHT_MM)
+def overlap(one: np.ndarray, other: np.ndarray, share: float) -> bool:
+    common = min(one[-1], other[-1]) - max(one[0], other[0])
+    return bool(common > share * min(np.ptp(one), np.ptp(other)) - SAME_HEIGHT_MM)
 
 
 def by_geometry(planes: Planes) -> Iterator[tuple[list[str], list[Planes]]]:
