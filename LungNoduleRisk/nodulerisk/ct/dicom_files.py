@@ -201,14 +201,15 @@ def starts_as_dicom(start: bytes) -> bool:
 
 
 def starts_as_header(start: bytes) -> bool:
-    """Whether the first element is one of group 0002 or 0008 with a known VR or a short length
-    (PS3.5 7.1)."""
+    """Whether the first element is one of group 0002 or 0008 with a known VR, or of group 0008
+    with a short length (PS3.5 7.1)."""
     if len(start) < 132:
         return False
     for order in "<>":
         group, element, length = struct.unpack(f"{order}HHI", start[:8])
         if group in (2, 8) and element < 0x1200:
-            return start[4:6].decode("latin-1") in STANDARD_VR or 0 < length < 1024
+            has_vr = start[4:6].decode("latin-1") in STANDARD_VR
+            return has_vr or (group == 8 and 0 < length < 1024)
     return False
 
 

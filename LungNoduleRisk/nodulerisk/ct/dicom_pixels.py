@@ -14,8 +14,11 @@ from pydicom.encaps import generate_frames
 from pydicom.pixels import apply_rescale, get_decoder
 from pydicom.uid import HTJ2K as HTJ2KSyntax
 from pydicom.uid import (
+    JPEG2000,
     HTJ2KLossless,
     HTJ2KLosslessRPCL,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
     JPEGLSLossless,
     JPEGLSNearLossless,
 )
@@ -40,6 +43,8 @@ DECODERS = {  # the one package to install, by its name
     **dict.fromkeys((JPEGLSLossless, JPEGLSNearLossless), JPEG_LS),
     **dict.fromkeys((HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2KSyntax), HTJ2K),
 }
+IMAGE_PIXEL = ("BitsAllocated", "BitsStored", "PixelRepresentation")
+LOSSY_SYNTAXES = {JPEGBaseline8Bit, JPEGExtended12Bit, JPEG2000, JPEGLSNearLossless, HTJ2KSyntax}
 SPAN_HU = (-1000.0, 400.0)  # in which a change of rescale matters
 ROUNDING_HU = 2.0
 MAX_LOSSY_RATIO = 10.0
@@ -95,9 +100,21 @@ def stored_frames(file: DicomFile) -> np.ndarray:
     with file.open() as stream:
         content = stream.read()
     dataset = read_dataset(io.BytesIO(content), content[:2048])
+    refuse_incomplete(dataset, file)
     refuse_unknown_coding(dataset)
     refuse_lying_size(dataset)
     return dataset.pixel_array.reshape(-1, dataset.Rows, dataset.Columns)
+
+
+def refuse_incomplete(dataset: Dataset, file: DicomFile) -> None:
+    """Names what a file lacks of the Image Pixel Module (PS3.3 C.7.6.3)."""
+    dataset.setdefault("SamplesPerPixel", 1)
+    dataset.setdefault("PhotometricInterpretation", "MONOCHROME2")
+    lacking = [keyword for keyword in IMAGE_PIXEL if dataset.get(keyword) is None]
+    if not {"PixelData", "FloatPixelData", "DoubleFloatPixelData"} & set(dataset.dir("Pixel")):
+        lacking.append("PixelData")
+    if lacking:
+        raise CTError(f"{file.name} lacks {', '.join(lacking)}. Export the CT series again.")
 
 
 def refuse_unknown_coding(dataset: Dataset) -> None:
@@ -273,11 +290,28 @@ def change_of(one: tuple[float, float], other: tuple[float, float], hu: float) -
 
 def lossy_checks(planes: list[ImagePlane]) -> list[Check]:
     """Returns a check if images were compressed with loss, and strongly (fault 63)."""
-    ratio = max(
+    stated = [
         max(numbers(plane.header, "LossyImageCompressionRatio", plane.file), default=0.0)
         for plane in planes
-    )
+    ]
+    ratio = max(*stated, size_ratio(planes))
     return [LOSSY.check(ratio=ratio)] if ratio > MAX_LOSSY_RATIO else []
+
+
+def size_ratio(planes: list[ImagePlane]) -> float:
+    """Returns how much smaller the files are than their pixels, for codings that lose something;
+    0 for others."""
+    files = {plane.file: plane.header for plane in planes}
+    syntaxes = {header.file_meta.TransferSyntaxUID for header in files.values()}
+    if not syntaxes <= LOSSY_SYNTAXES:
+        return 0.0
+    first = planes[0].header
+    return len(planes) * 2 * int(first.Rows) * int(first.Columns) / sum(map(size_of, files))
+
+
+def size_of(file: DicomFile) -> int:
+    with file.open() as stream:
+        return stream.seek(0, io.SEEK_END)
 
 
 def has_rescale(header: Dataset) -> bool:

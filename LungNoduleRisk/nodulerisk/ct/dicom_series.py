@@ -30,11 +30,16 @@ from nodulerisk.ct.dicom_left_out import is_remainder, left_out_checks, number_c
 from nodulerisk.ct.dicom_pixels import fill_missing, lossy_checks, read_pixels, rescale_checks
 from nodulerisk.ct.dicom_volumes import MIN_SLICES, Planes, Volume, are_twins, volumes_in
 from nodulerisk.ct.slice_stack import stacked
-from nodulerisk.ct.volume import CT, SINGLE_SLICE, Acquisition
+from nodulerisk.ct.volume import AIR_HU, CT, SINGLE_SLICE, Acquisition
 from nodulerisk.errors import CTError, SeveralSeriesError
 
 CONE_BEAM = re.compile(r"CBCT|CONE.?BEAM|DYNACT|ON-BOARD IMAGER", re.IGNORECASE)
 HOUNSFIELD = re.compile(r"H\.?U\.?|US|HOUNSFIELD( UNITS?)?", re.IGNORECASE)  # PS3.3 C.11.1.1.2
+
+MIN_INTERLEAVED = 8  # slices of a CT
+UNLIKE = 1.25  # times the difference; in a CT the next slice is never the less alike
+IMAGE_FILES = (".zip", ".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+PACKED_FILES = (".7z", ".rar", ".tar", ".tgz", ".gz", ".bz2", ".xz")
 
 
 def can_read(path: Path) -> bool:
@@ -154,20 +159,12 @@ def what_else(files: list[DicomFile], has_dicom: bool) -> str:
             " folder or .zip that holds the CT series."
         )
     names = [file.name.lower() for file in files]
-    for ending in (
-        ".zip",
-        ".nii",
-        ".nii.gz",
-        ".nrrd",
-        ".nhdr",
-        ".mha",
-        ".mhd",
-        ".7z",
-        ".rar",
-        ".tar.gz",
-    ):
+    for ending in (*IMAGE_FILES, *PACKED_FILES):
         if any(name.endswith(ending) for name in names):
-            return f"No DICOM images were found here, but {ending} files. Choose the file itself."
+            advice = "Choose the file itself" if ending in IMAGE_FILES else "Unpack them first"
+            return f"No DICOM images were found here, but {ending} files. {advice}."
+    if names == ["dicomdir"]:
+        return "A DICOMDIR is only a list of files. Choose the folder that it lies in."
     return "No DICOM images were found here. Choose the folder or .zip that holds the CT series."
 
 
@@ -251,7 +248,7 @@ def why_no_volume(images: Images) -> str:
         return SINGLE_SLICE
     differing = [
         keyword
-        for keyword in ("SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID")
+        for keyword in ("SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID", "PatientID")
         if len({plane.header.get(keyword) for plane in images.planes}) == len(images.planes)
     ]
     if not differing:
@@ -269,6 +266,7 @@ def read_volume(volume: Volume, images: Images) -> CT:
     refuse_twins(volume)
     stack = stacked(volume.planes)
     hu = read_pixels(stack)
+    refuse_interleaved(hu[stack.index])
     filled = fill_missing(hu, stack.index)
     unnamed = not volume.identity.uid and len(images.volumes) == 1
     acquisition = acquisition_of(stack.planes)
@@ -307,6 +305,21 @@ def refuse_twins(volume: Volume) -> None:
             "Neighbouring slices share their InstanceNumber: two acquisitions or reconstructions"
             " seem to lie between each other, and nothing tells them apart. Export each of them as"
             " a series of its own."
+        )
+
+
+def refuse_interleaved(hu: np.ndarray) -> None:
+    """Refuses two volumes half a step apart that no header tells apart: each slice looks like the
+    one after next, and not like its neighbour, because the patient moved in between (fault 49)."""
+    if len(hu) < MIN_INTERLEAVED:
+        return
+    coarse = hu[:, ::4, ::4].astype(np.float32).clip(AIR_HU, 200)
+    next_slice, next_but_one = (np.abs(coarse[k:] - coarse[:-k]).mean(axis=(1, 2)) for k in (1, 2))
+    pairs = np.minimum(next_slice[:-1], next_slice[1:])  # both neighbours of a slice in between
+    if np.median(pairs) > UNLIKE * np.median(next_but_one):
+        raise CTError(
+            "Every slice looks like the one after next, and unlike its neighbours: two acquisitions"
+            " or phases seem to lie between each other. Export each of them as a series of its own."
         )
 
 

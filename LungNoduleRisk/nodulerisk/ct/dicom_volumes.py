@@ -85,11 +85,20 @@ class Attribute:
     is_shown: bool = True
 
     def of(self, plane: ImagePlane) -> str:
-        """The plane's value as it is stored; empty: it has none."""
+        """The plane's value as text; empty: it has none."""
         if not self.sequence or PER_FRAME not in plane.header:
-            return stored(plane.header, self._tag)
+            return self._one_spelling(stored(plane.header, self._tag))
         group = plane.macro(self.sequence)
-        return stored(group, self._frame_tag) or stored(group, self._tag)
+        return self._one_spelling(stored(group, self._frame_tag) or stored(group, self._tag))
+
+    def _one_spelling(self, text: str) -> str:
+        """Writes 120 and 120.0 alike."""
+        if dictionary_VR(self._tag) not in ("DS", "IS", "FL", "FD"):
+            return text
+        try:
+            return f"{float(text):.6g}"
+        except ValueError:
+            return text
 
     @cached_property
     def _tag(self) -> BaseTag:
@@ -217,7 +226,7 @@ def volumes_in(planes: Planes) -> tuple[list[Volume], Planes]:
 def identity_of(plane: ImagePlane) -> Identity:
     header = plane.header
     patient, study, frame, uid = (
-        "|".join(stored(header, tag) for tag in tags) for tags in IDENTITY_TAGS
+        "|".join(stored(header, tag).rstrip("^= ") for tag in tags) for tags in IDENTITY_TAGS
     )
     facing = FACING[int(np.argmax(np.abs(plane.normal)))]
     return Identity(patient, study, frame, uid, (int(header.Rows), int(header.Columns)), facing)
@@ -451,11 +460,11 @@ def runs_of_numbers(planes: Planes) -> list[Planes]:
 
 def words_for_run(planes: Planes) -> str:
     """The images of a run as a reader of the archive counts them."""
-    numbers = numbers_of(planes) or [(0, 0)]
-    counted = [number for number, _ in numbers]
-    if len(set(counted)) == 1:
-        counted = [frame + 1 for _, frame in numbers]
-    return f"images {min(counted)} to {max(counted)}"
+    numbers = sorted(numbers_of(planes) or [(0, 0)])
+    (first, first_frame), (last, last_frame) = numbers[0], numbers[-1]
+    if first == last:
+        return f"image {first}, frames {first_frame + 1} to {last_frame + 1}"
+    return f"images {first} to {last}"
 
 
 def has_repeats(planes: Planes) -> bool:

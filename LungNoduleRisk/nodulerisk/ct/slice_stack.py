@@ -80,13 +80,13 @@ def common_pixel_spacing(planes: list[ImagePlane]) -> tuple[float, float]:
         CTError: missing, zero or negative, or not the same in every slice (fault 15).
     """
     spacings = [plane.numbers("PixelMeasuresSequence", "PixelSpacing", 2) for plane in planes]
-    [(common, times)] = Counter(spacings).most_common(1)
-    if times < len(planes):
-        stray = next(k for k, spacing in enumerate(spacings) if spacing != common)
+    [(common, _)] = Counter(spacings).most_common(1)
+    strays = [k for k, found in enumerate(spacings) if not np.allclose(found, common, atol=1e-4)]
+    if strays:
         raise CTError(
-            f"{len(planes) - times} of {len(planes)} slices have another PixelSpacing, the first in"
-            f" {planes[stray].file.name}: {in_mm(spacings[stray])} instead of {in_mm(common)}."
-            " Take them out, or export the CT series again."
+            f"{len(strays)} of {len(planes)} slices have another PixelSpacing, the first in"
+            f" {planes[strays[0]].file.name}: {in_mm(spacings[strays[0]])} instead of"
+            f" {in_mm(common)}. Take them out, or export the CT series again."
         )
     down, along = common
     refuse_bad_spacing((down, along))

@@ -47,7 +47,11 @@ def _unpack(
     """Adds the files of a zip and of the zips in it to those found."""
     try:
         archive = stack.enter_context(zipfile.ZipFile(source))
-    except (zipfile.BadZipFile, OSError):
+    except (zipfile.BadZipFile, OSError) as error:
+        if "multiple disks" in str(error):
+            raise CTError(
+                "The .zip is split over several files. Unpack it and open the folder."
+            ) from None
         raise CTError("The .zip is damaged or cut short. Create it again.") from None
     members = [member for member in archive.infolist() if not member.is_dir()]
     found += [(archive, member) for member in members if not is_zip(member.filename)]

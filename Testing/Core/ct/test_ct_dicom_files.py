@@ -215,9 +215,26 @@ def test_fault_57_what_lies_there_instead_is_named(tmp_path):
     shutil.make_archive(str(tmp_path / "folder" / "ct"), "zip", tmp_path / "ct")
     with pytest.raises(CTError, match=r"\.zip files. Choose the file itself"):
         read_ct(tmp_path / "folder")
+    (tmp_path / "packed").mkdir()
+    (tmp_path / "packed" / "slice.dcm.gz").write_bytes(bytes(200))
+    with pytest.raises(CTError, match=r"\.gz files. Unpack them first"):
+        read_ct(tmp_path / "packed")
     write_series(tmp_path / "report", phantom()[:1], Rows=None, Modality="SR")
     with pytest.raises(CTError, match="hold no images"):
         read_ct(tmp_path / "report")
+
+
+@pytest.mark.parametrize("keyword", ["PixelData", "BitsStored", "PixelRepresentation"])
+def test_fault_57_what_a_file_lacks_is_named(tmp_path, keyword):
+    write_series(tmp_path, phantom(), **{keyword: None})
+    with pytest.raises(CTError, match=rf"slice \d+\.dcm lacks {keyword}"):
+        read_ct(tmp_path)
+
+
+def test_fault_57_other_files_that_begin_like_numbers(tmp_path):
+    write_series(tmp_path, phantom())
+    (tmp_path / "index").write_bytes(struct.pack("<4I", 2, 5, 8, 5) * 40)
+    assert_is_phantom(read_ct(tmp_path))
 
 
 # --- Row 58: compressed pixels

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pydicom.uid import JPEG2000
 
 from made_dicom import item, phantom, write_series
 from nodulerisk.ct.read import read_ct
@@ -219,3 +220,17 @@ def test_fault_63_in_one_slice(tmp_path):
     write_series(tmp_path, phantom(), change=compress)
     [check] = read_ct(tmp_path).checks
     assert check.code == "lossy-compression" and "25 to 1" in check.message
+
+
+def test_fault_63_without_a_stated_ratio(tmp_path):
+    """What a lossy coding made of the pixels tells how much was lost."""
+    rows = np.linspace(-1000, 100, 128).astype(int)
+    hu = np.repeat(np.repeat(rows[None, :, None], 4, axis=0), 128, axis=2)
+
+    def code(dataset, k):
+        dataset.compress(
+            JPEG2000, (hu[k] + 1024).astype("<u2"), j2k_cr=[40], encoding_plugin="pylibjpeg"
+        )
+
+    write_series(tmp_path, hu, change=code)
+    assert "lossy-compression" in codes(read_ct(tmp_path))

@@ -222,6 +222,37 @@ def test_fault_49_interleaved_without_anything_to_tell_apart(tmp_path):
         read_ct(tmp_path)
 
 
+def test_fault_49_interleaved_and_numbered_as_one(tmp_path):
+    """No header tells the two apart: the anatomy does."""
+
+    def anatomy(k):
+        y, x = np.mgrid[:64, :64]
+        wall = np.hypot(y - 32 - k, x - 32) > 24
+        return np.where(wall, 40, -850)
+
+    noise = np.random.default_rng(1).normal(0, 15, (24, 64, 64))
+    hu = np.array([anatomy(8 * (k % 2)) for k in range(24)]) + noise
+    write(tmp_path / "moved", hu.astype(np.int16))
+    with pytest.raises(CTError, match="one after next"):
+        read_ct(tmp_path / "moved")
+    still = np.array([anatomy(k // 4) for k in range(24)]) + noise
+    write(tmp_path / "still", still.astype(np.int16))
+    assert read_ct(tmp_path / "still").checks == ()
+
+
+def test_fault_49_two_spellings_of_one_value_split_nothing(tmp_path):
+    def spell(dataset, k):
+        dataset.KVP = "120" if k < 6 else "120.0"
+        dataset.SliceThickness = "1" if k % 2 else "1.000"
+        dataset.PatientName = "Secret^Name" if k < 6 else "Secret^Name^^^"
+        dataset.PixelSpacing = ["0.8", "0.7"] if k % 3 else ["0.8000001", "0.7"]
+
+    files = write(tmp_path, phantom(), change=spell)
+    ct = read_ct(tmp_path)
+    assert_is(ct, files)
+    assert ct.checks == ()
+
+
 def test_fault_49_a_volume_with_a_missing_slice(tmp_path):
     one = write(tmp_path / "a", phantom(), AcquisitionNumber=1)
     two = write(tmp_path / "b", moved(phantom()), STEP_MM / 2, AcquisitionNumber=2)
@@ -326,7 +357,7 @@ def test_fault_49_stacks_in_a_multiframe_file(tmp_path, apart, offset_mm):
 
 def test_fault_49_time_points_of_a_multiframe_file_in_a_row(tmp_path):
     path = write_enhanced(tmp_path / "4d.dcm", phantom(), repeats=2, SeriesInstanceUID=UID)
-    with pytest.raises(SeveralSeriesError, match="4D.*\n.*images 1 to 12\n.*images 13 to 24"):
+    with pytest.raises(SeveralSeriesError, match="4D.*\n.*frames 1 to 12\n.*frames 13 to 24"):
         read_ct(path)
 
 
