@@ -144,19 +144,32 @@ def test_nodules_of_one_scan_alone_are_named(follow_up, tmp_path):
     ]
 
 
-def test_fault_75_a_vanished_nodule_is_looked_for_and_pictured(follow_up, tmp_path):
-    before = (("L1", PLACE_LPS_MM), ("L2", ELSEWHERE))
-    done = follow_up("--days", DAYS, "--yes", before=before)
-    assert done.exit_code == 0
-    assert "Not found at the later scan: no nodule was drawn in its place." in done.stdout
-    there = MOTION.TransformPoint(ELSEWHERE)
-    said = next(line for line in done.stdout.splitlines() if "Looked for at" in line)
+@pytest.fixture(scope="module")
+def without(tmp_path_factory) -> Path:
+    """The later scan without the sphere."""
+    file = tmp_path_factory.mktemp("without") / "after.nrrd"
+    empty = later_scan(first_scan(radius_mm=-1), -1, MOTION)
+    sitk.WriteImage(empty.ct.to_sitk(), str(file))
+    return file
+
+
+def test_fault_75_a_vanished_nodule_is_looked_for_and_pictured(scans, without, follow_up, tmp_path):
+    points, out = tmp_path / "points.csv", tmp_path / "out"
+    places = (("L1", *PLACE_LPS_MM), ("L2", *ELSEWHERE))
+    points.write_text("\n".join(["name,x,y,z", *(",".join(map(str, one)) for one in places)]))
+    arguments = ["follow-up", scans[0], without, "--points", points, "--points", "-"]
+    arguments += ["--days", DAYS, "--out", out]
+    done = CliRunner().invoke(app, [str(one) for one in arguments])
+    assert (done.exit_code, done.stderr) == (0, "")
+    words = "Not found at the later scan: no nodule was drawn in its place."
+    (said,) = (line for line in done.stdout.splitlines() if words in line)
     x, y, z = (float(v) for v in said.split("Looked for at ")[1].split(" mm")[0].split(","))
-    assert np.linalg.norm(np.subtract((x, y, z), there)) < 1.5
-    picture = tmp_path / "out" / "not-found-L2.png"
+    assert np.linalg.norm(np.subtract((x, y, z), MOVED_LPS_MM)) < 1.5
+    picture = out / "not-found-L1.png"
     assert picture.stat().st_size > 50_000 and picture.name in said
-    report = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert "Not found at the later scan: no nodule was drawn in its place." in report
+    assert words in (out / "report.html").read_text(encoding="utf-8")
+    assert "No nodule was drawn at its point in the earlier scan" in done.stdout  # L2
+    assert {row["status"] for row in rows_of(out)} == {"gone"}
     assert follow_up("--days", DAYS, "--yes").exit_code == 0
     assert not picture.exists()  # fault 42
 
@@ -173,7 +186,7 @@ def test_a_nodule_without_a_point_at_the_later_scan_is_not_called_vanished(follo
 def test_a_place_that_the_later_scan_does_not_show_is_said(follow_up):
     done = follow_up("--days", DAYS, "--yes", before=(("L1", PLACE_LPS_MM), ("L2", AT_THE_EDGE)))
     assert done.exit_code == 0
-    assert "Not found at the later scan, which does not show its place." in done.stdout
+    assert "Not looked for: the later scan does not show its place." in done.stdout
 
 
 def test_pairs_can_be_named_where_the_lungs_do_not_match(follow_up, monkeypatch, tmp_path):
