@@ -291,7 +291,8 @@ class Session:
         return patient_from(f"{question}={text}" for question, text in said if text.strip())
 
     def advice(self, assessment: Assessment) -> Advice:
-        """What scores and guidelines say of a nodule, given what the user entered.
+        """What scores and guidelines say of a nodule, given what the user entered and what became
+        of it since an earlier scan.
 
         Raises:
             NoduleRiskError: see ``patientWith``.

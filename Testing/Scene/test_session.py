@@ -196,14 +196,21 @@ def test_several_earlier_scans_give_a_course_and_each_is_shown_in_the_report(
     assert session.facts().overTime == []
 
 
-def test_the_growth_since_the_earlier_scan_is_the_guidelines_status(session, two_cts):
-    def lungRads() -> str:
-        return next(one.words for one in session.facts().found.guidelines if "Lung" in one.name)
-
-    session.answer("density", "solid")
-    assert "needs status" in lungRads()
-    session.follow(STILL, *two_cts, 200, lambda _: True)
-    assert "needs status" not in lungRads()
+def test_what_was_measured_on_two_scans_reaches_the_guidelines(session, weights, loaded, ct):
+    assess(session, weights)
+    earlier, (later, points) = session.volumeNode, (loaded(ct), session.markupsNode)
+    session.use(later, points)
+    session.refresh()
+    assess(session, weights)
+    session.refresh()
+    session.choose("A")
+    session.follow(Alignment(np.eye(4), 1.0), earlier, later, 200, lambda _: True)
+    said = {one.name: one.words for one in session.facts().found.guidelines}
+    assert said["Lung-RADS v2022"] == "not computed: needs previous"
+    session.answer("previous", "4B")
+    said = {one.name: one.words for one in session.facts().found.guidelines}
+    assert said["Lung-RADS v2022"].startswith("4B (part-solid, stable, 4B before")
+    assert "in doubt: the earlier scan: the mask depends on" in said["Lung-RADS v2022"]
 
 
 def test_nodules_of_one_name_are_compared_where_the_lungs_do_not_match(session, two_cts):

@@ -44,4 +44,6 @@ def advise(
 ) -> Advice:
     """Returns scores and guidelines for an assessed nodule; arguments as in ``scores`` and
     ``guidelines``."""
-    return Advice(scores(assessment, patient, listed), guidelines(assessment, patient, follow_up))
+    return Advice(
+        scores(assessment, patient, listed), guidelines(assessment, patient, follow_up, listed)
+    )
