@@ -336,6 +336,19 @@ def test_what_lung_rads_was_not_told_stands_beside_its_category():
         assert answer.not_considered == (name,)
 
 
+def test_the_shape_and_the_solid_part_are_asked_for_where_they_matter():
+    at_fissure = lung_rads(measured(7), replace(EVERYTHING, kind="perifissural"))
+    assert at_fissure.result == "3" and "shape" in at_fissure.not_considered
+    known = {"density": "part-solid", "status": "growing", "spiculation": False}
+    answer = lung_rads(measured(12, 5), Patient(**known))
+    assert answer.result == "4B" and "solid part" in answer.not_considered
+    for previous, expected in ((None, "3"), ("4A", "4A"), ("4B", "4B")):
+        told = Patient(**known, solid_part="stable", previous=previous)
+        answer = lung_rads(measured(12, 5), told)
+        assert answer.result == expected and "solid part" not in answer.not_considered
+    assert lung_rads(measured(5, 1), Patient(**known, solid_part="stable")).result == "3"
+
+
 @pytest.mark.parametrize(("solid_mm", "expected"), [(3.9, "4A"), (4.0, "4B"), (9.0, "4B")])
 @pytest.mark.parametrize("density", [GLASS_NODULE, PART_SOLID_NODULE])
 @pytest.mark.parametrize("before", [0.0, 2.0])

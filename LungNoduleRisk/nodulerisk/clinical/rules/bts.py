@@ -196,7 +196,7 @@ def _subsolid(known: Known, density: str, scores: Mapping[str, ScoreResult]) -> 
     rule = f"{density}, {'<' if mm < SMALL[0] else '≥'} {SMALL[0]} mm"
     if part in ("new", *GROWTH):
         return Decision(SUBSOLID_GROWN, f"{rule}, {part} solid component")
-    if status in GROWTH or _volume_has_grown(known.follow_up, status):
+    if status in GROWTH or _volume_has_grown(known.follow_up):
         return Decision(SUBSOLID_GROWN, f"{rule}, growth")
     if mm < SMALL[0]:
         return Decision(IT_IS_NEW if status == "new" else DISCHARGE, rule)
@@ -207,7 +207,7 @@ def _subsolid(known: Known, density: str, scores: Mapping[str, ScoreResult]) -> 
     return _persisting(known, rule, scores)
 
 
-def _volume_has_grown(change: FollowUp | None, status: str | None) -> bool:
+def _volume_has_grown(change: FollowUp | None) -> bool:
     days = None if change is None else change.volume_doubling_days
     return change is not None and days is not None and _has_grown(days, change.days)
 
