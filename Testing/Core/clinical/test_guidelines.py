@@ -27,7 +27,7 @@ from nodulerisk.checks import (
 from nodulerisk.clinical.followup import FollowUp
 from nodulerisk.clinical.guidelines import bts, fleischner, guidelines, lung_rads
 from nodulerisk.clinical.patient import Patient, patient_from
-from nodulerisk.clinical.rules.bts import PET
+from nodulerisk.clinical.rules.bts import PET, WORK_UP
 from nodulerisk.clinical.rules.fleischner import (
     AT_12,
     FLEISCHNER,
@@ -42,6 +42,7 @@ from nodulerisk.clinical.rules.fleischner import (
     SOLIDS,
     SUBSOLIDS,
 )
+from nodulerisk.clinical.rules.guideline import BY_THRESHOLD
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.nodule.quantities import QUANTITIES
 
@@ -597,6 +598,7 @@ def test_the_readers_density_comes_before_the_networks_and_theirs_before_the_mea
     assert (by_networks.result, by_networks.used[0]) == ("4A", "density solid (by the networks)")
     by_threshold = lung_rads(glass, patient)
     assert (by_threshold.result, by_threshold.used[0]) == ("2", "density ground glass (measured)")
+    assert by_threshold.doubts == (BY_THRESHOLD,) and by_networks.doubts == ()
     by_reader = lung_rads(glass, replace(patient, density="part-solid"), "solid")
     assert (by_reader.result, by_reader.used[0]) == ("3", "density part-solid (given)")
 
@@ -725,6 +727,13 @@ def test_bts_without_a_doubling_time_says_so():
     for change in (None, cut):
         answer = bts(measured(10), replace(EVERYTHING, status="growing"), follow_up=change)
         assert answer.missing == ("volume doubling time",)
+
+
+def test_bts_reports_the_doubling_time_and_what_is_in_doubt_about_it():
+    change = replace(followed_for(365, 8, 10), caveats=("other kernel: B30f, then B70f",))
+    answer = bts(measured(10), replace(EVERYTHING, status="growing"), follow_up=change)
+    assert answer.result == WORK_UP and answer.doubts == change.caveats
+    assert "volume doubling time 378 days (below 400) (measured on two scans)" in answer.used
 
 
 def test_bts_says_where_brocks_patients_were_not_like_this_one(ct):

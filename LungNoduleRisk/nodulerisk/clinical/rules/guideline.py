@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from nodulerisk.assessment import Measurement
-from nodulerisk.clinical.followup import FollowUp
+from nodulerisk.clinical.followup import FollowUp, doubling_words
 from nodulerisk.clinical.patient import Patient, field_words, value_words
-from nodulerisk.clinical.reported import GIVEN, NETWORKS, density_of, half_up
+from nodulerisk.clinical.reported import GIVEN, MEASURED, NETWORKS, density_of, half_up
 from nodulerisk.clinical.rules.doubts import NO_DOUBTS, Doubts
 from nodulerisk.nodule.measure import value_of
 
@@ -19,6 +19,7 @@ Size = tuple[float, float]  # mean diameter in mm, volume in mm³
 DIAMETER, VOLUME = 0, 1
 UNITS, DIGITS = ("mm", "mm³"), (1, 0)
 FOLLOWED = "measured on two scans"
+BY_THRESHOLD = "density by threshold alone, which seldom agrees with radiologists"
 # Facts that a guideline may ask for without a rule for them: only these values leave nothing out.
 HARMLESS = {
     "cancer": ("none",),
@@ -115,7 +116,7 @@ class Known:
         self._values = vars(patient) | {"density": density}
         self._origins = {"density": origin}
         self._measurements, self._doubts = measurements, doubts
-        self._doubts_by_origin: dict[str, tuple[str, ...]] = {NETWORKS: doubts.density}
+        self._doubts_by_origin = {NETWORKS: doubts.density, MEASURED: (BY_THRESHOLD,)}
         self.follow_up = follow_up
         if follow_up is not None:
             self._fill("status", follow_up.growth)
@@ -182,6 +183,15 @@ class Known:
         }
         measured = sizes[part][by][0]
         return None if measured is None else half_up(measured, DIGITS[by])
+
+    def doubling_days(self) -> float | None:
+        """Returns the volume doubling time, below 0 where the nodule shrank; None: not measured, or
+        not beyond what repeated scans of an unchanged nodule may show."""
+        days = None if self.follow_up is None else self.follow_up.volume_doubling_days
+        if days is not None:
+            self._note(f"volume doubling time {doubling_words(days)} ({FOLLOWED})")
+            self._doubt(self._doubts_by_origin[FOLLOWED])
+        return days
 
     def like_a_lymph_node(self) -> bool | None:
         """Whether it lies at the pleura or a fissure and has the shape and margin of a lymph node;
