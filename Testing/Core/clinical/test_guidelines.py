@@ -177,6 +177,7 @@ def test_a_stable_nodule_is_never_less_than_its_size_if_that_is_above_its_previo
     patient = Patient(density=SOLID_NODULE, status="stable", previous=previous)
     answer = lung_rads(measured(mm), patient)
     assert answer.result == expected
+    assert f"stable, {previous} before, but " in answer.rule or previous == "1"
     unsure = previous in ("2", "3") and mm < 15
     assert ("if it measured as much at the scan before" in answer.rule) == unsure
 
@@ -733,6 +734,8 @@ def test_bts_reports_the_doubling_time_and_what_is_in_doubt_about_it():
     change = replace(followed_for(365, 8, 10), caveats=("other kernel: B30f, then B70f",))
     answer = bts(measured(10), replace(EVERYTHING, status="growing"), follow_up=change)
     assert answer.result == WORK_UP and answer.doubts == change.caveats
+    assert "status" not in answer.not_considered
+    assert "status" in bts(measured(5), replace(EVERYTHING, status=None)).not_considered
     assert "volume doubling time 378 days (below 400) (measured on two scans)" in answer.used
 
 

@@ -46,7 +46,7 @@ SUBSOLID_LOW = "CT at 1, 2 and 4 years after the first"
 SUBSOLID_HIGH = f"discuss a biopsy, excision or other treatment, or {SUBSOLID_LOW}"
 SUBSOLID_GROWN = "consider excision or non-surgical treatment; else observe it"
 
-ASKED = ("status", "kind", "benign_pattern")
+ASKED = ("kind", "benign_pattern")
 GROWTH = ("growing", "slowly growing")
 
 
@@ -76,7 +76,8 @@ def bts(
         scores: of the nodule, by name.
     """
     known = Known(measurements, patient, networks, follow_up, doubts)
-    return known.answer(NAME, _decided(known, scores or {}), SOURCE, ASKED)
+    of_change = ("status",) if known.value("status") is None else ()
+    return known.answer(NAME, _decided(known, scores or {}), SOURCE, (*of_change, *ASKED))
 
 
 def _decided(known: Known, scores: Mapping[str, ScoreResult]) -> Decision | None:

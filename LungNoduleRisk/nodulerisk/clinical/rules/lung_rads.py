@@ -337,7 +337,8 @@ class _Nodule:
             kept, early = _step_down(self.known, previous)
             return kept, rule + early
         hint = f"; {STEPPED_DOWN[previous]} if it measured as much at the scan before"
-        return now, f"{rule}, now {size}{hint if was_stepped and before is None else ''}"
+        size = size.removeprefix(f"{self.density}, baseline, ")
+        return now, f"{rule}, but {size} now{hint if was_stepped and before is None else ''}"
 
     def _by_size(self, status: str, by: int) -> Ruling:
         return _sized(self.density, status, self.whole, self.solid, by)
