@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from made_assessment import TASKS, made_assessment
+from made_assessment import TASKS, made_assessment, sphere_nodule
 from nodulerisk.assessment import Measurement, TaskResult
 from nodulerisk.checks import (
     CALCIFIED,
@@ -674,6 +674,17 @@ def test_fault_76_a_guideline_names_a_density_that_the_networks_withhold(ct):
     found = made_assessment(ct, checks=(THIN,), tasks=TASKS | {"density": DISAGREEING})
     by_reader = guidelines(found, replace(EVERYTHING, density="solid"))
     assert [answer.doubts for answer in by_reader] == [(), (), ()]
+
+
+def test_a_guideline_names_what_only_simulated_nodules_taught(ct):
+    simulated = replace(TASKS["density"], evidence="simulated")
+    for answer in asked_about(
+        ct,
+        tasks=TASKS | {"density": simulated},
+        nodule=sphere_nodule(ct, evidence="simulated"),
+    ):
+        assert len(answer.doubts) == 2
+        assert all("only saw simulated nodules" in doubt for doubt in answer.doubts)
 
 
 def test_fault_76_a_guideline_names_a_nodule_that_the_network_doubts(ct):
