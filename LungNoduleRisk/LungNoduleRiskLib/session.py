@@ -27,6 +27,7 @@ from nodulerisk.clinical.patient import OF_THE_NODULE, Patient, patient_from
 from nodulerisk.clinical.registration import Alignment, Matches, Pair
 from nodulerisk.ct.points import Point, Position
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.nodule.same import is_twin
 from nodulerisk.trust.explain import Explanation
 
 if TYPE_CHECKING:
@@ -290,7 +291,8 @@ class Session:
         Raises:
             NoduleRiskError: see ``patientWith``.
         """
-        return advise(assessment, self.patientWith(assessment.name), len(self.nodules))
+        listed = len(self.nodules) - sum(map(is_twin, self.assessments))
+        return advise(assessment, self.patientWith(assessment.name), listed)
 
     # A run
 

@@ -20,7 +20,7 @@ from nodulerisk.checks import Check
 from nodulerisk.ct.cubes import Grid
 from nodulerisk.ct.volume import CT, triple, with_geometry
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.files import written_whole
+from nodulerisk.files import NOTICE, written_whole
 from nodulerisk.nodule.quantities import UNITS, Code
 from nodulerisk.tasks import EvidenceLevel
 from nodulerisk.trust.withhold import Statement, statement
@@ -238,7 +238,7 @@ class Assessment:
         values["mask_evidence"] = None if self.nodule is None else self.nodule.evidence
         if self.stability is not None:
             values["stability"] = asdict(self.stability)
-        return {"research_use_only": RESEARCH_USE_ONLY} | values
+        return {NOTICE: RESEARCH_USE_ONLY} | values
 
     def _task_values(self, name: str) -> dict:
         task, stated = self.tasks[name], self.stated(name)
@@ -291,7 +291,7 @@ def save_assessment(
             folder / MAP_NAME,
         )
     path = folder / VALUES_NAME
-    first = {"research_use_only": RESEARCH_USE_ONLY} | (more or {})
+    first = {NOTICE: RESEARCH_USE_ONLY} | (more or {})
     with written_whole(path) as partial:
         partial.write_text(
             json.dumps(first | assessment.to_dict(), indent=2, ensure_ascii=False),
@@ -335,11 +335,14 @@ def grid_image(values: np.ndarray, grid: Grid) -> sitk.Image:
 
 
 def write_image(image: sitk.Image, path: Path) -> None:
-    """Writes an image whole or not at all, compressed.
+    """Writes an image whole or not at all, compressed, with the notice in its header: NRRD's field
+    ``research_use_only``, NIfTI's ``descrip``.
 
     Raises:
         OutputError: the file cannot be written.
     """
+    field = NOTICE if path.suffix == ".nrrd" else "ITK_FileNotes"
+    image.SetMetaData(field, RESEARCH_USE_ONLY)
     with written_whole(path) as partial:
         sitk.WriteImage(image, str(partial), useCompression=True)
 

@@ -186,6 +186,13 @@ PADDED_IN_Z = _row(
     28,
 )
 
+SAME_NODULE = _row(
+    "same-nodule",
+    "warning",
+    "This point lies on the nodule of {other}: the two are one nodule, with one mask.",
+    66,
+)
+
 # --- The CT
 
 MISSING_SLICES = _row(

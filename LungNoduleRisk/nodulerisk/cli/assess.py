@@ -273,6 +273,7 @@ def assess_and_write(
     from nodulerisk.assess_points import assess_points
     from nodulerisk.clinical.advice import NO_ADVICE, advise
     from nodulerisk.engine.engine import Engine
+    from nodulerisk.nodule.same import is_twin
     from nodulerisk.outputs.results import write_results
 
     networks = Engine(weights, device, keep=stability or len(points) > 1)
@@ -285,11 +286,16 @@ def assess_and_write(
         stability=stability,
         progress=lambda stage, share: show(stage, share * len(points)),
     )
+    listed = len(points)
+    if patient:  # scores count every nodule once, so all have to be known first
+        every = [*found]
+        listed -= sum(one.assessment is not None and is_twin(one.assessment) for one in every)
+        found = iter(every)
     outcomes = []
     for number, (outcome, folder) in enumerate(zip(found, folders, strict=True), start=1):
         if (assessment := outcome.assessment) is not None:
             show(f"{outcome.point.name}: writing", number)
-            advice = advise(assessment, patient, len(points)) if patient else NO_ADVICE
+            advice = advise(assessment, patient, listed) if patient else NO_ADVICE
             outcome = replace(outcome, advice=advice)
             write_results(ct, assessment, folder, advice)
         outcomes.append(outcome)

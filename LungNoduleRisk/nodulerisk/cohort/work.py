@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from nodulerisk.assess_points import assess_points
-from nodulerisk.clinical.advice import NO_ADVICE, advise
+from nodulerisk.assessment import Assessment
+from nodulerisk.clinical.advice import advise
 from nodulerisk.cohort.store import Row, Status
 from nodulerisk.cohort.table import CohortNodule, CtCase
 from nodulerisk.ct.points import Point, Position, lps_of
@@ -22,6 +23,7 @@ from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT, triple
 from nodulerisk.engine.queue import QueueClosedError, SharedNetworks
 from nodulerisk.errors import NoduleRiskError, WorkerError
+from nodulerisk.nodule.same import distinct, is_twin
 from nodulerisk.outputs.nodule_tables import outcome_row
 from nodulerisk.outputs.outcome import Outcome
 from nodulerisk.outputs.segmentation import write_masks
@@ -108,12 +110,14 @@ def rows_without_ct(case: CtCase, weights: WeightSet, status: Status, reason: st
 
 def _rows(ct: CT, case: CtCase, job: Job) -> list[Row]:
     networks = MovingNetworks(job)
-    outcomes = [
-        _outcome(ct, nodule, job.weights, networks, len(case.nodules)) for nodule in case.nodules
-    ]
+    outcomes: list[tuple[Status, Outcome]] = []
+    for nodule in case.nodules:
+        before = [one.assessment for _, one in outcomes if one.assessment is not None]
+        outcomes.append(_outcome(ct, nodule, job.weights, networks, before))
+    outcomes = _advised(case.nodules, outcomes)
     if job.masks is not None:
         found = [outcome.assessment for _, outcome in outcomes if outcome.assessment is not None]
-        write_masks(ct, found, job.masks / f"{case.case}.seg.nrrd")
+        write_masks(ct, distinct(found), job.masks / f"{case.case}.seg.nrrd")
     return [_row(case, job.weights, *outcome) for outcome in outcomes]
 
 
@@ -131,19 +135,35 @@ def _row(case: CtCase, weights: WeightSet, status: Status, outcome: Outcome) -> 
 
 
 def _outcome(
-    ct: CT, nodule: CohortNodule, weights: WeightSet, networks: SharedNetworks, listed: int
+    ct: CT,
+    nodule: CohortNodule,
+    weights: WeightSet,
+    networks: SharedNetworks,
+    before: Sequence[Assessment],
 ) -> tuple[Status, Outcome]:
     point = Point(nodule.name, _position(nodule, ct))
     try:
-        (outcome,) = assess_points(ct, [point], weights, networks)
+        (outcome,) = assess_points(ct, [point], weights, networks, before=before)
     except QueueClosedError:
         raise
     except WorkerError as error:  # it kills the networks: one nodule must not end a cohort
         return "failed", Outcome(point, refusal=str(error))
-    if outcome.assessment is None:
-        return "refused", outcome
-    advice = advise(outcome.assessment, nodule.patient, listed) if nodule.patient else NO_ADVICE
-    return "assessed", replace(outcome, advice=advice)
+    return "refused" if outcome.assessment is None else "assessed", outcome
+
+
+def _advised(
+    nodules: Sequence[CohortNodule], outcomes: Sequence[tuple[Status, Outcome]]
+) -> list[tuple[Status, Outcome]]:
+    """Returns the outcomes with scores and guidelines, which count every nodule once."""
+    twins = sum(one.assessment is not None and is_twin(one.assessment) for _, one in outcomes)
+    advised = []
+    for nodule, (status, outcome) in zip(nodules, outcomes, strict=True):
+        if outcome.assessment is not None and nodule.patient:
+            listed = len(nodules) - twins
+            advice = advise(outcome.assessment, nodule.patient, listed)
+            outcome = replace(outcome, advice=advice)
+        advised.append((status, outcome))
+    return advised
 
 
 def _position(nodule: CohortNodule, ct: CT | None) -> Position:

@@ -156,7 +156,6 @@ def test_a_withheld_decision_is_shown_beside_its_probability(sound, tmp_path):
     text = StringIO()
     Console(file=text, width=120).print(results_view([outcome]))
     for words in (
-        "malignant",
         "withheld",
         "0.73",
         "N1: Withheld: malignancy (it changes",
