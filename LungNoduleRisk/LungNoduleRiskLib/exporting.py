@@ -33,7 +33,7 @@ def reportWriter(
     volumeNode: vtkMRMLScalarVolumeNode,
     adviceFor: Callable[[Assessment], Advice],
     path: Path,
-    earlier: Mapping[str, Earlier] | None = None,
+    earlierOf: Callable[[str], Sequence[Earlier]] | None = None,
 ) -> Callable[[], None]:
     """A function that writes the nodules' report (HTML): meshes and slices with the masks as
     they are now, scores and guidelines.
@@ -47,11 +47,11 @@ def reportWriter(
         adviceFor: what scores and guidelines say of a nodule; what they used of the patient is in
             the report, nothing else of it is kept.
         path: the file.
-        earlier: the nodules at an earlier scan, by name: see ``followUps``.
+        earlierOf: a nodule's earlier scans by its name, the oldest first.
     """
     found = [results.withMask(assessment, volumeNode, PAGE_MM) for assessment in assessments]
-    before = {name: [one] for name, one in (earlier or {}).items()}
-    nodules = [(ct, one, adviceFor(one), before.get(one.name, ())) for ct, one in found]
+    before = {one.name: earlierOf(one.name) if earlierOf else () for _ct, one in found}
+    nodules = [(ct, one, adviceFor(one), before[one.name]) for ct, one in found]
     return partial(_writeReport, nodules, path)
 
 

@@ -4,12 +4,13 @@ behind it."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from LungNoduleRiskLib.nodules import SceneNodule
 from nodulerisk.assessment import Assessment
 from nodulerisk.checks import Check, Severity
 from nodulerisk.clinical.advice import NO_ADVICE, Advice
+from nodulerisk.clinical.course import course_of
 from nodulerisk.clinical.followup import Earlier
 from nodulerisk.clinical.scores import ScoreResult
 from nodulerisk.ct.volume import CT
@@ -168,13 +169,14 @@ class EarlierFacts:
 @dataclass(frozen=True)
 class NoduleFacts:
     """How a nodule stands, what was found, why scores and guidelines could not be asked, and what
-    became of it since an earlier scan."""
+    became of it since the last earlier scan and over all scans, where there are more than two."""
 
     name: str
     state: list[str]
     found: AssessmentFacts | None
     notAdvised: str
     earlier: EarlierFacts | None
+    overTime: list[str] = field(default_factory=list)
 
 
 def ctFacts(ct: CT) -> CtFacts:
@@ -210,7 +212,7 @@ def noduleFacts(
     nodule: SceneNodule,
     refusal: str | None = None,
     advice: Advice | str = NO_ADVICE,
-    earlier: Earlier | None = None,
+    earlier: Sequence[Earlier] = (),
 ) -> NoduleFacts:
     """A nodule's facts.
 
@@ -218,7 +220,7 @@ def noduleFacts(
         nodule: its assessment with its mask as it is now.
         refusal: why the last run refused its point.
         advice: what scores and guidelines say of it, or why they could not be asked.
-        earlier: the nodule at an earlier scan.
+        earlier: the nodule at earlier scans, the oldest first.
     """
     said, notAdvised = (NO_ADVICE, advice) if isinstance(advice, str) else (advice, "")
     return NoduleFacts(
@@ -226,7 +228,8 @@ def noduleFacts(
         stateWords(nodule, refusal),
         None if nodule.assessment is None else _assessmentFacts(nodule.assessment, said),
         notAdvised,
-        None if earlier is None else _earlierFacts(earlier),
+        _earlierFacts(earlier[-1]) if earlier else None,
+        [] if nodule.assessment is None else _overTime(earlier, nodule.assessment),
     )
 
 
@@ -309,8 +312,13 @@ def _taskFacts(assessment: Assessment, name: str) -> TaskFacts:
 
 
 def _earlierFacts(earlier: Earlier) -> EarlierFacts:
-    unmeasured = ["It was not measured in both scans."]
+    unmeasured = [earlier.remark or "It was not measured in both scans."]
     return EarlierFacts(earlier.when, earlier.follow_up.lines if earlier.follow_up else unmeasured)
+
+
+def _overTime(earlier: Sequence[Earlier], now: Assessment) -> list[str]:
+    course = course_of(earlier, now)
+    return [] if course is None or len(course.points) < 3 else course.lines
 
 
 def _checks(checks: Iterable[Check]) -> list[CheckFacts]:

@@ -18,7 +18,7 @@ import SimpleITK as sitk
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.checks import Check
 from nodulerisk.ct.cubes import Grid
-from nodulerisk.ct.volume import CT, triple, with_geometry
+from nodulerisk.ct.volume import CT, Technique, triple, with_geometry
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import NOTICE, written_whole
 from nodulerisk.nodule.quantities import UNITS, Code
@@ -198,6 +198,7 @@ class Provenance:
     device: str
     seconds: dict[str, float] = field(default_factory=dict)  # stage -> wall time
     series_uid: str | None = None
+    technique: Technique | None = None  # of the scan
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,7 +264,7 @@ class Assessment:
                 _measurement_from(measurement) for measurement in values["measurements"]
             ),
             checks=tuple(_made(Check, check) for check in values["checks"]),
-            provenance=_made(Provenance, values["provenance"]),
+            provenance=_provenance_from(values["provenance"]),
             stability=_stability_from(values["stability"]) if values.get("stability") else None,
         )
 
@@ -356,6 +357,11 @@ def _made(kind: type[Any], values: dict[str, Any]) -> Any:
 
 def _measurement_from(values: dict[str, Any]) -> Measurement:
     return _made(Measurement, {**values, "code": _made(Code, values["code"])})
+
+
+def _provenance_from(values: dict[str, Any]) -> Provenance:
+    said = values.get("technique")
+    return _made(Provenance, {**values, "technique": said and _made(Technique, said)})
 
 
 def _task_from(values: dict[str, Any]) -> TaskResult:

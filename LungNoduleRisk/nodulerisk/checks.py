@@ -127,6 +127,13 @@ MASK_CUT = _row(
     "it extends beyond what the mask network sees",
     of_mask=True,
 )
+MASK_AT_EDGE = _row(
+    "mask-at-edge",
+    "warning",
+    "The nodule reaches the edge of the CT, which may show only a part of it.",
+    28,
+    of_mask=True,
+)
 THICK_SLICES = _row(
     "thick-slices",
     "warning",

@@ -9,10 +9,7 @@ import numpy as np
 import pytest
 import vtk
 
-from LungNoduleRiskLib.display.chart import (
-    removeSeries,
-    showChart,
-)
+from LungNoduleRiskLib.display.chart import removeSeries, showChart
 from made_assessment import TASKS, made_assessment
 from nodulerisk.outputs.colours import risk_colour
 from nodulerisk.outputs.style import NO_RISK_KNOWN, RISK_COLOURS

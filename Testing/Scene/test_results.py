@@ -297,10 +297,12 @@ def test_segments_and_points_are_coloured_by_risk(loaded, placed, ct):
         colourPoint(markupsNode, assessment)
     segmentation = resultNode("segmentation", volumeNode).GetSegmentation()
     colours = {name: segmentation.GetSegment(name).GetColor() for name in ("N1", "N2")}
-    last, first = RISK_COLOURS["last"], RISK_COLOURS["first"]
-    assert colours == {"N1": pytest.approx(last), "N2": pytest.approx(first)}
+    assert colours == {
+        "N1": pytest.approx(RISK_COLOURS["last"]),
+        "N2": pytest.approx(RISK_COLOURS["first"]),
+    }
     assert [markupsNode.GetNthControlPointSelected(index) for index in (0, 1)] == [True, False]
-    assert markupsNode.GetDisplayNode().GetColor() == pytest.approx(first)
+    assert markupsNode.GetDisplayNode().GetColor() == pytest.approx(RISK_COLOURS["first"])
 
 
 def test_fault_43_results_of_a_removed_ct_are_nobodys(scene, assessed):

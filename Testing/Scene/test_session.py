@@ -150,6 +150,23 @@ def test_the_readers_word_for_the_density_says_what_an_unchanged_nodule_may_show
     assert subsolid not in session.facts().earlier.lines[0]
 
 
+def test_what_was_measured_on_two_scans_reaches_the_guidelines(session, weights, loaded, ct):
+    assess(session, weights)
+    earlier, (later, points) = session.volumeNode, (loaded(ct), session.markupsNode)
+    session.use(later, points)
+    session.refresh()
+    assess(session, weights)
+    session.refresh()
+    session.choose("A")
+    session.follow(Alignment(np.eye(4), 1.0), earlier, later, 200, lambda _: True)
+    said = {one.name: one.words for one in session.facts().found.guidelines}
+    assert said["Lung-RADS v2022"] == "not computed: needs previous"
+    session.answer("previous", "4B")
+    said = {one.name: one.words for one in session.facts().found.guidelines}
+    assert said["Lung-RADS v2022"].startswith("4B (part-solid, stable, 4B before")
+    assert "in doubt: the earlier scan: the mask depends on" in said["Lung-RADS v2022"]
+
+
 def test_scores_stand_before_the_guidelines_and_know_how_many_nodules_are_listed(session, weights):
     assess(session, weights)
     session.refresh()

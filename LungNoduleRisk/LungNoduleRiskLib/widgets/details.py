@@ -22,6 +22,9 @@ def noduleHtml(facts: NoduleFacts) -> str:
     if facts.earlier is not None:
         parts.append(_heading(_("Since {when}").format(when=facts.earlier.when)))
         parts.append(_list(facts.earlier.lines))
+    if facts.overTime:
+        parts.append(_heading(_("Over all scans")))
+        parts.append(_list(facts.overTime))
     return "".join([*parts, f"<p><b>{escape(RESEARCH_USE_ONLY)}</b></p>"])
 
 

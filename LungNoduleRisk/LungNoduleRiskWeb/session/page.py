@@ -17,7 +17,7 @@ from LungNoduleRiskWeb.session.controller import SYSTEMS, Controller
 from LungNoduleRiskWeb.session.downloads import FILES
 from LungNoduleRiskWeb.session.viewer import LAYOUTS, SPOKEN, WINDOWS_HU, Viewer
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.clinical.patient import OF_THE_NODULE, Patient, field_words
+from nodulerisk.clinical.patient import HELP, OF_THE_NODULE, Patient, field_words
 from nodulerisk.outputs.style import REPORT_NAME, TABLE_NAME
 from nodulerisk.tasks import DEMONSTRATION
 
@@ -358,6 +358,7 @@ def _patient_field(name: str, kind) -> None:
         "label": label,
         "hide_details": True,
         "density": "compact",
+        "title": HELP.get(name, ""),
     }
     if choices:
         vuetify.VSelect(items=(str(["", *choices]),), **options)

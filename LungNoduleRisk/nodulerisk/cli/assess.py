@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +21,8 @@ from nodulerisk.errors import NoduleRiskError, OutputError, PointError, WeightsE
 from nodulerisk.outputs.style import REPORT_NAME, SEG_NAME, SR_NAME, TABLE_NAME
 
 if TYPE_CHECKING:
+    from nodulerisk.assessment import Assessment
+    from nodulerisk.clinical.followup import FollowUp
     from nodulerisk.clinical.patient import Patient
     from nodulerisk.ct.points import Point
     from nodulerisk.ct.volume import CT
@@ -104,7 +107,7 @@ def assess(
     with errors_in_one_line(verbose):
         asked = asked_points(point, points, ras, lps)
         thresholds = thresholds_of(threshold or [])
-        known = _patient(patient, len(asked))
+        known = known_patient(patient, len(asked))
         earlier = earlier_report(out) if dicom else None  # before old results are removed
         folders = prepared_folders(out, asked, [ct, *([points] if points else [])])
         with progress(len(asked)) as show:
@@ -165,7 +168,7 @@ def thresholds_of(texts: list[str]) -> dict[str, float]:
         ) from error
 
 
-def _patient(texts: list[str] | None, points: int) -> Patient | None:
+def known_patient(texts: list[str] | None, points: int) -> Patient | None:
     """Returns the patient for scores and guidelines; None if nothing was given.
 
     Raises:
@@ -267,9 +270,10 @@ def assess_and_write(
     cascade: bool = False,
     stability: bool = False,
     patient: Patient | None = None,
+    change_of: Callable[[Assessment], FollowUp | None] | None = None,
 ) -> list[Outcome]:
     """Assesses every point and writes its results; a refused point does not stop the others (fault
-    25)."""
+    25). ``change_of`` says how a nodule has changed since earlier scans."""
     from nodulerisk.assess_points import assess_points
     from nodulerisk.clinical.advice import NO_ADVICE, advise
     from nodulerisk.engine.engine import Engine
@@ -295,7 +299,8 @@ def assess_and_write(
     for number, (outcome, folder) in enumerate(zip(found, folders, strict=True), start=1):
         if (assessment := outcome.assessment) is not None:
             show(f"{outcome.point.name}: writing", number)
-            advice = advise(assessment, patient, listed) if patient else NO_ADVICE
+            change = change_of(assessment) if change_of else None
+            advice = advise(assessment, patient, listed, change) if patient else NO_ADVICE
             outcome = replace(outcome, advice=advice)
             write_results(ct, assessment, folder, advice)
         outcomes.append(outcome)

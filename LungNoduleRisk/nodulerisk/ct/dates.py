@@ -29,6 +29,20 @@ def days_between(
     first, second = (
         _dates(path, uid) for path, uid in zip((before, after), series_uids, strict=True)
     )
+    return _days(first, second)
+
+
+def days_between_files(before: Path, after: Path) -> int | None:
+    """Returns the days from one DICOM file to another, of any series; None as in
+    ``days_between``."""
+    dates = []
+    for path in (before, after):
+        with dicom_files(path) as (file,):
+            dates.append(_dates_in(_header(file)))
+    return _days(*dates)
+
+
+def _days(first: dict[str, date], second: dict[str, date]) -> int | None:
     return next(
         ((second[name] - first[name]).days for name in DATES if name in first and name in second),
         None,
@@ -39,11 +53,14 @@ def _dates(path: Path, series_uid: str | None) -> dict[str, date]:
     """Returns the dates in the first file of the series."""
     with dicom_files(path) as files:
         headers = (header for file in files if (header := _header(file)) is not None)
-        header = next(
-            (one for one in headers if one.get("SeriesInstanceUID", "") == (series_uid or "")),
-            Dataset(),
+        wanted = series_uid or ""
+        return _dates_in(
+            next((one for one in headers if one.get("SeriesInstanceUID", "") == wanted), None)
         )
-        found = {name: _date(str(header.get(name, ""))) for name in DATES}
+
+
+def _dates_in(header: Dataset | None) -> dict[str, date]:
+    found = {name: _date(str((header or Dataset()).get(name, ""))) for name in DATES}
     return {name: day for name, day in found.items() if day is not None}
 
 

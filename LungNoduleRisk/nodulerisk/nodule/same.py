@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from nodulerisk.assessment import Assessment, NoduleMask
-from nodulerisk.checks import SAME_NODULE
+from nodulerisk.checks import SAME_NODULE, Check
 from nodulerisk.ct.volume import CT
 from nodulerisk.nodule.mask import mask_dice
 
@@ -39,6 +39,25 @@ def is_twin(assessment: Assessment) -> bool:
 def distinct(assessments: Iterable[Assessment]) -> list[Assessment]:
     """Returns one assessment for each nodule."""
     return [one for one in assessments if not is_twin(one)]
+
+
+def merged(assessments: Iterable[Assessment]) -> list[Assessment]:
+    """Returns one assessment for each nodule, which also says which other points lie on it."""
+    every = [*assessments]
+    twins = [one for one in every if is_twin(one)]
+    return [
+        replace(one, checks=(*one.checks, *(_said_of(twin) for twin in twins if _same(one, twin))))
+        for one in distinct(every)
+    ]
+
+
+def _said_of(twin: Assessment) -> Check:
+    said = next(check for check in twin.checks if SAME_NODULE.among([check]))
+    return replace(said, message=f"{twin.name}: {said.message}")
+
+
+def _same(one: Assessment, twin: Assessment) -> bool:
+    return one.centre_lps_mm == twin.centre_lps_mm
 
 
 def _one_nodule(first: Assessment, second: Assessment, ct: CT) -> bool:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import Assessment, Measurement, TaskResult
+from nodulerisk.clinical.rules.guideline import Guideline
 from nodulerisk.clinical.scores import SCORES
 from nodulerisk.files import write_table
 from nodulerisk.nodule.measure import density_type
@@ -98,8 +99,9 @@ def outcome_row(outcome: Outcome) -> Row:
     ``<task>_threshold``, ``<task>_spread`` and ``<task>_<class>`` (mean probabilities), and
     ``<task>_by_volume`` (the last class's probability by the volume alone) if known;
     ``mask_evidence`` and, resting on it, one column per measurement, ``<name> (<unit>)``; ``density
-    by threshold``; one column per guideline, if requested; ``withheld`` (which decisions, and why),
-    ``warnings`` (their number), ``checks`` (their codes), ``weight_set``.
+    by threshold``; for every guideline, if requested, ``<guideline>`` (in words), ``<guideline>
+    result`` and ``<guideline> next step``; ``withheld`` (which decisions, and why), ``warnings``
+    (their number), ``checks`` (their codes), ``weight_set``.
     """
     row: Row = {"name": outcome.point.name}
     row |= dict(zip(("x_lps_mm", "y_lps_mm", "z_lps_mm"), outcome.point.lps_mm, strict=True))
@@ -116,7 +118,7 @@ def outcome_row(outcome: Outcome) -> Row:
         row["mask_evidence"] = None if assessment.nodule is None else assessment.nodule.evidence
         row |= {_measurement_column(m): round(m.value, 3) for m in assessment.measurements}
         row[DENSITY] = density_type(assessment.measurements)
-        row |= {guideline.name: guideline.words for guideline in outcome.advice.guidelines}
+        row |= _guideline_columns(outcome.advice.guidelines)
         row["withheld"] = "; ".join(withheld_words(assessment))
         row["warnings"] = _warnings(assessment)
         row["checks"] = " ".join(check.code for check in assessment.checks)
@@ -256,6 +258,17 @@ def _task_columns(name: str, assessment: Assessment | None) -> Row:
     return columns | {
         f"{name}_{label}": _rounded(p) for label, p in zip(task.classes, mean, strict=True)
     }
+
+
+def _guideline_columns(guidelines: Iterable[Guideline]) -> Row:
+    columns: Row = {}
+    for one in guidelines:
+        columns |= {
+            one.name: one.words,
+            f"{one.name} result": one.marked,
+            f"{one.name} next step": one.next_step,
+        }
+    return columns
 
 
 def _measurement_column(measurement: Measurement) -> str:

@@ -40,6 +40,7 @@ TABLE_NAME, REPORT_NAME = "nodules.csv", "report.html"  # of all nodules of a CT
 SEG_NAME, SR_NAME = "nodules.seg.dcm", "nodules.sr.dcm"
 EXPLANATION_FILES = ("gradcam.nrrd", "gradcam.png")
 FOLLOW_UP_TABLE_NAME, FOLLOW_UP_JSON_NAME = "follow-up.csv", "follow-up.json"
+NOT_FOUND_NAMES = "not-found-*.png"  # of nodules that a later scan does not show
 COHORT_TABLE_NAME, GROWTH_NAME, SUMMARY_NAME, MASKS_NAME = (
     "cohort.csv",
     "growth.csv",

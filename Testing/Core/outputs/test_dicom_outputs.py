@@ -623,7 +623,7 @@ def test_fault_66_two_points_on_one_nodule_are_one_finding_with_one_segment(seri
     assert [s.SegmentLabel for s in dcmread(tmp_path / SEG_NAME).SegmentSequence] == ["N1"]
     report, [group] = read_report(tmp_path / SR_NAME)
     assert group.tracking_identifier == "N1" and about_points(report) == []
-    assert [text for text in texts_of(group) if text.startswith("N2: Warning: This point lies on")]
+    assert [text for text in texts_of(group) if text.startswith("Warning: N2: This point lies on")]
 
 
 # --- Which is which

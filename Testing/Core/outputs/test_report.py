@@ -173,6 +173,21 @@ def test_scores_stand_first_with_whom_they_were_made_for(page_of, nodule):
     assert page.index("Scores outcome") < page.index("Measurements reader")
 
 
+def test_a_report_of_scores_that_all_fit_the_patient_opens(page_of, nodule):
+    told = {"sex": "male", "upper_lobe": True, "long axis": 10}
+    known = {name: Input(name, value, "given") for name, value in told.items()}
+    found = {score.name: score_nodule(score, known) for score in SCORES}
+    text = page_of(replace(nodule, advice=Advice((found["Brock 1a"],)))).text
+    assert "Brock 1a:" in text and "not made for cases like this" not in text
+
+
+def test_a_guideline_shows_what_is_in_doubt_what_is_next_and_what_it_left_out(page_of, nodule):
+    told = replace(LUNG_RADS, next_step="CT soon", not_considered=("kind",), doubts=("it is cut",))
+    text = page_of(replace(nodule, advice=Advice((), (told,)))).text
+    assert "Lung-RADS v2022: 4A (in doubt)" in text  # at a glance
+    assert "in doubt: it is cut next: CT soon not considered: kind" in text
+
+
 def test_scans_stand_side_by_side_with_what_changed(page_of, followed):
     text = page_of(followed).text
     assert "Measurement 183 days before this scan change" in text

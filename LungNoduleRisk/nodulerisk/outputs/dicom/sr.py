@@ -269,7 +269,7 @@ def _texts(nodule: TrackedNodule) -> Iterator[sr.TextContentItem]:
     yield _text(own_code("MASK-E", "Evidence for the mask"), measured_on(assessment))
     yield from _advice(nodule.advice)
     withheld = withheld_words(assessment) if nodule.is_found else ()
-    for line in (*withheld, *map(check_words, assessment.checks), *nodule.twins):
+    for line in (*withheld, *map(check_words, assessment.checks)):
         yield _comment(line)
 
 

@@ -36,13 +36,11 @@ class TrackedNodule:
         assessment: of this CT.
         uid: its tracking UID.
         advice: its scores and guidelines.
-        twins: what was said of other points on it.
     """
 
     assessment: Assessment
     uid: str
     advice: Advice = NO_ADVICE
-    twins: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -12,13 +12,12 @@ from pydicom import Dataset
 from scipy.ndimage import map_coordinates
 
 from nodulerisk.assessment import Assessment, NoduleMask
-from nodulerisk.checks import SAME_NODULE
 from nodulerisk.clinical.advice import NO_ADVICE, Advice
 from nodulerisk.ct.cubes import Grid
 from nodulerisk.errors import OutputError
 from nodulerisk.files import written_whole
 from nodulerisk.nodule.mask import MASK_LEVEL
-from nodulerisk.nodule.same import distinct
+from nodulerisk.nodule.same import merged
 from nodulerisk.outputs.dicom.seg import segmentation
 from nodulerisk.outputs.dicom.source import RESAMPLED, DicomSource
 from nodulerisk.outputs.dicom.sr import report
@@ -29,7 +28,6 @@ from nodulerisk.outputs.dicom.tracking import (
     tracked,
 )
 from nodulerisk.outputs.style import SEG_NAME, SR_NAME
-from nodulerisk.outputs.words import check_words
 
 # of probability, by which interpolation may miss the surface; an offset of a fifth of a voxel fails
 ON_THE_MASK = 0.05
@@ -64,7 +62,7 @@ def write_dicom(
         OutputError: the masks do not lie on the source's voxels, its headers violate the standard,
             or the folder cannot be written.
     """
-    folder = Path(folder)
+    folder, assessments = Path(folder), merged(assessments)
     earlier = earlier or read_earlier(folder / SR_NAME)
     uids = tracked(assessments, source, earlier, handed_on)
     nodules = _nodules(assessments, uids, advice or {})
@@ -89,24 +87,9 @@ def write_dicom(
 def _nodules(
     assessments: Sequence[Assessment], uids: Mapping[str, str], advice: Mapping[str, Advice]
 ) -> list[TrackedNodule]:
-    """Returns one for each nodule, however many points lie on it."""
-    firsts = distinct(assessments) or assessments
     return [
-        TrackedNodule(
-            one, uids[one.name], advice.get(one.name, NO_ADVICE), _said_of_twins(one, assessments)
-        )
-        for one in firsts
+        TrackedNodule(one, uids[one.name], advice.get(one.name, NO_ADVICE)) for one in assessments
     ]
-
-
-def _said_of_twins(first: Assessment, assessments: Sequence[Assessment]) -> tuple[str, ...]:
-    return tuple(
-        f"{one.name}: {check_words(check)}"
-        for one in assessments
-        if one is not first and one.centre_lps_mm == first.centre_lps_mm
-        for check in one.checks
-        if SAME_NODULE.among([check])
-    )
 
 
 def _refuse_other_ct(nodule: TrackedNodule, source: DicomSource) -> None:
