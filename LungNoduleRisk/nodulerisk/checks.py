@@ -186,6 +186,13 @@ PADDED_IN_PLANE = _row(
     "The block extends beyond the image's edge: {share:.0%} of it is padding.",
     27,
 )
+MOSTLY_PADDING = _row(
+    "mostly-padding",
+    "warning",
+    "Most of what the networks look at lies outside the CT ({share:.0%}) and is padding.",
+    52,
+    "most of what the networks look at lies outside the CT",
+)
 PADDED_IN_Z = _row(
     "padded-in-z",
     "warning",
@@ -231,6 +238,14 @@ CLIPPED_INTENSITIES = _row(
     "warning",
     "Values are cut off at {high} HU, as if a display window had been applied.",
     18,
+)
+INTENSITY_DOUBTFUL = _row(
+    "intensity-doubtful",
+    "warning",
+    "The darkest values are about {darkest:.0f} HU, and air is at -1000 HU: the values may be"
+    " shifted or scaled, and every density wrong.",
+    60,
+    "its values may not be Hounsfield units",
 )
 CONTRAST = _row(
     "contrast",
