@@ -157,7 +157,11 @@ class CT:
             acquisition,
             tuple(
                 dict.fromkeys(
-                    [*checks, *intensity_checks(hu, spacing_mm), *acquisition_checks(acquisition, spacing_mm)]
+                    [
+                        *checks,
+                        *intensity_checks(hu, spacing_mm),
+                        *acquisition_checks(acquisition, spacing_mm),
+                    ]
                 )
             ),
             tuple(filled_slices),

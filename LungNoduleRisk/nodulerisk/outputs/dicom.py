@@ -31,7 +31,8 @@ from nodulerisk.assessment import Assessment, NoduleMask, TaskResult
 from nodulerisk.checks import MASK_EDITED
 from nodulerisk.ct.cubes import Grid
 from nodulerisk.ct.dicom_files import DicomFile, ImagePlane, dicom_files
-from nodulerisk.ct.dicom_series import can_read, choose_series, ct_planes
+from nodulerisk.ct.dicom_series import can_read, choose_volume, ct_images
+from nodulerisk.ct.dicom_volumes import Volume
 from nodulerisk.ct.slice_stack import stacked
 from nodulerisk.errors import CTError, OutputError, TiltError
 from nodulerisk.files import written_whole
@@ -70,12 +71,14 @@ class DicomSource:
         planes: the image plane of each z index; missing slices have none.
         shape: of the CT, (z, y, x).
         grid: where its voxels lie.
+        name: of the volume, as ``read_ct`` takes it.
     """
 
     images: dict[DicomFile, Dataset]
     planes: dict[int, ImagePlane]
     shape: tuple[int, int, int]
     grid: Grid
+    name: str
 
     @property
     def series_uid(self) -> str:
@@ -101,7 +104,7 @@ def read_source(path: str | Path, series_uid: str | None = None) -> DicomSource:
 def source_of(paths: Iterable[Path], series_uid: str | None = None) -> DicomSource:
     """Like ``read_source``, but for files that may lie anywhere."""
     with dicom_files(*paths) as files:
-        return _source(choose_series(ct_planes(files), series_uid))
+        return _source(choose_volume(ct_images(files), series_uid))
 
 
 def write_dicom(
@@ -143,15 +146,15 @@ def write_dicom(
 # --- The source
 
 
-def _source(planes: list[ImagePlane]) -> DicomSource:
+def _source(volume: Volume) -> DicomSource:
     try:
-        stack = stacked(planes)
+        stack = stacked(volume.planes)
     except TiltError:
         raise CTError(RESAMPLED) from None
     by_file = {plane.file: plane for plane in stack.planes}
     orientation = stack.planes[0].orientation
     images = {file: _header(plane, orientation, stack.step_mm) for file, plane in by_file.items()}
-    if len(images) > 1 and len(images) < len(planes):
+    if len(images) > 1 and len(images) < len(volume.planes):
         raise CTError(
             "The series is split over several multi-frame files: for DICOM output, export it as a"
             " single file."
@@ -161,6 +164,7 @@ def _source(planes: list[ImagePlane]) -> DicomSource:
         dict(zip(stack.index.tolist(), stack.planes, strict=True)),
         stack.shape,
         Grid(stack.planes[0].position, stack.direction * stack.spacing_mm),
+        volume.name,
     )
 
 
@@ -211,7 +215,7 @@ def _is_multiframe(header: Dataset) -> bool:
 def _refuse_other_ct(assessment: Assessment, source: DicomSource) -> None:
     """Raises OutputError unless the assessment is of this series and its mask lies on the series'
     voxels."""
-    of_series = assessment.provenance.series_uid in (None, source.series_uid)
+    of_series = assessment.provenance.series_uid in (None, source.name)
     mask = _mask_of(assessment)
     if not of_series or (
         mask and (mask.ct_shape != source.shape or not _overlays(mask, source.grid))
