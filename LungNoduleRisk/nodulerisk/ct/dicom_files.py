@@ -1,4 +1,4 @@
-"""DICOM files in folders and zips, and their headers; nothing in a zip is written to disk.
+"""DICOM files in folders and zips, and their headers; files in a zip are read in memory.
 
 A DICOMDIR is never followed: files are recognised by their content.
 """
