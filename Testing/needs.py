@@ -28,8 +28,9 @@ LIBRARIES = {  # that Qt and VTK load, to Debian's packages
     "libxkbcommon.so.0": "libxkbcommon0",
 }
 PACKAGES = PROGRAMS | LIBRARIES
-DCMQI, OHIF = "dcmqi", "@cornerstonejs/adapters"  # in Python and in node: make test installs them
-NODE_PACKAGES = Path(__file__).parent / "Clients" / "ohif" / "node_modules"
+DCMQI = "dcmqi"  # in Python; make test installs it, and those in node:
+AXE, OHIF = "axe-core", "@cornerstonejs/adapters"
+NODE_PACKAGES = Path(__file__).parent / "Clients" / "node" / "node_modules"
 
 
 def lacking(*needs: str) -> list[str]:
@@ -53,7 +54,7 @@ def _is_here(need: str) -> bool:
         return SHARED.is_dir()
     if need == DCMQI:
         return importlib.util.find_spec(need) is not None
-    if need == OHIF:
+    if need in (AXE, OHIF):
         return (NODE_PACKAGES / need).is_dir()
     return _loads(need) if need in LIBRARIES else program(need) is not None
 

@@ -186,6 +186,13 @@ PADDED_IN_PLANE = _row(
     "The block extends beyond the image's edge: {share:.0%} of it is padding.",
     27,
 )
+MOSTLY_PADDING = _row(
+    "mostly-padding",
+    "warning",
+    "Most of what the networks look at lies outside the CT ({share:.0%}) and is padding.",
+    52,
+    "most of what the networks look at lies outside the CT",
+)
 PADDED_IN_Z = _row(
     "padded-in-z",
     "warning",
@@ -214,6 +221,19 @@ IRREGULAR_SPACING = _row(
     "Slice spacing varies by up to {percent:.1f} %; sizes along the scan may be off by as much.",
     3,
 )
+LEFT_OUT_SLICES = _row(
+    "left-out-slices",
+    "warning",
+    "{slices} image(s) that belong to this CT by place or series were left out: they differ in"
+    " {tags}. The CT may be incomplete.",
+    55,
+)
+NUMBER_GAPS = _row(
+    "number-gaps",
+    "warning",
+    "InstanceNumber skips {missing} number(s): slices of this series may be missing.",
+    55,
+)
 ORIENTATION_UNKNOWN = _row(
     "orientation-unknown",
     "warning",
@@ -226,11 +246,32 @@ RESCALE_MISSING = _row(
     "RescaleSlope or RescaleIntercept is missing; the values look like HU and were read as HU.",
     16,
 )
+RESCALE_VARIES = _row(
+    "rescale-varies",
+    "warning",
+    "RescaleSlope or RescaleIntercept changes within the series, by up to {hu:.0f} HU; the values"
+    " fit together and were read as they say.",
+    61,
+)
+LOSSY = _row(
+    "lossy-compression",
+    "warning",
+    "The images were compressed with loss, {ratio:.0f} to 1: edges and densities may have changed.",
+    63,
+)
 CLIPPED_INTENSITIES = _row(
     "clipped-intensities",
     "warning",
     "Values are cut off at {high} HU, as if a display window had been applied.",
     18,
+)
+INTENSITY_DOUBTFUL = _row(
+    "intensity-doubtful",
+    "warning",
+    "The darkest values are about {darkest:.0f} HU, and air is at -1000 HU: the values may be"
+    " shifted or scaled, and every density wrong.",
+    60,
+    "its values may not be Hounsfield units",
 )
 CONTRAST = _row(
     "contrast",

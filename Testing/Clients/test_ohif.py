@@ -15,7 +15,7 @@ from needs import OHIF
 from nodulerisk.nodule.measure import drawn_axes
 
 pytestmark = pytest.mark.needs(OHIF)
-READER = Path(__file__).parent / "ohif" / "read_report.mjs"
+READER = Path(__file__).parent / "node" / "read_report.mjs"
 
 
 def planes(images: list[Path]) -> dict[str, dict]:

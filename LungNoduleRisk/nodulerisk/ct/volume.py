@@ -15,16 +15,19 @@ import numpy as np
 import SimpleITK as sitk
 
 from nodulerisk.checks import (
-    CLIPPED_INTENSITIES,
     CONTRAST,
     KERNEL_UNKNOWN,
     SHARP_KERNEL,
     THICK_SLICES,
     Check,
 )
+from nodulerisk.ct.intensity import intensity_checks
 from nodulerisk.errors import CTError
 
 MAX_VOXELS = 750_000_000  # 1.5 GB as int16: 2860 slices of 512 x 512
+SPACING_MM = (0.1, 10.0)
+ROUNDING = 1e-6
+MAX_EXTENT_MM, MAX_ORIGIN_MM = 2000.0, 10_000.0
 THICK_SLICE_MM = 2.5
 OBLIQUE_DEGREES = 5.0  # slices tilted by more are called oblique
 AIR_HU = -1024
@@ -118,8 +121,7 @@ class CT:
             raise CTError("A CT needs a three-dimensional int16 array of Hounsfield units.")
         refuse_bad_spacing(self.spacing_mm)
         refuse_bad_direction(self.direction)
-        if not np.all(np.isfinite(self.origin_lps_mm)):
-            raise CTError("The CT's position in space is not a number. Export the CT again.")
+        refuse_implausible_place(self.hu.shape[::-1], self.spacing_mm, self.origin_lps_mm)
 
     @classmethod
     def from_array(
@@ -132,6 +134,7 @@ class CT:
         acquisition: Acquisition | None = None,
         checks: Iterable[Check] = (),
         filled_slices: Iterable[int] = (),
+        has_context: bool = True,
     ) -> CT:
         """Returns a checked CT from HU values of any real number type.
 
@@ -140,6 +143,7 @@ class CT:
             spacing_mm, origin_lps_mm, direction, acquisition, filled_slices: as in `CT`.
             checks: findings so far; those on intensity, slice thickness, contrast and kernel are
                 added.
+            has_context: see ``intensity_checks``.
 
         Raises:
             CTError: one slice, NaN or infinite voxels, a constant volume, values that are not HU,
@@ -149,17 +153,14 @@ class CT:
             raise CTError(SINGLE_SLICE)
         acquisition = acquisition or Acquisition()
         hu = to_hounsfield(values)
+        found = intensity_checks(hu, spacing_mm, has_context=has_context)
         return cls(
             hu,
             triple(spacing_mm),
             triple(origin_lps_mm),
             np.array(direction, float).reshape(3, 3),
             acquisition,
-            tuple(
-                dict.fromkeys(
-                    [*checks, *intensity_checks(hu), *acquisition_checks(acquisition, spacing_mm)]
-                )
-            ),
+            tuple(dict.fromkeys([*checks, *found, *acquisition_checks(acquisition, spacing_mm)])),
             tuple(filled_slices),
         )
 
@@ -262,20 +263,66 @@ def to_lps(ct: CT) -> CT:
     )
 
 
-def refuse_bad_spacing(spacing_mm: Sequence[float]) -> None:
-    """Raises CTError unless every spacing is a positive, finite number of mm (fault 15)."""
-    if not all(np.isfinite(v) and v > 0 for v in spacing_mm):
+def refuse_bad_spacing(spacing_mm: Sequence[float] | np.ndarray) -> None:
+    """Raises CTError unless every spacing is a number of mm that a CT has (faults 15 and 52)."""
+    refuse_no_length(spacing_mm)
+    low, high = SPACING_MM
+    if not all(low - ROUNDING <= v <= high + ROUNDING for v in spacing_mm):
+        stated = " × ".join(f"{v:.3g}" for v in spacing_mm)
+        raise CTError(
+            f"The voxel spacing is {stated} mm, and a CT's lies between {low:g} and {high:g} mm."
+            " Export the CT again with its spacing in mm."
+        )
+
+
+def refuse_no_length(spacing: Sequence[float] | np.ndarray) -> None:
+    """Raises CTError unless every spacing is a positive, finite number, of any unit (fault 15)."""
+    if not all(np.isfinite(v) and v > 0 for v in spacing):
         raise CTError(
             "The voxel spacing is zero, negative or not a number. Export the CT again with its"
             " spacing."
         )
 
 
+def refuse_implausible_place(
+    size: Sequence[int],
+    spacing_mm: Sequence[float] | np.ndarray,
+    origin_lps_mm: Sequence[float] | np.ndarray,
+) -> None:
+    """Raises CTError for a volume that no scanner makes, by its extent or position (fault 52); call
+    it before allocating.
+
+    Args:
+        size, spacing_mm: along x, y, z.
+        origin_lps_mm: position of the first voxel.
+    """
+    if not np.all(np.isfinite(origin_lps_mm)):
+        raise CTError("The CT's position in space is not a number. Export the CT again.")
+    extent = max(n * s for n, s in zip(size, spacing_mm, strict=True))
+    if extent > MAX_EXTENT_MM:
+        raise CTError(
+            f"The CT would be {extent / 1000:.3g} m long: its size or spacing is wrong. Export the"
+            " CT again with its spacing in mm."
+        )
+    if np.abs(origin_lps_mm).max() > MAX_ORIGIN_MM:
+        raise CTError(
+            f"The CT's origin lies more than {MAX_ORIGIN_MM / 1000:g} m away. Export the CT again"
+            " with its position in mm."
+        )
+
+
 def refuse_bad_direction(direction: np.ndarray) -> None:
     """Raises CTError unless the 3x3 direction matrix is orthonormal (fault 9); up to 0.06 degrees
-    counts as rounding."""
-    if not np.allclose(direction.T @ direction, np.eye(3), rtol=0, atol=1e-3):
+    of each axis count as rounding, as of axes in mm with 3 decimals (fault 54)."""
+    if not np.allclose(direction.T @ direction, np.eye(3), rtol=0, atol=2e-3):
         raise CTError(SKEWED)
+
+
+def orthonormal(direction: np.ndarray) -> np.ndarray:
+    """Returns the rotation, or reflection, nearest to a direction matrix that was rounded."""
+    left, _, right = np.linalg.svd(direction)
+    nearest = left @ right
+    return direction if np.allclose(direction, nearest, rtol=0, atol=1e-6) else nearest
 
 
 def refuse_if_too_large(size: Iterable[int]) -> None:
@@ -291,14 +338,19 @@ def refuse_if_too_large(size: Iterable[int]) -> None:
 def refuse_if_not_scalar_volume(image: sitk.Image | sitk.ImageFileReader) -> None:
     """Raises CTError for 4D, colour or vector images (fault 12) and single slices (fault 6)."""
     size = image.GetSize()
-    if len(size) > 3 and max(size[3:]) > 1:
-        raise CTError("This file holds several time points (4D). Export only the phase to assess.")
+    refuse_several_volumes(size)
     if "vector" in sitk.GetPixelIDValueAsString(image.GetPixelID()):
         raise CTError(
             "This is a colour or vector image, not a CT in Hounsfield units. Load the CT itself."
         )
     if len(size) < 3 or min(size) < 1 or min(size[:3]) < 2:
         raise CTError(SINGLE_SLICE)
+
+
+def refuse_several_volumes(size: Sequence[int]) -> None:
+    """Raises CTError for a size of more than one volume, x, y, z first (fault 12)."""
+    if max(size[3:], default=1) > 1:
+        raise CTError("This file holds several time points (4D). Export only the phase to assess.")
 
 
 def to_hounsfield(values: np.ndarray) -> np.ndarray:
@@ -319,25 +371,6 @@ def to_hounsfield(values: np.ndarray) -> np.ndarray:
     if low < INT16.min or high > INT16.max:
         values = values.clip(INT16.min, INT16.max)
     return values.astype(np.int16, copy=False)
-
-
-def intensity_checks(hu: np.ndarray) -> list[Check]:
-    """Returns findings on the HU histogram.
-
-    Raises:
-        CTError: a constant volume (fault 23), or values that cannot be HU of a chest (fault 18).
-    """
-    low, high = int(hu.min()), int(hu.max())
-    if low == high:
-        raise CTError("Every voxel has the same value. Export the CT again.")
-    if low > -200:
-        raise CTError(
-            f"These are not Hounsfield units: values run from {low} to {high}, and a chest CT holds"
-            " air below -200 HU. The image may be 8-bit or windowed. Load the original CT."
-        )
-    if high < 400 and np.mean(hu == high) > 0.01:  # the networks look at values up to 400 HU
-        return [CLIPPED_INTENSITIES.check(high=high)]
-    return []
 
 
 def looks_like_hounsfield(hu: np.ndarray) -> bool:

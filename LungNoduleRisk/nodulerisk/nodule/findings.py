@@ -16,6 +16,7 @@ from nodulerisk.checks import (
     MASK_CUT,
     MASK_EDITED,
     METAL,
+    MOSTLY_PADDING,
     NO_LUNG,
     NO_NODULE,
     PADDED_IN_PLANE,
@@ -120,6 +121,8 @@ def _padding_checks(block: CT, ct: CT, point_lps_mm) -> Iterator[Check]:
         yield PADDED_IN_PLANE.check(share=share)
     if outside[2]:
         yield PADDED_IN_Z.check(share=share)
+    if share > 0.5:
+        yield MOSTLY_PADDING.check(share=share)
 
 
 def _box(block: CT, point_lps_mm, half_mm: float) -> np.ndarray:

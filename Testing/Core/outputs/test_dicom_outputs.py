@@ -38,11 +38,12 @@ from nodulerisk.cli import app
 from nodulerisk.clinical.advice import advise
 from nodulerisk.clinical.patient import patient_from
 from nodulerisk.ct.cubes import Grid
-from nodulerisk.ct.dicom_files import DicomFile
+from nodulerisk.ct.dicom.files import DicomFile
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import CTError, NoduleRiskError, OutputError
 from nodulerisk.nodule.measure import measure
+from nodulerisk.nodule.same import told_apart
 from nodulerisk.outputs.dicom import DicomSource, read_source, tracked, write_dicom
 from nodulerisk.outputs.dicom.sr import OHIF_CALIPERS
 from nodulerisk.outputs.style import NO_RISK_KNOWN, RISK_COLOURS, SEG_NAME, SR_NAME
@@ -611,6 +612,18 @@ def test_no_side_is_said_of_a_narrow_field(series, tmp_path):
     write_dicom([assessed(read_ct(folder))], read_source(folder), tmp_path)
     _, [group] = read_report(tmp_path / SR_NAME)
     assert group.finding_sites[0].laterality is None
+
+
+def test_fault_66_two_points_on_one_nodule_are_one_finding_with_one_segment(series, tmp_path):
+    folder = series()
+    ct = read_ct(folder)
+    first = assessed(ct, checks=())
+    twin = told_apart(assessed(ct, name="N2"), [first], ct)
+    write_dicom([first, twin], read_source(folder), tmp_path)
+    assert [s.SegmentLabel for s in dcmread(tmp_path / SEG_NAME).SegmentSequence] == ["N1"]
+    report, [group] = read_report(tmp_path / SR_NAME)
+    assert group.tracking_identifier == "N1" and about_points(report) == []
+    assert [text for text in texts_of(group) if text.startswith("Warning: N2: This point lies on")]
 
 
 # --- Which is which

@@ -6,12 +6,13 @@ wants them.
 """
 
 from nodulerisk.outputs.dicom.source import DicomSource, read_source, source_of
-from nodulerisk.outputs.dicom.tracking import EarlierReport, read_earlier, tracked
+from nodulerisk.outputs.dicom.tracking import EarlierReport, along, read_earlier, tracked
 from nodulerisk.outputs.dicom.write import write_dicom
 
 __all__ = [
     "DicomSource",
     "EarlierReport",
+    "along",
     "read_earlier",
     "read_source",
     "source_of",

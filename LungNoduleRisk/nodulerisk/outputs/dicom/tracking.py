@@ -7,7 +7,7 @@ lies: a slightly different click makes the same one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,11 +117,30 @@ def tracked(
     return {one.name: given.get(one.name) or _uid(one, source, earlier) for one in assessments}
 
 
+def along(
+    tracks: Iterable[Sequence[str | None]], own: Sequence[Mapping[str, str]]
+) -> list[dict[str, str]]:
+    """Returns the tracking UIDs by name for every scan of a patient: a nodule keeps that of the
+    first scan that shows it.
+
+    Args:
+        tracks: each nodule's names, one per scan, the oldest first; None where it has none.
+        own: of each scan alone: see ``tracked``.
+    """
+    uids = [dict(scan) for scan in own]
+    for names in tracks:
+        known = [(scan, name) for scan, name in zip(uids, names, strict=True) if name in scan]
+        for scan, name in known:
+            first, of_first = known[0]
+            scan[str(name)] = first[str(of_first)]
+    return uids
+
+
 def _uid(assessment: Assessment, source: DicomSource, earlier: EarlierReport | None) -> str:
     centre = assessment.centre_lps_mm
     known = earlier and earlier.uid_at(centre, source.header.FrameOfReferenceUID)
     roughly = (f"{round(value / ROUGHLY_MM)}" for value in centre)
-    return known or made_uid("nodule", source.series_uid, assessment.name, *roughly)
+    return known or made_uid("nodule", source.name, assessment.name, *roughly)
 
 
 def _findings(report: Dataset) -> Iterator[tuple[str, str, np.ndarray]]:

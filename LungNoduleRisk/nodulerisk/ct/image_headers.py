@@ -1,0 +1,323 @@
+"""The raw headers of NRRD and MetaImage files, read without ITK.
+
+ITK silently repairs what should be refused: it ignores units, a MetaImage's keys in another case
+and a missing position, and some of its versions mirror the space of a NRRD. What it used is
+therefore compared with what the header says (faults 51 and 53).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nodulerisk.ct.volume import SINGLE_SLICE, refuse_no_length
+from nodulerisk.errors import CTError
+
+MAX_TEXT_HEADER = 65536  # bytes
+UNITS_MM = {  # an empty name says nothing: mm
+    "": 1.0,
+    "?": 1.0,
+    **dict.fromkeys(("mm", "millimeter", "millimeters", "millimetre", "millimetres"), 1.0),
+    **dict.fromkeys(("cm", "centimeter", "centimeters", "centimetre", "centimetres"), 10.0),
+    **dict.fromkeys(("m", "meter", "meters", "metre", "metres"), 1000.0),
+    **dict.fromkeys(("um", "µm", "μm", "micron", "microns", "micrometer", "micrometers"), 1e-3),
+    **dict.fromkeys(("micrometre", "micrometres"), 1e-3),
+}
+
+# NRRD, https://teem.sourceforge.net/nrrd/format.html: the signs that turn a space into LPS
+TO_LPS = {
+    **dict.fromkeys(("leftposteriorsuperior", "lps"), (1, 1, 1)),
+    **dict.fromkeys(("rightanteriorsuperior", "ras"), (-1, -1, 1)),
+    **dict.fromkeys(("leftanteriorsuperior", "las"), (1, -1, 1)),
+}
+SPARSEST = {"raw": 1.0, "gzip": 1 / 1032, "gz": 1 / 1032}  # stored bytes to unpacked ones, at least
+
+# MetaImage, https://itk.org/Wiki/ITK/MetaIO/Documentation
+POSITION = ("Offset", "Position", "Origin")
+MATRIX = ("TransformMatrix", "Rotation", "Orientation")
+SPACING = ("ElementSpacing", "ElementSize")  # the first counts
+META_KEYS = (
+    *POSITION, *MATRIX, *SPACING, "ObjectType", "NDims", "BinaryData", "BinaryDataByteOrderMSB",
+    "ElementByteOrderMSB", "CompressedData", "CompressedDataSize", "AnatomicalOrientation",
+    "DistanceUnits", "DimSize", "HeaderSize", "Modality", "ElementType",
+    "ElementNumberOfChannels", "ElementToIntensityFunctionSlope",
+    "ElementToIntensityFunctionOffset", "ElementDataFile",
+)  # fmt: skip
+BY_LOWER_CASE = {key.lower(): key for key in META_KEYS}
+COMES_FROM = ("RL", "AP", "IS")  # where an axis that runs along +L, +P, +S begins, and along -
+CLEARLY = 0.75  # cosine to one of the patient's axes, above which an axis has one name
+
+
+@dataclass(frozen=True, eq=False)
+class ImageHeader:
+    """What a header says about where its voxels lie.
+
+    Attributes:
+        size: voxels along x, y, z.
+        axes_mm: 3x3, columns: the LPS step along array axis x, y, z.
+        origin_lps_mm: LPS position of voxel (0, 0, 0), mm.
+        unit_mm: one unit of length of the file; axes and origin are already converted.
+        oriented: whether it says how the patient lies.
+        names: its own names of size, axes and origin.
+        data_file: with the voxels, beside the header; None: they follow the header.
+        length: of the header itself, bytes.
+        sparsest: stored bytes for each unpacked one, at least; 0: unknown.
+        modality: as MetaImage names it; empty: not said.
+    """
+
+    size: tuple[int, ...]
+    axes_mm: np.ndarray
+    origin_lps_mm: np.ndarray
+    unit_mm: float
+    oriented: bool
+    names: tuple[str, str, str]
+    data_file: str | None
+    length: int
+    sparsest: float
+    modality: str = ""
+
+    @property
+    def spacing_mm(self) -> np.ndarray:
+        return np.linalg.norm(self.axes_mm, axis=0)
+
+
+def read_nrrd_header(path: Path) -> ImageHeader:
+    """Reads a NRRD header.
+
+    Raises:
+        CTError: not NRRD, its spacing, position or data are missing, elsewhere or in an unknown
+            unit, or a field is there twice.
+        ValueError, LookupError: damaged otherwise.
+    """
+    lines, length = _lines(path, lambda line: not line)
+    if not re.fullmatch(r"NRRD000\d", next(lines, "")):
+        raise CTError("This is not a NRRD file, whatever its name says.")
+    fields = _nrrd_fields(lines)
+    _refuse_nrrd_data(fields)
+    sizes = tuple(map(int, fields["sizes"].split()))
+    space = re.sub(r"[\W_]|time", "", fields.get("space", "").lower())
+    signs = np.array(TO_LPS.get(space) or TO_LPS.get(space.removesuffix("t")) or (1, 1, 1))
+    axes, origin, unit = _nrrd_place(fields)
+    if len(sizes) < 3 or axes.shape != (3, 3):
+        raise CTError(SINGLE_SLICE)
+    return ImageHeader(
+        size=sizes[:3],
+        axes_mm=np.diag(signs) @ axes * unit,
+        origin_lps_mm=signs * origin * unit,
+        unit_mm=unit,
+        oriented=space in TO_LPS or space.removesuffix("t") in TO_LPS,
+        names=("sizes", "space directions or space", "space origin"),
+        data_file=fields.get("datafile"),
+        length=length,
+        sparsest=SPARSEST.get(fields["encoding"].lower(), 0),
+    )
+
+
+def _nrrd_fields(lines: Iterator[str]) -> dict[str, str]:
+    """Returns text by a field's name without blanks, in lower case; key/value pairs are none."""
+    fields: dict[str, str] = {}
+    for line in lines:
+        if line.startswith("#"):
+            continue
+        name, separator, text = re.split(r"(: |:=|$)", line, maxsplit=1)
+        name = name.replace(" ", "").lower()
+        if separator == ":=":
+            continue
+        if separator != ": " or name in fields:
+            raise CTError(f"The NRRD header has a line that cannot be read near '{name[:20]}'.")
+        fields[name] = text.strip()
+    return fields
+
+
+def _refuse_nrrd_data(fields: dict[str, str]) -> None:
+    refuse_data_elsewhere(fields.get("datafile", ""))
+    skips = {"byteskip", "lineskip"} & fields.keys()
+    if fields["encoding"].lower() != "raw" and skips:
+        raise CTError(
+            "The NRRD file skips a part of its compressed voxels, which may take forever. Save the"
+            " CT again."
+        )
+    given = fields.get("spacedirections", fields.get("spacings", ""))
+    _refuse_missing_spacing(given, none_allowed=fields["dimension"] != "3")
+    for name in ("axismins", "axismaxs"):
+        if name in fields:
+            raise CTError(f"The NRRD file says its place by '{name}'. Save it with a space origin.")
+
+
+def _nrrd_place(fields: dict[str, str]) -> tuple[np.ndarray, np.ndarray, float]:
+    """Returns the axes as columns, the origin, and the unit in mm; in the file's own space."""
+    if "spacedirections" not in fields:
+        spacing = _numbers(fields["spacings"])[:3]
+        refuse_no_length(spacing)
+        axes = np.diag(spacing)
+        return axes, np.zeros(3), _unit(_quoted(fields.get("units", "")), "units")
+    vectors = re.findall(r"\([^)]*\)|none", fields["spacedirections"].lower())
+    axes = np.column_stack([_numbers(vector)[:3] for vector in vectors if vector != "none"][:3])
+    if "spaceorigin" not in fields:
+        raise CTError(_no_position("NRRD", "space origin"))
+    origin = _numbers(fields["spaceorigin"])[:3]
+    return axes, origin, _unit(_quoted(fields.get("spaceunits", "")), "space units")
+
+
+def _quoted(text: str) -> list[str]:
+    return re.findall(r'"([^"]*)"', text) or text.split()
+
+
+def read_meta_header(path: Path) -> ImageHeader:
+    """Reads a MetaImage header.
+
+    Raises:
+        CTError: not a MetaImage, its spacing, position or data are missing, elsewhere or in an
+            unknown unit, or keys are in another case, or contradict each other.
+        ValueError, LookupError: damaged otherwise.
+    """
+    lines, length = _lines(path, lambda line: line.lower().startswith("elementdatafile"))
+    fields = _meta_fields(lines)
+    data_file = fields["ElementDataFile"]
+    refuse_data_elsewhere("" if data_file.upper() == "LOCAL" else data_file)
+    spacing = _one_of(fields, SPACING[:1]) or _one_of(fields, SPACING[1:])
+    _refuse_missing_spacing(spacing)
+    refuse_no_length(_numbers(spacing))
+    _refuse_intensity_function(fields)
+    unit = _unit([fields.get("DistanceUnits", "")], "DistanceUnits")
+    position, matrix = _one_of(fields, POSITION), _one_of(fields, MATRIX)
+    if not position:
+        raise CTError(_no_position("MetaImage", "Offset"))
+    dimensions = int(fields["NDims"])
+    directions = _numbers(matrix).reshape(dimensions, dimensions)[:3, :3].T if matrix else np.eye(3)
+    _refuse_other_orientation(fields.get("AnatomicalOrientation", ""), directions)
+    compressed = fields.get("CompressedData", "").lower() in ("true", "t", "1", "yes", "y")
+    return ImageHeader(
+        size=tuple(map(int, fields["DimSize"].split()))[:3],
+        axes_mm=directions * _numbers(spacing)[:3] * unit,
+        origin_lps_mm=_numbers(position)[:3] * unit,
+        unit_mm=unit,
+        oriented=bool(matrix),
+        names=("DimSize", "ElementSpacing or TransformMatrix", "Offset"),
+        data_file=None if data_file.upper() == "LOCAL" else data_file,
+        length=length,
+        sparsest=SPARSEST["gzip" if compressed else "raw"] if _is_binary(fields) else 0,
+        modality=fields.get("Modality", ""),
+    )
+
+
+def _is_binary(fields: dict[str, str]) -> bool:
+    return fields.get("BinaryData", "").lower() in ("true", "t", "1", "yes", "y")
+
+
+def _meta_fields(lines: Iterator[str]) -> dict[str, str]:
+    """Returns text by key; ITK ignores a key in another case, and takes one of two that differ."""
+    fields: dict[str, str] = {}
+    for line in filter(None, lines):
+        match = re.fullmatch(r"([^\s=:]+)\s*[=:]\s*(.*)", line)
+        if not match:
+            raise CTError("The MetaImage header has a line that cannot be read. Save the CT again.")
+        key, text = match.groups()
+        proper = BY_LOWER_CASE.get(key.lower(), key)
+        if key != proper:
+            raise CTError(f"The MetaImage file spells '{proper}' as '{key}'. Correct its header.")
+        if fields.setdefault(key, text) != text:
+            raise CTError(f"The MetaImage file states '{key}' twice. Correct its header.")
+    return fields
+
+
+def _one_of(fields: dict[str, str], keys: Sequence[str]) -> str:
+    """Returns the text of those keys, which mean the same; empty: there is none."""
+    given = [key for key in keys if key in fields]
+    if len({tuple(_numbers(fields[key])) for key in given}) > 1:
+        raise CTError(f"The MetaImage file's {' and '.join(given)} differ. Correct its header.")
+    return fields[given[0]] if given else ""
+
+
+def _refuse_intensity_function(fields: dict[str, str]) -> None:
+    for key, neutral in (
+        ("ElementToIntensityFunctionSlope", 1.0),
+        ("ElementToIntensityFunctionOffset", 0.0),
+    ):
+        if float(fields.get(key, neutral)) != neutral:
+            raise CTError(f"The MetaImage file's {key} is not applied. Save the CT in HU.")
+
+
+def _refuse_other_orientation(text: str, directions: np.ndarray) -> None:
+    """Refuses an AnatomicalOrientation, such as RAI, that contradicts the matrix."""
+    for letter, axis in zip(text.upper(), directions.T, strict=False):
+        side = int(np.argmax(np.abs(axis)))
+        begins = COMES_FROM[side][int(axis[side] < 0)]
+        if abs(axis[side]) > CLEARLY and letter not in ("?", begins):
+            raise CTError(
+                "The MetaImage file's AnatomicalOrientation contradicts its TransformMatrix. Export"
+                " the CT again."
+            )
+
+
+def _no_position(form: str, name: str) -> str:
+    return (
+        f"The {form} file does not say where it lies in the patient ('{name}' is missing), so that"
+        " no point could be trusted. Export the CT again."
+    )
+
+
+def _unit(names: Sequence[str], field: str) -> float:
+    """Returns millimetres to one unit.
+
+    Raises:
+        CTError: an unknown unit, or several.
+    """
+    lengths = {UNITS_MM.get(name.strip().lower()) for name in names[:3]} or {1.0}
+    length = lengths.pop()
+    if length is None or lengths:
+        raise CTError(f"The unit in '{field}' is not known. Export the CT in mm.")
+    return length
+
+
+def _numbers(text: str) -> np.ndarray:
+    return np.array([float(number) for number in re.findall(r"[^\s,()]+", text)])
+
+
+def _refuse_missing_spacing(text: str, none_allowed: bool = False) -> None:
+    numbers = re.findall(r"[^\s,()]+", text.lower())
+    if none_allowed:
+        numbers = [number for number in numbers if number != "none"]
+    try:
+        known = bool(numbers) and all(math.isfinite(float(number)) for number in numbers)
+    except ValueError:
+        known = False
+    if not known:
+        raise CTError(
+            "The voxel spacing is missing or not a number. Export the CT again with its spacing."
+        )
+
+
+def refuse_data_elsewhere(data_file: str) -> None:
+    """Refuses a header whose voxels are in another file, unless it lies beside it (fault 45)."""
+    data_file = data_file.removeprefix("./")
+    if (
+        Path(data_file).name != data_file
+        or "\\" in data_file
+        or data_file.upper().startswith("LIST")
+        or "%" in data_file
+    ):
+        raise CTError(
+            "The header points to voxels in another folder or in many files. Save the CT as one"
+            " file."
+        )
+
+
+def _lines(path: Path, is_last) -> tuple[Iterator[str], int]:
+    """Returns the header's lines, up to the last one, and its length in bytes."""
+    with path.open("rb") as file:
+        start = file.read(MAX_TEXT_HEADER)
+    lines, length = [], 0
+    for line in start.splitlines(keepends=True):
+        lines.append(line.decode("utf-8", "replace").strip())
+        length += len(line)
+        if is_last(lines[-1]):
+            return iter(lines if lines[-1] else lines[:-1]), length
+    if len(start) == MAX_TEXT_HEADER:  # the rest was not checked
+        raise CTError("The image file's header is too long. Save the CT again.")
+    return iter(lines), length
