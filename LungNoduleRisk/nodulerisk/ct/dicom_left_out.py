@@ -109,9 +109,11 @@ def differences(first: ImagePlane, plane: ImagePlane) -> list[str]:
         for keyword in COMPARED
         if stored(first.header, Tag(keyword)) != stored(plane.header, Tag(keyword))
     ]
-    tags += [a.keyword for a in ATTRIBUTES if not a.along and a.of(first) != a.of(plane)]
-    patients = identity_of(first).patient, identity_of(plane).patient
-    return [*tags, *(["the patient"] if patients[0] != patients[1] else [])]
+    if identity_of(first).patient != identity_of(plane).patient:
+        tags.append("the patient")
+    others = [a for a in ATTRIBUTES if a.of(first) != a.of(plane)]
+    tags += [attribute.keyword for attribute in others if not attribute.along]
+    return tags or [attribute.keyword for attribute in others][:1] or ["their place"]
 
 
 def number_checks(volume: Volume, planes: Planes, filled: int) -> list[Check]:

@@ -244,6 +244,8 @@ def summary(volume: Volume) -> str:
 
 def why_no_volume(images: Images) -> str:
     """Says why the images make no volume."""
+    if not images.planes and not images.unplaced:
+        return "The CT images here are localizers (scouts), not a CT volume. Choose the CT series."
     if len(images.planes) < MIN_SLICES:
         return SINGLE_SLICE
     differing = [
