@@ -97,6 +97,7 @@ NOT_A_NODULE = _row(
     "The structure drawn at the point does not look like a nodule (probability of a nodule"
     " {probability:.2f}).",
     67,
+    "it does not look like a nodule",
     of_mask=True,
 )
 MASK_UNSTEADY = _row(
@@ -197,6 +198,13 @@ PADDED_IN_Z = _row(
     "warning",
     "The block extends beyond the first or last slice: {share:.0%} of it is padding.",
     28,
+)
+
+SAME_NODULE = _row(
+    "same-nodule",
+    "warning",
+    "This point lies on the nodule of {other}: the two are one nodule, with one mask.",
+    66,
 )
 
 # --- The CT

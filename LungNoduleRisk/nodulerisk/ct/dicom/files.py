@@ -31,7 +31,7 @@ from pydicom.uid import (
 )
 from pydicom.valuerep import STANDARD_VR
 
-from nodulerisk.ct.zip_files import MAX_RATIO, is_zip, zip_members
+from nodulerisk.ct.dicom.zip_files import MAX_RATIO, is_zip, zip_members
 from nodulerisk.errors import CTError
 
 MAX_FILES = 20_000
