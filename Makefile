@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TORCH := 2.13.0
 KERAS := build/keras-venv/bin/python
 
-.PHONY: demo serve test test-all bench bench-cohort phantoms evidence faults parity docs lint clean
+.PHONY: demo serve test test-all bench bench-cohort phantoms follow-pairs evidence faults parity docs lint clean
 
 demo: $(VENV)/.core
 	$(BIN)/nodulerisk assess Resources/SampleData/demo-chest-ct.zip \
@@ -34,6 +34,9 @@ faults: $(VENV)/.test # the table of Testing/FAULTS.md with what its tests say
 
 phantoms: $(VENV)/.test
 	$(BIN)/python Testing/phantoms.py
+
+follow-pairs: $(VENV)/.test # writes the table in Docs/followup.md
+	$(BIN)/python Testing/follow_pairs.py --write
 
 evidence: $(VENV)/.test
 	PYTHONPATH=Testing $(BIN)/python Testing/evidence.py

@@ -282,10 +282,16 @@ def _cropped(ct: CT, low: np.ndarray, high) -> CT:
 
 
 @lru_cache(maxsize=1)
-def followed_pairs(lung: Path = BUNDLED, weights: str = "open") -> list[tuple[Case, Said]]:
+def followed_pairs(
+    lung: Path = BUNDLED, weights: str = "open", places: int = 0
+) -> list[tuple[Case, Said]]:
     """Every case with what was said of it."""
     pairs = Pairs(to_lps(read_ct(lung)), load_weight_set(weights))
-    return [(case, pairs.said(case, number)) for number, case in enumerate(track(CASES, "pairs"))]
+    first = places * len(CASES)
+    return [
+        (case, pairs.said(case, number))
+        for number, case in enumerate(track(CASES, "pairs"), start=first)
+    ]
 
 
 def rows(found: list[tuple[Case, Said]]) -> Iterator[str]:
@@ -309,9 +315,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lung", type=Path, default=BUNDLED)
     parser.add_argument("--weights", default="open")
+    parser.add_argument("--places", type=int, default=0)
     parser.add_argument("--write", action="store_true", help="into Docs/followup.md, too")
     arguments = parser.parse_args()
-    found = followed_pairs(arguments.lung, arguments.weights)
+    found = followed_pairs(arguments.lung, arguments.weights, arguments.places)
     right = sum(not list(said.faults(case)) for case, said in found)
     text = "\n".join([*rows(found), "", f"{right} of {len(found)} are right."])
     print(text)

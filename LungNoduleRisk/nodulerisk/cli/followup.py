@@ -102,7 +102,8 @@ def follow_up(
     series: Annotated[
         list[str] | None,
         typer.Option(
-            help="SeriesInstanceUID, if there are several series; - if there is one. Once per CT."
+            help="Which series, if there are several: its UID, or UID#2 as the list names it;"
+            " - if there is one. Once per CT."
         ),
     ] = None,
     series_before: Annotated[

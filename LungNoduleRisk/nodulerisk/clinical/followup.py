@@ -155,6 +155,14 @@ class FollowUp:
         ]
 
     @property
+    def headline(self) -> str:
+        """What matters most, in one line: a new or growing solid part, else the volume."""
+        if self.solid_part_grows:
+            return self._solid_words()
+        doubling = self._doubling_words(*self.volume_mm3)
+        return f"{self._volume_words()}, volume doubling time {doubling}"
+
+    @property
     def disagreements(self) -> tuple[str, ...]:
         """Says where the diameter and the volume, or the solid part and the whole, do not tell the
         same."""

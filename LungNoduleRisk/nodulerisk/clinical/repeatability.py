@@ -3,14 +3,15 @@
 All are 95 % limits, published for repeated scans of the same nodules:
 
 * solid, volume: ±27 % (233 nodules of 98 mm³ on average, 869 at most; Radiology 2009;251:919), and
-  for larger ones −12 to +13 %, taken as ±13 % (32 tumours of 11 to 93 mm; Radiology 2009;252:263);
+  for larger ones −12 to +13 %, taken as ±13 % (lung cancers of RIDER, scanned twice within
+  minutes; Radiology 2009;252:263);
 * subsolid, diameter: ±2.2 mm, and ±1.2 mm for the solid part, in the lung window by one reader (69
   nodules; PMC4747473). No limits for their volumes are known to us; they are taken from those of
   the diameter, for a nodule that keeps its shape.
 
 Those of our own masks were measured on phantoms only (Docs/followup.md). A solid part below 3 mm
-is not counted, since it may be a vessel or noise, and is too small to be measured (Radiology
-2017;285:584).
+is not counted: it may be a vessel or noise, and Fleischner's recommendations do not measure smaller
+ones either (Radiology 2017;285:584).
 """
 
 from __future__ import annotations

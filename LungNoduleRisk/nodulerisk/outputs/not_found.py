@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from nodulerisk import RESEARCH_USE_ONLY
+from nodulerisk.checks import NO_NODULE
 from nodulerisk.clinical.timeline import Step, Timeline
 from nodulerisk.files import written_whole
 from nodulerisk.nodule.measure import value_of
@@ -20,6 +21,7 @@ from nodulerisk.outputs.slices import Slice, nodule_slices, slices_at
 from nodulerisk.outputs.style import ALARM, CONTOUR, INK
 from nodulerisk.outputs.words import position_words
 
+NONE_BEFORE = "No nodule was drawn at its point in the earlier scan, so none can have vanished."
 SIZE_INCHES, DPI = (12, 8.4), 100
 
 
@@ -66,20 +68,24 @@ def not_found(
     place = timeline.place(step)
     later = timeline.ct(second)
     shown = place is not None and later.contains(place)
+    was_none = once is not None and NO_NODULE.among(once.checks)
     return NotFound(
         step.before.name,
         f"{scans[first]} and {scans[second]}",
-        _words(seen, step) + (f" Looked for at {position_words(place)}." if place else ""),
+        _words(seen, step, was_none)
+        + (f" Looked for at {position_words(place)}." if place else ""),
         [] if once is None else nodule_slices(timeline.ct(first), once),
         slices_at(later, place) if shown else [],
     )
 
 
-def _words(seen: Outcome | None, step: Step) -> str:
+def _words(seen: Outcome | None, step: Step, was_none: bool) -> str:
     if seen is None:
         return step.remark or "Not looked for at the later scan: the lungs do not match."
     if seen.assessment is None:
-        return "Not found at the later scan, which does not show its place."
+        return "Not looked for: the later scan does not show its place."
+    if was_none:
+        return NONE_BEFORE
     if seen.assessment.nodule is None:
         return "Not looked for at the later scan: the weight set draws no masks."
     if volume := value_of(seen.assessment.measurements, "volume"):

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from made_assessment import CHECKS, MEASUREMENTS, TASKS, made_assessment
 from needs import CHROMIUM
@@ -21,6 +22,8 @@ from nodulerisk.clinical.scores import SCORES, Input, ScoreResult, score_nodule
 from nodulerisk.errors import OutputError
 from nodulerisk.outputs.html import nodule_report as report
 from nodulerisk.outputs.html.nodule_report import ReportNodule, change_words, write_report
+from nodulerisk.outputs.not_found import NotFound, not_found_png
+from nodulerisk.outputs.slices import nodule_slices
 from nodulerisk.outputs.words import MASK_WORDS, task_title
 from nodulerisk.tasks import EVIDENCE_WORDS
 
@@ -193,6 +196,68 @@ def test_scans_stand_side_by_side_with_what_changed(page_of, followed):
     assert "Measurement 183 days before this scan change" in text
     assert "volume 700 mm³ 905 mm³ +205 mm³ (+29%)" in text
     assert all(line in text for line in FOLLOW_UP.lines)
+
+
+def test_a_growing_solid_part_is_said_at_a_glance(page_of, followed):
+    core = replace(FOLLOW_UP, subsolid=True, solid_diameter_mm=(2, 9), solid_volume_mm3=(4, 382))
+    earlier = replace(followed.earlier[0], follow_up=core)
+    text = page_of(replace(followed, earlier=(earlier,))).text
+    assert f"Since 183 days before: {core.lines[0]} reader" in text
+    assert text.index(core.lines[0]) < text.index("Measurements reader")
+
+
+def test_a_nodule_over_four_scans_has_a_growth_curve_and_a_picture_of_each(page_of, followed, ct):
+    scans = [
+        replace(followed.earlier[0], when=f"{days} days before", days=days, ct=ct)
+        for days in (540, 360, 183)
+    ]
+    page = page_of(replace(followed, earlier=scans))
+    assert "4 scans in 540 days" in page.text
+    assert any(tag.get("id") == "growth-1" for tag in page.all("div"))
+    shown = [f"{days} days before" for days in (540, 360, 183)]
+    assert " ".join(page.text.split()).count("540 days before") >= 3
+    assert all(when in page.text for when in shown)
+    plain = page_of(replace(followed, earlier=[replace(scans[0], days=None, ct=None)]))
+    assert not any(tag.get("id") == "growth-1" for tag in plain.all("div"))
+
+
+@pytest.mark.needs(CHROMIUM)
+def test_the_growth_page_draws_its_curve(followed, ct, tmp_path):
+    from playwright.sync_api import sync_playwright
+
+    scans = [
+        replace(followed.earlier[0], when=f"{days} days before", days=days, ct=ct)
+        for days in (540, 360, 183)
+    ]
+    path = tmp_path / "report.html"
+    write_report([replace(followed, earlier=scans)], path)
+    with sync_playwright() as play:
+        chromium = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = chromium.new_page()
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(path.as_uri())
+        page.wait_for_selector("#growth-1 .scatterlayer .point")
+        points = page.locator("#growth-1 .subplot.xy .scatterlayer .point").count()
+        chromium.close()
+    assert errors == [] and points == 4
+
+
+def test_a_nodule_that_is_not_found_any_more_has_its_section(page_of, nodule, ct):
+    slices = nodule_slices(ct, nodule.assessment)
+    words = "Not found at the later scan: no nodule was drawn in its place."
+    gone = NotFound("L2", "before and after", words, slices, slices)
+    page = page_of(nodule, not_found=[gone])
+    assert f"L2 before and after {words} At the earlier scan" in page.text
+    outside = replace(gone, after=[])
+    assert "There at the later scan" not in page_of(nodule, not_found=[outside]).text
+
+
+def test_a_nodule_that_is_not_found_any_more_has_its_picture(nodule, ct, tmp_path):
+    slices = nodule_slices(ct, nodule.assessment)
+    not_found_png(NotFound("$L2$", "before and after", "gone", slices, slices), tmp_path / "a.png")
+    picture = np.asarray(Image.open(tmp_path / "a.png").convert("RGB"))
+    assert picture.shape == (840, 1200, 3) and len(np.unique(picture)) > 100
 
 
 def test_a_scan_without_a_mask_has_no_change(page_of, nodule):

@@ -64,6 +64,8 @@ NOT_COVERED = {
     "mask-cut": "it extends beyond what the mask network sees",
     "thick-slices": "the slices are thick",
     "cystic": "it may be cystic",
+    "mostly-padding": "most of what the networks look at lies outside the CT",
+    "intensity-doubtful": "its values may not be Hounsfield units",
 }
 
 

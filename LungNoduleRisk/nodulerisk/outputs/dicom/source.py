@@ -14,7 +14,8 @@ from pydicom import Dataset, dcmread
 
 from nodulerisk.ct.cubes import Grid
 from nodulerisk.ct.dicom_files import DicomFile, ImagePlane, dicom_files
-from nodulerisk.ct.dicom_series import can_read, choose_series, ct_planes
+from nodulerisk.ct.dicom_series import can_read, choose_volume, ct_images
+from nodulerisk.ct.dicom_volumes import Volume
 from nodulerisk.ct.slice_stack import stacked
 from nodulerisk.errors import CTError, OutputError, TiltError
 from nodulerisk.outputs.dicom.identity import made_uid
@@ -41,12 +42,14 @@ class DicomSource:
         planes: the image plane of each z index; missing slices have none.
         shape: of the CT, (z, y, x).
         grid: where its voxels lie.
+        name: of the volume, as ``read_ct`` takes it.
     """
 
     images: dict[DicomFile, Dataset]
     planes: dict[int, ImagePlane]
     shape: tuple[int, int, int]
     grid: Grid
+    name: str
 
     @property
     def header(self) -> Dataset:
@@ -77,18 +80,18 @@ def read_source(path: str | Path, series_uid: str | None = None) -> DicomSource:
 def source_of(paths: Iterable[Path], series_uid: str | None = None) -> DicomSource:
     """Like ``read_source``, but for files that may lie anywhere."""
     with dicom_files(*paths) as files:
-        return _source(choose_series(ct_planes(files), series_uid))
+        return _source(choose_volume(ct_images(files), series_uid))
 
 
-def _source(planes: list[ImagePlane]) -> DicomSource:
+def _source(volume: Volume) -> DicomSource:
     try:
-        stack = stacked(planes)
+        stack = stacked(volume.planes)
     except TiltError:
         raise CTError(RESAMPLED) from None
     by_file = {plane.file: plane for plane in stack.planes}
     orientation = stack.planes[0].orientation
     images = {file: _header(plane, orientation, stack.step_mm) for file, plane in by_file.items()}
-    if len(images) > 1 and len(images) < len(planes):
+    if len(images) > 1 and len(images) < len(volume.planes):
         raise CTError(
             "The series is split over several multi-frame files: for DICOM output, export it as a"
             " single file."
@@ -98,6 +101,7 @@ def _source(planes: list[ImagePlane]) -> DicomSource:
         dict(zip(stack.index.tolist(), stack.planes, strict=True)),
         stack.shape,
         Grid(stack.planes[0].position, stack.direction * stack.spacing_mm),
+        volume.name,
     )
 
 

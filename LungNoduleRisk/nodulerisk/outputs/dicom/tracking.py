@@ -140,7 +140,7 @@ def _uid(assessment: Assessment, source: DicomSource, earlier: EarlierReport | N
     centre = assessment.centre_lps_mm
     known = earlier and earlier.uid_at(centre, source.header.FrameOfReferenceUID)
     roughly = (f"{round(value / ROUGHLY_MM)}" for value in centre)
-    return known or made_uid("nodule", source.series_uid, assessment.name, *roughly)
+    return known or made_uid("nodule", source.name, assessment.name, *roughly)
 
 
 def _findings(report: Dataset) -> Iterator[tuple[str, str, np.ndarray]]:

@@ -96,7 +96,7 @@ def _refuse_other_ct(nodule: TrackedNodule, source: DicomSource) -> None:
     """Raises OutputError unless the assessment is of this series and its mask lies on the series'
     voxels."""
     mask = nodule.mask
-    of_series = nodule.assessment.provenance.series_uid in (None, source.series_uid)
+    of_series = nodule.assessment.provenance.series_uid in (None, source.name)
     if not of_series or (
         mask and (mask.ct_shape != source.shape or not _overlays(mask, source.grid))
     ):

@@ -38,7 +38,8 @@ def growth_figure(course: Course) -> go.Figure:
         gridcolor=RULE,
     )
     figure.update_yaxes(gridcolor=RULE)
-    figure.update_yaxes(type="log", dtick="D1", col=1)
+    ticks = [digit * 10**power for power in range(6) for digit in (1, 2, 5)]
+    figure.update_yaxes(type="log", tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks], col=1)
     figure.update_yaxes(rangemode="tozero", col=2)
     figure.update_layout(
         height=HEIGHT,
@@ -81,13 +82,14 @@ def _add_points(
     unit: str,
     column: int,
 ) -> None:
+    beside_curve = column == 1 and course.trend is not None
     figure.add_scatter(
         x=[point.days for point in course.points],
         y=values,
-        mode="lines+markers",
+        mode="markers" if beside_curve else "lines+markers",
         name=name,
-        line={"color": colour, "width": 1 if column == 1 else 2},
-        marker={"size": 9, "symbol": [_symbol(point) for point in course.points]},
+        line={"color": colour, "width": 2},
+        marker={"color": colour, "size": 9, "symbol": [_symbol(point) for point in course.points]},
         hovertemplate=f"%{{y:.4~g}} {unit}, day %{{x}}<extra>{name}</extra>",
         row=1,
         col=column,
