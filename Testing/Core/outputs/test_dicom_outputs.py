@@ -598,7 +598,7 @@ def test_centre_and_outline_are_where_the_nodule_is(series, tmp_path):
     ],
 )
 def test_side_is_said_where_the_position_tells_it(series, tmp_path, x, origin, side):
-    folder = series(spacing_mm=(12.0, 12.0, 1.25), origin_lps_mm=(origin, 20.0, -300.0))
+    folder = series(spacing_mm=(9.5, 9.5, 1.25), origin_lps_mm=(origin, 20.0, -300.0))
     found = replace(assessed(read_ct(folder)), nodule=None, centre_lps_mm=(x, 30.0, -290.0))
     write_dicom([found], read_source(folder), tmp_path)
     [group] = read_report(tmp_path / SR_NAME)[0].get_image_measurement_groups()
@@ -657,7 +657,7 @@ def bare_source(ct: CT) -> DicomSource:
         "1.2.5",
     )
     grid = Grid(np.array(ct.origin_lps_mm), ct.direction * ct.spacing_mm)
-    return DicomSource({DicomFile("", open): header}, {}, ct.hu.shape, grid)
+    return DicomSource({DicomFile("", open): header}, {}, ct.hu.shape, grid, "1.2.3")
 
 
 def test_fault_32_a_report_that_replaces_one_keeps_its_tracking_uids(series, tmp_path):
