@@ -63,6 +63,7 @@ $(VENV)/.web: $(VENV)/.core
 $(VENV)/.test: $(VENV)/.core
 	$(BIN)/python -m pip install --quiet -c Resources/constraints.txt -e ".[train,dicom,web,cohort,test]"
 	sh Testing/Host/libraries.sh
+	$(BIN)/npm ci --prefix Testing/Clients/node --ignore-scripts --omit=optional --no-audit --no-fund --silent
 	touch $@
 
 $(VENV)/.docs: $(VENV)/.core

@@ -5,7 +5,7 @@ What takes seconds is prepared where the scene may be read, and written on any t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -59,6 +59,7 @@ def dicomWriter(
     volumeNode: vtkMRMLScalarVolumeNode,
     folder: Path,
     readSource: Callable[[], DicomSource] | None = None,
+    adviceFor: Callable[[Assessment], Advice] | None = None,
 ) -> Callable[[], None]:
     """A function that writes the nodules as DICOM SEG and SR; both name the patient, as the
     series does.
@@ -71,18 +72,16 @@ def dicomWriter(
         folder: where to.
         readSource: what reads the CT's series (see ``read_source``); None: Slicer's DICOM
             module knows its files.
+        adviceFor: what scores and guidelines say of a nodule; None: nothing.
 
     Raises:
         OutputError: Slicer's DICOM module does not know its files.
         NoduleRiskError: see ``scene.ctFromNode``.
     """
     readSource = readSource or _sourceReader(volumeNode)
-    return partial(
-        _writeDicom,
-        readSource,
-        results.withMasks(volumeNode, scene.ctFromNode(volumeNode)),
-        folder,
-    )
+    found = results.withMasks(volumeNode, scene.ctFromNode(volumeNode))
+    advice = {one.name: adviceFor(one) for one in found} if adviceFor else {}
+    return partial(_writeDicom, readSource, found, folder, advice)
 
 
 def exportNodules(
@@ -162,10 +161,13 @@ def _sourceReader(volumeNode: vtkMRMLScalarVolumeNode) -> Callable[[], DicomSour
 
 
 def _writeDicom(
-    readSource: Callable[[], DicomSource], assessments: Sequence[Assessment], folder: Path
+    readSource: Callable[[], DicomSource],
+    assessments: Sequence[Assessment],
+    folder: Path,
+    advice: Mapping[str, Advice],
 ) -> None:
     from nodulerisk.outputs.dicom import (
         write_dicom,  # needs packages that are installed at first use
     )
 
-    write_dicom(assessments, readSource(), folder)
+    write_dicom(assessments, readSource(), folder, advice=advice)

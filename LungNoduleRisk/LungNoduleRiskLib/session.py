@@ -28,6 +28,7 @@ from nodulerisk.clinical.registration import Alignment, Pair
 from nodulerisk.clinical.timeline import Timeline
 from nodulerisk.ct.points import Point, Position
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.nodule.same import is_twin
 from nodulerisk.trust.explain import Explanation
 
 if TYPE_CHECKING:
@@ -297,8 +298,9 @@ class Session:
         Raises:
             NoduleRiskError: see ``patientWith``.
         """
+        listed = len(self.nodules) - sum(map(is_twin, self.assessments))
         change = most_telling(self._known.earlierOf(assessment.name))
-        return advise(assessment, self.patientWith(assessment.name), len(self.nodules), change)
+        return advise(assessment, self.patientWith(assessment.name), listed, change)
 
     # A run
 
@@ -399,7 +401,7 @@ class Session:
         self, folder: Path, readSource: Callable[[], DicomSource] | None = None
     ) -> Callable[[], None]:
         """A function that writes DICOM SEG and SR: see ``exporting.dicomWriter``."""
-        return exporting.dicomWriter(self._ct(), folder, readSource)
+        return exporting.dicomWriter(self._ct(), folder, readSource, self.advice)
 
     def follow(
         self,

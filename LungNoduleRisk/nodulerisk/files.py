@@ -1,14 +1,17 @@
-"""Writing files whole or not at all."""
+"""Writing files whole or not at all, and tables that spreadsheets open as they are."""
 
 from __future__ import annotations
 
+import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.errors import OutputError
 
+NOTICE = "research_use_only"  # the field, key or column that holds it
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -42,3 +45,24 @@ def _reason(error: Exception) -> str:
 def inert(value: str | float | None) -> str | float | None:
     """Turns text that a spreadsheet would run as a formula into plain text."""
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+
+
+def write_table(
+    path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str | float | None]]
+) -> None:
+    """Writes a CSV file in UTF-8 with a byte order mark; the last column is the notice.
+
+    Text that a spreadsheet would read as a formula starts with ``'``.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with (
+        written_whole(path) as partial,
+        partial.open("w", newline="", encoding="utf-8-sig") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(map(inert, (*columns, NOTICE)))
+        for row in rows:
+            values = (row.get(column) for column in columns)
+            writer.writerow((*map(inert, values), RESEARCH_USE_ONLY))

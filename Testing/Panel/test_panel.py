@@ -20,7 +20,7 @@ from made_scene import edit
 from made_weights import made_weights
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.datasets.densesharp_format import read_densesharp
-from nodulerisk.tasks import TASKS, Task
+from nodulerisk.tasks import DEMONSTRATION, TASKS, Task
 
 PICTURES = os.environ.get("NODULERISK_PICTURES")
 OUTSIDE_RAS = (500.0, 0.0, 0.0)
@@ -152,10 +152,11 @@ def test_a_run_fills_scene_table_details_and_chart(host, assessed, ui, picture):
     assert results.resultNode("chart", ct).GetNumberOfPlotSeriesNodes() == 3
     assert ui.nodulesTable.item(0, 0).text().startswith("N1\n23.5 mm")
     bars = ui.nodulesTable.cellWidget(0, 1).findChildren(qt.QProgressBar)
-    assert [bar.text for bar in bars][0] == "malignant, withheld: p(malignant) 1.00"
+    assert [bar.text for bar in bars][0] == "decision withheld: p(malignant) 1.00"
     badges = [label.text for label in ui.nodulesTable.cellWidget(0, 1).findChildren(qt.QLabel)]
     assert [badge.split(",")[0] for badge in badges] == [
         "reader",
+        DEMONSTRATION,
         "simulated",
         "simulated",
         "simulated",

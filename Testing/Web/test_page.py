@@ -78,7 +78,7 @@ def test_from_the_upload_to_the_downloads(page, terminal, tmp_path):
         "Withheld: every decision (the slices are thick)"
     )
     expect(page.locator("#facts")).to_contain_text("radiologists' suspicion, not pathology")
-    expect(page.get_by_role("img", name=re.compile("^malignant: 1.00"))).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile(r"^p\(malignant\): 1.00"))).to_be_visible()
 
     expect(page.locator("#facts")).to_contain_text(re.compile("Brock 2b: not computed: needs age"))
     page.get_by_label("Age").fill(AGE)
@@ -240,6 +240,22 @@ def test_a_dicom_folder_of_several_series_asks_which(page, tmp_path):
     upload(page, tmp_path, kind="Folder")
     expect(page.get_by_role("alert")).to_contain_text("several CT series")
     page.get_by_role("button", name="Open this series").filter(has_text="28 slices").click()
+    expect(page.locator("#ct-text")).to_contain_text("256 × 256 × 28")
+
+
+def test_fault_49_two_acquisitions_of_one_series_ask_which(page, tmp_path):
+    """The sample, and its every other slice as a second acquisition half a step on."""
+    with zipfile.ZipFile(CT) as archive:
+        archive.extractall(tmp_path)
+    for path in sorted(tmp_path.rglob("*.dcm"))[::2]:
+        dataset = dcmread(path)
+        dataset.AcquisitionNumber, dataset.SOPInstanceUID = 99, generate_uid()
+        x, y, z = dataset.ImagePositionPatient
+        dataset.ImagePositionPatient = [x, y, z + dataset.SliceThickness / 2]
+        dataset.save_as(path.with_name(f"other-{path.name}"))
+    upload(page, tmp_path, kind="Folder")
+    expect(page.get_by_role("alert")).to_contain_text("several CT series or volumes")
+    page.get_by_role("button", name="Open this series").filter(has_text="acquisition 99").click()
     expect(page.locator("#ct-text")).to_contain_text("256 × 256 × 28")
 
 

@@ -16,10 +16,12 @@ from nodulerisk.cli.assess import (
     asked_points,
     assess_and_write,
     chosen_weights,
+    dicom_source,
     known_patient,
     prepared_folders,
     read_scan,
     report_outcomes,
+    write_dicom_files,
 )
 from nodulerisk.cli.shared import FAILED, Show, Verbose, errors_in_one_line, progress
 from nodulerisk.errors import NoduleRiskError, OutputError
@@ -28,6 +30,7 @@ from nodulerisk.outputs.style import (
     FOLLOW_UP_TABLE_NAME,
     NOT_FOUND_NAMES,
     REPORT_NAME,
+    SR_NAME,
 )
 
 if TYPE_CHECKING:
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from nodulerisk.clinical.tracks import Track
     from nodulerisk.ct.points import Point
     from nodulerisk.ct.volume import CT
+    from nodulerisk.outputs.dicom import DicomSource, EarlierReport
     from nodulerisk.outputs.not_found import NotFound
     from nodulerisk.outputs.outcome import Outcome
     from nodulerisk.weights.card import WeightSet
@@ -98,7 +102,8 @@ def follow_up(
     series: Annotated[
         list[str] | None,
         typer.Option(
-            help="SeriesInstanceUID, if there are several series; - if there is one. Once per CT."
+            help="Which series, if there are several: its UID, or UID#2 as the list names it;"
+            " - if there is one. Once per CT."
         ),
     ] = None,
     series_before: Annotated[
@@ -110,6 +115,22 @@ def follow_up(
     yes: Annotated[
         bool, typer.Option("--yes", help="Accept every proposed pair as the same nodule.")
     ] = False,
+    dicom: Annotated[
+        bool,
+        typer.Option(
+            "--dicom",
+            help="Also write DICOM (SEG and SR) of every scan; a nodule has one tracking UID at all"
+            " scans. Like the CTs, these files hold the patient's name and ID.",
+        ),
+    ] = False,
+    earlier_report: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --dicom: an SR of one of the scans, written before; its nodules keep their"
+            " tracking UIDs. Repeatable.",
+        ),
+    ] = None,
     verbose: Verbose = False,
 ) -> None:
     """Compare the nodules of two or more chest CTs of a patient: change, doubling times and
@@ -120,9 +141,12 @@ def follow_up(
         asked = [asked_points(None, Path(file), False, False) if file else [] for file in files]
         named = _named(pair, asked)
         known = known_patient(patient, len(asked[-1]))
-        folders = _folders(out, asked, [*cts, *(Path(file) for file in files if file)])
+        inputs = [*cts, *(Path(file) for file in files if file), *(earlier_report or ())]
+        reports = _earlier_reports(earlier_report or [], out, len(cts)) if dicom else []
+        folders = _folders(out, asked, inputs)
         with progress(1) as show:
             show("loading", None)
+            sources = [*map(dicom_source, cts, uids)] if dicom else []
             weight_set = chosen_weights(weights, {})
             show("reading the CTs", None)
             scans = [read_scan(ct, uid) for ct, uid in zip(cts, uids, strict=True)]
@@ -138,6 +162,8 @@ def follow_up(
             _write_report(timeline, outcomes[-1], not_found, out)
             _write_tables(timeline, out)
         _print(timeline, outcomes, not_found, out)
+        if dicom:
+            _write_dicom(timeline, outcomes, sources, reports, out)
     if any(outcome.assessment is None for scan in outcomes for outcome in scan):
         raise typer.Exit(FAILED)
 
@@ -225,7 +251,7 @@ def _gaps(given: list[float] | None, cts: Sequence[Path], scans: Sequence[CT]) -
 
 
 def _days(given: float | None, before: Path, after: Path, first: CT, second: CT) -> float:
-    from nodulerisk.ct.dates import days_between
+    from nodulerisk.ct.dicom.dates import days_between
 
     uids = first.acquisition.series_uid, second.acquisition.series_uid
     dated = days_between(before, after, uids)
@@ -461,6 +487,41 @@ def _write_tables(timeline: Timeline, out: Path) -> None:
     from nodulerisk.outputs.follow_up_files import write_follow_up
 
     write_follow_up(timeline, out / FOLLOW_UP_TABLE_NAME, out / FOLLOW_UP_JSON_NAME)
+
+
+def _earlier_reports(given: list[Path], out: Path, scans: int) -> list[EarlierReport]:
+    """Returns the DICOM reports of the scans written before: those named, and those of an earlier
+    run.
+
+    Raises:
+        OutputError: a named one cannot be read.
+    """
+    from nodulerisk.outputs.dicom import read_earlier
+
+    named = {path: read_earlier(path) for path in given}
+    if unread := [path for path, report in named.items() if report is None]:
+        raise OutputError(f"{unread[0]} is not a DICOM report of measurements (SR).")
+    former = (read_earlier(out / scan / SR_NAME) for scan in _scan_names(scans))
+    return [report for report in (*named.values(), *former) if report is not None]
+
+
+def _write_dicom(
+    timeline: Timeline,
+    outcomes: list[list[Outcome]],
+    sources: list[DicomSource],
+    reports: list[EarlierReport],
+    out: Path,
+) -> None:
+    """Writes every scan's nodules as DICOM; a nodule keeps the tracking UID of its first scan."""
+    from nodulerisk.outputs.dicom import along, tracked
+
+    found = [[one.assessment for one in scan if one.assessment] for scan in outcomes]
+    earlier = [next((r for r in reports if r.is_of(source)), None) for source in sources]
+    tracks = [[p.name if p else None for p in track.points] for track in timeline.tracks]
+    uids = along(tracks, [*map(tracked, found, sources, earlier)])
+    folders = [out / scan for scan in _scan_names(len(sources))]
+    for written in zip(outcomes, sources, folders, earlier, uids, strict=True):
+        write_dicom_files(*written)
 
 
 def _picture_name(step: Step, timeline: Timeline) -> str:

@@ -39,6 +39,14 @@ class Patient:
         emphysema: on the CT.
         nodules: how many there are in both lungs.
         risk: of lung cancer, as Fleischner 2017 defines it.
+        smoking: of cigarettes.
+        years_since_quitting: of a former smoker.
+        cancer: any before this nodule: ``lung``, else ``within 5 years``, else ``earlier``.
+        immunosuppression: by disease or treatment.
+        setting: how the nodule was found: at a lung cancer ``screening``, or ``incidental``.
+        incomplete: an earlier CT is awaited, or lungs were not fully seen.
+        infection: the CT suggests an infection or inflammation that has to be ruled out first.
+        significant_finding: another one on this CT that matters, but is not lung cancer.
         upper_lobe: the nodule lies in one.
         spiculation: the nodule has spicules.
         suspicious_features: others than spicules that suggest cancer, such as enlarged lymph nodes.
@@ -57,14 +65,6 @@ class Patient:
         previous_solid_diameter: the same of the solid component.
         benign_pattern: complete, central, popcorn or ring calcification, or fat.
         proven_benign: by biopsy or another diagnostic work-up.
-        incomplete: an earlier CT is awaited, or lungs were not fully seen.
-        infection: the CT suggests an infection or inflammation that has to be ruled out first.
-        significant_finding: another one on this CT that matters, but is not lung cancer.
-        smoking: of cigarettes.
-        years_since_quitting: of a former smoker.
-        cancer: any before this nodule: ``lung``, else ``within 5 years``, else ``earlier``.
-        immunosuppression: by disease or treatment.
-        setting: how the nodule was found: at a lung cancer ``screening``, or ``incidental``.
         pet_uptake: of FDG by the nodule, against its surroundings.
 
     Raises:
@@ -78,6 +78,14 @@ class Patient:
     emphysema: bool | None = None
     nodules: int | None = None
     risk: Literal["low", "high"] | None = None
+    smoking: Literal["never", "former", "current"] | None = None
+    years_since_quitting: float | None = None
+    cancer: Literal["none", "earlier", "within 5 years", "lung"] | None = None
+    immunosuppression: bool | None = None
+    setting: Literal["screening", "incidental"] | None = None
+    incomplete: bool | None = None
+    infection: bool | None = None
+    significant_finding: bool | None = None
     upper_lobe: bool | None = None
     spiculation: bool | None = None
     suspicious_features: bool | None = None
@@ -92,14 +100,6 @@ class Patient:
     previous_solid_diameter: float | None = None
     benign_pattern: bool | None = None
     proven_benign: bool | None = None
-    incomplete: bool | None = None
-    infection: bool | None = None
-    significant_finding: bool | None = None
-    smoking: Literal["never", "former", "current"] | None = None
-    years_since_quitting: float | None = None
-    cancer: Literal["none", "earlier", "within 5 years", "lung"] | None = None
-    immunosuppression: bool | None = None
-    setting: Literal["screening", "incidental"] | None = None
     pet_uptake: Literal["none", "faint", "moderate", "intense"] | None = None
 
     def __post_init__(self) -> None:

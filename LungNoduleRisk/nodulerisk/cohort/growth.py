@@ -3,7 +3,6 @@ one."""
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator, Set
 from pathlib import Path
@@ -12,9 +11,9 @@ from nodulerisk.assessment import Assessment
 from nodulerisk.clinical.followup import FollowUp, followed
 from nodulerisk.cohort.store import Row, Store
 from nodulerisk.cohort.table import Cohort, CtCase, Key
-from nodulerisk.ct.dates import days_between
+from nodulerisk.ct.dicom.dates import days_between
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.files import inert, written_whole
+from nodulerisk.files import write_table
 
 COLUMNS = (
     "case",
@@ -43,16 +42,7 @@ def write_growth(cohort: Cohort, store: Store, path: Path) -> None:
     """
     if not any(case.earlier for case in cohort.cases):
         return
-    with (
-        written_whole(path) as partial,
-        partial.open("w", newline="", encoding="utf-8-sig") as file,
-    ):
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(
-            {name: inert(value) for name, value in row.items()}
-            for row in growth_rows(cohort, store)
-        )
+    write_table(path, COLUMNS, growth_rows(cohort, store))
 
 
 def growth_rows(cohort: Cohort, store: Store) -> Iterator[Row]:

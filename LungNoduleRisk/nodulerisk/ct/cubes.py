@@ -10,6 +10,7 @@ Cubes are indexed z, y, x and run along +S, +P, +L, whatever the CT's own axis o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -17,7 +18,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.ndimage import zoom
 
-from nodulerisk.ct.volume import CT, to_lps
+from nodulerisk.ct.volume import CT, to_lps, triple
 from nodulerisk.errors import PointError
 
 EMV_SPACING_MM = 0.625
@@ -29,6 +30,8 @@ DENSESHARP_WINDOW_HU = (-1024.0, 400.0)
 PATIENT_SPACING_MM = 0.75
 PATIENT_WINDOW_HU = (-1024.0, 600.0)
 NEGLIGIBLE = 1e-14  # spline tails decay into denormals, which slow matrix products tenfold
+SLAB_VOXELS = 16_000_000  # of a crop in memory as float32 at once; one of usual spacing has 4
+LONGEST_BLOCK = 512  # voxels along a resampled block, at most
 OBLIQUE_RAD = 1e-3  # a smaller tilt moves no voxel of a 62.5 mm block by more than 0.05 mm
 
 
@@ -45,8 +48,8 @@ def lps_block(ct: CT, point_lps_mm, side_mm: float = 90.0) -> CT:
     """Returns the CT with axes along +L, +P, +S: a view of the same voxels where a flip suffices,
     else a resampled block.
 
-    An oblique CT is resampled (linear, edge values outside) on a straight grid of the same spacing
-    through the point.
+    An oblique CT is resampled (linear, edge values outside) on a straight grid of the same spacing,
+    or of one that keeps the block's memory within bounds, through the point.
 
     Raises:
         PointError: the point lies outside the volume.
@@ -75,17 +78,18 @@ def emv_grid(ct: CT, point_lps_mm, side: int, size: int, *, scan_order: bool = F
 
 
 def _resampled_block(ct: CT, point_lps_mm: np.ndarray, side_mm: float) -> CT:
-    half = np.ceil(side_mm / 2 / np.array(ct.spacing_mm)).astype(int)
-    origin = point_lps_mm - half * ct.spacing_mm
+    spacing = np.maximum(ct.spacing_mm, side_mm / LONGEST_BLOCK)  # bounds the block's memory
+    half = np.ceil(side_mm / 2 / spacing).astype(int)
+    origin = point_lps_mm - half * spacing
     resample = sitk.ResampleImageFilter()
     resample.SetSize([int(n) for n in 2 * half + 1])
-    resample.SetOutputSpacing(ct.spacing_mm)
+    resample.SetOutputSpacing(spacing.tolist())
     resample.SetOutputOrigin(origin.tolist())
     resample.SetInterpolator(sitk.sitkLinear)
     resample.SetUseNearestNeighborExtrapolator(True)
     image = resample.Execute(ct.to_sitk())
     return CT(
-        sitk.GetArrayFromImage(image), ct.spacing_mm, tuple(origin), acquisition=ct.acquisition
+        sitk.GetArrayFromImage(image), triple(spacing), triple(origin), acquisition=ct.acquisition
     )
 
 
@@ -130,8 +134,21 @@ def emv_block(ct: CT, point_lps_mm, *, scan_order: bool = False) -> np.ndarray:
     centre = _nearest_voxel(block, point_lps_mm)
     spacing = _zyx(block.spacing_mm)
     half = np.array([emv_half_size(s) for s in spacing])
-    crop = _edge_padded_crop(block.hu, centre - half, centre + half)
-    return _apply(_windowed(crop), [emv_matrix(s) for s in spacing])
+    along_z, *in_plane = (emv_matrix(s) for s in spacing)
+    planes = [_apply(_windowed(slab), in_plane) for slab in _slabs(block.hu, centre, half)]
+    return _apply(np.concatenate(planes, axis=-1) if len(planes) > 1 else planes[0], [along_z])
+
+
+def _slabs(hu: np.ndarray, centre: np.ndarray, half: np.ndarray) -> Iterator[np.ndarray]:
+    """Yields the edge-padded crop of ``centre`` ± ``half`` (z, y, x) in slabs along z, one if it is
+    of usual size: a scan of 0.1 mm would take a gigabyte."""
+    planes = max(1, SLAB_VOXELS // int(np.prod(2 * half[1:])))
+    first, stop = centre[0] - half[0], centre[0] + half[0]
+    for z in range(first, stop, planes):
+        low, high = z, min(z + planes, stop)
+        yield _edge_padded_crop(
+            hu, np.r_[low, (centre - half)[1:]], np.r_[high, (centre + half)[1:]]
+        )
 
 
 def _windowed(hu: np.ndarray) -> np.ndarray:
@@ -272,10 +289,16 @@ def _interpolated(volume: np.ndarray, places: list[np.ndarray]) -> np.ndarray:
     float32; past an edge, the edge voxel."""
     inside = [np.clip(at, 0, n - 1) for at, n in zip(places, volume.shape, strict=True)]
     below = [np.minimum(at.astype(int), n - 2) for at, n in zip(inside, volume.shape, strict=True)]
-    part = volume[tuple(slice(low[0], low[-1] + 2) for low in below)].astype(np.float32)
+    part = volume[tuple(slice(low[0], low[-1] + 2) for low in below)]
+    read = [np.unique([low, low + 1]) for low in below]
+    if part.size > SLAB_VOXELS:  # most voxels of a fine scan lie between those that are read
+        part = part[np.ix_(*(at - at[0] for at in read))]
+    else:
+        read = [np.arange(at[0], at[-1] + 1) for at in read]
+    part = part.astype(np.float32)
     for axis, (at, low) in enumerate(zip(inside, below, strict=True)):
         share = np.moveaxis((at - low).astype(np.float32)[:, None, None], 0, axis)
-        first = low - low[0]
+        first = np.searchsorted(read[axis], low)
         part = (1 - share) * part.take(first, axis) + share * part.take(first + 1, axis)
     return part
 
@@ -333,9 +356,12 @@ def _apply(volume: np.ndarray, matrices: list[np.ndarray]) -> np.ndarray:
 
 def _edge_padded_crop(volume: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Returns volume[low:high] along every axis; indices past an edge repeat the edge voxel."""
-    first, last = np.maximum(low, 0), np.minimum(high, volume.shape)
+    first = np.clip(low, 0, np.array(volume.shape) - 1)
+    last = np.clip(high, 1, volume.shape)
     inside = volume[tuple(slice(a, b) for a, b in zip(first, last, strict=True))]
-    return np.pad(inside, np.stack([first - low, high - last], axis=1), mode="edge")
+    padding = high - low - inside.shape
+    before = np.clip(first - low, 0, padding)
+    return np.pad(inside, np.stack([before, padding - before], axis=1), mode="edge")
 
 
 def _nearest_voxel(ct: CT, point_lps_mm) -> np.ndarray:

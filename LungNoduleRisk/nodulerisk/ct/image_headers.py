@@ -101,7 +101,7 @@ def read_nrrd_header(path: Path) -> ImageHeader:
     _refuse_nrrd_data(fields)
     sizes = tuple(map(int, fields["sizes"].split()))
     space = re.sub(r"[\W_]|time", "", fields.get("space", "").lower())
-    signs = TO_LPS.get(space) or TO_LPS.get(space.removesuffix("t")) or (1, 1, 1)
+    signs = np.array(TO_LPS.get(space) or TO_LPS.get(space.removesuffix("t")) or (1, 1, 1))
     axes, origin, unit = _nrrd_place(fields)
     if len(sizes) < 3 or axes.shape != (3, 3):
         raise CTError(SINGLE_SLICE)

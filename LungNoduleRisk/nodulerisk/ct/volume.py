@@ -132,6 +132,7 @@ class CT:
         acquisition: Acquisition | None = None,
         checks: Iterable[Check] = (),
         filled_slices: Iterable[int] = (),
+        has_context: bool = True,
     ) -> CT:
         """Returns a checked CT from HU values of any real number type.
 
@@ -140,6 +141,7 @@ class CT:
             spacing_mm, origin_lps_mm, direction, acquisition, filled_slices: as in `CT`.
             checks: findings so far; those on intensity, slice thickness, contrast and kernel are
                 added.
+            has_context: see ``intensity_checks``.
 
         Raises:
             CTError: one slice, NaN or infinite voxels, a constant volume, values that are not HU,
@@ -149,21 +151,14 @@ class CT:
             raise CTError(SINGLE_SLICE)
         acquisition = acquisition or Acquisition()
         hu = to_hounsfield(values)
+        found = intensity_checks(hu, spacing_mm, has_context=has_context)
         return cls(
             hu,
             triple(spacing_mm),
             triple(origin_lps_mm),
             np.array(direction, float).reshape(3, 3),
             acquisition,
-            tuple(
-                dict.fromkeys(
-                    [
-                        *checks,
-                        *intensity_checks(hu, spacing_mm),
-                        *acquisition_checks(acquisition, spacing_mm),
-                    ]
-                )
-            ),
+            tuple(dict.fromkeys([*checks, *found, *acquisition_checks(acquisition, spacing_mm)])),
             tuple(filled_slices),
         )
 
@@ -266,7 +261,7 @@ def to_lps(ct: CT) -> CT:
     )
 
 
-def refuse_bad_spacing(spacing_mm: Sequence[float]) -> None:
+def refuse_bad_spacing(spacing_mm: Sequence[float] | np.ndarray) -> None:
     """Raises CTError unless every spacing is a number of mm that a CT has (faults 15 and 52)."""
     refuse_no_length(spacing_mm)
     low, high = SPACING_MM
@@ -278,7 +273,7 @@ def refuse_bad_spacing(spacing_mm: Sequence[float]) -> None:
         )
 
 
-def refuse_no_length(spacing: Sequence[float]) -> None:
+def refuse_no_length(spacing: Sequence[float] | np.ndarray) -> None:
     """Raises CTError unless every spacing is a positive, finite number, of any unit (fault 15)."""
     if not all(np.isfinite(v) and v > 0 for v in spacing):
         raise CTError(
@@ -288,7 +283,9 @@ def refuse_no_length(spacing: Sequence[float]) -> None:
 
 
 def refuse_implausible_place(
-    size: Sequence[int], spacing_mm: Sequence[float], origin_lps_mm: Sequence[float]
+    size: Sequence[int],
+    spacing_mm: Sequence[float] | np.ndarray,
+    origin_lps_mm: Sequence[float] | np.ndarray,
 ) -> None:
     """Raises CTError for a volume that no scanner makes, by its extent or position (fault 52); call
     it before allocating.

@@ -206,9 +206,8 @@ def _read_arrays(path: Path) -> tuple[CT, np.ndarray]:
         raise NoduleRiskError(
             "the .npz is damaged, or holds pickled objects: save arrays of numbers"
         ) from error
-    return CT.from_array(_hounsfield(voxel), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3)), _share(
-        seg
-    )
+    place = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3)
+    return CT.from_array(_hounsfield(voxel), *place, has_context=False), _share(seg)
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:

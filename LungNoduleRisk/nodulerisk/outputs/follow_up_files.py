@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.clinical.course import Course
 from nodulerisk.clinical.followup import FollowUp
 from nodulerisk.clinical.timeline import Step, Timeline
-from nodulerisk.files import inert, written_whole
+from nodulerisk.files import write_table, written_whole
 
 Row = dict[str, str | float | bool | None]
 SCANS = ("before", "after")
@@ -28,13 +27,7 @@ def write_follow_up(timeline: Timeline, table: Path, values: Path) -> None:
     """
     rows = [_row(step) for track in timeline.tracks for step in timeline.steps(track)]
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    with (
-        written_whole(table) as partial,
-        partial.open("w", newline="", encoding="utf-8-sig") as file,
-    ):
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows({column: inert(value) for column, value in row.items()} for row in rows)
+    write_table(table, columns, rows)
     with written_whole(values) as partial:
         partial.write_text(
             json.dumps(_everything(timeline, rows), indent=2, ensure_ascii=False), encoding="utf-8"

@@ -19,6 +19,14 @@ EVIDENCE_COLOURS: dict[str, str] = {
     "simulated": GREY,
     "none": GREY,
 }
+Rgb = tuple[float, float, float]  # 0..1
+RISK_COLOURS: dict[str, Rgb] = {  # of a task's classes, by rank; Okabe and Ito's
+    "first": (0.0, 0.62, 0.45),
+    "middle": (0.90, 0.62, 0.0),
+    "last": (0.84, 0.37, 0.0),
+}
+RANKS = {2: ("first", "last"), 3: ("first", "middle", "last")}  # by the number of classes
+NO_RISK_KNOWN: Rgb = (0.34, 0.71, 0.91)
 
 # --- Files
 

@@ -5,21 +5,24 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from pydicom import dcmread
 from typer.testing import CliRunner
 
-from made_dicom import phantom, write_enhanced, write_series
-from made_follow_up import PLACE_LPS_MM, first_scan, later_scan, motion_of
+from made_dicom import phantom, write_enhanced, write_series, write_study
+from made_follow_up import PLACE_LPS_MM, TUMOUR_LPS_MM, first_scan, later_scan, motion_of
 from nodulerisk.assessment import load_assessment
 from nodulerisk.cli import app
-from nodulerisk.ct.dates import days_between
+from nodulerisk.ct.dicom.dates import days_between
 from nodulerisk.ct.read import read_ct
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.outputs.style import SEG_NAME, SR_NAME
 
 DAYS = DOUBLING_DAYS = 180
 MOTION = motion_of()
@@ -54,7 +57,13 @@ def someone_there(monkeypatch) -> None:
 def follow_up(scans, tmp_path):
     """Runs the command on the named points; by default the sphere's, in both scans."""
 
-    def run(*more, before=(("L1", PLACE_LPS_MM),), after=(("R1", MOVED_LPS_MM),), answers=None):
+    def run(
+        *more,
+        before=(("L1", PLACE_LPS_MM),),
+        after=(("R1", MOVED_LPS_MM),),
+        answers=None,
+        scans=scans,
+    ):
         arguments = ["follow-up", *scans, "--out", tmp_path / "out"]
         for scan, places in (("before", before), ("after", after)):
             rows = [",".join(map(str, (name, *place))) for name, place in places]
@@ -64,6 +73,65 @@ def follow_up(scans, tmp_path):
         return CliRunner().invoke(app, [str(one) for one in (*arguments, *more)], input=answers)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def studies(scans, tmp_path_factory) -> list[Path]:
+    """The same two scans as DICOM series."""
+    folders = [tmp_path_factory.mktemp("studies") / scan for scan in ("before", "after")]
+    for file, folder in zip(scans, folders, strict=True):
+        write_study(read_ct(file), folder)
+    return folders
+
+
+def tracked_in(folder: Path) -> dict[str, str]:
+    """Tracking UIDs by name, alike in both files."""
+    segments = dcmread(folder / SEG_NAME).SegmentSequence
+    found = {segment.TrackingID: segment.TrackingUID for segment in segments}
+    report = dcmread(folder / SR_NAME)
+    in_report = {element.value for element in report.iterall() if element.keyword == "UID"}
+    assert {*found.values()} <= in_report
+    return found
+
+
+def test_dicom_of_both_scans_tracks_a_nodule_by_one_uid(follow_up, studies, tmp_path):
+    out = tmp_path / "out"
+    places = {"before": [("L1", PLACE_LPS_MM)], "after": [("R1", MOVED_LPS_MM)]}
+    places["after"].append(("R2", MOTION.TransformPoint(TUMOUR_LPS_MM)))
+    first = follow_up("--days", DAYS, "--yes", "--dicom", scans=studies, **places)
+    assert (first.exit_code, first.stderr) == (0, "")
+    before, after = tracked_in(out / "before"), tracked_in(out / "after")
+    assert before["L1"] == after["R1"] != after["R2"]
+    ends = [dcmread(out / scan / SR_NAME).StudyInstanceUID for scan in ("before", "after")]
+    assert ends[0] != ends[1]
+    shutil.copy(out / "after" / SR_NAME, tmp_path / "kept.dcm")
+    shutil.rmtree(out)
+    places["before"] = [("X", PLACE_LPS_MM)]
+    kept = ("--dicom", "--earlier-report", tmp_path / "kept.dcm")
+    second = follow_up(
+        "--days",
+        DAYS,
+        "--yes",
+        *kept,
+        scans=studies[::-1],
+        **{"before": places["after"], "after": places["before"]},
+    )
+    assert (second.exit_code, second.stderr) == (0, "")
+    assert tracked_in(out / "before") == after
+    assert tracked_in(out / "after")["X"] == before["L1"]
+    assert "PredecessorDocumentsSequence" in dcmread(out / "before" / SR_NAME)
+
+
+def test_dicom_of_other_formats_is_refused_before_anything_is_assessed(follow_up, tmp_path):
+    done = follow_up("--days", DAYS, "--yes", "--dicom")
+    assert done.exit_code == 2 and "DICOM output refers to a DICOM series" in done.stderr
+    assert not list((tmp_path / "out").rglob("assessment.json"))
+
+
+def test_an_earlier_report_that_is_none_is_refused(follow_up, studies, scans):
+    done = follow_up("--days", DAYS, "--dicom", "--earlier-report", scans[0], scans=studies)
+    assert done.exit_code == 2 and is_one_line_error(done.stderr)
+    assert "is not a DICOM report" in done.stderr
 
 
 def rows_of(out: Path) -> list[dict[str, str]]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from made_assessment import TASKS, made_assessment
+from made_assessment import TASKS, made_assessment, sphere_nodule
 from nodulerisk.assessment import Measurement, TaskResult
 from nodulerisk.checks import (
     CALCIFIED,
@@ -27,7 +27,7 @@ from nodulerisk.checks import (
 from nodulerisk.clinical.followup import FollowUp
 from nodulerisk.clinical.guidelines import bts, fleischner, guidelines, lung_rads
 from nodulerisk.clinical.patient import Patient, patient_from
-from nodulerisk.clinical.rules.bts import PET
+from nodulerisk.clinical.rules.bts import PET, WORK_UP
 from nodulerisk.clinical.rules.fleischner import (
     AT_12,
     FLEISCHNER,
@@ -42,6 +42,7 @@ from nodulerisk.clinical.rules.fleischner import (
     SOLIDS,
     SUBSOLIDS,
 )
+from nodulerisk.clinical.rules.guideline import BY_THRESHOLD
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.nodule.quantities import QUANTITIES
 
@@ -176,6 +177,7 @@ def test_a_stable_nodule_is_never_less_than_its_size_if_that_is_above_its_previo
     patient = Patient(density=SOLID_NODULE, status="stable", previous=previous)
     answer = lung_rads(measured(mm), patient)
     assert answer.result == expected
+    assert f"stable, {previous} before, but " in answer.rule or previous == "1"
     unsure = previous in ("2", "3") and mm < 15
     assert ("if it measured as much at the scan before" in answer.rule) == unsure
 
@@ -334,6 +336,19 @@ def test_what_lung_rads_was_not_told_stands_beside_its_category():
     for name, value in (("cancer", "earlier"), ("immunosuppression", True)):
         answer = lung_rads(measured(7), replace(told, **{name: value}))
         assert answer.not_considered == (name,)
+
+
+def test_the_shape_and_the_solid_part_are_asked_for_where_they_matter():
+    at_fissure = lung_rads(measured(7), replace(EVERYTHING, kind="perifissural"))
+    assert at_fissure.result == "3" and "shape" in at_fissure.not_considered
+    known = {"density": "part-solid", "status": "growing", "spiculation": False}
+    answer = lung_rads(measured(12, 5), Patient(**known))
+    assert answer.result == "4B" and "solid part" in answer.not_considered
+    for previous, expected in ((None, "3"), ("4A", "4A"), ("4B", "4B")):
+        told = Patient(**known, solid_part="stable", previous=previous)
+        answer = lung_rads(measured(12, 5), told)
+        assert answer.result == expected and "solid part" not in answer.not_considered
+    assert lung_rads(measured(5, 1), Patient(**known, solid_part="stable")).result == "3"
 
 
 @pytest.mark.parametrize(("solid_mm", "expected"), [(3.9, "4A"), (4.0, "4B"), (9.0, "4B")])
@@ -584,6 +599,7 @@ def test_the_readers_density_comes_before_the_networks_and_theirs_before_the_mea
     assert (by_networks.result, by_networks.used[0]) == ("4A", "density solid (by the networks)")
     by_threshold = lung_rads(glass, patient)
     assert (by_threshold.result, by_threshold.used[0]) == ("2", "density ground glass (measured)")
+    assert by_threshold.doubts == (BY_THRESHOLD,) and by_networks.doubts == ()
     by_reader = lung_rads(glass, replace(patient, density="part-solid"), "solid")
     assert (by_reader.result, by_reader.used[0]) == ("3", "density part-solid (given)")
 
@@ -660,6 +676,17 @@ def test_fault_76_a_guideline_names_a_density_that_the_networks_withhold(ct):
     assert [answer.doubts for answer in by_reader] == [(), (), ()]
 
 
+def test_a_guideline_names_what_only_simulated_nodules_taught(ct):
+    simulated = replace(TASKS["density"], evidence="simulated")
+    for answer in asked_about(
+        ct,
+        tasks=TASKS | {"density": simulated},
+        nodule=sphere_nodule(ct, evidence="simulated"),
+    ):
+        assert len(answer.doubts) == 2
+        assert all("only saw simulated nodules" in doubt for doubt in answer.doubts)
+
+
 def test_fault_76_a_guideline_names_a_nodule_that_the_network_doubts(ct):
     presence = TaskResult(("no nodule", "nodule"), (0.6, 0.4), {}, "no nodule", 0.5, "reader")
     for answer in asked_about(ct, tasks=TASKS | {"presence": presence}):
@@ -703,8 +730,18 @@ def test_bts_without_what_brock_needs_says_so(ct):
     assert answer.missing == ("sex", "upper lobe")
     lung_cancer = asked_about(ct, replace(EVERYTHING, cancer="lung"))[2]
     assert lung_cancer.words == (
-        "not computed: Brock 2b is only made for patients who never had lung cancer"
+        "not computed: Brock 2b is not: made for patients who never had lung cancer"
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "mm", "expected"),
+    [("baseline", 9.9, "discharge"), ("baseline", 10.0, PET), ("growing", 9.9, None)],
+)
+def test_bts_discharges_a_lymph_node_that_does_not_grow(ct, status, mm, expected):
+    known = {"kind": "perifissural", "shape": "smooth oval", "status": status, "age": 75}
+    patient = replace(EVERYTHING, **known)
+    assert asked_about(ct, patient, measurements=measured(mm, mm))[2].result == expected
 
 
 def test_bts_without_a_doubling_time_says_so():
@@ -712,6 +749,15 @@ def test_bts_without_a_doubling_time_says_so():
     for change in (None, cut):
         answer = bts(measured(10), replace(EVERYTHING, status="growing"), follow_up=change)
         assert answer.missing == ("volume doubling time",)
+
+
+def test_bts_reports_the_doubling_time_and_what_is_in_doubt_about_it():
+    change = replace(followed_for(365, 8, 10), caveats=("other kernel: B30f, then B70f",))
+    answer = bts(measured(10), replace(EVERYTHING, status="growing"), follow_up=change)
+    assert answer.result == WORK_UP and answer.doubts == change.caveats
+    assert "status" not in answer.not_considered
+    assert "status" in bts(measured(5), replace(EVERYTHING, status=None)).not_considered
+    assert "volume doubling time 378 days (below 400) (measured on two scans)" in answer.used
 
 
 def test_bts_says_where_brocks_patients_were_not_like_this_one(ct):

@@ -1,4 +1,4 @@
-"""Intensities of a CT: fault rows 16 to 20 and 22 to 24, and the thick slices of row 8."""
+"""Intensities of a CT: fault rows 16 to 20, 22 to 24 and 60, and the thick slices of row 8."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 from pydicom import Dataset
 
 from made_dicom import phantom, set_pixels, write_series
-from nodulerisk.ct.dicom_files import DicomFile, ImagePlane
-from nodulerisk.ct.dicom_pixels import hounsfield, rescaled
+from needs import WHOLE_DATA
+from nodulerisk.ct.dicom.files import DicomFile, ImagePlane
+from nodulerisk.ct.dicom.pixels import hounsfield, rescaled
 from nodulerisk.ct.read import read_ct
-from nodulerisk.ct.volume import CT
+from nodulerisk.ct.volume import CT, with_geometry
 from nodulerisk.errors import CTError
+
+SAMPLE = Path(__file__).parents[3] / "Resources" / "SampleData" / "demo-chest-ct.zip"
 
 
 def codes(ct: CT) -> set[str]:
@@ -221,3 +224,126 @@ def test_colour_images_in_the_folder_are_left_out(tmp_path):
     write_series(tmp_path / "ct", phantom())
     write_series(tmp_path / "dose report", phantom()[:1], change=make_colour)
     np.testing.assert_array_equal(read_ct(tmp_path).hu, phantom())
+
+
+# --- Values that are not Hounsfield units, in a CT of real size (fault 60)
+
+
+@pytest.fixture(scope="session")
+def demo() -> CT:
+    return read_ct(SAMPLE)
+
+
+SHIFTED = {  # what becomes of HU where a program forgets, repeats or inverts something
+    "left at +1024": lambda hu: hu + 1024,
+    "left at +1000": lambda hu: hu + 1000,
+    "intercept applied twice": lambda hu: hu - 1024,
+    "intercept of -8192": lambda hu: hu - 7168,
+    "slope -1": lambda hu: -(hu + 1024) - 1024,
+    "slope -1 without intercept": lambda hu: -(hu + 1024),
+    "inverted": lambda hu: -hu,
+    "inverted within 12 bits": lambda hu: 2047 - hu,
+    "slope 0.001": lambda hu: (hu + 1024) * 0.001 - 1024,
+    "slope 0.1": lambda hu: (hu + 1024) * 0.1 - 1024,
+    "slope 0.5": lambda hu: (hu + 1024) * 0.5 - 1024,
+    "slope 2": lambda hu: (hu + 1024) * 2 - 1024,
+    "halved": lambda hu: hu * 0.5,
+    "doubled": lambda hu: hu * 2,
+    "ten times": lambda hu: hu * 10,
+    "a tenth": lambda hu: hu * 0.1,
+    "12 bits without a sign": lambda hu: hu + 2048,
+    "4096 added": lambda hu: hu + 4096,
+    "4096 taken away": lambda hu: hu - 4096,
+    "500 added": lambda hu: hu + 500,
+    "500 taken away": lambda hu: hu - 500,
+    "negative values wrapped": lambda hu: np.where(hu < 0, hu + 65536, hu),
+    "bytes swapped": lambda hu: hu.astype(np.int16).byteswap(),
+    "attenuation in 1/m": lambda hu: (hu + 1000) * 0.02,
+    "8 bits": lambda hu: np.clip((hu + 1350) / 6, 0, 255),
+}
+DOUBTFUL = {  # a fifth off, which no voxel alone betrays
+    "a fifth too small": lambda hu: hu * 0.8,
+    "200 added": lambda hu: hu + 200,
+    "100 added": lambda hu: hu + 100,
+}
+
+
+@pytest.mark.parametrize("shift", SHIFTED)
+def test_fault_60_not_hounsfield_units(demo, shift):
+    values = SHIFTED[shift](demo.hu.astype(float)).astype(np.float32)
+    with pytest.raises(CTError, match="not Hounsfield units"):
+        from_values(values, demo.spacing_mm)
+
+
+@pytest.mark.parametrize("shift", SHIFTED)
+def test_fault_60_padding_hides_nothing(demo, shift):
+    values = SHIFTED[shift](demo.hu.astype(float)).astype(np.float32)
+    values[:, :, : values.shape[2] // 4] = -3024
+    with pytest.raises(CTError, match="not Hounsfield units"):
+        from_values(values, demo.spacing_mm)
+
+
+@pytest.mark.parametrize("shift", DOUBTFUL)
+def test_fault_60_doubtful_values_are_flagged_and_withhold_decisions(demo, shift):
+    ct = from_values(DOUBTFUL[shift](demo.hu.astype(np.float32)), demo.spacing_mm)
+    (check,) = (check for check in ct.checks if check.code == "intensity-doubtful")
+    assert check.kind.withholds
+
+
+@pytest.mark.parametrize("name", ["ct.nrrd", "ct.mha", "ct.nii.gz"])
+@pytest.mark.parametrize("shift", ["left at +1024", "intercept applied twice", "slope -1"])
+def test_fault_60_from_any_image_format(tmp_path, demo, name, shift):
+    values = SHIFTED[shift](demo.hu.astype(int)).astype(np.int16)
+    image = with_geometry(sitk.GetImageFromArray(values), demo)
+    sitk.WriteImage(image, str(tmp_path / name))
+    with pytest.raises(CTError, match="not Hounsfield units"):
+        read_ct(tmp_path / name)
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [(1, 0), (1, -2048), (-1, -1024), (0.001, -1024)])
+def test_fault_60_from_dicom(tmp_path, demo, slope, intercept):
+    hu = demo.hu[:, ::3, ::3]
+    spacing = demo.spacing_mm[0] * 3, demo.spacing_mm[1] * 3, demo.spacing_mm[2]
+    write_series(tmp_path, hu, spacing_mm=spacing, RescaleSlope=slope, RescaleIntercept=intercept)
+    with pytest.raises(CTError, match="not Hounsfield units"):
+        read_ct(tmp_path)
+
+
+def test_fault_60_calm_on_the_demo_and_its_crops(demo):
+    """Any crop with a tenth of air or lung, padded or not."""
+    random = np.random.default_rng(3)
+    calm = 0
+    for _ in range(300):
+        size = random.integers(8, 50, 3)
+        low = [random.integers(0, n - s) for n, s in zip(demo.hu.shape, size, strict=True)]
+        crop = demo.hu[tuple(slice(a, a + s) for a, s in zip(low, size, strict=True))].copy()
+        if np.mean(crop < -600) < 0.1:
+            continue
+        for padding in (None, -2000, -3024):
+            if padding:
+                crop[:, :, 0] = padding
+            assert "intensity-doubtful" not in codes(from_values(crop, demo.spacing_mm))
+        calm += 1
+    assert calm > 200
+
+
+def test_fault_60_calm_on_every_small_real_ct(data):
+    small = [data / "chest_crop_no_nodule_3mm.nii.gz", data / "cptac_lscc_C3N-00247_nodule.zip"]
+    for path in (*small, data / "dicom_jpeg2000_abdomen", SAMPLE):
+        assert "intensity-doubtful" not in codes(read_ct(path))
+
+
+@pytest.mark.slow
+@pytest.mark.needs(WHOLE_DATA)
+def test_fault_60_calm_on_every_real_ct_at_hand(shared):
+    files = [
+        path
+        for kind in ("*.nii.gz", "*.mha")
+        for path in sorted((shared / "data").rglob(kind))
+        if "mask" not in path.name and path.parent.name != "mask"
+    ]
+    files += [shared / "data" / "cptac_lscc_C3N-00247_chest_ct.zip"]
+    files += [shared / "data" / "lung_pet_ct_dx", shared / "data" / "dicom_jpeg2000_abdomen"]
+    assert len(files) > 790
+    flagged = [path.name for path in files if "intensity-doubtful" in codes(read_ct(path))]
+    assert flagged == []

@@ -3,6 +3,7 @@ orientation."""
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -15,9 +16,17 @@ from golden import ORIGIN_LPS_MM as ORIGIN
 from golden import SIDES, golden_nodule
 from made_assessment import made_ct
 from made_shapes import reoriented
-from nodulerisk.ct.cubes import densesharp_cube, densesharp_grid, emv_views, padded_fraction
+from nodulerisk.ct.cubes import (
+    densesharp_cube,
+    densesharp_grid,
+    emv_views,
+    lps_block,
+    padded_fraction,
+    patient_cube,
+)
 from nodulerisk.ct.volume import CT, Acquisition
 from nodulerisk.errors import PointError
+from nodulerisk.nodule.findings import block_checks
 
 STEPS = {40: 3, 60: 6, 80: 6}  # of the recorded arrays, every n-th voxel is kept, and the sum
 
@@ -170,3 +179,56 @@ def test_fault_17_padding_values_read_as_air():
         for hu in (padded, air)
     ]
     np.testing.assert_array_equal(*views)
+
+
+def traced(work) -> int:
+    """The peak of what this allocates by numpy, bytes."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+CUBES = {
+    "emv": lambda ct, point: emv_views(ct, point, (80, 60, 40)),
+    "densesharp": densesharp_cube,
+    "patient": lambda ct, point: patient_cube(ct, point, 64),
+    "enlarged": lambda ct, point: patient_cube(ct, point, 64, 2),
+}
+
+
+@pytest.mark.parametrize("cube", CUBES)
+def test_fault_52_a_cubes_memory_is_bounded_whatever_the_spacing(cube):
+    hu = np.random.default_rng(2).integers(-1000, 300, (40, 40, 40), dtype=np.int16)
+    fine = CT(hu, (0.1, 0.1, 0.1), ORIGIN)
+    assert traced(lambda: CUBES[cube](fine, fine.point_of((20, 20, 20)))) < 400e6
+
+
+@pytest.mark.parametrize("voxel", [(80, 70, 60), (0, 0, 0), (119, 99, 79), (3, 99, 2)])
+def test_fault_52_a_cube_cut_in_parts_is_the_same(monkeypatch, voxel):
+    hu = np.random.default_rng(2).integers(-1000, 300, (80, 100, 120), dtype=np.int16)
+    ct = CT(hu, (0.3, 0.35, 0.4), ORIGIN)
+    whole = [cut(ct, ct.point_of(voxel)) for cut in CUBES.values()]
+    monkeypatch.setattr("nodulerisk.ct.cubes.SLAB_VOXELS", 100_000)
+    for cut, expected in zip(CUBES.values(), whole, strict=True):
+        np.testing.assert_allclose(cut(ct, ct.point_of(voxel)), expected, atol=1e-6)
+
+
+def test_fault_52_an_oblique_block_is_bounded_whatever_the_spacing():
+    turn = np.array([[0.8, 0, 0.6], [0, 1, 0], [-0.6, 0, 0.8]])
+    hu = np.random.default_rng(2).integers(-1000, 300, (40, 40, 40), dtype=np.int16)
+    fine = CT(hu, (0.1, 0.1, 0.1), ORIGIN, turn)
+    block = lps_block(fine, fine.point_of((20, 20, 20)), 192)
+    assert max(block.hu.shape) <= 514
+    usual = replace(fine, spacing_mm=(0.7, 0.7, 0.7))
+    assert lps_block(usual, usual.point_of((20, 20, 20)), 192).spacing_mm == usual.spacing_mm
+
+
+def test_fault_52_a_block_that_is_mostly_padding_is_withheld():
+    ct = made_ct()
+    corner = block_checks(ct, ct.point_of((0, 0, 0)))
+    (check,) = (check for check in corner if check.code == "mostly-padding")
+    assert check.kind.withholds
+    assert not any(c.code == "mostly-padding" for c in block_checks(ct, (-81, -192, -192)))

@@ -126,10 +126,10 @@ def saying(ct, assessment):
 def test_every_number_stands_beside_its_evidence(page_of, nodule):
     page = page_of(nodule)
     for name in ("malignancy", "invasiveness", "grade"):
-        task = TASKS[name]
-        assert f"{task_title(name, task)} {task.evidence}" in page.text
-    assert "malignant 0.73 reader" in page.text  # at a glance
-    assert "0.15 / 0.60 / 0.25 simulated" in page.text
+        title = task_title(nodule.assessment, name)
+        assert f"{title} {TASKS[name].evidence}" in page.text
+    assert "withheld 0.73 reader" in page.text  # at a glance
+    assert "0.15/0.60/0.25 simulated" in page.text
     assert "volume 905 mm³ reader" in page.text
     assert "Measurements reader" in page.text
     assert MASK_WORDS["reader"] in page.text
@@ -140,10 +140,10 @@ def test_every_number_stands_beside_its_evidence(page_of, nodule):
 def test_it_says_all_that_is_in_the_assessment(page_of, nodule):
     page = page_of(nodule)
     for words in (
-        "threshold 0.55",
+        "threshold 0.50",
         "large: 0.73",
         "-81.5, -191.0, -192.5 mm (LPS)",
-        "solid 0.93",
+        "p(ground glass/part-solid/solid) 0.01/0.06/0.93",
         "set open 1.0",
     ):
         assert words in page.text
@@ -169,7 +169,7 @@ def test_scores_stand_first_with_whom_they_were_made_for(page_of, nodule):
     found = {score.name: score_nodule(score, told) for score in SCORES}
     advice = Advice((found["Veterans Affairs"], found["Mayo"]))
     page = page_of(replace(nodule, advice=advice)).text
-    assert "N1 Veterans Affairs: 7.9 % * outcome * not made for cases like this malignant" in page
+    assert "N1 Veterans Affairs: 7.9 % * outcome * not made for cases like this withheld" in page
     assert "7.9 % outcome made for single nodules age 62 (given)" in page
     assert "long axis 10 mm (measured) 375 veterans" in page and "AUC 0.79 (0.74 to 0.84)" in page
     assert "Mayo: not computed: needs cancer, mean diameter, spiculation, upper lobe" in page

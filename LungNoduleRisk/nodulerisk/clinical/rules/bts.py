@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nodulerisk.clinical.followup import BTS_GROWTH, FAST_DAYS, SLOW_DAYS, FollowUp
+from nodulerisk.clinical.followup import BTS_GROWTH, FAST_DAYS, SLOW_DAYS, FollowUp, doubling_words
 from nodulerisk.clinical.patient import Patient
 from nodulerisk.clinical.rules.doubts import NO_DOUBTS, Doubts
 from nodulerisk.clinical.rules.guideline import (
@@ -46,7 +46,7 @@ SUBSOLID_LOW = "CT at 1, 2 and 4 years after the first"
 SUBSOLID_HIGH = f"discuss a biopsy, excision or other treatment, or {SUBSOLID_LOW}"
 SUBSOLID_GROWN = "consider excision or non-surgical treatment; else observe it"
 
-ASKED = ("status", "kind", "benign_pattern")
+ASKED = ("kind", "benign_pattern")
 GROWTH = ("growing", "slowly growing")
 
 
@@ -76,7 +76,8 @@ def bts(
         scores: of the nodule, by name.
     """
     known = Known(measurements, patient, networks, follow_up, doubts)
-    return known.answer(NAME, _decided(known, scores or {}), SOURCE, ASKED)
+    of_change = ("status",) if known.value("status") is None else ()
+    return known.answer(NAME, _decided(known, scores or {}), SOURCE, (*of_change, *ASKED))
 
 
 def _decided(known: Known, scores: Mapping[str, ScoreResult]) -> Decision | None:
@@ -101,7 +102,7 @@ def _solid(known: Known, scores: Mapping[str, ScoreResult]) -> Decision | None:
     status = known.optional("status")
     if known.missing:
         return None
-    if size[0] < LYMPH_NODE_MM and known.like_a_lymph_node():
+    if size[0] < LYMPH_NODE_MM and status not in GROWTH and known.like_a_lymph_node():
         rule = f"like a lymph node at pleura or fissure, < {LYMPH_NODE_MM} mm"
         return Decision(DISCHARGE, rule)
     rule = _solid_rule(*size)
@@ -159,13 +160,13 @@ def _followed(known: Known, mm3: float, rule: str) -> Decision | None:
     if change is None or change.undatable:
         known.lacks("volume doubling time")
         return None
-    days = change.volume_doubling_days
+    days = known.doubling_days()
     if days is None and change.growth != "stable":
         known.lacks("volume doubling time")
         return None
     if days is None or not _has_grown(days, change.days):
         return _stable(change.days, mm3, f"{rule}, no growth of {BTS_GROWTH:.0%} or more")
-    rule = f"{rule}, volume doubling time {days:.0f} days"
+    rule = f"{rule}, volume doubling time {doubling_words(days)}"
     if days < FAST_DAYS:
         return Decision(WORK_UP, rule)
     if change.days < A_YEAR_DAYS:
@@ -196,7 +197,7 @@ def _subsolid(known: Known, density: str, scores: Mapping[str, ScoreResult]) -> 
     rule = f"{density}, {'<' if mm < SMALL[0] else '≥'} {SMALL[0]} mm"
     if part in ("new", *GROWTH):
         return Decision(SUBSOLID_GROWN, f"{rule}, {part} solid component")
-    if status in GROWTH or _volume_has_grown(known.follow_up, status):
+    if status in GROWTH or _volume_has_grown(known):
         return Decision(SUBSOLID_GROWN, f"{rule}, growth")
     if mm < SMALL[0]:
         return Decision(IT_IS_NEW if status == "new" else DISCHARGE, rule)
@@ -207,9 +208,11 @@ def _subsolid(known: Known, density: str, scores: Mapping[str, ScoreResult]) -> 
     return _persisting(known, rule, scores)
 
 
-def _volume_has_grown(change: FollowUp | None, status: str | None) -> bool:
-    days = None if change is None else change.volume_doubling_days
-    return change is not None and days is not None and _has_grown(days, change.days)
+def _volume_has_grown(known: Known) -> bool:
+    days = known.doubling_days()
+    return (
+        days is not None and known.follow_up is not None and _has_grown(days, known.follow_up.days)
+    )
 
 
 def _persisting(known: Known, rule: str, scores: Mapping[str, ScoreResult]) -> Decision | None:
@@ -234,7 +237,7 @@ def _computed(
         known.lacks(name)
         return None
     if score.probability is None and score.refusal:
-        return Decision(None, f"{name} is not {score.refusal}".replace("not made", "only made"))
+        return Decision(None, f"{name} is not: {score.refusal}")
     known.lacks(*score.missing)
     return score.probability
 

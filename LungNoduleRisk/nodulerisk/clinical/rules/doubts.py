@@ -73,7 +73,7 @@ def doubts_about(assessment: Assessment) -> Doubts:
     return Doubts(
         (*nodule, *_presence(assessment, told)),
         size,
-        tuple(_withheld(assessment, "density", told)),
+        (*_withheld(assessment, "density", told), *_simulated_density(assessment)),
         _why_nothing_is_there(assessment),
     )
 
@@ -103,6 +103,12 @@ def _presence(assessment: Assessment, told: tuple[str, ...]) -> Iterator[str]:
 def _mask(assessment: Assessment) -> Iterator[str]:
     if assessment.nodule is not None and assessment.nodule.evidence in NOT_DRAWN_FROM_PATIENTS:
         yield NOT_DRAWN_FROM_PATIENTS[assessment.nodule.evidence]
+
+
+def _simulated_density(assessment: Assessment) -> Iterator[str]:
+    density = assessment.tasks.get("density")
+    if density is not None and density.evidence == "simulated":
+        yield "its density comes from networks that only saw simulated nodules"
 
 
 def _withheld(assessment: Assessment, task: str, told: tuple[str, ...]) -> Iterator[str]:

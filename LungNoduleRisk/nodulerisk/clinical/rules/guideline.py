@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from nodulerisk.assessment import Measurement
-from nodulerisk.clinical.followup import FollowUp
+from nodulerisk.clinical.followup import FollowUp, doubling_words
 from nodulerisk.clinical.patient import Patient, field_words, value_words
-from nodulerisk.clinical.reported import GIVEN, NETWORKS, density_of, half_up
+from nodulerisk.clinical.reported import GIVEN, MEASURED, NETWORKS, density_of, half_up
 from nodulerisk.clinical.rules.doubts import NO_DOUBTS, Doubts
 from nodulerisk.nodule.measure import value_of
 
 Measurements = tuple[Measurement, ...]
 Size = tuple[float, float]  # mean diameter in mm, volume in mm³
 DIAMETER, VOLUME = 0, 1
-UNITS = ("mm", "mm³")
+UNITS, DIGITS = ("mm", "mm³"), (1, 0)
 FOLLOWED = "measured on two scans"
+BY_THRESHOLD = "density by threshold alone, which seldom agrees with radiologists"
 # Facts that a guideline may ask for without a rule for them: only these values leave nothing out.
 HARMLESS = {
     "cancer": ("none",),
@@ -115,12 +116,13 @@ class Known:
         self._values = vars(patient) | {"density": density}
         self._origins = {"density": origin}
         self._measurements, self._doubts = measurements, doubts
-        self._doubts_by_origin = {NETWORKS: doubts.density}
+        self._doubts_by_origin = {NETWORKS: doubts.density, MEASURED: (BY_THRESHOLD,)}
         self.follow_up = follow_up
         if follow_up is not None:
             self._fill("status", follow_up.growth)
             self._fill("solid_part", follow_up.solid_growth)
-            self._doubts_by_origin[FOLLOWED] = follow_up.caveats
+            reasons = (follow_up.undatable, *follow_up.caveats)
+            self._doubts_by_origin[FOLLOWED] = tuple(filter(None, reasons))
         self.used: list[str] = []
         self.missing: list[str] = []
         self._doubtful: dict[str, None] = dict.fromkeys(doubts.nodule)
@@ -141,6 +143,10 @@ class Known:
             self._note(f"{field_words(name)} {value_words(value)}{note}")
             self._doubt(self._doubts_by_origin.get(origin or "", ()))
         return value
+
+    def value(self, name: str) -> Any:
+        """Returns an input of the patient without recording that it was used."""
+        return self._values[name]
 
     def lacks(self, *names: str) -> None:
         """Records inputs as missing."""
@@ -168,18 +174,31 @@ class Known:
         """Returns the previous mean diameter (mm) or volume (mm³) of the nodule (``part`` is empty)
         or of its solid component (``solid_``); None: not known."""
         given = self.optional(f"previous_{part}diameter") if by == DIAMETER else None
-        if given is not None or self.follow_up is None:
+        change = self.follow_up
+        if given is not None or change is None:
             return given
-        measured = getattr(self.follow_up, f"{part}{('diameter_mm', 'volume_mm3')[by]}")[0]
-        return None if measured is None else half_up(measured, (1, 0)[by])
+        sizes = {
+            "": (change.diameter_mm, change.volume_mm3),
+            "solid_": (change.solid_diameter_mm, change.solid_volume_mm3),
+        }
+        measured = sizes[part][by][0]
+        return None if measured is None else half_up(measured, DIGITS[by])
 
-    def like_a_lymph_node(self) -> bool | None:
-        """Whether it lies at the pleura or a fissure and has the shape and margin of a lymph node;
-        None: it lies there, but its shape is not known."""
+    def doubling_days(self) -> float | None:
+        """Returns the volume doubling time, below 0 where the nodule shrank; None: not measured, or
+        not beyond what repeated scans of an unchanged nodule may show."""
+        days = None if self.follow_up is None else self.follow_up.volume_doubling_days
+        if days is not None:
+            self._note(f"volume doubling time {doubling_words(days)} ({FOLLOWED})")
+            self._doubt(self._doubts_by_origin[FOLLOWED])
+        return days
+
+    def like_a_lymph_node(self) -> bool:
+        """Whether it is known to lie at the pleura or a fissure, and to have the shape and margin
+        of a lymph node."""
         if self.optional("kind") not in LYMPH_NODE_KINDS or self.optional("spiculation"):
             return False
-        shape = self.optional("shape")
-        return None if shape is None else shape != OTHER_SHAPE
+        return self.optional("shape") not in (None, OTHER_SHAPE)
 
     def answer(
         self, name: str, decision: Decision | None, source: str, asked: Iterable[str]
@@ -198,7 +217,8 @@ class Known:
         used, missing = tuple(self.used), () if decision else tuple(self.missing)
         if result is None:
             return Guideline(name, None, used, missing, rule, source)
-        left_out = tuple(map(field_words, filter(self._is_open, asked)))
+        of_shape = ("shape",) if self._values["kind"] in LYMPH_NODE_KINDS else ()
+        left_out = tuple(map(field_words, filter(self._is_open, (*asked, *of_shape))))
         doubts = tuple(self._doubtful)
         return Guideline(name, result, used, (), rule, source, next_step, left_out, doubts)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from nodulerisk.clinical.followup import FollowUp
 from nodulerisk.clinical.patient import Patient
+from nodulerisk.clinical.reported import SUBSOLID
 from nodulerisk.clinical.rules.doubts import NO_DOUBTS, Doubts
 from nodulerisk.clinical.rules.guideline import (
     AIRWAYS,
@@ -63,6 +64,7 @@ FIRST_SEEN = ("baseline", "new")
 UNCHANGED = ("stable", "slowly growing")
 GROWING = ("growing", "slowly growing")
 CHANGED = ("new", "growing")
+GROWN_OUTSIDE = "3"  # at least, of a part-solid nodule whose solid component does not grow
 MAY_STAY = ("4A", "4B", "4X")  # of slowly growing ground glass
 
 IN_A_YEAR = "low-dose screening CT in 12 months"
@@ -118,7 +120,8 @@ def lung_rads(
     * Ground glass that is stable or grows slowly is a 2 at any size, but 4A steps down to 3 where
       it is stable, and 4B and 4X stay. Growing ground glass of 30 mm or more is a 3.
     * The solid component decides on part-solid nodules. Where only the whole is known to grow, the
-      component is taken to grow; where the component is known to be stable, the size decides.
+      component is taken to grow; where the component is known to be stable, the size decides, but a
+      3 and the previous category are the least.
     * Below 6 mm in total, a new part-solid nodule with a solid component from 4 mm on fits two
       lines and gets the higher, 4B. A solid nodule of unchanged size whose solid component is new
       or growing counts as growing.
@@ -136,22 +139,21 @@ def lung_rads(
         doubts: about the nodule.
     """
     known = Known(measurements, patient, networks, follow_up, doubts)
-    return known.answer(NAME, _decided(known), SOURCE, ASKED)
+    decision = _decided(known)
+    if decision and decision.result and known.optional("significant_finding"):
+        decision = decision._replace(result=f"{decision.result}S")
+    of_solid_part = ("solid_part",) if _has_a_solid_part_to_ask_for(known) else ()
+    return known.answer(NAME, decision, SOURCE, (*of_solid_part, *ASKED))
+
+
+def _has_a_solid_part_to_ask_for(known: Known) -> bool:
+    return known.value("density") in SUBSOLID and known.value("status") in (*GROWING, "stable")
 
 
 def _decided(known: Known) -> Decision | None:
     if known.optional("setting") == "incidental":
         return Decision(None, "it is for screening, not for nodules found by chance")
-    if known.optional("kind") == "thin-walled cyst" and not _of_another_kind_now(known):
-        return Decision(None, "it does not classify thin-walled cysts, which are benign")
-    decision = _without_nodule(known) or _of_nodule(known)
-    if decision and decision.result and known.optional("significant_finding"):
-        return decision._replace(result=f"{decision.result}S")
-    return decision
-
-
-def _of_another_kind_now(known: Known) -> bool:
-    return known.optional("cyst_change") not in (None, "cavity grew")
+    return _without_nodule(known) or _of_nodule(known)
 
 
 def _without_nodule(known: Known) -> Decision | None:
@@ -168,6 +170,9 @@ def _without_nodule(known: Known) -> Decision | None:
 
 
 def _of_nodule(known: Known) -> Decision | None:
+    cyst_change = known.optional("cyst_change")
+    if known.optional("kind") == "thin-walled cyst" and cyst_change in (None, "cavity grew"):
+        return Decision(None, "it does not classify thin-walled cysts, which are benign")
     ruling = _by_kind(known) or (None if known.missing else _by_density(known))
     if known.missing or ruling is None:
         return None
@@ -249,8 +254,8 @@ def _by_density(known: Known) -> Ruling | None:
     solid = known.size("solid ", 1) if component_changed or density == "part-solid" else whole
     if known.missing:
         return None
-    if density == "solid" and part in CHANGED and status == "stable":
-        status = "growing"
+    if density == "solid" and status == "stable" and part not in (None, "stable"):
+        status = "slowly growing" if part == "slowly growing" else "growing"
     return _Nodule(known, density, status, part, whole, solid).ruling()
 
 
@@ -310,11 +315,12 @@ class _Nodule:
         return kept, f"{rule}, {previous} before{early}"
 
     def _sized(self) -> Ruling:
-        grows_outside = self.density == "part-solid" and self.part == "stable"
-        if self.status == "growing" and grows_outside:
-            result, rule = _agreed(lambda by: self._by_size("baseline", by))
-            return result, f"{rule}; it grows, its solid component does not"
-        return _agreed(lambda by: self._by_size(self.status, by))
+        if (self.density, self.status, self.part) != ("part-solid", "growing", "stable"):
+            return _agreed(lambda by: self._by_size(self.status, by))
+        result, rule = _agreed(lambda by: self._by_size("baseline", by))
+        previous = self.known.optional("previous") or GROWN_OUTSIDE
+        at_least = max(GROWN_OUTSIDE, previous, result, key=RANK.__getitem__)
+        return at_least, f"it grows, but not its solid component; at least {previous}; {rule}"
 
     def _stable(self) -> Ruling | None:
         previous = self.known("previous")
@@ -331,7 +337,8 @@ class _Nodule:
             kept, early = _step_down(self.known, previous)
             return kept, rule + early
         hint = f"; {STEPPED_DOWN[previous]} if it measured as much at the scan before"
-        return now, f"{rule}, now {size}{hint if was_stepped and before is None else ''}"
+        size = size.removeprefix(f"{self.density}, baseline, ")
+        return now, f"{rule}, but {size} now{hint if was_stepped and before is None else ''}"
 
     def _by_size(self, status: str, by: int) -> Ruling:
         return _sized(self.density, status, self.whole, self.solid, by)

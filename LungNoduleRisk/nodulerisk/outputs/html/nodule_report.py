@@ -135,7 +135,7 @@ def task_columns(nodules: Sequence[ReportNodule]) -> dict[str, str]:
         for name, task in words.main_tasks(nodule.assessment).items()
     }
     return {
-        name: " / ".join(task.classes) if len(task.classes) > 2 else task.classes[-1]
+        name: "/".join(task.classes) if len(task.classes) > 2 else task.classes[-1]
         for name, task in tasks.items()
     }
 
