@@ -47,6 +47,11 @@ NOT_FOUND_BEFORE, NOT_FOUND_AFTER = (
     f"Not found at the {scan} scan: no nodule was drawn at its point."
     for scan in ("earlier", "later")
 )
+NOT_FOUND = {  # by whether it was not found before, and after
+    (True, False): NOT_FOUND_BEFORE,
+    (False, True): NOT_FOUND_AFTER,
+    (True, True): "It was not measured in both scans: no nodule was drawn at its point in either.",
+}
 
 
 @dataclass(frozen=True)
@@ -360,10 +365,9 @@ def followed(
     Raises:
         NoduleRiskError: see ``follow_up``; a nodule that one of the scans does not show is named.
     """
-    for assessment, missing in ((before, NOT_FOUND_BEFORE), (after, NOT_FOUND_AFTER)):
-        other = after if assessment is before else before
-        if NO_NODULE.among(assessment.checks) and other.measurements:
-            raise NoduleRiskError(missing)
+    missing = tuple(NO_NODULE.among(one.checks) for one in (before, after))
+    if any(missing):
+        raise NoduleRiskError(NOT_FOUND[missing])
     change = follow_up(
         before.measurements, after.measurements, days, _is_subsolid(before, after, given)
     )

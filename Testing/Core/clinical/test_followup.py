@@ -316,6 +316,8 @@ def test_fault_75_a_nodule_that_one_scan_does_not_show_is_named(assessment):
         followed(shown, gone, 90)
     with pytest.raises(NoduleRiskError, match="Not found at the earlier scan"):
         followed(gone, shown, 90)
+    with pytest.raises(NoduleRiskError, match="no nodule was drawn at its point in either"):
+        followed(gone, gone, 90)
 
 
 def test_ground_glass_that_became_solid_has_a_new_solid_part(assessment):
