@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TORCH := 2.13.0
 KERAS := build/keras-venv/bin/python
 
-.PHONY: demo serve test test-all bench bench-cohort phantoms evidence faults parity docs lint clean
+.PHONY: demo serve test test-all bench bench-cohort phantoms follow-pairs evidence faults parity docs lint clean
 
 demo: $(VENV)/.core
 	$(BIN)/nodulerisk assess Resources/SampleData/demo-chest-ct.zip \
@@ -35,6 +35,9 @@ faults: $(VENV)/.test # the table of Testing/FAULTS.md with what its tests say
 phantoms: $(VENV)/.test
 	$(BIN)/python Testing/phantoms.py
 
+follow-pairs: $(VENV)/.test # writes the table in Docs/followup.md
+	$(BIN)/python Testing/follow_pairs.py --write
+
 evidence: $(VENV)/.test
 	PYTHONPATH=Testing $(BIN)/python Testing/evidence.py
 
@@ -60,6 +63,7 @@ $(VENV)/.web: $(VENV)/.core
 $(VENV)/.test: $(VENV)/.core
 	$(BIN)/python -m pip install --quiet -c Resources/constraints.txt -e ".[train,dicom,web,cohort,test]"
 	sh Testing/Host/libraries.sh
+	$(BIN)/npm ci --prefix Testing/Clients/node --ignore-scripts --omit=optional --no-audit --no-fund --silent
 	touch $@
 
 $(VENV)/.docs: $(VENV)/.core

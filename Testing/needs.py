@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import os
 import shutil
 import sys
@@ -13,7 +14,9 @@ SHARED = Path(__file__).parents[2] / "shared"  # the developers' data beside the
 WHOLE_DATA = "../shared"  # as a need: all of LIDC-IDRI and whole CTs, which no package has
 PROGRAMS = {  # to Debian's packages
     CHROMIUM: "chromium",
+    "Orthanc": "orthanc orthanc-dicomweb",
     "dciodvfy": "dicom3tools",
+    "dcm2json": "dcmtk",
     "dsrdump": "dcmtk",
 }
 LIBRARIES = {  # that Qt and VTK load, to Debian's packages
@@ -25,6 +28,9 @@ LIBRARIES = {  # that Qt and VTK load, to Debian's packages
     "libxkbcommon.so.0": "libxkbcommon0",
 }
 PACKAGES = PROGRAMS | LIBRARIES
+DCMQI = "dcmqi"  # in Python; make test installs it, and those in node:
+AXE, OHIF = "axe-core", "@cornerstonejs/adapters"
+NODE_PACKAGES = Path(__file__).parent / "Clients" / "node" / "node_modules"
 
 
 def lacking(*needs: str) -> list[str]:
@@ -46,7 +52,16 @@ def how_to_get(needs: set[str]) -> str:
 def _is_here(need: str) -> bool:
     if need == WHOLE_DATA:
         return SHARED.is_dir()
-    return _loads(need) if need in LIBRARIES else shutil.which(need) is not None
+    if need == DCMQI:
+        return importlib.util.find_spec(need) is not None
+    if need in (AXE, OHIF):
+        return (NODE_PACKAGES / need).is_dir()
+    return _loads(need) if need in LIBRARIES else program(need) is not None
+
+
+def program(name: str) -> str | None:
+    """Returns where a program is, also one that only root has in the path."""
+    return shutil.which(name) or shutil.which(name, path="/usr/sbin")
 
 
 def _loads(library: str) -> bool:

@@ -3,66 +3,128 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from slicer import vtkMRMLScalarVolumeNode
 
 from LungNoduleRiskLib import scene
 from LungNoduleRiskLib.display import results
 from nodulerisk.assessment import Assessment
-from nodulerisk.clinical.followup import Earlier, followed
+from nodulerisk.clinical.followup import Earlier, earlier_scan
 from nodulerisk.clinical.registration import Alignment, Matches, align, proposed
+from nodulerisk.clinical.timeline import Timeline
+from nodulerisk.clinical.tracks import paired_by_name
 from nodulerisk.ct.points import Point
 from nodulerisk.errors import NoduleRiskError
+
+PICTURE_MM = 45.0  # of the earlier CT around a nodule, to show it
 
 
 def aligner(
     earlierNode: vtkMRMLScalarVolumeNode | None,
     volumeNode: vtkMRMLScalarVolumeNode | None,
     days: float,
-) -> Callable[[], Alignment]:
+    byName: bool = False,
+) -> Callable[[], Alignment | None]:
     """A function that aligns the lungs of two CTs (see ``align``); it takes seconds, and can be
-    called on any thread.
+    called on any thread. With ``byName`` there is no need to align lungs that do not match: None.
 
     Raises:
-        NoduleRiskError: there is nothing to compare, or the days between are not known; see
-            ``scene.ctReader``.
+        NoduleRiskError: there is nothing to compare, the days between are not known, or the CTs
+            are in the wrong order; see ``scene.ctReader``.
     """
-    readBefore, readAfter = map(scene.ctReader, _comparable(earlierNode, volumeNode, days))
-    return lambda: align(readBefore(), readAfter())
+    nodes = _comparable(earlierNode, volumeNode, days)
+    readBefore, readAfter = map(scene.ctReader, nodes)
+
+    def aligned() -> Alignment | None:
+        try:
+            return align(readBefore(), readAfter())
+        except NoduleRiskError:
+            if byName:
+                return None
+            raise
+
+    return aligned
+
+
+def daysBetween(
+    earlierNode: vtkMRMLScalarVolumeNode | None, volumeNode: vtkMRMLScalarVolumeNode | None
+) -> int | None:
+    """Days between two CTs that Slicer's DICOM module loaded; None where it did not, or where their
+    files carry no date."""
+    if earlierNode is None or volumeNode is None:
+        return None
+    files = [scene.dicomFiles(node)[:1] for node in (earlierNode, volumeNode)]
+    if not all(files):
+        return None
+    from nodulerisk.ct.dates import (
+        days_between_files,  # needs a pydicom that may have yet to be installed
+    )
+
+    return days_between_files(files[0][0], files[1][0])
 
 
 def matches(
-    alignment: Alignment, earlierNode: vtkMRMLScalarVolumeNode, volumeNode: vtkMRMLScalarVolumeNode
+    alignment: Alignment | None,
+    earlierNode: vtkMRMLScalarVolumeNode,
+    volumeNode: vtkMRMLScalarVolumeNode,
+    byName: bool = False,
 ) -> Matches:
-    """The assessed nodules of two CTs that may be the same, judged by position."""
-    return proposed(_placesOf(earlierNode), _placesOf(volumeNode), alignment)
+    """The assessed nodules of two CTs that may be the same, judged by position or by name."""
+    before, after = _placesOf(earlierNode), _placesOf(volumeNode)
+    if byName or alignment is None:
+        return paired_by_name(before, after, alignment)
+    return proposed(before, after, alignment)
 
 
-def followUps(
+def timeline(
+    alignment: Alignment | None,
     matches: Matches,
     earlierNode: vtkMRMLScalarVolumeNode,
     volumeNode: vtkMRMLScalarVolumeNode,
     days: float,
     given: Mapping[str, str],
-) -> dict[str, Earlier]:
-    """The nodules present at both scans, by their present name, with how each has changed.
+) -> Timeline:
+    """The nodules of two CTs.
 
     Args:
+        alignment: of the CTs; None: their lungs do not match.
         matches: which nodules are the same.
         earlierNode, volumeNode: the two CTs.
         days: between the scans.
         given: the reader's words for density types at the later scan, by the nodule's name.
     """
-    before, after = results.savedAssessments(earlierNode), results.savedAssessments(volumeNode)
-    pairs = [(before[pair.before.name], after[pair.after.name]) for pair in matches.pairs]
-    return {now.name: _earlier(once, now, days, given.get(now.name)) for once, now in pairs}
+    saved = [results.savedAssessments(node) for node in (earlierNode, volumeNode)]
+    before = [*(pair.before for pair in matches.pairs), *matches.gone]
+    after = [*(pair.after for pair in matches.pairs), *matches.new]
+    return Timeline(
+        (None, None), (0, days), (alignment,), (matches,), (before, after), (), given, saved
+    )
+
+
+def followUps(timeline: Timeline, earlierNode: vtkMRMLScalarVolumeNode) -> dict[str, Earlier]:
+    """The nodules present at both scans, by their present name, with how each has changed, and the
+    earlier CT around them."""
+    pairs = [track for track in timeline.tracks if track.scans == [0, 1]]
+    return {
+        track.name: _shown(earlier, earlierNode)
+        for track in pairs
+        for earlier in timeline.earlier(track, 1)
+    }
 
 
 def comparedAgain(earlier: Earlier, now: Assessment, given: str | None) -> Earlier:
     """The same nodule, once the reader has another word for its density type."""
-    if earlier.follow_up is None:
+    if earlier.follow_up is None or earlier.days is None:
         return earlier
-    return _earlier(earlier.assessment, now, earlier.follow_up.days, given)
+    undatable = earlier.follow_up.undatable
+    return earlier_scan(earlier.assessment, now, earlier.days, given, earlier.ct, undatable)
+
+
+def _shown(earlier: Earlier, earlierNode: vtkMRMLScalarVolumeNode) -> Earlier:
+    """The same with its mask and the CT around it, to draw it."""
+    ct, assessment = results.withMask(earlier.assessment, earlierNode, PICTURE_MM)
+    return replace(earlier, assessment=assessment, ct=ct)
 
 
 def _comparable(
@@ -76,6 +138,12 @@ def _comparable(
         raise NoduleRiskError(
             "Assess the nodules of both CTs first: select each as the chest CT, and assess it."
         )
+    dated = daysBetween(earlierNode, volumeNode)
+    if dated is not None and dated < 0:
+        raise NoduleRiskError(
+            "By its DICOM date, the earlier CT was made on a later day: select the other one as"
+            " the chest CT."
+        )
     if days <= 0:
         raise NoduleRiskError("Enter the number of days between the two CTs.")
     return earlierNode, volumeNode
@@ -84,12 +152,3 @@ def _comparable(
 def _placesOf(volumeNode: vtkMRMLScalarVolumeNode) -> list[Point]:
     saved = results.savedAssessments(volumeNode)
     return [Point(name, assessment.centre_lps_mm) for name, assessment in saved.items()]
-
-
-def _earlier(once: Assessment, now: Assessment, days: float, given: str | None) -> Earlier:
-    """The nodule at the earlier scan, and how it has changed if it was measured in both."""
-    when = f"{days:g} days before"
-    try:
-        return Earlier(when, once, followed(once, now, days, given))
-    except NoduleRiskError:  # one of them has no mask
-        return Earlier(when, once, None)

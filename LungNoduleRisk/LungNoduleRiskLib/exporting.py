@@ -33,7 +33,7 @@ def reportWriter(
     volumeNode: vtkMRMLScalarVolumeNode,
     adviceFor: Callable[[Assessment], Advice],
     path: Path,
-    earlier: Mapping[str, Earlier] | None = None,
+    earlierOf: Callable[[str], Sequence[Earlier]] | None = None,
 ) -> Callable[[], None]:
     """A function that writes the nodules' report (HTML): meshes and slices with the masks as
     they are now, scores and guidelines.
@@ -47,11 +47,11 @@ def reportWriter(
         adviceFor: what scores and guidelines say of a nodule; what they used of the patient is in
             the report, nothing else of it is kept.
         path: the file.
-        earlier: the nodules at an earlier scan, by name: see ``followUps``.
+        earlierOf: a nodule's earlier scans by its name, the oldest first.
     """
     found = [results.withMask(assessment, volumeNode, PAGE_MM) for assessment in assessments]
-    before = {name: [one] for name, one in (earlier or {}).items()}
-    nodules = [(ct, one, adviceFor(one), before.get(one.name, ())) for ct, one in found]
+    before = {one.name: earlierOf(one.name) if earlierOf else () for _ct, one in found}
+    nodules = [(ct, one, adviceFor(one), before[one.name]) for ct, one in found]
     return partial(_writeReport, nodules, path)
 
 
@@ -59,6 +59,7 @@ def dicomWriter(
     volumeNode: vtkMRMLScalarVolumeNode,
     folder: Path,
     readSource: Callable[[], DicomSource] | None = None,
+    adviceFor: Callable[[Assessment], Advice] | None = None,
 ) -> Callable[[], None]:
     """A function that writes the nodules as DICOM SEG and SR; both name the patient, as the
     series does.
@@ -71,18 +72,16 @@ def dicomWriter(
         folder: where to.
         readSource: what reads the CT's series (see ``read_source``); None: Slicer's DICOM
             module knows its files.
+        adviceFor: what scores and guidelines say of a nodule; None: nothing.
 
     Raises:
         OutputError: Slicer's DICOM module does not know its files.
         NoduleRiskError: see ``scene.ctFromNode``.
     """
     readSource = readSource or _sourceReader(volumeNode)
-    return partial(
-        _writeDicom,
-        readSource,
-        results.withMasks(volumeNode, scene.ctFromNode(volumeNode)),
-        folder,
-    )
+    found = results.withMasks(volumeNode, scene.ctFromNode(volumeNode))
+    advice = {one.name: adviceFor(one) for one in found} if adviceFor else {}
+    return partial(_writeDicom, readSource, found, folder, advice)
 
 
 def exportNodules(
@@ -162,10 +161,13 @@ def _sourceReader(volumeNode: vtkMRMLScalarVolumeNode) -> Callable[[], DicomSour
 
 
 def _writeDicom(
-    readSource: Callable[[], DicomSource], assessments: Sequence[Assessment], folder: Path
+    readSource: Callable[[], DicomSource],
+    assessments: Sequence[Assessment],
+    folder: Path,
+    advice: Mapping[str, Advice],
 ) -> None:
     from nodulerisk.outputs.dicom import (
         write_dicom,  # needs packages that are installed at first use
     )
 
-    write_dicom(assessments, readSource(), folder)
+    write_dicom(assessments, readSource(), folder, advice=advice)

@@ -3,19 +3,19 @@ behind it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from LungNoduleRiskLib.nodules import SceneNodule
-from nodulerisk.assessment import Assessment, TaskResult
+from nodulerisk.assessment import Assessment
 from nodulerisk.checks import Check, Severity
 from nodulerisk.clinical.advice import NO_ADVICE, Advice
+from nodulerisk.clinical.course import course_of
 from nodulerisk.clinical.followup import Earlier
 from nodulerisk.clinical.scores import ScoreResult
 from nodulerisk.ct.volume import CT
 from nodulerisk.outputs import words
-from nodulerisk.tasks import EvidenceLevel
-from nodulerisk.trust.withhold import withheld
+from nodulerisk.tasks import DEMONSTRATION, EvidenceLevel
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,20 @@ class Answer:
     """A task's answer at a glance.
 
     Attributes:
-        decision: the class decided on.
+        said: what may be said besides the number: a class or ``decision withheld``; empty for a
+            demonstration.
         withheld: why the decision is withheld; empty where it stands.
-        shown: the class whose probability is given.
-        probability: 0..1.
+        demonstration: it rests on no patient, and is shown below the others.
+        shown: the probabilities with their classes, such as ``p(malignant) 0.73``.
+        probability: 0..1, of the last of two classes, of more classes of the most probable.
         evidence: behind the probability.
         spread: how far the networks differ; None where one network answers.
         basis: evidence, spread and what the volume alone says, in words.
     """
 
-    decision: str | None
+    said: str
     withheld: list[str]
+    demonstration: bool
     shown: str
     probability: float
     evidence: EvidenceLevel
@@ -100,7 +103,7 @@ class BarFacts:
 
 @dataclass(frozen=True)
 class TaskFacts:
-    """A task's decision and probabilities, with the evidence behind them."""
+    """What may be said of a task, and its probabilities, with the evidence behind them."""
 
     title: str
     basis: str
@@ -136,7 +139,8 @@ class GuidelineFacts:
 
 @dataclass(frozen=True)
 class AssessmentFacts:
-    """Everything known of an assessed nodule."""
+    """Everything known of an assessed nodule; ``demonstrations`` are the tasks that rest on no
+    patient."""
 
     name: str
     scores: list[ScoreFacts]
@@ -144,6 +148,7 @@ class AssessmentFacts:
     checks: list[CheckFacts]
     stability: list[str]
     tasks: list[TaskFacts]
+    demonstrations: list[TaskFacts]
     appearance: list[str]
     appearanceBasis: str
     measuredOn: str
@@ -164,13 +169,14 @@ class EarlierFacts:
 @dataclass(frozen=True)
 class NoduleFacts:
     """How a nodule stands, what was found, why scores and guidelines could not be asked, and what
-    became of it since an earlier scan."""
+    became of it since the last earlier scan and over all scans, where there are more than two."""
 
     name: str
     state: list[str]
     found: AssessmentFacts | None
     notAdvised: str
     earlier: EarlierFacts | None
+    overTime: list[str] = field(default_factory=list)
 
 
 def ctFacts(ct: CT) -> CtFacts:
@@ -206,7 +212,7 @@ def noduleFacts(
     nodule: SceneNodule,
     refusal: str | None = None,
     advice: Advice | str = NO_ADVICE,
-    earlier: Earlier | None = None,
+    earlier: Sequence[Earlier] = (),
 ) -> NoduleFacts:
     """A nodule's facts.
 
@@ -214,7 +220,7 @@ def noduleFacts(
         nodule: its assessment with its mask as it is now.
         refusal: why the last run refused its point.
         advice: what scores and guidelines say of it, or why they could not be asked.
-        earlier: the nodule at an earlier scan.
+        earlier: the nodule at earlier scans, the oldest first.
     """
     said, notAdvised = (NO_ADVICE, advice) if isinstance(advice, str) else (advice, "")
     return NoduleFacts(
@@ -222,7 +228,8 @@ def noduleFacts(
         stateWords(nodule, refusal),
         None if nodule.assessment is None else _assessmentFacts(nodule.assessment, said),
         notAdvised,
-        None if earlier is None else _earlierFacts(earlier),
+        _earlierFacts(earlier[-1]) if earlier else None,
+        [] if nodule.assessment is None else _overTime(earlier, nodule.assessment),
     )
 
 
@@ -243,28 +250,34 @@ def stateWords(nodule: SceneNodule, refusal: str | None = None) -> list[str]:
 
 
 def _answers(assessment: Assessment) -> list[Answer]:
-    return [
-        Answer(
-            task.decision,
-            list(withheld(assessment, name)),
-            *answer,
-            task.evidence,
-            task.spread,
-            words.task_basis(task),
-        )
-        for name, task in words.main_tasks(assessment).items()
-        if (answer := words.main_answer(task))
-    ]
+    tasks = words.main_tasks(assessment).items()
+    return [_answer(assessment, name, task.mean) for name, task in tasks if task.mean is not None]
+
+
+def _answer(assessment: Assessment, name: str, mean: Sequence[float]) -> Answer:
+    task, stated = assessment.tasks[name], assessment.stated(name)
+    return Answer(
+        said=stated.decision or ("" if stated.demonstration else "decision withheld"),
+        withheld=list(stated.reasons),
+        demonstration=stated.demonstration,
+        shown=words.probability_words(task),
+        probability=mean[-1] if len(mean) == 2 else max(mean),
+        evidence=task.evidence,
+        spread=task.spread,
+        basis=words.task_basis(task),
+    )
 
 
 def _assessmentFacts(assessment: Assessment, advice: Advice) -> AssessmentFacts:
+    groups = words.task_groups(assessment)
     return AssessmentFacts(
         name=assessment.name,
         scores=[_scoreFacts(one) for one in advice.computed],
         withheld=words.withheld_words(assessment),
         checks=_checks(assessment.checks),
         stability=words.stability_words(assessment),
-        tasks=[_taskFacts(name, task) for name, task in words.main_tasks(assessment).items()],
+        tasks=[_taskFacts(assessment, name) for name in groups.get("", ())],
+        demonstrations=[_taskFacts(assessment, name) for name in groups.get(DEMONSTRATION, ())],
         appearance=words.appearance_words(assessment),
         appearanceBasis=words.appearance_basis(assessment),
         measuredOn=words.measured_on(assessment),
@@ -280,10 +293,11 @@ def _scoreFacts(score: ScoreResult) -> ScoreFacts:
     return ScoreFacts(score.name, score.words, f"{used}. {score.population}")
 
 
-def _taskFacts(name: str, task: TaskResult) -> TaskFacts:
+def _taskFacts(assessment: Assessment, name: str) -> TaskFacts:
+    task = assessment.tasks[name]
     bars = [
         BarFacts(
-            bar.label,
+            f"p({bar.label})",
             bar.mean,
             bar.threshold,
             min(bar.members.values(), default=bar.mean),
@@ -292,12 +306,19 @@ def _taskFacts(name: str, task: TaskResult) -> TaskFacts:
         )
         for bar in words.task_bars(task)
     ]
-    return TaskFacts(words.task_title(name, task), words.task_basis(task), task.evidence, bars)
+    return TaskFacts(
+        words.task_title(assessment, name), words.task_basis(task), task.evidence, bars
+    )
 
 
 def _earlierFacts(earlier: Earlier) -> EarlierFacts:
-    unmeasured = ["It was not measured in both scans."]
+    unmeasured = [earlier.remark or "It was not measured in both scans."]
     return EarlierFacts(earlier.when, earlier.follow_up.lines if earlier.follow_up else unmeasured)
+
+
+def _overTime(earlier: Sequence[Earlier], now: Assessment) -> list[str]:
+    course = course_of(earlier, now)
+    return [] if course is None or len(course.points) < 3 else course.lines
 
 
 def _checks(checks: Iterable[Check]) -> list[CheckFacts]:

@@ -8,6 +8,8 @@ from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrappe
 from nodulerisk.tasks import TASKS, two_class_tasks
 
 DEVICES = ["auto", "cuda", "mps", "cpu"]
+BY_POSITION, BY_NAME = "by position", "by name"
+PAIRINGS = [BY_POSITION, BY_NAME]
 FROM_CARD = 0.0  # a threshold that the weight set's card gives
 
 
@@ -40,6 +42,7 @@ class Parameters:
             probabilities; 0: as the card says.
         reader, patient: pseudonyms, for annotations and exported data.
         earlier, days: an earlier CT to compare with, and the days between the two; 0: not known.
+        pairing: which nodules are proposed as the same.
     """
 
     ct: slicer.vtkMRMLScalarVolumeNode
@@ -52,6 +55,7 @@ class Parameters:
     patient: str = ""
     earlier: slicer.vtkMRMLScalarVolumeNode
     days: Annotated[float, WithinRange(0, 9999)] = 0.0
+    pairing: Annotated[str, Choice(PAIRINGS)] = BY_POSITION
 
 
 def thresholdsOf(parameters: Parameters) -> dict[str, float]:

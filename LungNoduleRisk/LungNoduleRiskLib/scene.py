@@ -52,7 +52,8 @@ def ctReader(volumeNode: vtkMRMLScalarVolumeNode) -> Callable[[], CT]:
     second to copy and check.
 
     Raises:
-        CTError: no voxels; when called, anything that ``CT.from_array`` refuses.
+        CTError: no voxels; when called, anything that ``CT.from_array`` refuses, and several
+            volumes of a DICOM series that Slicer loaded as one (fault 49).
         NoduleRiskError: a parent transform is not linear (fault 13).
     """
     image = volumeNode.GetImageData()
@@ -61,11 +62,8 @@ def ctReader(volumeNode: vtkMRMLScalarVolumeNode) -> Callable[[], CT]:
     spacing, origin, direction = gridLps(volumeNode)
     # a view, which keeps the voxels though the node be removed
     voxels = slicer.util.arrayFromVolume(volumeNode)
-    instances = _instancesOf(volumeNode)
-    said, files = (
-        volumeNode.GetAttribute(READING),
-        _filesOf(list(dict.fromkeys(instances[:1] + instances[-1:]))),
-    )
+    said = volumeNode.GetAttribute(READING)
+    files = [] if said else dicomFiles(volumeNode)
     grid = triple(spacing), triple(origin), direction
     return lambda: CT.from_array(
         voxels.copy(), *grid, **(_readingIn(said) if said else _saidIn(files))
@@ -226,7 +224,10 @@ def _saidIn(files: list[Path]) -> dict[str, Any]:
         acquisition_in,  # needs a pydicom that may have yet to be installed
     )
 
-    return {"acquisition": acquisition_in(files)} if files else {}
+    if not files:
+        return {}
+    acquisition, checks = acquisition_in(files)
+    return {"acquisition": acquisition, "checks": checks}
 
 
 def gridLps(volumeNode: vtkMRMLScalarVolumeNode) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

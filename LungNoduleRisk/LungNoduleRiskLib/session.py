@@ -22,11 +22,13 @@ from LungNoduleRiskLib.facts import NoduleFacts, Summary, noduleFacts, summary
 from LungNoduleRiskLib.nodules import SceneNodule, deleteNodule, sceneNodules
 from nodulerisk.assessment import Assessment
 from nodulerisk.clinical.advice import NO_ADVICE, Advice, advise
-from nodulerisk.clinical.followup import Earlier
+from nodulerisk.clinical.followup import Earlier, most_telling
 from nodulerisk.clinical.patient import OF_THE_NODULE, Patient, patient_from
-from nodulerisk.clinical.registration import Alignment, Matches, Pair
+from nodulerisk.clinical.registration import Alignment, Pair
+from nodulerisk.clinical.timeline import Timeline
 from nodulerisk.ct.points import Point, Position
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.nodule.same import is_twin
 from nodulerisk.trust.explain import Explanation
 
 if TYPE_CHECKING:
@@ -47,22 +49,27 @@ class CtState:
 
     Attributes:
         refusals: why the last run refused the nodule's point.
-        earlier: the nodule at an earlier scan.
+        earlier: the nodules at earlier scans, by the ID of the CT and by name.
         answers: what the user entered about this nodule for scores and guidelines, by field.
         drawn: the assessment as the networks made it, with its mask.
     """
 
     refusals: dict[str, str] = field(default_factory=dict)
-    earlier: dict[str, Earlier] = field(default_factory=dict)
+    earlier: dict[str, dict[str, Earlier]] = field(default_factory=dict)
     answers: dict[str, dict[str, str]] = field(default_factory=dict)
     drawn: dict[str, Assessment] = field(default_factory=dict)
 
     def keep(self, names: set[str]) -> None:
         """Forgets all other nodules: a new one may get the name of one that is gone."""
-        known: tuple[dict, ...] = (self.refusals, self.earlier, self.answers, self.drawn)
+        known: list[dict] = [self.refusals, self.answers, self.drawn, *self.earlier.values()]
         for byName in known:
             for gone in byName.keys() - names:
                 del byName[gone]
+
+    def earlierOf(self, name: str) -> list[Earlier]:
+        """A nodule at earlier scans, the oldest first."""
+        found = [byName[name] for byName in self.earlier.values() if name in byName]
+        return sorted(found, key=lambda earlier: -(earlier.days or 0))
 
 
 @dataclass
@@ -251,7 +258,7 @@ class Session:
             nodule = replace(nodule, assessment=assessment)
             advice = self._adviceOrWhyNot(assessment)
         name = nodule.name
-        return noduleFacts(nodule, known.refusals.get(name), advice, known.earlier.get(name))
+        return noduleFacts(nodule, known.refusals.get(name), advice, known.earlierOf(name))
 
     # The patient
 
@@ -285,12 +292,15 @@ class Session:
         return patient_from(f"{question}={text}" for question, text in said if text.strip())
 
     def advice(self, assessment: Assessment) -> Advice:
-        """What scores and guidelines say of a nodule, given what the user entered.
+        """What scores and guidelines say of a nodule, given what the user entered and what became
+        of it since an earlier scan.
 
         Raises:
             NoduleRiskError: see ``patientWith``.
         """
-        return advise(assessment, self.patientWith(assessment.name), len(self.nodules))
+        listed = len(self.nodules) - sum(map(is_twin, self.assessments))
+        change = most_telling(self._known.earlierOf(assessment.name))
+        return advise(assessment, self.patientWith(assessment.name), listed, change)
 
     # A run
 
@@ -384,39 +394,43 @@ class Session:
         """A function that writes the report of one nodule, or of all: see
         ``exporting.reportWriter``."""
         found = [one for one in self.assessments if name in (None, one.name)]
-        earlier = self._known.earlier
-        return exporting.reportWriter(found, self._ct(), self.advice, path, earlier)
+        earlierOf = self._known.earlierOf
+        return exporting.reportWriter(found, self._ct(), self.advice, path, earlierOf)
 
     def dicomWriter(
         self, folder: Path, readSource: Callable[[], DicomSource] | None = None
     ) -> Callable[[], None]:
         """A function that writes DICOM SEG and SR: see ``exporting.dicomWriter``."""
-        return exporting.dicomWriter(self._ct(), folder, readSource)
+        return exporting.dicomWriter(self._ct(), folder, readSource, self.advice)
 
     def follow(
         self,
-        alignment: Alignment,
+        alignment: Alignment | None,
         earlierNode: vtkMRMLScalarVolumeNode,
         volumeNode: vtkMRMLScalarVolumeNode,
         days: float,
         isOne: Callable[[Pair], bool],
-    ) -> Matches:
+        byName: bool = False,
+    ) -> Timeline:
         """Compares the nodules that ``isOne`` confirms, once ``comparing.aligner`` has aligned the
-        CTs."""
-        matches = comparing.matches(alignment, earlierNode, volumeNode).confirmed(isOne)
+        CTs. What is known of other earlier CTs stays."""
+        nodes = earlierNode, volumeNode
+        matches = comparing.matches(alignment, *nodes, byName).confirmed(isOne)
         known = self._of(volumeNode)
         given = {name: said["density"] for name, said in known.answers.items() if "density" in said}
-        known.earlier = comparing.followUps(matches, earlierNode, volumeNode, days, given)
-        return matches
+        timeline = comparing.timeline(alignment, matches, *nodes, days, given)
+        known.earlier[earlierNode.GetID()] = comparing.followUps(timeline, earlierNode)
+        return timeline
 
     # Of its own
 
     def _compareAgain(self, nodule: SceneNodule) -> None:
         """Compares a nodule with its earlier scan by what the user now calls its density type."""
-        earlier, name = self._known.earlier, nodule.name
-        if name in earlier and nodule.assessment is not None:
-            given = self.answers["density"]
-            earlier[name] = comparing.comparedAgain(earlier[name], nodule.assessment, given)
+        name, now = nodule.name, nodule.assessment
+        for earlier in self._known.earlier.values():
+            if name in earlier and now is not None:
+                given = self.answers["density"]
+                earlier[name] = comparing.comparedAgain(earlier[name], now, given)
 
     def _adviceOrWhyNot(self, assessment: Assessment) -> Advice | str:
         try:

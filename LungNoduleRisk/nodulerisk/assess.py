@@ -291,6 +291,7 @@ def _provenance(
         device=networks.device,
         seconds={stage: round(value, 4) for stage, value in seconds.items()},
         series_uid=ct.acquisition.series_uid,
+        technique=ct.technique,
     )
 
 

@@ -7,10 +7,12 @@ from dataclasses import replace
 from functools import partial
 
 from nodulerisk.assess import Progress, assess
+from nodulerisk.assessment import Assessment
 from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import CT
 from nodulerisk.engine.engine import Networks
 from nodulerisk.errors import PointError
+from nodulerisk.nodule.same import told_apart
 from nodulerisk.outputs.outcome import Outcome
 from nodulerisk.trust.stability import stability as stability_of
 from nodulerisk.weights.card import WeightSet
@@ -25,6 +27,7 @@ def assess_points(
     cascade: bool = False,
     stability: bool = False,
     progress: Progress | None = None,
+    before: Sequence[Assessment] = (),
 ) -> Iterator[Outcome]:
     """Assesses points one after another.
 
@@ -40,14 +43,17 @@ def assess_points(
         cascade: see ``assess``.
         stability: also tests how far the answers move: see ``nodulerisk.trust.stability``.
         progress: called with the point's name and stage, and the share of all points done, 0..1.
+        before: assessments of further points of this CT.
 
     Yields:
-        Each point's outcome as soon as it is known, without advice, in the order of the points.
+        Each point's outcome as soon as it is known, without advice, in the order of the points. Of
+        several points on one nodule, the later ones have the first one's assessment, flagged (fault
+        66).
 
     Raises:
         NoduleRiskError: any error of ``assess`` or ``stability`` but a PointError.
     """
-    steps = 2 if stability else 1
+    steps, known = 2 if stability else 1, [*before]
     for index, point in enumerate(points):
         first, then = (
             progress
@@ -67,9 +73,11 @@ def assess_points(
             if stability:
                 moves = stability_of(ct, found, weights, networks, then)
                 found = replace(found, stability=moves)
+            found = told_apart(found, known, ct)
         except PointError as refusal:
             yield Outcome(point, refusal=str(refusal))
         else:
+            known.append(found)
             yield Outcome(point, found)
 
 

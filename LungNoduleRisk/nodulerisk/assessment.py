@@ -18,11 +18,12 @@ import SimpleITK as sitk
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.checks import Check
 from nodulerisk.ct.cubes import Grid
-from nodulerisk.ct.volume import CT, triple, with_geometry
+from nodulerisk.ct.volume import CT, Technique, triple, with_geometry
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.files import written_whole
+from nodulerisk.files import NOTICE, written_whole
 from nodulerisk.nodule.quantities import UNITS, Code
 from nodulerisk.tasks import EvidenceLevel
+from nodulerisk.trust.withhold import Statement, statement
 
 ASSESSMENT_FILES = ("assessment.json", "mask.nrrd", "mask_probability.nrrd")
 VALUES_NAME, MASK_NAME, MAP_NAME = ASSESSMENT_FILES
@@ -139,6 +140,10 @@ class Stability:
     clicked: dict[str, Interval]
     click_dice: tuple[float, ...]
 
+    def of(self, task: str) -> dict[str, Interval | None]:
+        """Returns how far one task's answers move, by kind; None: not tested."""
+        return {"turned": self.turned.get(task), "clicked": self.clicked.get(task)}
+
 
 @dataclass(frozen=True, eq=False)
 class NoduleMask:
@@ -168,12 +173,17 @@ class NoduleMask:
         nowhere = np.zeros_like(self.probability)
         return replace(self, region=nothing, first_voxel=(0, 0, 0), probability=nowhere)
 
+    @property
+    def box(self) -> tuple[slice, ...]:
+        """Where the region lies in the CT's array (z, y, x)."""
+        return tuple(
+            slice(a, a + n) for a, n in zip(self.first_voxel, self.region.shape, strict=True)
+        )
+
     def on_ct(self) -> np.ndarray:
         """uint8, the CT's shape (z, y, x)."""
         mask = np.zeros(self.ct_shape, np.uint8)
-        mask[
-            tuple(slice(a, a + n) for a, n in zip(self.first_voxel, self.region.shape, strict=True))
-        ] = self.region
+        mask[self.box] = self.region
         return mask
 
 
@@ -188,6 +198,7 @@ class Provenance:
     device: str
     seconds: dict[str, float] = field(default_factory=dict)  # stage -> wall time
     series_uid: str | None = None
+    technique: Technique | None = None  # of the scan
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,21 +221,30 @@ class Assessment:
         """uint8 (z, y, x) on the CT's grid; None where no mask network ran."""
         return None if self.nodule is None else self.nodule.on_ct()
 
+    def stated(self, task: str) -> Statement:
+        """What may be said of a task's answer: the one rule that every output follows."""
+        moved = {} if self.stability is None else self.stability.of(task)
+        return statement(self.tasks[task], self.checks, moved)
+
     def to_dict(self) -> dict:
-        """Everything but the arrays, as JSON-ready values."""
+        """Everything but the arrays, as JSON-ready values; each task says whether its decision is
+        ``withheld``, and the ``reasons``."""
         values = {
             key: value for key, value in vars(self).items() if key not in ("nodule", "stability")
         }
-        values["tasks"] = {
-            name: asdict(task) | {"spread": task.spread} for name, task in self.tasks.items()
-        }
+        values["tasks"] = {name: self._task_values(name) for name in self.tasks}
         values["measurements"] = [asdict(measurement) for measurement in self.measurements]
         values["checks"] = [asdict(check) for check in self.checks]
         values["provenance"] = asdict(self.provenance)
         values["mask_evidence"] = None if self.nodule is None else self.nodule.evidence
         if self.stability is not None:
             values["stability"] = asdict(self.stability)
-        return {"research_use_only": RESEARCH_USE_ONLY} | values
+        return {NOTICE: RESEARCH_USE_ONLY} | values
+
+    def _task_values(self, name: str) -> dict:
+        task, stated = self.tasks[name], self.stated(name)
+        said = {"withheld": stated.withheld, "reasons": list(stated.reasons)}
+        return asdict(task) | {"spread": task.spread} | said
 
     @classmethod
     def from_dict(cls, values: dict, nodule: NoduleMask | None = None) -> Assessment:
@@ -244,7 +264,7 @@ class Assessment:
                 _measurement_from(measurement) for measurement in values["measurements"]
             ),
             checks=tuple(_made(Check, check) for check in values["checks"]),
-            provenance=_made(Provenance, values["provenance"]),
+            provenance=_provenance_from(values["provenance"]),
             stability=_stability_from(values["stability"]) if values.get("stability") else None,
         )
 
@@ -272,7 +292,7 @@ def save_assessment(
             folder / MAP_NAME,
         )
     path = folder / VALUES_NAME
-    first = {"research_use_only": RESEARCH_USE_ONLY} | (more or {})
+    first = {NOTICE: RESEARCH_USE_ONLY} | (more or {})
     with written_whole(path) as partial:
         partial.write_text(
             json.dumps(first | assessment.to_dict(), indent=2, ensure_ascii=False),
@@ -316,11 +336,14 @@ def grid_image(values: np.ndarray, grid: Grid) -> sitk.Image:
 
 
 def write_image(image: sitk.Image, path: Path) -> None:
-    """Writes an image whole or not at all, compressed.
+    """Writes an image whole or not at all, compressed, with the notice in its header: NRRD's field
+    ``research_use_only``, NIfTI's ``descrip``.
 
     Raises:
         OutputError: the file cannot be written.
     """
+    field = NOTICE if path.suffix == ".nrrd" else "ITK_FileNotes"
+    image.SetMetaData(field, RESEARCH_USE_ONLY)
     with written_whole(path) as partial:
         sitk.WriteImage(image, str(partial), useCompression=True)
 
@@ -334,6 +357,11 @@ def _made(kind: type[Any], values: dict[str, Any]) -> Any:
 
 def _measurement_from(values: dict[str, Any]) -> Measurement:
     return _made(Measurement, {**values, "code": _made(Code, values["code"])})
+
+
+def _provenance_from(values: dict[str, Any]) -> Provenance:
+    said = values.get("technique")
+    return _made(Provenance, {**values, "technique": said and _made(Technique, said)})
 
 
 def _task_from(values: dict[str, Any]) -> TaskResult:

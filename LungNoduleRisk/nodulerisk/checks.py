@@ -97,6 +97,7 @@ NOT_A_NODULE = _row(
     "The structure drawn at the point does not look like a nodule (probability of a nodule"
     " {probability:.2f}).",
     67,
+    "it does not look like a nodule",
     of_mask=True,
 )
 MASK_UNSTEADY = _row(
@@ -124,6 +125,13 @@ MASK_CUT = _row(
     " off.",
     30,
     "it extends beyond what the mask network sees",
+    of_mask=True,
+)
+MASK_AT_EDGE = _row(
+    "mask-at-edge",
+    "warning",
+    "The nodule reaches the edge of the CT, which may show only a part of it.",
+    28,
     of_mask=True,
 )
 THICK_SLICES = _row(
@@ -199,6 +207,13 @@ PADDED_IN_Z = _row(
     28,
 )
 
+SAME_NODULE = _row(
+    "same-nodule",
+    "warning",
+    "This point lies on the nodule of {other}: the two are one nodule, with one mask.",
+    66,
+)
+
 # --- The CT
 
 MISSING_SLICES = _row(
@@ -213,6 +228,19 @@ IRREGULAR_SPACING = _row(
     "Slice spacing varies by up to {percent:.1f} %; sizes along the scan may be off by as much.",
     3,
 )
+LEFT_OUT_SLICES = _row(
+    "left-out-slices",
+    "warning",
+    "{slices} image(s) that belong to this CT by place or series were left out: they differ in"
+    " {tags}. The CT may be incomplete.",
+    55,
+)
+NUMBER_GAPS = _row(
+    "number-gaps",
+    "warning",
+    "InstanceNumber skips {missing} number(s): slices of this series may be missing.",
+    55,
+)
 ORIENTATION_UNKNOWN = _row(
     "orientation-unknown",
     "warning",
@@ -224,6 +252,19 @@ RESCALE_MISSING = _row(
     "warning",
     "RescaleSlope or RescaleIntercept is missing; the values look like HU and were read as HU.",
     16,
+)
+RESCALE_VARIES = _row(
+    "rescale-varies",
+    "warning",
+    "RescaleSlope or RescaleIntercept changes within the series, by up to {hu:.0f} HU; the values"
+    " fit together and were read as they say.",
+    61,
+)
+LOSSY = _row(
+    "lossy-compression",
+    "warning",
+    "The images were compressed with loss, {ratio:.0f} to 1: edges and densities may have changed.",
+    63,
 )
 CLIPPED_INTENSITIES = _row(
     "clipped-intensities",

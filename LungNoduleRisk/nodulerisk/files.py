@@ -1,16 +1,20 @@
-"""Writing files whole or not at all, and reading text in whatever encoding it was saved."""
+"""Writing files whole or not at all, tables that spreadsheets open as they are, and text in
+whatever encoding it was saved."""
 
 from __future__ import annotations
 
 import codecs
+import csv
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.errors import OutputError
 
+NOTICE = "research_use_only"  # the field, key or column that holds it
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -81,3 +85,24 @@ def stem_of(path: Path) -> str:
         ('1.3.6.1.4', 'scan', '1.3.6')
     """
     return re.sub(r"(\.nii)?\.[A-Za-z]\w*$", "", path.name)
+
+
+def write_table(
+    path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str | float | None]]
+) -> None:
+    """Writes a CSV file in UTF-8 with a byte order mark; the last column is the notice.
+
+    Text that a spreadsheet would read as a formula starts with ``'``.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with (
+        written_whole(path) as partial,
+        partial.open("w", newline="", encoding="utf-8-sig") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(map(inert, (*columns, NOTICE)))
+        for row in rows:
+            values = (row.get(column) for column in columns)
+            writer.writerow((*map(inert, values), RESEARCH_USE_ONLY))

@@ -21,6 +21,9 @@ EVIDENCE_WORDS: dict[str, str] = {
     "simulated": "simulated nodules: shows the workflow, says nothing about a patient",
     "none": "no evidence",
 }
+# Levels that rest on no patient: such answers are shown apart, without a decision.
+DEMONSTRATED: tuple[EvidenceLevel, ...] = ("simulated", "none")
+DEMONSTRATION = "Demonstration: trained on simulated nodules"
 Group = Literal["presence", "main", "appearance"]
 
 

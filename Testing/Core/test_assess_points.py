@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from made_assessment import CENTRE_LPS_MM
 from nodulerisk.assess import assess
 from nodulerisk.assess_points import assess_points
+from nodulerisk.checks import SAME_NODULE
 from nodulerisk.ct.points import Point
 from nodulerisk.engine.engine import Engine
 from nodulerisk.errors import NoduleRiskError, WeightsError, WorkerError
+from nodulerisk.nodule.same import distinct
 
 INSIDE, OUTSIDE = Point("inside", CENTRE_LPS_MM), Point("outside", (500.0, 0.0, 0.0))
 THEN = Point("then", (-80.0, -192.0, -192.0))
@@ -40,6 +45,27 @@ def test_fault_25_a_refused_point_does_not_stop_the_others(ct, weights, engine):
     assert refused.assessment is None and "outside the CT" in refused.refusal
     assert (first.point, refused.point, then.point) == (INSIDE, OUTSIDE, THEN)
     assert first.refusal == then.refusal == ""
+
+
+def test_fault_66_two_points_on_one_nodule_are_one_assessment_flagged_once(ct, weights, engine):
+    first, then = (one.assessment for one in assess_points(ct, [INSIDE, THEN], weights, engine))
+    assert not SAME_NODULE.among(first.checks) and SAME_NODULE.among(then.checks)
+    assert then.checks[-1].message.startswith("This point lies on the nodule of inside")
+    assert then.nodule is first.nodule and then.tasks == first.tasks
+    assert then.point_lps_mm == THEN.lps_mm
+    (later,) = assess_points(ct, [THEN], weights, engine, before=[first])
+    assert later.assessment.to_dict() == then.to_dict()
+    assert distinct([first, then]) == [first]
+
+
+def test_fault_66_two_nodules_and_two_clicks_on_none_are_not_one(ct, weights, engine):
+    """The second nodule lies 30 mm to the left of the first."""
+    two = ct.hu.copy()
+    two[..., 38:] = np.maximum(two[..., 38:], ct.hu[..., :-38])
+    apart = [INSIDE, Point("apart", (CENTRE_LPS_MM[0] + 38 * 0.8, *CENTRE_LPS_MM[1:]))]
+    none = [Point(name, (-60.0, -170.0, z)) for name, z in (("A", -175.0), ("B", -174.0))]
+    found = assess_points(replace(ct, hu=two), apart + none, weights, engine)
+    assert not any(SAME_NODULE.among(outcome.assessment.checks) for outcome in found)
 
 
 def test_a_point_is_assessed_as_if_it_were_the_only_one(ct, weights, engine):

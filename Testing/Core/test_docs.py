@@ -28,7 +28,12 @@ PROJECT = Path(__file__).parents[2]
 CODE = PROJECT / "LungNoduleRisk"
 DOCS = PROJECT / "Docs"
 WRITTEN_IN = ("*.md", ".github/**/*.md", "Docs/*.md", "Resources/**/*.md", "Testing/**/*.md")
-PAPERS = sorted(path for pattern in WRITTEN_IN for path in PROJECT.glob(pattern))
+PAPERS = sorted(
+    path
+    for pattern in WRITTEN_IN
+    for path in PROJECT.glob(pattern)
+    if "node_modules" not in path.parts
+)
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
 CHANGES = re.compile(r"^\| (.+?) \| \[`[^`]+`\]\(\.\./([^)]+)\) \| `(\w+)` \|$", re.MULTILINE)
@@ -44,7 +49,7 @@ CHANGE_REQUESTS = {
     "a reconstruction kernel that counts as sharp": "ct/volume.py",
     "points from another program's file": "ct/points.py",
     "a dataset in another format": "datasets/read.py",
-    "what the DICOM report holds": "outputs/dicom.py",
+    "what the DICOM report holds": "outputs/dicom/sr.py",
     "another definition of growth": "clinical/followup.py",
 }
 

@@ -20,7 +20,7 @@ from made_scene import edit
 from made_weights import made_weights
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.datasets.densesharp_format import read_densesharp
-from nodulerisk.tasks import TASKS, Task
+from nodulerisk.tasks import DEMONSTRATION, TASKS, Task
 
 PICTURES = os.environ.get("NODULERISK_PICTURES")
 OUTSIDE_RAS = (500.0, 0.0, 0.0)
@@ -152,10 +152,11 @@ def test_a_run_fills_scene_table_details_and_chart(host, assessed, ui, picture):
     assert results.resultNode("chart", ct).GetNumberOfPlotSeriesNodes() == 3
     assert ui.nodulesTable.item(0, 0).text().startswith("N1\n23.5 mm")
     bars = ui.nodulesTable.cellWidget(0, 1).findChildren(qt.QProgressBar)
-    assert [bar.text for bar in bars][0] == "malignant, withheld: p(malignant) 1.00"
+    assert [bar.text for bar in bars][0] == "decision withheld: p(malignant) 1.00"
     badges = [label.text for label in ui.nodulesTable.cellWidget(0, 1).findChildren(qt.QLabel)]
     assert [badge.split(",")[0] for badge in badges] == [
         "reader",
+        DEMONSTRATION,
         "simulated",
         "simulated",
         "simulated",
@@ -482,6 +483,30 @@ def test_a_nodule_is_compared_with_an_earlier_ct_once_the_user_agrees(
         assert "N1 on the earlier CT and N1 on this one lie 0.0 mm apart" in asked[0]
         assert ("Since 365 days before" in text_of(ui.detailsBrowser)) == compared
     assert "none: unchanged" in text_of(ui.detailsBrowser)
+    ui.pairingSelector.setCurrentText("by name")
+    asked = host.answer("Yes", timeout=60)
+    ui.compareButton.click()
+    finished()
+    assert "N1 on the earlier CT and N1 on this one" in asked[0]
+    assert "1 nodules compared" in ui.statusLabel.text
+
+
+def test_days_are_filled_in_from_dicom_once_both_cts_are_chosen(
+    host, assessed, ui, panel, monkeypatch
+):
+    days = {"asked": 0}
+
+    def between(earlier, later):
+        days["asked"] += 1
+        return 365
+
+    monkeypatch.setattr("LungNoduleRiskLib.comparing.daysBetween", between)
+    panel.panel.parameters.earlier = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
+    panel.panel.refresh()
+    assert ui.daysSpinBox.value == 365
+    ui.daysSpinBox.value = 360  # the user knows better
+    panel.panel.refresh()
+    assert (ui.daysSpinBox.value, days["asked"]) == (360, 1)
 
 
 def test_where_a_network_looked_is_shown_as_no_evidence(host, assessed, ui, finished, picture):

@@ -9,18 +9,14 @@ import numpy as np
 import pytest
 import vtk
 
-from LungNoduleRiskLib.display.chart import (
-    COLOURS,
-    NO_RISK_KNOWN,
-    removeSeries,
-    riskColour,
-    showChart,
-)
+from LungNoduleRiskLib.display.chart import removeSeries, showChart
 from made_assessment import TASKS, made_assessment
+from nodulerisk.outputs.colours import risk_colour
+from nodulerisk.outputs.style import NO_RISK_KNOWN, RISK_COLOURS
 from plot import build_chart, render_chart, save_picture
 
 IA = replace(TASKS["subtype"], mean=(0.1, 0.2, 0.7), decision="IA", evidence="pathology")
-RGB = {rank: np.round(np.array(colour) * 255).astype(int) for rank, colour in COLOURS.items()}
+RGB = {rank: np.round(np.array(colour) * 255).astype(int) for rank, colour in RISK_COLOURS.items()}
 
 
 @pytest.fixture
@@ -68,7 +64,7 @@ def stacks(tmp_path, request):
 
 
 def _stack(near: np.ndarray) -> list[tuple[str, float]]:
-    ranks = [list(COLOURS)[rank] for rank in near[:, near.any(axis=0)].argmax(axis=0)]
+    ranks = [list(RISK_COLOURS)[rank] for rank in near[:, near.any(axis=0)].argmax(axis=0)]
     return [(rank, len(list(run)) / len(ranks)) for rank, run in groupby(ranks)]
 
 
@@ -94,23 +90,23 @@ def test_a_single_bar_is_as_wide_as_any(chart, nodules, stacks):
 def test_the_legend_hides_no_bar(chart, nodules, stacks, size):
     found = stacks(chart(*nodules(3, subtype=IA)), size)
     assert len(found) == 12
-    assert found[3::4] == [close_to(("last", 0.7), ("middle", 0.2), ("first", 0.1))] * 3
+    assert found[1::4] == [close_to(("last", 0.7), ("middle", 0.2), ("first", 0.1))] * 3
 
 
 def test_of_many_nodules_only_the_first_task_is_shown(chart, nodules, stacks):
     chartNode = chart(*nodules(30))
     assert stacks(chartNode) == [close_to(("last", 0.73), ("first", 0.27))] * 30
-    assert chartNode.GetXAxisTitle().startswith("Malignancy (reader): 1 N1, 2 N2, 3 N3,")
+    assert chartNode.GetXAxisTitle().startswith("Malignancy (reader, withheld): 1 N1, 2 N2, 3 N3,")
 
 
 def test_bars_are_named_with_their_evidence(chart, nodules):
     chartNode = chart(*nodules(1, subtype=IA))
     assert (
         chartNode.GetXAxisTitle().replace("\n", " ")
-        == "1 N1 malignancy (reader), 2 N1 invasiveness (simulated), 3 N1 grade (simulated), 4 N1"
-        " subtype (pathology)"
+        == "1 N1 malignancy (reader, withheld), 2 N1 subtype (pathology, withheld), 3 N1"
+        " invasiveness (simulated), 4 N1 grade (simulated)"
     )
-    assert chartNode.GetYAxisTitle() == "Probability (reader; simulated; pathology)"
+    assert chartNode.GetYAxisTitle() == "Probability (reader; pathology; simulated)"
     assert "research use only" in chartNode.GetTitle()
 
 
@@ -189,11 +185,16 @@ def test_a_saved_chart_comes_back(scene, chart, nodules, tmp_path):
 @pytest.mark.parametrize(
     ("tasks", "colour"),
     [
-        ({}, COLOURS["last"]),
-        ({"malignancy": replace(TASKS["malignancy"], decision="benign")}, COLOURS["first"]),
-        ({"malignancy": None, "subtype": replace(IA, decision="MIA")}, COLOURS["middle"]),
+        ({}, RISK_COLOURS["last"]),
+        ({"malignancy": replace(TASKS["malignancy"], decision="benign")}, RISK_COLOURS["first"]),
+        ({"malignancy": None, "subtype": replace(IA, decision="MIA")}, RISK_COLOURS["middle"]),
         ({"malignancy": None}, NO_RISK_KNOWN),  # what is left is simulated
     ],
 )
 def test_the_colour_of_risk_rests_on_patients(nodules, tasks, colour):
-    assert riskColour(nodules(1, **tasks)[0]) == colour
+    (nodule,) = nodules(1, **tasks)
+    assert risk_colour(replace(nodule, checks=())) == colour
+
+
+def test_fault_76_a_withheld_decision_has_no_colour_of_risk(nodules):
+    assert risk_colour(nodules(1)[0]) == NO_RISK_KNOWN

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from LungNoduleRiskLib.display.chart import riskColour
 from LungNoduleRiskLib.display.results import removeAssessment, showAssessment
 from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_assessment, made_ct
 from made_scene import OBLIQUE, rigid
 from nodulerisk.assess import assess
 from nodulerisk.ct.points import read_points
 from nodulerisk.ct.read import read_ct
+from nodulerisk.outputs.colours import risk_colour
 from nodulerisk.weights.store import load_weight_set
 from plot import save_picture
 from views import Views
@@ -87,11 +87,14 @@ def test_fault_13_the_nodule_is_drawn_where_it_lies_and_nowhere_else(
     for name, (right_mm, down_mm, off_mm) in SEEN_MM.items():
         picture = views.render(name, SIZE)
         save_picture(picture, f"{request.node.callspec.id} {name}", tmp_path)
-        drawn, mm = tinted(picture, riskColour(assessment)), distance_mm(picture, right_mm, down_mm)
+        drawn, mm = (
+            tinted(picture, risk_colour(assessment)),
+            distance_mm(picture, right_mm, down_mm),
+        )
         radius_mm = np.sqrt(RADIUS_MM**2 - off_mm**2)
         assert drawn[mm < radius_mm - 1.5].all()
         assert not drawn[mm > radius_mm + 1.5].any()
-        assert not tinted(before[name], riskColour(assessment)).any()
+        assert not tinted(before[name], risk_colour(assessment)).any()
 
     removeAssessment("N1", volumeNode)
     for name, picture in before.items():
@@ -103,7 +106,7 @@ def test_the_voxels_show_through_the_mask_and_its_rim_is_its_colour(views, volum
     volumeNode, ct, _ = volume
     assessment = made_assessment(ct)
     showAssessment(assessment, volumeNode)
-    colour = np.array(riskColour(assessment)) * 255
+    colour = np.array(risk_colour(assessment)) * 255
     picture = views.render("Red", SIZE)
     off = np.abs(picture - colour).max(axis=-1)
     mm = distance_mm(picture)
@@ -146,7 +149,7 @@ def test_the_bundled_ct_shows_its_nodule(views, loaded, tmp_path):
     for name in SEEN_MM:
         picture = views.render(name, SIZE)
         save_picture(picture, f"bundled {name}", tmp_path)
-        drawn, mm = tinted(picture, riskColour(assessment)), distance_mm(picture)
+        drawn, mm = tinted(picture, risk_colour(assessment)), distance_mm(picture)
         assert drawn[mm < 5].mean() > 0.9
         assert not drawn[mm > 20].any()
 

@@ -11,7 +11,6 @@ import pytest
 import slicer
 import vtk
 
-from LungNoduleRiskLib.display.chart import COLOURS
 from LungNoduleRiskLib.display.results import (
     RESULTS,
     VOLUME_ROLE,
@@ -39,6 +38,7 @@ from made_scene import OBLIQUE, edit, rigid, rows, segment_mask
 from nodulerisk.assessment import Assessment
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.nodule.measure import value_of
+from nodulerisk.outputs.style import RISK_COLOURS
 from nodulerisk.tasks import EVIDENCE_WORDS
 
 
@@ -57,7 +57,7 @@ def test_an_assessment_makes_a_segment_a_row_and_json_in_one_folder(loaded, ct):
     first, *others = rows(volumeNode)
     assert (first["Nodule"], first["Malignancy"], float(first["P(malignant)"])) == (
         "N1",
-        "malignant",
+        "withheld",
         0.7333,
     )
     assert first["Malignancy rests on"] == first["Measurements rest on"] == EVIDENCE_WORDS["reader"]
@@ -147,7 +147,7 @@ def test_a_saved_scene_comes_back(scene, loaded, ct, tmp_path):
     assert {name: as_json(one) for name, one in savedAssessments(volumeNode).items()} == saved
     np.testing.assert_array_equal(segment_mask(volumeNode), ct.hu == 30)
     assert rows(volumeNode) == table
-    assert table[0]["Malignancy"] == "malignant"
+    assert table[0]["Malignancy"] == "withheld"
     showAssessment(made_assessment(ct), volumeNode)
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 1
     assert len(folders(volumeNode)) == 1
@@ -289,14 +289,20 @@ def test_segments_and_points_are_coloured_by_risk(loaded, placed, ct):
     benign = TASKS | {
         "malignancy": replace(TASKS["malignancy"], mean=(0.9, 0.1), decision="benign")
     }
-    for assessment in (made_assessment(ct, "N1"), made_assessment(ct, "N2", tasks=benign)):
+    for assessment in (
+        made_assessment(ct, "N1", checks=()),
+        made_assessment(ct, "N2", tasks=benign, checks=()),
+    ):
         showAssessment(assessment, volumeNode)
         colourPoint(markupsNode, assessment)
     segmentation = resultNode("segmentation", volumeNode).GetSegmentation()
     colours = {name: segmentation.GetSegment(name).GetColor() for name in ("N1", "N2")}
-    assert colours == {"N1": pytest.approx(COLOURS["last"]), "N2": pytest.approx(COLOURS["first"])}
+    assert colours == {
+        "N1": pytest.approx(RISK_COLOURS["last"]),
+        "N2": pytest.approx(RISK_COLOURS["first"]),
+    }
     assert [markupsNode.GetNthControlPointSelected(index) for index in (0, 1)] == [True, False]
-    assert markupsNode.GetDisplayNode().GetColor() == pytest.approx(COLOURS["first"])
+    assert markupsNode.GetDisplayNode().GetColor() == pytest.approx(RISK_COLOURS["first"])
 
 
 def test_fault_43_results_of_a_removed_ct_are_nobodys(scene, assessed):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import slicer
 
+from LungNoduleRiskLib import comparing
 from LungNoduleRiskLib.assessing import Assessor
 from LungNoduleRiskLib.session import Session
-from made_assessment import CENTRE_LPS_MM
+from made_assessment import CENTRE_LPS_MM, made_ct
+from made_dicom import phantom, write_series
 from made_scene import BallNetworks
 from made_weights import made_weights
 from nodulerisk.clinical.registration import Alignment
@@ -148,6 +153,115 @@ def test_the_readers_word_for_the_density_says_what_an_unchanged_nodule_may_show
     assert subsolid in session.facts().earlier.lines[0]
     session.answer("density", "solid")
     assert subsolid not in session.facts().earlier.lines[0]
+
+
+@pytest.fixture
+def two_cts(session, weights, loaded, placed, ct):
+    """The session's CT and an earlier one, each with its nodule A assessed."""
+    earlier = loaded(ct, "earlier")
+    later, points = session.volumeNode, session.markupsNode
+    session.use(earlier, points)
+    session.refresh()
+    assess(session, weights)
+    session.use(later, points)
+    session.refresh()
+    assess(session, weights)
+    session.refresh()
+    return earlier, later
+
+
+STILL = Alignment(np.eye(4), 1.0)
+
+
+def test_several_earlier_scans_give_a_course_and_each_is_shown_in_the_report(
+    session, weights, loaded, two_cts, tmp_path
+):
+    earlier, later = two_cts
+    session.follow(STILL, earlier, later, 200, lambda _: True)
+    assert session.facts().overTime == []
+    older = loaded(made_ct(spacing_mm=(2.0, 2.0, 2.5)), "older")
+    session.use(older, session.markupsNode)
+    session.refresh()
+    assess(session, weights)
+    session.use(later, session.markupsNode)
+    session.refresh()
+    session.follow(STILL, older, later, 400, lambda _: True)
+    facts = session.facts()
+    assert facts.earlier.when == "200 days before"
+    assert facts.overTime[0].startswith("3 scans in 400 days")
+    session.reportWriter(tmp_path / "report.html")()
+    report = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "400 days before" in report and 'id="growth-1"' in report
+    session.follow(STILL, older, later, 400, lambda _: False)
+    assert session.facts().overTime == []
+
+
+def test_what_was_measured_on_two_scans_reaches_the_guidelines(session, weights, loaded, ct):
+    assess(session, weights)
+    earlier, (later, points) = session.volumeNode, (loaded(ct), session.markupsNode)
+    session.use(later, points)
+    session.refresh()
+    assess(session, weights)
+    session.refresh()
+    session.choose("A")
+    session.follow(Alignment(np.eye(4), 1.0), earlier, later, 200, lambda _: True)
+    said = {one.name: one.words for one in session.facts().found.guidelines}
+    assert said["Lung-RADS v2022"] == "not computed: needs previous"
+    session.answer("previous", "4B")
+    said = {one.name: one.words for one in session.facts().found.guidelines}
+    assert said["Lung-RADS v2022"].startswith("4B (part-solid, stable, 4B before")
+    assert "the earlier scan: the mask depends on" in said["Lung-RADS v2022"]
+
+
+def test_nodules_of_one_name_are_compared_where_the_lungs_do_not_match(session, two_cts):
+    asked = []
+    timeline = session.follow(None, *two_cts, 200, lambda pair: asked.append(pair) or True, True)
+    assert [(pair.before.name, pair.after.name) for pair in asked] == [("A", "A")]
+    assert np.isnan(asked[0].distance_mm)
+    assert [track.scans for track in timeline.tracks] == [[0, 1]]
+    assert session.facts().earlier.lines
+
+
+def test_fault_75_a_nodule_of_the_earlier_ct_alone_has_a_place_to_look_at(session, two_cts):
+    timeline = session.follow(STILL, *two_cts, 200, lambda _: False)
+    steps = [step for track in timeline.tracks for step in timeline.steps(track)]
+    gone = next(step for step in steps if step.status == "gone")
+    assert timeline.place(gone) == pytest.approx(CENTRE_LPS_MM, abs=2)
+
+
+@pytest.fixture
+def dated(monkeypatch, tmp_path):
+    """Gives volume nodes the files of DICOM series of these dates, as Slicer's database does."""
+
+    def give(**dates):
+        files = {}
+        for number, (node, date) in enumerate(dates.values()):
+            (tmp_path / str(number)).mkdir()
+            [file, *_] = write_series(tmp_path / str(number), phantom(), StudyDate=date)
+            files[f"1.2.{number}"] = str(file)
+            node.SetAttribute("DICOM.instanceUIDs", f"1.2.{number}")
+        database = SimpleNamespace(fileForInstance=lambda instance: files.get(instance, ""))
+        monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+
+    return give
+
+
+def test_days_between_cts_come_from_slicers_dicom_database(two_cts, dated):
+    earlier, later = two_cts
+    assert comparing.daysBetween(earlier, later) is None
+    dated(earlier=(earlier, "20240131"), later=(later, "20240731"))
+    assert comparing.daysBetween(earlier, later) == 182
+    assert comparing.daysBetween(earlier, None) is None
+
+
+def test_fault_75_cts_in_swapped_order_are_refused(two_cts, dated):
+    earlier, later = two_cts
+    dated(earlier=(earlier, "20240131"), later=(later, "20240731"))
+    with pytest.raises(NoduleRiskError, match="made on a later day"):
+        comparing.aligner(later, earlier, 182)
+    comparing.aligner(earlier, later, 182)
+    with pytest.raises(NoduleRiskError, match="number of days"):
+        comparing.aligner(earlier, later, 0)
 
 
 def test_scores_stand_before_the_guidelines_and_know_how_many_nodules_are_listed(session, weights):

@@ -78,7 +78,7 @@ def test_from_the_upload_to_the_downloads(page, terminal, tmp_path):
         "Withheld: every decision (the slices are thick)"
     )
     expect(page.locator("#facts")).to_contain_text("radiologists' suspicion, not pathology")
-    expect(page.get_by_role("img", name=re.compile("^malignant: 1.00"))).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile(r"^p\(malignant\): 1.00"))).to_be_visible()
 
     expect(page.locator("#facts")).to_contain_text(re.compile("Brock 2b: not computed: needs age"))
     page.get_by_label("Age").fill(AGE)

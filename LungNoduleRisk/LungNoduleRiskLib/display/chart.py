@@ -20,18 +20,10 @@ from slicer import vtkMRMLPlotChartNode, vtkMRMLTableNode
 
 from LungNoduleRiskLib.display.tables import fillTable
 from nodulerisk.assessment import Assessment, TaskResult
+from nodulerisk.outputs.style import RANKS, RISK_COLOURS
 from nodulerisk.outputs.words import main_tasks
+from nodulerisk.trust.withhold import Statement
 
-COLOURS = {
-    "first": (0.0, 0.62, 0.45),
-    "middle": (0.90, 0.62, 0.0),
-    "last": (0.84, 0.37, 0.0),
-}  # Okabe and Ito's
-RANKS = {
-    2: ("first", "last"),
-    3: ("first", "middle", "last"),
-}  # of a task's classes, by their number
-NO_RISK_KNOWN = (0.34, 0.71, 0.91)
 MANY = 12  # bars; of more, each nodule keeps its first task
 # along the axis at least: room for the legend, and Slicer's ticks are whole numbers in usual views
 PLACES = 10
@@ -43,16 +35,18 @@ TITLE = "Lung nodule probabilities: research use only"
 
 @dataclass(frozen=True)
 class _StackedBar:
-    """A task's answer; ``mean``: its classes' probabilities."""
+    """A task's answer; ``mean``: its classes' probabilities; ``stated``: what may be said."""
 
     nodule: str
     task: str
     result: TaskResult
     mean: tuple[float, ...]
+    stated: Statement
 
     @property
     def basis(self) -> str:
-        return f"{self.task} ({self.result.evidence})"
+        decided = "" if self.stated.decision or self.stated.demonstration else ", withheld"
+        return f"{self.task} ({self.result.evidence}{decided})"
 
     @property
     def tooltip(self) -> str:
@@ -86,9 +80,9 @@ def showChart(
     bars = _bars(assessments.values())
     names = {
         rank: dict.fromkeys(bar.classes[rank] for bar in bars if rank in bar.classes)
-        for rank in COLOURS
+        for rank in RISK_COLOURS
     }
-    ranks = [rank for rank in COLOURS if names[rank]]
+    ranks = [rank for rank in RISK_COLOURS if names[rank]]
     fillTable(tableNode, _columns(bars, ranks))
     for rank in ranks:
         _addSeries(rank, ", ".join(names[rank]), chartNode, tableNode)
@@ -106,16 +100,6 @@ def removeSeries(chartNode: vtkMRMLPlotChartNode) -> None:
         chartNode.GetScene().RemoveNode(node)
 
 
-def riskColour(assessment: Assessment) -> tuple[float, float, float]:
-    """RGB (0..1) of the class decided on in the first task that rests on patients; blue where there
-    is none."""
-    found = [bar for bar in _barsOf(assessment) if bar.result.evidence != "simulated"]
-    ranks = (
-        rank for bar in found for rank, name in bar.classes.items() if name == bar.result.decision
-    )
-    return COLOURS.get(next(ranks, ""), NO_RISK_KNOWN)
-
-
 def _bars(assessments: Iterable[Assessment]) -> list[_StackedBar]:
     bars = [_barsOf(assessment) for assessment in assessments]
     many = sum(map(len, bars)) > MANY
@@ -125,7 +109,7 @@ def _bars(assessments: Iterable[Assessment]) -> list[_StackedBar]:
 def _barsOf(assessment: Assessment) -> list[_StackedBar]:
     tasks = main_tasks(assessment).items()
     return [
-        _StackedBar(assessment.name, task, result, result.mean)
+        _StackedBar(assessment.name, task, result, result.mean, assessment.stated(task))
         for task, result in tasks
         if result.mean is not None
     ]
@@ -158,7 +142,7 @@ def _addSeries(
     seriesNode.SetXColumnName(f"{rank} x")
     seriesNode.SetYColumnName(rank)
     seriesNode.SetLabelColumnName("bar")
-    seriesNode.SetColor(*COLOURS[rank])
+    seriesNode.SetColor(*RISK_COLOURS[rank])
     chartNode.GetScene().AddNode(seriesNode)
     seriesNode.SetAndObserveTableNodeID(tableNode.GetID())
     chartNode.AddAndObservePlotSeriesNodeID(seriesNode.GetID())

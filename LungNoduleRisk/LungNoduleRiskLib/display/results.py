@@ -26,7 +26,7 @@ from slicer import (
     vtkMRMLSubjectHierarchyNode,
 )
 
-from LungNoduleRiskLib.display.chart import COLOURS, NO_RISK_KNOWN, riskColour, showChart
+from LungNoduleRiskLib.display.chart import showChart
 from LungNoduleRiskLib.display.segments import (
     DRAWN_BY_HAND,
     addSegment,
@@ -42,7 +42,10 @@ from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.nodule.findings import remeasured
 from nodulerisk.nodule.mask import hand_mask
-from nodulerisk.outputs.words import withheld_words
+from nodulerisk.nodule.same import is_twin
+from nodulerisk.outputs.colours import risk_colour
+from nodulerisk.outputs.style import NO_RISK_KNOWN, RISK_COLOURS
+from nodulerisk.outputs.words import short_words, withheld_words
 from nodulerisk.tasks import EVIDENCE_WORDS, FIRST_TASK, TASKS, EvidenceLevel
 from nodulerisk.trust.explain import NOT_EVIDENCE, Explanation
 
@@ -150,12 +153,13 @@ def withMask(
 ) -> tuple[CT, Assessment]:
     """The part of the CT around the nodule, and the assessment with its segment as it is now, where
     there is one."""
-    segmentationNode = _segmentationWith(assessment.name, volumeNode)
+    name = _maskOwner(assessment, volumeNode)
+    segmentationNode = _segmentationWith(name, volumeNode)
     if segmentationNode is None:
         voxel = _voxelAt(assessment.centre_lps_mm, volumeNode)
         return ctPart(volumeNode, voxel, voxel + 1, marginMm)[0], replace(assessment, nodule=None)
     evidence = _entries(volumeNode)[assessment.name]["mask_evidence"] or DRAWN_BY_HAND
-    ct, nodule = segmentOnCt(segmentationNode, assessment.name, volumeNode, marginMm, evidence)
+    ct, nodule = segmentOnCt(segmentationNode, name, volumeNode, marginMm, evidence)
     return ct, replace(assessment, nodule=nodule)
 
 
@@ -164,7 +168,12 @@ def withMasks(volumeNode: vtkMRMLScalarVolumeNode, ct: CT) -> list[Assessment]:
     ``scene.ctFromNode``)."""
     entries = _entries(volumeNode)
     return [
-        replace(assessment, nodule=_maskOn(ct, name, volumeNode, entries[name]["mask_evidence"]))
+        replace(
+            assessment,
+            nodule=_maskOn(
+                ct, _maskOwner(assessment, volumeNode), volumeNode, entries[name]["mask_evidence"]
+            ),
+        )
         for name, assessment in savedAssessments(volumeNode).items()
     ]
 
@@ -229,14 +238,14 @@ def colourPoint(markupsNode: vtkMRMLMarkupsFiducialNode, assessment: Assessment)
     single ones.
 
     A point decided benign is not selected, and has the first class's colour; all others look
-    suspicious.
+    suspicious, also where that decision is withheld.
     """
     benign, *_ = TASKS[FIRST_TASK].classes
-    decision = assessment.tasks.get(FIRST_TASK, NOT_RUN).decision
+    decision = assessment.stated(FIRST_TASK).decision if FIRST_TASK in assessment.tasks else None
     markupsNode.CreateDefaultDisplayNodes()
     displayNode = markupsNode.GetDisplayNode()
-    displayNode.SetColor(*COLOURS["first"])
-    displayNode.SetSelectedColor(*COLOURS["last"])
+    displayNode.SetColor(*RISK_COLOURS["first"])
+    displayNode.SetSelectedColor(*RISK_COLOURS["last"])
     for index, name in zip(placed(markupsNode), pointNames(markupsNode), strict=True):
         if name == assessment.name:
             markupsNode.SetNthControlPointSelected(index, decision != benign)
@@ -269,12 +278,21 @@ def _removeSegments(names: Collection[str], volumeNode: vtkMRMLScalarVolumeNode)
 
 def _addMask(assessment: Assessment, volumeNode: vtkMRMLScalarVolumeNode) -> None:
     nodule = assessment.nodule
-    if nodule is None:
+    if nodule is None or _maskOwner(assessment, volumeNode) != assessment.name:
         return
     if volumeNode.GetImageData().GetDimensions() != nodule.ct_shape[::-1]:
         raise NoduleRiskError("The CT was changed while it was assessed: assess it again.")
     segmentationNode = _ensureResultNode("segmentation", volumeNode)
-    addSegment(segmentationNode, assessment.name, nodule, volumeNode, riskColour(assessment))
+    addSegment(segmentationNode, assessment.name, nodule, volumeNode, risk_colour(assessment))
+
+
+def _maskOwner(assessment: Assessment, volumeNode: vtkMRMLScalarVolumeNode) -> str:
+    """The name of the segment with the nodule's mask: a nodule that two points mark has one."""
+    if not is_twin(assessment):
+        return assessment.name
+    others = savedAssessments(volumeNode).values()
+    same = (one for one in others if one.centre_lps_mm == assessment.centre_lps_mm)
+    return next((one.name for one in same if not is_twin(one)), assessment.name)
 
 
 def _segmentationWith(
@@ -361,7 +379,7 @@ def _row(assessment: Assessment, maskEvidence: EvidenceLevel | None) -> dict[str
     row: dict[str, str | float] = {"Nodule": assessment.name}
     for name, task in TASKS.items():
         result = assessment.tasks.get(name, NOT_RUN)
-        row[task.title] = result.decision or "not run"
+        row[task.title] = short_words(assessment, name) if result.mean else "not run"
         mean = result.mean or [math.nan] * len(task.classes)
         row |= {f"P({c})": p for c, p in zip(task.classes, mean, strict=True)}
         row[f"{task.title} rests on"] = EVIDENCE_WORDS[result.evidence]

@@ -7,9 +7,10 @@ from html import escape
 
 from slicer.i18n import tr as _
 
-from LungNoduleRiskLib.facts import AssessmentFacts, BarFacts, NoduleFacts
+from LungNoduleRiskLib.facts import AssessmentFacts, BarFacts, NoduleFacts, TaskFacts
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.outputs import words
+from nodulerisk.tasks import DEMONSTRATION
 from nodulerisk.weights.card import WeightSet
 
 
@@ -21,6 +22,9 @@ def noduleHtml(facts: NoduleFacts) -> str:
     if facts.earlier is not None:
         parts.append(_heading(_("Since {when}").format(when=facts.earlier.when)))
         parts.append(_list(facts.earlier.lines))
+    if facts.overTime:
+        parts.append(_heading(_("Over all scans")))
+        parts.append(_list(facts.overTime))
     return "".join([*parts, f"<p><b>{escape(RESEARCH_USE_ONLY)}</b></p>"])
 
 
@@ -61,15 +65,23 @@ def _assessment(found: AssessmentFacts) -> Iterator[str]:
     if found.stability:
         yield _heading(_("Stability")) + _list(found.stability)
     for task in found.tasks:
-        yield _heading(task.title) + _paragraph(task.basis) + _list(map(_bar, task.bars))
+        yield _heading(task.title) + _task(task)
     if found.appearance:
         seen = ", ".join(found.appearance)
         yield _heading(_("Appearance")) + _paragraph(f"{seen} ({found.appearanceBasis})")
     yield _heading(_("Measurements")) + _paragraph(found.measuredOn)
     yield _list(f"{one.name}: {one.value} ({one.source})" for one in found.measurements)
     yield _heading(_("Guidelines")) + _list(f"{one.name}: {one.words}" for one in found.guidelines)
+    if found.demonstrations:
+        yield _paragraph(_(DEMONSTRATION))
+    for task in found.demonstrations:
+        yield _paragraph(task.title) + _task(task)
     yield _paragraph(found.position)
     yield _paragraph(found.provenance)
+
+
+def _task(task: TaskFacts) -> str:
+    return _paragraph(task.basis) + _list(map(_bar, task.bars))
 
 
 def _bar(bar: BarFacts) -> str:

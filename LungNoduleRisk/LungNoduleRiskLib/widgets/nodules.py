@@ -4,14 +4,20 @@ them and the number of warnings."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Any
 
 import qt
 from slicer.i18n import tr as _
 
 from LungNoduleRiskLib.facts import Answer, Summary
+from nodulerisk.tasks import DEMONSTRATION
 
 SIZE = "long axis"
+HATCHED = (  # a demonstration's bar
+    "QProgressBar::chunk { background: qlineargradient(spread: repeat, x1: 0, y1: 0, x2: 0.03,"
+    " y2: 0.3, stop: 0 #8b949d, stop: 0.5 #8b949d, stop: 0.51 #d5dade, stop: 1 #d5dade); }"
+)
 
 
 class NodulesTable:
@@ -86,21 +92,24 @@ def _barsWidget(answers: Sequence[Answer]) -> qt.QWidget:
     layout.setContentsMargins(2, 2, 2, 2)
     layout.setSpacing(2)
     layout.setColumnStretch(0, 1)
-    for line, answer in enumerate(answers):
-        badge = _badge(answer)
-        layout.addWidget(_bar(answer, badge), line, 0)
-        layout.addWidget(qt.QLabel(badge), line, 1)
+    for title, group in groupby(answers, lambda one: DEMONSTRATION if one.demonstration else ""):
+        if title:
+            layout.addWidget(qt.QLabel(_(title)), layout.rowCount(), 0, 1, 2)
+        for answer in group:
+            badge, line = _badge(answer), layout.rowCount()
+            layout.addWidget(_bar(answer, badge), line, 0)
+            layout.addWidget(qt.QLabel(badge), line, 1)
     return widget
 
 
 def _bar(answer: Answer, badge: str) -> qt.QProgressBar:
-    withheld = _("{decision}, withheld").format(decision=answer.decision)
-    decision = withheld if answer.withheld else answer.decision
     bar = qt.QProgressBar()
     bar.value = round(100 * answer.probability)
-    bar.format = f"{decision}: p({answer.shown}) {answer.probability:.2f}"
+    bar.format = ": ".join(filter(None, (answer.said, answer.shown)))
     bar.accessibleName = f"{bar.format} ({badge})"
     bar.toolTip = "\n".join([answer.basis, *answer.withheld])
+    if answer.demonstration:
+        bar.setStyleSheet(HATCHED)
     return bar
 
 

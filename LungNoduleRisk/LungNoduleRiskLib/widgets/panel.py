@@ -18,7 +18,7 @@ from slicer.util import VTKObservationMixin
 from LungNoduleRiskLib import scene
 from LungNoduleRiskLib.display import results
 from LungNoduleRiskLib.install import ensurePackages
-from LungNoduleRiskLib.parameters import DEVICES, Parameters, thresholdsOf
+from LungNoduleRiskLib.parameters import DEVICES, PAIRINGS, Parameters, thresholdsOf
 from LungNoduleRiskLib.sample import loadSample
 from LungNoduleRiskLib.session import Session
 from LungNoduleRiskLib.widgets import views
@@ -66,6 +66,7 @@ class Panel(VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(self.widget)
         self.ui.researchLabel.text = RESEARCH_USE_ONLY
         self.ui.deviceSelector.addItems(DEVICES)
+        self.ui.pairingSelector.addItems(PAIRINGS)
         self.widget.setMRMLScene(slicer.mrmlScene)
         self._table = NodulesTable(self.ui.nodulesTable, self.onSelected)
         self._annotating = Annotating(self.ui, self._say)
@@ -174,6 +175,7 @@ class Panel(VTKObservationMixin):
         if self._parameters is None:
             return
         self._observeNodes()
+        self._following.fillDays(self.parameters)
         self.session.use(self.parameters.ct, self.parameters.points)
         try:
             self.session.refresh()

@@ -10,7 +10,7 @@ import qt
 from slicer.i18n import tr as _
 
 from LungNoduleRiskLib.session import Session
-from nodulerisk.clinical.patient import OF_THE_NODULE, Patient, field_words
+from nodulerisk.clinical.patient import HELP, OF_THE_NODULE, Patient, field_words
 
 
 class PatientForm:
@@ -44,7 +44,7 @@ class PatientForm:
             field.textEdited.connect(lambda text: self._onEdited(name, text))
         field.objectName = f"{name}Field"
         field.accessibleName = _title(name)
-        field.toolTip = _("Leave empty if not known.")
+        field.toolTip = " ".join(filter(None, [HELP.get(name), _("Leave empty if not known.")]))
         return field
 
     def _onEdited(self, name: str, text: str) -> None:

@@ -17,8 +17,9 @@ from LungNoduleRiskWeb.session.controller import SYSTEMS, Controller
 from LungNoduleRiskWeb.session.downloads import FILES
 from LungNoduleRiskWeb.session.viewer import LAYOUTS, SPOKEN, WINDOWS_HU, Viewer
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.clinical.patient import OF_THE_NODULE, Patient, field_words
+from nodulerisk.clinical.patient import HELP, OF_THE_NODULE, Patient, field_words
 from nodulerisk.outputs.style import REPORT_NAME, TABLE_NAME
+from nodulerisk.tasks import DEMONSTRATION
 
 ASSETS = Path(__file__).parent / "assets"
 TITLE = "LungNoduleRisk"  # never a file's name, nor a patient's
@@ -213,13 +214,13 @@ def _nodule_row(controller: Controller) -> None:
     ):
         html.B("{{ row.name }}")
         html.Span("{{ row.sizes }}", classes="sizes")
+        _answers("!answer.demonstration")
         html.Span(
-            "{{ answer.decision }}{{ answer.withheld.length ? ' (withheld)' : '' }}"
-            " · p({{ answer.shown }}) {{ answer.probability.toFixed(2) }} · {{ answer.evidence }}",
-            v_for="answer in row.answers",
-            key="answer.shown",
-            classes="answer",
+            DEMONSTRATION,
+            v_if="row.answers.some(answer => answer.demonstration)",
+            classes="demonstration",
         )
+        _answers("answer.demonstration")
         html.Span("{{ row.warnings }} warnings", v_if="row.warnings", classes="warning")
         html.Span("{{ line }}", v_for="line in row.state", key="line", classes="state")
     with html.Div(classes="nodule-actions"):
@@ -241,6 +242,17 @@ def _nodule_row(controller: Controller) -> None:
         )
 
 
+def _answers(which: str) -> None:
+    """The answers at a glance for which this is true, one a line."""
+    html.Span(
+        "{{ answer.said && answer.said + ': ' }}{{ answer.shown }} · {{ answer.evidence }}",
+        v_for=f"answer in row.answers.filter(answer => {which})",
+        key="answer.shown",
+        classes=("['answer', {demonstration: answer.demonstration}]",),
+        title=("answer.withheld.join('; ')",),
+    )
+
+
 def _facts_section() -> None:
     with _section("{{ facts.name }}", v_if="facts", id="facts"):
         with html.Div(v_if="facts.scores.length", classes="scores"):
@@ -249,11 +261,7 @@ def _facts_section() -> None:
                 html.B("{{ one.name }}: {{ one.words }}")
                 html.P("{{ one.basis }}", classes="basis")
         _lines("facts.withheld", "withheld")
-        with html.Div(v_for="task in facts.tasks", key="task.title", classes="task"):
-            html.H3("{{ task.title }}")
-            with html.Div(v_for="bar in task.bars", key="bar.label"):
-                _bar_of_probability()
-            html.P("{{ task.basis }}", classes="basis")
+        _tasks("facts.tasks")
         _lines("facts.stability", "stability", "Stability")
         with html.Div(v_if="facts.appearance.length"):
             html.H3("Appearance")
@@ -268,12 +276,23 @@ def _facts_section() -> None:
         ):
             html.Td("{{ one.name }}", title=("one.source",))
             html.Td("{{ one.value }}")
+        with html.Div(v_if="facts.demonstrations.length", classes="demonstration"):
+            html.P(DEMONSTRATION)
+            _tasks("facts.demonstrations")
         html.H3("Guidelines, and scores that were not computed")
         with html.P(v_for="one in facts.guidelines", key="one.name"):
             html.B("{{ one.name }}: ")
             html.Span("{{ one.words }}")
         html.P("{{ facts.position }} · {{ facts.provenance }}", classes="basis")
         html.P(RESEARCH_USE_ONLY, classes="basis")
+
+
+def _tasks(of: str) -> None:
+    with html.Div(v_for=f"task in {of}", key="task.title", classes="task"):
+        html.H3("{{ task.title }}")
+        with html.Div(v_for="bar in task.bars", key="bar.label"):
+            _bar_of_probability()
+        html.P("{{ task.basis }}", classes="basis")
 
 
 def _downloads_section() -> None:
@@ -339,6 +358,7 @@ def _patient_field(name: str, kind) -> None:
         "label": label,
         "hide_details": True,
         "density": "compact",
+        "title": HELP.get(name, ""),
     }
     if choices:
         vuetify.VSelect(items=(str(["", *choices]),), **options)

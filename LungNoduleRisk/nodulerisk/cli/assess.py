@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,10 +22,12 @@ from nodulerisk.files import stem_of
 from nodulerisk.outputs.style import REPORT_NAME, SEG_NAME, SR_NAME, TABLE_NAME
 
 if TYPE_CHECKING:
+    from nodulerisk.assessment import Assessment
+    from nodulerisk.clinical.followup import FollowUp
     from nodulerisk.clinical.patient import Patient
     from nodulerisk.ct.points import Point
     from nodulerisk.ct.volume import CT
-    from nodulerisk.outputs.dicom import DicomSource
+    from nodulerisk.outputs.dicom import DicomSource, EarlierReport
     from nodulerisk.outputs.outcome import Outcome
     from nodulerisk.weights.card import WeightSet
 
@@ -89,7 +92,10 @@ def assess(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     series: Annotated[
-        str | None, typer.Option(help="SeriesInstanceUID, if the folder holds several series.")
+        str | None,
+        typer.Option(
+            help="Which series, if there are several: its UID, or UID#2 as the list names it."
+        ),
     ] = None,
     dicom: Annotated[
         bool,
@@ -113,11 +119,12 @@ def assess(
         own = next((uid for uid in named if uid in listed), None)
         asked = asked_points(point, points, ras, lps, series=own)
         thresholds = thresholds_of(threshold or [])
-        known = _patient(patient, len(asked))
+        known = known_patient(patient, len(asked))
+        earlier = earlier_report(out) if dicom else None  # before old results are removed
         folders = prepared_folders(out, asked, [ct, *([points] if points else [])])
         with progress(len(asked)) as show:
             show("loading", None)
-            source = _dicom_source(ct, series) if dicom else None
+            source = dicom_source(ct, series) if dicom else None
             weight_set = chosen_weights(weights, thresholds)
             show("reading the CT", None)
             scan = _of_listed_series(scan or read_scan(ct, series), listed, named)
@@ -137,7 +144,7 @@ def assess(
                 _write_report(scan, outcomes, out / REPORT_NAME)
         report_outcomes(outcomes, out)
         if source is not None:
-            _write_dicom(outcomes, source, out)
+            write_dicom_files(outcomes, source, out, earlier)
     if any(outcome.assessment is None for outcome in outcomes):
         raise typer.Exit(FAILED)
 
@@ -201,7 +208,7 @@ def thresholds_of(texts: list[str]) -> dict[str, float]:
         ) from error
 
 
-def _patient(texts: list[str] | None, points: int) -> Patient | None:
+def known_patient(texts: list[str] | None, points: int) -> Patient | None:
     """Returns the patient for scores and guidelines; None if nothing was given.
 
     Raises:
@@ -258,17 +265,32 @@ def prepared_folders(out: Path, points: list[Point], inputs: list[Path]) -> list
     return folders
 
 
-def _dicom_source(ct: Path, series: str | None) -> DicomSource:
+def earlier_report(out: Path) -> EarlierReport | None:
+    """Returns the DICOM report of an earlier run, which the new one will refer to."""
+    from nodulerisk.outputs.dicom import read_earlier
+
+    return read_earlier(out / SR_NAME)
+
+
+def dicom_source(ct: Path, series: str | None) -> DicomSource:
     from nodulerisk.outputs.dicom import read_source
 
     return read_source(ct, series)
 
 
-def _write_dicom(outcomes: list[Outcome], source: DicomSource, out: Path) -> None:
+def write_dicom_files(
+    outcomes: list[Outcome],
+    source: DicomSource,
+    out: Path,
+    earlier: EarlierReport | None,
+    handed_on: dict[str, str] | None = None,
+) -> None:
+    """Writes the assessed nodules as DICOM, if there are any."""
     from nodulerisk.outputs.dicom import write_dicom
 
     if found := [outcome.assessment for outcome in outcomes if outcome.assessment is not None]:
-        write_dicom(found, source, out)
+        advice = {outcome.point.name: outcome.advice for outcome in outcomes}
+        write_dicom(found, source, out, advice=advice, earlier=earlier, handed_on=handed_on)
 
 
 def read_scan(path: Path, series: str | None) -> CT:
@@ -288,12 +310,14 @@ def assess_and_write(
     cascade: bool = False,
     stability: bool = False,
     patient: Patient | None = None,
+    change_of: Callable[[Assessment], FollowUp | None] | None = None,
 ) -> list[Outcome]:
     """Assesses every point and writes its results; a refused point does not stop the others (fault
-    25)."""
+    25). ``change_of`` says how a nodule has changed since earlier scans."""
     from nodulerisk.assess_points import assess_points
     from nodulerisk.clinical.advice import NO_ADVICE, advise
     from nodulerisk.engine.engine import Engine
+    from nodulerisk.nodule.same import is_twin
     from nodulerisk.outputs.results import write_results
 
     networks = Engine(weights, device, keep=stability or len(points) > 1)
@@ -306,11 +330,17 @@ def assess_and_write(
         stability=stability,
         progress=lambda stage, share: show(stage, share * len(points)),
     )
+    listed = len(points)
+    if patient:  # scores count every nodule once, so all have to be known first
+        every = [*found]
+        listed -= sum(one.assessment is not None and is_twin(one.assessment) for one in every)
+        found = iter(every)
     outcomes = []
     for number, (outcome, folder) in enumerate(zip(found, folders, strict=True), start=1):
         if (assessment := outcome.assessment) is not None:
             show(f"{outcome.point.name}: writing", number)
-            advice = advise(assessment, patient, len(points)) if patient else NO_ADVICE
+            change = change_of(assessment) if change_of else None
+            advice = advise(assessment, patient, listed, change) if patient else NO_ADVICE
             outcome = replace(outcome, advice=advice)
             write_results(ct, assessment, folder, advice)
         outcomes.append(outcome)

@@ -31,7 +31,10 @@ def explain(
     weights: Annotated[str, typer.Option(help="Weight set: its name or folder.")] = "open",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     series: Annotated[
-        str | None, typer.Option(help="SeriesInstanceUID, if the folder holds several series.")
+        str | None,
+        typer.Option(
+            help="Which series, if there are several: its UID, or UID#2 as the list names it."
+        ),
     ] = None,
     verbose: Verbose = False,
 ) -> None:

@@ -1,112 +1,216 @@
-"""``nodulerisk follow-up``: compares nodules between two scans of a patient."""
+"""``nodulerisk follow-up``: compares nodules between the scans of a patient."""
 
 from __future__ import annotations
 
-import csv
-import json
 import math
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.cli.assess import (
     asked_points,
     assess_and_write,
     chosen_weights,
+    dicom_source,
+    known_patient,
     prepared_folders,
     read_scan,
     report_outcomes,
+    write_dicom_files,
 )
 from nodulerisk.cli.shared import FAILED, Show, Verbose, errors_in_one_line, progress
 from nodulerisk.errors import NoduleRiskError, OutputError
-from nodulerisk.outputs.style import FOLLOW_UP_JSON_NAME, FOLLOW_UP_TABLE_NAME, REPORT_NAME
+from nodulerisk.outputs.style import (
+    FOLLOW_UP_JSON_NAME,
+    FOLLOW_UP_TABLE_NAME,
+    NOT_FOUND_NAMES,
+    REPORT_NAME,
+    SR_NAME,
+)
 
 if TYPE_CHECKING:
     from nodulerisk.assessment import Assessment
     from nodulerisk.clinical.followup import FollowUp
+    from nodulerisk.clinical.patient import Patient
     from nodulerisk.clinical.registration import Alignment, Matches, Pair
+    from nodulerisk.clinical.timeline import Step, Timeline
+    from nodulerisk.clinical.tracks import Track
     from nodulerisk.ct.points import Point
     from nodulerisk.ct.volume import CT
+    from nodulerisk.outputs.dicom import DicomSource, EarlierReport
+    from nodulerisk.outputs.not_found import NotFound
     from nodulerisk.outputs.outcome import Outcome
     from nodulerisk.weights.card import WeightSet
 
-SCANS = ("before", "after")  # the scans' folders among the results
+TWO = ("before", "after")  # names of two scans, and of their folders among the results
 OWN_FILES = (REPORT_NAME, FOLLOW_UP_TABLE_NAME, FOLLOW_UP_JSON_NAME)
-Row = dict[str, str | float | bool | None]
-
-
-@dataclass(frozen=True, eq=False)
-class Compared:
-    """A nodule at both scans: its change, or in ``remark`` why that is not known."""
-
-    pair: Pair
-    before: Assessment | None
-    follow_up: FollowUp | None
-    remark: str = ""
+NONE = "-"  # in place of a file or a series
 
 
 def follow_up(
-    before: Annotated[
-        Path,
-        typer.Argument(help="Earlier CT: DICOM folder or .zip, NRRD, NIfTI or MetaImage file."),
+    cts: Annotated[
+        list[Path],
+        typer.Argument(
+            help="The CTs of a patient, the oldest first: DICOM folder or .zip, NRRD, NIfTI or"
+            " MetaImage file."
+        ),
     ],
-    after: Annotated[Path, typer.Argument(help="Later CT of the same patient.")],
-    points_before: Annotated[
-        Path, typer.Option(help="Nodules of the earlier CT: .mrk.json, .fcsv or .csv (LPS).")
-    ],
-    points_after: Annotated[Path, typer.Option(help="Nodules of the later CT.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    points: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Nodules of a CT: .mrk.json, .fcsv or .csv (LPS); - for none. Once per CT, in the"
+            " order of the CTs.",
+        ),
+    ] = None,
+    points_before: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Of two CTs: nodules of the earlier one.")
+    ] = None,
+    points_after: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Of two CTs: nodules of the later one.")
+    ] = None,
     days: Annotated[
-        float | None,
-        typer.Option(help="Days between the scans; by default from their DICOM dates."),
+        list[float] | None,
+        typer.Option(
+            help="Days from a CT to the next, once for each; by default from their DICOM dates."
+        ),
+    ] = None,
+    pair: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=NAME",
+            help="Points that are one nodule, a name for each CT, - where it has none; repeatable."
+            " Other points are paired by position.",
+        ),
+    ] = None,
+    patient: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="What scores and guidelines need to know, as for assess; the growth is measured;"
+            " repeatable.",
+        ),
     ] = None,
     weights: Annotated[str, typer.Option(help="Weight set: its name or folder.")] = "open",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    series: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Which series, if there are several: its UID, or UID#2 as the list names it;"
+            " - if there is one. Once per CT."
+        ),
+    ] = None,
     series_before: Annotated[
-        str | None, typer.Option(help="SeriesInstanceUID, if there are several series.")
+        str | None, typer.Option(help="Of two CTs: the series of the earlier one.")
     ] = None,
     series_after: Annotated[
-        str | None, typer.Option(help="SeriesInstanceUID, if there are several series.")
+        str | None, typer.Option(help="Of two CTs: the series of the later one.")
     ] = None,
     yes: Annotated[
         bool, typer.Option("--yes", help="Accept every proposed pair as the same nodule.")
     ] = False,
+    dicom: Annotated[
+        bool,
+        typer.Option(
+            "--dicom",
+            help="Also write DICOM (SEG and SR) of every scan; a nodule has one tracking UID at all"
+            " scans. Like the CTs, these files hold the patient's name and ID.",
+        ),
+    ] = False,
+    earlier_report: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --dicom: an SR of one of the scans, written before; its nodules keep their"
+            " tracking UIDs. Repeatable.",
+        ),
+    ] = None,
     verbose: Verbose = False,
 ) -> None:
-    """Compare the nodules of two chest CTs of a patient: change, doubling times and growth."""
+    """Compare the nodules of two or more chest CTs of a patient: change, doubling times and
+    growth."""
     with errors_in_one_line(verbose):
-        from nodulerisk.clinical.registration import align, proposed
-
-        points = [
-            asked_points(None, file, ras=False, lps=False) for file in (points_before, points_after)
-        ]
-        folders = _folders(out, points, [before, after, points_before, points_after])
+        files = _per_ct(points, (points_before, points_after), cts, "points")
+        uids = _per_ct(series, (series_before, series_after), cts, "series")
+        asked = [asked_points(None, Path(file), False, False) if file else [] for file in files]
+        named = _named(pair, asked)
+        known = known_patient(patient, len(asked[-1]))
+        inputs = [*cts, *(Path(file) for file in files if file), *(earlier_report or ())]
+        reports = _earlier_reports(earlier_report or [], out, len(cts)) if dicom else []
+        folders = _folders(out, asked, inputs)
         with progress(1) as show:
             show("loading", None)
+            sources = [*map(dicom_source, cts, uids)] if dicom else []
             weight_set = chosen_weights(weights, {})
             show("reading the CTs", None)
-            cts = [read_scan(before, series_before), read_scan(after, series_after)]
-            days = _days(days, before, after, cts)
-            alignment = align(cts[0], cts[1], show)
-        matches = _confirmed(proposed(points[0], points[1], alignment), alignment, yes)
-        with progress(sum(map(len, points))) as show:
-            outcomes = _assess_scans(cts, points, folders, weight_set, device, show)
+            scans = [read_scan(ct, uid) for ct, uid in zip(cts, uids, strict=True)]
+        gaps = _gaps(days, cts, scans)
+        with progress(1) as show:
+            alignments = [_aligned(*two, bool(named), show) for two in pairwise(scans)]
+        timeline = _timeline(scans, gaps, asked, named, alignments, yes, known)
+        with progress(sum(map(len, asked))) as show:
+            outcomes = _assess_scans(timeline, asked, folders, weight_set, device, show, known)
+            show("looking where nodules were", None)
+            not_found = _looked_for(timeline, weight_set, device)
             show("writing the report", None)
-            compared = [_compared(pair, outcomes, days) for pair in matches.pairs]
-            _write_report(cts[1], outcomes[1], compared, days, out / REPORT_NAME)
-            _write_tables(compared, matches, alignment, days, out)
-        _print(outcomes, compared, matches, days, out)
+            _write_report(timeline, outcomes[-1], not_found, out)
+            _write_tables(timeline, out)
+        _print(timeline, outcomes, not_found, out)
+        if dicom:
+            _write_dicom(timeline, outcomes, sources, reports, out)
     if any(outcome.assessment is None for scan in outcomes for outcome in scan):
         raise typer.Exit(FAILED)
 
 
+def _per_ct(
+    repeated: list[str] | None,
+    of_two: tuple[str | None, str | None],
+    cts: Sequence[Path],
+    option: str,
+) -> list[str | None]:
+    """Returns an option's value for every CT; None where it has none.
+
+    Raises:
+        NoduleRiskError: there are fewer than two CTs, or more or fewer values than CTs.
+    """
+    if len(cts) < 2:
+        raise NoduleRiskError("There is one CT: name two or more, the oldest first.")
+    if repeated and any(of_two):
+        raise NoduleRiskError(f"Give --{option} once per CT, or --{option}-before and -after.")
+    if not repeated and len(cts) > 2 and (option == "points" or any(of_two)):
+        raise NoduleRiskError(f"There are {len(cts)} CTs: give --{option} once for each.")
+    values: list[str | None] = [*repeated] if repeated else [None] * len(cts)
+    if not repeated and len(cts) == 2:
+        values = [*of_two]
+    if len(values) != len(cts):
+        raise NoduleRiskError(
+            f"There are {len(cts)} CTs, but {len(values)} of --{option}: give it once for each, in"
+            " the same order."
+        )
+    if option == "points" and not any(value and value != NONE for value in values):
+        raise NoduleRiskError("Say where the nodules are: --points FILE, once per CT.")
+    return [None if value == NONE else value for value in values]
+
+
+def _named(pairs: list[str] | None, points: list[list[Point]]) -> list[Track]:
+    from nodulerisk.clinical.tracks import named_tracks
+
+    return named_tracks(pairs or (), points)
+
+
+def _scan_names(count: int) -> Sequence[str]:
+    """Returns the names of the scans, which are those of their folders."""
+    return TWO if count == 2 else [f"scan {number}" for number in range(1, count + 1)]
+
+
 def _folders(out: Path, points: list[list[Point]], inputs: list[Path]) -> list[list[Path]]:
-    """Returns the result folders of both scans' points, free of old results (fault 42).
+    """Returns the result folders of every scan's points, free of old results (fault 42).
 
     Raises:
         OutputError: they cannot be written, or an input would be mistaken for an old result and
@@ -114,7 +218,7 @@ def _folders(out: Path, points: list[list[Point]], inputs: list[Path]) -> list[l
     """
     from nodulerisk.outputs.results import remove_file
 
-    ours = [out / name for name in OWN_FILES]
+    ours = [*(out / name for name in OWN_FILES), *out.glob(NOT_FOUND_NAMES)]
     if {path.resolve() for path in ours} & {path.resolve() for path in inputs}:
         raise OutputError(
             f"{out} holds an input with the name of a result file: choose another folder with"
@@ -122,23 +226,38 @@ def _folders(out: Path, points: list[list[Point]], inputs: list[Path]) -> list[l
         )
     folders = [
         prepared_folders(out / scan, asked, inputs)
-        for scan, asked in zip(SCANS, points, strict=True)
+        for scan, asked in zip(_scan_names(len(points)), points, strict=True)
     ]
     for path in ours:
         remove_file(path)
     return folders
 
 
-def _days(given: float | None, before: Path, after: Path, cts: Sequence[CT]) -> float:
-    """Returns the days between the scans: as given, else from their dates.
+def _gaps(given: list[float] | None, cts: Sequence[Path], scans: Sequence[CT]) -> list[float]:
+    """Returns the days from each scan to the next: as given, else from their dates, else asked.
 
     Raises:
-        NoduleRiskError: not known, or not more than 0.
+        NoduleRiskError: not known, not one for each, or not more than 0.
     """
+    if given and len(given) != len(cts) - 1:
+        raise NoduleRiskError(
+            f"There are {len(cts)} CTs: give --days {len(cts) - 1} times, from each CT to the next."
+        )
+    days: Sequence[float | None] = given or [None] * (len(cts) - 1)
+    return [
+        _days(one, *paths, *two)
+        for one, paths, two in zip(days, pairwise(cts), pairwise(scans), strict=True)
+    ]
+
+
+def _days(given: float | None, before: Path, after: Path, first: CT, second: CT) -> float:
     from nodulerisk.ct.dates import days_between
 
-    uids = cts[0].acquisition.series_uid, cts[1].acquisition.series_uid
-    days = days_between(before, after, uids) if given is None else given
+    uids = first.acquisition.series_uid, second.acquisition.series_uid
+    dated = days_between(before, after, uids)
+    days = given if given is not None else dated
+    if days is None and _can_ask():
+        days = typer.prompt(f"Days from {before.name} to {after.name}", type=float)
     if days is None:
         raise NoduleRiskError(
             "The files do not give the dates of both scans: give the days between them with --days."
@@ -148,62 +267,154 @@ def _days(given: float | None, before: Path, after: Path, cts: Sequence[CT]) -> 
             "The later CT was not made on a later day: name the earlier one first, or give the days"
             " between them with --days."
         )
+    if dated is not None and dated < 0:
+        raise NoduleRiskError(
+            "By their DICOM dates, the CT named first was made on a later day: name the earlier one"
+            " first."
+        )
     return days
 
 
-def _confirmed(proposal: Matches, alignment: Alignment, yes: bool) -> Matches:
-    """Returns the pairs that the user confirms as the same nodule.
+def _aligned(before: CT, after: CT, may_fail: bool, show: Show) -> Alignment | None:
+    """Aligns two scans; None where the lungs do not match and the user named pairs.
 
     Raises:
-        NoduleRiskError: there are none, or there is nobody to ask.
+        NoduleRiskError: the lungs do not match.
     """
-    typer.echo(
-        f"Lungs aligned, correlation {alignment.correlation:.2f}. Proposed as the same nodule:"
-    )
-    for pair in proposal.pairs:
-        typer.echo(f"  {_pair_words(pair)}")
-    if proposal.pairs and not yes and not _can_ask():
+    from nodulerisk.clinical.registration import align
+
+    try:
+        return align(before, after, show)
+    except NoduleRiskError as refusal:
+        if may_fail:
+            return None
+        raise NoduleRiskError(f"{refusal} Or name the pairs with --pair NAME=NAME.") from refusal
+
+
+def _timeline(
+    scans: list[CT],
+    gaps: list[float],
+    points: list[list[Point]],
+    named: list[Track],
+    alignments: list[Alignment | None],
+    yes: bool,
+    known: Patient | None,
+) -> Timeline:
+    """Returns the scans' nodules once the user has confirmed which are the same.
+
+    Raises:
+        NoduleRiskError: the user agreed to none of the proposals, or there is nobody to ask.
+    """
+    from nodulerisk.clinical.timeline import Timeline
+
+    taken = {id(point) for track in named for point in track.points}
+    others = [[point for point in scan if id(point) not in taken] for scan in points]
+    proposals = [
+        _proposed(*two, alignment)
+        for two, alignment in zip(pairwise(others), alignments, strict=True)
+    ]
+    names = list(pairwise(_scan_names(len(scans))))
+    _show_proposals(proposals, alignments, names)
+    if any(one.pairs for one in proposals) and not yes and not _can_ask():
         raise NoduleRiskError(
             "These pairs need confirmation, and there is no terminal to ask: check them, then run"
             " again with --yes."
         )
-    matches = proposal if yes else proposal.confirmed(_ask)
-    if not matches.pairs:
+    matches = [
+        one if yes else one.confirmed(partial(_ask, scans=two))
+        for one, two in zip(proposals, names, strict=True)
+    ]
+    if not named and any(p.pairs for p in proposals) and not any(m.pairs for m in matches):
         raise NoduleRiskError(
             "No nodule is in both scans: check the points, or assess each scan on its own."
         )
-    return matches
+    days = [sum(gaps[:number]) for number in range(len(scans))]
+    density = known.density if known else None
+    given = {point.name: density for point in points[-1]} if density else {}
+    return Timeline(scans, days, alignments, matches, others, named, given)
 
 
-def _pair_words(pair: Pair) -> str:
-    return f"{pair.before.name} before, {pair.after.name} after: {pair.distance_mm:.1f} mm apart"
+def _proposed(before: list[Point], after: list[Point], alignment: Alignment | None) -> Matches:
+    from nodulerisk.clinical.registration import Matches, proposed
+
+    if alignment is None:
+        return Matches((), tuple(before), tuple(after))
+    return proposed(before, after, alignment)
+
+
+def _show_proposals(
+    proposals: list[Matches], alignments: list[Alignment | None], names: list[tuple[str, str]]
+) -> None:
+    for proposal, alignment, scans in zip(proposals, alignments, names, strict=True):
+        between = "" if scans == TWO else f" ({scans[0]}, {scans[1]})"
+        if alignment is None:
+            typer.echo(f"The lungs do not match{between}: only the pairs you named are compared.")
+            continue
+        typer.echo(
+            f"Lungs aligned{between}, correlation {alignment.correlation:.2f}. Proposed as the same"
+            " nodule:"
+        )
+        for pair in proposal.pairs:
+            typer.echo(f"  {_pair_words(pair, scans)}")
+
+
+def _pair_words(pair: Pair, scans: tuple[str, str]) -> str:
+    return f"{_names(pair.before, pair.after, scans)}: {pair.distance_mm:.1f} mm apart"
+
+
+def _names(before: Point, after: Point, scans: tuple[str, str]) -> str:
+    return f"{before.name} {_at(scans[0])}, {after.name} {_at(scans[1])}"
+
+
+def _at(scan: str) -> str:
+    return scan if scan in TWO else f"at {scan}"
 
 
 def _can_ask() -> bool:
     return sys.stdin.isatty()
 
 
-def _ask(pair: Pair) -> bool:
+def _ask(pair: Pair, scans: tuple[str, str]) -> bool:
     try:
-        return typer.confirm(f"{_pair_words(pair)}. Same nodule?")
+        return typer.confirm(f"{_pair_words(pair, scans)}. Same nodule?")
     except typer.Abort:
         raise KeyboardInterrupt from None
 
 
 def _assess_scans(
-    cts: list[CT],
+    timeline: Timeline,
     points: list[list[Point]],
     folders: list[list[Path]],
     weights: WeightSet,
     device: str,
     show: Show,
+    known: Patient | None,
 ) -> list[list[Outcome]]:
-    """Assesses the nodules of both scans."""
+    """Assesses the nodules of every scan; those of the last get scores and guidelines."""
     outcomes: list[list[Outcome]] = []
-    for ct, asked, places in zip(cts, points, folders, strict=True):
-        onward = _onward(show, sum(map(len, outcomes)))
-        outcomes.append(assess_and_write(ct, asked, places, weights, device, onward))
+    last = len(points) - 1
+    for scan, (asked, places) in enumerate(zip(points, folders, strict=True)):
+        found = assess_and_write(
+            timeline.ct(scan),
+            asked,
+            places,
+            weights,
+            device,
+            _onward(show, sum(map(len, outcomes))),
+            patient=known if scan == last else None,
+            change_of=partial(_change, timeline, scan),
+        )
+        outcomes.append(found)
     return outcomes
+
+
+def _change(timeline: Timeline, scan: int, assessment: Assessment) -> FollowUp | None:
+    """Takes note of an assessment, and returns how its nodule has changed."""
+    from nodulerisk.clinical.followup import most_telling
+
+    timeline.assessments[scan][assessment.name] = assessment
+    track = timeline.track(scan, assessment.name)
+    return most_telling(timeline.earlier(track, scan))
 
 
 def _onward(show: Show, done: int) -> Show:
@@ -211,142 +422,157 @@ def _onward(show: Show, done: int) -> Show:
     return lambda stage, more: show(stage, None if more is None else done + more)
 
 
-def _compared(pair: Pair, outcomes: list[list[Outcome]], days: float) -> Compared:
-    from nodulerisk.clinical.followup import followed
+def _looked_for(timeline: Timeline, weights: WeightSet, device: str) -> list[tuple[Step, NotFound]]:
+    """Looks for the nodules that a later scan does not show, where they would be."""
+    from nodulerisk.outputs.not_found import not_found
 
-    first, second = _found(pair.before, outcomes[0]), _found(pair.after, outcomes[1])
-    if first is None or second is None:
-        return Compared(pair, first, None, "It was not assessed in both scans.")
-    try:
-        change = followed(first, second, days)
-    except NoduleRiskError as refusal:
-        return Compared(pair, first, None, str(refusal))
-    return Compared(pair, first, change)
+    names = _scan_names(len(timeline.cts))
+    return [
+        (step, not_found(timeline, step, names, _seen(timeline, step, weights, device)))
+        for track in timeline.tracks
+        for step in timeline.steps(track)
+        if step.is_not_found
+    ]
 
 
-def _found(point: Point, outcomes: list[Outcome]) -> Assessment | None:
-    return next(outcome.assessment for outcome in outcomes if outcome.point is point)
+def _seen(timeline: Timeline, step: Step, weights: WeightSet, device: str) -> Outcome | None:
+    """Returns what is at the place where a nodule was; None if the place is not known, or has a
+    point that was assessed."""
+    from nodulerisk.assess_points import assess_points
+    from nodulerisk.ct.points import Point
+    from nodulerisk.engine.engine import Engine
+
+    place = timeline.place(step)
+    if place is None or step.before is None or step.after is not None:
+        return None
+    there = [Point(step.before.name, place)]
+    engine = Engine(weights, device, keep=False)
+    return next(assess_points(timeline.ct(step.scans[1]), there, weights, engine))
 
 
 def _write_report(
-    ct: CT, outcomes: list[Outcome], compared: list[Compared], days: float, path: Path
+    timeline: Timeline,
+    outcomes: list[Outcome],
+    not_found: list[tuple[Step, NotFound]],
+    out: Path,
 ) -> None:
-    """Writes the nodules of the later scan; those in both have the earlier one beside them."""
-    from nodulerisk.clinical.followup import Earlier
+    """Writes the nodules of the last scan with the earlier ones beside them, and pictures of where
+    others were looked for."""
     from nodulerisk.outputs.html.nodule_report import ReportNodule, write_report
+    from nodulerisk.outputs.not_found import not_found_png
 
-    earlier = {
-        one.pair.after: [Earlier(f"{days:g} days before", one.before, one.follow_up)]
-        for one in compared
-        if one.before is not None
-    }
+    last = len(timeline.cts) - 1
+    ct = timeline.ct(last)
     nodules = [
-        ReportNodule(ct, o.assessment, earlier=earlier.get(o.point, ()))
+        ReportNodule(
+            ct,
+            o.assessment,
+            o.advice,
+            timeline.earlier(timeline.track(last, o.point.name), last),
+        )
         for o in outcomes
         if o.assessment
     ]
     write_report(
-        nodules, path, refusals={o.point.name: o.refusal for o in outcomes if o.assessment is None}
+        nodules,
+        out / REPORT_NAME,
+        refusals={o.point.name: o.refusal for o in outcomes if o.assessment is None},
+        not_found=[found for _, found in not_found],
     )
+    for step, found in not_found:
+        not_found_png(found, out / _picture_name(step, timeline))
 
 
-def _write_tables(
-    compared: list[Compared], matches: Matches, alignment: Alignment, days: float, out: Path
-) -> None:
-    """Writes ``follow-up.csv``, one row per nodule, and ``follow-up.json``, the same with the
-    alignment.
+def _write_tables(timeline: Timeline, out: Path) -> None:
+    from nodulerisk.outputs.follow_up_files import write_follow_up
 
-    Columns: ``status`` (``both scans``, ``gone`` or ``new``: among the points of one scan alone);
-    ``before``, ``after`` (names of the points); ``distance_mm`` (between them after alignment);
-    ``days``; ``mean_diameter_before_mm`` to ``mass_after_mg``; ``volume_doubling_days`` and
-    ``mass_doubling_days`` (below 0: days to halve; empty: unchanged); ``lung_rads_growth`` (stable,
-    slowly growing or growing); ``bts_growth`` (volume +25 % or more); ``remark`` (why a nodule was
-    not compared). In JSON, ``before_to_after_lps_mm`` is the alignment's 4x4 matrix.
+    write_follow_up(timeline, out / FOLLOW_UP_TABLE_NAME, out / FOLLOW_UP_JSON_NAME)
+
+
+def _earlier_reports(given: list[Path], out: Path, scans: int) -> list[EarlierReport]:
+    """Returns the DICOM reports of the scans written before: those named, and those of an earlier
+    run.
 
     Raises:
-        OutputError: a file cannot be written.
+        OutputError: a named one cannot be read.
     """
-    from nodulerisk.files import inert, written_whole
+    from nodulerisk.outputs.dicom import read_earlier
 
-    rows = [*(_row(one, days) for one in compared), *_unmatched_rows(matches)]
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    with (
-        written_whole(out / FOLLOW_UP_TABLE_NAME) as partial,
-        partial.open("w", newline="", encoding="utf-8-sig") as file,
-    ):
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows({column: inert(value) for column, value in row.items()} for row in rows)
-    everything = {
-        "research_use_only": RESEARCH_USE_ONLY,
-        "days": days,
-        "correlation": alignment.correlation,
-        "before_to_after_lps_mm": alignment.matrix.tolist(),
-        "nodules": rows,
-    }
-    with written_whole(out / FOLLOW_UP_JSON_NAME) as partial:
-        partial.write_text(json.dumps(everything, indent=2, ensure_ascii=False), encoding="utf-8")
+    named = {path: read_earlier(path) for path in given}
+    if unread := [path for path, report in named.items() if report is None]:
+        raise OutputError(f"{unread[0]} is not a DICOM report of measurements (SR).")
+    former = (read_earlier(out / scan / SR_NAME) for scan in _scan_names(scans))
+    return [report for report in (*named.values(), *former) if report is not None]
 
 
-def _row(one: Compared, days: float) -> Row:
-    row: Row = {
-        "status": "both scans",
-        "before": one.pair.before.name,
-        "after": one.pair.after.name,
-    }
-    row |= {"distance_mm": round(one.pair.distance_mm, 2), "days": days}
-    if (change := one.follow_up) is None:
-        return row | {"remark": one.remark}
-    sizes = {
-        "mean_diameter_{}_mm": change.diameter_mm,
-        "volume_{}_mm3": change.volume_mm3,
-        "mass_{}_mg": change.mass_mg,
-    }
-    row |= {
-        name.format(scan): value
-        for name, both in sizes.items()
-        for scan, value in zip(SCANS, both, strict=True)
-    }
-    return row | {
-        "volume_doubling_days": _finite(change.volume_doubling_days),
-        "mass_doubling_days": _finite(change.mass_doubling_days),
-        "lung_rads_growth": change.growth,
-        "bts_growth": change.is_grown_by_bts,
-    }
+def _write_dicom(
+    timeline: Timeline,
+    outcomes: list[list[Outcome]],
+    sources: list[DicomSource],
+    reports: list[EarlierReport],
+    out: Path,
+) -> None:
+    """Writes every scan's nodules as DICOM; a nodule keeps the tracking UID of its first scan."""
+    from nodulerisk.outputs.dicom import along, tracked
+
+    found = [[one.assessment for one in scan if one.assessment] for scan in outcomes]
+    earlier = [next((r for r in reports if r.is_of(source)), None) for source in sources]
+    tracks = [[p.name if p else None for p in track.points] for track in timeline.tracks]
+    uids = along(tracks, [*map(tracked, found, sources, earlier)])
+    folders = [out / scan for scan in _scan_names(len(sources))]
+    for written in zip(outcomes, sources, folders, earlier, uids, strict=True):
+        write_dicom_files(*written)
 
 
-def _finite(days: float) -> float | None:
-    return days if math.isfinite(days) else None
-
-
-def _unmatched_rows(matches: Matches) -> list[Row]:
-    gone: list[Row] = [{"status": "gone", "before": point.name} for point in matches.gone]
-    return gone + [{"status": "new", "after": point.name} for point in matches.new]
+def _picture_name(step: Step, timeline: Timeline) -> str:
+    scan = "" if len(timeline.cts) == 2 else f"-scan-{step.scans[1] + 1}"
+    return NOT_FOUND_NAMES.replace("*", f"{step.before.name if step.before else ''}{scan}")
 
 
 def _print(
+    timeline: Timeline,
     outcomes: list[list[Outcome]],
-    compared: list[Compared],
-    matches: Matches,
-    days: float,
+    not_found: list[tuple[Step, NotFound]],
     out: Path,
 ) -> None:
-    for scan, of_scan in zip(SCANS, outcomes, strict=True):
-        typer.echo(f"\nThe scan {scan}")
+    names = _scan_names(len(timeline.cts))
+    for scan, of_scan in zip(names, outcomes, strict=True):
+        typer.echo(f"\n{f'The scan {scan}' if scan in TWO else scan.capitalize()}")
         report_outcomes(of_scan, out / scan)
-    for line in _lines(compared, matches, days):
-        typer.echo(line)
+    looked_for = {
+        (step.scans, step.before): f"{found.words} Picture: {_picture_name(step, timeline)}"
+        for step, found in not_found
+    }
+    for track in timeline.tracks:
+        for step in timeline.steps(track):
+            typer.echo(f"\n{_heading(step, names)}")
+            more = looked_for.get((step.scans, step.before), "")
+            for line in (*_lines(step), *([more] if more else [])):
+                typer.echo(f"  {line}")
+        course = timeline.course(track)
+        if course is not None and len(course.points) > 2:
+            typer.echo(f"\n{track.name} over all scans")
+            for line in course.lines:
+                typer.echo(f"  {line}")
     typer.echo(f"Results: {out}")
 
 
-def _lines(compared: list[Compared], matches: Matches, days: float) -> Iterator[str]:
-    """Describes the change of every nodule."""
-    for one in compared:
-        yield f"\n{_pair_words(one.pair)}, {days:g} days"
-        yield from (
-            f"  {line}" for line in (one.follow_up.lines if one.follow_up else [one.remark])
+def _heading(step: Step, names: Sequence[str]) -> str:
+    first, second = (names[scan] for scan in step.scans)
+    if step.before is None or step.after is None:
+        point, only, other = (
+            (step.after, second, first) if step.before is None else (step.before, first, second)
         )
-    for point in matches.gone:
-        yield f"\n{point.name}: in the earlier scan only"
-    for point in matches.new:
-        yield f"\n{point.name}: in the later scan only"
+        assert point is not None
+        which = {"before": "in the earlier scan only", "after": "in the later scan only"}
+        return f"{point.name}: {which.get(only, f'in {only}, not in {other}')}"
+    apart = "" if math.isnan(step.distance_mm) else f": {step.distance_mm:.1f} mm apart"
+    days = "" if step.earlier is None else f", {step.earlier.days:g} days"
+    return f"{_names(step.before, step.after, (first, second))}{apart}{days}"
+
+
+def _lines(step: Step) -> list[str]:
+    """Describes the change of a nodule, or says what became of it."""
+    if step.earlier is not None and step.earlier.follow_up is not None:
+        return step.earlier.follow_up.lines
+    return [step.remark] if step.remark else []

@@ -3,14 +3,17 @@ weight sets."""
 
 from __future__ import annotations
 
-from itertools import chain, islice
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nodulerisk.cli.shared import Verbose, errors_in_one_line, late_progress, progress
 from nodulerisk.errors import NoduleRiskError
+
+if TYPE_CHECKING:
+    from nodulerisk.datasets.nodules import LabelledNodule
 
 SHEET = 60  # nodules that the contact sheet is chosen from
 
@@ -32,16 +35,27 @@ def simulate(
         show("loading", None)
         from nodulerisk.datasets.densesharp_format import write_densesharp
         from nodulerisk.datasets.read import read_dataset
-        from nodulerisk.datasets.simulate import simulate_nodules
-        from nodulerisk.datasets.simulate_sheet import contact_sheet
+        from nodulerisk.datasets.simulated.features import Row, features_of, write_features
+        from nodulerisk.datasets.simulated.sheet import contact_sheet
+        from nodulerisk.datasets.simulated.simulate import simulate
 
-        lungs = read_dataset(backgrounds).nodules
-        made = simulate_nodules(lungs, count, seed)
-        shown = list(islice(made, SHEET))
-        write_densesharp(chain(shown, made), out, progress=lambda done: show("nodules", done))
+        features: list[Row] = []
+        shown: list[LabelledNodule] = []
+
+        def nodules() -> Iterator[LabelledNodule]:
+            for made in simulate(read_dataset(backgrounds).nodules, count, seed):
+                features.append(features_of(made))
+                if len(shown) < SHEET:
+                    shown.append(made.nodule)
+                yield made.nodule
+
+        write_densesharp(nodules(), out, progress=lambda done: show("nodules", done))
         show("contact sheet", None)
         contact_sheet(shown, out / "sheet.png")
-    typer.echo(f"{count} simulated nodules: {out}; look at {out / 'sheet.png'}")
+        write_features(features, out / "features")
+    typer.echo(
+        f"{count} simulated nodules: {out}; look at {out / 'sheet.png'} and {out / 'features'}"
+    )
 
 
 def train(

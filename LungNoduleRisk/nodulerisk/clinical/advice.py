@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nodulerisk.assessment import Assessment
+from nodulerisk.clinical.followup import FollowUp
 from nodulerisk.clinical.guidelines import Guideline, guidelines
 from nodulerisk.clinical.patient import Patient
 from nodulerisk.clinical.scores import ScoreResult, scores
@@ -35,6 +36,14 @@ class Advice:
 NO_ADVICE = Advice()
 
 
-def advise(assessment: Assessment, patient: Patient, listed: int | None = None) -> Advice:
-    """Returns scores and guidelines for an assessed nodule; arguments as in ``scores``."""
-    return Advice(scores(assessment, patient, listed), guidelines(assessment, patient))
+def advise(
+    assessment: Assessment,
+    patient: Patient,
+    listed: int | None = None,
+    follow_up: FollowUp | None = None,
+) -> Advice:
+    """Returns scores and guidelines for an assessed nodule; arguments as in ``scores`` and
+    ``guidelines``."""
+    return Advice(
+        scores(assessment, patient, listed), guidelines(assessment, patient, follow_up, listed)
+    )

@@ -1,29 +1,52 @@
 """The change of a nodule between two scans: differences, doubling times and growth, beside what
 repeated scans of an unchanged nodule may show.
 
-Pure arithmetic: the caller makes sure that both sets of measurements are of the same nodule.
+Volume decides whether a nodule changed, beyond the limits of ``repeatability``; its diameter stands
+beside it. Growth by Lung-RADS is defined by diameters. Pure arithmetic: the caller makes sure that
+both sets of measurements are of the same nodule.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from nodulerisk.assessment import Assessment, Measurement
+from nodulerisk.checks import NO_NODULE
+from nodulerisk.clinical.conditions import caveats, is_cut
+from nodulerisk.clinical.repeatability import (
+    SMALLEST_SOLID_MM,
+    SOLID_PART_MM,
+    SUBSOLID_MM,
+    Limits,
+    cubed,
+    volume_limits,
+)
 from nodulerisk.clinical.reported import SUBSOLID, density_of, half_up, networks_density
+from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.nodule.measure import value_of
 
 Measurements = tuple[Measurement, ...]
+Known = tuple[float | None, float | None]  # before and after; None: not measured
 # The names that Lung-RADS and ``Patient.status`` use.
 Growth = Literal["stable", "slowly growing", "growing"]
+SolidGrowth = Literal["new", "growing", "slowly growing", "stable"]
+Change = Literal["grown", "shrunk", "within repeatability"]
+BY_MOST: tuple[SolidGrowth, ...] = ("new", "growing", "slowly growing", "stable")
 TWELVE_MONTHS_DAYS = 366
 LUNG_RADS_GROWTH_MM = 1.5
 BTS_GROWTH = 0.25
 FAST_DAYS, SLOW_DAYS = 400, 600
-VOLUME_REPEATABILITY = 0.27  # differences that an unchanged nodule may show; PMC4747473
-SUBSOLID_REPEATABILITY_MM = 2.2
+CHANGES: dict[int, Change] = {1: "grown", 0: "within repeatability", -1: "shrunk"}
+CUT_MASK = "the mask is cut"
+MOSTLY_SOLID = 0.5  # a solid nodule of 5 mm has 0.7 of its mask above the threshold, or more
+NOT_FOUND_BEFORE, NOT_FOUND_AFTER = (
+    f"Not found at the {scan} scan: no nodule was drawn at its point."
+    for scan in ("earlier", "later")
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +56,10 @@ class FollowUp:
     Attributes:
         days: between the scans.
         diameter_mm, volume_mm3, mass_mg: before and after; the diameter is the mean diameter.
-        subsolid: ground glass or part-solid.
+        subsolid: ground glass or part-solid at one of them.
+        solid_diameter_mm, solid_volume_mm3: of the solid component, 0 where there is none.
+        caveats: what makes the scans less comparable, in words.
+        undatable: why there is no doubling time, in words, such as a cut mask; empty: there is one.
     """
 
     days: float
@@ -41,22 +67,70 @@ class FollowUp:
     volume_mm3: tuple[float, float]
     mass_mg: tuple[float, float]
     subsolid: bool
+    solid_diameter_mm: Known = (None, None)
+    solid_volume_mm3: Known = (None, None)
+    caveats: tuple[str, ...] = ()
+    undatable: str = ""
 
     @property
-    def volume_doubling_days(self) -> float:
-        return doubling_days(*self.volume_mm3, self.days)
+    def limits(self) -> Limits:
+        """The changes of its volume that an unchanged nodule may show."""
+        return volume_limits(self.diameter_mm[0], self.volume_mm3[0], self.subsolid)
 
     @property
-    def mass_doubling_days(self) -> float:
-        return doubling_days(*self.mass_mg, self.days)
+    def change(self) -> Change:
+        """What became of the volume."""
+        return CHANGES[self.limits.side(*self.volume_mm3)]
+
+    @property
+    def change_by_diameter(self) -> Change:
+        """What became of the mean diameter: changed by over 1.5 mm, or for subsolid nodules by over
+        2.2 mm."""
+        return CHANGES[_side(increase(*self.diameter_mm), self._diameter_limit)]
+
+    @property
+    def volume_doubling_days(self) -> float | None:
+        """None within repeatability, or if ``undatable``; below 0: days to halve."""
+        return self._doubling(*self.volume_mm3)
+
+    @property
+    def mass_doubling_days(self) -> float | None:
+        """As of the volume; the mass is judged by the volume's limits."""
+        return self._doubling(*self.mass_mg)
 
     @property
     def growth(self) -> Growth:
-        """Growth by Lung-RADS v2022: growing, if over 1.5 mm within twelve months; slowly growing,
-        if over 1.5 mm in a longer time."""
-        if _tenths(self.diameter_mm[1]) - _tenths(self.diameter_mm[0]) <= 10 * LUNG_RADS_GROWTH_MM:
-            return "stable"
-        return "growing" if self.days <= TWELVE_MONTHS_DAYS else "slowly growing"
+        """Growth of the whole nodule by Lung-RADS v2022: growing, if over 1.5 mm within twelve
+        months; slowly growing, if over 1.5 mm, but at no more than 1.5 mm in twelve months."""
+        return growth_of(increase(*self.diameter_mm), self.days)
+
+    @property
+    def solid_growth(self) -> SolidGrowth | None:
+        """The same of a subsolid nodule's solid component, or ``new``; None for other nodules, and
+        where there was none of 3 mm at either scan."""
+        before, after = self.solid_diameter_mm
+        if not self.subsolid or before is None or after is None:
+            return None
+        if max(before, after) < SMALLEST_SOLID_MM:
+            return None
+        if before <= SOLID_PART_MM < increase(before, after):
+            return "new"
+        return growth_of(increase(before, after), self.days)
+
+    @property
+    def solid_change(self) -> Change | None:
+        """What became of the solid component's volume; None as for ``solid_growth``."""
+        (diameter, _), (before, after) = self.solid_diameter_mm, self.solid_volume_mm3
+        if self.solid_growth is None or before is None or after is None:
+            return None
+        if not diameter or not before:
+            return CHANGES[int(after > 0)]
+        return CHANGES[cubed(diameter, SOLID_PART_MM).side(before, after)]
+
+    @property
+    def solid_part_grows(self) -> bool:
+        """Whether a solid component is new or growing, however slowly."""
+        return self.solid_growth not in (None, "stable")
 
     @property
     def is_grown_by_bts(self) -> bool:
@@ -65,24 +139,101 @@ class FollowUp:
 
     @property
     def lines(self) -> list[str]:
-        """Describes everything, one line per fact."""
-        repeats_mm = f"; unchanged: up to ±{SUBSOLID_REPEATABILITY_MM} mm" if self.subsolid else ""
-        repeats = f"; unchanged: up to ±{VOLUME_REPEATABILITY:.0%}"
-        (d, d_after), (v, v_after) = self.diameter_mm, self.volume_mm3
+        """Describes everything, one line per fact; a new or growing solid part comes first."""
+        solid = [] if self.solid_growth is None else [self._solid_words()]
         return [
-            f"mean diameter: {d:.1f} → {d_after:.1f} mm ({d_after - d:+.1f} mm{repeats_mm})",
-            f"volume: {v:.0f} → {v_after:.0f} mm³ ({v_after / v - 1:+.0%}{repeats})",
-            f"volume doubling time: {doubling_words(self.volume_doubling_days)}",
-            f"mass doubling time: {doubling_words(self.mass_doubling_days)}",
-            (
-                f"Lung-RADS v2022: {self.growth} (growing: over {LUNG_RADS_GROWTH_MM} mm within 12"
-                " months)"
-            ),
-            (
-                f"BTS 2015: {'growth' if self.is_grown_by_bts else 'no growth'} (growth: volume"
-                f" +{BTS_GROWTH:.0%} or more)"
-            ),
+            *(solid if self.solid_part_grows else []),
+            self._diameter_words(),
+            self._volume_words(),
+            f"volume doubling time: {self._doubling_words(*self.volume_mm3)}",
+            f"mass doubling time: {self._doubling_words(*self.mass_mg)}",
+            *([] if self.solid_part_grows else solid),
+            f"Lung-RADS v2022: {self._lung_rads_words()}",
+            f"BTS 2015: {self._bts_words()} (growth: volume +{BTS_GROWTH:.0%} or more)",
+            *self.disagreements,
+            *self.caveats,
         ]
+
+    @property
+    def headline(self) -> str:
+        """What matters most, in one line: a new or growing solid part, else the volume."""
+        if self.solid_part_grows:
+            return self._solid_words()
+        doubling = self._doubling_words(*self.volume_mm3)
+        return f"{self._volume_words()}, volume doubling time {doubling}"
+
+    @property
+    def disagreements(self) -> tuple[str, ...]:
+        """Says where the diameter and the volume, or the solid part and the whole, do not tell the
+        same."""
+        said = []
+        if self.change != self.change_by_diameter:
+            limit = f"±{self._diameter_limit:g} mm"
+            by_diameter = self.change_by_diameter.replace("repeatability", limit)
+            said.append(
+                f"diameter and volume disagree: {self.change} by volume, but by diameter"
+                f" {by_diameter}; the volume decides"
+            )
+        if self.solid_part_grows and self.change == "shrunk":
+            said.append(
+                "the solid part grew while the whole shrank: see whether the later mask leaves out"
+                " ground glass"
+            )
+        return tuple(said)
+
+    @property
+    def _diameter_limit(self) -> float:
+        return SUBSOLID_MM if self.subsolid else LUNG_RADS_GROWTH_MM
+
+    def _diameter_words(self) -> str:
+        repeats = f"; unchanged: up to ±{SUBSOLID_MM} mm" if self.subsolid else ""
+        before, after = self.diameter_mm
+        return f"mean diameter: {before:.1f} → {after:.1f} mm ({after - before:+.1f} mm{repeats})"
+
+    def _volume_words(self) -> str:
+        before, after = self.volume_mm3
+        share = f"{after / before - 1:+.0%}; unchanged: {self.limits.words}"
+        return f"volume: {before:.0f} → {after:.0f} mm³ ({share}): {self.change}"
+
+    def _doubling(self, before: float, after: float) -> float | None:
+        if self.undatable or not self.limits.side(before, after):
+            return None
+        return doubling_days(before, after, self.days)
+
+    def _doubling_words(self, before: float, after: float) -> str:
+        if self.undatable:
+            return f"none: {self.undatable}"
+        if before != after and not self.limits.side(before, after):
+            return "none: within repeatability"
+        return doubling_words(doubling_days(before, after, self.days))
+
+    def _solid_words(self) -> str:
+        before, after = self.solid_diameter_mm
+        assert before is not None and after is not None
+        change = f"{after - before:+.1f} mm; unchanged: up to ±{SOLID_PART_MM} mm"
+        first = "none" if before <= SOLID_PART_MM else f"{before:.1f}"
+        unlike = self.solid_change == "grown" and not self.solid_part_grows
+        though = ", though its volume grew beyond repeatability" if unlike else ""
+        what = "new solid part" if self.solid_growth == "new" else "solid part"
+        volumes = " → ".join("–" if v is None else f"{v:.0f}" for v in self.solid_volume_mm3)
+        return (
+            f"{what}: {first} → {after:.1f} mm ({change}), {volumes} mm³: {self.solid_growth}"
+            f"{though}"
+        )
+
+    def _lung_rads_words(self) -> str:
+        what = f"solid part {self.solid_growth}, the whole {self.growth}"
+        return (
+            f"{what if self.solid_part_grows else self.growth} (growing: over"
+            f" {LUNG_RADS_GROWTH_MM} mm within 12 months)"
+        )
+
+    def _bts_words(self) -> str:
+        if self.is_grown_by_bts:
+            within = self.change == "within repeatability"
+            return "growth, but within repeatability" if within else "growth"
+        solid = f", but the solid part is {self.solid_growth}" if self.solid_part_grows else ""
+        return f"no growth{solid}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,11 +244,50 @@ class Earlier:
         when: in words, such as ``183 days before``.
         assessment: of that scan.
         follow_up: its change until the later scan; None where it was not measured in both.
+        days: before the later scan; None: not known.
+        ct: that scan, or a part of it around the nodule, to show it; None: it is not shown.
+        remark: why there is no ``follow_up``.
     """
 
     when: str
     assessment: Assessment
     follow_up: FollowUp | None
+    days: float | None = None
+    ct: CT | None = None
+    remark: str = ""
+
+
+def earlier_scan(
+    before: Assessment,
+    after: Assessment,
+    days: float,
+    given: str | None = None,
+    ct: CT | None = None,
+    undatable: str = "",
+) -> Earlier:
+    """Returns a nodule at an earlier scan with its change, or with why it is not known; arguments
+    as in ``followed`` and ``Earlier``."""
+    when = f"{days:g} days before"
+    try:
+        change = followed(before, after, days, given, undatable)
+    except NoduleRiskError as refusal:
+        return Earlier(when, before, None, days, ct, str(refusal))
+    return Earlier(when, before, change, days, ct)
+
+
+def most_telling(earlier: Sequence[Earlier]) -> FollowUp | None:
+    """Returns the change from which a guideline takes the nodule's status: that with the most
+    growth, of the solid part before the whole, else the last; None if none is known.
+
+    Args:
+        earlier: the nodule at earlier scans, the oldest first.
+    """
+    known = [one.follow_up for one in reversed(earlier) if one.follow_up is not None]
+    return min(known, key=_rank, default=None)
+
+
+def _rank(change: FollowUp) -> tuple[int, int]:
+    return BY_MOST.index(change.solid_growth or "stable"), BY_MOST.index(change.growth)
 
 
 def follow_up(before: Measurements, after: Measurements, days: float, subsolid: bool) -> FollowUp:
@@ -111,7 +301,7 @@ def follow_up(before: Measurements, after: Measurements, days: float, subsolid: 
     Raises:
         NoduleRiskError: the scans are not in order of time, or the nodule was not measured in both.
     """
-    if days <= 0:
+    if not 0 < days < math.inf:
         raise NoduleRiskError("The scans are not in order: the later one must be from a later day.")
 
     def pair(name: str) -> tuple[float, float]:
@@ -122,24 +312,62 @@ def follow_up(before: Measurements, after: Measurements, days: float, subsolid: 
             )
         return first, second
 
-    return FollowUp(days, pair("mean diameter"), pair("volume"), pair("mass"), subsolid)
+    def of_solid(name: str) -> Known:
+        return value_of(before, f"solid {name}"), value_of(after, f"solid {name}")
+
+    return FollowUp(
+        days,
+        pair("mean diameter"),
+        pair("volume"),
+        pair("mass"),
+        subsolid,
+        of_solid("mean diameter"),
+        of_solid("volume"),
+    )
 
 
 def followed(
-    before: Assessment, after: Assessment, days: float, given: str | None = None
+    before: Assessment,
+    after: Assessment,
+    days: float,
+    given: str | None = None,
+    undatable: str = "",
 ) -> FollowUp:
-    """Compares a nodule's assessments; ``density_of`` decides whether it is subsolid.
+    """Compares a nodule's assessments. It is subsolid if the reader says so, or else if it was at
+    either scan by ``density_of``, or if less than half of its volume was solid: the networks call
+    some part-solid nodules solid.
 
     Args:
         before, after: of the same nodule.
         days: between the scans.
         given: the density type at the later scan according to the reader.
+        undatable: why there is no doubling time, beside cut masks.
 
     Raises:
-        NoduleRiskError: see ``follow_up``.
+        NoduleRiskError: see ``follow_up``; a nodule that one of the scans does not show is named.
     """
-    density, _ = density_of(after.measurements, networks_density(after), given)
-    return follow_up(before.measurements, after.measurements, days, density in SUBSOLID)
+    for assessment, missing in ((before, NOT_FOUND_BEFORE), (after, NOT_FOUND_AFTER)):
+        other = after if assessment is before else before
+        if NO_NODULE.among(assessment.checks) and other.measurements:
+            raise NoduleRiskError(missing)
+    change = follow_up(
+        before.measurements, after.measurements, days, _is_subsolid(before, after, given)
+    )
+    cut = CUT_MASK if is_cut(before) or is_cut(after) else ""
+    return replace(change, caveats=caveats(before, after), undatable=undatable or cut)
+
+
+def _is_subsolid(before: Assessment, after: Assessment, given: str | None) -> bool:
+    if given:
+        return given in SUBSOLID
+    return any(_looks_subsolid(one) for one in (before, after))
+
+
+def _looks_subsolid(assessment: Assessment) -> bool:
+    density, _ = density_of(assessment.measurements, networks_density(assessment), None)
+    solid, whole = (value_of(assessment.measurements, name) for name in ("solid volume", "volume"))
+    mostly_glass = bool(solid is not None and whole and solid < MOSTLY_SOLID * whole)
+    return density in SUBSOLID or mostly_glass
 
 
 def doubling_days(before: float, after: float, days: float) -> float:
@@ -166,6 +394,25 @@ def doubling_words(days: float) -> str:
     return f"{days:.0f} days ({f'over {SLOW_DAYS}' if days > SLOW_DAYS else limits})"
 
 
-def _tenths(mm: float) -> int:
-    """Returns a diameter as Lung-RADS reports it: to 0.1 mm, halves rounded up."""
-    return round(10 * half_up(mm, 1))
+def growth_of(increase_mm: float, days: float) -> Growth:
+    """Returns the growth of a diameter by Lung-RADS v2022; over more than twelve months, the
+    increase in twelve months counts.
+
+    Examples:
+        >>> growth_of(2.0, days=180), growth_of(2.0, days=730), growth_of(12.0, days=380)
+        ('growing', 'slowly growing', 'growing')
+    """
+    if increase_mm <= LUNG_RADS_GROWTH_MM:
+        return "stable"
+    years = max(days / TWELVE_MONTHS_DAYS, 1)
+    return "growing" if increase_mm / years > LUNG_RADS_GROWTH_MM else "slowly growing"
+
+
+def increase(before_mm: float, after_mm: float) -> float:
+    """Returns the increase of a diameter in mm, from diameters as Lung-RADS reports them: to 0.1
+    mm, halves rounded up."""
+    return round(half_up(after_mm, 1) - half_up(before_mm, 1), 1)
+
+
+def _side(change: float, limit: float) -> int:
+    return int(change > limit) - int(change < -limit)

@@ -10,7 +10,22 @@ from nodulerisk.errors import NoduleRiskError
 
 Density = Literal["ground glass", "part-solid", "solid"]
 Category = Literal["1", "2", "3", "4A", "4B", "4X"]
-OLDEST = 120
+OLDEST, LARGEST_MM = 120, 300
+
+
+Kind = Literal[
+    "parenchymal",
+    "juxtapleural",
+    "perifissural",
+    "subsegmental airway",
+    "segmental airway",
+    "thin-walled cyst",
+    "thick-walled cyst",
+    "multilocular cyst",
+]
+Shape = Literal["smooth oval", "smooth lentiform", "smooth triangular", "other"]
+CystChange = Literal["cavity grew", "wall grew", "more loculated or opaque", "became multilocular"]
+SolidPart = Literal["new", "growing", "slowly growing", "stable"]
 
 
 @dataclass(frozen=True)
@@ -24,25 +39,37 @@ class Patient:
         emphysema: on the CT.
         nodules: how many there are in both lungs.
         risk: of lung cancer, as Fleischner 2017 defines it.
-        upper_lobe: the nodule lies in one.
-        spiculation: the nodule has spicules.
-        density: the reader's density type.
-        status: Lung-RADS: ``baseline`` on a first scan, later what the nodule does: ``growing``
-            means over 1.5 mm within a year, or a solid component that is new or grows; ``slowly
-            growing`` means less, over several scans.
-        previous: Lung-RADS category at the scan before.
-        benign_pattern: complete, central, popcorn or ring calcification, or fat.
-        incomplete: an earlier CT is awaited, lungs were not fully seen, or there are signs of
-            infection.
         smoking: of cigarettes.
         years_since_quitting: of a former smoker.
         cancer: any before this nodule: ``lung``, else ``within 5 years``, else ``earlier``.
+        immunosuppression: by disease or treatment.
         setting: how the nodule was found: at a lung cancer ``screening``, or ``incidental``.
+        incomplete: an earlier CT is awaited, or lungs were not fully seen.
+        infection: the CT suggests an infection or inflammation that has to be ruled out first.
+        significant_finding: another one on this CT that matters, but is not lung cancer.
+        upper_lobe: the nodule lies in one.
+        spiculation: the nodule has spicules.
+        suspicious_features: others than spicules that suggest cancer, such as enlarged lymph nodes.
+        density: the reader's density type.
+        kind: a nodule in the lung (``parenchymal``), at the pleura, at a fissure, in an airway
+            (``segmental airway``: segmental or larger), or an atypical cyst. In a cyst the cavity
+            dominates, not its wall; a cyst of several compartments is ``multilocular``, a wall from
+            2 mm on is thick. A cavitary nodule, in which the wall dominates, is parenchymal.
+        shape: of a nodule at the pleura or a fissure.
+        cyst_change: of a cyst, since the scan before.
+        status: Lung-RADS: ``baseline`` on a first scan, later what the nodule does: ``growing``
+            means over 1.5 mm within a year; ``slowly growing`` means less, over several scans.
+        solid_part: what the solid component of a subsolid nodule does.
+        previous: Lung-RADS category at the scan before.
+        previous_diameter: mean diameter at the scan before, mm.
+        previous_solid_diameter: the same of the solid component.
+        benign_pattern: complete, central, popcorn or ring calcification, or fat.
+        proven_benign: by biopsy or another diagnostic work-up.
         pet_uptake: of FDG by the nodule, against its surroundings.
 
     Raises:
-        NoduleRiskError: an impossible age, fewer than one nodule, or years since quitting for
-            someone who never smoked or still smokes, or that exceed the age.
+        NoduleRiskError: an impossible age or diameter, fewer than one nodule, or years since
+            quitting for someone who never smoked or still smokes, or that exceed the age.
     """
 
     age: float | None = None
@@ -51,17 +78,28 @@ class Patient:
     emphysema: bool | None = None
     nodules: int | None = None
     risk: Literal["low", "high"] | None = None
-    upper_lobe: bool | None = None
-    spiculation: bool | None = None
-    density: Density | None = None
-    status: Literal["baseline", "new", "stable", "slowly growing", "growing"] | None = None
-    previous: Category | None = None
-    benign_pattern: bool | None = None
-    incomplete: bool | None = None
     smoking: Literal["never", "former", "current"] | None = None
     years_since_quitting: float | None = None
     cancer: Literal["none", "earlier", "within 5 years", "lung"] | None = None
+    immunosuppression: bool | None = None
     setting: Literal["screening", "incidental"] | None = None
+    incomplete: bool | None = None
+    infection: bool | None = None
+    significant_finding: bool | None = None
+    upper_lobe: bool | None = None
+    spiculation: bool | None = None
+    suspicious_features: bool | None = None
+    density: Density | None = None
+    kind: Kind | None = None
+    shape: Shape | None = None
+    cyst_change: CystChange | None = None
+    status: Literal["baseline", "new", "stable", "slowly growing", "growing"] | None = None
+    solid_part: SolidPart | None = None
+    previous: Category | None = None
+    previous_diameter: float | None = None
+    previous_solid_diameter: float | None = None
+    benign_pattern: bool | None = None
+    proven_benign: bool | None = None
     pet_uptake: Literal["none", "faint", "moderate", "intense"] | None = None
 
     def __post_init__(self) -> None:
@@ -69,6 +107,9 @@ class Patient:
             raise NoduleRiskError(f"The age must be from 1 to {OLDEST} years.")
         if self.nodules is not None and self.nodules < 1:
             raise NoduleRiskError("The number of nodules must be at least 1.")
+        for mm in (self.previous_diameter, self.previous_solid_diameter):
+            if mm is not None and not 0 <= mm <= LARGEST_MM:
+                raise NoduleRiskError(f"A previous diameter must be from 0 to {LARGEST_MM} mm.")
         if (years := self.years_since_quitting) is not None:
             if not 0 <= years <= (self.age or OLDEST):
                 raise NoduleRiskError("The years since quitting must be from 0 to the age.")
@@ -81,12 +122,48 @@ class Patient:
 OF_THE_NODULE = (
     "upper_lobe",
     "spiculation",
+    "suspicious_features",
     "density",
+    "kind",
+    "shape",
+    "cyst_change",
     "status",
+    "solid_part",
     "previous",
+    "previous_diameter",
+    "previous_solid_diameter",
     "benign_pattern",
+    "proven_benign",
     "pet_uptake",
 )
+
+
+# What a form says of the fields whose names do not say it.
+HELP = {
+    "suspicious_features": "Others than spicules, such as enlarged lymph nodes.",
+    "kind": (
+        "Juxtapleural and perifissural: at the pleura or a fissure. Segmental airway: or larger."
+        " Cysts: a wall from 2 mm on is thick, septa make one multilocular; where the wall"
+        " dominates, it is parenchymal."
+    ),
+    "shape": "Of a nodule at the pleura or a fissure: its margin and shape.",
+    "cyst_change": "Of a cyst, since the scan before.",
+    "status": (
+        "Of the whole nodule. Growing: over 1.5 mm within 12 months; slowly growing: less, over"
+        " several scans."
+    ),
+    "solid_part": "Of a ground-glass or part-solid nodule, since the scan before.",
+    "previous": "The Lung-RADS category at the scan before.",
+    "previous_diameter": "The mean diameter at the scan before, mm.",
+    "previous_solid_diameter": "The solid component's mean diameter at the scan before, mm.",
+    "benign_pattern": "Complete, central, popcorn or ring calcification, or fat.",
+    "proven_benign": "By biopsy or another diagnostic work-up.",
+    "incomplete": "An earlier CT is awaited, or the lungs were not fully seen.",
+    "infection": "The CT suggests an infection or inflammation to be ruled out first.",
+    "significant_finding": "Another one on this CT that matters, but is not lung cancer.",
+    "immunosuppression": "By disease or treatment.",
+    "setting": "How the nodule was found.",
+}
 
 
 def field_words(name: str) -> str:

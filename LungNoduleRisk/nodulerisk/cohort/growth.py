@@ -3,19 +3,17 @@ one."""
 
 from __future__ import annotations
 
-import csv
 import json
-import math
 from collections.abc import Iterator, Set
 from pathlib import Path
 
 from nodulerisk.assessment import Assessment
-from nodulerisk.clinical.followup import followed
+from nodulerisk.clinical.followup import FollowUp, followed
 from nodulerisk.cohort.store import Row, Store
 from nodulerisk.cohort.table import Cohort, CtCase, Key
 from nodulerisk.ct.dates import days_between
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.files import inert, written_whole
+from nodulerisk.files import write_table
 
 COLUMNS = (
     "case",
@@ -24,10 +22,14 @@ COLUMNS = (
     "days",
     "mean_diameter_change_mm",
     "volume_change",
+    "change",
     "volume_doubling_days",
     "mass_doubling_days",
+    "solid_diameter_change_mm",
+    "solid_growth",
     "lung_rads_growth",
     "bts_growth",
+    "caveats",
     "remark",
 )
 
@@ -40,16 +42,7 @@ def write_growth(cohort: Cohort, store: Store, path: Path) -> None:
     """
     if not any(case.earlier for case in cohort.cases):
         return
-    with (
-        written_whole(path) as partial,
-        partial.open("w", newline="", encoding="utf-8-sig") as file,
-    ):
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(
-            {name: inert(value) for name, value in row.items()}
-            for row in growth_rows(cohort, store)
-        )
+    write_table(path, COLUMNS, growth_rows(cohort, store))
 
 
 def growth_rows(cohort: Cohort, store: Store) -> Iterator[Row]:
@@ -82,10 +75,14 @@ def _growth(before: Assessment, after: Assessment, earlier: CtCase, later: CtCas
         "days": days,
         "mean_diameter_change_mm": round(diameter_after - diameter, 2),
         "volume_change": round(volume_after / volume - 1, 4),
-        "volume_doubling_days": _finite(change.volume_doubling_days),
-        "mass_doubling_days": _finite(change.mass_doubling_days),
+        "change": change.change,
+        "volume_doubling_days": _rounded(change.volume_doubling_days),
+        "mass_doubling_days": _rounded(change.mass_doubling_days),
+        "solid_diameter_change_mm": _solid_change(change),
+        "solid_growth": change.solid_growth,
         "lung_rads_growth": change.growth,
         "bts_growth": change.is_grown_by_bts,
+        "caveats": "; ".join((*change.disagreements, *change.caveats)),
     }
 
 
@@ -98,5 +95,12 @@ def _days(before: Assessment, after: Assessment, earlier: CtCase, later: CtCase)
     return days
 
 
-def _finite(days: float) -> float | None:
-    return round(days, 1) if math.isfinite(days) else None
+def _solid_change(change: FollowUp) -> float | None:
+    before, after = change.solid_diameter_mm
+    if change.solid_growth is None or before is None or after is None:
+        return None
+    return round(after - before, 2)
+
+
+def _rounded(days: float | None) -> float | None:
+    return None if days is None else round(days, 1)

@@ -10,7 +10,6 @@ removed, and ignored where their removal was interrupted.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import os
@@ -28,7 +27,7 @@ from filelock import FileLock, Timeout
 
 from nodulerisk.cohort.table import Key
 from nodulerisk.errors import OutputError
-from nodulerisk.files import inert, written_whole
+from nodulerisk.files import write_table, written_whole
 from nodulerisk.weights.card import WeightSet
 from nodulerisk.weights.store import sha256_of
 
@@ -187,20 +186,13 @@ class Store:
             yield from batch.to_pylist()
 
     def export_csv(self, path: Path) -> None:
-        """Writes all rows for a spreadsheet, without the assessments' JSON; text that it would run
-        as a formula starts with ``'``.
+        """Writes all rows for a spreadsheet, without the assessments' JSON: see ``write_table``.
 
         Raises:
             OutputError: the file cannot be written.
         """
         columns = [name for name in self.columns if name != "assessment"]
-        with (
-            written_whole(path) as partial,
-            partial.open("w", newline="", encoding="utf-8-sig") as file,
-        ):
-            writer = csv.writer(file)
-            writer.writerow(map(inert, columns))
-            writer.writerows(map(inert, row.values()) for row in self.rows(columns))
+        write_table(path, columns, self.rows(columns))
 
     @property
     def _last(self) -> int:

@@ -33,9 +33,16 @@ from nodulerisk.evaluation.summary import TaskEvaluation
 from nodulerisk.evaluation.task_figures import evaluate_sample
 from nodulerisk.nodule.measure import value_of
 from nodulerisk.outputs.html.pages import write_page
-from nodulerisk.tasks import EVIDENCE_LEVELS, EVIDENCE_WORDS, TASKS, EvidenceLevel
-from nodulerisk.trust.withhold import withheld
-from nodulerisk.weights.card import WeightSet
+from nodulerisk.tasks import (
+    DEMONSTRATED,
+    DEMONSTRATION,
+    EVIDENCE_LEVELS,
+    EVIDENCE_WORDS,
+    TASKS,
+    EvidenceLevel,
+)
+from nodulerisk.trust.withhold import Statement
+from nodulerisk.weights.card import TaskCard, WeightSet
 
 COLUMNS = ("case", "nodule", "status", "reason", "attempts", "seconds", "assessment")
 STEPS = 25  # in the histograms of probabilities
@@ -73,7 +80,8 @@ def write_summary(store: Store, cohort: Cohort, path: Path) -> None:
         sha256=store.sha256,
         remarks=store.remarks,
         statuses=STATUSES,
-        answered={task: store.weights.tasks[task] for task in TASKS if tally.answers[task].nodules},
+        answered=[task for task in TASKS if tally.answers[task].nodules],
+        groups=answered_groups(tally, store.weights),
         evaluations=evaluations(tally, store.weights),
         sizes=SIZES,
         classes={name: task.classes for name, task in TASKS.items()},
@@ -92,10 +100,22 @@ def write_summary(store: Store, cohort: Cohort, path: Path) -> None:
     )
 
 
+def answered_groups(tally: Tally, weights: WeightSet) -> dict[str, dict[str, TaskCard]]:
+    """Returns the cards of the answered tasks by the heading of their group: first those that rest
+    on patients, without a heading, then the demonstrations; a group without tasks is left out."""
+    groups: dict[str, dict[str, TaskCard]] = {"": {}, DEMONSTRATION: {}}
+    for task in TASKS:
+        if tally.answers[task].nodules:
+            card = weights.tasks[task]
+            shown = card.evidence.level in DEMONSTRATED
+            groups[DEMONSTRATION if shown else ""][task] = card
+    return {heading: tasks for heading, tasks in groups.items() if tasks}
+
+
 @dataclass
 class Answers:
     """A task's answers for all nodules: ``histogram`` is int (classes, ``STEPS``), of the
-    probabilities."""
+    probabilities; ``decisions`` are those that are not withheld."""
 
     histogram: np.ndarray
     nodules: int = 0
@@ -198,18 +218,18 @@ class Tally:
                 values.append(size)
         for task, result in assessment.tasks.items():
             if result.mean is not None:
-                self._add_answer(self.answers[task], result, withheld(assessment, task), task)
+                self._add_answer(task, result, assessment.stated(task))
 
-    def _add_answer(
-        self, answers: Answers, result: TaskResult, withheld: Iterable[str], task: str
-    ) -> None:
+    def _add_answer(self, task: str, result: TaskResult, stated: Statement) -> None:
+        answers = self.answers[task]
         answers.nodules += 1
-        answers.decisions[result.decision or ""] += 1
+        if stated.decision is not None:
+            answers.decisions[stated.decision] += 1
         for index, probability in enumerate(result.mean or ()):
             answers.histogram[index, min(int(probability * STEPS), STEPS - 1)] += 1
-        for reason in withheld:
+        for reason in stated.reasons:
             self.withheld[reason][task] += 1
-        answers.withheld += bool(withheld)
+        answers.withheld += stated.withheld
 
     def _add_reason(self, status: str, reason: str) -> None:
         reasons, common = self.reasons[status], SINGLE.sub("…", reason)

@@ -12,20 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 
 from nodulerisk.assess_points import assess_points
-from nodulerisk.assessment import Assessment, write_image
-from nodulerisk.clinical.advice import NO_ADVICE, advise
+from nodulerisk.assessment import Assessment
+from nodulerisk.clinical.advice import advise
 from nodulerisk.cohort.store import Row, Status
 from nodulerisk.cohort.table import CohortNodule, CtCase
 from nodulerisk.ct.points import Point, Position, lps_of
 from nodulerisk.ct.read import read_ct
-from nodulerisk.ct.volume import CT, triple, with_geometry
+from nodulerisk.ct.volume import CT, triple
 from nodulerisk.engine.queue import QueueClosedError, SharedNetworks
 from nodulerisk.errors import NoduleRiskError, WorkerError
+from nodulerisk.nodule.same import distinct, is_twin
 from nodulerisk.outputs.nodule_tables import outcome_row
 from nodulerisk.outputs.outcome import Outcome
+from nodulerisk.outputs.segmentation import write_masks
 from nodulerisk.weights.card import WeightSet
 
 NETWORK_DEATHS = 3  # after so many failures, the nodule is to blame
@@ -107,47 +108,16 @@ def rows_without_ct(case: CtCase, weights: WeightSet, status: Status, reason: st
     return [_row(case, weights, status, Outcome(point, refusal=reason)) for point in points]
 
 
-def write_masks(ct: CT, assessments: Sequence[Assessment], path: Path) -> None:
-    """Writes the masks of a CT's nodules as one compressed file on its grid, which Slicer opens as
-    a segmentation.
-
-    The first nodule's voxels are 1, the second's 2, and so on; the header says which name each
-    number stands for, as Slicer's does (``Segment0_Name``, ``Segment0_LabelValue``). A voxel in two
-    nodules belongs to the later one.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    nodules = [(one.name, one.nodule) for one in assessments if one.nodule is not None]
-    labels = np.zeros(ct.hu.shape, np.min_scalar_type(len(nodules)))
-    for label, (_, nodule) in enumerate(nodules, start=1):
-        box = tuple(
-            slice(a, a + n) for a, n in zip(nodule.first_voxel, nodule.region.shape, strict=True)
-        )
-        labels[box][nodule.region > 0] = label
-    image = with_geometry(sitk.GetImageFromArray(labels), ct)
-    extent = " ".join(f"0 {n - 1}" for n in image.GetSize())
-    for label, (name, _) in enumerate(nodules, start=1):
-        described = {
-            "ID": f"N{label}",
-            "Name": name,
-            "LabelValue": label,
-            "Layer": 0,
-            "Extent": extent,
-        }
-        for key, value in described.items():
-            image.SetMetaData(f"Segment{label - 1}_{key}", str(value))
-    write_image(image, path)
-
-
 def _rows(ct: CT, case: CtCase, job: Job) -> list[Row]:
     networks = MovingNetworks(job)
-    outcomes = [
-        _outcome(ct, nodule, job.weights, networks, len(case.nodules)) for nodule in case.nodules
-    ]
+    outcomes: list[tuple[Status, Outcome]] = []
+    for nodule in case.nodules:
+        before = [one.assessment for _, one in outcomes if one.assessment is not None]
+        outcomes.append(_outcome(ct, nodule, job.weights, networks, before))
+    outcomes = _advised(case.nodules, outcomes)
     if job.masks is not None:
         found = [outcome.assessment for _, outcome in outcomes if outcome.assessment is not None]
-        write_masks(ct, found, job.masks / f"{case.case}.seg.nrrd")
+        write_masks(ct, distinct(found), job.masks / f"{case.case}.seg.nrrd")
     return [_row(case, job.weights, *outcome) for outcome in outcomes]
 
 
@@ -165,19 +135,35 @@ def _row(case: CtCase, weights: WeightSet, status: Status, outcome: Outcome) -> 
 
 
 def _outcome(
-    ct: CT, nodule: CohortNodule, weights: WeightSet, networks: SharedNetworks, listed: int
+    ct: CT,
+    nodule: CohortNodule,
+    weights: WeightSet,
+    networks: SharedNetworks,
+    before: Sequence[Assessment],
 ) -> tuple[Status, Outcome]:
     point = Point(nodule.name, _position(nodule, ct))
     try:
-        (outcome,) = assess_points(ct, [point], weights, networks)
+        (outcome,) = assess_points(ct, [point], weights, networks, before=before)
     except QueueClosedError:
         raise
     except WorkerError as error:  # it kills the networks: one nodule must not end a cohort
         return "failed", Outcome(point, refusal=str(error))
-    if outcome.assessment is None:
-        return "refused", outcome
-    advice = advise(outcome.assessment, nodule.patient, listed) if nodule.patient else NO_ADVICE
-    return "assessed", replace(outcome, advice=advice)
+    return "refused" if outcome.assessment is None else "assessed", outcome
+
+
+def _advised(
+    nodules: Sequence[CohortNodule], outcomes: Sequence[tuple[Status, Outcome]]
+) -> list[tuple[Status, Outcome]]:
+    """Returns the outcomes with scores and guidelines, which count every nodule once."""
+    twins = sum(one.assessment is not None and is_twin(one.assessment) for _, one in outcomes)
+    advised = []
+    for nodule, (status, outcome) in zip(nodules, outcomes, strict=True):
+        if outcome.assessment is not None and nodule.patient:
+            listed = len(nodules) - twins
+            advice = advise(outcome.assessment, nodule.patient, listed)
+            outcome = replace(outcome, advice=advice)
+        advised.append((status, outcome))
+    return advised
 
 
 def _position(nodule: CohortNodule, ct: CT | None) -> Position:

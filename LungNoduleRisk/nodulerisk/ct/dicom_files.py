@@ -5,8 +5,8 @@ A DICOMDIR is never followed: files are recognised by their content.
 
 from __future__ import annotations
 
-import re
-import stat
+import os
+import struct
 import warnings
 import zipfile
 import zlib
@@ -16,25 +16,49 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from pydicom import Dataset, dcmread
+from pydicom.multival import MultiValue
+from pydicom.uid import (
+    UID,
+    CTImageStorage,
+    EnhancedCTImageStorage,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+from pydicom.valuerep import STANDARD_VR
 
+from nodulerisk.ct.zip_files import MAX_RATIO, is_zip, zip_members
 from nodulerisk.errors import CTError
 
 MAX_FILES = 20_000
-MAX_UNPACKED_BYTES = 4_000_000_000
-MAX_RATIO = 200  # a slice compresses 1.3 to 5 times; deflate reaches 1032
+CT_IMAGES = (CTImageStorage, EnhancedCTImageStorage)
 DEFLATED = b"1.2.840.10008.1.2.1.99"
-HEADER = (  # everything read before the pixels; the patient's identity is not
-    "ImageType Modality ManufacturerModelName StudyDescription SeriesDescription ProtocolName"
-    " ScanOptions RequestedProcedureDescription ImageComments ContrastBolusAgent"
-    " ContrastBolusAgentSequence SliceThickness ConvolutionKernel SeriesInstanceUID InstanceNumber"
+HEADER = (  # everything read before the pixels; the patient is compared, and never shown
+    "SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID FrameOfReferenceUID PatientID"
+    " PatientName PatientBirthDate ImageType Modality StudyDate AcquisitionDate AcquisitionTime"
+    " ManufacturerModelName StudyDescription SeriesDescription SeriesNumber ProtocolName"
+    " ScanOptions RequestedProcedureDescription PerformedProcedureStepDescription"
+    " RequestAttributesSequence ImageComments DerivationDescription ContrastBolusAgent"
+    " ContrastBolusAgentSequence ContrastBolusVolume ContrastBolusTotalDose ContrastFlowRate"
+    " KVP PatientPosition IrradiationEventUID SliceThickness ConvolutionKernel FilterType"
+    " ReconstructionAlgorithm AcquisitionNumber InstanceNumber StackID TemporalPositionIdentifier"
+    " TemporalPositionIndex TriggerTime NominalPercentageOfCardiacPhase"
+    " NominalPercentageOfRespiratoryPhase MonoenergeticEnergyEquivalent"
     " ImagePositionPatient ImageOrientationPatient SamplesPerPixel NumberOfFrames Rows Columns"
     " PixelSpacing PixelRepresentation PixelPaddingValue RescaleIntercept RescaleSlope RescaleType"
-    " ModalityLUTSequence SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence"
+    " ModalityLUTSequence LossyImageCompression LossyImageCompressionRatio"
+    " SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence"
 )
+# by whether the VRs are implicit, and the bytes little-endian
+UNCOMPRESSED: dict[Any, UID] = {
+    (True, True): ImplicitVRLittleEndian,
+    (False, True): ExplicitVRLittleEndian,
+    (False, False): ExplicitVRBigEndian,
+}
 DAMAGED = "A DICOM file is damaged or cut short. Export or copy the series again."
 
 
@@ -44,6 +68,7 @@ class DicomFile:
 
     name: str
     open: Callable[[], IO[bytes]]
+    folder: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +88,27 @@ class ImagePlane:
 
     @property
     def normal(self) -> np.ndarray:
-        return np.cross(*self.orientation)
+        (ax, ay, az), (bx, by, bz) = self.orientation.tolist()  # np.cross takes ten times as long
+        return np.array([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
 
     def macro(self, sequence: str) -> Dataset:
         """The frame's functional group (PS3.3 C.7.6.16), or the header itself in a single-frame
         file."""
         return functional_group(self.header, self.frame, sequence)
+
+    def numbers(self, sequence: str, keyword: str, count: int) -> tuple[float, ...]:
+        """Returns an element of a functional group as so many numbers.
+
+        Raises:
+            CTError: it is missing, or something else.
+        """
+        found = numbers(self.macro(sequence), keyword, self.file)
+        if len(found) != count:
+            raise CTError(
+                f"{keyword} is missing or incomplete in {self.file.name}. Export the CT series"
+                " again."
+            )
+        return found
 
 
 @contextmanager
@@ -79,75 +119,55 @@ def dicom_files(*paths: Path) -> Iterator[list[DicomFile]]:
         # pydicom's warnings quote header values, which may name the patient
         warnings.simplefilter("ignore")
         found = (
-            zip_members(stack, path) if path.suffix.lower() == ".zip" else files_in(path)
-            for path in paths
+            files_of_zip(stack, path) if is_zip(path.name) else files_in(path) for path in paths
         )
         yield [file for files in found for file in files]
 
 
 def files_in(path: Path) -> list[DicomFile]:
-    """Returns the file itself, or all files of a folder and its subfolders."""
-    found = [path] if path.is_file() else list(islice(path.rglob("*"), MAX_FILES + 1))
+    """Returns the file itself, or all files of a folder, its subfolders and the folders it links
+    to."""
+    found = [path] if path.is_file() else list(islice(walked(path), MAX_FILES + 1))
     if len(found) > MAX_FILES:
         raise CTError(
             f"The folder holds more than {MAX_FILES} files. Choose the folder of the one CT series."
         )
     return [
-        DicomFile(file.name, partial(open_binary, file)) for file in sorted(found) if file.is_file()
+        DicomFile(file.name, partial(open_binary, file), str(file.parent))
+        for file in sorted(found)
+        if file.is_file()
     ]
+
+
+def files_of_zip(stack: ExitStack, path: Path) -> list[DicomFile]:
+    """Returns the files of a zip, to be read in memory one by one; see ``zip_members``."""
+    return [
+        DicomFile(name.name, partial(archive.open, member), str(name.parent))
+        for archive, member in zip_members(stack, path, MAX_FILES)
+        if (name := PurePosixPath(member.filename))
+    ]
+
+
+def walked(folder: Path) -> Iterator[Path]:
+    """Yields the files of each folder once, since links may run in circles."""
+    seen = set()
+    for place, folders, names in os.walk(folder, followlinks=True, onerror=refuse_folder):
+        if (real := os.path.realpath(place)) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        yield from (Path(place, name) for name in names)
+
+
+def refuse_folder(_: OSError) -> None:
+    raise CTError(
+        "A folder of this CT cannot be opened. Ask for the right to read it, or copy the series to"
+        " a folder of yours."
+    )
 
 
 def open_binary(path: Path) -> IO[bytes]:
     return path.open("rb")
-
-
-def zip_members(stack: ExitStack, path: Path) -> list[DicomFile]:
-    """Returns the files of a zip, to be read in memory one by one.
-
-    Raises:
-        CTError: not a zip, encrypted, or crafted to fill the memory or to escape its folder (fault
-            45).
-    """
-    try:
-        refuse_long_directory(path)
-        archive = stack.enter_context(zipfile.ZipFile(path))
-    except (zipfile.BadZipFile, OSError):
-        raise CTError("The .zip is damaged or cut short. Create it again.") from None
-    members = archive.infolist()
-    if len(members) > MAX_FILES or sum(member.file_size for member in members) > MAX_UNPACKED_BYTES:
-        raise CTError("The .zip unpacks to too much. Zip only the folder of the one CT series.")
-    for member in members:
-        refuse_unsafe_member(member)
-    return [
-        DicomFile(PurePosixPath(member.filename).name, partial(archive.open, member))
-        for member in members
-        if not member.is_dir()
-    ]
-
-
-def refuse_long_directory(path: Path) -> None:
-    """Checks the stated length of the list of members first, because ``ZipFile`` reads the whole
-    list (fault 45)."""
-    with path.open("rb") as file:
-        record = zipfile._EndRecData(file)  # type: ignore[attr-defined]
-    if record and record[zipfile._ECD_SIZE] > MAX_FILES * 500:  # type: ignore[attr-defined]
-        raise CTError("The .zip unpacks to too much. Zip only the folder of the one CT series.")
-
-
-def refuse_unsafe_member(member: zipfile.ZipInfo) -> None:
-    name = PurePosixPath(member.filename.replace("\\", "/"))
-    outside = name.is_absolute() or ".." in name.parts or re.match(r"[A-Za-z]:", member.filename)
-    if outside or stat.S_ISLNK(member.external_attr >> 16):
-        raise CTError(
-            "The .zip holds links or names that lead outside its folder. Zip the CT's folder again."
-        )
-    if member.file_size > 16_000_000 and member.file_size > MAX_RATIO * member.compress_size:
-        raise CTError(
-            "The .zip holds a file that unpacks to far more than a CT would. Zip the CT's folder"
-            " again."
-        )
-    if member.flag_bits & 1:
-        raise CTError("The .zip is encrypted. Unpack it and open the folder.")
 
 
 @contextmanager
@@ -170,22 +190,108 @@ def damage_refused() -> Iterator[None]:
 
 
 def is_dicom(stream: IO[bytes]) -> bool:
-    """Whether a file begins like DICOM (PS3.10 7.1); reads its first 132 bytes."""
-    return stream.read(132)[128:] == b"DICM"
+    """Whether a file begins like DICOM; reads its first 132 bytes."""
+    return starts_as_dicom(stream.read(132))
 
 
-def read_header(file: DicomFile) -> Dataset | None:
-    """Returns the header without pixels, or None if the file is not DICOM (PS3.10 7.1)."""
+def starts_as_dicom(start: bytes) -> bool:
+    """Whether there is the prefix of PS3.10 7.1, or, as in old archives, the first element of a
+    header without one."""
+    return start[128:132] == b"DICM" or starts_as_header(start)
+
+
+def starts_as_header(start: bytes) -> bool:
+    """Whether the first element is one of group 0002 or 0008 with a known VR, or of group 0008
+    with a short length (PS3.5 7.1)."""
+    if len(start) < 132:
+        return False
+    for order in "<>":
+        group, element, length = struct.unpack(f"{order}HHI", start[:8])
+        if group in (2, 8) and element < 0x1200:
+            has_vr = start[4:6].decode("latin-1") in STANDARD_VR
+            return has_vr or (group == 8 and 0 < length < 1024)
+    return False
+
+
+def read_header(file: DicomFile, keywords: str = HEADER) -> Dataset | None:
+    """Returns these elements of a file, or None if it is not DICOM (PS3.10 7.1)."""
     if file.name.upper() == "DICOMDIR":
         return None
     with file.open() as stream:
-        if not is_dicom(stream):
+        start = stream.read(2048)  # the file meta information lies here
+        if not starts_as_dicom(start[:132]):
             return None
-        start = stream.read(1916)  # the file meta information lies here
-        if DEFLATED in start:  # pydicom would inflate it whole, however large
-            raise CTError("A DICOM file is stored deflated. Export the series uncompressed.")
         stream.seek(0)
-        return dcmread(stream, stop_before_pixels=True, specific_tags=HEADER.split())
+        return read_dataset(stream, start, stop_before_pixels=True, specific_tags=keywords.split())
+
+
+def read_dataset(stream: IO[bytes], start: bytes, **options: Any) -> Dataset:
+    """As ``dcmread``, also without the prefix or the file meta information, and with the transfer
+    syntax by which the header was read where none is stated.
+
+    Args:
+        start: the first bytes of the stream, which stands at its beginning.
+    """
+    if DEFLATED in start:
+        refuse_deflate_bomb(stream, start)
+    dataset = dcmread(stream, force=True, **options)
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        dataset.file_meta.TransferSyntaxUID = UNCOMPRESSED[dataset.original_encoding]
+    return dataset
+
+
+def read_whole_header(file: DicomFile) -> Dataset:
+    """Returns every element but the pixels."""
+    with file.open() as stream:
+        start = stream.read(2048)
+        stream.seek(0)
+        return read_dataset(stream, start, stop_before_pixels=True)
+
+
+def numbers(header: Dataset, keyword: str, file: DicomFile) -> tuple[float, ...]:
+    """Returns an element's numbers; none if it is missing or empty.
+
+    Raises:
+        CTError: it holds something else.
+    """
+    try:
+        value = header.get(keyword)
+        if isinstance(value, str):  # of a VR that has one value
+            value = MultiValue(str, value.split("\\")) if "\\" in value else value
+        if isinstance(value, MultiValue):
+            return tuple(map(float, value))
+        return () if value is None or value == "" else (float(value),)
+    except (TypeError, ValueError, OverflowError):
+        raise CTError(
+            f"{keyword} is not a number in {file.name}. Export the CT series again."
+        ) from None
+
+
+def modality_of(header: Dataset) -> str:
+    """Returns the modality in capitals; a CT image without one is a CT all the same."""
+    said = str(header.get("Modality", None) or "").strip().upper()
+    return said or ("CT" if header.get("SOPClassUID") in CT_IMAGES else "unknown")
+
+
+def is_ct(header: Dataset) -> bool:
+    return modality_of(header) == "CT"
+
+
+def refuse_deflate_bomb(stream: IO[bytes], start: bytes) -> None:
+    """Checks to what a deflated file inflates, because pydicom inflates it whole, however large
+    (fault 45)."""
+    stream.seek(144 + int.from_bytes(start[140:144], "little"))  # PS3.10 7.1: after group 0002
+    deflated, inflate, size = stream.read(), zlib.decompressobj(-zlib.MAX_WBITS), 0
+    limit = max(16_000_000, MAX_RATIO * len(deflated))
+    while deflated and not inflate.eof:
+        size += len(inflate.decompress(deflated, 1_000_000))
+        deflated = inflate.unconsumed_tail
+        if size > limit:
+            raise CTError(
+                "A deflated DICOM file unpacks to far more than a CT would. Export the series"
+                " again."
+            )
+    stream.seek(0)
 
 
 def functional_group(header: Dataset, frame: int, sequence: str) -> Dataset:

@@ -1,32 +1,45 @@
-"""Turns DICOM files into a `CT`: one series, its slices ordered by position, everything checked
+"""Turns DICOM files into a `CT`: one volume, its slices ordered by position, everything checked
 before voxels are read."""
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from pydicom import Dataset
 
+from nodulerisk.checks import Check
+from nodulerisk.ct.contrast import contrast_given
 from nodulerisk.ct.dicom_files import (
     DicomFile,
     ImagePlane,
     damage_refused,
     dicom_files,
     functional_group,
+    is_ct,
     is_dicom,
+    modality_of,
+    numbers,
     read_header,
 )
-from nodulerisk.ct.dicom_pixels import fill_missing, read_pixels, rescale_checks
+from nodulerisk.ct.dicom_left_out import is_remainder, left_out_checks, number_checks
+from nodulerisk.ct.dicom_pixels import fill_missing, lossy_checks, read_pixels, rescale_checks
+from nodulerisk.ct.dicom_volumes import MIN_SLICES, Planes, Volume, are_twins, volumes_in
 from nodulerisk.ct.slice_stack import stacked
-from nodulerisk.ct.volume import CT, SINGLE_SLICE, Acquisition
+from nodulerisk.ct.volume import AIR_HU, CT, SINGLE_SLICE, Acquisition
 from nodulerisk.errors import CTError, SeveralSeriesError
 
 CONE_BEAM = re.compile(r"CBCT|CONE.?BEAM|DYNACT|ON-BOARD IMAGER", re.IGNORECASE)
-CONTRAST_WORDS = re.compile(r"\b(post|with|w)\b[\s/-]*(iv\s+)?contrast", re.IGNORECASE)
+HOUNSFIELD = re.compile(r"H\.?U\.?|US|HOUNSFIELD( UNITS?)?", re.IGNORECASE)  # PS3.3 C.11.1.1.2
+
+MIN_INTERLEAVED = 8  # slices of a CT
+UNLIKE = 1.25  # times the difference; in a CT the next slice is never the less alike
+IMAGE_FILES = (".zip", ".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+PACKED_FILES = (".7z", ".rar", ".tar", ".tgz", ".gz", ".bz2", ".xz")
 
 
 def can_read(path: Path) -> bool:
@@ -44,66 +57,119 @@ def read_dicom(path: Path, *, series_uid: str | None = None) -> CT:
 
     Args:
         path: a folder (searched with its subfolders), a .zip, or one file.
-        series_uid: the SeriesInstanceUID to read if there are several.
+        series_uid: which series to read if there are several: a SeriesInstanceUID, and ``#2`` for
+            the second of several volumes that share it.
 
     Raises:
         CTError: no CT, several to choose from, an unsafe zip, or a series that cannot be trusted.
     """
     with dicom_files(path) as files:
-        return volume(choose_series(ct_planes(files), series_uid))
+        images = ct_images(files)
+        return read_volume(choose_volume(images, series_uid), images)
 
 
-def acquisition_in(paths: Sequence[Path]) -> Acquisition:
-    """Returns what the files of one series say about the scan, for voxels that another program
-    read; the first and last file suffice.
+def acquisition_in(paths: Sequence[Path]) -> tuple[Acquisition, list[Check]]:
+    """Returns what the files of one volume say about the scan, and the findings that need no
+    voxels, for voxels that another program read.
 
     Raises:
-        CTError: damaged files, not CT, or not in Hounsfield units (fault 19).
+        CTError: damaged files, not CT, not in Hounsfield units (fault 19), or several volumes that
+            the other program took for one (fault 49).
     """
     with dicom_files(*paths) as files:
-        planes = ct_planes(files)
-        if not planes:
+        images = ct_images(files)
+        if not images.planes:
             raise CTError("The series is a localizer, not a CT volume. Choose the CT series.")
-        refuse_not_ct(planes[0])
-        return acquisition_of(planes)
+        if len(images.volumes) > 1:
+            raise CTError(
+                "This volume was loaded from several volumes, which are not one CT:"
+                f"{listing(images.volumes)}\nLoad one of them alone: in the DICOM module, tick"
+                " Advanced, press Examine and choose it, or load a folder that holds only its"
+                " files."
+            )
+        refuse_not_ct(images.planes[0])
+        return acquisition_of(images.planes), lossy_checks(images.planes)
 
 
 # --- Headers
 
 
-def ct_planes(files: list[DicomFile]) -> list[ImagePlane]:
-    """Returns every CT image plane of the files, without localizers.
+@dataclass(frozen=True, eq=False)
+class Images:
+    """The images of some files.
+
+    Attributes:
+        planes: of CT, but localizers.
+        others: planes of another modality.
+        unplaced: headers of CT images without a position.
+    """
+
+    planes: Planes
+    others: Planes
+    unplaced: list[Dataset]
+
+    @property
+    def volumes(self) -> list[Volume]:
+        return self._parts[0]
+
+    @property
+    def rest(self) -> Planes:
+        """CT planes of no volume."""
+        return self._parts[1]
+
+    @cached_property
+    def _parts(self) -> tuple[list[Volume], Planes]:
+        return volumes_in(self.planes)
+
+
+def ct_images(files: list[DicomFile]) -> Images:
+    """Returns the images of the files.
 
     Raises:
         CTError: no DICOM images, another modality (fault 19), or a damaged file.
     """
-    headers = [
-        (file, header)
-        for file in files
-        if (header := read_header(file)) is not None and "Rows" in header
-    ]
-    if not headers:
-        raise CTError(
-            "No DICOM images were found here. Choose the folder or .zip that holds the CT series."
-        )
-    modalities = {str(header.get("Modality", "unknown")) for _, header in headers}
+    headers = [(file, header) for file in files if (header := read_header(file)) is not None]
+    pictures = [(file, header) for file, header in headers if "Rows" in header]
+    if not pictures:
+        raise CTError(what_else(files, bool(headers)))
+    modalities = {modality_of(header) for _, header in pictures}
     if "CT" not in modalities:
         raise CTError(
             f"The images are {', '.join(sorted(modalities))}, not CT. Choose a CT series."
         )
-    planes: list[ImagePlane] = []
-    for file, header in headers:
-        if (
-            header.get("Modality") == "CT"
-            and header.get("SamplesPerPixel", 1) == 1
-            and not is_localizer(header)
-        ):
-            planes += planes_of(file, header)
-    return planes
+    images = Images([], [], [])
+    for file, header in pictures:
+        if header.get("SamplesPerPixel", 1) != 1 or is_localizer(header):
+            continue
+        planes = list(planes_of(file, header))
+        if not is_ct(header):
+            images.others.extend(planes)
+        elif planes:
+            images.planes.extend(planes)
+        else:
+            images.unplaced.append(header)
+    return images
+
+
+def what_else(files: list[DicomFile], has_dicom: bool) -> str:
+    """Says what a folder or zip without DICOM images holds instead."""
+    if has_dicom:
+        return (
+            "The DICOM files here hold no images, but reports, contours or the like. Choose the"
+            " folder or .zip that holds the CT series."
+        )
+    names = [file.name.lower() for file in files]
+    for ending in (*IMAGE_FILES, *PACKED_FILES):
+        if any(name.endswith(ending) for name in names):
+            advice = "Choose the file itself" if ending in IMAGE_FILES else "Unpack them first"
+            return f"No DICOM images were found here, but {ending} files. {advice}."
+    if names == ["dicomdir"]:
+        return "A DICOMDIR is only a list of files. Choose the folder that it lies in."
+    return "No DICOM images were found here. Choose the folder or .zip that holds the CT series."
 
 
 def is_localizer(header: Dataset) -> bool:
-    return "LOCALIZER" in str(header.get("ImageType", ""))
+    return "LOCALIZER" in str(header.get("ImageType", "")).upper()
 
 
 def planes_of(file: DicomFile, header: Dataset) -> Iterator[ImagePlane]:
@@ -112,84 +178,149 @@ def planes_of(file: DicomFile, header: Dataset) -> Iterator[ImagePlane]:
     if placed != int(header.get("NumberOfFrames", None) or 1):
         return
     for frame in range(placed):
-        position = functional_group(header, frame, "PlanePositionSequence").get(
-            "ImagePositionPatient"
+        position = numbers(
+            functional_group(header, frame, "PlanePositionSequence"), "ImagePositionPatient", file
         )
-        orientation = functional_group(header, frame, "PlaneOrientationSequence").get(
-            "ImageOrientationPatient"
+        orientation = numbers(
+            functional_group(header, frame, "PlaneOrientationSequence"),
+            "ImageOrientationPatient",
+            file,
         )
-        if position and orientation:
-            axes = np.array(orientation, float).reshape(2, 3)
-            yield ImagePlane(file, header, frame, np.array(position, float).reshape(3), axes)
+        if len(position) == 3 and len(orientation) == 6:
+            axes = np.array(orientation).reshape(2, 3)
+            yield ImagePlane(file, header, frame, np.array(position), axes)
 
 
-# --- The series
+# --- The volume
 
 
-def choose_series(planes: list[ImagePlane], series_uid: str | None) -> list[ImagePlane]:
+def choose_volume(images: Images, name: str | None) -> Volume:
     """Returns the only volume, or the only axial volume beside reformats (fault 7).
+
+    Args:
+        name: a SeriesInstanceUID, or a volume's name; None: there is only one.
 
     Raises:
         CTError: there is none.
         SeveralSeriesError: there are several, which it lists.
     """
-    groups = defaultdict(list)
-    for plane in planes:
-        header = plane.header
-        facing = int(np.argmax(np.abs(plane.normal)))
-        groups[
-            str(header.get("SeriesInstanceUID", "")), header.Rows, header.Columns, facing
-        ].append(plane)
-    volumes = {key: group for key, group in groups.items() if is_volume(group)}
+    volumes = images.volumes
     if not volumes:
-        raise CTError(SINGLE_SLICE)
-    chosen = [group for (uid, *_), group in volumes.items() if series_uid in (None, uid)]
-    axial = [
-        group
-        for (uid, *_, facing), group in volumes.items()
-        if series_uid in (None, uid) and facing == 2
-    ]
-    for candidates in (chosen, axial):
+        raise CTError(why_no_volume(images))
+    if name is None:
+        offered = [v for v in volumes if not any(is_remainder(v, other) for other in volumes)]
+    else:
+        offered = [v for v in volumes if name in (v.name, v.identity.uid)]
+    axial = [volume for volume in offered if volume.identity.facing == "axial"]
+    for candidates in (offered, axial):
         if len(candidates) == 1:
             return candidates[0]
-    series = {uid: summary(group) for (uid, *_), group in volumes.items()}
-    listing = "\n".join(f"  {uid or '(no UID)'}: {said}" for uid, said in series.items())
-    problem = "There are several CT series" if chosen else "No CT series has this SeriesInstanceUID"
+    problem = (
+        "No CT series has this SeriesInstanceUID"
+        if not offered
+        else "One series holds several volumes (4D, or several acquisitions or reconstructions)"
+        if len({volume.identity.uid for volume in offered}) == 1
+        else "There are several CT series"
+    )
+    listed = offered or volumes
     raise SeveralSeriesError(
-        f"{problem}. Choose one of these (in the terminal: --series UID):\n{listing}", series
+        f"{problem}. Choose one of these (in the terminal: --series NAME):{listing(listed)}",
+        {volume.name: summary(volume) for volume in listed},
     )
 
 
-def is_volume(group: list[ImagePlane]) -> bool:
-    """Whether the slices differ in position: localizers and bolus tracking do not."""
-    heights = [plane.position @ plane.normal for plane in group]
-    # a position that is not a number is refused later, with a message of its own
-    return not np.ptp(heights) <= 0.01
+def listing(volumes: list[Volume]) -> str:
+    return "".join(f"\n  {volume.name}: {summary(volume)}" for volume in volumes)
 
 
-def summary(group: list[ImagePlane]) -> str:
-    said = acquisition_of(group)
+def summary(volume: Volume) -> str:
+    said = acquisition_of(volume.planes)
     thickness = (
         f"{said.slice_thickness_mm:g} mm" if said.slice_thickness_mm else "thickness unknown"
     )
-    return f"{len(group)} slices, {thickness}, kernel {said.kernel or 'unknown'}"
+    text = f"{len(volume.planes)} slices, {thickness}, kernel {said.kernel or 'unknown'}"
+    return "; ".join([text, ", ".join(volume.apart)]) if volume.apart else text
 
 
-def volume(planes: list[ImagePlane]) -> CT:
-    """Returns the CT of one series' planes."""
-    refuse_not_ct(planes[0])
-    stack = stacked(planes)
+def why_no_volume(images: Images) -> str:
+    """Says why the images make no volume."""
+    if len(images.planes) < MIN_SLICES:
+        return SINGLE_SLICE
+    differing = [
+        keyword
+        for keyword in ("SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID", "PatientID")
+        if len({plane.header.get(keyword) for plane in images.planes}) == len(images.planes)
+    ]
+    if not differing:
+        return SINGLE_SLICE
+    return (
+        f"Each of the {len(images.planes)} slices has its own {' and '.join(differing)}, so that"
+        " nothing says they are one series. Export the series again, or de-identify it with one UID"
+        " for the whole series."
+    )
+
+
+def read_volume(volume: Volume, images: Images) -> CT:
+    """Returns the CT of one volume; the other images say whether it is complete."""
+    refuse_not_ct(volume.planes[0])
+    refuse_twins(volume)
+    stack = stacked(volume.planes)
     hu = read_pixels(stack)
+    refuse_interleaved(hu[stack.index])
     filled = fill_missing(hu, stack.index)
+    unnamed = not volume.identity.uid and len(images.volumes) == 1
+    acquisition = acquisition_of(stack.planes)
     return CT.from_array(
         hu,
         stack.spacing_mm,
         stack.planes[0].position,
         stack.direction,
-        acquisition=acquisition_of(stack.planes),
-        checks=(*stack.checks, *rescale_checks(stack.planes, hu)),
+        acquisition=replace(acquisition, series_uid=None if unnamed else volume.name),
+        checks=(
+            *stack.checks,
+            *left_out_checks(volume, beside(volume, images), images.unplaced),
+            *number_checks(volume, images.planes, len(filled)),
+            *rescale_checks(stack, hu),
+            *lossy_checks(stack.planes),
+        ),
         filled_slices=filled,
     )
+
+
+def beside(volume: Volume, images: Images) -> Planes:
+    """Returns the image planes that no volume to choose from holds."""
+    remainders = [other for other in images.volumes if is_remainder(other, volume)]
+    return [
+        *images.rest,
+        *images.others,
+        *(plane for other in remainders for plane in other.planes),
+    ]
+
+
+def refuse_twins(volume: Volume) -> None:
+    """Refuses two acquisitions half a step apart that nothing but their numbers tells apart (fault
+    49)."""
+    if are_twins(volume.planes):
+        raise CTError(
+            "Neighbouring slices share their InstanceNumber: two acquisitions or reconstructions"
+            " seem to lie between each other, and nothing tells them apart. Export each of them as"
+            " a series of its own."
+        )
+
+
+def refuse_interleaved(hu: np.ndarray) -> None:
+    """Refuses two volumes half a step apart that no header tells apart: each slice looks like the
+    one after next, and not like its neighbour, because the patient moved in between (fault 49)."""
+    if len(hu) < MIN_INTERLEAVED:
+        return
+    coarse = hu[:, ::4, ::4].astype(np.float32).clip(AIR_HU, 200)
+    next_slice, next_but_one = (np.abs(coarse[k:] - coarse[:-k]).mean(axis=(1, 2)) for k in (1, 2))
+    pairs = np.minimum(next_slice[:-1], next_slice[1:])  # both neighbours of a slice in between
+    if np.median(pairs) > UNLIKE * np.median(next_but_one):
+        raise CTError(
+            "Every slice looks like the one after next, and unlike its neighbours: two acquisitions"
+            " or phases seem to lie between each other. Export each of them as a series of its own."
+        )
 
 
 def refuse_not_ct(plane: ImagePlane) -> None:
@@ -207,47 +338,29 @@ def refuse_not_ct(plane: ImagePlane) -> None:
             "This is a cone-beam CT, whose values are not Hounsfield units. Choose a diagnostic CT"
             " series."
         )
-    # PS3.3 C.11.1.1.2
-    units = plane.macro("PixelValueTransformationSequence").get("RescaleType") or "HU"
-    if units not in ("HU", "US"):
+    units = str(plane.macro("PixelValueTransformationSequence").get("RescaleType") or "HU")
+    if not HOUNSFIELD.fullmatch(units.strip()):
         raise CTError(
-            "The series is not in Hounsfield units (a spectral or derived map). Choose the CT"
-            " images."
+            f"The series is not in Hounsfield units but in {units[:16]} (RescaleType): a spectral"
+            " or derived map. Choose the CT images."
         )
 
 
 def acquisition_of(planes: list[ImagePlane]) -> Acquisition:
     """Returns what the first slice's header says about the scan, and the direction of counting."""
     plane = planes[0]
-    thickness = plane.macro("PixelMeasuresSequence").get("SliceThickness")
+    thickness = numbers(plane.macro("PixelMeasuresSequence"), "SliceThickness", plane.file)
     kernel = plane.macro("CTReconstructionSequence").get("ConvolutionKernel")
     if kernel and not isinstance(kernel, str):
-        kernel = "/".join(kernel)
+        kernel = "/".join(map(str, kernel))
     return Acquisition(
         modality="CT",
         series_uid=str(plane.header.get("SeriesInstanceUID", "")) or None,
-        slice_thickness_mm=float(thickness) if thickness else None,
+        slice_thickness_mm=thickness[0] if thickness and thickness[0] else None,
         kernel=kernel or None,
         contrast=contrast_given(plane.header),
         head_to_foot=head_to_foot(planes),
     )
-
-
-def contrast_given(header: Dataset) -> bool | None:
-    """Whether contrast was given, from ContrastBolusAgent (PS3.3 C.7.6.4), else from the
-    descriptions; None if neither tells."""
-    agent = str(header.get("ContrastBolusAgent", None) or "").strip().upper()
-    if agent:
-        return agent not in ("NO", "NONE", "N")
-    words = (
-        "StudyDescription",
-        "SeriesDescription",
-        "ProtocolName",
-        "RequestedProcedureDescription",
-        "ImageComments",
-    )
-    described = any(CONTRAST_WORDS.search(str(header.get(word, ""))) for word in words)
-    return True if described or header.get("ContrastBolusAgentSequence") else None
 
 
 def head_to_foot(planes: list[ImagePlane]) -> bool | None:

@@ -30,6 +30,8 @@ COORDINATE_SYSTEMS: dict[str, Coordinates] = {"lps": "lps", "1": "lps", "ras": "
 FCSV_DEFINED = "2"  # vtkMRMLMarkupsNode::PositionDefined
 TABLES = (".csv", ".tsv")
 LONGEST_NAME = 60  # characters; at most 240 bytes of the 255 that file systems allow
+# What starts like a formula; 12E4; 1-2, 2024-01-31
+NOT_TEXT = re.compile(r"[-+]|\d+E[+-]?\d+$|\d{1,4}-\d{1,2}(-\d{1,4})?$", re.IGNORECASE)
 WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)$", re.IGNORECASE)
 
 
@@ -229,16 +231,22 @@ def lps_of(position: Position, coordinates: Coordinates) -> Position:
 
 def _safe_name(label: str) -> str:
     """Keeps letters of any script, digits, spaces and ``-+()``; drops separators, dots, quotes and
-    control characters."""
+    control characters; no spreadsheet reads it as anything but text (fault 79)."""
     name = re.sub(r"[^\w +()-]", "_", unicodedata.normalize("NFC", str(label).strip()))[
         :LONGEST_NAME
     ].strip()
-    return f"{name}_" if WINDOWS_DEVICE.match(name) else name
+    return _as_text(f"{name}_" if WINDOWS_DEVICE.match(name) else name)
+
+
+def _as_text(name: str) -> str:
+    """Returns the name; with ``_`` before it where a spreadsheet would make a formula, a number or
+    a date of it: one spelling in tables, files and folders."""
+    return f"_{name}" if NOT_TEXT.match(name) else name
 
 
 def _unique(name: str, taken: set[str]) -> str:
     unique, number = name, 1
     while unique.casefold() in taken:
         number += 1
-        unique = f"{name}-{number}"
+        unique = _as_text(f"{name}-{number}")
     return unique

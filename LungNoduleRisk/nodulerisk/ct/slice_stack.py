@@ -3,6 +3,8 @@ before voxels are read."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -57,7 +59,8 @@ def stacked(planes: list[ImagePlane]) -> SliceStack:
 
     Raises:
         TiltError: the slices are shifted against each other (fault 4).
-        CTError: see ``common_pixel_spacing``, ``common_direction`` and ``slice_grid``.
+        CTError: two slices at one position (fault 2); see also ``common_pixel_spacing``,
+            ``common_direction`` and ``slice_grid``.
     """
     pixel_spacing = common_pixel_spacing(planes)
     direction = common_direction(planes)
@@ -65,7 +68,8 @@ def stacked(planes: list[ImagePlane]) -> SliceStack:
     planes = sorted(planes, key=lambda plane: plane.position @ normal)
     refuse_shear(planes, normal, min(pixel_spacing))
     heights = np.array([plane.position @ normal for plane in planes])
-    index, step, checks = slice_grid(planes, heights)
+    refuse_repeats(planes, np.diff(heights))
+    index, step, checks = slice_grid(heights)
     return SliceStack(planes, index, direction, pixel_spacing, step, checks)
 
 
@@ -75,17 +79,22 @@ def common_pixel_spacing(planes: list[ImagePlane]) -> tuple[float, float]:
     Raises:
         CTError: missing, zero or negative, or not the same in every slice (fault 15).
     """
-    spacings = {
-        tuple(plane.macro("PixelMeasuresSequence").get("PixelSpacing", None) or ())
-        for plane in planes
-    }
-    if () in spacings or len(spacings) > 1:
+    spacings = [plane.numbers("PixelMeasuresSequence", "PixelSpacing", 2) for plane in planes]
+    [(common, _)] = Counter(spacings).most_common(1)
+    strays = [k for k, found in enumerate(spacings) if not np.allclose(found, common, atol=1e-4)]
+    if strays:
         raise CTError(
-            "PixelSpacing is missing or differs between slices. Export the CT series again."
+            f"{len(strays)} of {len(planes)} slices have another PixelSpacing, the first in"
+            f" {planes[strays[0]].file.name}: {in_mm(spacings[strays[0]])} instead of"
+            f" {in_mm(common)}. Take them out, or export the CT series again."
         )
-    down, along = (float(value) for value in spacings.pop())
+    down, along = common
     refuse_bad_spacing((down, along))
     return down, along
+
+
+def in_mm(spacing: Iterable[float]) -> str:
+    return " x ".join(f"{value:.4g}" for value in spacing) + " mm"
 
 
 def common_direction(planes: list[ImagePlane]) -> np.ndarray:
@@ -98,11 +107,15 @@ def common_direction(planes: list[ImagePlane]) -> np.ndarray:
     along, down = planes[0].orientation
     direction = np.column_stack([along, down, planes[0].normal])
     refuse_bad_direction(direction)
-    if not all(
-        np.allclose(plane.orientation, (along, down), rtol=0, atol=1e-3) for plane in planes
-    ):
+    turned = [
+        plane.file.name
+        for plane in planes
+        if not np.allclose(plane.orientation, (along, down), rtol=0, atol=1e-3)
+    ]
+    if turned:
         raise CTError(
-            "The slices of this series are not parallel. Choose a series of parallel slices."
+            f"The slices of this series are not parallel, the first in {turned[0]}. Choose a series"
+            " of parallel slices."
         )
     if not np.all(np.isfinite([plane.position for plane in planes])):
         raise CTError("A slice's position is not a number. Export the CT series again.")
@@ -125,18 +138,15 @@ def refuse_shear(planes: list[ImagePlane], normal: np.ndarray, pixel_mm: float) 
         )
 
 
-def slice_grid(
-    planes: list[ImagePlane], heights: np.ndarray
-) -> tuple[np.ndarray, float, list[Check]]:
-    """Returns each slice's index on a regular grid, the grid's step in mm, and the findings.
+def slice_grid(heights: np.ndarray) -> tuple[np.ndarray, float, list[Check]]:
+    """Returns the index of each height, sorted and all different, on a regular grid, the grid's
+    step in mm, and the findings.
 
     Raises:
-        CTError: repeated positions (fault 2), irregular spacing (fault 3), or too many missing
-            slices (fault 1).
+        CTError: irregular spacing (fault 3), or too many missing slices (fault 1).
     """
     steps = np.diff(heights)
     typical = float(np.median(steps))
-    refuse_repeats(planes, steps)
     jumps = np.maximum(np.rint(steps / typical), 1).astype(int)
     index = np.concatenate([[0], np.cumsum(jumps)])
     step = float((heights[-1] - heights[0]) / index[-1])
@@ -146,7 +156,7 @@ def slice_grid(
         raise CTError(
             f"Slice spacing varies by {100 * deviation:.0f} %. Reconstruct an evenly spaced series."
         )
-    missing = int(index[-1]) + 1 - len(planes)
+    missing = int(index[-1]) + 1 - len(heights)
     if jumps.max() - 1 > MAX_CONSECUTIVE_MISSING or missing > max(1, index[-1] // 10):
         raise CTError(
             f"{missing} slices of the series are missing. Export the complete series again."

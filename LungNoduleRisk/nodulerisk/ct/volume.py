@@ -29,6 +29,7 @@ SPACING_MM = (0.1, 10.0)
 ROUNDING = 1e-6
 MAX_EXTENT_MM, MAX_ORIGIN_MM = 2000.0, 10_000.0
 THICK_SLICE_MM = 2.5
+OBLIQUE_DEGREES = 5.0  # slices tilted by more are called oblique
 AIR_HU = -1024
 INT16 = np.iinfo(np.int16)
 SINGLE_SLICE = (
@@ -56,6 +57,25 @@ class Acquisition:
     kernel: str | None = None
     contrast: bool | None = None
     head_to_foot: bool | None = None  # InstanceNumber grows towards the feet
+
+
+@dataclass(frozen=True)
+class Technique:
+    """How a scan was made and reconstructed, as far as sizes and densities depend on it. None: not
+    known.
+
+    Attributes:
+        plane: of its slices: ``axial``, ``coronal`` or ``sagittal``, or ``oblique axial`` and so on
+            where they are tilted.
+        slice_mm: the slices' thickness, or their distance where that is larger or alone known.
+        kernel: of the reconstruction.
+        contrast: whether contrast was given.
+    """
+
+    plane: str
+    slice_mm: float
+    kernel: str | None = None
+    contrast: bool | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,6 +191,20 @@ class CT:
         """Whether the point lies inside the volume's outermost voxel faces."""
         voxel = self.voxel_of(point_lps_mm)
         return bool(np.all(voxel >= -0.5) and np.all(voxel <= np.array(self.hu.shape[::-1]) - 0.5))
+
+    @property
+    def technique(self) -> Technique:
+        """How it was made."""
+        across = self.direction[:, 2]
+        plane = ("sagittal", "coronal", "axial")[int(np.argmax(np.abs(across)))]
+        tilted = np.abs(across).max() < np.cos(np.radians(OBLIQUE_DEGREES))
+        said = self.acquisition
+        return Technique(
+            f"oblique {plane}" if tilted else plane,
+            max(self.spacing_mm[2], said.slice_thickness_mm or 0),
+            said.kernel,
+            said.contrast,
+        )
 
     def to_sitk(self) -> sitk.Image:
         """Returns the same CT as a SimpleITK image."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from nodulerisk.evaluation.evidence import data_words, evidence_of, mask_evidenc
 from nodulerisk.evaluation.predictions import Prediction
 from nodulerisk.evaluation.samples import Group
 from nodulerisk.evaluation.summary import Evaluation
-from nodulerisk.files import inert, written_whole
+from nodulerisk.files import write_table, written_whole
 from nodulerisk.tasks import TASKS
 
 FIGURE_COLUMNS = (
@@ -49,7 +48,7 @@ def figure_rows(evaluation: Evaluation) -> list[Row]:
 
 def write_figures_csv(evaluation: Evaluation, path: Path) -> None:
     """Writes the figures as CSV; raises OutputError if the file cannot be written."""
-    _write_csv(figure_rows(evaluation), FIGURE_COLUMNS, path)
+    write_table(path, FIGURE_COLUMNS, figure_rows(evaluation))
 
 
 def write_nodules_csv(predictions: Sequence[Prediction], path: Path) -> None:
@@ -60,7 +59,7 @@ def write_nodules_csv(predictions: Sequence[Prediction], path: Path) -> None:
         OutputError: the file cannot be written.
     """
     rows = [_nodule_row(prediction) for prediction in predictions]
-    _write_csv(rows, tuple(dict.fromkeys(column for row in rows for column in row)), path)
+    write_table(path, list(dict.fromkeys(column for row in rows for column in row)), rows)
 
 
 def write_figures_markdown(evaluation: Evaluation, path: Path) -> None:
@@ -124,16 +123,6 @@ def _nodule_row(prediction: Prediction) -> Row:
 
 def _rounded(number: float | None) -> float | None:
     return None if number is None else round(float(number), 4)
-
-
-def _write_csv(rows: Iterable[Row], columns: Sequence[str], path: Path) -> None:
-    with (
-        written_whole(path) as partial,
-        partial.open("w", newline="", encoding="utf-8-sig") as file,
-    ):
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows({column: inert(value) for column, value in row.items()} for row in rows)
 
 
 def _markdown(evaluation: Evaluation) -> Iterator[str]:

@@ -12,6 +12,7 @@ from nodulerisk.assessment import Assessment, Measurement, NoduleMask
 from nodulerisk.checks import (
     CALCIFIED,
     CYSTIC,
+    MASK_AT_EDGE,
     MASK_CUT,
     MASK_EDITED,
     METAL,
@@ -26,7 +27,7 @@ from nodulerisk.checks import (
 from nodulerisk.ct.cubes import EMV_BLOCK, EMV_SPACING_MM, lps_block, padded_fraction
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import PointError
-from nodulerisk.nodule.mask import touches_cube_edge
+from nodulerisk.nodule.mask import touches_ct_edge, touches_cube_edge
 from nodulerisk.nodule.measure import measure, nodule_hu, value_of
 
 BLOCK_MM = EMV_BLOCK * EMV_SPACING_MM
@@ -86,6 +87,8 @@ def nodule_checks(
     if touches_cube_edge(nodule):
         seen_mm = len(nodule.probability) * np.linalg.norm(nodule.grid.axes[:, 2])
         yield MASK_CUT.check(side=seen_mm)
+    if touches_ct_edge(nodule):
+        yield MASK_AT_EDGE.check()
     hu = nodule_hu(nodule, ct)
     if (hu > CALCIUM_HU).mean() > 0.1:
         yield CALCIFIED.check()

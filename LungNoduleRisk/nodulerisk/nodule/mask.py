@@ -70,6 +70,13 @@ def touches_cube_edge(nodule: NoduleMask) -> bool:
     return bool(any(inside.take(end, axis).any() for axis in range(3) for end in (0, -1)))
 
 
+def touches_ct_edge(nodule: NoduleMask) -> bool:
+    """Whether the mask reaches the CT's outermost voxels."""
+    low = np.array(nodule.first_voxel)
+    beyond = low + nodule.region.shape
+    return bool(nodule.region.any() and ((low == 0) | (beyond == nodule.ct_shape)).any())
+
+
 def mask_dice(first: NoduleMask, second: NoduleMask) -> float:
     """Returns 2 |A and B| / (|A| + |B|) of two masks on one CT; 1 if both are empty."""
     total = int(first.region.sum()) + int(second.region.sum())

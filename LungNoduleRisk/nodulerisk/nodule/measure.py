@@ -6,6 +6,9 @@ oblique as the scan, in a sagittal reformat they run across its slices.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
 import numpy as np
 from scipy.ndimage import label
 from scipy.spatial import ConvexHull
@@ -22,6 +25,23 @@ SOLID_SHARE = 0.8  # of the volume, above which a nodule is called solid
 BEYOND = 0.3
 AROUND = BEYOND * np.array([[1, 0], [-1, 0], [0, 1], [0, -1]])
 TIE_MM = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Axis:
+    """A diameter as it is drawn.
+
+    Attributes:
+        length_mm: its length.
+        ends: (2, 3), the indices z, y, x of both ends on the region's grid; they lie between
+            voxels.
+    """
+
+    length_mm: float
+    ends: np.ndarray
+
+
+NO_AXES = (Axis(0.0, np.zeros((2, 3))), Axis(0.0, np.zeros((2, 3))))
 
 
 def measure(nodule: NoduleMask, ct: CT, solid_hu: float = SOLID_HU) -> tuple[Measurement, ...]:
@@ -90,8 +110,16 @@ def solid_component(nodule: NoduleMask, ct: CT, solid_hu: float = SOLID_HU) -> n
 
 
 def axes_mm(region: np.ndarray, ct: CT) -> tuple[float, float]:
+    """Returns the lengths of ``drawn_axes``, mm; 0 for an empty region."""
+    long, short = drawn_axes(region, ct.direction, ct.spacing_mm) or NO_AXES
+    return long.length_mm, short.length_mm
+
+
+def drawn_axes(
+    region: np.ndarray, direction: np.ndarray, spacing_mm: Sequence[float]
+) -> tuple[Axis, Axis] | None:
     """The longest diameter in the axial slice of largest area, and the longest one at right angles
-    to it, mm.
+    to it; None for an empty region.
 
     The longest of all slices would jump from one to another with noise, kernel and cropping.
 
@@ -100,17 +128,21 @@ def axes_mm(region: np.ndarray, ct: CT) -> tuple[float, float]:
     measured, as by a calliper.
 
     Args:
-        region: bool or uint8 (z, y, x), axes as the CT's; an empty one has no length.
-        ct: where the axes point, and the spacing.
+        region: bool or uint8 (z, y, x), axes as the CT's.
+        direction, spacing_mm: the CT's.
     """
-    normal = 2 - axis_order(ct.direction)[0][2]
-    spacing = np.delete(ct.spacing_mm[::-1], normal)
+    normal = 2 - axis_order(direction)[0][2]
+    spacing = np.delete(spacing_mm[::-1], normal)
     slices = np.moveaxis(region > 0, normal, 0)
     if not slices.any():
-        return 0.0, 0.0
+        return None
     areas = slices.sum(axis=(1, 2))
-    largest = (_slice_axes(_rim(one) * spacing) for one in slices[areas == areas.max()])
-    return max(largest, key=lambda pair: (round(pair[0] / TIE_MM), pair[1]))
+    largest = np.flatnonzero(areas == areas.max()).tolist()
+    found = [(*_slice_axes(_rim(slices[k]) * spacing), k) for k in largest]
+    long, short, k = max(
+        found, key=lambda one: (round(one[0].length_mm / TIE_MM), one[1].length_mm)
+    )
+    return _on_grid(long, spacing, normal, k), _on_grid(short, spacing, normal, k)
 
 
 def nodule_hu(nodule: NoduleMask, ct: CT) -> np.ndarray:
@@ -124,9 +156,7 @@ def value_of(measurements: tuple[Measurement, ...], name: str) -> float | None:
 
 
 def _crop(nodule: NoduleMask, ct: CT) -> np.ndarray:
-    return ct.hu[
-        tuple(slice(a, a + n) for a, n in zip(nodule.first_voxel, nodule.region.shape, strict=True))
-    ]
+    return ct.hu[nodule.box]
 
 
 def _rim(one: np.ndarray) -> np.ndarray:
@@ -138,23 +168,35 @@ def _rim(one: np.ndarray) -> np.ndarray:
     return (ends[:, None] + AROUND).reshape(-1, 2)
 
 
-def _slice_axes(points: np.ndarray) -> tuple[float, float]:
+def _on_grid(axis: Axis, spacing: np.ndarray, normal: int, index: int) -> Axis:
+    """Returns an axis with ends in mm in its slice, with ends on the region's grid."""
+    return replace(axis, ends=np.insert(axis.ends / spacing, normal, index, axis=1))
+
+
+def _slice_axes(points: np.ndarray) -> tuple[Axis, Axis]:
     """Long and short axis of the convex hull of points (n, 2); of several longest diameters, that
-    with the longest short axis."""
+    with the longest short axis. Their ends are (2, 2), mm."""
     hull = points[ConvexHull(points).vertices]
     distances = cdist(hull, hull)
     long = float(distances.max())
     pairs = np.argwhere(np.triu(distances) >= long - TIE_MM)
-    return long, max(_width_across(hull, (hull[b] - hull[a]) / distances[a, b]) for a, b in pairs)
+    found = (
+        (Axis(long, hull[[a, b]]), _chord_across(hull, (hull[b] - hull[a]) / distances[a, b]))
+        for a, b in pairs
+    )
+    return max(found, key=lambda pair: pair[1].length_mm)
 
 
-def _width_across(hull: np.ndarray, along: np.ndarray) -> float:
+def _chord_across(hull: np.ndarray, along: np.ndarray) -> Axis:
     """The longest chord of a convex polygon (n, 2), counter-clockwise, at right angles to a unit
     vector (2,)."""
-    t, w = hull @ along, hull @ (-along[1], along[0])
+    across = np.array([-along[1], along[0]])
+    t, w = hull @ along, hull @ across
     start = int(np.argmin(t))
     t, w = np.roll(t, -start), np.roll(w, -start)
     turn = int(np.argmax(t))  # the corners run below from the first end to this one, and back above
     below = np.interp(t, t[: turn + 1], w[: turn + 1])
     above = np.interp(t, np.append(t[turn:], t[0])[::-1], np.append(w[turn:], w[0])[::-1])
-    return float((above - below).max())
+    widest = int(np.argmax(above - below))
+    ends = t[widest] * along + np.outer([below[widest], above[widest]], across)
+    return Axis(float(above[widest] - below[widest]), ends)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rich import box
@@ -14,8 +13,9 @@ from rich.text import Text
 
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import Assessment, Measurement, TaskResult
+from nodulerisk.clinical.rules.guideline import Guideline
 from nodulerisk.clinical.scores import SCORES
-from nodulerisk.files import inert, written_whole
+from nodulerisk.files import write_table
 from nodulerisk.nodule.measure import density_type
 from nodulerisk.outputs.outcome import Outcome
 from nodulerisk.outputs.words import (
@@ -26,12 +26,12 @@ from nodulerisk.outputs.words import (
     check_words,
     figure_words,
     measurement_value,
+    number_words,
+    short_words,
     stability_words,
-    task_bars,
     withheld_words,
 )
-from nodulerisk.tasks import EVIDENCE_WORDS, TASKS, in_group
-from nodulerisk.trust.withhold import withheld
+from nodulerisk.tasks import DEMONSTRATION, EVIDENCE_WORDS, TASKS, in_group
 from nodulerisk.weights.card import Evidence, TaskCard, WeightSet
 
 SIZES = ("long axis", "volume")  # measurements shown in the table
@@ -42,9 +42,10 @@ Row = dict[str, str | float | None]
 
 def results_view(outcomes: Sequence[Outcome]) -> RenderableType:
     """Returns the scores that could be computed, the table of all nodules in the order of the
-    points, then the checks, the refusals and the evidence in words."""
+    points, below it what is only a demonstration, then the checks, the refusals and the evidence
+    in words."""
     remarks = (*_remarks(outcomes), *_evidence_legend(outcomes), Text(RESEARCH_USE_ONLY, "bold"))
-    return Group(*_computed_scores(outcomes), _table(outcomes), Text(""), *remarks)
+    return Group(*_computed_scores(outcomes), *_tables(outcomes), Text(""), *remarks)
 
 
 def weights_view(weights: WeightSet) -> RenderableType:
@@ -80,20 +81,12 @@ def risk_view(task: TaskCard) -> RenderableType:
 def write_csv(outcomes: Sequence[Outcome], path: Path) -> None:
     """Writes one row per nodule, in the order of the points, with the columns of ``outcome_row``.
 
-    Text that a spreadsheet would read as a formula starts with ``'``.
-
     Raises:
         OutputError: the file cannot be written.
     """
     rows = [outcome_row(outcome) for outcome in outcomes]
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    with (
-        written_whole(path) as partial,
-        partial.open("w", newline="", encoding="utf-8-sig") as file,
-    ):
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows({column: inert(value) for column, value in row.items()} for row in rows)
+    write_table(path, columns, rows)
 
 
 def outcome_row(outcome: Outcome) -> Row:
@@ -101,12 +94,14 @@ def outcome_row(outcome: Outcome) -> Row:
 
     Columns: ``name``; ``x_lps_mm``, ``y_lps_mm``, ``z_lps_mm`` (the given point); ``refusal`` (why
     there is no assessment); for every score, if scores were requested, ``<score>`` (in words) and
-    ``<score> probability``; for every task ``<task>_decision``, ``<task>_evidence``,
+    ``<score> probability``; for every task ``<task>_decision`` (a class, ``withheld``, or
+    ``demonstration``; empty where it was not run), ``<task>_evidence``,
     ``<task>_threshold``, ``<task>_spread`` and ``<task>_<class>`` (mean probabilities), and
     ``<task>_by_volume`` (the last class's probability by the volume alone) if known;
     ``mask_evidence`` and, resting on it, one column per measurement, ``<name> (<unit>)``; ``density
-    by threshold``; one column per guideline, if requested; ``withheld`` (which decisions, and why),
-    ``warnings`` (their number), ``checks`` (their codes), ``weight_set``.
+    by threshold``; for every guideline, if requested, ``<guideline>`` (in words), ``<guideline>
+    result`` and ``<guideline> next step``; ``withheld`` (which decisions, and why), ``warnings``
+    (their number), ``checks`` (their codes), ``weight_set``.
     """
     row: Row = {"name": outcome.point.name}
     row |= dict(zip(("x_lps_mm", "y_lps_mm", "z_lps_mm"), outcome.point.lps_mm, strict=True))
@@ -117,15 +112,13 @@ def outcome_row(outcome: Outcome) -> Row:
             score.name: score.words,
             f"{score.name} probability": _rounded(score.probability),
         }
-    for name, task in TASKS.items():
-        row |= _task_columns(
-            name, task.classes, None if assessment is None else assessment.tasks.get(name)
-        )
+    for name in TASKS:
+        row |= _task_columns(name, assessment)
     if assessment is not None:
         row["mask_evidence"] = None if assessment.nodule is None else assessment.nodule.evidence
         row |= {_measurement_column(m): round(m.value, 3) for m in assessment.measurements}
         row[DENSITY] = density_type(assessment.measurements)
-        row |= {guideline.name: guideline.words for guideline in outcome.advice.guidelines}
+        row |= _guideline_columns(outcome.advice.guidelines)
         row["withheld"] = "; ".join(withheld_words(assessment))
         row["warnings"] = _warnings(assessment)
         row["checks"] = " ".join(check.code for check in assessment.checks)
@@ -141,39 +134,69 @@ def _computed_scores(outcomes: Iterable[Outcome]) -> Iterator[Text]:
             yield Text(f"{outcome.point.name}: {score.name}: {score.words}", "bold")
 
 
-def _table(outcomes: Sequence[Outcome]) -> Table:
+def _tables(outcomes: Sequence[Outcome]) -> Iterator[RenderableType]:
+    shown = demonstrated(outcome.assessment for outcome in outcomes)
+    yield _table(outcomes, [task for task in in_group("main") if task not in shown], _size_cell)
+    if shown:
+        yield Text(f"\n{DEMONSTRATION}", "dim")
+        yield _table(outcomes, shown)
+
+
+def demonstrated(assessments: Iterable[Assessment | None]) -> list[str]:
+    """Returns the main tasks that are demonstrations for any of the nodules."""
+    found = {
+        name
+        for one in assessments
+        if one is not None
+        for name in one.tasks
+        if one.stated(name).demonstration
+    }
+    return [name for name in in_group("main") if name in found]
+
+
+def _table(
+    outcomes: Sequence[Outcome],
+    tasks: Sequence[str],
+    size: Callable[[Assessment], str] | None = None,
+) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column("Nodule", overflow="fold", min_width=8)
-    for title in (*(TASKS[task].title for task in in_group("main")), "Size"):
+    for title in (*(TASKS[task].title for task in tasks), *(["Size"] if size else [])):
         table.add_column(title, no_wrap=True)
     for outcome in outcomes:
-        table.add_row(*(Text(cell) for cell in _cells(outcome)))
+        table.add_row(*map(Text, _cells(outcome, tasks, size)))
     return table
 
 
-def _cells(outcome: Outcome) -> Iterator[str]:
+def _cells(
+    outcome: Outcome, tasks: Sequence[str], size: Callable[[Assessment], str] | None
+) -> Iterator[str]:
     x, y, z = outcome.point.lps_mm
-    yield f"{outcome.point.name}\n{x:.0f}, {y:.0f}, {z:.0f}"
+    yield f"{outcome.point.name}\n{x:.0f}, {y:.0f}, {z:.0f}" if size else outcome.point.name
     assessment = outcome.assessment
     if assessment is None:
         yield "refused"
         return
-    for task in in_group("main"):
+    for task in tasks:
         yield _task_cell(assessment, task)
+    if size:
+        yield size(assessment)
+
+
+def _size_cell(assessment: Assessment) -> str:
     sizes = [measurement_value(m) for m in assessment.measurements if m.name in SIZES]
     count = _warnings(assessment)
-    yield "\n".join([*sizes, f"{count} warning" if count == 1 else f"{count} warnings"])
+    return "\n".join([*sizes, f"{count} warning" if count == 1 else f"{count} warnings"])
 
 
 def _task_cell(assessment: Assessment, name: str) -> str:
-    """Returns the decision, whether it is withheld, its probabilities, what the volume alone says,
-    the networks' spread and the evidence level, one line each."""
+    """Returns what may be said of the task in a word, its probabilities, what the volume alone
+    says, the networks' spread and the evidence level, one line each."""
     task = assessment.tasks.get(name)
     if task is None or task.mean is None:
         return "not run"
-    lines = [task.decision or "", *(["withheld"] if withheld(assessment, name) else [])]
-    lines.append("/".join(f"{bar.mean:.2f}" for bar in task_bars(task)))
-    lines += textwrap.wrap(by_volume_words(task), CELL)
+    shown = [] if assessment.stated(name).demonstration else [short_words(assessment, name)]
+    lines = [*shown, number_words(task), *textwrap.wrap(by_volume_words(task), CELL)]
     if task.spread is not None:
         lines.append(f"spread {task.spread:.2f}")
     return "\n".join([*lines, f"({task.evidence})"])
@@ -219,20 +242,33 @@ def _evidence_legend(outcomes: Sequence[Outcome]) -> Iterator[Text]:
             yield Text(f"({level}): {meaning}", "dim")
 
 
-def _task_columns(name: str, classes: Sequence[str], task: TaskResult | None) -> Row:
-    task = task or TaskResult(tuple(classes), None, {}, None, None, "none")
+def _task_columns(name: str, assessment: Assessment | None) -> Row:
+    task = None if assessment is None else assessment.tasks.get(name)
+    task = task or TaskResult(TASKS[name].classes, None, {}, None, None, "none")
+    decided = assessment is not None and task.mean is not None
     columns: Row = {
-        f"{name}_decision": task.decision,
+        f"{name}_decision": short_words(assessment, name) if assessment and decided else None,
         f"{name}_evidence": task.evidence,
         f"{name}_threshold": task.threshold,
         f"{name}_spread": _rounded(task.spread),
     }
     if task.by_volume is not None:
         columns[f"{name}_by_volume"] = _rounded(task.by_volume)
-    mean = task.mean or [None] * len(classes)
+    mean = task.mean or [None] * len(task.classes)
     return columns | {
-        f"{name}_{label}": _rounded(p) for label, p in zip(classes, mean, strict=True)
+        f"{name}_{label}": _rounded(p) for label, p in zip(task.classes, mean, strict=True)
     }
+
+
+def _guideline_columns(guidelines: Iterable[Guideline]) -> Row:
+    columns: Row = {}
+    for one in guidelines:
+        columns |= {
+            one.name: one.words,
+            f"{one.name} result": one.marked,
+            f"{one.name} next step": one.next_step,
+        }
+    return columns
 
 
 def _measurement_column(measurement: Measurement) -> str:

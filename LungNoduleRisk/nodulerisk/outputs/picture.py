@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -41,6 +42,7 @@ HALO = [withStroke(linewidth=2.5, foreground="black")]
 BOTTOM = 0.055
 LINES, CHARACTERS = 23, 46  # that fit in a text panel
 LONGEST_NAME = 28
+WIDE = 950  # characters times points that fit in the probability panel
 LEGEND = "Bars: probability; dots: single networks; line: decision threshold."
 
 
@@ -145,38 +147,57 @@ def draw_mesh(figure: Figure, mesh: Mesh, place: tuple[float, float, float, floa
 
 
 def _draw_probabilities(axes: Axes, assessment: Assessment) -> None:
-    """Draws each task's title and evidence, and below them its bars, with every network as a dot
-    and the threshold as a line."""
-    y = 0.0
-    for name, task in words.main_tasks(assessment).items():
-        _write(axes, -0.3, y, words.task_title(name, task), size=12, weight="bold", va="center")
-        basis = textwrap.wrap(words.task_basis(task), 105, max_lines=2, placeholder=" …")
-        _write(
-            axes, -0.3, y + 0.75, "\n".join(basis), size=9.5, color=FAINT, va="top", linespacing=1.3
-        )
-        y += 1 + 0.7 * len(basis)
-        for bar in words.task_bars(task):
-            y += 1
-            _draw_bar(axes, y, bar, EVIDENCE_COLOURS[task.evidence])
-        y += 1.6
+    """Draws what rests on patients, the appearance in words, then the demonstrations."""
+    groups = words.task_groups(assessment)
+    y = _draw_tasks(axes, 0.0, assessment, groups.pop("", []))
     if seen := words.appearance_words(assessment):
-        _write(axes, -0.3, y, "Appearance: " + " · ".join(seen), size=9.5, va="center")
-        _write(
-            axes,
-            -0.3,
-            y + 0.75,
-            words.appearance_basis(assessment),
-            size=9.5,
-            color=FAINT,
-            va="top",
-        )
+        basis = (words.appearance_basis(assessment), 9.5, FAINT, "normal")
+        y = _draw_lines(axes, y, ("Appearance: " + " · ".join(seen), 9.5, INK, "normal"), basis)
+        y += 0.6
+    for heading, names in groups.items():
+        y = _draw_lines(axes, y, (heading, 11, FAINT, "normal")) + 0.5
+        y = _draw_tasks(axes, y, assessment, names)
     axes.set(xlim=(-0.3, 1.1), ylim=(ROWS, -0.5))
     axes.set_axis_off()
 
 
-def _draw_bar(axes: Axes, y: float, bar: ClassProbability, colour: str) -> None:
+def _draw_tasks(axes: Axes, y: float, assessment: Assessment, names: Sequence[str]) -> float:
+    """Draws each task's title and evidence, and below them its bars, with every network as a dot
+    and the threshold as a line; returns where the next may begin."""
+    for name in names:
+        task, stated = assessment.tasks[name], assessment.stated(name)
+        plain, title = stated.demonstration, words.task_title(assessment, name)
+        heading = (title, 9.5, FAINT, "normal") if plain else (title, 12, INK, "bold")
+        y = _draw_lines(axes, y, heading, (words.task_basis(task), 9.5, FAINT, "normal"))
+        for bar in words.task_bars(task):
+            y += 0.3
+            _draw_bar(axes, y, bar, EVIDENCE_COLOURS[task.evidence], plain)
+            y += 0.7
+        y += 0.6
+    return y
+
+
+def _draw_lines(axes: Axes, y: float, *paragraphs: tuple[str, float, str, str]) -> float:
+    """Draws wrapped text (text, size, colour, weight) from there downwards; returns where it
+    ends."""
+    for text, size, colour, weight in paragraphs:
+        fitting = round(WIDE / size)
+        for line in textwrap.wrap(text, fitting, max_lines=2, placeholder=" …"):
+            look = {"size": size, "color": colour, "weight": weight}
+            _write(axes, -0.3, y, line, va="center", **look)
+            y += size / 11
+    return y
+
+
+def _draw_bar(
+    axes: Axes, y: float, bar: ClassProbability, colour: str, demonstration: bool
+) -> None:
+    """Draws a probability; a demonstration's is hatched, and its number not bold."""
+    hatched: dict[str, Any] = (
+        {"hatch": "////", "edgecolor": "white", "linewidth": 0} if demonstration else {}
+    )
     axes.barh(y, 1, height=0.62, color=TRACK)
-    axes.barh(y, bar.mean, height=0.62, color=colour)
+    axes.barh(y, bar.mean, height=0.62, color=colour, **hatched)
     axes.scatter(
         list(bar.members.values()),
         [y] * len(bar.members),
@@ -185,10 +206,11 @@ def _draw_bar(axes: Axes, y: float, bar: ClassProbability, colour: str) -> None:
         edgecolors=INK,
         zorder=3,
     )
-    if bar.threshold is not None:
+    if bar.threshold is not None and not demonstration:
         axes.plot([bar.threshold] * 2, [y - 0.45, y + 0.45], color=INK, linewidth=2)
-    _write(axes, -0.02, y, bar.label, size=11, ha="right", va="center")
-    _write(axes, 1.02, y, f"{bar.mean:.2f}", size=11.5, weight="bold", va="center")
+    _write(axes, -0.02, y, f"p({bar.label})", size=10.5, ha="right", va="center")
+    weight = "normal" if demonstration else "bold"
+    _write(axes, 1.02, y, f"{bar.mean:.2f}", size=11.5, weight=weight, va="center")
 
 
 def _measurement_paragraphs(assessment: Assessment) -> list[tuple[str, str]]:

@@ -34,7 +34,8 @@ BYTES_A_NODULE = 10 << 20  # plotly.js takes half of it
 def write_results(
     ct: CT, assessment: Assessment, folder: str | Path, advice: Advice = NO_ADVICE
 ) -> list[Path]:
-    """Writes ``RESULT_FILES`` (without mask and mesh if no mask was drawn), replacing earlier ones.
+    """Writes ``RESULT_FILES``, replacing earlier ones: no mask if none was drawn, no mesh if it is
+    empty.
 
     Args:
         ct: the CT.
@@ -54,7 +55,9 @@ def write_results(
         save_assessment(assessment, ct, folder, asdict(advice) if advice is not NO_ADVICE else None)
         if assessment.nodule is not None:
             write_image(mask_image(assessment.nodule, ct), folder / MASK_NIFTI_NAME)
-            write_ply(nodule_mesh(assessment.nodule), folder / MESH_NAME)
+            mesh = nodule_mesh(assessment.nodule)
+            if len(mesh.faces):  # an empty mask has no surface
+                write_ply(mesh, folder / MESH_NAME)
         write_report([ReportNodule(ct, assessment, advice)], folder / PAGE_NAME)
         picture_png(ct, assessment, folder / PICTURE_NAME)
     except BaseException:  # also when cancelled by the user

@@ -61,14 +61,23 @@ class Slice:
 
 def nodule_slices(ct: CT, assessment: Assessment) -> list[Slice]:
     """Returns the axial, coronal and sagittal slices through ``assessment.centre_lps_mm``."""
-    return [_slice(ct, assessment, plane) for plane in PLANES]
+    return slices_at(ct, assessment.centre_lps_mm, assessment.nodule)
+
+
+def slices_at(ct: CT, centre_lps_mm, nodule: NoduleMask | None = None) -> list[Slice]:
+    """Returns the axial, coronal and sagittal slices through any position (x, y, z), LPS mm."""
+    return [_slice(ct, _points(plane, centre_lps_mm), nodule, plane) for plane in PLANES]
 
 
 def points_in(plane: Plane, assessment: Assessment) -> np.ndarray:
     """Returns the LPS points (rows down, columns right, 3) in mm of a plane through the nodule's
     centre, at ``TICKS_MM``."""
+    return _points(plane, assessment.centre_lps_mm)
+
+
+def _points(plane: Plane, centre_lps_mm) -> np.ndarray:
     down, right = np.meshgrid(TICKS_MM, TICKS_MM, indexing="ij")
-    return assessment.centre_lps_mm + right[..., None] * plane.right + down[..., None] * plane.down
+    return centre_lps_mm + right[..., None] * plane.right + down[..., None] * plane.down
 
 
 def probability_at(points: np.ndarray, nodule: NoduleMask) -> np.ndarray:
@@ -84,13 +93,10 @@ def values_at(points: np.ndarray, values: np.ndarray, grid: Grid) -> np.ndarray:
     return _sampled(values, voxels, 0)
 
 
-def _slice(ct: CT, assessment: Assessment, plane: Plane) -> Slice:
-    points = points_in(plane, assessment)
+def _slice(ct: CT, points: np.ndarray, nodule: NoduleMask | None, plane: Plane) -> Slice:
     voxels = (points - ct.origin_lps_mm) @ ct.direction / ct.spacing_mm
     hu = _sampled(ct.hu, voxels, AIR_HU)
-    return Slice(
-        plane, hu, [] if assessment.nodule is None else _outlines(assessment.nodule, points)
-    )
+    return Slice(plane, hu, [] if nodule is None else _outlines(nodule, points))
 
 
 def _outlines(nodule: NoduleMask, points: np.ndarray) -> list[np.ndarray]:

@@ -19,6 +19,14 @@ EVIDENCE_COLOURS: dict[str, str] = {
     "simulated": GREY,
     "none": GREY,
 }
+Rgb = tuple[float, float, float]  # 0..1
+RISK_COLOURS: dict[str, Rgb] = {  # of a task's classes, by rank; Okabe and Ito's
+    "first": (0.0, 0.62, 0.45),
+    "middle": (0.90, 0.62, 0.0),
+    "last": (0.84, 0.37, 0.0),
+}
+RANKS = {2: ("first", "last"), 3: ("first", "middle", "last")}  # by the number of classes
+NO_RISK_KNOWN: Rgb = (0.34, 0.71, 0.91)
 
 # --- Files
 
@@ -32,6 +40,7 @@ TABLE_NAME, REPORT_NAME = "nodules.csv", "report.html"  # of all nodules of a CT
 SEG_NAME, SR_NAME = "nodules.seg.dcm", "nodules.sr.dcm"
 EXPLANATION_FILES = ("gradcam.nrrd", "gradcam.png")
 FOLLOW_UP_TABLE_NAME, FOLLOW_UP_JSON_NAME = "follow-up.csv", "follow-up.json"
+NOT_FOUND_NAMES = "not-found-*.png"  # of nodules that a later scan does not show
 COHORT_TABLE_NAME, GROWTH_NAME, SUMMARY_NAME, MASKS_NAME = (
     "cohort.csv",
     "growth.csv",

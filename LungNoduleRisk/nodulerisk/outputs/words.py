@@ -14,8 +14,7 @@ from nodulerisk.assessment import (
 )
 from nodulerisk.checks import MASK_EDITED, Check
 from nodulerisk.nodule.measure import SOLID_HU, SOLID_SHARE, density_type
-from nodulerisk.tasks import EVIDENCE_WORDS, in_group, task_of
-from nodulerisk.trust.withhold import withheld
+from nodulerisk.tasks import DEMONSTRATION, EVIDENCE_WORDS, in_group, task_of
 
 DENSITY = "density by threshold"  # neither the networks' density type nor a reader's
 DENSITY_SOURCE = (
@@ -44,30 +43,59 @@ class ClassProbability:
 
 
 def main_tasks(assessment: Assessment) -> dict[str, TaskResult]:
-    """Returns the tasks with bars of their own: all but presence and those of appearance."""
+    """Returns the tasks with bars of their own, all but presence and those of appearance; the
+    demonstrations last."""
     others = (*in_group("presence"), *in_group("appearance"))
-    return {name: task for name, task in assessment.tasks.items() if name not in others}
+    names = [name for name in assessment.tasks if name not in others]
+    names.sort(key=lambda name: assessment.stated(name).demonstration)
+    return {name: assessment.tasks[name] for name in names}
+
+
+def task_groups(assessment: Assessment) -> dict[str, list[str]]:
+    """Returns the main tasks' names by the heading of their group: first those that rest on
+    patients, without a heading, then the demonstrations; a group without tasks is left out."""
+    groups: dict[str, list[str]] = {}
+    for name in main_tasks(assessment):
+        demonstration = assessment.stated(name).demonstration
+        groups.setdefault(DEMONSTRATION if demonstration else "", []).append(name)
+    return groups
 
 
 def appearance_words(assessment: Assessment) -> list[str]:
-    """Returns the appearance in words, such as ``solid 0.93``: the class decided on and its
-    probability."""
-    return [
-        f"{t.decision} {t.mean[t.classes.index(t.decision)]:.2f}"
-        for t in _appearance(assessment)
-        if t.mean and t.decision
+    """Returns the appearance in words, such as ``solid 0.93`` or ``spiculated (0.44, called from
+    0.09)``; where no class may be named, ``p(spiculated) 0.44``, and that it is withheld."""
+    names = [name for name, task in _appearance(assessment).items() if task.mean]
+    withheld = [name for name in names if assessment.stated(name).decision is None]
+    every = len(withheld) == len(names)
+    said = [
+        _appearance_words(assessment, name)
+        + (" (withheld)" if name in withheld and not every else "")
+        for name in names
     ]
+    return [*said, "all withheld"] if withheld and every else said
+
+
+def _appearance_words(assessment: Assessment, name: str) -> str:
+    task, stated = assessment.tasks[name], assessment.stated(name)
+    assert task.mean is not None
+    if stated.decision is None:
+        return probability_words(task)
+    shown = task.mean[task.classes.index(stated.decision)]
+    if task.threshold is None or shown >= 0.5:
+        return f"{stated.decision} {shown:.2f}"
+    last = "" if stated.decision == task.classes[-1] else f" for {task.classes[-1]}"
+    return f"{stated.decision} ({task.mean[-1]:.2f}{last}, called from {task.threshold:.2f})"
 
 
 def appearance_basis(assessment: Assessment) -> str:
     """Returns what the appearance's numbers rest on."""
-    levels = [task.evidence for task in _appearance(assessment)]
+    levels = [task.evidence for task in _appearance(assessment).values()]
     return "; ".join(dict.fromkeys(EVIDENCE_WORDS[level] for level in levels if level != "none"))
 
 
-def _appearance(assessment: Assessment) -> list[TaskResult]:
+def _appearance(assessment: Assessment) -> dict[str, TaskResult]:
     names = in_group("appearance")
-    return [assessment.tasks[name] for name in names if name in assessment.tasks]
+    return {name: assessment.tasks[name] for name in names if name in assessment.tasks}
 
 
 def task_bars(task: TaskResult) -> list[ClassProbability]:
@@ -81,20 +109,49 @@ def task_bars(task: TaskResult) -> list[ClassProbability]:
     ]
 
 
-def main_answer(task: TaskResult) -> tuple[str, float] | None:
-    """Returns a class and its probability: for two classes the last one's, whether decided for or
-    not, for more the decided one's; None if the task was not run."""
-    shown = task.classes[-1] if len(task.classes) == 2 else task.decision
-    return (
-        None
-        if task.mean is None or shown is None
-        else (shown, task.mean[task.classes.index(shown)])
-    )
+def number_words(task: TaskResult) -> str:
+    """Returns a task's probabilities, such as ``0.73`` of the last of two classes, or
+    ``0.15/0.60/0.25`` of three; empty if it was not run."""
+    return "/".join(f"{bar.mean:.2f}" for bar in task_bars(task))
 
 
-def task_title(name: str, task: TaskResult) -> str:
-    """Returns a title such as ``Malignancy: malignant`` or ``Subtype: not run``."""
-    return f"{task_of(name, task.classes).title}: {task.decision or 'not run'}"
+def probability_words(task: TaskResult) -> str:
+    """Returns the probabilities with the classes that they are of, such as ``p(malignant) 0.73``;
+    so written, a class is no decision. Empty if the task was not run."""
+    labels = "/".join(bar.label for bar in task_bars(task))
+    return f"p({labels}) {number_words(task)}" if labels else ""
+
+
+def stated_words(assessment: Assessment, name: str) -> str:
+    """Returns what may be said of a task: ``malignant``; ``0.99, decision withheld: the slices are
+    thick``; ``not run``; for a demonstration nothing but its numbers."""
+    task, stated = assessment.tasks[name], assessment.stated(name)
+    if stated.decision is not None:
+        return stated.decision
+    if task.mean is None:
+        return "not run"
+    if stated.demonstration:
+        return number_words(task)
+    return f"{number_words(task)}, decision withheld: {'; '.join(stated.reasons)}"
+
+
+def short_words(assessment: Assessment, name: str) -> str:
+    """Returns the same in a word: the class decided on, ``withheld``, ``demonstration`` or ``not
+    run``."""
+    stated = assessment.stated(name)
+    if stated.decision is not None:
+        return stated.decision
+    if assessment.tasks[name].mean is None:
+        return "not run"
+    return "demonstration" if stated.demonstration else "withheld"
+
+
+def task_title(assessment: Assessment, name: str) -> str:
+    """Returns a title such as ``Malignancy: malignant`` or ``Subtype: not run``; a demonstration's
+    is only its name."""
+    title = task_of(name, assessment.tasks[name].classes).title
+    demonstration = assessment.stated(name).demonstration
+    return title if demonstration else f"{title}: {stated_words(assessment, name)}"
 
 
 def task_basis(task: TaskResult) -> str:
@@ -122,16 +179,21 @@ def input_words(task: TaskResult) -> str:
 def withheld_words(assessment: Assessment) -> list[str]:
     """Returns which decisions are withheld, one line per reason: ``Withheld: malignancy, margin
     (the networks disagree)``."""
+    decided = [name for name in assessment.tasks if _is_decided(assessment, name)]
     by_reason: dict[str, list[str]] = {}
-    for task in assessment.tasks:
-        for reason in withheld(assessment, task):
-            by_reason.setdefault(reason, []).append(task)
-    decided = sum(task.decision is not None for task in assessment.tasks.values())
+    for name in decided:
+        for reason in assessment.stated(name).reasons:
+            by_reason.setdefault(reason, []).append(name)
     names = {
-        r: "every decision" if len(tasks) == decided else ", ".join(tasks)
+        r: "every decision" if len(tasks) == len(decided) else ", ".join(tasks)
         for r, tasks in by_reason.items()
     }
     return [f"Withheld: {tasks} ({reason})" for reason, tasks in names.items()]
+
+
+def _is_decided(assessment: Assessment, name: str) -> bool:
+    """Whether a decision was made that an output would name if nothing spoke against it."""
+    return assessment.tasks[name].decision is not None and not assessment.stated(name).demonstration
 
 
 def stability_words(assessment: Assessment) -> list[str]:

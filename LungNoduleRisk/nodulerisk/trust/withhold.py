@@ -1,4 +1,6 @@
-"""When a decision is withheld, and why. The probability is still shown.
+"""What may be said of an answer: the class decided on, or only its probability, and why.
+
+``Assessment.stated`` asks here, and every output asks ``Assessment.stated``.
 
 The effect of each rule was measured on LIDC-IDRI with the open set 1.0.0, whose networks' mean
 decided malignancy then: on 626 decisions (malignancy and appearance) about 114 validation nodules,
@@ -22,42 +24,109 @@ absent among those nodules: no error rate is known for them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
 
-from nodulerisk.assessment import Assessment
-from nodulerisk.checks import CHECKS
-from nodulerisk.tasks import FIRST_TASK
+from nodulerisk.checks import CHECKS, NO_NODULE, NOT_A_NODULE, Check
+from nodulerisk.tasks import DEMONSTRATED, FIRST_TASK, NO_PRESENCE, EvidenceLevel
 
 
-def withheld(assessment: Assessment, task: str = FIRST_TASK) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class Statement:
+    """What an output may say of a task's answer besides its probabilities.
+
+    Attributes:
+        decision: the class to name; None where none may be named: the task was not run, its
+            decision is withheld, or it is a demonstration.
+        reasons: why the decision is withheld, in words; empty where it stands, and where nothing
+            was decided.
+        demonstration: the answer rests on no patient: it is shown apart, as a number.
+    """
+
+    decision: str | None
+    reasons: tuple[str, ...] = ()
+    demonstration: bool = False
+
+    @property
+    def withheld(self) -> bool:
+        return bool(self.reasons)
+
+
+class Answered(Protocol):
+    """What is asked of a ``TaskResult``."""
+
+    @property
+    def decision(self) -> str | None: ...
+    @property
+    def evidence(self) -> EvidenceLevel: ...
+    @property
+    def disagree(self) -> bool: ...
+
+
+class Repeated(Protocol):
+    """What is asked of an ``Interval``."""
+
+    @property
+    def unchanged(self) -> float: ...
+
+
+class Stated(Protocol):
+    """What is asked of an ``Assessment``."""
+
+    def stated(self, task: str) -> Statement: ...
+
+
+def withheld(assessment: Stated, task: str = FIRST_TASK) -> tuple[str, ...]:
     """Returns why a task's decision is withheld, in words; empty if it stands, or if nothing was
     decided."""
-    result = assessment.tasks[task]
-    if result.decision is None:
-        return ()
-    return (*_about_the_nodule(assessment), *_about_the_answer(assessment, task))
+    return assessment.stated(task).reasons
 
 
-def _about_the_nodule(assessment: Assessment) -> Iterator[str]:
+def statement(
+    answer: Answered, checks: Iterable[Check], moved: Mapping[str, Repeated | None]
+) -> Statement:
+    """Returns what may be said of an answer.
+
+    Args:
+        answer: the task's.
+        checks: the assessment's.
+        moved: the task's answers over repeated runs, by a key of ``MOVED``; None: not tested.
+    """
+    if answer.decision is None:
+        return Statement(None)
+    reasons = (
+        *_about_the_nodule(answer, [*checks]),
+        *_about_the_answer(answer),
+        *_about_repeated_runs(moved),
+    )
+    demonstration = answer.evidence in DEMONSTRATED
+    named = None if reasons or demonstration else answer.decision
+    return Statement(named, reasons, demonstration)
+
+
+MOVED = {
+    "turned": "it changes when the image is turned",
+    "clicked": "it changes with a click 2 mm off",
+}
+
+
+def _about_the_nodule(answer: Answered, checks: list[Check]) -> Iterator[str]:
+    said = (NO_NODULE, NOT_A_NODULE) if answer.decision == NO_PRESENCE else ()
     for kind in CHECKS.values():
-        if kind.withholds and kind.among(assessment.checks):
+        if kind.withholds and kind not in said and kind.among(checks):
             yield kind.withholds
 
 
-def _about_the_answer(assessment: Assessment, task: str) -> Iterator[str]:
-    result = assessment.tasks[task]
-    if result.evidence == "none":
+def _about_the_answer(answer: Answered) -> Iterator[str]:
+    if answer.evidence == "none":
         yield "there is no evidence for it"
-    if result.disagree:
+    if answer.disagree:
         yield "the networks disagree"
-    if assessment.stability is None:
-        return
-    unstable = {
-        "it changes when the image is turned": assessment.stability.turned,
-        "it changes with a click 2 mm off": assessment.stability.clicked,
-    }
-    yield from (
-        words
-        for words, intervals in unstable.items()
-        if task in intervals and intervals[task].unchanged < 1
-    )
+
+
+def _about_repeated_runs(moved: Mapping[str, Repeated | None]) -> Iterator[str]:
+    for kind, words in MOVED.items():
+        found = moved.get(kind)
+        if found is not None and found.unchanged < 1:
+            yield words

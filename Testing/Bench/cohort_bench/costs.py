@@ -12,10 +12,10 @@ from tempfile import TemporaryDirectory
 from bench.machine import peak_mb
 from bench.timing import Timed, timed
 from nodulerisk.assess import assess
-from nodulerisk.cohort.work import write_masks
 from nodulerisk.ct.points import Position
 from nodulerisk.ct.read import read_ct
 from nodulerisk.engine.worker import Worker
+from nodulerisk.outputs.segmentation import write_masks
 from nodulerisk.weights.card import WeightSet
 
 

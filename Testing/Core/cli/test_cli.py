@@ -97,7 +97,7 @@ def test_one_point_may_have_negative_numbers(ct_file, made_networks, tmp_path):
     assert (done.exit_code, done.stderr) == (0, "")
     assert {path.name for path in tmp_path.iterdir()} == {*RESULT_FILES, "nodules.csv"}
     assert made_networks == {"N1": CENTRE_LPS_MM}
-    assert "malignant" in done.stdout
+    assert "Malignancy" in done.stdout and "withheld" in done.stdout
     assert str(tmp_path) in done.stdout.replace("\n", "")
 
 

@@ -18,8 +18,9 @@ from made_follow_up import (
     motion_of,
 )
 from nodulerisk.assess import assess
-from nodulerisk.clinical.followup import VOLUME_REPEATABILITY, doubling_days, follow_up
+from nodulerisk.clinical.followup import doubling_days, follow_up
 from nodulerisk.clinical.registration import Alignment, Pair, align, proposed
+from nodulerisk.clinical.repeatability import SOLID_VOLUME
 from nodulerisk.ct.points import Point
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT, to_lps
@@ -194,8 +195,7 @@ def test_the_open_weights_recover_the_doubling_time_within_its_interval(first, l
     after = assess(later.ct, alignment.moved(PLACE_LPS_MM), weights, networks=engine)
     found = follow_up(before.measurements, after.measurements, DAYS, subsolid=False)
     low, high = (
-        doubling_days(1, 2 * factor, DAYS)
-        for factor in (1 + VOLUME_REPEATABILITY, 1 - VOLUME_REPEATABILITY)
+        doubling_days(1, 2 * factor, DAYS) for factor in (1 + SOLID_VOLUME, 1 - SOLID_VOLUME)
     )
     assert low < found.volume_doubling_days < high
     assert found.is_grown_by_bts and found.growth == "growing"

@@ -77,7 +77,8 @@ def test_growth_in_a_cohort_equals_that_of_follow_up(store):
         and grown["lung_rads_growth"] == expected.growth == "growing"
     )
     assert grown["volume_doubling_days"] == pytest.approx(expected.volume_doubling_days, abs=0.05)
-    assert grown["bts_growth"] is True
+    assert grown["bts_growth"] is True and grown["change"] == "grown"
+    assert "plane, slice thickness, kernel and contrast" in grown["caveats"]
 
 
 def test_days_come_from_the_files_where_the_table_has_none(store, tmp_path):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.encaps import encapsulate
-from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGLosslessSV1
+from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1
 
 from made_dicom import ORIGIN_LPS_MM, SPACING_MM, phantom, write_enhanced, write_series
 from nodulerisk.ct.read import read_ct
@@ -83,7 +83,9 @@ def test_fault_01_too_many_missing(tmp_path, slices, missing):
 
 def test_fault_02_repeated_position_names_the_files(tmp_path):
     files = write_series(tmp_path, phantom())
-    shutil.copy(files[5], tmp_path / "copy of 5.dcm")
+    copy = dcmread(files[5])
+    copy.PixelData = bytes(len(copy.PixelData))  # the very same file would be counted once
+    copy.save_as(tmp_path / "copy of 5.dcm")
     with pytest.raises(CTError, match=r"copy of 5\.dcm and slice 005\.dcm") as refusal:
         read_ct(tmp_path)
     assert str(tmp_path) not in str(refusal.value)
@@ -272,15 +274,6 @@ def test_truncated_slice_is_refused(tmp_path, kept):
     with pytest.raises(CTError) as refusal:
         read_ct(tmp_path)
     assert "\n" not in str(refusal.value)
-
-
-def test_fault_45_deflated_is_not_inflated(tmp_path):
-    def deflate(dataset, _):
-        dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
-
-    write_series(tmp_path, phantom(), change=deflate)
-    with pytest.raises(CTError, match="deflated"):
-        read_ct(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from nodulerisk.ct.points import Point, named_points, parse_point, read_points
 from nodulerisk.errors import PointError
+from nodulerisk.files import write_table
 
 HERE = (1.0, 2.0, 3.0)
 FCSV = """# Markups fiducial file version = 5.8
@@ -174,6 +175,25 @@ def test_fault_44_names_are_safe_as_folder_names(label, tmp_path):
     assert folder.resolve().parent == tmp_path.resolve()
     assert not set(point.name) & set('<>:"/\\|?*\0\n.')
     assert point.name != "CON"
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        *(("-A017", "_-A017"), ("+1", "_+1"), ("=x", "_x"), ("@SUM(A1)", "_SUM(A1)")),
+        *(("12E4", "_12E4"), ("1-2", "_1-2"), ("2024-01-31", "_2024-01-31")),
+        *(("N-1", "N-1"), ("F-1", "F-1"), ("7", "7"), ("A017", "A017"), ("RUL 12-3", "RUL 12-3")),
+    ],
+)
+def test_fault_79_a_name_is_spelt_alike_in_tables_files_and_folders(label, name, tmp_path):
+    (point,) = named_points([(label, HERE)])
+    write_table(tmp_path / "table.csv", ["name"], [{"name": point.name}])
+    rows = (tmp_path / "table.csv").read_text("utf-8-sig").splitlines()
+    assert point.name == rows[1].partition(",")[0] == name
+
+
+def test_fault_79_nor_does_a_suffix_make_a_date_of_a_name():
+    assert [point.name for point in named_points([("1", HERE), ("1", HERE)])] == ["1", "_1-2"]
 
 
 def test_letters_of_any_script_are_kept():

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian, generate_uid
@@ -103,6 +103,32 @@ def write_enhanced(
             groups[-1].PixelValueTransformationSequence = Sequence([rescale])
     dataset.PerFrameFunctionalGroupsSequence = Sequence(groups)
     set_elements(dataset, header)
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def write_enhanced_stacks(
+    path: Path, stacks: list[np.ndarray], heights_mm: list[float], apart: str, **header
+) -> Path:
+    """Writes one multi-frame file of several volumes; ``apart`` is the element that tells them
+    apart, StackID, TemporalPositionIndex or ConvolutionKernel."""
+    write_enhanced(path, np.concatenate(stacks), **header)
+    dataset = dcmread(path)
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    del shared.CTReconstructionSequence
+    groups = iter(dataset.PerFrameFunctionalGroupsSequence)
+    for number in reversed(range(len(stacks))):  # frames lie head first
+        for k in reversed(range(len(stacks[number]))):
+            group, height = next(groups), heights_mm[number] + k * SPACING_MM[2]
+            position = list(np.array(ORIGIN_LPS_MM) + (0, 0, height))
+            group.PlanePositionSequence[0].ImagePositionPatient = position
+            reconstruction, content = item(ConvolutionKernel="Br40f"), Dataset()
+            told = reconstruction if apart == "ConvolutionKernel" else content
+            set_elements(told, {apart: [f"B{number}0f", number + 1][told is content]})
+            if apart == "StackID":
+                content.StackID = str(number + 1)
+            group.CTReconstructionSequence = Sequence([reconstruction])
+            group.FrameContentSequence = Sequence([content])
     dataset.save_as(path, enforce_file_format=True)
     return path
 

@@ -10,7 +10,7 @@ import numpy as np
 from nodulerisk.ct.volume import CT
 from nodulerisk.datasets.densesharp_format import write_densesharp
 from nodulerisk.datasets.nodules import LabelledNodule
-from nodulerisk.datasets.simulate import simulate_nodules
+from nodulerisk.datasets.simulated.simulate import simulate_nodules
 
 LUNG_HU, WALL_HU, VESSEL_HU = -860, 40, 20
 

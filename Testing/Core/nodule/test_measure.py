@@ -27,7 +27,13 @@ from nodulerisk.assessment import Measurement, mask_image
 from nodulerisk.ct.volume import CT
 from nodulerisk.datasets.lidc_slices import read_lidc_slices
 from nodulerisk.nodule.mask import hand_mask
-from nodulerisk.nodule.measure import axes_mm, density_type, measure, solid_component
+from nodulerisk.nodule.measure import (
+    axes_mm,
+    density_type,
+    drawn_axes,
+    measure,
+    solid_component,
+)
 from nodulerisk.nodule.quantities import QUANTITIES, UNITS
 
 # Directions, and the array axis across the axial slices.
@@ -306,3 +312,19 @@ def test_a_turned_ct_gives_nearly_the_same():
     ]
     for name in ("long axis", "short axis", "equivalent diameter", "solid long axis"):
         assert [one[name] for one in found] == pytest.approx([12] * 3, abs=1)
+
+
+@pytest.mark.parametrize(("direction", "normal"), PLANES)
+def test_axes_are_drawn_where_they_were_measured(direction, normal):
+    region = np.moveaxis(np.zeros((5, 12, 14), bool), 0, 2 - normal).copy()
+    slices = np.moveaxis(region, 2 - normal, 0)
+    slices[1:4, 5, 6] = slices[2, 3:8, 4:9] = True
+    ct = replace(made_ct(direction=direction), spacing_mm=(0.5, 0.7, 0.9))
+    long, short = drawn_axes(region, ct.direction, ct.spacing_mm)
+    assert (long.length_mm, short.length_mm) == axes_mm(region, ct)
+    for axis in (long, short):
+        along = (axis.ends[1] - axis.ends[0]) * ct.spacing_mm[::-1]
+        assert np.linalg.norm(along) == pytest.approx(axis.length_mm)
+        assert set(axis.ends[:, 2 - normal]) == {2}
+    vectors = [(a.ends[1] - a.ends[0]) * ct.spacing_mm[::-1] for a in (long, short)]
+    assert np.dot(*vectors) == pytest.approx(0, abs=1e-9)

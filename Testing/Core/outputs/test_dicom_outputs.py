@@ -3,31 +3,50 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import highdicom as hd
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.path import Path as MplPath
 from pydicom import Dataset, dcmread
+from pydicom.sr.coding import Code
 from pydicom.uid import generate_uid
 from typer.testing import CliRunner
 
-from made_assessment import made_assessment, sphere_nodule
+from made_assessment import made_assessment, made_ct, sphere_nodule
 from made_dicom import ORIGIN_LPS_MM, SPACING_MM, phantom, write_enhanced, write_series
+from made_shapes import SAGITTAL
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.assessment import Assessment, Provenance, load_assessment, save_assessment
-from nodulerisk.checks import Check
+from nodulerisk.assessment import (
+    Assessment,
+    Provenance,
+    TaskResult,
+    load_assessment,
+    save_assessment,
+)
+from nodulerisk.checks import CHECKS, NO_NODULE, NOT_A_NODULE, Check
 from nodulerisk.cli import app
+from nodulerisk.clinical.advice import advise
+from nodulerisk.clinical.patient import patient_from
 from nodulerisk.ct.cubes import Grid
+from nodulerisk.ct.dicom_files import DicomFile
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import CTError, NoduleRiskError, OutputError
-from nodulerisk.outputs.dicom import read_source, write_dicom
-from nodulerisk.outputs.style import SEG_NAME, SR_NAME
+from nodulerisk.nodule.measure import measure
+from nodulerisk.nodule.same import told_apart
+from nodulerisk.outputs.dicom import DicomSource, read_source, tracked, write_dicom
+from nodulerisk.outputs.dicom.sr import OHIF_CALIPERS
+from nodulerisk.outputs.style import NO_RISK_KNOWN, RISK_COLOURS, SEG_NAME, SR_NAME
 
 DEMO = Path(__file__).parents[3] / "Resources" / "SampleData" / "demo-chest-ct.zip"
 HU = phantom((20, 30, 34))
@@ -60,9 +79,10 @@ def header(**changes) -> dict:
 def series(tmp_path) -> Callable[..., Path]:
     """Writes a series and returns its folder."""
 
-    def write(change=None, direction=None, **changes) -> Path:
+    def write(change=None, direction=None, spacing_mm=SPACING_MM, **changes) -> Path:
         folder = tmp_path / f"series {generate_uid()}"
-        write_series(folder, HU, direction=direction, change=change, **header(**changes))
+        made = {"direction": direction, "change": change, "spacing_mm": spacing_mm}
+        write_series(folder, HU, **made, **header(**changes))
         return folder
 
     return write
@@ -125,8 +145,31 @@ def read_report(path: Path) -> tuple[hd.sr.MeasurementReport, list]:
     return content, content.get_volumetric_roi_measurement_groups()
 
 
+def about_points(report: hd.sr.MeasurementReport) -> list:
+    """The groups of nodules without a mask: of those about images, what is no caliper."""
+    groups = report.get_image_measurement_groups()
+    return [group for group in groups if not group.tracking_identifier.startswith(OHIF_CALIPERS)]
+
+
 def texts_of(group) -> list[str]:
     return [item.value for item in group[0].ContentSequence if item.ValueType == "TEXT"]
+
+
+def codes_in(dataset: Dataset) -> list[Code]:
+    """Every code anywhere in a dataset."""
+    return [
+        Code(item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning)
+        for element in dataset.iterall()
+        if element.VR == "SQ"
+        for item in element.value
+        if "CodeMeaning" in item and "CodeValue" in item
+    ]
+
+
+def words_in(dataset: Dataset) -> list[str]:
+    """Every text and every code's meaning."""
+    texts = [e.value for e in dataset.iterall() if e.keyword in ("TextValue", "SegmentDescription")]
+    return [*texts, *(code.meaning for code in codes_in(dataset))]
 
 
 def validated(path: Path) -> str:
@@ -229,7 +272,7 @@ def test_two_nodules_that_overlap_and_one_without_a_mask(series, tmp_path):
         g.tracking_identifier: g.referenced_segment[0].referenced_segment_numbers for g in groups
     }
     assert referenced == {"N1": [1], "N3": [2]}
-    assert [g.tracking_identifier for g in report.get_image_measurement_groups()] == ["N2"]
+    assert [g.tracking_identifier for g in about_points(report)] == ["N2"]
 
 
 def test_mask_on_one_slice_keeps_the_distance_between_slices(series, tmp_path):
@@ -329,24 +372,89 @@ def test_report_holds_every_number_and_what_it_rests_on(series, tmp_path):
     assert all(any(check.message in text for text in texts) for check in assessment.checks)
 
 
-def test_decisions_have_standard_codes_unless_they_are_of_simulated_evidence(series, tmp_path):
-    folder = series()
-    write_dicom([assessed(read_ct(folder))], read_source(folder), tmp_path)
-    _, [group] = read_report(tmp_path / SR_NAME)
-    decisions = {
+def decisions_of(group) -> dict[str, Code]:
+    return {
         e.name.meaning: e.value
         for e in group.get_qualitative_evaluations()
         if e.name.value != "276214006"
     }
+
+
+def test_decisions_that_stand_have_standard_codes(series, tmp_path):
+    folder = series()
+    write_dicom([assessed(read_ct(folder), checks=())], read_source(folder), tmp_path)
+    _, [group] = read_report(tmp_path / SR_NAME)
+    decisions = decisions_of(group)
     found = {name: (code.scheme_designator, code.value) for name, code in decisions.items()}
     assert found == {
         "Malignancy": ("SCT", "21594007"),
         "density": ("RADLEX", "RID50151"),
         "spiculation": ("DCM", "112136"),
-        "invasiveness": ("99LNR", "INV-0"),
-        "grade": ("99LNR", "GRA-1"),
     }
-    assert decisions["grade"].meaning == "grade 2"
+
+
+def test_fault_76_what_rests_on_simulated_nodules_has_numbers_alone(series, tmp_path):
+    folder = series()
+    write_dicom([assessed(read_ct(folder), checks=())], read_source(folder), tmp_path)
+    report, [group] = read_report(tmp_path / SR_NAME)
+    numbers = {m.name.value: m.value for m in group.get_measurements()}
+    assert [numbers[f"GRA-{k}-D"] for k in range(3)] == pytest.approx([0.15, 0.6, 0.25])
+    said = words_in(dcmread(tmp_path / SR_NAME))
+    for label in ("pre-invasive", "grade 1", "grade 2", "grade 3"):
+        assert not [words for words in said if label in words.lower()]
+    assert [text for text in texts_of(group) if text.startswith("Demonstration: trained on sim")]
+
+
+@pytest.mark.parametrize(
+    "reason", [c for c in CHECKS.values() if c.withholds], ids=lambda c: c.code
+)
+def test_fault_76_a_withheld_decision_has_no_code_but_its_reasons(series, tmp_path, reason):
+    folder = series()
+    check = Check(reason.code, reason.severity, "said elsewhere", reason.fault)
+    write_dicom([assessed(read_ct(folder), checks=(check,))], read_source(folder), tmp_path)
+    report, [group] = read_report(tmp_path / SR_NAME)
+    codes = {code.value for code in codes_in(dcmread(tmp_path / SR_NAME))}
+    assert decisions_of(group) == {} and not codes & {"21594007", "30807003", "RID50151", "112136"}
+    segment = dcmread(tmp_path / SEG_NAME).SegmentSequence[0]
+    for said in (" ".join(texts_of(group)), segment.SegmentDescription):
+        assert f"Withheld: every decision ({reason.withholds})" in said
+    assert {m.name.value: m.value for m in group.get_measurements()}["MAL-1-P"] == 0.7333
+
+
+def test_fault_76_only_the_withheld_decisions_lack_their_codes(series, tmp_path):
+    folder = series()
+    found = assessed(read_ct(folder), checks=())
+    at_odds = replace(found.tasks["malignancy"], members={"small": (0.7, 0.3), "large": (0.2, 0.8)})
+    found = replace(found, tasks=found.tasks | {"malignancy": at_odds})
+    write_dicom([found], read_source(folder), tmp_path)
+    _, [group] = read_report(tmp_path / SR_NAME)
+    assert decisions_of(group).keys() == {"density", "spiculation"}
+    assert "Withheld: malignancy (the networks disagree)" in texts_of(group)
+
+
+@pytest.mark.parametrize("check", [NO_NODULE.check(), NOT_A_NODULE.check(probability=0.1)])
+@pytest.mark.parametrize("mask", ["empty", "none"])
+def test_fault_68_no_nodule_is_no_finding(series, tmp_path, check, mask):
+    folder = series()
+    ct = read_ct(folder)
+    found = assessed(ct, checks=(check,))
+    nothing = found.nodule.emptied() if mask == "empty" else None
+    presence = TaskResult(("no nodule", "nodule"), (0.9, 0.1), {}, "no nodule", 0.5, "reader")
+    found = replace(found, nodule=nothing, tasks=found.tasks | {"presence": presence})
+    beside = replace(assessed(ct, checks=(), name="N2"))
+    write_dicom([found], read_source(folder), tmp_path / "alone")
+    dataset = dcmread(tmp_path / "alone" / SR_NAME)
+    assert not {"27925004", "121071", "276214006"} & {c.value for c in codes_in(dataset)}
+    [group] = read_report(tmp_path / "alone" / SR_NAME)[0].get_image_measurement_groups()
+    assert decisions_of(group) == {}
+    numbers = {m.name.value: m.value for m in group.get_measurements()}
+    assert numbers == {"PRE-0-P": 0.9, "PRE-1-P": 0.1}
+    classes = [c for task in found.tasks.values() if task is not presence for c in task.classes]
+    assert not [w for w in words_in(dataset) for label in classes if label in w.lower()]
+    assert f"Warning: {check.message}" in texts_of(group)
+    assert not (tmp_path / "alone" / SEG_NAME).exists()
+    write_dicom([found, beside], read_source(folder), tmp_path / "both")
+    assert len(dcmread(tmp_path / "both" / SEG_NAME).SegmentSequence) == 1
 
 
 def test_report_refers_to_segment_and_source_images(series, tmp_path):
@@ -382,7 +490,8 @@ def test_other_programs_find_no_error(series, tmp_path, multiframe):
     source = write_enhanced(tmp_path / "ct.dcm", HU, **header()) if multiframe else series()
     ct = read_ct(source)
     unmasked = replace(assessed(ct, name="N2"), nodule=None)
-    for path in write_dicom([assessed(ct), unmasked], read_source(source), tmp_path / "out"):
+    standing = assessed(ct, checks=())
+    for path in write_dicom([standing, unmasked], read_source(source), tmp_path / "out"):
         assert "Error" not in validated(path)
     dumped = subprocess.run(
         ["dsrdump", "+Pc", "+Pl", tmp_path / "out" / SR_NAME], capture_output=True, text=True
@@ -399,6 +508,266 @@ def test_validator_notices_an_error(series, tmp_path):
     del damaged.SegmentSequence[0].SegmentedPropertyTypeCodeSequence
     damaged.save_as(tmp_path / "damaged.dcm")
     assert "Error" in validated(tmp_path / "damaged.dcm")
+
+
+# --- Where it lies
+
+
+def ends_lps(measurement, folder: Path) -> np.ndarray:
+    """A measurement's ends, by the standard's formula (PS3.3 C.7.6.2.1.1, C.18.6.1.1)."""
+    [where] = measurement.referenced_coordinates
+    if where.ValueType == "SCOORD3D":
+        return np.reshape(where.GraphicData, (-1, 3)).astype(float)
+    reference = where.ContentSequence[0].ReferencedSOPSequence[0]
+    images = {str(i.SOPInstanceUID): i for i in map(dcmread, folder.iterdir())}
+    image = images[reference.ReferencedSOPInstanceUID]
+    along, down = np.reshape(image.ImageOrientationPatient, (2, 3)).astype(float)
+    columns, rows = np.reshape(where.GraphicData, (-1, 2)).astype(float).T - 0.5
+    row_step, column_step = map(float, image.PixelSpacing)
+    corner = np.array(image.ImagePositionPatient, float)
+    return corner + np.outer(columns * column_step, along) + np.outer(rows * row_step, down)
+
+
+def calipers_of(path: Path) -> dict[str, list]:
+    """By the tracking identifier: the measurements whose ends are known."""
+    groups = hd.sr.srread(path).content.get_image_measurement_groups()
+    return {
+        group.tracking_identifier: group.get_measurements()
+        for group in groups
+        if group.tracking_identifier.startswith(OHIF_CALIPERS)
+    }
+
+
+@pytest.mark.parametrize(
+    "direction", [None, OBLIQUE, FEET_LAST, SAGITTAL], ids=["straight", "oblique", "feet", "side"]
+)
+def test_axes_run_as_long_as_they_measure_on_the_image_or_across_images(
+    series, tmp_path, direction
+):
+    folder = series(direction=direction)
+    ct = read_ct(folder)
+    found = assessed(ct)
+    found = replace(found, measurements=measure(found.nodule, ct))
+    write_dicom([found], read_source(folder), tmp_path)
+    [(name, axes)] = calipers_of(tmp_path / SR_NAME).items()
+    assert name == "Cornerstone3DTools@^0.1.0:Bidirectional:N1"
+    assert [axis.name.meaning for axis in axes] == ["Long Axis", "Short Axis"]
+    mask = positions_on_ct(found, ct)
+    for axis, size in zip(axes, found.measurements[:2], strict=True):
+        ends = ends_lps(axis, folder)
+        assert np.linalg.norm(ends[1] - ends[0]) == pytest.approx(size.value, abs=1e-3)
+        assert axis.value == pytest.approx(size.value)
+        assert np.linalg.norm(mask - ends[:, None], axis=-1).min(axis=1).max() < 1
+    kinds = {axis.referenced_coordinates[0].ValueType for axis in axes}
+    assert kinds == ({"SCOORD3D"} if direction is SAGITTAL else {"SCOORD"})
+
+
+def test_axes_name_the_frame_of_a_multiframe_file(tmp_path):
+    path = write_enhanced(tmp_path / "ct.dcm", HU, **header())
+    write_dicom([assessed(read_ct(path))], read_source(path), tmp_path)
+    [axes] = calipers_of(tmp_path / SR_NAME).values()
+    image = axes[0].referenced_coordinates[0].ContentSequence[0].ReferencedSOPSequence[0]
+    assert image.ReferencedSOPInstanceUID == dcmread(path).SOPInstanceUID
+    assert image.ReferencedFrameNumber == 11  # frames run head first
+
+
+def test_centre_and_outline_are_where_the_nodule_is(series, tmp_path):
+    folder = series()
+    ct = read_ct(folder)
+    found = assessed(ct)
+    write_dicom([found], read_source(folder), tmp_path)
+    _, [group] = read_report(tmp_path / SR_NAME)
+    items = {item.name.meaning: item for item in group[0].ContentSequence}
+    np.testing.assert_allclose(items["Center"].GraphicData, found.centre_lps_mm, atol=1e-3)
+    columns, rows = np.reshape(items["Outline"].GraphicData, (-1, 2)).T - 0.5
+    assert (columns[0], rows[0]) == (columns[-1], rows[-1])
+    widest = max(found.mask, key=lambda one: one.sum())
+    border = MplPath(np.stack([columns, rows], axis=1))
+    drawn = [border.contains_point((x, y)) for y, x in np.ndindex(widest.shape)]
+    np.testing.assert_array_equal(np.reshape(drawn, widest.shape), widest)
+
+
+@pytest.mark.parametrize(
+    ("x", "origin", "side"),
+    [
+        (-90, -200, "Right"),
+        (90, -200, "Left"),
+        (-20, -200, None),  # near the midline
+        (290, 0, "Left"),
+        (110, 0, None),  # the field's middle is not on the scanner's axis
+    ],
+)
+def test_side_is_said_where_the_position_tells_it(series, tmp_path, x, origin, side):
+    folder = series(spacing_mm=(12.0, 12.0, 1.25), origin_lps_mm=(origin, 20.0, -300.0))
+    found = replace(assessed(read_ct(folder)), nodule=None, centre_lps_mm=(x, 30.0, -290.0))
+    write_dicom([found], read_source(folder), tmp_path)
+    [group] = read_report(tmp_path / SR_NAME)[0].get_image_measurement_groups()
+    [site] = group.finding_sites
+    assert site.value.meaning == "Lung"
+    assert (site.laterality and site.laterality.meaning) == side
+
+
+def test_no_side_is_said_of_a_narrow_field(series, tmp_path):
+    folder = series(origin_lps_mm=(-110.0, 20.0, -300.0))
+    write_dicom([assessed(read_ct(folder))], read_source(folder), tmp_path)
+    _, [group] = read_report(tmp_path / SR_NAME)
+    assert group.finding_sites[0].laterality is None
+
+
+def test_fault_66_two_points_on_one_nodule_are_one_finding_with_one_segment(series, tmp_path):
+    folder = series()
+    ct = read_ct(folder)
+    first = assessed(ct, checks=())
+    twin = told_apart(assessed(ct, name="N2"), [first], ct)
+    write_dicom([first, twin], read_source(folder), tmp_path)
+    assert [s.SegmentLabel for s in dcmread(tmp_path / SEG_NAME).SegmentSequence] == ["N1"]
+    report, [group] = read_report(tmp_path / SR_NAME)
+    assert group.tracking_identifier == "N1" and about_points(report) == []
+    assert [text for text in texts_of(group) if text.startswith("Warning: N2: This point lies on")]
+
+
+# --- Which is which
+
+
+def uids_in(path: Path) -> dict[str, str]:
+    groups = hd.sr.srread(path).content.get_volumetric_roi_measurement_groups()
+    return {group.tracking_identifier: group.tracking_uid for group in groups}
+
+
+@given(shift=st.tuples(*[st.floats(-0.01, 0.01)] * 3))
+@settings(max_examples=15, deadline=None)
+def test_fault_32_a_slightly_moved_click_is_the_same_finding(shift):
+    ct = made_ct()
+    source = bare_source(ct)
+    found = made_assessment(ct)
+    moved = replace(
+        found,
+        point_lps_mm=tuple(np.add(found.point_lps_mm, shift)),
+        centre_lps_mm=tuple(np.add(found.centre_lps_mm, shift)),
+    )
+    assert tracked([found], source) == tracked([moved], source)
+
+
+def bare_source(ct: CT) -> DicomSource:
+    """A source without files: what tracking UIDs are made from."""
+    header = Dataset()
+    header.SeriesInstanceUID, header.FrameOfReferenceUID, header.StudyInstanceUID = (
+        "1.2.3",
+        "1.2.4",
+        "1.2.5",
+    )
+    grid = Grid(np.array(ct.origin_lps_mm), ct.direction * ct.spacing_mm)
+    return DicomSource({DicomFile("", open): header}, {}, ct.hu.shape, grid)
+
+
+def test_fault_32_a_report_that_replaces_one_keeps_its_tracking_uids(series, tmp_path):
+    folder = series()
+    ct, source = read_ct(folder), read_source(folder)
+    first, low = assessed(ct), tuple(ct.point_of((16, 14, 5)))
+    second = replace(assessed(ct, name="N2"), nodule=sphere_nodule(ct, low, 4), centre_lps_mm=low)
+    write_dicom([first, second], source, tmp_path)
+    before = uids_in(tmp_path / SR_NAME)
+    clicked = tuple(np.add(first.centre_lps_mm, (1.5, -1.0, 0.5)))
+    again = [replace(second, name="A"), replace(first, name="B", centre_lps_mm=clicked)]
+    write_dicom(again, source, tmp_path)
+    assert uids_in(tmp_path / SR_NAME) == {"A": before["N2"], "B": before["N1"]}
+
+
+def test_two_findings_of_one_name_far_apart_are_two(series, tmp_path):
+    folder = series()
+    ct, source = read_ct(folder), read_source(folder)
+    found = assessed(ct)
+    far = replace(found, centre_lps_mm=tuple(np.add(found.centre_lps_mm, (0, 0, 60))))
+    assert tracked([found], source) != tracked([far], source)
+
+
+def test_a_later_scan_takes_over_the_tracking_uid(series, tmp_path):
+    before, after = series(), series()
+    first = assessed(read_ct(before))
+    uids = tracked([first], read_source(before))
+    later = [assessed(read_ct(after), name="R1"), assessed(read_ct(after), name="R2")]
+    write_dicom(later, read_source(after), tmp_path, handed_on={"R1": uids["N1"]})
+    found = uids_in(tmp_path / SR_NAME)
+    assert found["R1"] == uids["N1"] != found["R2"]
+    segments = dcmread(tmp_path / SEG_NAME).SegmentSequence
+    assert [segment.TrackingUID for segment in segments] == list(found.values())
+
+
+def test_a_later_report_of_the_study_names_the_one_before(series, tmp_path):
+    folder = series()
+    found, source = assessed(read_ct(folder)), read_source(folder)
+    write_dicom([found], source, tmp_path)
+    first = dcmread(tmp_path / SR_NAME)
+    assert "PredecessorDocumentsSequence" not in first
+    write_dicom([found], source, tmp_path)
+    [study] = dcmread(tmp_path / SR_NAME).PredecessorDocumentsSequence
+    assert study.StudyInstanceUID == first.StudyInstanceUID
+    [reported] = study.ReferencedSeriesSequence
+    assert reported.SeriesInstanceUID == first.SeriesInstanceUID
+    [named] = reported.ReferencedSOPSequence
+    assert named.ReferencedSOPInstanceUID == first.SOPInstanceUID
+
+
+@pytest.mark.parametrize("left", ["another study", "no report", "damaged"])
+def test_what_is_no_report_of_the_study_is_no_predecessor(series, tmp_path, left):
+    folder, other = series(), series()
+    if left == "another study":
+        write_dicom([assessed(read_ct(other))], read_source(other), tmp_path)
+    elif left == "no report":
+        shutil.copy(next(folder.iterdir()), tmp_path / SR_NAME)
+    else:
+        (tmp_path / SR_NAME).write_bytes(b"\0" * 128 + b"DICM" + b"nothing")
+    write_dicom([assessed(read_ct(folder))], read_source(folder), tmp_path)
+    predecessors = dcmread(tmp_path / SR_NAME).get("PredecessorDocumentsSequence", ())
+    assert bool(predecessors) == (left == "no report")
+
+
+# --- What readers list
+
+
+def test_series_say_when_they_were_made_and_what_they_are(series, tmp_path):
+    folder = series()
+    started = datetime.now().replace(microsecond=0)
+    write_dicom([assessed(read_ct(folder))], read_source(folder), tmp_path)
+    made = [dcmread(tmp_path / name) for name in (SEG_NAME, SR_NAME)]
+    assert [one.SeriesDescription for one in made] == [
+        "LungNoduleRisk masks, research use only",
+        "LungNoduleRisk report, research use only",
+    ]
+    for one in made:
+        when = datetime.strptime(one.SeriesDate + one.SeriesTime[:6], "%Y%m%d%H%M%S")
+        assert started <= when <= datetime.now()
+    assert made[0].BodyPartExamined == "CHEST"
+    assert str(made[0].ContentCreatorName) == "LungNoduleRisk^Software"
+
+
+@pytest.mark.parametrize(
+    ("decision", "colour"),
+    [("malignant", RISK_COLOURS["last"]), ("benign", RISK_COLOURS["first"])],
+)
+def test_segments_have_the_colour_of_the_screen(series, tmp_path, decision, colour):
+    folder = series()
+    found = assessed(read_ct(folder), checks=())
+    malignancy = replace(found.tasks["malignancy"], decision=decision, members={})
+    stands = replace(found, tasks=found.tasks | {"malignancy": malignancy})
+    withheld = replace(stands, name="N2", checks=(NO_NODULE.check(),))
+    write_dicom([stands, withheld], read_source(folder), tmp_path)
+    segments = dcmread(tmp_path / SEG_NAME).SegmentSequence
+    for segment, shown in zip(segments, (colour, NO_RISK_KNOWN), strict=True):
+        lab = hd.color.CIELabColor.from_dicom_value(segment.RecommendedDisplayCIELabValue)
+        np.testing.assert_allclose(lab.to_rgb(), 255 * np.array(shown), atol=1.5)
+
+
+def test_guidelines_and_scores_are_in_the_report_in_words(series, tmp_path):
+    folder = series()
+    found = assessed(read_ct(folder), checks=())
+    patient = patient_from(["age=62", "sex=female", "status=baseline", "nodules=1", "risk=high"])
+    advice = advise(found, patient)
+    write_dicom([found], read_source(folder), tmp_path, advice={"N1": advice})
+    _, [group] = read_report(tmp_path / SR_NAME)
+    said = {i.name.meaning: i.value for i in group[0].ContentSequence if i.ValueType == "TEXT"}
+    for one in (*advice.guidelines, *advice.scores):
+        assert said[one.name] == one.words
 
 
 # --- Patient and study
@@ -528,6 +897,20 @@ def test_terminal_writes_dicom_when_asked(weights, tmp_path):
     np.testing.assert_allclose(positions_by_pydicom(tmp_path / SEG_NAME), expected, atol=2e-3)
     _, [group] = read_report(tmp_path / SR_NAME)
     assert group.tracking_identifier == "N1"
+
+
+def test_a_second_run_in_the_terminal_refers_to_the_first(weights, tmp_path):
+    common = ("--weights", weights.folder, "--out", tmp_path, "--dicom", "--patient", "age=62")
+    reports = []
+    for point in ("-81,-192,-192", "-81.01,-192,-192"):
+        assert run("assess", DEMO, "--point", point, *common).exit_code == 0
+        reports.append((dcmread(tmp_path / SR_NAME), uids_in(tmp_path / SR_NAME)))
+    (first, tracked_first), (second, tracked_second) = reports
+    [study] = second.PredecessorDocumentsSequence
+    named = study.ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
+    assert named.ReferencedSOPInstanceUID == first.SOPInstanceUID
+    assert tracked_first == tracked_second
+    assert {"Lung-RADS v2022", "Fleischner 2017"} <= {c.meaning for c in codes_in(second)}
 
 
 def test_fault_42_terminal_leaves_no_dicom_of_an_earlier_run(weights, tmp_path):

@@ -80,8 +80,8 @@ def test_two_classes_need_one_bar_and_three_need_three():
     assert task_bars(TASKS["subtype"]) == []
 
 
-def test_task_that_was_not_run_says_why():
-    assert task_title("subtype", TASKS["subtype"]) == "Subtype: not run"
+def test_task_that_was_not_run_says_why(assessment):
+    assert task_title(assessment, "subtype") == "Subtype: not run"
     assert "import DenseSharp" in task_basis(TASKS["subtype"])
 
 
@@ -103,7 +103,7 @@ def test_picture_shows_the_same(ct, assessment, tmp_path):
     assert imread(tmp_path / "nodule.png").shape[:2] == (1000, 1600)
     texts = drawn_texts(nodule_figure(ct, assessment))
     for words in (
-        "Malignancy: malignant",
+        "Malignancy: 0.73, decision withheld: the slices are thick",
         "0.73",
         EVIDENCE_WORDS["simulated"],
         "volume: 905 mm³",

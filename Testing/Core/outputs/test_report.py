@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from made_assessment import CHECKS, MEASUREMENTS, TASKS, made_assessment
 from needs import CHROMIUM
@@ -21,6 +22,8 @@ from nodulerisk.clinical.scores import SCORES, Input, ScoreResult, score_nodule
 from nodulerisk.errors import OutputError
 from nodulerisk.outputs.html import nodule_report as report
 from nodulerisk.outputs.html.nodule_report import ReportNodule, change_words, write_report
+from nodulerisk.outputs.not_found import NotFound, not_found_png
+from nodulerisk.outputs.slices import nodule_slices
 from nodulerisk.outputs.words import MASK_WORDS, task_title
 from nodulerisk.tasks import EVIDENCE_WORDS
 
@@ -123,10 +126,10 @@ def saying(ct, assessment):
 def test_every_number_stands_beside_its_evidence(page_of, nodule):
     page = page_of(nodule)
     for name in ("malignancy", "invasiveness", "grade"):
-        task = TASKS[name]
-        assert f"{task_title(name, task)} {task.evidence}" in page.text
-    assert "malignant 0.73 reader" in page.text  # at a glance
-    assert "0.15 / 0.60 / 0.25 simulated" in page.text
+        title = task_title(nodule.assessment, name)
+        assert f"{title} {TASKS[name].evidence}" in page.text
+    assert "withheld 0.73 reader" in page.text  # at a glance
+    assert "0.15/0.60/0.25 simulated" in page.text
     assert "volume 905 mm³ reader" in page.text
     assert "Measurements reader" in page.text
     assert MASK_WORDS["reader"] in page.text
@@ -137,10 +140,10 @@ def test_every_number_stands_beside_its_evidence(page_of, nodule):
 def test_it_says_all_that_is_in_the_assessment(page_of, nodule):
     page = page_of(nodule)
     for words in (
-        "threshold 0.55",
+        "threshold 0.50",
         "large: 0.73",
         "-81.5, -191.0, -192.5 mm (LPS)",
-        "solid 0.93",
+        "p(ground glass/part-solid/solid) 0.01/0.06/0.93",
         "set open 1.0",
     ):
         assert words in page.text
@@ -166,11 +169,26 @@ def test_scores_stand_first_with_whom_they_were_made_for(page_of, nodule):
     found = {score.name: score_nodule(score, told) for score in SCORES}
     advice = Advice((found["Veterans Affairs"], found["Mayo"]))
     page = page_of(replace(nodule, advice=advice)).text
-    assert "N1 Veterans Affairs: 7.9 % * outcome * not made for cases like this malignant" in page
+    assert "N1 Veterans Affairs: 7.9 % * outcome * not made for cases like this withheld" in page
     assert "7.9 % outcome made for single nodules age 62 (given)" in page
     assert "long axis 10 mm (measured) 375 veterans" in page and "AUC 0.79 (0.74 to 0.84)" in page
     assert "Mayo: not computed: needs cancer, mean diameter, spiculation, upper lobe" in page
     assert page.index("Scores outcome") < page.index("Measurements reader")
+
+
+def test_a_report_of_scores_that_all_fit_the_patient_opens(page_of, nodule):
+    told = {"sex": "male", "upper_lobe": True, "long axis": 10}
+    known = {name: Input(name, value, "given") for name, value in told.items()}
+    found = {score.name: score_nodule(score, known) for score in SCORES}
+    text = page_of(replace(nodule, advice=Advice((found["Brock 1a"],)))).text
+    assert "Brock 1a:" in text and "not made for cases like this" not in text
+
+
+def test_a_guideline_shows_what_is_in_doubt_what_is_next_and_what_it_left_out(page_of, nodule):
+    told = replace(LUNG_RADS, next_step="CT soon", not_considered=("kind",), doubts=("it is cut",))
+    text = page_of(replace(nodule, advice=Advice((), (told,)))).text
+    assert "Lung-RADS v2022: 4A (in doubt)" in text  # at a glance
+    assert "in doubt: it is cut next: CT soon not considered: kind" in text
 
 
 def test_scans_stand_side_by_side_with_what_changed(page_of, followed):
@@ -178,6 +196,68 @@ def test_scans_stand_side_by_side_with_what_changed(page_of, followed):
     assert "Measurement 183 days before this scan change" in text
     assert "volume 700 mm³ 905 mm³ +205 mm³ (+29%)" in text
     assert all(line in text for line in FOLLOW_UP.lines)
+
+
+def test_a_growing_solid_part_is_said_at_a_glance(page_of, followed):
+    core = replace(FOLLOW_UP, subsolid=True, solid_diameter_mm=(2, 9), solid_volume_mm3=(4, 382))
+    earlier = replace(followed.earlier[0], follow_up=core)
+    text = page_of(replace(followed, earlier=(earlier,))).text
+    assert f"Since 183 days before: {core.lines[0]} reader" in text
+    assert text.index(core.lines[0]) < text.index("Measurements reader")
+
+
+def test_a_nodule_over_four_scans_has_a_growth_curve_and_a_picture_of_each(page_of, followed, ct):
+    scans = [
+        replace(followed.earlier[0], when=f"{days} days before", days=days, ct=ct)
+        for days in (540, 360, 183)
+    ]
+    page = page_of(replace(followed, earlier=scans))
+    assert "4 scans in 540 days" in page.text
+    assert any(tag.get("id") == "growth-1" for tag in page.all("div"))
+    shown = [f"{days} days before" for days in (540, 360, 183)]
+    assert " ".join(page.text.split()).count("540 days before") >= 3
+    assert all(when in page.text for when in shown)
+    plain = page_of(replace(followed, earlier=[replace(scans[0], days=None, ct=None)]))
+    assert not any(tag.get("id") == "growth-1" for tag in plain.all("div"))
+
+
+@pytest.mark.needs(CHROMIUM)
+def test_the_growth_page_draws_its_curve(followed, ct, tmp_path):
+    from playwright.sync_api import sync_playwright
+
+    scans = [
+        replace(followed.earlier[0], when=f"{days} days before", days=days, ct=ct)
+        for days in (540, 360, 183)
+    ]
+    path = tmp_path / "report.html"
+    write_report([replace(followed, earlier=scans)], path)
+    with sync_playwright() as play:
+        chromium = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = chromium.new_page()
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(path.as_uri())
+        page.wait_for_selector("#growth-1 .scatterlayer .point")
+        points = page.locator("#growth-1 .subplot.xy .scatterlayer .point").count()
+        chromium.close()
+    assert errors == [] and points == 4
+
+
+def test_a_nodule_that_is_not_found_any_more_has_its_section(page_of, nodule, ct):
+    slices = nodule_slices(ct, nodule.assessment)
+    words = "Not found at the later scan: no nodule was drawn in its place."
+    gone = NotFound("L2", "before and after", words, slices, slices)
+    page = page_of(nodule, not_found=[gone])
+    assert f"L2 before and after {words} At the earlier scan" in page.text
+    outside = replace(gone, after=[])
+    assert "There at the later scan" not in page_of(nodule, not_found=[outside]).text
+
+
+def test_a_nodule_that_is_not_found_any_more_has_its_picture(nodule, ct, tmp_path):
+    slices = nodule_slices(ct, nodule.assessment)
+    not_found_png(NotFound("$L2$", "before and after", "gone", slices, slices), tmp_path / "a.png")
+    picture = np.asarray(Image.open(tmp_path / "a.png").convert("RGB"))
+    assert picture.shape == (840, 1200, 3) and len(np.unique(picture)) > 100
 
 
 def test_a_scan_without_a_mask_has_no_change(page_of, nodule):

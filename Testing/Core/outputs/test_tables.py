@@ -48,7 +48,7 @@ def read_csv(path) -> list[dict[str, str]]:
 def test_table_shows_probabilities_with_evidence_checks_and_refusals(outcomes):
     text = shown(outcomes)
     for words in (
-        "malignant",
+        "withheld",
         "0.73",
         "spread 0.09",
         "(reader)",
@@ -84,7 +84,7 @@ def test_csv_has_one_row_per_nodule(outcomes, tmp_path):
     write_csv(outcomes, tmp_path / "nodules.csv")
     first, second = read_csv(tmp_path / "nodules.csv")
     assert first["x_lps_mm"] == "-81.5"
-    assert (first["malignancy_decision"], first["malignancy_malignant"]) == ("malignant", "0.7333")
+    assert (first["malignancy_decision"], first["malignancy_malignant"]) == ("withheld", "0.7333")
     assert (first["malignancy_evidence"], first["malignancy_threshold"]) == ("reader", "0.5")
     assert (first["grade_grade 2"], first["grade_spread"]) == ("0.6", "0.1")
     assert (first["subtype_evidence"], first["subtype_MIA"]) == ("none", "")
@@ -217,6 +217,8 @@ def test_fault_44_unwritable_or_full_folder_is_refused_with_its_path(tmp_path, m
 
 
 def test_the_appearance_stands_below_the_table(outcomes):
-    assert "N1: solid 0.93, spiculated 0.20 (radiologists' suspicion, not pathology)" in shown(
-        outcomes, 120
-    )
+    stands = replace(outcomes[0], assessment=replace(outcomes[0].assessment, checks=()))
+    seen = "solid 0.93, spiculated (0.20, called from 0.15)"
+    assert f"N1: {seen} (radiologists' suspicion, not pathology)" in shown([stands], 120)
+    seen = "p(ground glass/part-solid/solid) 0.01/0.06/0.93, p(spiculated) 0.20"
+    assert f"N1: {seen}, all withheld" in " ".join(shown(outcomes, 120).split())

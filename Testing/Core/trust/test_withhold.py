@@ -17,7 +17,7 @@ from nodulerisk.assessment import (
     Stability,
     decided,
 )
-from nodulerisk.checks import CHECKS, Check
+from nodulerisk.checks import CHECKS, NO_NODULE, NOT_A_NODULE, Check
 from nodulerisk.ct.points import Point
 from nodulerisk.datasets.read import read_dataset
 from nodulerisk.engine.engine import Engine
@@ -58,6 +58,7 @@ def sound(assessment) -> Assessment:
 
 NOT_COVERED = {
     "no-nodule": "no nodule was found at the point",
+    "not-a-nodule": "it does not look like a nodule",
     "mask-unsteady": "its mask depends on the click",
     "size-out-of-range": "its size is outside the published range",
     "mask-cut": "it extends beyond what the mask network sees",
@@ -105,6 +106,44 @@ def test_unstable_answers_are_withheld(sound):
     assert withheld(replace(sound, stability=clicked)) == ("it changes with a click 2 mm off",)
 
 
+def test_fault_76_the_json_says_of_every_task_whether_its_decision_is_withheld(assessment):
+    tasks = assessment.to_dict()["tasks"]
+    assert (tasks["malignancy"]["withheld"], tasks["malignancy"]["reasons"]) == (
+        True,
+        ["the slices are thick"],
+    )
+    assert (tasks["subtype"]["withheld"], tasks["subtype"]["reasons"]) == (False, [])
+
+
+def test_only_a_decision_that_stands_and_rests_on_patients_may_be_named(sound, assessment):
+    named = {task: sound.stated(task).decision for task in TASKS}
+    assert named == {
+        "malignancy": "malignant",
+        "invasiveness": None,
+        "grade": None,
+        "subtype": None,
+        "density": "solid",
+        "spiculation": "spiculated",
+    }
+    assert [task for task in TASKS if sound.stated(task).demonstration] == ["invasiveness", "grade"]
+    assert {assessment.stated(task).decision for task in TASKS} == {None}
+
+
+def test_fault_68_that_nothing_was_found_is_no_reason_to_withhold_that_very_answer(sound):
+    presence = replace(
+        TASKS["malignancy"], classes=("no nodule", "nodule"), mean=(0.9, 0.1), threshold=0.5
+    )
+    for decision, reasons in (
+        ("no nodule", ()),
+        ("nodule", ("no nodule was found at the point", "it does not look like a nodule")),
+    ):
+        members = {"a": (0.9, 0.1)}
+        found = {"presence": replace(presence, decision=decision, members=members)}
+        checks = (NO_NODULE.check(), NOT_A_NODULE.check(probability=0.1))
+        stated = replace(sound, tasks=found, checks=checks).stated("presence")
+        assert (stated.decision, stated.reasons) == (None if reasons else decision, reasons)
+
+
 def test_the_reasons_read_as_lines(sound, assessment):
     assert withheld_words(sound) == stability_words(sound) == []
     assert withheld_words(assessment) == ["Withheld: every decision (the slices are thick)"]
@@ -120,7 +159,6 @@ def test_a_withheld_decision_is_shown_beside_its_probability(sound, tmp_path):
     text = StringIO()
     Console(file=text, width=120).print(results_view([outcome]))
     for words in (
-        "malignant",
         "withheld",
         "0.73",
         "N1: Withheld: malignancy (it changes",

@@ -10,13 +10,16 @@ from pathlib import Path
 from nodulerisk.assessment import Assessment, Measurement
 from nodulerisk.checks import NO_NODULE
 from nodulerisk.clinical.advice import NO_ADVICE, Advice
+from nodulerisk.clinical.course import Course, course_of
 from nodulerisk.clinical.followup import Earlier
 from nodulerisk.ct.volume import CT
 from nodulerisk.outputs import words
 from nodulerisk.outputs.html import stills
+from nodulerisk.outputs.html.growth import growth_figure
 from nodulerisk.outputs.html.interactive import mesh_figure, slices_figure
 from nodulerisk.outputs.html.pages import write_page
 from nodulerisk.outputs.mesh import Mesh, nodule_mesh
+from nodulerisk.outputs.not_found import NotFound
 from nodulerisk.outputs.slices import FIELD_MM, PIXEL_MM, Slice, nodule_slices
 from nodulerisk.tasks import EVIDENCE_WORDS, EvidenceLevel
 
@@ -57,6 +60,21 @@ class ReportNodule:
         return mesh if mesh is not None and len(mesh.faces) else None
 
     @property
+    def course(self) -> Course | None:
+        """Its growth curve; None if it was measured at fewer than two scans."""
+        return course_of(self.earlier, self.assessment)
+
+    @property
+    def over_time(self) -> list[tuple[str, Slice]]:
+        """The axial slices through the nodule at every scan, the oldest first, with when it was;
+        empty if no earlier one is at hand."""
+        shown = [(one.when, one.ct, one.assessment) for one in self.earlier if one.ct is not None]
+        if not shown:
+            return []
+        scans = [*shown, ("this scan", self.ct, self.assessment)]
+        return [(when, nodule_slices(ct, found)[0]) for when, ct, found in scans]
+
+    @property
     def evidence(self) -> EvidenceLevel:
         """The evidence behind the mask and its measurements."""
         return "none" if self.assessment.nodule is None else self.assessment.nodule.evidence
@@ -67,6 +85,7 @@ def write_report(
     path: Path,
     identity: Mapping[str, str] | None = None,
     refusals: Mapping[str, str] | None = None,
+    not_found: Sequence[NotFound] = (),
 ) -> None:
     """Writes one HTML file that opens without a network and prints on A4.
 
@@ -79,6 +98,7 @@ def write_report(
         identity: label -> text about the patient that the user wants shown; without it, nothing in
             the page identifies the patient.
         refusals: name -> reason of points that were not assessed.
+        not_found: nodules of earlier scans that a later one does not show.
 
     Raises:
         OutputError: the file cannot be written.
@@ -89,6 +109,7 @@ def write_report(
         nodules=nodules,
         identity=identity or {},
         refusals=refusals or {},
+        not_found=not_found,
         tasks=task_columns(nodules),
         evidence_words=EVIDENCE_WORDS,
         interactive=INTERACTIVE,
@@ -98,6 +119,7 @@ def write_report(
         stills=stills,
         mesh_figure=mesh_figure,
         slices_figure=slices_figure,
+        growth_figure=growth_figure,
         at_a_glance=at_a_glance,
         side_by_side=side_by_side,
     )
@@ -113,7 +135,7 @@ def task_columns(nodules: Sequence[ReportNodule]) -> dict[str, str]:
         for name, task in words.main_tasks(nodule.assessment).items()
     }
     return {
-        name: " / ".join(task.classes) if len(task.classes) > 2 else task.classes[-1]
+        name: "/".join(task.classes) if len(task.classes) > 2 else task.classes[-1]
         for name, task in tasks.items()
     }
 

@@ -12,34 +12,42 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.image import imread
 from scipy.spatial.distance import pdist
+from scipy.stats import mannwhitneyu
+from typer.testing import CliRunner
 
 from made_nodules import LUNG_HU, VESSEL_HU, made_background, made_lung
+from nodulerisk.cli import app
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT
+from nodulerisk.datasets.densesharp_format import write_densesharp
 from nodulerisk.datasets.lidc_slices import read_lidc_slices
 from nodulerisk.datasets.nodules import LabelledNodule
-from nodulerisk.datasets.simulate import (
-    AAH_AIS,
-    GRADES,
-    INVASIVE_MM,
-    MIA,
-    PATTERNS,
-    grow,
-    inserted,
-    largest_part,
-    long_axis_mm,
-    lung_cube,
-    simulate_nodules,
+from nodulerisk.datasets.read import read_dataset
+from nodulerisk.datasets.simulated.features import (
+    CONTRASTS,
+    MEASURES,
+    features_of,
+    published_values,
+    tables,
+    write_features,
 )
-from nodulerisk.datasets.simulate_sheet import contact_sheet
+from nodulerisk.datasets.simulated.growth import grow, inserted, largest_part, long_axis_mm
+from nodulerisk.datasets.simulated.lung import lung_cube
+from nodulerisk.datasets.simulated.patterns import AIS, IAC, MIA, PATTERNS, drawn
+from nodulerisk.datasets.simulated.sheet import contact_sheet
+from nodulerisk.datasets.simulated.simulate import simulate, simulate_nodules
 from nodulerisk.errors import NoduleRiskError
 
 MIDDLE = (40, 40, 40)
 
 
-def grown(pattern, seed: int, diameter: float | None = None):
-    rng = np.random.default_rng(seed)
-    return grow(pattern, diameter or rng.uniform(*pattern.diameter_mm), made_lung(), rng)
+def looked(pattern, seed: int, **fields):
+    """A drawn look, with fields of one's own."""
+    return replace(drawn(pattern, np.random.default_rng(seed)), **fields)
+
+
+def grown(look, seed: int = 0, lung=None):
+    return grow(look, made_lung() if lung is None else lung, np.random.default_rng(seed))
 
 
 def solid_axis_mm(growth) -> float:
@@ -90,16 +98,13 @@ def test_only_invasive_adenocarcinoma_is_invasive_and_graded(simulated):
 
 @settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 2**32), pattern=st.sampled_from(PATTERNS))
-def test_the_solid_component_decides_the_subtype(seed, pattern):
-    growth = grown(pattern, seed)
+def test_the_solid_part_lies_within_the_mask_and_is_as_long_as_asked(seed, pattern):
+    look = looked(pattern, seed)
+    growth = grown(look, seed)
     assert not (growth.solid & ~growth.mask).any()
-    axis = solid_axis_mm(growth)
-    if pattern is AAH_AIS:
-        assert not growth.solid.any()
-    elif pattern is MIA:
-        assert 0 < axis <= INVASIVE_MM
-    else:
-        assert axis > INVASIVE_MM
+    whole = long_axis_mm(growth.mask)
+    assert solid_axis_mm(growth) <= look.solid_mm + 0.5
+    assert solid_axis_mm(growth) > min(look.solid_mm, whole) - 2
 
 
 @settings(deadline=None, max_examples=15)
@@ -116,9 +121,9 @@ def test_any_nodule_is_whole_and_lies_where_it_should(seed):
     assert nodule.marked.dtype == np.float32 and set(np.unique(nodule.marked)) == {0.0, 1.0}
     assert mask[39:42, 39:42, 39:42].any() and np.array_equal(mask, largest_part(mask))
     assert np.abs(np.subtract(nodule.centre_lps_mm, MIDDLE)).max() < 5
-    assert 3 <= nodule.diameter_mm <= 28
+    assert 3 <= nodule.diameter_mm <= 34
     border = np.ones_like(mask)
-    border[10:-10, 10:-10, 10:-10] = False
+    border[5:-5, 5:-5, 5:-5] = False
     assert not (mask & border).any()
 
 
@@ -132,40 +137,93 @@ def test_the_long_axis_is_the_longest_distance_in_one_slice():
 
 def test_the_mask_is_as_long_as_asked():
     for diameter in (5, 9, 17, 28):
-        assert diameter - 1.6 < long_axis_mm(grown(GRADES[1], 1, diameter).mask) <= diameter
+        growth = grown(looked(MIA, 1, diameter_mm=diameter, solid_mm=3))
+        assert diameter - 1.6 < long_axis_mm(growth.mask) <= diameter
 
 
-def test_the_solid_share_grows_with_the_grade():
-    def mean_ratio(pattern) -> float:
-        growths = [grown(pattern, seed) for seed in range(12)]
-        return float(
-            np.mean([solid_axis_mm(growth) / long_axis_mm(growth.mask) for growth in growths])
-        )
-
-    low, middle, high = (mean_ratio(pattern) for pattern in GRADES)
-    assert low + 0.1 < middle < high - 0.1
+def test_higher_grades_have_larger_solid_parts_but_overlap():
+    looks = [looked(IAC, seed) for seed in range(1500)]
+    by_grade = [[look.solid_mm for look in looks if look.labels["grade"] == g] for g in range(3)]
+    low, middle, high = map(np.median, by_grade)
+    assert 1.3 * low < middle < high / 1.3
+    assert min(by_grade[2]) < low and max(by_grade[0]) > high
+    assert all(400 < len(grade) < 600 for grade in by_grade)
 
 
-def test_spicules_leave_the_mask_with_the_grade():
-    def beyond(pattern) -> int:
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_looks_have_the_published_means_and_deviations(pattern):
+    looks = [looked(pattern, seed) for seed in range(1500)]
+    for feature in ("diameter_mm", "mean_hu", "glass_hu", "solid_hu"):
+        values = [getattr(look, feature) for look in looks]
+        published = getattr(pattern, feature)
+        assert np.mean(values) == pytest.approx(published.mean, abs=0.15 * published.sd)
+        assert np.std(values) == pytest.approx(published.sd, rel=0.15)
+    for sign in ("lobulated", "spiculated", "bronchogram", "retracted"):
+        share = np.mean([getattr(look, sign) for look in looks])
+        assert share == pytest.approx(getattr(pattern, sign), abs=0.05)
+    assert all(0 < look.solid_mm <= look.diameter_mm for look in looks)
+
+
+def test_classes_overlap_where_a_definition_would_part_them():
+    ais, mia, iac = ([looked(one, seed) for seed in range(300)] for one in PATTERNS)
+    assert max(look.solid_mm for look in ais) > 4
+    assert max(look.solid_mm for look in mia) > 5
+    assert min(look.solid_mm for look in iac) < 2
+
+
+def test_a_length_is_positive_and_has_its_mean_and_deviation():
+    for pattern in PATTERNS:
+        for feature in ("diameter_mm", "solid_mm"):
+            values, published = published_values(pattern, feature), getattr(pattern, feature)
+            assert values.min() >= 0
+            assert (values.mean(), values.std()) == pytest.approx(tuple(published), rel=0.02)
+
+
+def test_spicules_leave_the_mask():
+    def beyond(spiculated: bool) -> int:
         """Returns the voxels covered by spicules well outside the body."""
-        growth = grown(pattern, 2, 14)
+        growth = grown(looked(IAC, 2, diameter_mm=14, spiculated=spiculated, retracted=False), 2)
         return int(((growth.cover > 0.5) & ~growth.mask).sum())
 
-    assert beyond(AAH_AIS) == 0 < beyond(GRADES[2])
+    assert beyond(False) == 0 < beyond(True)
 
 
-def test_ground_glass_has_the_density_of_ground_glass(simulated):
-    means = [
-        nodule.ct.hu[nodule.mask].mean() for nodule in simulated if nodule.labels["subtype"] == 0
-    ]
-    assert min(means) > -760 and max(means) < -450
+def test_a_line_leads_to_the_pleura():
+    growth = grown(looked(IAC, 2, diameter_mm=14, spiculated=False, retracted=True), 2)
+    line = (growth.cover > 0.5) & ~growth.mask
+    assert line[38:43, 49:66, 38:43].any(axis=(0, 2)).all()  # the wall begins at y = 68
 
 
-def test_a_solid_component_is_as_dense_as_soft_tissue():
-    growth, lung = grown(GRADES[2], 3, 20), made_lung()
-    hu = inserted(growth, lung, 1.0, np.random.default_rng(0))
-    assert -150 < np.median(hu[growth.solid]) < 60
+def test_without_a_wall_in_reach_there_is_no_line():
+    lung = np.full((80, 80, 80), LUNG_HU, np.float32)
+    growth = grown(looked(IAC, 2, diameter_mm=14, spiculated=False, retracted=True), 2, lung)
+    assert not ((growth.cover > 0.5) & ~growth.mask).any()
+
+
+def test_an_airway_runs_through_and_the_mask_keeps_it():
+    looks = [looked(IAC, 3, diameter_mm=20, bronchogram=airway) for airway in (False, True)]
+    without, with_it = (grown(look, 3) for look in looks)
+    assert np.array_equal(without.mask, with_it.mask)
+    opened = without.mask & (with_it.cover < 0.5) & (without.cover > 0.9)
+    assert 20 < opened.sum() < 0.1 * without.mask.sum()
+
+
+def test_the_mean_density_is_the_wanted_one():
+    lung = np.full((80, 80, 80), LUNG_HU, np.float32)
+    for glass, mean in ((-700.0, -600.0), (-650.0, -500.0), (-550.0, -400.0)):
+        look = looked(
+            MIA, 1, diameter_mm=14, solid_mm=4, glass_hu=glass, mean_hu=mean, solid_hu=-100.0
+        )
+        growth = grown(replace(look, bronchogram=False), 1, lung)
+        hu = inserted(growth, lung, 1.0, np.random.default_rng(0))
+        assert hu[growth.mask].mean() == pytest.approx(mean, abs=25)
+
+
+def test_a_solid_part_is_as_dense_as_asked():
+    look = looked(IAC, 3, diameter_mm=20, solid_mm=12, solid_hu=-40.0, mean_hu=-300.0)
+    growth = grown(look, 3)
+    hu = inserted(growth, made_lung(), 1.0, np.random.default_rng(0))
+    assert np.median(hu[growth.solid]) == pytest.approx(look.solid_hu, abs=60)
 
 
 def test_sizes_of_the_classes_overlap(simulated):
@@ -176,7 +234,7 @@ def test_sizes_of_the_classes_overlap(simulated):
 
 
 def test_the_lung_outside_is_left_as_it_was():
-    growth, lung = grown(GRADES[2], 4, 16), made_lung()
+    growth, lung = grown(looked(IAC, 4, diameter_mm=16), 4), made_lung()
     hu = inserted(growth, lung, 1.0, np.random.default_rng(0))
     reach = growth.cover > 0
     outside = ~(reach | np.roll(reach, 1, 0) | np.roll(reach, -1, 0))  # the blur along z
@@ -185,7 +243,8 @@ def test_the_lung_outside_is_left_as_it_was():
 
 
 def test_a_vessel_is_visible_through_ground_glass():
-    growth, lung = grown(AAH_AIS, 5, 18), made_lung()
+    look = looked(AIS, 5, diameter_mm=18, solid_mm=1, bronchogram=False)
+    growth, lung = grown(look, 5), made_lung()
     hu = inserted(growth, lung, 1.0, np.random.default_rng(0))
     vessel = growth.mask & (lung == VESSEL_HU)
     glass = growth.mask & (lung < -700)
@@ -195,7 +254,8 @@ def test_a_vessel_is_visible_through_ground_glass():
 
 def test_the_noise_inside_is_that_of_the_lung():
     lung = np.random.default_rng(6).normal(LUNG_HU, 40, (80, 80, 80)).astype(np.float32)
-    growth = grow(GRADES[2], 24, lung, np.random.default_rng(6))
+    look = looked(IAC, 6, diameter_mm=24, solid_mm=20, solid_hu=0.0, bronchogram=False)
+    growth = grown(look, 6, lung)
     core = growth.solid & (growth.cover == 1)
     noisy, calm = (
         inserted(growth, lung * k + LUNG_HU * (1 - k), 1.0, np.random.default_rng(0))
@@ -205,7 +265,8 @@ def test_the_noise_inside_is_that_of_the_lung():
 
 
 def test_thick_slices_blur_along_z_alone():
-    growth, lung = grown(GRADES[2], 7, 12), np.full((80, 80, 80), LUNG_HU, np.float32)
+    lung = np.full((80, 80, 80), LUNG_HU, np.float32)
+    growth = grown(looked(IAC, 7, diameter_mm=12, solid_mm=9, solid_hu=0.0), 7, lung)
     thin, thick = (
         inserted(growth, lung, mm, np.random.default_rng(0)).astype(int) for mm in (0.5, 5.0)
     )
@@ -215,9 +276,8 @@ def test_thick_slices_blur_along_z_alone():
 
 def test_a_nodule_stops_at_the_chest_wall():
     lung = made_lung(wall_mm=36)  # begins 4 mm from the middle
-    growth = grow(GRADES[0], 20, lung, np.random.default_rng(8))
+    growth = grown(looked(IAC, 8, diameter_mm=20, solid_mm=8, retracted=False), 8, lung)
     assert growth.mask.any() and not growth.mask[:, 46:, :].any()
-    assert solid_axis_mm(growth) > INVASIVE_MM
 
 
 def test_patient_and_split_are_the_backgrounds():
@@ -285,3 +345,46 @@ def test_the_contact_sheet_has_a_row_for_each_class(simulated, tmp_path):
     every, one = imread(tmp_path / "all.png"), imread(tmp_path / "one.png")
     assert every.shape[0] > 3 * one.shape[0] and every.shape[1] == one.shape[1]
     assert every.std() > 0.1 and one.std() > 0.05
+
+
+@pytest.mark.parametrize("feature", MEASURES)
+@pytest.mark.parametrize(("low", "high"), [sides for _, *sides in CONTRASTS])
+def test_a_single_feature_tells_the_classes_apart_as_published(feature, low, high):
+    looks = [[looked(pattern, seed) for seed in range(1500)] for pattern in PATTERNS]
+    drawn_values = [[getattr(look, feature) for look in of_class] for of_class in looks]
+    published = [published_values(pattern, feature)[:1500] for pattern in PATTERNS]
+    assert auc(drawn_values, low, high) == pytest.approx(auc(published, low, high), abs=0.03)
+
+
+def auc(values, low, high) -> float:
+    """How often a value of the high classes exceeds one of the low classes."""
+    below, above = (np.concatenate([values[subtype] for subtype in side]) for side in (low, high))
+    return mannwhitneyu(above, below).statistic / (len(above) * len(below))
+
+
+def test_features_are_written_beside_what_was_published(tmp_path):
+    rows = [features_of(one) for one in simulate([made_background()], 30, seed=3)]
+    write_features(rows, tmp_path)
+    written = (tmp_path / "features.csv").read_text(encoding="utf-8").splitlines()
+    assert len(written) == 31 and written[0].startswith("name,subtype,invasiveness,")
+    text = (tmp_path / "features.md").read_text(encoding="utf-8")
+    assert text == tables(rows) and "(10.3 ± 3.1)" in text and "| AIS against MIA | 0.60 |" in text
+
+
+def test_the_command_writes_a_dataset_that_is_read_again(tmp_path):
+    lungs = write_densesharp(
+        [replace(made_background(), labels={"subtype": 0}, marked=a_mark())], tmp_path / "lungs"
+    )
+    out = tmp_path / "out"
+    done = CliRunner().invoke(app, ["simulate", str(lungs), str(out), "--count", "3"])
+    assert done.exit_code == 0, done.output
+    assert [nodule.name for nodule in read_dataset(out).nodules] == [
+        f"sim-{i:06d}" for i in range(3)
+    ]
+    assert (out / "sheet.png").exists() and (out / "features" / "features.md").exists()
+
+
+def a_mark() -> np.ndarray:
+    mark = np.zeros((80, 80, 80), np.float32)
+    mark[39:42, 39:42, 39:42] = 1
+    return mark

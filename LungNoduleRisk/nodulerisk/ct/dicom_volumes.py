@@ -1,0 +1,506 @@
+"""Which image planes make one volume.
+
+A SeriesInstanceUID should mean one volume, but archives hold two acquisitions, kernels, cardiac
+phases or even patients under one. Planes are grouped by what all slices of a volume share; a group
+is then split by whatever tells several complete volumes over one range apart. Acquisitions that
+follow each other along the patient stay one volume, as step-and-shoot scanners store them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import combinations, groupby
+from typing import Any, NamedTuple
+
+import numpy as np
+from pydicom import Dataset
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
+from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag, Tag
+
+from nodulerisk.ct.dicom_files import DicomFile, ImagePlane, read_whole_header
+from nodulerisk.ct.slice_stack import slice_grid
+from nodulerisk.errors import CTError
+
+MIN_SLICES = 3  # of a volume that is told apart
+SAME_HEIGHT_MM = 0.01
+MAX_STRAYS = 0.25  # of a group's slices: those that belong to none of its volumes
+MIN_SHARE = 0.5  # of a range: two slices with one number are no two volumes
+PER_FRAME = Tag("PerFrameFunctionalGroupsSequence")
+UNNAMED = "unnamed"  # a volume without SeriesInstanceUID
+Planes = list[ImagePlane]
+
+
+class Identity(NamedTuple):
+    """What all slices of a volume share."""
+
+    patient: str
+    study: str
+    frame_of_reference: str
+    uid: str
+    size: tuple[int, int]
+    facing: str
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """One volume of one series.
+
+    Attributes:
+        name: by which it is chosen: its SeriesInstanceUID, and ``#2`` for the second volume that
+            shares it; ``unnamed#1`` for one that has none.
+        identity: what it shares with other volumes of its group.
+        apart: what tells it from the other volumes of its SeriesInstanceUID.
+        planes: its slices, in no order.
+    """
+
+    name: str
+    identity: Identity
+    apart: tuple[str, ...]
+    planes: Planes
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """What may tell the volumes of one series apart.
+
+    Attributes:
+        keyword: of the element.
+        words: before its value in the list of series.
+        sequence: the functional group of multi-frame files that holds it.
+        along: whether it may change along one volume, as the acquisition's number does.
+        frame_keyword: the element's other name in multi-frame files.
+        is_shown: whether the list shows the value; else it counts the values.
+    """
+
+    keyword: str
+    words: str = ""
+    sequence: str = ""
+    along: bool = False
+    frame_keyword: str = ""
+    is_shown: bool = True
+
+    def of(self, plane: ImagePlane) -> str:
+        """The plane's value as text; empty: it has none."""
+        if not self.sequence or PER_FRAME not in plane.header:
+            return self._one_spelling(stored(plane.header, self._tag))
+        group = plane.macro(self.sequence)
+        return self._one_spelling(stored(group, self._frame_tag) or stored(group, self._tag))
+
+    def _one_spelling(self, text: str) -> str:
+        """Writes 120 and 120.0 alike."""
+        if dictionary_VR(self._tag) not in ("DS", "IS", "FL", "FD"):
+            return text
+        try:
+            return f"{float(text):.6g}"
+        except ValueError:
+            return text
+
+    @cached_property
+    def _tag(self) -> BaseTag:
+        return Tag(self.keyword)
+
+    @cached_property
+    def _frame_tag(self) -> BaseTag:
+        return Tag(self.frame_keyword or self.keyword)
+
+    @cached_property
+    def tags(self) -> frozenset[BaseTag]:
+        """Where it may be in a file."""
+        return frozenset([self._tag, *([PER_FRAME] if self.sequence else [])])
+
+
+ATTRIBUTES = (
+    Attribute("SeriesNumber", "series number"),
+    Attribute("ConvolutionKernel", "kernel", "CTReconstructionSequence"),
+    Attribute("StackID", "stack", "FrameContentSequence"),
+    Attribute("ImageType", "", "CTImageFrameTypeSequence", frame_keyword="FrameType"),
+    Attribute("PatientPosition"),
+    Attribute("ReconstructionAlgorithm", "", "CTReconstructionSequence"),
+    Attribute("FilterType", "filter"),
+    Attribute("SeriesDescription"),
+    Attribute("KVP", "kV", "CTXRayDetailsSequence"),
+    Attribute("MonoenergeticEnergyEquivalent", "keV", "CTAdditionalXRaySourceSequence"),
+    Attribute("TemporalPositionIdentifier", "time point", along=True),
+    Attribute("TemporalPositionIndex", "time point", "FrameContentSequence", along=True),
+    Attribute(
+        "NominalPercentageOfCardiacPhase",
+        "heart phase %",
+        "CardiacSynchronizationSequence",
+        along=True,
+    ),
+    Attribute(
+        "NominalPercentageOfRespiratoryPhase",
+        "breathing phase %",
+        "RespiratorySynchronizationSequence",
+        along=True,
+    ),
+    Attribute("TriggerTime", "trigger time", along=True),
+    Attribute(
+        "AcquisitionNumber", "acquisition", "FrameContentSequence", True, "FrameAcquisitionNumber"
+    ),
+    Attribute("IrradiationEventUID", "scan", along=True, is_shown=False),
+    Attribute("SliceThickness", "slices of", "PixelMeasuresSequence", along=True),
+    Attribute("ContrastBolusAgent", "contrast agent", along=True),
+    Attribute("ProtocolName", along=True),
+    Attribute("ScanOptions", along=True),
+    Attribute("ImageComments", along=True),
+    Attribute("DerivationDescription", along=True),
+    Attribute("AcquisitionDate", "scan", along=True, is_shown=False),
+    Attribute("AcquisitionTime", "scan", along=True, is_shown=False),
+)
+
+
+def varying_tags(planes: Planes) -> set[BaseTag]:
+    """Returns the elements that may not be the same in all planes; those of multi-frame files may
+    differ within the file."""
+    headers = list({id(plane.header): plane.header for plane in planes}.values())
+    first = unparsed(headers[0])
+    varying = {PER_FRAME} & first.keys()
+    for header in headers[1:]:
+        other = unparsed(header)
+        if other != first:
+            varying |= {tag for tag in first.keys() | other if first.get(tag) != other.get(tag)}
+    return varying
+
+
+def unparsed(header: Dataset) -> dict[BaseTag, Any]:
+    return {element.tag: element.value for element in header.elements()}
+
+
+def stored(header: Dataset, tag: BaseTag) -> str:
+    """Returns an element's value as text, empty if it has none; it is not parsed, which would take
+    as long as reading it."""
+    if tag not in header:
+        return ""
+    value = header[tag].value if is_binary(tag) else header.get_item(tag).value
+    if isinstance(value, bytes):
+        return value.decode("latin-1").strip(" \0")
+    if isinstance(value, MultiValue):
+        return "\\".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+@lru_cache(maxsize=1024)
+def is_binary(tag: BaseTag) -> bool:
+    """Whether an element's number is not stored as text."""
+    return dictionary_has_tag(tag) and dictionary_VR(tag) in ("FL", "FD", "SL", "SS", "UL", "US")
+
+
+def heights_of(planes: Sequence[ImagePlane]) -> np.ndarray:
+    """Returns positions along the first plane's normal, mm."""
+    return np.array([plane.position for plane in planes]) @ planes[0].normal
+
+
+def numbers_of(planes: Sequence[ImagePlane]) -> list[tuple[int, int]] | None:
+    """Returns InstanceNumber and frame of each plane; None if a plane has none."""
+    try:
+        return [(int(plane.header.InstanceNumber), plane.frame) for plane in planes]
+    except (AttributeError, TypeError, ValueError):
+        return None
+
+
+# --- Groups
+
+
+def volumes_in(planes: Planes) -> tuple[list[Volume], Planes]:
+    """Returns the volumes, in an order that does not depend on the files', and the planes of
+    none."""
+    groups = defaultdict(list)
+    for plane in planes:
+        groups[identity_of(plane)].append(plane)
+    parts = [
+        Volume("", identity, apart, part)
+        for identity, group in sorted(groups.items())
+        for part, apart in split(without_copies(group), ())
+    ]
+    volumes = [part for part in parts if is_volume(part.planes)]
+    rest = [plane for part in parts if not is_volume(part.planes) for plane in part.planes]
+    return named(volumes), rest
+
+
+def identity_of(plane: ImagePlane) -> Identity:
+    header = plane.header
+    patient, study, frame, uid = (
+        "|".join(stored(header, tag).rstrip("^= ") for tag in tags) for tags in IDENTITY_TAGS
+    )
+    facing = FACING[int(np.argmax(np.abs(plane.normal)))]
+    return Identity(patient, study, frame, uid, (int(header.Rows), int(header.Columns)), facing)
+
+
+FACING = ("sagittal", "coronal", "axial")
+IDENTITY_TAGS = tuple(
+    tuple(map(Tag, keywords.split()))
+    for keywords in (
+        "PatientID PatientName PatientBirthDate",
+        "StudyInstanceUID",
+        "FrameOfReferenceUID",
+        "SeriesInstanceUID",
+    )
+)
+SOP_INSTANCE = Tag("SOPInstanceUID")
+
+
+def is_volume(planes: Planes) -> bool:
+    """Whether the slices differ in position: localizers and bolus tracking do not."""
+    # a position that is not a number is refused later, with a message of its own
+    return not np.ptp(heights_of(planes)) <= SAME_HEIGHT_MM
+
+
+def without_copies(planes: Planes) -> Planes:
+    """Returns the planes without those of a file that holds the same bytes as another."""
+    keys = [
+        (stored(plane.header, SOP_INSTANCE), plane.frame, plane.position.tobytes())
+        for plane in planes
+    ]
+    often = Counter(keys)
+    if len(often) == len(planes):
+        return planes
+    digests: dict[DicomFile, bytes] = {}
+    kept: dict[Hashable, ImagePlane] = {}
+    for key, plane in zip(keys, planes, strict=True):
+        if often[key] > 1 and plane.file not in digests:
+            digests[plane.file] = digest(plane.file)
+        kept.setdefault((key, digests.get(plane.file)), plane)
+    return list(kept.values())
+
+
+def digest(file: DicomFile) -> bytes:
+    with file.open() as stream:
+        return hashlib.sha256(stream.read()).digest()
+
+
+def named(volumes: list[Volume]) -> list[Volume]:
+    """Names the volumes, and says what tells those of one SeriesInstanceUID apart."""
+    result = []
+    for uid, group in groupby(
+        sorted(volumes, key=lambda v: v.identity.uid), lambda v: v.identity.uid
+    ):
+        same = list(group)
+        for number, volume in enumerate(same, start=1):
+            name = f"{uid or UNNAMED}#{number}" if len(same) > 1 or not uid else uid
+            apart = (*apart_by_identity(volume, same), *volume.apart)
+            result.append(Volume(name, volume.identity, apart, volume.planes))
+    return result
+
+
+def apart_by_identity(volume: Volume, same: list[Volume]) -> Iterator[str]:
+    """Yields what tells a volume from those that share its SeriesInstanceUID; patients, studies
+    and frames of reference are counted, since their names are not to be shown."""
+    for field, value in zip(Identity._fields, volume.identity, strict=True):
+        values = sorted({getattr(other.identity, field) for other in same})
+        if len(values) == 1:
+            continue
+        if field == "size":
+            yield " x ".join(map(str, value))
+        else:
+            counted = f"{field.replace('_', ' ')} {values.index(value) + 1}"
+            yield str(value) if field == "facing" else counted
+
+
+# --- The volumes of a group
+
+
+def split(planes: Planes, apart: tuple[str, ...]) -> list[tuple[Planes, tuple[str, ...]]]:
+    """Splits a group into its volumes, each with what tells it apart."""
+    if len(planes) > MIN_SLICES and np.all(np.isfinite(heights_of(planes))):
+        for words, parts in ways_to_split(planes):
+            return [
+                found
+                for word, part in zip(words, parts, strict=True)
+                for found in split(part, (*apart, word))
+            ]
+    return [(planes, apart)]
+
+
+def ways_to_split(planes: Planes) -> Iterator[tuple[list[str], list[Planes]]]:
+    """Yields each way in which planes make several volumes, the surest first: what to call the
+    parts, and the parts."""
+    varying = varying_tags(planes)
+    for attribute in ATTRIBUTES:
+        if attribute.tags & varying:
+            yield from by_attribute(planes, attribute)
+    yield from by_geometry(planes)
+    runs = runs_of_numbers(planes)
+    if len(runs) > 1 and are_volumes(runs, along=True, share=MIN_SHARE):
+        yield [words_for_run(run) for run in runs], runs
+    if has_repeats(planes) or are_twins(planes):
+        yield from by_anything(planes)
+
+
+def by_attribute(planes: Planes, attribute: Attribute) -> Iterator[tuple[list[str], list[Planes]]]:
+    parts = parted(planes, [attribute.of(plane) for plane in planes])
+    along = attribute.along or "" in parts
+    if len(parts) > 1 and are_volumes(list(parts.values()), along):
+        words = [words_for(attribute, part[0], k) for k, part in enumerate(parts.values())]
+        yield words, list(parts.values())
+
+
+def parted(planes: Planes, values: Sequence[str]) -> dict[str, Planes]:
+    """Groups planes by value, in the values' order."""
+    parts = defaultdict(list)
+    for plane, value in zip(planes, values, strict=True):
+        parts[value].append(plane)
+    return dict(sorted(parts.items(), key=lambda item: in_order(item[0])))
+
+
+def in_order(value: str) -> tuple[float, str]:
+    try:
+        return float(value), value
+    except ValueError:
+        return 0.0, value
+
+
+def words_for(attribute: Attribute, plane: ImagePlane, number: int) -> str:
+    group = plane.macro(attribute.sequence) if attribute.sequence else plane.header
+    value = group.get(attribute.frame_keyword or attribute.keyword) or group.get(attribute.keyword)
+    if not attribute.is_shown:
+        return f"{attribute.words} {number + 1}"
+    text = "/".join(map(str, value)) if isinstance(value, MultiValue) else str(value or "unknown")
+    return f"{attribute.words} {without_patient(text, plane.header)}".strip()
+
+
+def without_patient(text: str, header: Dataset) -> str:
+    """Returns a description, unless it holds a part of the patient's name or number."""
+    identity = f"{header.get('PatientName', '')}^{header.get('PatientID', '')}"
+    parts = [part for part in identity.lower().replace(" ", "^").split("^") if len(part) > 2]
+    return "(not shown)" if any(part in text.lower() for part in parts) else text[:40]
+
+
+def are_volumes(parts: Sequence[Planes], along: bool, share: float = 0) -> bool:
+    """Whether parts are volumes of their own, but for some strays; what may change along one
+    volume tells parts apart only where they cover one range, or this share of the shorter one."""
+    whole = [heights for part in parts if is_regular(heights := distinct_heights(part))]
+    covered = sum(len(part) for part in parts if is_regular(distinct_heights(part)))
+    if covered < (1 - MAX_STRAYS) * sum(map(len, parts)):
+        return False
+    return not along or any(overlap(*pair, share) for pair in combinations(whole, 2))
+
+
+def distinct_heights(planes: Planes) -> np.ndarray:
+    heights = np.sort(heights_of(planes))
+    return heights[np.diff(heights, prepend=-np.inf) > SAME_HEIGHT_MM]
+
+
+def is_regular(heights: np.ndarray) -> bool:
+    """Whether the heights are those of one volume."""
+    try:
+        return len(heights) >= MIN_SLICES and bool(slice_grid(heights))
+    except CTError:
+        return False
+
+
+def overlap(one: np.ndarray, other: np.ndarray, share: float) -> bool:
+    common = min(one[-1], other[-1]) - max(one[0], other[0])
+    return bool(common > share * min(np.ptp(one), np.ptp(other)) - SAME_HEIGHT_MM)
+
+
+def by_geometry(planes: Planes) -> Iterator[tuple[list[str], list[Planes]]]:
+    """Splits by orientation, voxel size and the edge of the field of view; a stray slice is no
+    volume, and is refused by name later."""
+    along, down = planes[0].orientation
+    yield from by_clusters(planes, "orientation", [p.orientation.ravel() for p in planes])
+    yield from by_clusters(planes, "pixel spacing", [pixel_spacing(p) for p in planes])
+    edges = [(p.position @ along, p.position @ down) for p in planes]
+    yield from by_clusters(planes, "field of view", edges)
+
+
+def by_clusters(
+    planes: Planes, words: str, rows: Sequence[Sequence[float] | np.ndarray]
+) -> Iterator[tuple[list[str], list[Planes]]]:
+    clusters = clustered(np.array(rows, float))
+    parts = list(parted(planes, list(map(str, clusters))).values())
+    if len(parts) > 1 and min(map(len, parts)) >= MIN_SLICES and are_volumes(parts, along=True):
+        yield [f"{words} {k}" for k in range(1, len(parts) + 1)], parts
+
+
+def pixel_spacing(plane: ImagePlane) -> tuple[float, float]:
+    """Returns row and column spacing, mm; zeros where they are not two numbers."""
+    try:
+        down, along = plane.macro("PixelMeasuresSequence").PixelSpacing
+        return float(down), float(along)
+    except (AttributeError, TypeError, ValueError):
+        return 0.0, 0.0
+
+
+def clustered(rows: np.ndarray, tolerance: float = 1e-3) -> np.ndarray:
+    """Returns the number of the cluster of each row; each cluster lies around its first row."""
+    cluster = np.full(len(rows), -1)
+    number = 0
+    while (cluster < 0).any():
+        first = rows[np.argmax(cluster < 0)]
+        near = np.abs(rows - first).max(axis=1) <= tolerance
+        near[np.argmax(cluster < 0)] = True
+        cluster[(cluster < 0) & near] = number
+        number += 1
+    return cluster
+
+
+def runs_of_numbers(planes: Planes) -> list[Planes]:
+    """Returns the stretches in which position follows InstanceNumber in one direction: volumes of
+    a series are mostly numbered one after the other."""
+    numbers = numbers_of(planes)
+    if numbers is None:
+        return [planes]
+    order = sorted(range(len(planes)), key=numbers.__getitem__)
+    signs = np.sign(np.diff(heights_of(planes)[order]))
+    runs, direction = [[planes[order[0]]]], 0.0
+    for k, sign in zip(order[1:], signs, strict=True):
+        if direction and sign != direction:
+            runs.append([])
+            sign = 0.0
+        runs[-1].append(planes[k])
+        direction = sign
+    return runs
+
+
+def words_for_run(planes: Planes) -> str:
+    """The images of a run as a reader of the archive counts them."""
+    numbers = sorted(numbers_of(planes) or [(0, 0)])
+    (first, first_frame), (last, last_frame) = numbers[0], numbers[-1]
+    if first == last:
+        return f"image {first}, frames {first_frame + 1} to {last_frame + 1}"
+    return f"images {first} to {last}"
+
+
+def has_repeats(planes: Planes) -> bool:
+    return len(distinct_heights(planes)) < len(planes)
+
+
+def are_twins(planes: Planes) -> bool:
+    """Whether most slices share InstanceNumber with a neighbour: two volumes half a step apart
+    look like one otherwise."""
+    numbers = numbers_of(planes)
+    if numbers is None or len(set(numbers)) < MIN_SLICES or has_repeats(planes):
+        return False
+    heights = heights_of(planes)
+    step = np.median(np.diff(distinct_heights(planes)))
+    near = defaultdict(list)
+    for number, height in zip(numbers, heights, strict=True):
+        near[number].append(height)
+    twins = [same for same in near.values() if len(same) > 1 and np.ptp(same) < len(same) * step]
+    return 2 * sum(map(len, twins)) > len(planes)
+
+
+def by_anything(planes: Planes) -> Iterator[tuple[list[str], list[Planes]]]:
+    """Splits by the folder, or by any other element whose values make complete volumes: private
+    ones tell energies and phases of some scanners apart."""
+    if any(PER_FRAME in plane.header for plane in planes):
+        return
+    headers = [read_whole_header(plane.file) for plane in planes]
+    tags = sorted(unparsed(headers[0]).keys() | unparsed(headers[-1]).keys())
+    columns = [[plane.file.folder for plane in planes]]
+    columns += [[stored(header, tag) for header in headers] for tag in tags]
+    for column in columns:
+        parts = list(parted(planes, column).values())
+        few = 1 < len(parts) <= len(planes) // MIN_SLICES
+        if few and all(map(is_one_volume, parts)) and are_volumes(parts, along=True):
+            yield [f"part {k}" for k in range(1, len(parts) + 1)], parts
+
+
+def is_one_volume(planes: Planes) -> bool:
+    return not has_repeats(planes) and is_regular(distinct_heights(planes))

@@ -1,0 +1,1 @@
+"""Simulated nodules in real lung."""

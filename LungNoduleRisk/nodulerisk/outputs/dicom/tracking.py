@@ -1,0 +1,159 @@
+"""Which nodule is which: tracking UIDs that follow a finding from report to report.
+
+A nodule keeps the UID that an earlier report gave it, wherever the point was placed this time.
+Without an earlier report the UID is made from the series, the nodule's name and roughly where it
+lies: a slightly different click makes the same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydicom import Dataset, dcmread
+from pydicom.errors import InvalidDicomError
+
+from nodulerisk.assessment import Assessment, NoduleMask
+from nodulerisk.checks import NO_NODULE, NOT_A_NODULE
+from nodulerisk.clinical.advice import NO_ADVICE, Advice
+from nodulerisk.outputs.dicom.identity import made_uid
+from nodulerisk.outputs.dicom.source import DicomSource
+
+SAME_FINDING_MM = 5.0  # between the centres; the mask hardly depends on the click
+ROUGHLY_MM = 20.0
+REFERENCE = ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
+MEASUREMENTS, GROUP, TRACKING_UID, CENTRE = "126010", "125007", "112040", "111010"  # in DCM
+UNREADABLE = (OSError, InvalidDicomError, AttributeError, KeyError, TypeError, ValueError)
+
+
+@dataclass(frozen=True, eq=False)
+class TrackedNodule:
+    """A nodule as the files hold it.
+
+    Attributes:
+        assessment: of this CT.
+        uid: its tracking UID.
+        advice: its scores and guidelines.
+    """
+
+    assessment: Assessment
+    uid: str
+    advice: Advice = NO_ADVICE
+
+    @property
+    def name(self) -> str:
+        return self.assessment.name
+
+    @property
+    def mask(self) -> NoduleMask | None:
+        """None if none was drawn or it is empty."""
+        nodule = self.assessment.nodule
+        return nodule if nodule is not None and nodule.region.any() else None
+
+    @property
+    def is_found(self) -> bool:
+        """Whether there is a nodule: one was drawn, or no network looked whether there is one."""
+        checks = self.assessment.checks
+        denied = NO_NODULE.among(checks) or NOT_A_NODULE.among(checks)
+        return self.mask is not None or (self.assessment.nodule is None and not denied)
+
+
+@dataclass(frozen=True, eq=False)
+class EarlierReport:
+    """A report written before, of this or another study of the patient.
+
+    Attributes:
+        reference: its ``REFERENCE`` elements alone.
+        findings: tracking UID, frame of reference and centre (LPS mm) of each nodule.
+    """
+
+    reference: Dataset
+    findings: tuple[tuple[str, str, np.ndarray], ...]
+
+    def is_of(self, source: DicomSource) -> bool:
+        """Whether it is about the source's study."""
+        return self.reference.StudyInstanceUID == source.header.StudyInstanceUID
+
+    def uid_at(self, centre_lps_mm: Sequence[float], frame_uid: str) -> str | None:
+        """Returns the tracking UID of the finding at a position; None if there is none."""
+        near = [
+            (float(np.linalg.norm(centre - centre_lps_mm)), uid)
+            for uid, frame, centre in self.findings
+            if frame == frame_uid
+        ]
+        distance, uid = min(near, default=(np.inf, ""))
+        return uid if distance <= SAME_FINDING_MM else None
+
+
+def read_earlier(path: str | Path) -> EarlierReport | None:
+    """Reads an earlier report; None if there is none, or it is not one of ours."""
+    try:
+        dataset = dcmread(path, stop_before_pixels=True)
+        reference = Dataset()
+        for keyword in REFERENCE:
+            setattr(reference, keyword, dataset[keyword].value)
+        return EarlierReport(reference, tuple(_findings(dataset)))
+    except UNREADABLE:
+        return None
+
+
+def tracked(
+    assessments: Sequence[Assessment],
+    source: DicomSource,
+    earlier: EarlierReport | None = None,
+    handed_on: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Returns each nodule's tracking UID by its name.
+
+    Args:
+        assessments: of the source's CT.
+        source: the CT.
+        earlier: a report in which some may have one already.
+        handed_on: UIDs by name, of nodules known from another scan.
+    """
+    given = handed_on or {}
+    return {one.name: given.get(one.name) or _uid(one, source, earlier) for one in assessments}
+
+
+def along(
+    tracks: Iterable[Sequence[str | None]], own: Sequence[Mapping[str, str]]
+) -> list[dict[str, str]]:
+    """Returns the tracking UIDs by name for every scan of a patient: a nodule keeps that of the
+    first scan that shows it.
+
+    Args:
+        tracks: each nodule's names, one per scan, the oldest first; None where it has none.
+        own: of each scan alone: see ``tracked``.
+    """
+    uids = [dict(scan) for scan in own]
+    for names in tracks:
+        known = [(scan, name) for scan, name in zip(uids, names, strict=True) if name in scan]
+        for scan, name in known:
+            first, of_first = known[0]
+            scan[str(name)] = first[str(of_first)]
+    return uids
+
+
+def _uid(assessment: Assessment, source: DicomSource, earlier: EarlierReport | None) -> str:
+    centre = assessment.centre_lps_mm
+    known = earlier and earlier.uid_at(centre, source.header.FrameOfReferenceUID)
+    roughly = (f"{round(value / ROUGHLY_MM)}" for value in centre)
+    return known or made_uid("nodule", source.name, assessment.name, *roughly)
+
+
+def _findings(report: Dataset) -> Iterator[tuple[str, str, np.ndarray]]:
+    for measurements in _named(report, MEASUREMENTS):
+        for group in _named(measurements, GROUP):
+            for centre in _named(group, CENTRE):
+                if centre.ValueType == "SCOORD3D":
+                    uid = next(_named(group, TRACKING_UID)).UID
+                    frame = centre.ReferencedFrameOfReferenceUID
+                    yield str(uid), str(frame), np.array(centre.GraphicData, float)
+
+
+def _named(item: Dataset, code: str) -> Iterator[Dataset]:
+    for child in item.get("ContentSequence", ()):
+        if child.ConceptNameCodeSequence[0].get("CodeValue") == code:
+            yield child
