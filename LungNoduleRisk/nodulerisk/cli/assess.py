@@ -127,7 +127,7 @@ def assess(
             source = dicom_source(ct, series) if dicom else None
             weight_set = chosen_weights(weights, thresholds)
             show("reading the CT", None)
-            scan = _of_listed_series(scan or read_scan(ct, series), listed, named)
+            scan = of_listed_series(scan or read_scan(ct, series), listed, named)
             outcomes = assess_and_write(
                 scan,
                 asked,
@@ -184,7 +184,7 @@ def _named_by(ct: Path, series: str | None) -> list[str]:
     return [*([series.partition("#")[0]] if series else []), stem_of(ct)]
 
 
-def _of_listed_series(scan: CT, listed: list[str], named: list[str]) -> CT:
+def of_listed_series(scan: CT, listed: list[str], named: list[str]) -> CT:
     """Adds a check if the points' table names another series than the CT does (fault 65)."""
     from nodulerisk.checks import POINTS_OF_ANOTHER_SERIES
 

@@ -41,6 +41,7 @@ from scipy.ndimage import label
 from nodulerisk.ct.points import lps_of
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT, triple
+from nodulerisk.datasets.luna import cts_by_series
 from nodulerisk.datasets.nodules import (
     CROP_MM,
     Broken,
@@ -53,7 +54,6 @@ from nodulerisk.datasets.nodules import (
     refuse_leak,
     split_of,
 )
-from nodulerisk.datasets.luna import cts_by_series
 from nodulerisk.datasets.rows import (
     LINE,
     Row,
@@ -253,9 +253,9 @@ def with_paths(rows: list[Row], table: Path) -> list[Row]:
     Raises:
         NoduleRiskError: there is none.
     """
-    cts = cts_by_series(table.parent, {cell(row, *SERIES) for row in rows})
+    cts = cts_by_series(table.parent)
     found = [
-        row | {CT_PATH[0]: str(cts[uid].relative_to(table.parent))}
+        row | _malignancy_in(row) | {CT_PATH[0]: str(cts[uid].relative_to(table.parent))}
         for row in rows
         if (uid := cell(row, *SERIES)) in cts
     ]
@@ -265,6 +265,13 @@ def with_paths(rows: list[Row], table: Path) -> list[Row]:
             " beside it, named by its SeriesInstanceUID, or add a column 'ct' with the paths."
         )
     return found
+
+
+def _malignancy_in(row: Row) -> Row:
+    """Returns LUNA25's label, 0 or 1, as what it means."""
+    if row.get("label") not in ("0", "1"):
+        return {}
+    return {"label": "", "malignancy": TASKS["malignancy"].classes[int(row["label"])]}
 
 
 def _refuse_without_centres(row: Row, table: Path) -> None:
@@ -291,7 +298,9 @@ def _read_group(
 ) -> tuple[tuple[LabelledNodule, ...], tuple[Broken, ...]]:
     """Reads the nodules of one CT."""
     try:
-        ct = read_ct(_path(folder, rows[0], *CT_PATH), series_uid=cell(rows[0], *SERIES) or None)
+        ct = read_ct(
+            _path(folder, rows[0], *CT_PATH), series_uid=cell(rows[0], *SERIES[:2]) or None
+        )
     except NoduleRiskError as error:
         return (), tuple(Broken(_name(row), str(error)) for row in rows)
     return read_each(rows, _name, lambda row: _nodule(row, ct, folder), twice)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
 from pathlib import Path
 
 from nodulerisk.ct.image_files import META, NIFTI, NRRD
 from nodulerisk.files import stem_of
 
+UID = re.compile(r"\d+(\.\d+)+")
 READABLE = (*META, *NIFTI, *NRRD, ".zip")
 
 
-def cts_by_series(folder: Path, series: Collection[str]) -> dict[str, Path]:
-    """Returns the CTs of these series that lie in the folder or below it: files or folders named by
-    the SeriesInstanceUID."""
-    wanted = set(series) - {""}
+def cts_by_series(folder: Path) -> dict[str, Path]:
+    """Returns the files and folders that are named by a UID, in the folder or below it, by UID."""
     return {
         name: path
         for path in sorted(folder.rglob("*"))
-        if (name := path.name if path.is_dir() else stem_of(path)) in wanted
+        if UID.fullmatch(name := path.name if path.is_dir() else stem_of(path))
         and (path.is_dir() or path.name.lower().endswith(READABLE))
     }
