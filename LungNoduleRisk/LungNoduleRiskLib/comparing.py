@@ -57,7 +57,7 @@ def daysBetween(
     files = [scene.dicomFiles(node)[:1] for node in (earlierNode, volumeNode)]
     if not all(files):
         return None
-    from nodulerisk.ct.dates import (
+    from nodulerisk.ct.dicom.dates import (
         days_between_files,  # needs a pydicom that may have yet to be installed
     )
 

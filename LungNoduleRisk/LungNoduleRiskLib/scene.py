@@ -220,7 +220,7 @@ def _filesOf(instances: Sequence[str]) -> list[Path]:
 
 
 def _saidIn(files: list[Path]) -> dict[str, Any]:
-    from nodulerisk.ct.dicom_series import (
+    from nodulerisk.ct.dicom.series import (
         acquisition_in,  # needs a pydicom that may have yet to be installed
     )
 

@@ -203,3 +203,21 @@ def test_a_series_that_left_the_database_is_taken_as_it_lies(from_dicom, monkeyp
     volumeNode = from_dicom()
     monkeypatch.setattr(slicer, "dicomDatabase", SimpleNamespace(fileForInstance=lambda _: ""))
     assert ctFromNode(volumeNode).acquisition == Acquisition()
+
+
+def test_fault_49_two_acquisitions_that_slicer_loaded_as_one_are_refused(from_dicom, tmp_path):
+    volumeNode = from_dicom()
+    for k, file in enumerate(sorted((tmp_path / "series").iterdir())):
+        header = dcmread(file)
+        header.AcquisitionNumber = 1 + k % 2
+        header.save_as(file)
+    with pytest.raises(CTError, match="(?s)not one CT.*acquisition 1.*acquisition 2.*Advanced"):
+        ctFromNode(volumeNode)
+
+
+def test_fault_63_what_any_slice_says_is_read_from_slicers_dicom_database(from_dicom, tmp_path):
+    volumeNode = from_dicom()
+    header = dcmread(tmp_path / "series" / "slice 004.dcm")
+    header.LossyImageCompressionRatio = 20
+    header.save_as(tmp_path / "series" / "slice 004.dcm")
+    assert "lossy-compression" in [check.code for check in ctFromNode(volumeNode).checks]

@@ -243,6 +243,22 @@ def test_a_dicom_folder_of_several_series_asks_which(page, tmp_path):
     expect(page.locator("#ct-text")).to_contain_text("256 × 256 × 28")
 
 
+def test_fault_49_two_acquisitions_of_one_series_ask_which(page, tmp_path):
+    """The sample, and its every other slice as a second acquisition half a step on."""
+    with zipfile.ZipFile(CT) as archive:
+        archive.extractall(tmp_path)
+    for path in sorted(tmp_path.rglob("*.dcm"))[::2]:
+        dataset = dcmread(path)
+        dataset.AcquisitionNumber, dataset.SOPInstanceUID = 99, generate_uid()
+        x, y, z = dataset.ImagePositionPatient
+        dataset.ImagePositionPatient = [x, y, z + dataset.SliceThickness / 2]
+        dataset.save_as(path.with_name(f"other-{path.name}"))
+    upload(page, tmp_path, kind="Folder")
+    expect(page.get_by_role("alert")).to_contain_text("several CT series or volumes")
+    page.get_by_role("button", name="Open this series").filter(has_text="acquisition 99").click()
+    expect(page.locator("#ct-text")).to_contain_text("256 × 256 × 28")
+
+
 def test_two_users_see_nothing_of_each_other(visit):
     one, other = visit(), visit()
     assert one.url != other.url

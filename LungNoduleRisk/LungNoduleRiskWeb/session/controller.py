@@ -129,7 +129,9 @@ class Controller:
                 self._state.series = [
                     {"uid": uid, "text": text} for uid, text in error.series.items()
                 ]
-                raise NoduleRiskError("This folder holds several CT series: choose one.") from error
+                raise NoduleRiskError(
+                    "This folder holds several CT series or volumes: choose one."
+                ) from error
             except NoduleRiskError:
                 self.pending = None
                 raise

@@ -251,7 +251,7 @@ def _gaps(given: list[float] | None, cts: Sequence[Path], scans: Sequence[CT]) -
 
 
 def _days(given: float | None, before: Path, after: Path, first: CT, second: CT) -> float:
-    from nodulerisk.ct.dates import days_between
+    from nodulerisk.ct.dicom.dates import days_between
 
     uids = first.acquisition.series_uid, second.acquisition.series_uid
     dated = days_between(before, after, uids)

@@ -25,7 +25,7 @@ def read_ct(path: str | Path, *, series_uid: str | None = None) -> CT:
         CTError: the file cannot be read, or its geometry, intensities or modality cannot be
             trusted.
     """
-    from nodulerisk.ct import dicom_series  # needs pydicom, which may not be installed yet
+    from nodulerisk.ct.dicom import series  # needs pydicom, which may not be installed yet
 
     path = Path(path)
     if not path.exists():
@@ -35,8 +35,8 @@ def read_ct(path: str | Path, *, series_uid: str | None = None) -> CT:
         )
     if image_files.can_read(path):
         return _without_padding(image_files.read_image(path))
-    if dicom_series.can_read(path):
-        return _without_padding(dicom_series.read_dicom(path, series_uid=series_uid))
+    if series.can_read(path):
+        return _without_padding(series.read_dicom(path, series_uid=series_uid))
     raise CTError(
         "This file is not a supported CT format. Use a DICOM folder or .zip, NRRD, NIfTI, MHA or"
         " MHD."

@@ -27,7 +27,7 @@ import numpy as np
 from pydicom import dcmread
 from skimage.draw import polygon
 
-from nodulerisk.ct.dicom_files import DicomFile, damage_refused, open_binary, read_header
+from nodulerisk.ct.dicom.files import DicomFile, damage_refused, open_binary, read_header
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT, triple
 from nodulerisk.datasets.lidc_ratings import ATTRIBUTION, beliefs_from, consensus, labels_from

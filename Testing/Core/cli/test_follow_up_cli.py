@@ -19,7 +19,7 @@ from made_dicom import phantom, write_enhanced, write_series, write_study
 from made_follow_up import PLACE_LPS_MM, TUMOUR_LPS_MM, first_scan, later_scan, motion_of
 from nodulerisk.assessment import load_assessment
 from nodulerisk.cli import app
-from nodulerisk.ct.dates import days_between
+from nodulerisk.ct.dicom.dates import days_between
 from nodulerisk.ct.read import read_ct
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.outputs.style import SEG_NAME, SR_NAME

@@ -730,8 +730,18 @@ def test_bts_without_what_brock_needs_says_so(ct):
     assert answer.missing == ("sex", "upper lobe")
     lung_cancer = asked_about(ct, replace(EVERYTHING, cancer="lung"))[2]
     assert lung_cancer.words == (
-        "not computed: Brock 2b is only made for patients who never had lung cancer"
+        "not computed: Brock 2b is not: made for patients who never had lung cancer"
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "mm", "expected"),
+    [("baseline", 9.9, "discharge"), ("baseline", 10.0, PET), ("growing", 9.9, None)],
+)
+def test_bts_discharges_a_lymph_node_that_does_not_grow(ct, status, mm, expected):
+    known = {"kind": "perifissural", "shape": "smooth oval", "status": status, "age": 75}
+    patient = replace(EVERYTHING, **known)
+    assert asked_about(ct, patient, measurements=measured(mm, mm))[2].result == expected
 
 
 def test_bts_without_a_doubling_time_says_so():

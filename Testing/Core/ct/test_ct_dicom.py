@@ -306,7 +306,7 @@ def test_fault_45_zip_bomb(tmp_path):
 
 
 def test_fault_45_zip_of_too_many_files(tmp_path, monkeypatch):
-    monkeypatch.setattr("nodulerisk.ct.dicom_files.MAX_FILES", 5)
+    monkeypatch.setattr("nodulerisk.ct.dicom.files.MAX_FILES", 5)
     files = write_series(tmp_path / "series", phantom())
     with pytest.raises(CTError, match="too much"):
         read_ct(zipped(tmp_path / "ct.zip", files))

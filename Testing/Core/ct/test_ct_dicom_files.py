@@ -432,7 +432,7 @@ def test_fault_59_3000_slices(tmp_path):
 
 
 def test_fault_59_more_slices_than_fit_are_refused_by_their_own_name(tmp_path, monkeypatch):
-    monkeypatch.setattr("nodulerisk.ct.dicom_pixels.MAX_VOXELS", 3000)
+    monkeypatch.setattr("nodulerisk.ct.dicom.pixels.MAX_VOXELS", 3000)
     write_series(tmp_path, phantom())
     with pytest.raises(CTError, match="12 slices of 18 x 16 are more than this program reads"):
         read_ct(tmp_path)

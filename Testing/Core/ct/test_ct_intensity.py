@@ -13,8 +13,8 @@ from pydicom import Dataset
 
 from made_dicom import phantom, set_pixels, write_series
 from needs import WHOLE_DATA
-from nodulerisk.ct.dicom_files import DicomFile, ImagePlane
-from nodulerisk.ct.dicom_pixels import hounsfield, rescaled
+from nodulerisk.ct.dicom.files import DicomFile, ImagePlane
+from nodulerisk.ct.dicom.pixels import hounsfield, rescaled
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT, with_geometry
 from nodulerisk.errors import CTError

@@ -19,7 +19,7 @@ from made_dicom import (
     write_enhanced_stacks,
     write_series,
 )
-from nodulerisk.ct.dates import days_between
+from nodulerisk.ct.dicom.dates import days_between
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import CTError, SeveralSeriesError

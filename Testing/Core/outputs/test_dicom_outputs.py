@@ -38,7 +38,7 @@ from nodulerisk.cli import app
 from nodulerisk.clinical.advice import advise
 from nodulerisk.clinical.patient import patient_from
 from nodulerisk.ct.cubes import Grid
-from nodulerisk.ct.dicom_files import DicomFile
+from nodulerisk.ct.dicom.files import DicomFile
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import CTError, NoduleRiskError, OutputError

@@ -102,7 +102,7 @@ def _solid(known: Known, scores: Mapping[str, ScoreResult]) -> Decision | None:
     status = known.optional("status")
     if known.missing:
         return None
-    if size[0] < LYMPH_NODE_MM and known.like_a_lymph_node():
+    if size[0] < LYMPH_NODE_MM and status not in GROWTH and known.like_a_lymph_node():
         rule = f"like a lymph node at pleura or fissure, < {LYMPH_NODE_MM} mm"
         return Decision(DISCHARGE, rule)
     rule = _solid_rule(*size)
@@ -237,7 +237,7 @@ def _computed(
         known.lacks(name)
         return None
     if score.probability is None and score.refusal:
-        return Decision(None, f"{name} is not {score.refusal}".replace("not made", "only made"))
+        return Decision(None, f"{name} is not: {score.refusal}")
     known.lacks(*score.missing)
     return score.probability
 

@@ -193,13 +193,12 @@ class Known:
             self._doubt(self._doubts_by_origin[FOLLOWED])
         return days
 
-    def like_a_lymph_node(self) -> bool | None:
-        """Whether it lies at the pleura or a fissure and has the shape and margin of a lymph node;
-        None: it lies there, but its shape is not known."""
+    def like_a_lymph_node(self) -> bool:
+        """Whether it is known to lie at the pleura or a fissure, and to have the shape and margin
+        of a lymph node."""
         if self.optional("kind") not in LYMPH_NODE_KINDS or self.optional("spiculation"):
             return False
-        shape = self.optional("shape")
-        return None if shape is None else shape != OTHER_SHAPE
+        return self.optional("shape") not in (None, OTHER_SHAPE)
 
     def answer(
         self, name: str, decision: Decision | None, source: str, asked: Iterable[str]

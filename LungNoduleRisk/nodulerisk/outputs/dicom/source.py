@@ -13,10 +13,10 @@ import numpy as np
 from pydicom import Dataset, dcmread
 
 from nodulerisk.ct.cubes import Grid
-from nodulerisk.ct.dicom_files import DicomFile, ImagePlane, dicom_files
-from nodulerisk.ct.dicom_series import can_read, choose_volume, ct_images
-from nodulerisk.ct.dicom_volumes import Volume
-from nodulerisk.ct.slice_stack import stacked
+from nodulerisk.ct.dicom.files import DicomFile, ImagePlane, dicom_files
+from nodulerisk.ct.dicom.series import can_read, choose_volume, ct_images
+from nodulerisk.ct.dicom.slice_stack import stacked
+from nodulerisk.ct.dicom.volumes import Volume
 from nodulerisk.errors import CTError, OutputError, TiltError
 from nodulerisk.outputs.dicom.identity import made_uid
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from nodulerisk.checks import IRREGULAR_SPACING, MISSING_SLICES, Check
-from nodulerisk.ct.dicom_files import ImagePlane
+from nodulerisk.ct.dicom.files import ImagePlane
 from nodulerisk.ct.volume import refuse_bad_direction, refuse_bad_spacing
 from nodulerisk.errors import CTError, TiltError
 

@@ -1,4 +1,4 @@
-"""DICOM files in folders and zips, and their headers; nothing in a zip is written to disk.
+"""DICOM files in folders and zips, and their headers; files in a zip are read in memory.
 
 A DICOMDIR is never followed: files are recognised by their content.
 """
@@ -31,7 +31,7 @@ from pydicom.uid import (
 )
 from pydicom.valuerep import STANDARD_VR
 
-from nodulerisk.ct.zip_files import MAX_RATIO, is_zip, zip_members
+from nodulerisk.ct.dicom.zip_files import MAX_RATIO, is_zip, zip_members
 from nodulerisk.errors import CTError
 
 MAX_FILES = 20_000

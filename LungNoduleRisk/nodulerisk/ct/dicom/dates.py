@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pydicom import Dataset
 
-from nodulerisk.ct.dicom_files import DicomFile, dicom_files, read_header
-from nodulerisk.ct.dicom_series import choose_volume, ct_images
+from nodulerisk.ct.dicom.files import DicomFile, dicom_files, read_header
+from nodulerisk.ct.dicom.series import choose_volume, ct_images
 
 DATES = ("AcquisitionDate", "StudyDate")  # the first that both scans carry
 KEYWORDS = f"SeriesInstanceUID {' '.join(DATES)}"

@@ -13,8 +13,8 @@ import numpy as np
 from pydicom import Dataset
 
 from nodulerisk.checks import Check
-from nodulerisk.ct.contrast import contrast_given
-from nodulerisk.ct.dicom_files import (
+from nodulerisk.ct.dicom.contrast import contrast_given
+from nodulerisk.ct.dicom.files import (
     DicomFile,
     ImagePlane,
     damage_refused,
@@ -26,10 +26,10 @@ from nodulerisk.ct.dicom_files import (
     numbers,
     read_header,
 )
-from nodulerisk.ct.dicom_left_out import is_remainder, left_out_checks, number_checks
-from nodulerisk.ct.dicom_pixels import fill_missing, lossy_checks, read_pixels, rescale_checks
-from nodulerisk.ct.dicom_volumes import MIN_SLICES, Planes, Volume, are_twins, volumes_in
-from nodulerisk.ct.slice_stack import stacked
+from nodulerisk.ct.dicom.left_out import is_remainder, left_out_checks, number_checks
+from nodulerisk.ct.dicom.pixels import fill_missing, lossy_checks, read_pixels, rescale_checks
+from nodulerisk.ct.dicom.slice_stack import stacked
+from nodulerisk.ct.dicom.volumes import MIN_SLICES, Planes, Volume, are_twins, volumes_in
 from nodulerisk.ct.volume import AIR_HU, CT, SINGLE_SLICE, Acquisition
 from nodulerisk.errors import CTError, SeveralSeriesError
 

@@ -24,9 +24,9 @@ from pydicom.uid import (
 )
 
 from nodulerisk.checks import LOSSY, RESCALE_MISSING, RESCALE_VARIES, Check
-from nodulerisk.ct.dicom_files import DicomFile, ImagePlane, numbers, read_dataset
-from nodulerisk.ct.dicom_gdcm import add_to_pydicom
-from nodulerisk.ct.slice_stack import SliceStack
+from nodulerisk.ct.dicom.files import DicomFile, ImagePlane, numbers, read_dataset
+from nodulerisk.ct.dicom.gdcm import add_to_pydicom
+from nodulerisk.ct.dicom.slice_stack import SliceStack
 from nodulerisk.ct.volume import (
     AIR_HU,
     MAX_VOXELS,

@@ -10,8 +10,8 @@ from pydicom import Dataset
 from pydicom.tag import Tag
 
 from nodulerisk.checks import LEFT_OUT_SLICES, NUMBER_GAPS, Check
-from nodulerisk.ct.dicom_files import ImagePlane, is_ct
-from nodulerisk.ct.dicom_volumes import (
+from nodulerisk.ct.dicom.files import ImagePlane, is_ct
+from nodulerisk.ct.dicom.volumes import (
     ATTRIBUTES,
     PER_FRAME,
     Planes,

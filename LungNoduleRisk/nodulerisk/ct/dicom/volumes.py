@@ -22,8 +22,8 @@ from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
 
-from nodulerisk.ct.dicom_files import DicomFile, ImagePlane, read_whole_header
-from nodulerisk.ct.slice_stack import slice_grid
+from nodulerisk.ct.dicom.files import DicomFile, ImagePlane, read_whole_header
+from nodulerisk.ct.dicom.slice_stack import slice_grid
 from nodulerisk.errors import CTError
 
 MIN_SLICES = 3  # of a volume that is told apart
