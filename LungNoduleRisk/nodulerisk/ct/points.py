@@ -168,7 +168,10 @@ def _read_fcsv(text: str, asked: Coordinates | None) -> Iterator[tuple[str, Posi
     columns = [name.strip() for name in header.get("columns", FCSV_COLUMNS).split(",")]
     rows = csv.DictReader([line for line in text.splitlines() if not line.startswith("#")], columns)
     for number, row in enumerate(rows, start=1):
-        status = (row.get(None) or [FCSV_DEFINED])[0]  # since Slicer 5, in a column without a name
+        unnamed = row.get(None) or [FCSV_DEFINED, "0"]  # since Slicer 5: status and "auto-created"
+        if len(unnamed) != 2:
+            raise PointError(f"Point {number} has too many cells: save the points again.")
+        status = unnamed[0]
         if int(status or FCSV_DEFINED) == int(FCSV_DEFINED):
             position = _position([row[axis] for axis in "xyz"], coordinates, f"Point {number}")
             yield row.get("label") or "", position
