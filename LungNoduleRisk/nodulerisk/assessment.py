@@ -384,8 +384,8 @@ def _measurement_from(values: dict[str, Any]) -> Measurement:
 
 
 def _provenance_from(values: dict[str, Any]) -> Provenance:
-    said = values.get("technique")
-    return _made(Provenance, {**values, "technique": said and _made(Technique, said)})
+    said = {**values}.get("technique")
+    return _made(Provenance, {**values, "technique": said and _made(Technique, {**said})})
 
 
 def _task_from(values: dict[str, Any]) -> TaskResult:

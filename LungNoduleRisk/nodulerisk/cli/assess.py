@@ -18,6 +18,7 @@ from nodulerisk.cli.shared import (
     progress,
 )
 from nodulerisk.errors import NoduleRiskError, OutputError, PointError, WeightsError
+from nodulerisk.files import stem_of
 from nodulerisk.outputs.style import REPORT_NAME, SEG_NAME, SR_NAME, TABLE_NAME
 
 if TYPE_CHECKING:
@@ -116,7 +117,15 @@ def assess(
 ) -> None:
     """Assess the nodules at given points of a chest CT."""
     with errors_in_one_line(verbose):
-        asked = asked_points(point, points, ras, lps)
+        listed = _listed_series(points)
+        named = _named_by(ct, series)
+        if len(listed) > 1 and not set(listed) & set(named):  # only the CT says which rows are its
+            scan = read_scan(ct, series)
+            named += [scan.acquisition.series_uid or ""]
+        else:
+            scan = None
+        own = next((uid for uid in named if uid in listed), None)
+        asked = asked_points(point, points, ras, lps, series=own)
         thresholds = thresholds_of(threshold or [])
         known = known_patient(patient, len(asked))
         earlier = earlier_report(out) if dicom else None  # before old results are removed
@@ -127,7 +136,7 @@ def assess(
             who = identity_of(ct, series) if identity else None
             weight_set = chosen_weights(weights, thresholds)
             show("reading the CT", None)
-            scan = read_scan(ct, series)
+            scan = of_listed_series(scan or read_scan(ct, series), listed, named)
             outcomes = assess_and_write(
                 scan,
                 asked,
@@ -150,8 +159,14 @@ def assess(
         raise typer.Exit(FAILED)
 
 
-def asked_points(texts: list[str] | None, file: Path | None, ras: bool, lps: bool) -> list[Point]:
-    """Returns the points given on the command line.
+def asked_points(
+    texts: list[str] | None,
+    file: Path | None,
+    ras: bool,
+    lps: bool,
+    series: str | None = None,
+) -> list[Point]:
+    """Returns the points given on the command line; of a table that names series, those of one.
 
     Raises:
         PointError: no points, both options, both coordinate systems, or an unreadable file.
@@ -163,8 +178,30 @@ def asked_points(texts: list[str] | None, file: Path | None, ras: bool, lps: boo
     if bool(texts) == bool(file):
         raise PointError("Say where the nodules are: --point X,Y,Z (repeatable) or --points FILE.")
     if file is not None:
-        return read_points(file, "ras" if ras else "lps" if lps else None)
+        return read_points(file, "ras" if ras else "lps" if lps else None, series=series)
     return named_points(("", parse_point(text, "ras" if ras else "lps")) for text in texts or ())
+
+
+def _listed_series(file: Path | None) -> list[str]:
+    from nodulerisk.ct.points import series_in
+
+    return series_in(file) if file is not None else []
+
+
+def _named_by(ct: Path, series: str | None) -> list[str]:
+    """Returns what the command line may name the CT's series by: the option, and the file's
+    name."""
+    return [*([series.partition("#")[0]] if series else []), stem_of(ct)]
+
+
+def of_listed_series(scan: CT, listed: list[str], named: list[str]) -> CT:
+    """Adds a check if the points' table names another series than the CT does (fault 65)."""
+    from nodulerisk.checks import POINTS_OF_ANOTHER_SERIES
+
+    uid = scan.acquisition.series_uid
+    if not listed or uid is None or {uid, *named} & set(listed):
+        return scan
+    return replace(scan, checks=(*scan.checks, POINTS_OF_ANOTHER_SERIES.check()))
 
 
 def thresholds_of(texts: list[str]) -> dict[str, float]:
