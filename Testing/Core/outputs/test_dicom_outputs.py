@@ -657,7 +657,9 @@ def bare_source(ct: CT) -> DicomSource:
         "1.2.5",
     )
     grid = Grid(np.array(ct.origin_lps_mm), ct.direction * ct.spacing_mm)
-    return DicomSource({DicomFile("", open): header}, {}, ct.hu.shape, grid, header.SeriesInstanceUID)
+    return DicomSource(
+        {DicomFile("", open): header}, {}, ct.hu.shape, grid, header.SeriesInstanceUID
+    )
 
 
 def test_fault_32_a_report_that_replaces_one_keeps_its_tracking_uids(series, tmp_path):

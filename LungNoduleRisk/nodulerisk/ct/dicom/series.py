@@ -300,7 +300,7 @@ def read_volume(volume: Volume, images: Images) -> CT:
     stack = stacked(volume.planes)
     hu = read_pixels(stack)
     rescale = rescale_checks(stack, hu)
-    refuse_interleaved(hu[stack.index])
+    refuse_interleaved(hu, stack.index)
     filled = fill_missing(hu, stack.index)
     unnamed = not volume.identity.uid and len(images.volumes) == 1
     acquisition = acquisition_of(stack.planes)
@@ -342,13 +342,13 @@ def refuse_twins(volume: Volume) -> None:
         )
 
 
-def refuse_interleaved(hu: np.ndarray) -> None:
+def refuse_interleaved(hu: np.ndarray, index: np.ndarray) -> None:
     """Refuses two volumes half a step apart that no header tells apart: each slice looks like the
     one after next, and not like its neighbour, because the patient moved in between (fault 49)."""
-    if len(hu) < MIN_INTERLEAVED:
+    if len(index) < MIN_INTERLEAVED:
         return
     step = max(1, min(hu.shape[1:]) // COARSE)
-    coarse = hu[:, ::step, ::step].astype(np.float32).clip(AIR_HU, 200)
+    coarse = hu[:, ::step, ::step][index].astype(np.float32).clip(AIR_HU, 200)
     next_slice, next_but_one = (np.abs(coarse[k:] - coarse[:-k]).mean(axis=(1, 2)) for k in (1, 2))
     pairs = np.minimum(next_slice[:-1], next_slice[1:])  # both neighbours of a slice in between
     if np.median(pairs) > UNLIKE * np.median(next_but_one):
