@@ -32,7 +32,9 @@ from nodulerisk.ct.volume import (
     AIR_HU,
     MAX_VOXELS,
     looks_like_hounsfield,
+    refuse_bad_spacing,
     refuse_if_too_large,
+    refuse_implausible_place,
     to_hounsfield,
 )
 from nodulerisk.errors import CTError
@@ -58,6 +60,8 @@ def read_pixels(stack: SliceStack) -> np.ndarray:
         CTError: there is no decoder, or the pixel data are damaged or inconsistent.
     """
     refuse_too_many(stack)
+    refuse_bad_spacing(stack.spacing_mm)
+    refuse_implausible_place(stack.shape[:1], [stack.step_mm], stack.planes[0].position)
     refuse_without_decoder(stack.planes)
     hu = np.zeros(stack.shape, np.int16)
     file, frames = None, np.empty(0)

@@ -405,7 +405,21 @@ def acquisition_of(planes: list[ImagePlane]) -> Acquisition:
         kernel=kernel or None,
         contrast=contrast_given(plane.header),
         head_to_foot=head_to_foot(planes),
+        series_number=_whole_number(plane.header.get("SeriesNumber")),
+        first_image=min(_image_numbers(planes), default=None),
     )
+
+
+def _image_numbers(planes: list[ImagePlane]) -> list[int]:
+    """Returns the InstanceNumber of every image of its own; none for frames within a file, which
+    are counted from 1."""
+    numbers = [_whole_number(plane.header.get("InstanceNumber")) for plane in planes]
+    known = [number for number in numbers if number is not None]
+    return known if len(set(known)) == len(planes) else []
+
+
+def _whole_number(value: object) -> int | None:
+    return int(value) if isinstance(value, int) else None
 
 
 def head_to_foot(planes: list[ImagePlane]) -> bool | None:
