@@ -365,7 +365,7 @@ def followed(
     Raises:
         NoduleRiskError: see ``follow_up``; a nodule that one of the scans does not show is named.
     """
-    missing = tuple(NO_NODULE.among(one.checks) for one in (before, after))
+    missing = NO_NODULE.among(before.checks), NO_NODULE.among(after.checks)
     if any(missing):
         raise NoduleRiskError(NOT_FOUND[missing])
     change = follow_up(

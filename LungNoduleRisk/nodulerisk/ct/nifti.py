@@ -92,7 +92,7 @@ def read_nifti_header(path: Path) -> NiftiHeader:
     slope, intercept = _scaling(*fields["scl"])
     return NiftiHeader(
         size=_size(fields["dim"]),
-        number=_number(fields).newbyteorder(order),
+        number=_number(fields, order),
         offset=_offset(fields),
         slope=slope,
         intercept=intercept,
@@ -128,7 +128,7 @@ def _hounsfield(stored: np.ndarray, header: NiftiHeader) -> np.ndarray:
 
 
 def _fill(file: IO[bytes], target: np.ndarray) -> None:
-    left = memoryview(target.view(np.uint8).reshape(-1))
+    left = target.reshape(-1).view(np.uint8).data
     while left:
         count = cast(gzip.GzipFile, file).readinto(left[:CHUNK])
         if not count:
@@ -181,10 +181,10 @@ def _size(dim: tuple[int, ...]) -> tuple[int, ...]:
     return size
 
 
-def _number(fields: dict[str, tuple]) -> np.dtype:
+def _number(fields: dict[str, tuple], order: str) -> np.dtype:
     """Returns the type of the voxels; a colour or complex one is none of numbers."""
     code, bits = fields["datatype"][0], fields["bitpix"][0]
-    number = np.dtype(NUMBERS.get(code, "V1"))
+    number = np.dtype(order + NUMBERS.get(code, "V1"))
     if code in NUMBERS and number.itemsize * 8 != bits:
         raise CTError("The NIfTI file's datatype and bitpix contradict each other.")
     return number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 from functools import lru_cache
 from itertools import pairwise
@@ -31,7 +32,9 @@ from nodulerisk.ct.volume import (
     AIR_HU,
     MAX_VOXELS,
     looks_like_hounsfield,
+    refuse_bad_spacing,
     refuse_if_too_large,
+    refuse_implausible_place,
     to_hounsfield,
 )
 from nodulerisk.errors import CTError
@@ -57,6 +60,8 @@ def read_pixels(stack: SliceStack) -> np.ndarray:
         CTError: there is no decoder, or the pixel data are damaged or inconsistent.
     """
     refuse_too_many(stack)
+    refuse_bad_spacing(stack.spacing_mm)
+    refuse_implausible_place(stack.shape[:1], [stack.step_mm], stack.planes[0].position)
     refuse_without_decoder(stack.planes)
     hu = np.zeros(stack.shape, np.int16)
     file, frames = None, np.empty(0)
@@ -290,11 +295,9 @@ def change_of(one: tuple[float, float], other: tuple[float, float], hu: float) -
 
 def lossy_checks(planes: list[ImagePlane]) -> list[Check]:
     """Returns a check if images were compressed with loss, and strongly (fault 63)."""
-    stated = [
-        max(numbers(plane.header, "LossyImageCompressionRatio", plane.file), default=0.0)
-        for plane in planes
-    ]
-    ratio = max(*stated, size_ratio(planes))
+    stated = [str(plane.header.get("LossyImageCompressionRatio", "")) for plane in planes]
+    ratios = [float(number) for text in set(stated) for number in re.findall(r"\d+\.?\d*", text)]
+    ratio = max(*ratios, size_ratio(planes), 0.0)
     return [LOSSY.check(ratio=ratio)] if ratio > MAX_LOSSY_RATIO else []
 
 
