@@ -34,6 +34,7 @@ def reportWriter(
     adviceFor: Callable[[Assessment], Advice],
     path: Path,
     earlierOf: Callable[[str], Sequence[Earlier]] | None = None,
+    readIdentity: Callable[[], dict[str, str]] | None = None,
 ) -> Callable[[], None]:
     """A function that writes the nodules' report (HTML): meshes and slices with the masks as
     they are now, scores and guidelines.
@@ -48,11 +49,12 @@ def reportWriter(
             the report, nothing else of it is kept.
         path: the file.
         earlierOf: a nodule's earlier scans by its name, the oldest first.
+        readIdentity: reads what the report is to say about the patient; None: nothing.
     """
     found = [results.withMask(assessment, volumeNode, PAGE_MM) for assessment in assessments]
     before = {one.name: earlierOf(one.name) if earlierOf else () for _ct, one in found}
     nodules = [(ct, one, adviceFor(one), before[one.name]) for ct, one in found]
-    return partial(_writeReport, nodules, path)
+    return partial(_writeReport, nodules, path, readIdentity)
 
 
 def dicomWriter(
@@ -136,11 +138,14 @@ def exportLabels(
     writeLabels(*scene.selected(volumeNode, markupsNode), Path(path), patient)
 
 
-def _writeReport(nodules: Sequence[tuple], path: Path) -> None:
+def _writeReport(
+    nodules: Sequence[tuple], path: Path, readIdentity: Callable[[], dict[str, str]] | None
+) -> None:
     # needs packages that are installed at first use
     from nodulerisk.outputs.html.nodule_report import ReportNodule, write_report
 
-    write_report([ReportNodule(*nodule) for nodule in nodules], path)
+    identity = readIdentity() if readIdentity else None
+    write_report([ReportNodule(*nodule) for nodule in nodules], path, identity)
 
 
 def _sourceReader(volumeNode: vtkMRMLScalarVolumeNode) -> Callable[[], DicomSource]:

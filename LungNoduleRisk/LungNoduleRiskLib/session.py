@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -390,12 +391,23 @@ class Session:
             raise NoduleRiskError("Choose a nodule that was assessed.")
         return self._assessor.explainer(self.chosen.assessment, self._ct(), weights, device)
 
-    def reportWriter(self, path: Path, name: str | None = None) -> Callable[[], None]:
+    def reportWriter(
+        self,
+        path: Path,
+        name: str | None = None,
+        readIdentity: Callable[[], dict[str, str]] | None = None,
+    ) -> Callable[[], None]:
         """A function that writes the report of one nodule, or of all: see
         ``exporting.reportWriter``."""
         found = [one for one in self.assessments if name in (None, one.name)]
         earlierOf = self._known.earlierOf
-        return exporting.reportWriter(found, self._ct(), self.advice, path, earlierOf)
+        return exporting.reportWriter(found, self._ct(), self.advice, path, earlierOf, readIdentity)
+
+    def identityReader(self) -> Callable[[], dict[str, str]]:
+        """A function that reads who the patient is from the CT's files in Slicer's DICOM module."""
+        from nodulerisk.ct.dicom.identity import identity_in  # needs packages
+
+        return partial(identity_in, scene.dicomFiles(self._ct()))
 
     def dicomWriter(
         self, folder: Path, readSource: Callable[[], DicomSource] | None = None

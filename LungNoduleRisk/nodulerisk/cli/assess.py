@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -105,6 +105,14 @@ def assess(
             " and ID.",
         ),
     ] = False,
+    identity: Annotated[
+        bool,
+        typer.Option(
+            "--identity",
+            help="Name the patient, as the DICOM series does, in the reports; otherwise nothing"
+            " does.",
+        ),
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
     """Assess the nodules at given points of a chest CT."""
@@ -125,6 +133,7 @@ def assess(
         with progress(len(asked)) as show:
             show("loading", None)
             source = dicom_source(ct, series) if dicom else None
+            who = identity_of(ct, series) if identity else None
             weight_set = chosen_weights(weights, thresholds)
             show("reading the CT", None)
             scan = of_listed_series(scan or read_scan(ct, series), listed, named)
@@ -138,10 +147,11 @@ def assess(
                 cascade=cascade,
                 stability=stability,
                 patient=known,
+                identity=who,
             )
             if len(asked) > 1:
                 show("writing the report", None)
-                _write_report(scan, outcomes, out / REPORT_NAME)
+                _write_report(scan, outcomes, out / REPORT_NAME, who)
         report_outcomes(outcomes, out)
         if source is not None:
             write_dicom_files(outcomes, source, out, earlier)
@@ -293,6 +303,12 @@ def write_dicom_files(
         write_dicom(found, source, out, advice=advice, earlier=earlier, handed_on=handed_on)
 
 
+def identity_of(ct: Path, series: str | None) -> dict[str, str]:
+    from nodulerisk.ct.dicom.identity import identity_in
+
+    return identity_in([ct], series)
+
+
 def read_scan(path: Path, series: str | None) -> CT:
     from nodulerisk.ct.read import read_ct
 
@@ -311,6 +327,7 @@ def assess_and_write(
     stability: bool = False,
     patient: Patient | None = None,
     change_of: Callable[[Assessment], FollowUp | None] | None = None,
+    identity: Mapping[str, str] | None = None,
 ) -> list[Outcome]:
     """Assesses every point and writes its results; a refused point does not stop the others (fault
     25). ``change_of`` says how a nodule has changed since earlier scans."""
@@ -342,21 +359,22 @@ def assess_and_write(
             change = change_of(assessment) if change_of else None
             advice = advise(assessment, patient, listed, change) if patient else NO_ADVICE
             outcome = replace(outcome, advice=advice)
-            write_results(ct, assessment, folder, advice)
+            write_results(ct, assessment, folder, advice, identity)
         outcomes.append(outcome)
     return outcomes
 
 
-def _write_report(ct: CT, outcomes: list[Outcome], path: Path) -> None:
+def _write_report(
+    ct: CT, outcomes: list[Outcome], path: Path, identity: Mapping[str, str] | None
+) -> None:
     """Writes one page with all nodules and the refused points."""
     from nodulerisk.outputs.html.nodule_report import ReportNodule, write_report
 
     nodules = [
         ReportNodule(ct, o.assessment, o.advice) for o in outcomes if o.assessment is not None
     ]
-    write_report(
-        nodules, path, refusals={o.point.name: o.refusal for o in outcomes if o.assessment is None}
-    )
+    refusals = {o.point.name: o.refusal for o in outcomes if o.assessment is None}
+    write_report(nodules, path, identity, refusals)
 
 
 def report_outcomes(outcomes: list[Outcome], out: Path) -> None:

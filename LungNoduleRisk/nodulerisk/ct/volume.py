@@ -57,6 +57,8 @@ class Acquisition:
     kernel: str | None = None
     contrast: bool | None = None
     head_to_foot: bool | None = None  # InstanceNumber grows towards the feet
+    series_number: int | None = None
+    first_image: int | None = None  # the lowest InstanceNumber
 
 
 @dataclass(frozen=True)

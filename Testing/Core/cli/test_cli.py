@@ -15,6 +15,7 @@ import SimpleITK as sitk
 from typer.testing import CliRunner
 
 from made_assessment import CENTRE_LPS_MM, made_assessment, made_ct
+from made_dicom import write_study
 from nodulerisk import __version__
 from nodulerisk.assessment import Assessment, load_assessment
 from nodulerisk.cli import app
@@ -101,6 +102,22 @@ def test_one_point_may_have_negative_numbers(ct_file, made_networks, tmp_path):
     assert made_networks == {"N1": CENTRE_LPS_MM}
     assert "Malignancy" in done.stdout and "withheld" in done.stdout
     assert str(tmp_path) in done.stdout.replace("\n", "")
+
+
+def test_fault_46_reports_name_the_patient_only_where_that_is_asked_for(tmp_path):
+    write_study(made_ct(), tmp_path / "ct")
+    for options, named in (((), False), (("--identity",), True)):
+        out = tmp_path / f"out{named}"
+        done = run("assess", tmp_path / "ct", "--point", INSIDE, "--out", out, *options)
+        assert done.exit_code == 0, done.stderr
+        page = (out / "nodule.html").read_text("utf-8")
+        assert ("SECRET-ID" in page) == ("Secret^Name" in page) == named
+        assert "SECRET" not in (out / "assessment.json").read_text("utf-8").upper()
+
+
+def test_fault_46_only_dicom_says_who_the_patient_is(ct_file, tmp_path):
+    done = run("assess", ct_file, "--point", INSIDE, "--out", tmp_path, "--identity")
+    assert done.exit_code == 2 and "Only DICOM" in done.stderr
 
 
 def test_ras_point(ct_file, made_networks, tmp_path):

@@ -200,10 +200,12 @@ def test_fault_72_a_nodule_that_the_networks_call_solid_may_have_a_solid_part(as
     assert followed(scan(11, 600), scan(11, 600), 180).solid_growth is None
 
 
-def test_a_solid_part_that_grew_along_the_patient_alone_is_said():
-    change = FollowUp(180, (16, 16), (2145, 2145), (900, 900), True, (5, 5), (60, 240))
-    assert change.solid_growth == "stable"
-    assert any("its volume grew beyond repeatability" in line for line in change.lines)
+def test_fault_72_a_solid_part_whose_volume_alone_grew_is_said_to_grow():
+    change = FollowUp(180, (16, 16), (2145, 2145), (900, 900), True, (9, 9), (100, 372))
+    assert change.solid_growth == "growing"
+    assert "by its volume, which grew beyond repeatability" in change.lines[0]
+    within = replace(change, solid_volume_mm3=(300, 372))
+    assert within.solid_growth == "stable" and "beyond" not in " ".join(within.lines)
 
 
 @pytest.mark.parametrize(
@@ -314,6 +316,8 @@ def test_fault_75_a_nodule_that_one_scan_does_not_show_is_named(assessment):
         followed(shown, gone, 90)
     with pytest.raises(NoduleRiskError, match="Not found at the earlier scan"):
         followed(gone, shown, 90)
+    with pytest.raises(NoduleRiskError, match="no nodule was drawn at its point in either"):
+        followed(gone, gone, 90)
 
 
 def test_ground_glass_that_became_solid_has_a_new_solid_part(assessment):

@@ -114,7 +114,7 @@ def statuses(store: Store) -> dict[str, str]:
 
 def without_times(assessment: dict) -> dict:
     values = json.loads(json.dumps(assessment))
-    del values["provenance"]["seconds"]
+    del values["provenance"]["seconds"], values["provenance"]["made"]
     return values
 
 

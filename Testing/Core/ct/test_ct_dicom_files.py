@@ -162,6 +162,7 @@ ODD = {
     "PixelSpacing": ("wide", "PixelSpacing is not a number in slice"),
     "RescaleSlope": ("one", "RescaleSlope is not a number in slice"),
     "RescaleIntercept": ("1e999", "RescaleIntercept"),
+    "NumberOfFrames": ("one", "NumberOfFrames is not a number in slice"),
 }
 
 
@@ -170,7 +171,7 @@ def test_fault_57_values_that_are_no_numbers_are_named(tmp_path, keyword):
     value, words = ODD[keyword]
 
     def spoil(dataset, file):
-        del dataset[keyword]
+        dataset.pop(keyword, None)
         dataset.add_new(keyword, "LO", value.split("\\"))
         dataset.save_as(file)
 
@@ -219,7 +220,8 @@ def test_fault_57_what_lies_there_instead_is_named(tmp_path):
     (tmp_path / "packed" / "slice.dcm.gz").write_bytes(bytes(200))
     with pytest.raises(CTError, match=r"\.gz files. Unpack them first"):
         read_ct(tmp_path / "packed")
-    write_series(tmp_path / "report", phantom()[:1], Rows=None, Modality="SR")
+    report = {"Rows": None, "Modality": "SR", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.11"}
+    write_series(tmp_path / "report", phantom()[:1], **report)
     with pytest.raises(CTError, match="hold no images"):
         read_ct(tmp_path / "report")
 
@@ -229,6 +231,19 @@ def test_fault_57_what_a_file_lacks_is_named(tmp_path, keyword):
     write_series(tmp_path, phantom(), **{keyword: None})
     with pytest.raises(CTError, match=rf"slice \d+\.dcm lacks {keyword}"):
         read_ct(tmp_path)
+
+
+def test_fault_55_57_a_last_slice_that_was_not_copied_whole(tmp_path):
+    files = write_series(tmp_path, phantom())
+    whole = files[-1].read_bytes()
+    files[-1].write_bytes(whole[:300])
+    with pytest.raises(CTError, match=r"slice 011\.dcm is a CT image without Rows"):
+        read_ct(tmp_path)
+    for content in (bytes(len(whole)), b""):
+        files[-1].write_bytes(content)
+        (tmp_path / "._slice 011.dcm").write_bytes(b"\0\5\x16\7" * 40)
+        [check] = read_ct(tmp_path).checks
+        assert check.code == "left-out-slices" and "1 image(s)" in check.message
 
 
 def test_fault_57_other_files_that_begin_like_numbers(tmp_path):

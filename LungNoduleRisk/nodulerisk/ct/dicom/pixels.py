@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 from functools import lru_cache
 from itertools import pairwise
@@ -294,11 +295,9 @@ def change_of(one: tuple[float, float], other: tuple[float, float], hu: float) -
 
 def lossy_checks(planes: list[ImagePlane]) -> list[Check]:
     """Returns a check if images were compressed with loss, and strongly (fault 63)."""
-    stated = [
-        max(numbers(plane.header, "LossyImageCompressionRatio", plane.file), default=0.0)
-        for plane in planes
-    ]
-    ratio = max(*stated, size_ratio(planes))
+    stated = [str(plane.header.get("LossyImageCompressionRatio", "")) for plane in planes]
+    ratios = [float(number) for text in set(stated) for number in re.findall(r"\d+\.?\d*", text)]
+    ratio = max(*ratios, size_ratio(planes), 0.0)
     return [LOSSY.check(ratio=ratio)] if ratio > MAX_LOSSY_RATIO else []
 
 

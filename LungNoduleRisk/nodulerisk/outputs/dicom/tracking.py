@@ -48,16 +48,16 @@ class TrackedNodule:
 
     @property
     def mask(self) -> NoduleMask | None:
-        """None if none was drawn or it is empty."""
+        """None if none was drawn, it is empty, or what was drawn is no nodule."""
         nodule = self.assessment.nodule
-        return nodule if nodule is not None and nodule.region.any() else None
+        return nodule if self.is_found and nodule is not None and nodule.region.any() else None
 
     @property
     def is_found(self) -> bool:
         """Whether there is a nodule: one was drawn, or no network looked whether there is one."""
-        checks = self.assessment.checks
+        checks, nodule = self.assessment.checks, self.assessment.nodule
         denied = NO_NODULE.among(checks) or NOT_A_NODULE.among(checks)
-        return self.mask is not None or (self.assessment.nodule is None and not denied)
+        return not denied and (nodule is None or bool(nodule.region.any()))
 
 
 @dataclass(frozen=True, eq=False)
