@@ -230,6 +230,13 @@ def by_pynrrd(path: Path) -> CT:
     return _as_ct(values.reshape(values.shape[:3]).T, affine)
 
 
+def by_pynrrd_or_teem(path: Path) -> CT:
+    """pynrrd knows names in lower case alone; teem, in SimpleITK, knows them in any."""
+    fields = path.read_bytes().split(b"\n\n")[0].split(b"\n")[1:]
+    odd = any(line.split(b":")[0] != line.split(b":")[0].lower() for line in fields)
+    return by_simpleitk(path) if odd or b"LITTLE" in b"".join(fields) else by_pynrrd(path)
+
+
 def by_simpleitk(path: Path) -> CT:
     return _of_image(sitk.ReadImage(str(path)))
 
@@ -356,8 +363,8 @@ def _written(content: str) -> Callable[[Path], int]:
 
 
 KINDS = {
-    "NRRD": Kind("ct.nrrd", _nrrd, mutate_text, by_pynrrd),
-    "NRRD, gzip": Kind("ct.nrrd", _gzipped_nrrd, mutate_text, by_pynrrd),
+    "NRRD": Kind("ct.nrrd", _nrrd, mutate_text, by_pynrrd_or_teem),
+    "NRRD, gzip": Kind("ct.nrrd", _gzipped_nrrd, mutate_text, by_pynrrd_or_teem),
     "MetaImage": Kind("ct.mha", _meta, mutate_text, by_simpleitk),
     "MetaImage, compressed": Kind("ct.mha", _compressed_meta, mutate_text, by_simpleitk),
     "NIfTI-1": Kind("ct.nii", _nifti(1), mutate_binary, by_nibabel),

@@ -14,7 +14,8 @@ from playwright.sync_api import Page, expect
 from pydicom import dcmread
 from pydicom.uid import generate_uid
 
-from needs import WHOLE_DATA
+from axe import violations
+from needs import AXE, WHOLE_DATA
 from nodulerisk.ct.points import read_points
 from nodulerisk.ct.read import read_ct
 
@@ -152,6 +153,17 @@ def test_a_click_in_a_slice_places_a_point(page):
     texts = page.locator(".nodule .sizes").all_text_contents()
     sizes = [[float(number) for number in re.findall(r"[\d.]+", text)] for text in texts]
     assert sizes[0] == pytest.approx(sizes[1], rel=0.01)  # both points are on the one nodule
+
+
+@pytest.mark.needs(AXE)
+def test_axe_finds_nothing_that_keeps_people_out(page):
+    """When the page is empty, and when it shows results."""
+    assert violations(page) == {}
+    page.get_by_role("button", name="Sample").click()
+    expect(page.locator(".nodule")).to_have_count(1)
+    assess(page)
+    expect(page.locator(".nodule .sizes")).to_have_count(1)
+    assert violations(page) == {}
 
 
 def test_by_keyboard_alone(page):

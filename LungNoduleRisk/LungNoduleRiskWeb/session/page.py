@@ -64,7 +64,7 @@ def build_page(server: Server, controller: Controller, viewer: Viewer) -> None:
 
 def _bar(controller: Controller) -> None:
     with vuetify.VAppBar(density="compact"):
-        vuetify.VAppBarTitle(TITLE)
+        vuetify.VAppBarTitle(TITLE, tag="h1")
         vuetify.VSpacer()
         _choice("window_name", list(WINDOWS_HU), "Window")
         _choice("layout_name", list(LAYOUTS), "Layout")

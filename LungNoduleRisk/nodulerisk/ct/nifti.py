@@ -38,11 +38,13 @@ FIELDS = {
 }  # fmt: skip
 NUMBERS = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4",
            1024: "i8", 1280: "u8"}  # fmt: skip
+XFORM_CODES = range(6)  # none, scanner, aligned, Talairach, MNI, another template
 UNITS_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 1e-3}  # not said, metre, millimetre, micron
 RAS_TO_LPS = np.array([-1.0, -1.0, 1.0])[:, None]
 AGREES = 3e-3  # of direction cosines and relative spacings; an sform may be rounded to 3 decimals
 AGREES_MM = 0.1  # of origins
 CHUNK = 1 << 20  # bytes
+SURPLUS = "The image file holds more voxels than its header states: its size or start is wrong."
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +109,7 @@ def read_nifti_voxels(path: Path, header: NiftiHeader) -> np.ndarray:
     """Reads HU, int16 (z, y, x), slice by slice.
 
     Raises:
-        CTError: NaN or infinite voxels.
+        CTError: NaN or infinite voxels, or more of them than the header states.
         EOFError: the file is cut short.
     """
     x, y, z = header.size[:3]
@@ -118,6 +120,8 @@ def read_nifti_voxels(path: Path, header: NiftiHeader) -> np.ndarray:
         for target in hu:
             _fill(file, plane)
             target[:] = _hounsfield(plane, header)
+        if len(file.read(plane[0].nbytes)) == plane[0].nbytes:
+            raise CTError(SURPLUS)
     return hu
 
 
@@ -219,8 +223,11 @@ def _placed(fields: dict[str, tuple], spacing: np.ndarray) -> tuple[np.ndarray, 
     there is one, else of the qform, else none.
 
     Raises:
-        CTError: both are there and differ, or the sform's voxel size is not that of pixdim.
+        CTError: an unknown code, both are there and differ, or the sform's voxel size is not that
+            of pixdim.
     """
+    if not all(code in XFORM_CODES for code in fields["codes"]):
+        raise CTError("The NIfTI file's qform_code or sform_code is unknown. Export the CT again.")
     qform, sform = (code > 0 for code in fields["codes"])
     by_quaternion = _qform(fields)
     if not sform:

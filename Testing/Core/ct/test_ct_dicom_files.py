@@ -23,6 +23,7 @@ from pydicom.uid import (
     HTJ2KLossless,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
+    JPEGExtended12Bit,
     JPEGLossless,
     JPEGLosslessSV1,
     JPEGLSLossless,
@@ -31,7 +32,7 @@ from pydicom.uid import (
 
 from made_dicom import ORIGIN_LPS_MM, SPACING_MM, phantom, write_series
 from nodulerisk.ct.read import read_ct
-from nodulerisk.ct.volume import CT
+from nodulerisk.ct.volume import AIR_HU, CT
 from nodulerisk.errors import CTError
 
 
@@ -43,7 +44,7 @@ def assert_is_phantom(ct: CT) -> None:
 
 def assert_read_as_gdcm(ct: CT, files: list[Path]) -> None:
     image = sitk.ReadImage([str(file) for file in files], imageIO="GDCMImageIO")
-    np.testing.assert_array_equal(ct.hu, sitk.GetArrayFromImage(image))
+    np.testing.assert_array_equal(ct.hu, np.maximum(sitk.GetArrayFromImage(image), AIR_HU))
     np.testing.assert_allclose(ct.origin_lps_mm, image.GetOrigin(), atol=0.01)
 
 
@@ -254,6 +255,7 @@ def test_fault_57_other_files_that_begin_like_numbers(tmp_path):
 
 # --- Row 58: compressed pixels
 
+LOSSY = {JPEGExtended12Bit: ["dcmcjpeg", "+ee"]}
 ENCODERS = {  # of dcmtk, with their options
     JPEGLossless: ["dcmcjpeg", "+el"],
     JPEGLosslessSV1: ["dcmcjpeg", "+e1"],
@@ -266,7 +268,7 @@ ENCODERS = {  # of dcmtk, with their options
 
 def compressed(files: list[Path], syntax, **header) -> list[Path]:
     for file in files:
-        subprocess.run([*ENCODERS[syntax], file, file], check=True, capture_output=True)
+        subprocess.run([*(ENCODERS | LOSSY)[syntax], file, file], check=True, capture_output=True)
         assert dcmread(file).file_meta.TransferSyntaxUID == syntax
     return files
 
@@ -285,6 +287,16 @@ def test_fault_58_coded_pixels(tmp_path, syntax, signed):
     assert_is_phantom(read_ct(folder))
     assert_read_as_gdcm(read_ct(folder), files)
     assert_is_phantom(read_ct(zipped(tmp_path / "ct.zip", folder)))
+
+
+@pytest.mark.needs("dcmcjpeg")
+@pytest.mark.parametrize("syntax", [JPEGLosslessSV1, JPEGExtended12Bit], ids=lambda s: s.name)
+def test_fault_58_twelve_bits(tmp_path, syntax):
+    def store_twelve_bits(dataset, _):
+        dataset.BitsStored, dataset.HighBit = 12, 11
+
+    files = compressed(write_series(tmp_path, phantom(), change=store_twelve_bits), syntax)
+    assert_read_as_gdcm(read_ct(tmp_path), files)
 
 
 @pytest.mark.needs("dcmcjpeg")

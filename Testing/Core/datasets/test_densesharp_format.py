@@ -179,7 +179,7 @@ def announcing(shape: tuple[int, ...]) -> bytes:
         (b"", "damaged"),
     ],
 )
-def test_a_file_not_to_be_trusted_is_reported_and_the_rest_is_read(tmp_path, case, reason):
+def test_fault_90_a_file_not_to_be_trusted_is_reported_and_the_rest_is_read(tmp_path, case, reason):
     dataset = read_densesharp(folder_of(tmp_path, "name,label\nbad,IA\ngood,MIA\n", bad=case))
     assert [n.name for n in dataset.nodules] == ["good"]
     assert reason in reasons(dataset)["bad"]

@@ -200,7 +200,7 @@ def test_each_ct_is_read_once(scan, monkeypatch):
     assert "no file" in dataset.broken[0].reason
 
 
-def test_a_row_that_cannot_be_used_is_reported_and_the_rest_is_read(scan):
+def test_fault_90_a_row_that_cannot_be_used_is_reported_and_the_rest_is_read(scan):
     (scan / "damaged.nii.gz").write_bytes(b"\x1f\x8b nothing")
     centre = f"{X},{Y},{Z}"
     dataset = table_of(

@@ -624,6 +624,8 @@ def test_fault_66_two_points_on_one_nodule_are_one_finding_with_one_segment(seri
     report, [group] = read_report(tmp_path / SR_NAME)
     assert group.tracking_identifier == "N1" and about_points(report) == []
     assert [text for text in texts_of(group) if text.startswith("Warning: N2: This point lies on")]
+    write_dicom([twin], read_source(folder), tmp_path)  # the first point was deleted
+    assert [s.SegmentLabel for s in dcmread(tmp_path / SEG_NAME).SegmentSequence] == ["N2"]
 
 
 # --- Which is which

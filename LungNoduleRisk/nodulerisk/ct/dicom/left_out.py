@@ -59,6 +59,8 @@ def is_akin(volume: Volume, plane: ImagePlane) -> bool:
 def continuing(volume: Volume, planes: Sequence[ImagePlane]) -> Planes:
     """Returns the planes that lie where the volume's next slices, or its missing ones, would."""
     first, heights = volume.planes[0], distinct_heights(volume.planes)
+    if len(heights) < 2:  # positions that are no numbers
+        return []
     step = float(np.median(np.diff(heights)))
     taken = set(np.rint((heights - heights[0]) / step).astype(int).tolist())
     places = {}

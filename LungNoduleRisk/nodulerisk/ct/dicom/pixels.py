@@ -108,7 +108,9 @@ def stored_frames(file: DicomFile) -> np.ndarray:
     refuse_incomplete(dataset, file)
     refuse_unknown_coding(dataset)
     refuse_lying_size(dataset)
-    return dataset.pixel_array.reshape(-1, dataset.Rows, dataset.Columns)
+    # what ``pixel_array`` does besides takes as long as decoding
+    frames, _ = get_decoder(dataset.file_meta.TransferSyntaxUID).as_array(dataset, raw=True)
+    return frames.reshape(-1, dataset.Rows, dataset.Columns)
 
 
 def refuse_incomplete(dataset: Dataset, file: DicomFile) -> None:

@@ -4,13 +4,14 @@ before voxels are read."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from pydicom import Dataset
+from pydicom.tag import Tag
 
 from nodulerisk.checks import Check
 from nodulerisk.ct.dicom.contrast import contrast_given
@@ -30,13 +31,20 @@ from nodulerisk.ct.dicom.files import (
 from nodulerisk.ct.dicom.left_out import is_remainder, left_out_checks, number_checks
 from nodulerisk.ct.dicom.pixels import fill_missing, lossy_checks, read_pixels, rescale_checks
 from nodulerisk.ct.dicom.slice_stack import stacked
-from nodulerisk.ct.dicom.volumes import MIN_SLICES, Planes, Volume, are_twins, volumes_in
+from nodulerisk.ct.dicom.volumes import (
+    MIN_SLICES,
+    Planes,
+    Volume,
+    are_twins,
+    stored,
+    volumes_in,
+)
 from nodulerisk.ct.volume import AIR_HU, CT, SINGLE_SLICE, Acquisition
 from nodulerisk.errors import CTError, SeveralSeriesError
 
 CONE_BEAM = re.compile(r"CBCT|CONE.?BEAM|DYNACT|ON-BOARD IMAGER", re.IGNORECASE)
 HOUNSFIELD = re.compile(r"H\.?U\.?|US|HOUNSFIELD( UNITS?)?", re.IGNORECASE)  # PS3.3 C.11.1.1.2
-
+IMAGE_TYPE = Tag("ImageType")
 COARSE = 64  # pixels along a side, by which slices are compared
 MIN_INTERLEAVED = 8  # slices of a CT
 UNLIKE = 1.15  # times the difference; in a CT the next slice is never the less alike
@@ -112,6 +120,15 @@ class Images:
     unplaced: list[Dataset]
     broken: int
 
+    def add(self, file: DicomFile, header: Dataset) -> None:
+        planes = list(planes_of(file, header))
+        if not is_ct(header):
+            self.others.extend(planes)
+        elif planes:
+            self.planes.extend(planes)
+        else:
+            self.unplaced.append(header)
+
     @property
     def volumes(self) -> list[Volume]:
         return self._parts[0]
@@ -141,18 +158,10 @@ def ct_images(files: list[DicomFile]) -> Images:
         raise CTError(
             f"The images are {', '.join(sorted(modalities))}, not CT. Choose a CT series."
         )
-    named = sum(is_named_dicom(file) for file in files)
-    images = Images([], [], [], max(0, named - sum(is_named_dicom(file) for file, _ in headers)))
+    images = Images([], [], [], named_dicom(files) - named_dicom(file for file, _ in headers))
     for file, header in pictures:
-        if header.get("SamplesPerPixel", 1) != 1 or is_localizer(header):
-            continue
-        planes = list(planes_of(file, header))
-        if not is_ct(header):
-            images.others.extend(planes)
-        elif planes:
-            images.planes.extend(planes)
-        else:
-            images.unplaced.append(header)
+        if header.get("SamplesPerPixel", 1) == 1 and not is_localizer(header):
+            images.add(file, header)
     return images
 
 
@@ -172,9 +181,10 @@ def is_image(file: DicomFile, header: Dataset) -> bool:
     return False
 
 
-def is_named_dicom(file: DicomFile) -> bool:
-    """Whether a file's name is that of a DICOM image, and not of macOS's notes on one."""
-    return file.name.lower().endswith((".dcm", ".ima", ".dicom")) and file.name[:2] != "._"
+def named_dicom(files: Iterable[DicomFile]) -> int:
+    """Returns how many names are those of DICOM images, and not of macOS's notes on one."""
+    names = (file.name.lower() for file in files)
+    return sum(name.endswith((".dcm", ".ima", ".dicom")) and name[:2] != "._" for name in names)
 
 
 def what_else(files: list[DicomFile], has_dicom: bool) -> str:
@@ -195,7 +205,7 @@ def what_else(files: list[DicomFile], has_dicom: bool) -> str:
 
 
 def is_localizer(header: Dataset) -> bool:
-    return "LOCALIZER" in str(header.get("ImageType", "")).upper()
+    return "LOCALIZER" in stored(header, IMAGE_TYPE).upper()
 
 
 def planes_of(file: DicomFile, header: Dataset) -> Iterator[ImagePlane]:
@@ -300,7 +310,7 @@ def read_volume(volume: Volume, images: Images) -> CT:
     stack = stacked(volume.planes)
     hu = read_pixels(stack)
     rescale = rescale_checks(stack, hu)
-    refuse_interleaved(hu[stack.index])
+    refuse_interleaved(hu, stack.index)
     filled = fill_missing(hu, stack.index)
     unnamed = not volume.identity.uid and len(images.volumes) == 1
     acquisition = acquisition_of(stack.planes)
@@ -342,13 +352,13 @@ def refuse_twins(volume: Volume) -> None:
         )
 
 
-def refuse_interleaved(hu: np.ndarray) -> None:
+def refuse_interleaved(hu: np.ndarray, index: np.ndarray) -> None:
     """Refuses two volumes half a step apart that no header tells apart: each slice looks like the
     one after next, and not like its neighbour, because the patient moved in between (fault 49)."""
-    if len(hu) < MIN_INTERLEAVED:
+    if len(index) < MIN_INTERLEAVED:
         return
     step = max(1, min(hu.shape[1:]) // COARSE)
-    coarse = hu[:, ::step, ::step].astype(np.float32).clip(AIR_HU, 200)
+    coarse = hu[:, ::step, ::step][index].astype(np.float32).clip(AIR_HU, 200)
     next_slice, next_but_one = (np.abs(coarse[k:] - coarse[:-k]).mean(axis=(1, 2)) for k in (1, 2))
     pairs = np.minimum(next_slice[:-1], next_slice[1:])  # both neighbours of a slice in between
     if np.median(pairs) > UNLIKE * np.median(next_but_one):

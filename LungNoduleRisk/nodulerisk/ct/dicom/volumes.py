@@ -14,6 +14,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import combinations, groupby
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +32,17 @@ SAME_HEIGHT_MM = 0.01
 MAX_STRAYS = 0.25  # of a group's slices: those that belong to none of its volumes
 FEW = 3  # parts
 MIN_SHARE = 0.5  # of a range: two slices with one number are no two volumes
+FACING = ("sagittal", "coronal", "axial")
+IDENTITY_TAGS = tuple(
+    tuple(map(Tag, keywords.split()))
+    for keywords in (
+        "PatientID PatientName PatientBirthDate",
+        "StudyInstanceUID",
+        "FrameOfReferenceUID",
+        "SeriesInstanceUID",
+    )
+)
+SOP_INSTANCE = Tag("SOPInstanceUID")
 PER_FRAME = Tag("PerFrameFunctionalGroupsSequence")
 UNNAMED = "unnamed"  # a volume without SeriesInstanceUID
 Planes = list[ImagePlane]
@@ -234,19 +246,6 @@ def identity_of(plane: ImagePlane) -> Identity:
     return Identity(patient, study, frame, uid, (int(header.Rows), int(header.Columns)), facing)
 
 
-FACING = ("sagittal", "coronal", "axial")
-IDENTITY_TAGS = tuple(
-    tuple(map(Tag, keywords.split()))
-    for keywords in (
-        "PatientID PatientName PatientBirthDate",
-        "StudyInstanceUID",
-        "FrameOfReferenceUID",
-        "SeriesInstanceUID",
-    )
-)
-SOP_INSTANCE = Tag("SOPInstanceUID")
-
-
 def is_volume(planes: Planes) -> bool:
     """Whether the slices differ in position: localizers and bolus tracking do not."""
     # a position that is not a number is refused later, with a message of its own
@@ -279,9 +278,8 @@ def digest(file: DicomFile) -> bytes:
 def named(volumes: list[Volume]) -> list[Volume]:
     """Names the volumes, and says what tells those of one SeriesInstanceUID apart."""
     result = []
-    for uid, group in groupby(
-        sorted(volumes, key=lambda v: v.identity.uid), lambda v: v.identity.uid
-    ):
+    by_uid = attrgetter("identity.uid")
+    for uid, group in groupby(sorted(volumes, key=by_uid), by_uid):
         same = list(group)
         for number, volume in enumerate(same, start=1):
             name = f"{uid or UNNAMED}#{number}" if len(same) > 1 or not uid else uid
