@@ -43,6 +43,9 @@ FAST_DAYS, SLOW_DAYS = 400, 600
 CHANGES: dict[int, Change] = {1: "grown", 0: "within repeatability", -1: "shrunk"}
 CUT_MASK = "the mask is cut"
 MOSTLY_SOLID = 0.5  # a solid nodule of 5 mm has 0.7 of its mask above the threshold, or more
+CALLED_SOLID = (
+    "the networks call it solid, but less than half of its volume is: it is followed as subsolid"
+)
 NOT_FOUND_BEFORE, NOT_FOUND_AFTER = (
     f"Not found at the {scan} scan: no nodule was drawn at its point."
     for scan in ("earlier", "later")
@@ -371,21 +374,27 @@ def followed(
     change = follow_up(
         before.measurements, after.measurements, days, _is_subsolid(before, after, given)
     )
+    called_solid = any(
+        _density(one) == "solid" and _is_mostly_glass(one) for one in (before, after)
+    )
+    unlike = (CALLED_SOLID,) if called_solid and not given else ()
     cut = CUT_MASK if is_cut(before) or is_cut(after) else ""
-    return replace(change, caveats=caveats(before, after), undatable=undatable or cut)
+    return replace(change, caveats=(*unlike, *caveats(before, after)), undatable=undatable or cut)
 
 
 def _is_subsolid(before: Assessment, after: Assessment, given: str | None) -> bool:
     if given:
         return given in SUBSOLID
-    return any(_looks_subsolid(one) for one in (before, after))
+    return any(_density(one) in SUBSOLID or _is_mostly_glass(one) for one in (before, after))
 
 
-def _looks_subsolid(assessment: Assessment) -> bool:
-    density, _ = density_of(assessment.measurements, networks_density(assessment), None)
+def _density(assessment: Assessment) -> str | None:
+    return density_of(assessment.measurements, networks_density(assessment), None)[0]
+
+
+def _is_mostly_glass(assessment: Assessment) -> bool:
     solid, whole = (value_of(assessment.measurements, name) for name in ("solid volume", "volume"))
-    mostly_glass = bool(solid is not None and whole and solid < MOSTLY_SOLID * whole)
-    return density in SUBSOLID or mostly_glass
+    return bool(solid is not None and whole and solid < MOSTLY_SOLID * whole)
 
 
 def doubling_days(before: float, after: float, days: float) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,7 +108,8 @@ def read_nrrd_header(path: Path) -> ImageHeader:
     _refuse_nrrd_data(fields)
     sizes = tuple(map(int, fields["sizes"].split()))
     space = re.sub(r"[\W_]|time", "", fields.get("space", "").lower())
-    signs = np.array(TO_LPS.get(space) or TO_LPS.get(space.removesuffix("t")) or (1, 1, 1))
+    of_patient = TO_LPS.get(space) or TO_LPS.get(space.removesuffix("t"))
+    signs = np.array(of_patient or (1, 1, 1))
     axes, origin, unit = _nrrd_place(fields)
     if len(sizes) < 3 or axes.shape != (3, 3):
         raise CTError(SINGLE_SLICE)
@@ -117,7 +118,7 @@ def read_nrrd_header(path: Path) -> ImageHeader:
         axes_mm=np.diag(signs) @ axes * unit,
         origin_lps_mm=signs * origin * unit,
         unit_mm=unit,
-        oriented=space in TO_LPS or space.removesuffix("t") in TO_LPS,
+        oriented=of_patient is not None and "spacedirections" in fields,
         names=("sizes", "space directions or space", "space origin"),
         data_file=fields.get("datafile"),
         encoding=_encoding(fields["encoding"]),
@@ -134,7 +135,13 @@ def _encoding(word: str) -> str:
 
 
 def _start(skip: int, length: int) -> int:
-    """Returns where voxels begin: after a header in the same file, and what is to be skipped."""
+    """Returns where voxels begin: after a header in the same file, and what is to be skipped.
+
+    Raises:
+        ValueError: no such number of bytes.
+    """
+    if skip < FROM_THE_END:
+        raise ValueError
     return skip if skip == FROM_THE_END else skip + length
 
 
@@ -240,7 +247,7 @@ def read_meta_header(path: Path) -> ImageHeader:
         names=("DimSize", "ElementSpacing or TransformMatrix", "Offset"),
         data_file=None if data_file.upper() == "LOCAL" else data_file,
         encoding=_meta_encoding(fields),
-        start=skip if skip else length if data_file.upper() == "LOCAL" else 0,
+        start=_start(skip, length if data_file.upper() == "LOCAL" and not skip else 0),
         big_endian=_is_true(fields, "BinaryDataByteOrderMSB", "ElementByteOrderMSB"),
         modality=fields.get("Modality", ""),
     )
@@ -367,14 +374,14 @@ def refuse_data_elsewhere(data_file: str) -> None:
         )
 
 
-def _lines(path: Path, is_last) -> tuple[Iterator[str], int]:
+def _lines(path: Path, is_last: Callable[[str], bool]) -> tuple[Iterator[str], int]:
     """Returns the header's lines, up to the last one, and its length in bytes."""
     with path.open("rb") as file:
         start = file.read(MAX_TEXT_HEADER)
     lines, length = [], 0
-    for line in start.splitlines(keepends=True):
+    for line in start.split(b"\n"):
         lines.append(line.decode("utf-8", "replace").strip())
-        length += len(line)
+        length += len(line) + 1
         if is_last(lines[-1]):
             return iter(lines if lines[-1] else lines[:-1]), length
     if len(start) == MAX_TEXT_HEADER:  # the rest was not checked

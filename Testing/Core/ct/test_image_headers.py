@@ -258,6 +258,7 @@ def test_fault_53_another_place_than_the_headers_is_refused(
         ({"space_origin": "(-10.0,20.0)"}, "damaged"),
         ({"space_origin": "-10.0 20.0 -300.0"}, "damaged"),
         ({"line_skip": "1"}, "skips lines"),
+        ({"byte_skip": "-2"}, "damaged"),
     ],
 )
 def test_fault_53_nrrd_fields(tmp_path, changes, words):
@@ -331,6 +332,7 @@ def test_fault_53_metaimage_matrix_by_its_other_names(tmp_path, alias):
         ({"ElementSpacing": "1 1"}, "damaged"),
         ({"ElementSpacing": "1 1 1 1"}, "damaged"),
         ({"Offset": "1 2 3 4"}, "damaged"),
+        ({"HeaderSize": "-2"}, "damaged"),
         ({"NDims": "2"}, "damaged|one slice"),
     ],
 )

@@ -675,6 +675,24 @@ def test_fault_32_a_report_that_replaces_one_keeps_its_tracking_uids(series, tmp
     assert uids_in(tmp_path / SR_NAME) == {"A": before["N2"], "B": before["N1"]}
 
 
+def test_neighbours_do_not_share_the_tracking_uid_of_one_earlier_finding(series, tmp_path):
+    folder = series()
+    ct, source = read_ct(folder), read_source(folder)
+    first = assessed(ct)
+    write_dicom([first], source, tmp_path)
+    beside = replace(first, name="N2", centre_lps_mm=tuple(np.add(first.centre_lps_mm, (3, 0, 0))))
+    nearer = replace(first, name="N3", centre_lps_mm=tuple(np.add(first.centre_lps_mm, (1, 0, 0))))
+    before = uids_in(tmp_path / SR_NAME)
+    write_dicom([beside, nearer], source, tmp_path)
+    now = uids_in(tmp_path / SR_NAME)
+    assert now["N3"] == before["N1"] != now["N2"]
+    aside = replace(first, centre_lps_mm=tuple(np.add(first.centre_lps_mm, (6, 0, 0))))
+    write_dicom([first], source, tmp_path / "again")
+    write_dicom([aside, nearer], source, tmp_path / "again")  # the name went to a neighbour
+    now = uids_in(tmp_path / "again" / SR_NAME)
+    assert now["N3"] == before["N1"] != now["N1"]
+
+
 def test_two_findings_of_one_name_far_apart_are_two(series, tmp_path):
     folder = series()
     ct, source = read_ct(folder), read_source(folder)
