@@ -231,10 +231,9 @@ def by_pynrrd(path: Path) -> CT:
 
 
 def by_pynrrd_or_teem(path: Path) -> CT:
-    """pynrrd knows names in lower case alone; teem, in SimpleITK, knows them in any."""
-    fields = path.read_bytes().split(b"\n\n")[0].split(b"\n")[1:]
-    odd = any(line.split(b":")[0] != line.split(b":")[0].lower() for line in fields)
-    return by_simpleitk(path) if odd or b"LITTLE" in b"".join(fields) else by_pynrrd(path)
+    """pynrrd knows fields and words in lower case alone; teem, in SimpleITK, knows them in any."""
+    fields = path.read_bytes().split(b"\n\n")[0].partition(b"\n")[2]
+    return by_pynrrd(path) if fields == fields.lower() else by_simpleitk(path)
 
 
 def by_simpleitk(path: Path) -> CT:

@@ -390,6 +390,9 @@ def test_fault_53_nifti_number_types_and_byte_orders(tmp_path, dtype, order):
     ([(72, "<h", 8)], "bitpix"),
     ([(70, "<h", 128)], "colour"),
     ([(40, "<h", 9)], "dim"),
+    ([(256, "<f", 2.0)], "quatern"),
+    ([(256, "<f", float("nan"))], "quatern"),
+    ([(80, "<f", 0.702)], "pixdim"),
     ([(252, "<2h", 0, 383)], "sform_code"),
     ([(252, "<2h", -4096, 1)], "qform_code"),
 ])  # fmt: skip

@@ -153,6 +153,14 @@ def refuse_lying_size(dataset: Dataset) -> None:
             "Rows and Columns disagree with the pixel data: the file is cut short, damaged or"
             " unsafe."
         )
+    refuse_lying_bits(dataset)
+
+
+def refuse_lying_bits(dataset: Dataset) -> None:
+    """Refuses bits that do not end with the highest (PS3.3 C.7.6.3.1): others would be read."""
+    stored = int(dataset.BitsStored)
+    if int(dataset.get("HighBit", stored - 1)) != stored - 1:
+        raise CTError("BitsStored and HighBit contradict each other. Export the CT series again.")
 
 
 def is_padded(pixels: bytes, size: int, row: int) -> bool:
