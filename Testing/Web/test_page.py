@@ -16,6 +16,7 @@ from pydicom.uid import generate_uid
 
 from axe import violations
 from needs import AXE, WHOLE_DATA
+from nodulerisk.ct.dicom.identity import identity_in
 from nodulerisk.ct.points import read_points
 from nodulerisk.ct.read import read_ct
 
@@ -117,6 +118,16 @@ def assert_same_assessment(page: Page, terminal: Path, folder: Path) -> None:
     for assessment in (found, wanted):
         del assessment["provenance"]["seconds"], assessment["provenance"]["made"]
     assert found == wanted
+
+
+def test_fault_46_the_report_names_the_patient_only_on_a_tick(page, tmp_path):
+    upload(page, CT)
+    add_point(page)
+    assess(page)
+    (said,) = identity_in([CT]).values()  # the sample's series alone; its patient has no name
+    assert said not in downloaded(page, "report.html", tmp_path).read_text("utf-8")
+    page.get_by_label("Name the patient in reports").check()
+    assert said in downloaded(page, "report.html", tmp_path).read_text("utf-8")
 
 
 @pytest.mark.slow
