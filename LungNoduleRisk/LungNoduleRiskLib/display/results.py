@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -123,6 +124,17 @@ def removeAssessment(
 ) -> None:
     """Removes a nodule's saved assessment, row and bars, and its segment unless that is to stay."""
     removeAssessments([name], volumeNode, [name] if keepMask else [])
+
+
+def takeOut(name: str, volumeNode: vtkMRMLScalarVolumeNode) -> Callable[[], None]:
+    """Removes a nodule's results, and returns a function that puts them back."""
+    entry, segmentationNode = _entries(volumeNode).get(name), _segmentationWith(name, volumeNode)
+    segment = None
+    if segmentationNode is not None:
+        segment = slicer.vtkSegment()
+        segment.DeepCopy(segmentationNode.GetSegmentation().GetSegment(name))
+    removeAssessment(name, volumeNode)
+    return partial(_putBack, name, entry, segment, volumeNode)
 
 
 def removeAssessments(
@@ -261,6 +273,15 @@ def _entryOf(assessment: Assessment, volumeNode: vtkMRMLScalarVolumeNode) -> Ent
     drawn = None if kept else found
     entry = assessment.to_dict() | {MASK: {"drawn": drawn, "measured": drawn}}
     return _remeasured(entry, found, volumeNode) if kept else entry
+
+
+def _putBack(
+    name: str, entry: Entry | None, segment: Any, volumeNode: vtkMRMLScalarVolumeNode
+) -> None:
+    if segment is not None:
+        segmentToEdit(name, volumeNode).GetSegmentation().GetSegment(name).DeepCopy(segment)
+    if entry is not None:
+        _save(_entries(volumeNode) | {name: entry}, volumeNode)
 
 
 def _voxelAt(point_lps_mm: Sequence[float], volumeNode: vtkMRMLScalarVolumeNode) -> np.ndarray:

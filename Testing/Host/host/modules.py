@@ -60,7 +60,7 @@ class qSlicerScriptedLoadableModule(qt.QObject):
 
     def _load(self, path: Path):
         if str(path.parent) not in sys.path:
-            sys.path.insert(0, str(path.parent))
+            sys.path.append(str(path.parent))
         chooseManner(self.name)
         python = importlib.import_module(self.name)
         setattr(slicer.modules, self.name + "Instance", getattr(python, self.name)(self))
