@@ -435,6 +435,7 @@ class Session:
         run = self.run
         assert run is not None
         self._state.run = None
+        self._assessor.summarise(run)
         if run.volumeNode.GetScene() is not None:
             self._of(run.volumeNode).refusals = dict(run.refusals)
         return run

@@ -73,7 +73,10 @@ Entry = dict[str, Any]
 
 
 def showAssessment(
-    assessment: Assessment, volumeNode: vtkMRMLScalarVolumeNode, keepMask: bool = False
+    assessment: Assessment,
+    volumeNode: vtkMRMLScalarVolumeNode,
+    keepMask: bool = False,
+    summarised: bool = True,
 ) -> None:
     """Shows a nodule's assessment in the CT's scene, in place of the earlier one of that name.
 
@@ -82,6 +85,8 @@ def showAssessment(
         volumeNode: the CT.
         keepMask: where the nodule has a segment it stays, and is measured in place of the networks'
             mask.
+        summarised: also fill table and chart; else ``summarise`` is to be called after the last of
+            many nodules, since both are filled as a whole.
 
     Raises:
         NoduleRiskError: the CT has left the scene or has another size now; the earlier assessment
@@ -96,7 +101,24 @@ def showAssessment(
     try:
         entries[name] = _entryOf(assessment, volumeNode)
     finally:
-        _save(entries, volumeNode)
+        _write(entries, volumeNode)
+        if summarised:
+            summarise(volumeNode)
+
+
+def summarise(volumeNode: vtkMRMLScalarVolumeNode) -> None:
+    """Fills the CT's table and chart from its assessments, where there are any."""
+    entries = _entries(volumeNode)
+    if resultNode("text", volumeNode) is None:
+        return
+    assessments = {name: Assessment.from_dict(entry) for name, entry in entries.items()}
+    rows = [
+        _row(assessment, entries[name]["mask_evidence"]) for name, assessment in assessments.items()
+    ]
+    fillTable(_ensureResultNode("table", volumeNode), _columns(rows))
+    showChart(
+        assessments, *(_ensureResultNode(role, volumeNode) for role in ("chart", "chart data"))
+    )
 
 
 def showExplanation(
@@ -382,16 +404,13 @@ def _damaged(volumeNode: vtkMRMLScalarVolumeNode) -> NoduleRiskError:
 
 
 def _save(entries: dict[str, Entry], volumeNode: vtkMRMLScalarVolumeNode) -> None:
+    _write(entries, volumeNode)
+    summarise(volumeNode)
+
+
+def _write(entries: dict[str, Entry], volumeNode: vtkMRMLScalarVolumeNode) -> None:
     text = json.dumps(entries, ensure_ascii=False)
     _ensureResultNode("text", volumeNode).SetText(text)
-    assessments = {name: Assessment.from_dict(entry) for name, entry in entries.items()}
-    rows = [
-        _row(assessment, entries[name]["mask_evidence"]) for name, assessment in assessments.items()
-    ]
-    fillTable(_ensureResultNode("table", volumeNode), _columns(rows))
-    showChart(
-        assessments, *(_ensureResultNode(role, volumeNode) for role in ("chart", "chart data"))
-    )
 
 
 def _row(assessment: Assessment, maskEvidence: EvidenceLevel | None) -> dict[str, str | float]:

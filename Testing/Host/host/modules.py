@@ -7,7 +7,7 @@ Not done: the modules' panels in C++, their dependencies, file readers and write
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -62,7 +62,9 @@ class qSlicerScriptedLoadableModule(qt.QObject):
         if str(path.parent) not in sys.path:
             sys.path.append(str(path.parent))
         chooseManner(self.name)
-        python = importlib.import_module(self.name)
+        spec = importlib.util.spec_from_file_location(self.name, path)
+        python = sys.modules[self.name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(python)
         setattr(slicer.modules, self.name + "Instance", getattr(python, self.name)(self))
 
     def widgetRepresentation(self):
