@@ -91,7 +91,10 @@ class qSlicerScriptedLoadableModuleWidget(qSlicerWidget):
     def reload(self):
         name = self._module.name + "Widget"
         setattr(slicer.modules, name, getattr(sys.modules[self._module.name], name)(self))
-        self.self().setup()
+        try:
+            self.self().setup()
+        except Exception:  # into the log: the panel stays, as far as it was set up
+            sys.excepthook(*sys.exc_info())
 
 
 class qSlicerModuleFactoryManager:
