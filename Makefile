@@ -1,4 +1,4 @@
-# make demo | serve | test | test-all | parity | faults | docs | bench | bench-cohort: each sets up all it needs in .venv.
+# make demo | serve | test | test-all | parity | faults | fuzz | docs | bench | bench-cohort: each sets up all it needs in .venv.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TORCH := 2.13.0
 KERAS := build/keras-venv/bin/python
 
-.PHONY: demo serve test test-all bench bench-cohort phantoms follow-pairs evidence faults parity docs lint clean
+.PHONY: demo serve test test-all bench bench-cohort phantoms follow-pairs evidence faults fuzz parity docs lint clean
 
 demo: $(VENV)/.core
 	$(BIN)/nodulerisk assess Resources/SampleData/demo-chest-ct.zip \
@@ -31,6 +31,9 @@ parity: $(VENV)/.test # with what the authors' own code answered, which lies in 
 
 faults: $(VENV)/.test # the table of Testing/FAULTS.md with what its tests say
 	$(BIN)/python Testing/faults.py
+
+fuzz: $(VENV)/.test # N mutated headers and point files against independent readers
+	$(BIN)/python Testing/fuzz.py -n $(or $(N),2000) --seed $(or $(SEED),18)
 
 phantoms: $(VENV)/.test
 	$(BIN)/python Testing/phantoms.py

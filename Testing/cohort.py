@@ -143,7 +143,7 @@ def without_times(row: dict) -> dict:
     kept = {name: value for name, value in row.items() if name not in OF_THE_RUN}
     if kept["assessment"]:
         kept["assessment"] = json.loads(kept["assessment"])
-        del kept["assessment"]["provenance"]["seconds"]
+        del kept["assessment"]["provenance"]["seconds"], kept["assessment"]["provenance"]["made"]
     return kept
 
 
@@ -177,7 +177,7 @@ def assessed_alone(row: dict[str, str], out: Path) -> dict:
         capture_output=True,
     )
     assessment = json.loads((out / "assessment.json").read_text("utf-8"))
-    del assessment["provenance"]["seconds"]
+    del assessment["provenance"]["seconds"], assessment["provenance"]["made"]
     return assessment
 
 

@@ -35,7 +35,7 @@ from nodulerisk.datasets.nodules import (
 )
 from nodulerisk.datasets.rows import evidence_in, split_in
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.files import inert, written_whole
+from nodulerisk.files import FORMULA_STARTS, inert, written_whole
 from nodulerisk.tasks import TASKS
 
 UNSURE = "unsure"
@@ -127,7 +127,7 @@ def labelledNodules(
     """
     ct, points = ctFromNode(volumeNode), pointsLps(markupsNode)
     voxelHash = _voxelHash(ct)
-    patient = patient or voxelHash
+    patient = _pseudonym(patient) or voxelHash
     common = {
         "patient": patient,
         "evidence": evidence_in({"evidence": evidence}),
@@ -146,6 +146,17 @@ def labelledNodules(
             f"Nothing was exported. Correct these points, or delete them:\n{reasons}"
         )
     return list(nodules)
+
+
+def _pseudonym(patient: str | None) -> str:
+    """Refuses one that a spreadsheet would change: tables and file names spell it alike (fault
+    79)."""
+    if patient and patient.startswith(FORMULA_STARTS):
+        raise NoduleRiskError(
+            f"The pseudonym must not begin with {patient[0]}, which spreadsheets read as a formula:"
+            " write it otherwise."
+        )
+    return patient or ""
 
 
 def writeLabels(
@@ -178,7 +189,7 @@ def writeLabels(
             where = [round(value, 3) for value in point.lps_mm]
             row: list[str | float] = [
                 voxelHash,
-                patient or voxelHash,
+                _pseudonym(patient) or voxelHash,
                 point.name,
                 *where,
                 label,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from slicer import vtkMRMLScalarVolumeNode
 
@@ -12,12 +12,37 @@ from LungNoduleRiskLib.display import results
 from nodulerisk.assessment import Assessment
 from nodulerisk.clinical.followup import Earlier, earlier_scan
 from nodulerisk.clinical.registration import Alignment, Matches, align, proposed
-from nodulerisk.clinical.timeline import Timeline
+from nodulerisk.clinical.timeline import Step, Timeline
 from nodulerisk.clinical.tracks import paired_by_name
-from nodulerisk.ct.points import Point
+from nodulerisk.ct.points import Point, Position
+from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError
 
-PICTURE_MM = 45.0  # of the earlier CT around a nodule, to show it
+PICTURE_MM = 45.0  # of a CT around a nodule or its place, to show it
+UNMARKED = "It has no assessed point on the later CT: look at its place."
+NOT_SHOWN = "Not looked for: the later scan does not show its place."
+NOT_PLACED = "Not looked for at the later scan: the lungs do not match."
+
+
+@dataclass(frozen=True, eq=False)
+class Gone:
+    """A nodule of the earlier CT that has no nodule on the later one.
+
+    Attributes:
+        assessment: at the earlier CT, with its mask.
+        when: the earlier CT was made, in words.
+        ct: the earlier CT around it.
+        words: what became of it.
+        place: where it would be on the later CT, LPS mm; None: not known.
+        laterCt: the later CT around the place; None: it does not show it.
+    """
+
+    assessment: Assessment
+    when: str
+    ct: CT
+    words: str
+    place: Position | None
+    laterCt: CT | None
 
 
 def aligner(
@@ -111,6 +136,36 @@ def followUps(timeline: Timeline, earlierNode: vtkMRMLScalarVolumeNode) -> dict[
         for track in pairs
         for earlier in timeline.earlier(track, 1)
     }
+
+
+def goneFrom(
+    timeline: Timeline,
+    earlierNode: vtkMRMLScalarVolumeNode,
+    volumeNode: vtkMRMLScalarVolumeNode,
+) -> list[Gone]:
+    """The nodules of the earlier CT that the later one does not show, with where they would be."""
+    return [
+        _gone(timeline, step, earlierNode, volumeNode)
+        for track in timeline.tracks
+        for step in timeline.steps(track)
+        if step.is_not_found
+    ]
+
+
+def _gone(
+    timeline: Timeline,
+    step: Step,
+    earlierNode: vtkMRMLScalarVolumeNode,
+    volumeNode: vtkMRMLScalarVolumeNode,
+) -> Gone:
+    assert step.before is not None
+    once = timeline.assessments[0][step.before.name]
+    ct, assessment = results.withMask(once, earlierNode, PICTURE_MM)
+    place = timeline.place(step)
+    later = None if place is None else scene.ctAround(volumeNode, place, PICTURE_MM)
+    words = NOT_PLACED if place is None else NOT_SHOWN if later is None else UNMARKED
+    when = f"{timeline.days[1]:g} days before and this scan"
+    return Gone(assessment, when, ct, step.remark or words, place, later)
 
 
 def comparedAgain(earlier: Earlier, now: Assessment, given: str | None) -> Earlier:

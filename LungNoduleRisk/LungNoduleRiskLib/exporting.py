@@ -15,6 +15,7 @@ from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
 
 from LungNoduleRiskLib import scene
 from LungNoduleRiskLib.annotations import labelledNodules, writeLabels
+from LungNoduleRiskLib.comparing import Gone
 from LungNoduleRiskLib.display import results
 from nodulerisk.assessment import Assessment
 from nodulerisk.clinical.advice import Advice
@@ -34,6 +35,8 @@ def reportWriter(
     adviceFor: Callable[[Assessment], Advice],
     path: Path,
     earlierOf: Callable[[str], Sequence[Earlier]] | None = None,
+    readIdentity: Callable[[], dict[str, str]] | None = None,
+    gone: Sequence[Gone] = (),
 ) -> Callable[[], None]:
     """A function that writes the nodules' report (HTML): meshes and slices with the masks as
     they are now, scores and guidelines.
@@ -48,11 +51,13 @@ def reportWriter(
             the report, nothing else of it is kept.
         path: the file.
         earlierOf: a nodule's earlier scans by its name, the oldest first.
+        readIdentity: reads what the report is to say about the patient; None: nothing.
+        gone: nodules of earlier CTs that this one does not show.
     """
     found = [results.withMask(assessment, volumeNode, PAGE_MM) for assessment in assessments]
     before = {one.name: earlierOf(one.name) if earlierOf else () for _ct, one in found}
     nodules = [(ct, one, adviceFor(one), before[one.name]) for ct, one in found]
-    return partial(_writeReport, nodules, path)
+    return partial(_writeReport, nodules, path, readIdentity, gone)
 
 
 def dicomWriter(
@@ -136,11 +141,22 @@ def exportLabels(
     writeLabels(*scene.selected(volumeNode, markupsNode), Path(path), patient)
 
 
-def _writeReport(nodules: Sequence[tuple], path: Path) -> None:
+def _writeReport(
+    nodules: Sequence[tuple],
+    path: Path,
+    readIdentity: Callable[[], dict[str, str]] | None,
+    gone: Sequence[Gone],
+) -> None:
     # needs packages that are installed at first use
     from nodulerisk.outputs.html.nodule_report import ReportNodule, write_report
+    from nodulerisk.outputs.not_found import not_found_at
 
-    write_report([ReportNodule(*nodule) for nodule in nodules], path)
+    identity = readIdentity() if readIdentity else None
+    not_found = [
+        not_found_at(one.assessment, one.when, one.words, one.ct, one.place, one.laterCt)
+        for one in gone
+    ]
+    write_report([ReportNodule(*nodule) for nodule in nodules], path, identity, not_found=not_found)
 
 
 def _sourceReader(volumeNode: vtkMRMLScalarVolumeNode) -> Callable[[], DicomSource]:

@@ -143,6 +143,7 @@ class AssessmentFacts:
     patient."""
 
     name: str
+    headline: str
     scores: list[ScoreFacts]
     withheld: list[str]
     checks: list[CheckFacts]
@@ -272,6 +273,7 @@ def _assessmentFacts(assessment: Assessment, advice: Advice) -> AssessmentFacts:
     groups = words.task_groups(assessment)
     return AssessmentFacts(
         name=assessment.name,
+        headline="; ".join(words.headline(assessment, advice)),
         scores=[_scoreFacts(one) for one in advice.computed],
         withheld=words.withheld_words(assessment),
         checks=_checks(assessment.checks),

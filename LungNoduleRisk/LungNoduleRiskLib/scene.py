@@ -95,6 +95,17 @@ def ctPart(
     )
 
 
+def ctAround(
+    volumeNode: vtkMRMLScalarVolumeNode, point_lps_mm: Coordinates, marginMm: float
+) -> CT | None:
+    """A copy of the CT around a position; None if it lies outside."""
+    spacing, origin, direction = gridLps(volumeNode)
+    voxel = np.rint(direction.T @ (np.asarray(point_lps_mm) - origin) / spacing)[::-1].astype(int)
+    if (voxel < 0).any() or (voxel >= slicer.util.arrayFromVolume(volumeNode).shape).any():
+        return None
+    return ctPart(volumeNode, voxel, voxel + 1, marginMm)[0]
+
+
 def addCt(ct: CT, name: str = "CT") -> vtkMRMLScalarVolumeNode:
     """Adds a CT to the scene, in the lung window: a vtkMRMLScalarVolumeNode."""
     volumeNode = addMap(ct.hu, Grid(np.array(ct.origin_lps_mm), ct.direction * ct.spacing_mm), name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,12 +51,14 @@ class CtState:
     Attributes:
         refusals: why the last run refused the nodule's point.
         earlier: the nodules at earlier scans, by the ID of the CT and by name.
+        gone: nodules of the earlier scans alone, by the ID of the CT.
         answers: what the user entered about this nodule for scores and guidelines, by field.
         drawn: the assessment as the networks made it, with its mask.
     """
 
     refusals: dict[str, str] = field(default_factory=dict)
     earlier: dict[str, dict[str, Earlier]] = field(default_factory=dict)
+    gone: dict[str, list[comparing.Gone]] = field(default_factory=dict)
     answers: dict[str, dict[str, str]] = field(default_factory=dict)
     drawn: dict[str, Assessment] = field(default_factory=dict)
 
@@ -395,7 +398,7 @@ class Session:
         Raises:
             NoduleRiskError: see ``Assessor.prepare``; what was known of an earlier run is gone.
         """
-        self._known.refusals, self._known.earlier = {}, {}
+        self._known.refusals, self._known.earlier, self._known.gone = {}, {}, {}
         self._state.news = News()
         self._state.run = self._assessor.prepare(
             self.volumeNode,
@@ -456,12 +459,26 @@ class Session:
             raise NoduleRiskError("Choose a nodule that was assessed.")
         return self._assessor.explainer(self.chosen.assessment, self._ct(), weights, device)
 
-    def reportWriter(self, path: Path, name: str | None = None) -> Callable[[], None]:
+    def reportWriter(
+        self,
+        path: Path,
+        name: str | None = None,
+        readIdentity: Callable[[], dict[str, str]] | None = None,
+    ) -> Callable[[], None]:
         """A function that writes the report of one nodule, or of all: see
         ``exporting.reportWriter``."""
         found = [one for one in self.assessments if name in (None, one.name)]
-        earlierOf = self._known.earlierOf
-        return exporting.reportWriter(found, self._ct(), self.advice, path, earlierOf)
+        known = self._known
+        gone = [one for ofOne in known.gone.values() for one in ofOne] if name is None else []
+        return exporting.reportWriter(
+            found, self._ct(), self.advice, path, known.earlierOf, readIdentity, gone
+        )
+
+    def identityReader(self) -> Callable[[], dict[str, str]]:
+        """A function that reads who the patient is from the CT's files in Slicer's DICOM module."""
+        from nodulerisk.ct.dicom.identity import identity_in  # needs packages
+
+        return partial(identity_in, scene.dicomFiles(self._ct()))
 
     def dicomWriter(
         self, folder: Path, readSource: Callable[[], DicomSource] | None = None
@@ -486,6 +503,7 @@ class Session:
         given = {name: said["density"] for name, said in known.answers.items() if "density" in said}
         timeline = comparing.timeline(alignment, matches, *nodes, days, given)
         known.earlier[earlierNode.GetID()] = comparing.followUps(timeline, earlierNode)
+        known.gone[earlierNode.GetID()] = comparing.goneFrom(timeline, *nodes)
         return timeline
 
     # Of its own

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import chain
 
 import numpy as np
@@ -27,6 +28,7 @@ from nodulerisk.networks.kinds import NETWORKS, Cubes
 from nodulerisk.nodule.drawing import Drawing, draw
 from nodulerisk.nodule.findings import block_checks, nodule_checks, refuse_missing_slices
 from nodulerisk.nodule.measure import measure
+from nodulerisk.nodule.place import place_of
 from nodulerisk.nodule.radiomics import radiomics
 from nodulerisk.tasks import NO_PRESENCE, PRESENCE, TASKS, cascade_steps
 from nodulerisk.weights.calibration import TINY, calibrated
@@ -111,6 +113,7 @@ def assess(
         measurements=measurements,
         checks=tuple(checks + networks.checks),
         provenance=_provenance(ct, weights, networks, stages.seconds),
+        place=place_of(ct, centre),
     )
 
 
@@ -291,6 +294,7 @@ def _provenance(
         device=networks.device,
         seconds={stage: round(value, 4) for stage, value in seconds.items()},
         series_uid=ct.acquisition.series_uid,
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
         technique=ct.technique,
     )
 

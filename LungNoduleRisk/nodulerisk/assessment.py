@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import SimpleITK as sitk
@@ -187,9 +187,29 @@ class NoduleMask:
         return mask
 
 
+Side = Literal["left", "right"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the nodule's centre lies, as a reader finds it; None: the CT does not tell.
+
+    Attributes:
+        side: of the body.
+        slice_number: as the series counts its images, else as the file has them, from 1.
+        slices: how many the CT has.
+        series: its SeriesNumber.
+    """
+
+    side: Side | None
+    slice_number: int
+    slices: int
+    series: int | None = None
+
+
 @dataclass(frozen=True)
 class Provenance:
-    """How the numbers were computed: enough to compute them again."""
+    """How the numbers were computed: enough to compute them again; ``made``: when, in UTC."""
 
     weight_set: str
     weight_set_version: str
@@ -198,6 +218,7 @@ class Provenance:
     device: str
     seconds: dict[str, float] = field(default_factory=dict)  # stage -> wall time
     series_uid: str | None = None
+    made: str | None = None
     technique: Technique | None = None  # of the scan
 
 
@@ -215,6 +236,7 @@ class Assessment:
     checks: tuple[Check, ...]
     provenance: Provenance
     stability: Stability | None = None  # if requested
+    place: Place | None = None
 
     @property
     def mask(self) -> np.ndarray | None:
@@ -236,6 +258,7 @@ class Assessment:
         values["measurements"] = [asdict(measurement) for measurement in self.measurements]
         values["checks"] = [asdict(check) for check in self.checks]
         values["provenance"] = asdict(self.provenance)
+        values["place"] = None if self.place is None else asdict(self.place)
         values["mask_evidence"] = None if self.nodule is None else self.nodule.evidence
         if self.stability is not None:
             values["stability"] = asdict(self.stability)
@@ -265,6 +288,7 @@ class Assessment:
             ),
             checks=tuple(_made(Check, check) for check in values["checks"]),
             provenance=_provenance_from(values["provenance"]),
+            place=_made(Place, values["place"]) if values.get("place") else None,
             stability=_stability_from(values["stability"]) if values.get("stability") else None,
         )
 
@@ -360,8 +384,8 @@ def _measurement_from(values: dict[str, Any]) -> Measurement:
 
 
 def _provenance_from(values: dict[str, Any]) -> Provenance:
-    said = values.get("technique")
-    return _made(Provenance, {**values, "technique": said and _made(Technique, said)})
+    said = {**values}.get("technique")
+    return _made(Provenance, {**values, "technique": said and _made(Technique, {**said})})
 
 
 def _task_from(values: dict[str, Any]) -> TaskResult:

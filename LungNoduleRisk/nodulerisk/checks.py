@@ -186,6 +186,13 @@ PADDED_IN_PLANE = _row(
     "The block extends beyond the image's edge: {share:.0%} of it is padding.",
     27,
 )
+POINTS_OF_ANOTHER_SERIES = _row(
+    "points-of-another-series",
+    "warning",
+    "The table of points names another series than the CT: the point may be of another CT.",
+    65,
+    "its point may be of another CT",
+)
 MOSTLY_PADDING = _row(
     "mostly-padding",
     "warning",

@@ -14,7 +14,7 @@ class SeveralSeriesError(CTError):
     """The folder holds several CT series, and one must be chosen.
 
     Attributes:
-        series: a description of each, by its SeriesInstanceUID.
+        series: a description of each, by the name that ``read_ct`` takes.
     """
 
     def __init__(self, message: str, series: dict[str, str]):

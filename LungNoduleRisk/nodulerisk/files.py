@@ -1,9 +1,12 @@
-"""Writing files whole or not at all, and tables that spreadsheets open as they are."""
+"""Writing files whole or not at all, tables that spreadsheets open as they are, and text in
+whatever encoding it was saved."""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +48,43 @@ def _reason(error: Exception) -> str:
 def inert(value: str | float | None) -> str | float | None:
     """Turns text that a spreadsheet would run as a formula into plain text."""
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+
+
+def text_in(content: bytes) -> str:
+    """Returns text that was saved as UTF-8, as UTF-16, or by Excel in China (GBK) or the West.
+
+    Raises:
+        ValueError: none of these.
+    """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    if b"\0" in content:  # every other byte of UTF-16 without a mark
+        return content.decode("utf-16-be" if content[:1] == b"\0" else "utf-16-le")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("gb18030" if _is_chinese(content) else "cp1252")
+
+
+def _is_chinese(content: bytes) -> bool:
+    """Whether at least half of what is not ASCII is common Chinese characters in GBK; accented
+    Latin letters, which stand beside ASCII ones, would be rare characters there."""
+    try:
+        foreign = [char.encode("gbk") for char in content.decode("gb18030") if not char.isascii()]
+    except ValueError:
+        return False
+    common = [pair for pair in foreign if 0xA1 <= pair[0] <= 0xD7 and pair[-1] >= 0xA1]
+    return 2 * len(common) >= len(foreign)
+
+
+def stem_of(path: Path) -> str:
+    """Returns a file's name without its suffix; dots of a UID are none.
+
+    Examples:
+        >>> stem_of(Path("1.3.6.1.4.mhd")), stem_of(Path("scan.nii.gz")), stem_of(Path("1.3.6"))
+        ('1.3.6.1.4', 'scan', '1.3.6')
+    """
+    return re.sub(r"(\.nii)?\.[A-Za-z]\w*$", "", path.name)
 
 
 def write_table(

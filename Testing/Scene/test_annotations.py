@@ -85,6 +85,19 @@ def test_labels_become_a_table_that_training_reads(loaded, placed, ct, tmp_path)
     assert nodules[0].patient == "P7"
 
 
+@pytest.mark.parametrize("patient", ["-A017", "+1", "=x", "@x"])
+def test_fault_79_a_pseudonym_that_spreadsheets_change_is_refused(
+    loaded, placed, ct, tmp_path, patient
+):
+    nodes = loaded(ct), placed(N1=CENTRE_LPS_MM)
+    showAssessment(made_assessment(ct), nodes[0])
+    annotate(nodes[1], 0, Annotation("AIS", "R1"))
+    for export, path in ((exportLabels, "labels.csv"), (exportNodules, "set")):
+        with pytest.raises(NoduleRiskError, match="must not begin with"):
+            export(*nodes, tmp_path / path, patient)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_fault_46_exported_labels_name_no_volume(loaded, placed, ct, tmp_path):
     exportLabels(loaded(ct, "SMITH^JOHN"), placed(A=CENTRE_LPS_MM), tmp_path / "labels.csv")
     assert "SMITH" not in (tmp_path / "labels.csv").read_text(encoding="utf-8-sig")

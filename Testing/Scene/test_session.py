@@ -222,11 +222,27 @@ def test_nodules_of_one_name_are_compared_where_the_lungs_do_not_match(session, 
     assert session.facts().earlier.lines
 
 
-def test_fault_75_a_nodule_of_the_earlier_ct_alone_has_a_place_to_look_at(session, two_cts):
+def test_fault_75_a_nodule_of_the_earlier_ct_alone_has_a_place_to_look_at(
+    session, two_cts, tmp_path
+):
     timeline = session.follow(STILL, *two_cts, 200, lambda _: False)
     steps = [step for track in timeline.tracks for step in timeline.steps(track)]
     gone = next(step for step in steps if step.status == "gone")
     assert timeline.place(gone) == pytest.approx(CENTRE_LPS_MM, abs=2)
+    session.reportWriter(tmp_path / "report.html")()
+    report = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert comparing.UNMARKED in report and "There at the later scan" in report
+    session.reportWriter(tmp_path / "report.html", "A")()
+    assert comparing.UNMARKED not in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_place_that_the_later_ct_does_not_show_is_said(session, two_cts):
+    away = np.eye(4)
+    away[0, 3] = 500
+    (gone,) = comparing.goneFrom(
+        session.follow(Alignment(away, 1.0), *two_cts, 200, lambda _: True), *two_cts
+    )
+    assert (gone.words, gone.laterCt) == (comparing.NOT_SHOWN, None)
 
 
 @pytest.fixture

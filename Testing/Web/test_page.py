@@ -14,7 +14,9 @@ from playwright.sync_api import Page, expect
 from pydicom import dcmread
 from pydicom.uid import generate_uid
 
-from needs import WHOLE_DATA
+from axe import violations
+from needs import AXE, WHOLE_DATA
+from nodulerisk.ct.dicom.identity import identity_in
 from nodulerisk.ct.points import read_points
 from nodulerisk.ct.read import read_ct
 
@@ -114,8 +116,18 @@ def assert_same_assessment(page: Page, terminal: Path, folder: Path) -> None:
     for advice in ("scores", "guidelines"):  # no part of an assessment
         wanted.pop(advice, None)
     for assessment in (found, wanted):
-        del assessment["provenance"]["seconds"]
+        del assessment["provenance"]["seconds"], assessment["provenance"]["made"]
     assert found == wanted
+
+
+def test_fault_46_the_report_names_the_patient_only_on_a_tick(page, tmp_path):
+    upload(page, CT)
+    add_point(page)
+    assess(page)
+    (said,) = identity_in([CT]).values()  # the sample's series alone; its patient has no name
+    assert said not in downloaded(page, "report.html", tmp_path).read_text("utf-8")
+    page.get_by_label("Name the patient in reports").check()
+    assert said in downloaded(page, "report.html", tmp_path).read_text("utf-8")
 
 
 @pytest.mark.slow
@@ -152,6 +164,17 @@ def test_a_click_in_a_slice_places_a_point(page):
     texts = page.locator(".nodule .sizes").all_text_contents()
     sizes = [[float(number) for number in re.findall(r"[\d.]+", text)] for text in texts]
     assert sizes[0] == pytest.approx(sizes[1], rel=0.01)  # both points are on the one nodule
+
+
+@pytest.mark.needs(AXE)
+def test_axe_finds_nothing_that_keeps_people_out(page):
+    """When the page is empty, and when it shows results."""
+    assert violations(page) == {}
+    page.get_by_role("button", name="Sample").click()
+    expect(page.locator(".nodule")).to_have_count(1)
+    assess(page)
+    expect(page.locator(".nodule .sizes")).to_have_count(1)
+    assert violations(page) == {}
 
 
 def test_by_keyboard_alone(page):

@@ -58,6 +58,7 @@ def cardHtml(weights: WeightSet) -> str:
 
 
 def _assessment(found: AssessmentFacts) -> Iterator[str]:
+    yield _paragraph(found.headline)
     if found.scores:
         yield _heading(_("Scores"))
         yield _list(f"{one.name}: {one.words}; {_('from')} {one.basis}" for one in found.scores)

@@ -340,7 +340,8 @@ class Panel(VTKObservationMixin):
 
     def _writeReport(self, folder: Path, name: str | None = None) -> None:
         path = folder / REPORT_NAME
-        self._write(lambda: self.session.reportWriter(path, name), path)
+        identity = self.session.identityReader() if self.ui.identityCheckBox.checked else None
+        self._write(lambda: self.session.reportWriter(path, name, identity), path)
 
     def _write(self, writer: Callable[[], Callable[[], None]], path: Path) -> None:
         """Writes on the other thread, says where, and opens what is a page."""

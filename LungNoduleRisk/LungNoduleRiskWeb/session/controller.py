@@ -22,6 +22,7 @@ from LungNoduleRiskLib.session import Session
 from LungNoduleRiskWeb.session.notices import Notices
 from LungNoduleRiskWeb.session.viewer import LAYOUTS, WINDOWS_HU, Viewer
 from nodulerisk.clinical.patient import Patient
+from nodulerisk.ct.dicom.identity import identity_in
 from nodulerisk.ct.points import Point, Position, parse_point
 from nodulerisk.ct.read import read_ct
 from nodulerisk.engine.worker import RemoteNetworks
@@ -47,6 +48,7 @@ class PageState:
         selected: name of a nodule.
         facts: of the selected nodule.
         running: an assessment, which can be cancelled.
+        identity: reports name the patient.
         percent: of it.
         report_url: shown over the page.
     """
@@ -67,10 +69,11 @@ class PageState:
     cascade: bool = False
     stability: bool = False
     dark: bool = True
+    identity: bool = False
     report_url: str = ""
 
 
-CLOSED = ("selected", "placing", "nodules", "facts", "ct", "report_url")  # with the CT
+CLOSED = ("selected", "placing", "nodules", "facts", "ct", "report_url", "identity")  # with the CT
 STATE: dict[str, Any] = asdict(PageState()) | {f"patient_{name}": "" for name in PATIENT}
 
 
@@ -112,6 +115,13 @@ class Controller:
         self._state.change(*(f"patient_{name}" for name in PATIENT))(lambda **_: self._on_patient())
 
     # The CT
+
+    def identity_reader(self) -> Callable[[], dict[str, str]] | None:
+        """A function that reads who the patient is, where reports are to say so; None: they are
+        not, or the CT is the sample."""
+        if not self._state.identity or self.upload is None:
+            return None
+        return partial(identity_in, [self.upload], self.series_uid)
 
     async def open(self, upload: Path, series_uid: str | None = None) -> None:
         """Reads a CT and shows it in place of the one before.

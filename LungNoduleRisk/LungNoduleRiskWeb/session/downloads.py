@@ -44,7 +44,7 @@ def report(controller: Controller, path: Path, name: str | None = None) -> Write
     """
     if not [one for one in controller.session.assessments if name in (None, one.name)]:
         raise NoduleRiskError(NOTHING)
-    return controller.session.reportWriter(path, name)
+    return controller.session.reportWriter(path, name, controller.identity_reader())
 
 
 def _table(controller: Controller, path: Path) -> Writer:
@@ -64,7 +64,10 @@ def _results(controller: Controller, path: Path) -> Writer:
     """Every nodule's folder as the terminal writes it: JSON, masks, mesh, page and picture."""
     folder, ct = path.with_suffix(""), scene.ctReader(controller.session.selected[0])
     return partial(
-        _zipped, partial(_write_results, ct, _outcomes(controller), folder), folder, path
+        _zipped,
+        partial(_write_results, ct, controller.identity_reader(), _outcomes(controller), folder),
+        folder,
+        path,
     )
 
 
@@ -108,12 +111,17 @@ def _outcomes(controller: Controller) -> list[Outcome]:
     ]
 
 
-def _write_results(read_ct: Callable[[], CT], outcomes: Sequence[Outcome], folder: Path) -> None:
-    ct = read_ct()
+def _write_results(
+    read_ct: Callable[[], CT],
+    read_identity: Callable[[], dict[str, str]] | None,
+    outcomes: Sequence[Outcome],
+    folder: Path,
+) -> None:
+    ct, who = read_ct(), read_identity() if read_identity else None
     write_csv(outcomes, folder / TABLE_NAME)
     for outcome in outcomes:
         if outcome.assessment is not None:
-            write_results(ct, outcome.assessment, folder / outcome.point.name, outcome.advice)
+            write_results(ct, outcome.assessment, folder / outcome.point.name, outcome.advice, who)
 
 
 def _zipped(write: Writer, folder: Path, path: Path) -> None:

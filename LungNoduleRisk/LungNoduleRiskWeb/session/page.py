@@ -64,7 +64,7 @@ def build_page(server: Server, controller: Controller, viewer: Viewer) -> None:
 
 def _bar(controller: Controller) -> None:
     with vuetify.VAppBar(density="compact"):
-        vuetify.VAppBarTitle(TITLE)
+        vuetify.VAppBarTitle(TITLE, tag="h1")
         vuetify.VSpacer()
         _choice("window_name", list(WINDOWS_HU), "Window")
         _choice("layout_name", list(LAYOUTS), "Layout")
@@ -255,6 +255,7 @@ def _answers(which: str) -> None:
 
 def _facts_section() -> None:
     with _section("{{ facts.name }}", v_if="facts", id="facts"):
+        html.P("{{ facts.headline }}")
         with html.Div(v_if="facts.scores.length", classes="scores"):
             html.H3("Scores")
             with html.Div(v_for="one in facts.scores", key="one.name"):
@@ -303,6 +304,14 @@ def _downloads_section() -> None:
             "Open report",
             "report_url = 'report?at=' + Date.now()",
             icon="mdi-file-document-outline",
+        )
+        vuetify.VCheckbox(
+            v_model=("identity",),
+            v_if="ct.dicom",
+            label="Name the patient in reports",
+            title="As the DICOM series does; otherwise nothing identifies the patient",
+            hide_details=True,
+            density="compact",
         )
         with html.Ul(classes="downloads"):
             for name, words in DOWNLOADS.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +18,7 @@ from nodulerisk.cli.shared import (
     progress,
 )
 from nodulerisk.errors import NoduleRiskError, OutputError, PointError, WeightsError
+from nodulerisk.files import stem_of
 from nodulerisk.outputs.style import REPORT_NAME, SEG_NAME, SR_NAME, TABLE_NAME
 
 if TYPE_CHECKING:
@@ -104,11 +105,27 @@ def assess(
             " and ID.",
         ),
     ] = False,
+    identity: Annotated[
+        bool,
+        typer.Option(
+            "--identity",
+            help="Name the patient, as the DICOM series does, in the reports; otherwise nothing"
+            " does.",
+        ),
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
     """Assess the nodules at given points of a chest CT."""
     with errors_in_one_line(verbose):
-        asked = asked_points(point, points, ras, lps)
+        listed = _listed_series(points)
+        named = _named_by(ct, series)
+        if len(listed) > 1 and not set(listed) & set(named):  # only the CT says which rows are its
+            scan = read_scan(ct, series)
+            named += [scan.acquisition.series_uid or ""]
+        else:
+            scan = None
+        own = next((uid for uid in named if uid in listed), None)
+        asked = asked_points(point, points, ras, lps, series=own)
         thresholds = thresholds_of(threshold or [])
         known = known_patient(patient, len(asked))
         earlier = earlier_report(out) if dicom else None  # before old results are removed
@@ -116,9 +133,10 @@ def assess(
         with progress(len(asked)) as show:
             show("loading", None)
             source = dicom_source(ct, series) if dicom else None
+            who = identity_of(ct, series) if identity else None
             weight_set = chosen_weights(weights, thresholds)
             show("reading the CT", None)
-            scan = read_scan(ct, series)
+            scan = of_listed_series(scan or read_scan(ct, series), listed, named)
             outcomes = assess_and_write(
                 scan,
                 asked,
@@ -129,10 +147,11 @@ def assess(
                 cascade=cascade,
                 stability=stability,
                 patient=known,
+                identity=who,
             )
             if len(asked) > 1:
                 show("writing the report", None)
-                _write_report(scan, outcomes, out / REPORT_NAME)
+                _write_report(scan, outcomes, out / REPORT_NAME, who)
         report_outcomes(outcomes, out)
         if source is not None:
             write_dicom_files(outcomes, source, out, earlier)
@@ -140,8 +159,14 @@ def assess(
         raise typer.Exit(FAILED)
 
 
-def asked_points(texts: list[str] | None, file: Path | None, ras: bool, lps: bool) -> list[Point]:
-    """Returns the points given on the command line.
+def asked_points(
+    texts: list[str] | None,
+    file: Path | None,
+    ras: bool,
+    lps: bool,
+    series: str | None = None,
+) -> list[Point]:
+    """Returns the points given on the command line; of a table that names series, those of one.
 
     Raises:
         PointError: no points, both options, both coordinate systems, or an unreadable file.
@@ -153,8 +178,30 @@ def asked_points(texts: list[str] | None, file: Path | None, ras: bool, lps: boo
     if bool(texts) == bool(file):
         raise PointError("Say where the nodules are: --point X,Y,Z (repeatable) or --points FILE.")
     if file is not None:
-        return read_points(file, "ras" if ras else "lps" if lps else None)
+        return read_points(file, "ras" if ras else "lps" if lps else None, series=series)
     return named_points(("", parse_point(text, "ras" if ras else "lps")) for text in texts or ())
+
+
+def _listed_series(file: Path | None) -> list[str]:
+    from nodulerisk.ct.points import series_in
+
+    return series_in(file) if file is not None else []
+
+
+def _named_by(ct: Path, series: str | None) -> list[str]:
+    """Returns what the command line may name the CT's series by: the option, and the file's
+    name."""
+    return [*([series.partition("#")[0]] if series else []), stem_of(ct)]
+
+
+def of_listed_series(scan: CT, listed: list[str], named: list[str]) -> CT:
+    """Adds a check if the points' table names another series than the CT does (fault 65)."""
+    from nodulerisk.checks import POINTS_OF_ANOTHER_SERIES
+
+    uid = scan.acquisition.series_uid
+    if not listed or uid is None or {uid, *named} & set(listed):
+        return scan
+    return replace(scan, checks=(*scan.checks, POINTS_OF_ANOTHER_SERIES.check()))
 
 
 def thresholds_of(texts: list[str]) -> dict[str, float]:
@@ -256,6 +303,12 @@ def write_dicom_files(
         write_dicom(found, source, out, advice=advice, earlier=earlier, handed_on=handed_on)
 
 
+def identity_of(ct: Path, series: str | None) -> dict[str, str]:
+    from nodulerisk.ct.dicom.identity import identity_in
+
+    return identity_in([ct], series)
+
+
 def read_scan(path: Path, series: str | None) -> CT:
     from nodulerisk.ct.read import read_ct
 
@@ -274,6 +327,7 @@ def assess_and_write(
     stability: bool = False,
     patient: Patient | None = None,
     change_of: Callable[[Assessment], FollowUp | None] | None = None,
+    identity: Mapping[str, str] | None = None,
 ) -> list[Outcome]:
     """Assesses every point and writes its results; a refused point does not stop the others (fault
     25). ``change_of`` says how a nodule has changed since earlier scans."""
@@ -305,21 +359,22 @@ def assess_and_write(
             change = change_of(assessment) if change_of else None
             advice = advise(assessment, patient, listed, change) if patient else NO_ADVICE
             outcome = replace(outcome, advice=advice)
-            write_results(ct, assessment, folder, advice)
+            write_results(ct, assessment, folder, advice, identity)
         outcomes.append(outcome)
     return outcomes
 
 
-def _write_report(ct: CT, outcomes: list[Outcome], path: Path) -> None:
+def _write_report(
+    ct: CT, outcomes: list[Outcome], path: Path, identity: Mapping[str, str] | None
+) -> None:
     """Writes one page with all nodules and the refused points."""
     from nodulerisk.outputs.html.nodule_report import ReportNodule, write_report
 
     nodules = [
         ReportNodule(ct, o.assessment, o.advice) for o in outcomes if o.assessment is not None
     ]
-    write_report(
-        nodules, path, refusals={o.point.name: o.refusal for o in outcomes if o.assessment is None}
-    )
+    refusals = {o.point.name: o.refusal for o in outcomes if o.assessment is None}
+    write_report(nodules, path, identity, refusals)
 
 
 def report_outcomes(outcomes: list[Outcome], out: Path) -> None:

@@ -148,6 +148,8 @@ def _say(asked: Cohort, store: Store) -> tuple[int, int]:
     typer.echo(f"{total} nodules on {len(asked.cases)} CTs; {done} already done.")
     if asked.unused:
         typer.echo(f"Unused columns: {', '.join(asked.unused)}.")
+    if asked.absent:
+        typer.echo(f"{asked.absent} row(s) left out: their CTs do not lie beside the table.")
     for remark in store.remarks:
         typer.echo(remark, err=True)
     return total, done

@@ -43,10 +43,18 @@ FAST_DAYS, SLOW_DAYS = 400, 600
 CHANGES: dict[int, Change] = {1: "grown", 0: "within repeatability", -1: "shrunk"}
 CUT_MASK = "the mask is cut"
 MOSTLY_SOLID = 0.5  # a solid nodule of 5 mm has 0.7 of its mask above the threshold, or more
+CALLED_SOLID = (
+    "the networks call it solid, but less than half of its volume is: it is followed as subsolid"
+)
 NOT_FOUND_BEFORE, NOT_FOUND_AFTER = (
     f"Not found at the {scan} scan: no nodule was drawn at its point."
     for scan in ("earlier", "later")
 )
+NOT_FOUND = {  # by whether it was not found before, and after
+    (True, False): NOT_FOUND_BEFORE,
+    (False, True): NOT_FOUND_AFTER,
+    (True, True): "It was not measured in both scans: no nodule was drawn at its point in either.",
+}
 
 
 @dataclass(frozen=True)
@@ -107,7 +115,9 @@ class FollowUp:
     @property
     def solid_growth(self) -> SolidGrowth | None:
         """The same of a subsolid nodule's solid component, or ``new``; None for other nodules, and
-        where there was none of 3 mm at either scan."""
+        where there was none of 3 mm at either scan. It grows too where its volume does so beyond
+        repeatability, judged by the diameter of the ball of its volume: the longest axis may be
+        that of a vessel."""
         before, after = self.solid_diameter_mm
         if not self.subsolid or before is None or after is None:
             return None
@@ -115,7 +125,18 @@ class FollowUp:
             return None
         if before <= SOLID_PART_MM < increase(before, after):
             return "new"
-        return growth_of(increase(before, after), self.days)
+        both = growth_of(increase(before, after), self.days), self._solid_growth_by_volume
+        return min(both, key=BY_MOST.index)
+
+    @property
+    def _solid_growth_by_volume(self) -> Growth:
+        (diameter, _), (before, after) = self.solid_diameter_mm, self.solid_volume_mm3
+        if not diameter or not before or not after:
+            return "stable"
+        if cubed(diameter, SOLID_PART_MM).side(before, after) <= 0:
+            return "stable"
+        balls = ((6 * volume / math.pi) ** (1 / 3) for volume in (before, after))
+        return growth_of(increase(*balls), self.days)
 
     @property
     def solid_change(self) -> Change | None:
@@ -212,8 +233,9 @@ class FollowUp:
         assert before is not None and after is not None
         change = f"{after - before:+.1f} mm; unchanged: up to ±{SOLID_PART_MM} mm"
         first = "none" if before <= SOLID_PART_MM else f"{before:.1f}"
-        unlike = self.solid_change == "grown" and not self.solid_part_grows
-        though = ", though its volume grew beyond repeatability" if unlike else ""
+        is_stable = growth_of(increase(before, after), self.days) == "stable"
+        unlike = self.solid_change == "grown" and is_stable and self.solid_growth != "new"
+        though = ", by its volume, which grew beyond repeatability" if unlike else ""
         what = "new solid part" if self.solid_growth == "new" else "solid part"
         volumes = " → ".join("–" if v is None else f"{v:.0f}" for v in self.solid_volume_mm3)
         return (
@@ -346,28 +368,33 @@ def followed(
     Raises:
         NoduleRiskError: see ``follow_up``; a nodule that one of the scans does not show is named.
     """
-    for assessment, missing in ((before, NOT_FOUND_BEFORE), (after, NOT_FOUND_AFTER)):
-        other = after if assessment is before else before
-        if NO_NODULE.among(assessment.checks) and other.measurements:
-            raise NoduleRiskError(missing)
+    missing = NO_NODULE.among(before.checks), NO_NODULE.among(after.checks)
+    if any(missing):
+        raise NoduleRiskError(NOT_FOUND[missing])
     change = follow_up(
         before.measurements, after.measurements, days, _is_subsolid(before, after, given)
     )
+    called_solid = any(
+        _density(one) == "solid" and _is_mostly_glass(one) for one in (before, after)
+    )
+    unlike = (CALLED_SOLID,) if called_solid and not given else ()
     cut = CUT_MASK if is_cut(before) or is_cut(after) else ""
-    return replace(change, caveats=caveats(before, after), undatable=undatable or cut)
+    return replace(change, caveats=(*unlike, *caveats(before, after)), undatable=undatable or cut)
 
 
 def _is_subsolid(before: Assessment, after: Assessment, given: str | None) -> bool:
     if given:
         return given in SUBSOLID
-    return any(_looks_subsolid(one) for one in (before, after))
+    return any(_density(one) in SUBSOLID or _is_mostly_glass(one) for one in (before, after))
 
 
-def _looks_subsolid(assessment: Assessment) -> bool:
-    density, _ = density_of(assessment.measurements, networks_density(assessment), None)
+def _density(assessment: Assessment) -> str | None:
+    return density_of(assessment.measurements, networks_density(assessment), None)[0]
+
+
+def _is_mostly_glass(assessment: Assessment) -> bool:
     solid, whole = (value_of(assessment.measurements, name) for name in ("solid volume", "volume"))
-    mostly_glass = bool(solid is not None and whole and solid < MOSTLY_SOLID * whole)
-    return density in SUBSOLID or mostly_glass
+    return bool(solid is not None and whole and solid < MOSTLY_SOLID * whole)
 
 
 def doubling_days(before: float, after: float, days: float) -> float:

@@ -23,6 +23,10 @@ Optional columns:
   0; for grades 1, 2 or 3), and ``label_evidence``, what these labels rest on: pathology, reader or
   simulated.
 
+LUNA16's and LUNA25's tables (``seriesuid``, ``coordX``, ``coordY``, ``coordZ``) are read too: a
+case is a series, and its CT is the file or folder of that name beside the table or below it. Rows
+whose CT is not there are left out and counted.
+
 Other columns are not read and not kept, and no error message quotes a path: both may reveal who a
 patient is.
 """
@@ -50,6 +54,7 @@ import pyarrow.parquet as pq
 from nodulerisk.clinical.patient import Patient, patient_from
 from nodulerisk.ct.image_files import META, NIFTI, NRRD
 from nodulerisk.ct.points import Position, named_points
+from nodulerisk.datasets.luna import cts_by_series
 from nodulerisk.datasets.rows import EVIDENCE, class_index, number
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.tasks import TASKS, EvidenceLevel
@@ -65,6 +70,10 @@ REQUIRED = ("case", "ct", "x", "y", "z")
 STAND_INS = {"ct": ".", "x": "0", "y": "0", "z": "0"}
 OPTIONAL = ("nodule", "coordinates", "series", "earlier", "days", "patient", "label_evidence")
 PATIENT = tuple(field.name for field in fields(Patient))
+OF_LUNA = {
+    "coordx": "x", "coordy": "y", "coordz": "z", "coord_x": "x", "coord_y": "y", "coord_z": "z",
+    "seriesuid": "series", "seriesinstanceuid": "series", "patientid": "patient",
+}  # fmt: skip
 LISTED = 50  # problems to list; further ones are counted
 LONGEST_QUOTE = 40  # characters
 BATCH = 10_000  # rows of Parquet read at a time
@@ -135,11 +144,13 @@ class Cohort:
         name: the table's file name.
         cases: in the order of their first rows.
         unused: columns of the table that are not used.
+        absent: how many rows of LUNA's tables name a CT that is not there.
     """
 
     name: str
     cases: tuple[CtCase, ...]
     unused: tuple[str, ...] = ()
+    absent: int = 0
 
     @property
     def keys(self) -> Iterator[Key]:
@@ -249,6 +260,8 @@ class _Reading:
         self._folder, self._asked = folder, coordinates
         self._columns: list[str] = []
         self._unused: tuple[str, ...] = ()
+        self._by_series: dict[str, Path] | None = None  # the CTs of LUNA's series
+        self._absent = 0
         self._blank: Row = {}  # values of missing cells
         self._told_of_patients: tuple[str, ...] = ()
         self._labelled: dict[str, str] = {}
@@ -269,10 +282,8 @@ class _Reading:
                 row_number,
                 "there are more cells than in the header: quote cells that contain the separator",
             )
-        elif "case" in self._columns:
-            self._take_nodule(
-                row_number, self._blank | dict(zip(self._columns, cells, strict=False))
-            )
+        elif "case" in self._columns or self._by_series is not None:
+            self._take_row(row_number, self._blank | dict(zip(self._columns, cells, strict=False)))
 
     def cohort(self, table: str) -> Cohort:
         """Returns what was read.
@@ -280,6 +291,8 @@ class _Reading:
         Raises:
             CohortError: something is wrong with it.
         """
+        if self._absent and not self._cases:
+            self._say(1, "no CT lies beside the table that is named by a seriesuid of it")
         if not (self._cases or self._problems):
             self._say(1, "there are no rows: write a header and a row for each nodule")
         self._check_files()
@@ -289,7 +302,8 @@ class _Reading:
                 f"row {row}: {words}" for row, words in sorted(self._problems, key=itemgetter(0))
             ]
             raise CohortError(table, [*lines, *([f"and {self._more} more"] if self._more else [])])
-        return Cohort(table, tuple(map(self._finished, self._cases.values())), self._unused)
+        cases = tuple(map(self._finished, self._cases.values()))
+        return Cohort(table, cases, self._unused, self._absent)
 
     def _say(self, row_number: int, words: str) -> None:
         if len(self._problems) < LISTED:
@@ -306,13 +320,17 @@ class _Reading:
             return None
 
     def _take_header(self, row_number: int, cells: list[str]) -> None:
-        self._columns = [_plain(name) for name in cells]
+        plain = [_plain(name) for name in cells]
+        self._columns = [OF_LUNA.get(name, name) for name in plain]
+        if "series" in self._columns and not {"case", "ct", "series"} & set(plain):
+            self._by_series = cts_by_series(self._folder)
         labels = label_columns()
         known = (*REQUIRED, *OPTIONAL, *PATIENT, *labels)
         self._unused = tuple(
             cell for cell, name in zip(cells, self._columns, strict=True) if name not in known
         )
-        missing = [name for name in REQUIRED if name not in self._columns]
+        given = {*self._columns, *(("case", "ct") if self._by_series is not None else ())}
+        missing = [name for name in REQUIRED if name not in given]
         self._blank = dict.fromkeys((*REQUIRED, *OPTIONAL, *self._columns), "")
         self._blank |= {name: text for name, text in STAND_INS.items() if name in missing}
         self._told_of_patients = tuple(name for name in PATIENT if name in self._columns)
@@ -329,6 +347,16 @@ class _Reading:
                     f"{_quoted(name)} is not a label of any task: write {', '.join(labels)} or"
                     " label_evidence",
                 )
+
+    def _take_row(self, row_number: int, row: Row) -> None:
+        if self._by_series is None:
+            self._take_nodule(row_number, row)
+        elif row["series"] in self._by_series:
+            path = self._by_series[row["series"]].relative_to(self._folder)
+            case = _safe(row["series"])
+            self._take_nodule(row_number, row | {"case": case, "ct": str(path), "series": ""})
+        else:
+            self._absent += 1
 
     def _take_nodule(self, row_number: int, row: Row) -> None:
         case = self._case(row_number, row)

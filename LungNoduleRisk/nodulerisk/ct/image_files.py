@@ -1,8 +1,8 @@
 """Turns NRRD, NIfTI and MetaImage files into a `CT`.
 
-ITK reads the voxels of NRRD and MetaImage. The raw header is read here too, and first: geometry
-comes from it, and a file that ITK read otherwise is refused, naming the field (fault 53). Nothing
-is allocated before the geometry is plausible (fault 52).
+The raw header is read here, and geometry comes from it. ITK reads the headers of NRRD and MetaImage
+too: a file that it read otherwise is refused, naming the field (fault 53). Nothing is allocated
+before the geometry is plausible (fault 52).
 """
 
 from __future__ import annotations
@@ -18,8 +18,13 @@ import numpy as np
 import SimpleITK as sitk
 
 from nodulerisk.checks import ORIENTATION_UNKNOWN
-from nodulerisk.ct.image_headers import ImageHeader, read_meta_header, read_nrrd_header
-from nodulerisk.ct.nifti import read_nifti_header, read_nifti_voxels
+from nodulerisk.ct.image_headers import (
+    FROM_THE_END,
+    ImageHeader,
+    read_meta_header,
+    read_nrrd_header,
+)
+from nodulerisk.ct.nifti import SURPLUS, read_nifti_header, read_nifti_voxels
 from nodulerisk.ct.volume import (
     CT,
     SINGLE_SLICE,
@@ -38,6 +43,8 @@ NIFTI = (".nii", ".nii.gz")
 NRRD = (".nrrd", ".nhdr")
 META = (".mha", ".mhd")
 MAX_BYTES = 3_000_000_000  # of voxels: ITK's copy and numpy's are in memory at once
+DENSITY = {"raw": 1.0, "compressed": 1 / 1032, "text": 0}  # stored bytes, at least
+CUT_SHORT = "The image file holds fewer voxels than its header states: it is cut short."
 COLOUR = "This is a colour or vector image, not a CT in Hounsfield units. Load the CT itself."
 
 
@@ -107,14 +114,48 @@ def _read_by_itk(path: Path, header: ImageHeader, reader_name: str) -> CT:
     size = math.prod(reader.GetSize())
     voxel = sitk.Image([1, 1], reader.GetPixelID()).GetSizeOfPixelComponent()
     refuse_bomb(size * voxel)
-    refuse_cut_short(path, header, size * voxel)
+    refuse_other_size(path, header, size * voxel, header.size[0] * voxel)
     place = header.spacing_mm, header.origin_lps_mm, header.axes_mm / header.spacing_mm
-    return _ct(header.size, place, header.oriented, lambda: _voxels(reader))
+    return _ct(header.size, place, header.oriented, lambda: _voxels(path, header, reader))
 
 
-def _voxels(reader: sitk.ImageFileReader) -> np.ndarray:
-    values = sitk.GetArrayFromImage(reader.Execute())
-    return values.reshape(values.shape[-3:])  # of one time point
+def _voxels(path: Path, header: ImageHeader, reader: sitk.ImageFileReader) -> np.ndarray:
+    """Returns stored values (z, y, x). ITK reads those written as text; of others it takes what it
+    gets where the size is wrong, and bytes between header and voxels for voxels (fault 53)."""
+    shape = header.size[::-1]
+    if header.encoding == "text":
+        refuse_other_count(path, header, math.prod(shape))
+        return sitk.GetArrayFromImage(reader.Execute()).reshape(shape)
+    one = sitk.GetArrayViewFromImage(sitk.Image([1, 1], reader.GetPixelID()))
+    number = one.dtype.newbyteorder(">" if header.big_endian else "<")
+    return stored_voxels(path, header, math.prod(shape) * one.itemsize).view(number).reshape(shape)
+
+
+def refuse_other_count(path: Path, header: ImageHeader, count: int) -> None:
+    """Raises CTError if voxels are written as text, and there are others than that many."""
+    written = len(header.data_path(path).read_bytes()[header.start :].split())
+    if written != count:
+        raise CTError(CUT_SHORT if written < count else SURPLUS)
+
+
+def stored_voxels(path: Path, header: ImageHeader, size: int) -> np.ndarray:
+    """Returns that many bytes of voxels, unpacked.
+
+    Raises:
+        CTError: there are fewer, or more.
+        zlib.error: damaged.
+    """
+    data = header.data_path(path)
+    start = data.stat().st_size - size if header.start == FROM_THE_END else header.start
+    if header.encoding == "raw":
+        return np.fromfile(data, np.uint8, count=size, offset=start)
+    unpacking = zlib.decompressobj(zlib.MAX_WBITS | 32)  # zlib or gzip
+    with data.open("rb") as file:
+        file.seek(start)
+        unpacked = unpacking.decompress(file.read(), size + 1)
+    if len(unpacked) != size:
+        raise CTError(CUT_SHORT if len(unpacked) < size else SURPLUS)
+    return np.frombuffer(bytearray(unpacked), np.uint8)
 
 
 def _ct(size, place, oriented: bool, voxels) -> CT:
@@ -135,15 +176,24 @@ def refuse_bomb(size: int) -> None:
         )
 
 
-def refuse_cut_short(path: Path, header: ImageHeader, size: int) -> None:
-    """Raises CTError if the file is too small to hold that many bytes of voxels, before they are
-    allocated (fault 52)."""
-    if header.data_file is None:
-        stored = path.stat().st_size - header.length
-    else:
-        stored = (path.parent / header.data_file).stat().st_size
-    if stored < size * header.sparsest:
-        raise CTError("The image file holds fewer voxels than its header states: it is cut short.")
+def refuse_other_size(path: Path, header: ImageHeader, size: int, row: int) -> None:
+    """Raises CTError if a file cannot hold that many bytes of voxels, before they are allocated
+    (fault 52), or holds more, so that its size or start is wrong (fault 53). Less than a row may
+    follow the voxels of a file that begins with the header.
+
+    Args:
+        path: of the header.
+        header: of the file.
+        size, row: bytes of all voxels, and of a row.
+    """
+    stored = header.data_path(path).stat().st_size - max(header.start, 0)
+    refuse_bomb(stored)
+    if stored < size * DENSITY[header.encoding]:
+        raise CTError(CUT_SHORT)
+    tolerated = 0 if header.data_file else row - 1
+    from_start = header.encoding == "raw" and header.start != FROM_THE_END
+    if from_start and stored - size > tolerated:
+        raise CTError(SURPLUS)
 
 
 def refuse_difference(header: ImageHeader, reader: sitk.ImageFileReader) -> None:

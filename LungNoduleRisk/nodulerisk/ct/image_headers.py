@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +35,8 @@ TO_LPS = {
     **dict.fromkeys(("rightanteriorsuperior", "ras"), (-1, -1, 1)),
     **dict.fromkeys(("leftanteriorsuperior", "las"), (1, -1, 1)),
 }
-SPARSEST = {"raw": 1.0, "gzip": 1 / 1032, "gz": 1 / 1032}  # stored bytes to unpacked ones, at least
+RAW, GZIP, TEXT = ("raw",), ("gzip", "gz"), ("ascii", "text", "txt")
+FROM_THE_END = -1  # as a number of bytes to skip
 
 # MetaImage, https://itk.org/Wiki/ITK/MetaIO/Documentation
 POSITION = ("Offset", "Position", "Origin")
@@ -65,8 +66,9 @@ class ImageHeader:
         oriented: whether it says how the patient lies.
         names: its own names of size, axes and origin.
         data_file: with the voxels, beside the header; None: they follow the header.
-        length: of the header itself, bytes.
-        sparsest: stored bytes for each unpacked one, at least; 0: unknown.
+        encoding: ``raw``, ``compressed`` or ``text``.
+        start: bytes before the voxels in their file; `FROM_THE_END`: all that the voxels leave.
+        big_endian: the byte order of raw voxels.
         modality: as MetaImage names it; empty: not said.
     """
 
@@ -77,13 +79,18 @@ class ImageHeader:
     oriented: bool
     names: tuple[str, str, str]
     data_file: str | None
-    length: int
-    sparsest: float
+    encoding: str
+    start: int
+    big_endian: bool
     modality: str = ""
 
     @property
     def spacing_mm(self) -> np.ndarray:
         return np.linalg.norm(self.axes_mm, axis=0)
+
+    def data_path(self, path: Path) -> Path:
+        """The file with the voxels; ``path`` is the header's."""
+        return path if self.data_file is None else path.parent / self.data_file
 
 
 def read_nrrd_header(path: Path) -> ImageHeader:
@@ -101,7 +108,8 @@ def read_nrrd_header(path: Path) -> ImageHeader:
     _refuse_nrrd_data(fields)
     sizes = tuple(map(int, fields["sizes"].split()))
     space = re.sub(r"[\W_]|time", "", fields.get("space", "").lower())
-    signs = np.array(TO_LPS.get(space) or TO_LPS.get(space.removesuffix("t")) or (1, 1, 1))
+    of_patient = TO_LPS.get(space) or TO_LPS.get(space.removesuffix("t"))
+    signs = np.array(of_patient or (1, 1, 1))
     axes, origin, unit = _nrrd_place(fields)
     if len(sizes) < 3 or axes.shape != (3, 3):
         raise CTError(SINGLE_SLICE)
@@ -110,12 +118,31 @@ def read_nrrd_header(path: Path) -> ImageHeader:
         axes_mm=np.diag(signs) @ axes * unit,
         origin_lps_mm=signs * origin * unit,
         unit_mm=unit,
-        oriented=space in TO_LPS or space.removesuffix("t") in TO_LPS,
+        oriented=of_patient is not None and "spacedirections" in fields,
         names=("sizes", "space directions or space", "space origin"),
         data_file=fields.get("datafile"),
-        length=length,
-        sparsest=SPARSEST.get(fields["encoding"].lower(), 0),
+        encoding=_encoding(fields["encoding"]),
+        start=_start(int(fields.get("byteskip", 0)), 0 if "datafile" in fields else length),
+        big_endian=fields.get("endian", "").lower() == "big",
     )
+
+
+def _encoding(word: str) -> str:
+    for name, words in {"raw": RAW, "compressed": GZIP, "text": TEXT}.items():
+        if word.lower() in words:
+            return name
+    raise CTError(f"The NRRD file's encoding '{word[:20]}' is not read. Save it with gzip.")
+
+
+def _start(skip: int, length: int) -> int:
+    """Returns where voxels begin: after a header in the same file, and what is to be skipped.
+
+    Raises:
+        ValueError: no such number of bytes.
+    """
+    if skip < FROM_THE_END:
+        raise ValueError
+    return skip if skip == FROM_THE_END else skip + length
 
 
 def _nrrd_fields(lines: Iterator[str]) -> dict[str, str]:
@@ -136,11 +163,11 @@ def _nrrd_fields(lines: Iterator[str]) -> dict[str, str]:
 
 def _refuse_nrrd_data(fields: dict[str, str]) -> None:
     refuse_data_elsewhere(fields.get("datafile", ""))
-    skips = {"byteskip", "lineskip"} & fields.keys()
-    if fields["encoding"].lower() != "raw" and skips:
+    raw = fields["encoding"].lower() in RAW
+    if "lineskip" in fields or ("byteskip" in fields and not raw):
         raise CTError(
-            "The NRRD file skips a part of its compressed voxels, which may take forever. Save the"
-            " CT again."
+            "The NRRD file skips lines, or a part of its compressed voxels, which may take forever."
+            " Save the CT again."
         )
     given = fields.get("spacedirections", fields.get("spacings", ""))
     _refuse_missing_spacing(given, none_allowed=fields["dimension"] != "3")
@@ -152,16 +179,34 @@ def _refuse_nrrd_data(fields: dict[str, str]) -> None:
 def _nrrd_place(fields: dict[str, str]) -> tuple[np.ndarray, np.ndarray, float]:
     """Returns the axes as columns, the origin, and the unit in mm; in the file's own space."""
     if "spacedirections" not in fields:
-        spacing = _numbers(fields["spacings"])[:3]
+        spacing = _numbers(fields["spacings"], int(fields["dimension"]))[:3]
         refuse_no_length(spacing)
-        axes = np.diag(spacing)
-        return axes, np.zeros(3), _unit(_quoted(fields.get("units", "")), "units")
+        return np.diag(spacing), np.zeros(3), _unit(_quoted(fields.get("units", "")), "units")
     vectors = re.findall(r"\([^)]*\)|none", fields["spacedirections"].lower())
-    axes = np.column_stack([_numbers(vector)[:3] for vector in vectors if vector != "none"][:3])
+    if len(vectors) != int(fields["dimension"]):
+        raise ValueError
+    axes = [_vector(vector) for vector in vectors if vector != "none"]
     if "spaceorigin" not in fields:
         raise CTError(_no_position("NRRD", "space origin"))
-    origin = _numbers(fields["spaceorigin"])[:3]
-    return axes, origin, _unit(_quoted(fields.get("spaceunits", "")), "space units")
+    origin = _vector(fields["spaceorigin"])
+    if {len(axis) for axis in axes} != {len(origin)}:
+        raise ValueError
+    return (
+        np.column_stack([axis[:3] for axis in axes[:3]]),
+        origin[:3],
+        _unit(_quoted(fields.get("spaceunits", "")), "space units"),
+    )
+
+
+def _vector(text: str) -> np.ndarray:
+    """Returns the numbers of ``(a,b,c)``.
+
+    Raises:
+        ValueError: anything else.
+    """
+    if not (text.startswith("(") and text.endswith(")")):
+        raise ValueError
+    return np.array([float(number) for number in text[1:-1].split(",")])
 
 
 def _quoted(text: str) -> list[str]:
@@ -180,34 +225,47 @@ def read_meta_header(path: Path) -> ImageHeader:
     fields = _meta_fields(lines)
     data_file = fields["ElementDataFile"]
     refuse_data_elsewhere("" if data_file.upper() == "LOCAL" else data_file)
-    spacing = _one_of(fields, SPACING[:1]) or _one_of(fields, SPACING[1:])
-    _refuse_missing_spacing(spacing)
-    refuse_no_length(_numbers(spacing))
+    dimensions = int(fields["NDims"])
+    given = _one_of(fields, SPACING[:1]) or _one_of(fields, SPACING[1:])
+    _refuse_missing_spacing(given)
+    spacing = _numbers(given, dimensions)
+    refuse_no_length(spacing)
     _refuse_intensity_function(fields)
     unit = _unit([fields.get("DistanceUnits", "")], "DistanceUnits")
     position, matrix = _one_of(fields, POSITION), _one_of(fields, MATRIX)
     if not position:
         raise CTError(_no_position("MetaImage", "Offset"))
-    dimensions = int(fields["NDims"])
-    directions = _numbers(matrix).reshape(dimensions, dimensions)[:3, :3].T if matrix else np.eye(3)
+    directions = _matrix(matrix, dimensions) if matrix else np.eye(3)
     _refuse_other_orientation(fields.get("AnatomicalOrientation", ""), directions)
-    compressed = fields.get("CompressedData", "").lower() in ("true", "t", "1", "yes", "y")
+    skip = int(fields.get("HeaderSize", 0))
     return ImageHeader(
         size=tuple(map(int, fields["DimSize"].split()))[:3],
-        axes_mm=directions * _numbers(spacing)[:3] * unit,
-        origin_lps_mm=_numbers(position)[:3] * unit,
+        axes_mm=directions * spacing[:3] * unit,
+        origin_lps_mm=_numbers(position, dimensions)[:3] * unit,
         unit_mm=unit,
         oriented=bool(matrix),
         names=("DimSize", "ElementSpacing or TransformMatrix", "Offset"),
         data_file=None if data_file.upper() == "LOCAL" else data_file,
-        length=length,
-        sparsest=SPARSEST["gzip" if compressed else "raw"] if _is_binary(fields) else 0,
+        encoding=_meta_encoding(fields),
+        start=_start(skip, length if data_file.upper() == "LOCAL" and not skip else 0),
+        big_endian=_is_true(fields, "BinaryDataByteOrderMSB", "ElementByteOrderMSB"),
         modality=fields.get("Modality", ""),
     )
 
 
-def _is_binary(fields: dict[str, str]) -> bool:
-    return fields.get("BinaryData", "").lower() in ("true", "t", "1", "yes", "y")
+def _matrix(text: str, dimensions: int) -> np.ndarray:
+    """Returns the directions, 3x3, columns: MetaImage writes one axis after the other."""
+    return _numbers(text, dimensions**2).reshape(dimensions, dimensions)[:3, :3].T
+
+
+def _meta_encoding(fields: dict[str, str]) -> str:
+    if not _is_true(fields, "BinaryData"):
+        return "text"
+    return "compressed" if _is_true(fields, "CompressedData") else "raw"
+
+
+def _is_true(fields: dict[str, str], *keys: str) -> bool:
+    return any(fields.get(key, "")[:1].lower() in ("t", "1", "y") for key in keys)
 
 
 def _meta_fields(lines: Iterator[str]) -> dict[str, str]:
@@ -229,7 +287,7 @@ def _meta_fields(lines: Iterator[str]) -> dict[str, str]:
 def _one_of(fields: dict[str, str], keys: Sequence[str]) -> str:
     """Returns the text of those keys, which mean the same; empty: there is none."""
     given = [key for key in keys if key in fields]
-    if len({tuple(_numbers(fields[key])) for key in given}) > 1:
+    if len({tuple(map(float, fields[key].split())) for key in given}) > 1:
         raise CTError(f"The MetaImage file's {' and '.join(given)} differ. Correct its header.")
     return fields[given[0]] if given else ""
 
@@ -275,8 +333,16 @@ def _unit(names: Sequence[str], field: str) -> float:
     return length
 
 
-def _numbers(text: str) -> np.ndarray:
-    return np.array([float(number) for number in re.findall(r"[^\s,()]+", text)])
+def _numbers(text: str, count: int) -> np.ndarray:
+    """Returns that many numbers.
+
+    Raises:
+        ValueError: there are others.
+    """
+    numbers = np.array([float(number) for number in text.split()])
+    if len(numbers) != count:
+        raise ValueError
+    return numbers
 
 
 def _refuse_missing_spacing(text: str, none_allowed: bool = False) -> None:
@@ -308,14 +374,14 @@ def refuse_data_elsewhere(data_file: str) -> None:
         )
 
 
-def _lines(path: Path, is_last) -> tuple[Iterator[str], int]:
+def _lines(path: Path, is_last: Callable[[str], bool]) -> tuple[Iterator[str], int]:
     """Returns the header's lines, up to the last one, and its length in bytes."""
     with path.open("rb") as file:
         start = file.read(MAX_TEXT_HEADER)
     lines, length = [], 0
-    for line in start.splitlines(keepends=True):
+    for line in start.split(b"\n"):
         lines.append(line.decode("utf-8", "replace").strip())
-        length += len(line)
+        length += len(line) + 1
         if is_last(lines[-1]):
             return iter(lines if lines[-1] else lines[:-1]), length
     if len(start) == MAX_TEXT_HEADER:  # the rest was not checked

@@ -38,11 +38,14 @@ FIELDS = {
 }  # fmt: skip
 NUMBERS = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4",
            1024: "i8", 1280: "u8"}  # fmt: skip
+XFORM_CODES = range(6)  # none, scanner, aligned, Talairach, MNI, another template
 UNITS_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 1e-3}  # not said, metre, millimetre, micron
 RAS_TO_LPS = np.array([-1.0, -1.0, 1.0])[:, None]
-AGREES = 3e-3  # of direction cosines and relative spacings; an sform may be rounded to 3 decimals
+AGREES = 3e-3  # of direction cosines: an sform may be rounded to 3 decimals
+SPACING_MM = 1e-3  # by which its voxel size may then differ from pixdim
 AGREES_MM = 0.1  # of origins
 CHUNK = 1 << 20  # bytes
+SURPLUS = "The image file holds more voxels than its header states: its size or start is wrong."
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +95,7 @@ def read_nifti_header(path: Path) -> NiftiHeader:
     slope, intercept = _scaling(*fields["scl"])
     return NiftiHeader(
         size=_size(fields["dim"]),
-        number=_number(fields).newbyteorder(order),
+        number=_number(fields, order),
         offset=_offset(fields),
         slope=slope,
         intercept=intercept,
@@ -107,7 +110,7 @@ def read_nifti_voxels(path: Path, header: NiftiHeader) -> np.ndarray:
     """Reads HU, int16 (z, y, x), slice by slice.
 
     Raises:
-        CTError: NaN or infinite voxels.
+        CTError: NaN or infinite voxels, or more of them than the header states.
         EOFError: the file is cut short.
     """
     x, y, z = header.size[:3]
@@ -118,6 +121,8 @@ def read_nifti_voxels(path: Path, header: NiftiHeader) -> np.ndarray:
         for target in hu:
             _fill(file, plane)
             target[:] = _hounsfield(plane, header)
+        if len(file.read(plane[0].nbytes)) == plane[0].nbytes:
+            raise CTError(SURPLUS)
     return hu
 
 
@@ -128,7 +133,7 @@ def _hounsfield(stored: np.ndarray, header: NiftiHeader) -> np.ndarray:
 
 
 def _fill(file: IO[bytes], target: np.ndarray) -> None:
-    left = memoryview(target.view(np.uint8).reshape(-1))
+    left = target.reshape(-1).view(np.uint8).data
     while left:
         count = cast(gzip.GzipFile, file).readinto(left[:CHUNK])
         if not count:
@@ -181,10 +186,10 @@ def _size(dim: tuple[int, ...]) -> tuple[int, ...]:
     return size
 
 
-def _number(fields: dict[str, tuple]) -> np.dtype:
+def _number(fields: dict[str, tuple], order: str) -> np.dtype:
     """Returns the type of the voxels; a colour or complex one is none of numbers."""
     code, bits = fields["datatype"][0], fields["bitpix"][0]
-    number = np.dtype(NUMBERS.get(code, "V1"))
+    number = np.dtype(order + NUMBERS.get(code, "V1"))
     if code in NUMBERS and number.itemsize * 8 != bits:
         raise CTError("The NIfTI file's datatype and bitpix contradict each other.")
     return number
@@ -219,12 +224,15 @@ def _placed(fields: dict[str, tuple], spacing: np.ndarray) -> tuple[np.ndarray, 
     there is one, else of the qform, else none.
 
     Raises:
-        CTError: both are there and differ, or the sform's voxel size is not that of pixdim.
+        CTError: an unknown code, both are there and differ, or the sform's voxel size is not that
+            of pixdim.
     """
+    if not all(code in XFORM_CODES for code in fields["codes"]):
+        raise CTError("The NIfTI file's qform_code or sform_code is unknown. Export the CT again.")
     qform, sform = (code > 0 for code in fields["codes"])
-    by_quaternion = _qform(fields)
+    by_quaternion = _qform(fields) if qform else (np.eye(3), np.zeros(3))
     if not sform:
-        return by_quaternion if qform else (np.eye(3), np.zeros(3))
+        return by_quaternion
     rows = RAS_TO_LPS * np.reshape(fields["srow"], (3, 4))
     directions, origin = rows[:, :3] / spacing, rows[:, 3]
     if qform and not _agree(directions, by_quaternion[0], origin, by_quaternion[1], fields):
@@ -233,7 +241,7 @@ def _placed(fields: dict[str, tuple], spacing: np.ndarray) -> tuple[np.ndarray, 
         )
     lengths = np.linalg.norm(directions, axis=0)
     refuse_bad_direction(directions / lengths)
-    if not np.allclose(lengths, 1, rtol=0, atol=AGREES):
+    if np.abs((lengths - 1) * spacing).max() * _unit(fields) > SPACING_MM:
         raise CTError("The NIfTI file's sform and pixdim differ in voxel size. Export it again.")
     return directions / lengths, origin
 
@@ -246,10 +254,17 @@ def _agree(directions, other, origin, other_origin, fields) -> bool:
 
 
 def _qform(fields: dict[str, tuple]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns directions and origin, LPS, of the quaternion; one that is too long is shortened."""
+    """Returns directions and origin, LPS, of the quaternion.
+
+    Raises:
+        CTError: it is none of a rotation.
+    """
     b, c, d = fields["quatern"]
-    a = math.sqrt(max(0.0, 1 - b * b - c * c - d * d))
-    a, b, c, d = np.array([a, b, c, d]) / math.sqrt(a * a + b * b + c * c + d * d)
+    square = b * b + c * c + d * d
+    if not square < 1 + AGREES:
+        raise CTError("The NIfTI file's quatern_b, _c and _d are no rotation. Export it again.")
+    a = math.sqrt(max(0.0, 1 - square))
+    a, b, c, d = np.array([a, b, c, d]) / math.sqrt(a * a + square)
     rotation = np.array([
         [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
         [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],

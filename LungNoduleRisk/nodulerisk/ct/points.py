@@ -11,11 +11,14 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from nodulerisk.ct.point_tables import PointRow, read_point_rows
 from nodulerisk.errors import PointError
+from nodulerisk.files import text_in
 
 Coordinates = Literal["lps", "ras"]
 Position = tuple[float, float, float]
@@ -24,6 +27,8 @@ FCSV_COLUMNS = (  # unchanged since Slicer 4
     "id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID"
 )
 COORDINATE_SYSTEMS: dict[str, Coordinates] = {"lps": "lps", "1": "lps", "ras": "ras", "0": "ras"}
+FCSV_DEFINED = "2"  # vtkMRMLMarkupsNode::PositionDefined
+TABLES = (".csv", ".tsv")
 LONGEST_NAME = 60  # characters; at most 240 bytes of the 255 that file systems allow
 # What starts like a formula; 12E4; 1-2, 2024-01-31
 NOT_TEXT = re.compile(r"[-+]|\d+E[+-]?\d+$|\d{1,4}-\d{1,2}(-\d{1,4})?$", re.IGNORECASE)
@@ -54,44 +59,72 @@ def parse_point(text: str, coordinates: Coordinates = "lps") -> Position:
     return _position(text.split(","), coordinates, repr(text))
 
 
-def read_points(path: str | Path, coordinates: Coordinates | None = None) -> list[Point]:
-    """Reads the points of a Slicer markups file (``.mrk.json``, ``.fcsv``) or a table (``.csv``),
-    in the file's order.
+def read_points(
+    path: str | Path, coordinates: Coordinates | None = None, *, series: str | None = None
+) -> list[Point]:
+    """Reads the points of a Slicer markups file (``.mrk.json``, ``.fcsv``) or a table (``.csv``,
+    ``.tsv``), in the file's order; those that Slicer calls undefined or missing are left out.
 
     Args:
-        path: markups say themselves whether they are LPS or RAS; a table has a header with the
-            columns x, y, z in mm and, optionally, name or label.
+        path: markups say themselves whether they are LPS or RAS; a table by its columns l, p, s or
+            r, a, s, or it has x, y, z in mm. See ``point_tables``.
         coordinates: what the user says the file holds; None: what the file says, or LPS for a
             table.
+        series: the SeriesInstanceUID of the CT; only its rows of a table with such a column count,
+            as in LUNA16; None: all rows, if they are of one series.
 
     Raises:
         PointError: no such file, another format, damaged, no points, a position that is not three
-            finite numbers, or ``coordinates`` that contradict the file.
+            finite numbers, ``coordinates`` that contradict the file, or points of several series.
     """
     path = Path(path)
-    readers = {".json": _read_markups, ".fcsv": _read_fcsv, ".csv": _read_table}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
+    suffix = path.suffix.lower()
+    readers = {".json": _read_markups, ".fcsv": _read_fcsv}
+    if suffix not in (*readers, *TABLES):
         raise PointError(
             f"'{path.name}' is not a list of points: use Slicer markups (.mrk.json, .fcsv) or a"
             " .csv"
             " table."
         )
-    try:
-        labelled = list(reader(path.read_text(encoding="utf-8-sig"), coordinates))
-    except OSError as error:
-        raise PointError(
-            f"'{path.name}' cannot be read ({error.strerror}): check the path."
-        ) from error
-    except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
-        raise PointError(
-            f"'{path.name}' is damaged or has another layout: save the points again."
-        ) from error
+    with _damage_refused(path):
+        text = text_in(path.read_bytes())
+        if suffix in TABLES:
+            labelled = list(_read_table(text, coordinates, series))
+        else:
+            labelled = list(readers[suffix](text, coordinates))
     if not labelled:
         raise PointError(
             f"'{path.name}' holds no points: place a point on each nodule and save it again."
         )
     return named_points(labelled)
+
+
+def series_in(path: Path) -> list[str]:
+    """Returns the SeriesInstanceUIDs that a table of points names, without repeats; none of another
+    file.
+
+    Raises:
+        PointError: the table cannot be read.
+    """
+    if path.suffix.lower() not in TABLES:
+        return []
+    with _damage_refused(path):
+        rows = list(read_point_rows(text_in(path.read_bytes())))
+    return list(dict.fromkeys(row.series for row in rows if row.series))
+
+
+@contextmanager
+def _damage_refused(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise PointError(
+            f"'{path.name}' cannot be read ({error.strerror}): check the path."
+        ) from error
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, csv.Error) as error:
+        raise PointError(
+            f"'{path.name}' is damaged or has another layout: save the points again."
+        ) from error
 
 
 def named_points(labelled: Iterable[tuple[str, Position]]) -> list[Point]:
@@ -119,7 +152,7 @@ def _read_markups(text: str, asked: Coordinates | None) -> Iterator[tuple[str, P
             )
         for control in markup["controlPoints"]:
             if control.get("positionStatus", "defined") == "defined":
-                label = control.get("label", "")
+                label = control.get("label") or ""
                 yield (
                     label,
                     _position(control["position"], coordinates, f"The position of {label!r}"),
@@ -132,25 +165,42 @@ def _read_fcsv(text: str, asked: Coordinates | None) -> Iterator[tuple[str, Posi
     header = dict(re.findall(r"^#\s*(\w[\w ]*?)\s*=\s*(.*?)\s*$", text, re.MULTILINE))
     # Slicer's default here is RAS
     coordinates = _agreed(header.get("CoordinateSystem", asked or "RAS"), asked)
-    columns = header.get("columns", FCSV_COLUMNS).split(",")
+    columns = [name.strip() for name in header.get("columns", FCSV_COLUMNS).split(",")]
     rows = csv.DictReader([line for line in text.splitlines() if not line.startswith("#")], columns)
-    return _rows(rows, coordinates)
-
-
-def _read_table(text: str, asked: Coordinates | None) -> Iterator[tuple[str, Position]]:
-    rows = csv.DictReader(text.splitlines())
-    rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or ()]
-    if not {"x", "y", "z"} <= set(rows.fieldnames):
-        raise PointError(
-            "Columns are missing: the table's first line must be x,y,z (mm), with name if you like."
-        )
-    return _rows(rows, asked or "lps")
-
-
-def _rows(rows: csv.DictReader, coordinates: Coordinates) -> Iterator[tuple[str, Position]]:
     for number, row in enumerate(rows, start=1):
-        position = _position([row["x"], row["y"], row["z"]], coordinates, f"Point {number}")
-        yield row.get("name") or row.get("label") or "", position
+        unnamed = row.get(None) or [FCSV_DEFINED, "0"]  # since Slicer 5: status and "auto-created"
+        if len(unnamed) != 2:
+            raise PointError(f"Point {number} has too many cells: save the points again.")
+        status = unnamed[0]
+        if int(status or FCSV_DEFINED) == int(FCSV_DEFINED):
+            position = _position([row[axis] for axis in "xyz"], coordinates, f"Point {number}")
+            yield row.get("label") or "", position
+
+
+def _read_table(
+    text: str, asked: Coordinates | None, series: str | None
+) -> Iterator[tuple[str, Position]]:
+    rows = _of_series(list(read_point_rows(text)), series)
+    for number, row in enumerate(rows, start=1):
+        coordinates = _agreed(row.system, asked) if row.system else asked or "lps"
+        yield row.label, _position(row.cells, coordinates, f"Point {number}")
+
+
+def _of_series(rows: list[PointRow], series: str | None) -> list[PointRow]:
+    """Returns the rows of that series, if they say of which they are.
+
+    Raises:
+        PointError: they are of several, and none is the one, or which is the one is not known.
+    """
+    own = [row for row in rows if row.series == series]
+    if own:
+        return own
+    if len({row.series for row in rows}) > 1:
+        raise PointError(
+            "The table holds points of several CTs, and no row names this one: its column seriesuid"
+            " must hold the CT's SeriesInstanceUID, or the CT's file be named by it."
+        )
+    return rows
 
 
 def _agreed(in_file: str, asked: Coordinates | None) -> Coordinates:

@@ -18,8 +18,8 @@ def read_ct(path: str | Path, *, series_uid: str | None = None) -> CT:
     Args:
         path: a folder of DICOM files, a .zip of one, a multi-frame DICOM file, NRRD, NIfTI or
             MetaImage.
-        series_uid: the SeriesInstanceUID to read if the DICOM holds several; ignored for other
-            formats.
+        series_uid: which series to read if the DICOM holds several: its SeriesInstanceUID, and
+            ``#2`` for the second of several volumes that share it; ignored for other formats.
 
     Raises:
         CTError: the file cannot be read, or its geometry, intensities or modality cannot be
@@ -39,7 +39,7 @@ def read_ct(path: str | Path, *, series_uid: str | None = None) -> CT:
         return _without_padding(series.read_dicom(path, series_uid=series_uid))
     raise CTError(
         "This file is not a supported CT format. Use a DICOM folder or .zip, NRRD, NIfTI, MHA or"
-        " MHD."
+        " MHD; unpack other archives first."
     )
 
 

@@ -24,7 +24,7 @@ from nodulerisk.checks import (
 from nodulerisk.ct.intensity import intensity_checks
 from nodulerisk.errors import CTError
 
-MAX_VOXELS = 750_000_000  # 1.5 GB as int16: 2860 slices of 512 x 512
+MAX_VOXELS = 800_000_000  # 1.6 GB as int16: 3050 slices of 512 x 512
 SPACING_MM = (0.1, 10.0)
 ROUNDING = 1e-6
 MAX_EXTENT_MM, MAX_ORIGIN_MM = 2000.0, 10_000.0
@@ -57,6 +57,8 @@ class Acquisition:
     kernel: str | None = None
     contrast: bool | None = None
     head_to_foot: bool | None = None  # InstanceNumber grows towards the feet
+    series_number: int | None = None
+    first_image: int | None = None  # the lowest InstanceNumber
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,12 @@ and subsets.
 
 A folder with one CSV table (the authors' ``info.csv``) and, in it or in its subfolder ``nodule``, a
 ``<name>.npz`` for each row. Every npz holds ``voxel`` and ``seg``, both (80, 80, 80) at 1 mm, z, y,
-x along +S, +P, +L, with the nodule's centre at voxel (40, 40, 40). ``voxel`` is HU (any number type
-but uint8), or the authors' grey (uint8, the HU window [-1024, 400] as 0..255). ``seg`` is a mask
+x along +S, +P, +L, with the nodule's centre at voxel (40, 40, 40). ``voxel`` is the authors' grey
+(uint8, the HU window [-1024, 400] as 0..255), or HU (any other number type). ``seg`` is a mask
 (above 0.5) or, as floats in 0..1, the share of readers.
+
+What is written here can be read by the authors' code too: grey in ``voxel``, their four words in
+``diagnosis``. Their loader looks at no other array and column, so ours stand beside them.
 
 Columns, any order and case, separated by comma, semicolon or tab:
 
@@ -16,6 +19,9 @@ Columns, any order and case, separated by comma, semicolon or tab:
 
 Our own additions, all optional:
 
+* ``hu`` in the npz: int16, the cube in HU; it comes before ``voxel``.
+* ``pathology``: the diagnosis where the authors have no word for it (AAH-AIS); comes before
+  ``diagnosis``.
 * ``patient``: pseudonym, by default the name; ``split``: train, validation or test, takes
   precedence over subset; without either, a hash of the patient decides the split.
 * ``evidence``: pathology (if empty), reader or simulated; ``diameter_mm``, by default that of a
@@ -81,8 +87,11 @@ NAME, DIAGNOSIS, SUBSET = (
     ("subset", "fold"),
 )
 DIAGNOSES = {"AAH": 0, "AIS": 0, "AAH-AIS": 0, "MIA": 1, "IA": 2}  # index of the task's class
+AUTHORS_WORDS = {"AAH-AIS": "AIS", "IA": "IAC"}  # for what they name otherwise; one of their labels
 BY_PLAIN_WORD = {plain(name): name for name in DIAGNOSES} | {"iac": "IA"}
 INVASIVENESS = (0, 0, 1)  # of each subtype
+# What pandas, by which the authors read the table, takes for another number, or for nothing.
+NOT_A_NAME = re.compile(r"0\d+|\d+[.eE]\d+|nan?|n/a|null|none|inf(inity)?", re.IGNORECASE)
 DAMAGE = (
     OSError,
     EOFError,
@@ -180,6 +189,8 @@ def _split(row: Row, patient: str) -> str:
 def _diagnosis(row: Row) -> str:
     """Returns one of ``DIAGNOSES``; empty: not known. The column ``subtype`` may hold it too."""
     text = cell(row, *DIAGNOSIS)
+    if (own := plain(row.get("pathology", ""))) in BY_PLAIN_WORD:
+        return BY_PLAIN_WORD[own]
     if text and plain(text) not in BY_PLAIN_WORD:
         raise NoduleRiskError(f"unknown diagnosis '{text}': write {', '.join(DIAGNOSES)}")
     return BY_PLAIN_WORD.get(plain(text or row.get("subtype", "")), "")
@@ -201,7 +212,8 @@ def _read_arrays(path: Path) -> tuple[CT, np.ndarray]:
     """Returns the cube as a CT, and the share of readers, float32 (80, 80, 80)."""
     try:
         with zipfile.ZipFile(path) as archive:
-            voxel, seg = _array(archive, "voxel"), _array(archive, "seg")
+            own = "hu.npy" in archive.namelist()
+            voxel, seg = _array(archive, "hu" if own else "voxel"), _array(archive, "seg")
     except DAMAGE as error:
         raise NoduleRiskError(
             "the .npz is damaged, or holds pickled objects: save arrays of numbers"
@@ -253,7 +265,7 @@ def write_densesharp(
     *,
     progress: Callable[[int], None] | None = None,
 ) -> Path:
-    """Writes nodules in this format: ``nodule/<name>.npz`` with int16 HU and a uint8 mask, and
+    """Writes nodules in this format: ``nodule/<name>.npz`` with grey levels, HU and a mask, and
     finally ``info.csv``.
 
     The CT is resampled to 1 mm by a cubic spline, its edge repeated where it ends. Nodules whose CT
@@ -339,7 +351,8 @@ def _rows_there(folder: Path) -> list[Row]:
 
 def _safe(text: str) -> str:
     """Returns text that file systems and spreadsheets accept as a plain name."""
-    return re.sub(r"[^\w.-]+", "_", text).strip("._-") or "nodule"
+    name = re.sub(r"[^\w.-]+", "_", text).strip("._-") or "nodule"
+    return f"n_{name}" if NOT_A_NAME.fullmatch(name) else name
 
 
 def _free_name(name: str, taken: set[str]) -> str:
@@ -354,9 +367,15 @@ def _free_name(name: str, taken: set[str]) -> str:
 
 
 def _write_arrays(nodule: LabelledNodule, path: Path) -> None:
-    voxel, seg = _cubes(nodule)
+    hu, seg = _cubes(nodule)
     with written_whole(path) as partial:
-        np.savez_compressed(partial, voxel=voxel, seg=seg)
+        np.savez_compressed(partial, voxel=_grey(hu), seg=seg, hu=hu)
+
+
+def _grey(hu: np.ndarray) -> np.ndarray:
+    """Returns the authors' grey levels, uint8."""
+    low, high = DENSESHARP_WINDOW_HU
+    return np.rint((hu.clip(low, high) - low) * (255 / (high - low))).astype(np.uint8)
 
 
 def _cubes(nodule: LabelledNodule) -> tuple[np.ndarray, np.ndarray]:
@@ -396,9 +415,11 @@ def _row_of(nodule: LabelledNodule, name: str) -> dict[str, str]:
         return TASKS[task].classes[nodule.labels[task]] if task in nodule.labels else ""
 
     words = map(plain, nodule.pathology.split(","))
+    pathology = next(filter(None, map(BY_PLAIN_WORD.get, words)), class_name("subtype"))
     return {
         "name": name,
-        "diagnosis": next(filter(None, map(BY_PLAIN_WORD.get, words)), class_name("subtype")),
+        "diagnosis": AUTHORS_WORDS.get(pathology, pathology),
+        "pathology": pathology,
         "subset": {"train": "0", "validation": "4"}.get(nodule.split, ""),
         "patient": _safe(nodule.patient),
         "split": nodule.split,

@@ -5,9 +5,12 @@ Required columns, in any order and case, separated by comma, semicolon or tab:
 
 * ``ct`` (or ct_path, path, scan, image): a DICOM folder, a .zip of one, NRRD, NIfTI or MHA;
   relative to the table. ``series_uid`` (or series) chooses where there are several series.
+  Without this column, as in LUNA16's and LUNA25's tables, the CT lies beside the table or below
+  it and is named by ``seriesuid`` (or SeriesInstanceUID); rows whose CT is not there are left out.
 * the nodule's centre: ``x, y, z`` in mm, LPS unless the column ``coordinates`` says ``ras`` or
-  ``voxel``; or ``x_lps, y_lps, z_lps``; ``x_ras, y_ras, z_ras``; ``i, j, k`` (voxels from 0 as in
-  ITK and Slicer: k of a DICOM series runs along its slice normal, whatever its InstanceNumber).
+  ``voxel``; or ``x_lps, y_lps, z_lps``; ``x_ras, y_ras, z_ras``; ``coordX, coordY, coordZ`` (LPS);
+  ``i, j, k`` (voxels from 0 as in ITK and Slicer: k of a DICOM series runs along its slice normal,
+  whatever its InstanceNumber).
 * ``pathology`` (or diagnosis, label, class): see ``labels_of``; empty: unknown.
 
 Optional columns:
@@ -38,6 +41,7 @@ from scipy.ndimage import label
 from nodulerisk.ct.points import lps_of
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT, triple
+from nodulerisk.datasets.luna import cts_by_series
 from nodulerisk.datasets.nodules import (
     CROP_MM,
     Broken,
@@ -68,7 +72,8 @@ from nodulerisk.errors import NoduleRiskError
 from nodulerisk.tasks import TASKS
 
 CT_PATH = ("ct", "ct_path", "path", "scan", "image")
-SERIES, PATIENT = ("series_uid", "series"), ("patient", "patient_id")
+SERIES = ("series_uid", "series", "seriesuid", "seriesinstanceuid")
+PATIENT = ("patient", "patient_id", "patientid")
 PATHOLOGY, MASK = (
     ("pathology", "diagnosis", "label", "class"),
     ("mask", "mask_path", "segmentation"),
@@ -83,6 +88,8 @@ CENTRES = {
     ("x_ras", "y_ras", "z_ras"): "ras",
     ("x_ras_mm", "y_ras_mm", "z_ras_mm"): "ras",
     ("i", "j", "k"): "voxel",
+    ("coordx", "coordy", "coordz"): "lps",  # LUNA16 and LUNA25
+    ("coord_x", "coord_y", "coord_z"): "lps",
 }
 REACH_MM = 5.0  # a mask that begins farther than this from the centre belongs to another nodule
 
@@ -219,6 +226,8 @@ def read_emv_table(table: Path) -> NoduleDataset:
         NoduleRiskError: no table, no columns for the CT or the centre, or a patient in two splits.
     """
     rows = read_rows(table)
+    if not {*CT_PATH} & rows[0].keys() and {*SERIES} & rows[0].keys():
+        rows = with_paths(rows, table)
     refuse_missing_column(rows, CT_PATH, table, "the paths of the CTs")
     _refuse_without_centres(rows[0], table)
     twice = repeated(map(_name, rows))
@@ -235,6 +244,34 @@ def read_emv_table(table: Path) -> NoduleDataset:
         tuple(sorted(nodules, key=lambda nodule: place[nodule.name])),
         tuple(sorted(broken, key=lambda case: place[case.name])),
     )
+
+
+def with_paths(rows: list[Row], table: Path) -> list[Row]:
+    """Returns the rows whose CT lies beside the table or below it, named by its series, with its
+    path.
+
+    Raises:
+        NoduleRiskError: there is none.
+    """
+    cts = cts_by_series(table.parent)
+    found = [
+        row | _malignancy_in(row) | {CT_PATH[0]: str(cts[uid].relative_to(table.parent))}
+        for row in rows
+        if (uid := cell(row, *SERIES)) in cts
+    ]
+    if not found:
+        raise NoduleRiskError(
+            f"{table.name} names CTs by their series, and none of them lies beside it: put each"
+            " beside it, named by its SeriesInstanceUID, or add a column 'ct' with the paths."
+        )
+    return found
+
+
+def _malignancy_in(row: Row) -> Row:
+    """Returns LUNA25's label, 0 or 1, as what it means."""
+    if row.get("label") not in ("0", "1"):
+        return {}
+    return {"label": "", "malignancy": TASKS["malignancy"].classes[int(row["label"])]}
 
 
 def _refuse_without_centres(row: Row, table: Path) -> None:
@@ -261,7 +298,9 @@ def _read_group(
 ) -> tuple[tuple[LabelledNodule, ...], tuple[Broken, ...]]:
     """Reads the nodules of one CT."""
     try:
-        ct = read_ct(_path(folder, rows[0], *CT_PATH), series_uid=cell(rows[0], *SERIES) or None)
+        ct = read_ct(
+            _path(folder, rows[0], *CT_PATH), series_uid=cell(rows[0], *SERIES[:2]) or None
+        )
     except NoduleRiskError as error:
         return (), tuple(Broken(_name(row), str(error)) for row in rows)
     return read_each(rows, _name, lambda row: _nodule(row, ct, folder), twice)

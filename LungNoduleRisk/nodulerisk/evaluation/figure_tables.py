@@ -69,11 +69,14 @@ def write_figures_markdown(evaluation: Evaluation, path: Path) -> None:
 
 
 def with_interval(figure: Figure) -> str:
-    """Formats a figure as ``0.914 (0.867–0.959)``; in mm with two decimals."""
+    """Formats a figure as ``0.914 (0.867–0.959)``, in mm with two decimals; ``1.000 (too few)``
+    where all draws gave the same, which is no interval."""
     digits = 2 if "mm)" in figure.name else 3
     value, low, high = (
         f"{number:.{digits}f}" for number in (figure.value, figure.low, figure.high)
     )
+    if low == high:
+        return f"{value} (too few)"
     return f"{value} ({low} to {high})" if figure.low < 0 else f"{value} ({low}–{high})"
 
 

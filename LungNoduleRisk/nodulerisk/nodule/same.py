@@ -15,7 +15,7 @@ from nodulerisk.nodule.mask import mask_dice
 SAME_DICE = 0.5  # of two points' masks, from which they are of one nodule
 
 
-def told_apart(found: Assessment, before: Iterable[Assessment], ct: CT) -> Assessment:
+def recognised(found: Assessment, before: Iterable[Assessment], ct: CT) -> Assessment:
     """Returns the assessment; where its nodule was assessed before from another point, that earlier
     one under the new name and point, flagged.
 
@@ -37,17 +37,23 @@ def is_twin(assessment: Assessment) -> bool:
 
 
 def distinct(assessments: Iterable[Assessment]) -> list[Assessment]:
-    """Returns one assessment for each nodule."""
-    return [one for one in assessments if not is_twin(one)]
+    """Returns one assessment for each nodule: that of its first point, or, where that is not among
+    them, of another one."""
+    found: list[Assessment] = []
+    for one in sorted(assessments, key=is_twin):
+        if not (is_twin(one) and any(_same(other, one) for other in found)):
+            found.append(one)
+    return found
 
 
 def merged(assessments: Iterable[Assessment]) -> list[Assessment]:
     """Returns one assessment for each nodule, which also says which other points lie on it."""
     every = [*assessments]
-    twins = [one for one in every if is_twin(one)]
+    firsts = distinct(every)
+    twins = [one for one in every if not any(one is first for first in firsts)]
     return [
         replace(one, checks=(*one.checks, *(_said_of(twin) for twin in twins if _same(one, twin))))
-        for one in distinct(every)
+        for one in firsts
     ]
 
 

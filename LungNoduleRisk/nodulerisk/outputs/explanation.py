@@ -12,7 +12,7 @@ from nodulerisk.assessment import Assessment, grid_image, write_image
 from nodulerisk.ct.volume import CT
 from nodulerisk.files import written_whole
 from nodulerisk.outputs.picture import DPI, draw_slice
-from nodulerisk.outputs.slices import FIELD_MM, nodule_slices, points_in, values_at
+from nodulerisk.outputs.slices import FIELD_MM, nodule_slices, values_at
 from nodulerisk.outputs.style import ALARM, EXPLANATION_FILES
 from nodulerisk.trust.explain import NOT_EVIDENCE, Explanation
 
@@ -40,11 +40,11 @@ def write_explanation(
 
 
 def explanation_title(explanation: Explanation) -> str:
-    """Returns a title such as ``Grad-CAM of vgg: regions that supported malignant``."""
+    """Returns a title such as ``Grad-CAM of vgg: regions that supported p(malignant)``."""
     found = (
         "regions that supported" if explanation.values.any() else "no region of the cube supported"
     )
-    return f"Grad-CAM of {explanation.network}: {found} {explanation.label}"
+    return f"Grad-CAM of {explanation.network}: {found} p({explanation.label})"
 
 
 def explanation_figure(ct: CT, assessment: Assessment, explanation: Explanation) -> Figure:
@@ -61,7 +61,7 @@ def explanation_figure(ct: CT, assessment: Assessment, explanation: Explanation)
         draw_slice(axes, picture)
         _draw_map(
             axes,
-            values_at(points_in(picture.plane, assessment), explanation.values, explanation.grid),
+            values_at(picture.points, explanation.values, explanation.grid),
         )
     return figure
 

@@ -45,10 +45,8 @@ from nodulerisk.outputs.slices import (
     LUNG_WINDOW_HU,
     PIXEL_MM,
     TICKS_MM,
-    Plane,
     Slice,
     nodule_slices,
-    points_in,
     probability_at,
 )
 from nodulerisk.outputs.style import BLUE, CONTOUR, SURFACE
@@ -121,7 +119,7 @@ def slices_figure(ct: CT, assessment: Assessment) -> Figure:
     figure = Figure((13, 4.6), layout="constrained")
     for axes, picture in zip(figure.subplots(1, 3), nodule_slices(ct, assessment), strict=True):
         _draw_plane(axes, picture)
-        probability = _probability_in(picture.plane, assessment)
+        probability = _probability_in(picture, assessment)
         axes.contourf(TICKS_MM, TICKS_MM, probability, [MASK_LEVEL, 1], colors=CONTOUR, alpha=0.3)
         axes.contour(TICKS_MM, TICKS_MM, probability, [MASK_LEVEL], colors=CONTOUR)
     return figure
@@ -133,7 +131,7 @@ def contours_figure(ct: CT, assessment: Assessment) -> Figure:
     figure = Figure((12, 9), layout="constrained")
     rows = figure.subplots(2, 3)
     for (above, below), picture in zip(rows.T, nodule_slices(ct, assessment), strict=True):
-        probability = _probability_in(picture.plane, assessment)
+        probability = _probability_in(picture, assessment)
         _draw_plane(above, picture, CLOSE_MM)
         lines = above.contour(TICKS_MM, TICKS_MM, probability, LEVELS, colors=LEVEL_COLOURS)
         smooth = gaussian_filter(picture.hu, SMOOTHING_MM / PIXEL_MM)
@@ -171,10 +169,10 @@ def _draw_grey(axes: Axes, hu: np.ndarray, **place) -> None:
     axes.imshow(hu, cmap="gray", vmin=low, vmax=high, interpolation="bilinear", **place)
 
 
-def _probability_in(plane: Plane, assessment: Assessment) -> np.ndarray:
-    """Returns the mask network's probability (0..1) in a plane through the nodule's centre, at
-    ``TICKS_MM`` down and right."""
-    return probability_at(points_in(plane, assessment), _nodule_of(assessment))
+def _probability_in(picture: Slice, assessment: Assessment) -> np.ndarray:
+    """Returns the mask network's probability (0..1) in a picture, at ``TICKS_MM`` down and
+    right."""
+    return probability_at(picture.points, _nodule_of(assessment))
 
 
 def _nodule_of(assessment: Assessment) -> NoduleMask:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.assessment import Assessment, Measurement, TaskResult
+from nodulerisk.assessment import Assessment, Measurement, Place, TaskResult
 from nodulerisk.clinical.rules.guideline import Guideline
 from nodulerisk.clinical.scores import SCORES
 from nodulerisk.files import write_table
@@ -93,7 +93,8 @@ def outcome_row(outcome: Outcome) -> Row:
     """Returns a point's outcome as one row of a table.
 
     Columns: ``name``; ``x_lps_mm``, ``y_lps_mm``, ``z_lps_mm`` (the given point); ``refusal`` (why
-    there is no assessment); for every score, if scores were requested, ``<score>`` (in words) and
+    there is no assessment); ``side``, ``series``, ``slice``
+    (where it lies); for every score, if scores were requested, ``<score>`` (in words) and
     ``<score> probability``; for every task ``<task>_decision`` (a class, ``withheld``, or
     ``demonstration``; empty where it was not run), ``<task>_evidence``,
     ``<task>_threshold``, ``<task>_spread`` and ``<task>_<class>`` (mean probabilities), and
@@ -107,6 +108,7 @@ def outcome_row(outcome: Outcome) -> Row:
     row |= dict(zip(("x_lps_mm", "y_lps_mm", "z_lps_mm"), outcome.point.lps_mm, strict=True))
     row["refusal"] = outcome.refusal
     assessment = outcome.assessment
+    row |= _place_columns(None if assessment is None else assessment.place)
     for score in sorted(outcome.advice.scores, key=lambda score: SCORE_NAMES.index(score.name)):
         row |= {
             score.name: score.words,
@@ -240,6 +242,14 @@ def _evidence_legend(outcomes: Sequence[Outcome]) -> Iterator[Text]:
     for level, meaning in EVIDENCE_WORDS.items():
         if level in levels - {"none"}:
             yield Text(f"({level}): {meaning}", "dim")
+
+
+def _place_columns(place: Place | None) -> Row:
+    return {
+        "side": None if place is None else place.side,
+        "series": None if place is None else place.series,
+        "slice": None if place is None else place.slice_number,
+    }
 
 
 def _task_columns(name: str, assessment: Assessment | None) -> Row:

@@ -11,8 +11,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from nodulerisk import RESEARCH_USE_ONLY
+from nodulerisk.assessment import Assessment
 from nodulerisk.checks import NO_NODULE
 from nodulerisk.clinical.timeline import Step, Timeline
+from nodulerisk.ct.points import Position
+from nodulerisk.ct.volume import CT
 from nodulerisk.files import written_whole
 from nodulerisk.nodule.measure import value_of
 from nodulerisk.outputs.outcome import Outcome
@@ -65,18 +68,36 @@ def not_found(
     first, second = step.scans
     assert step.before is not None
     once = timeline.assessments[first].get(step.before.name)
-    place = timeline.place(step)
-    later = timeline.ct(second)
-    shown = place is not None and later.contains(place)
     was_none = once is not None and NO_NODULE.among(once.checks)
+    later, place = timeline.ct(second), timeline.place(step)
+    shown = place is not None and later.contains(place)
     return NotFound(
         step.before.name,
         f"{scans[first]} and {scans[second]}",
-        _words(seen, step, was_none)
-        + (f" Looked for at {position_words(place)}." if place else ""),
+        _with_place(_words(seen, step, was_none), place),
         [] if once is None else nodule_slices(timeline.ct(first), once),
         slices_at(later, place) if shown else [],
     )
+
+
+def not_found_at(
+    once: Assessment, scans: str, words: str, ct: CT, place: Position | None, later: CT | None
+) -> NotFound:
+    """Returns a nodule that a later scan does not show, from the CTs around it.
+
+    Args:
+        once: at the earlier scan.
+        scans, words: as in ``NotFound``, without the place.
+        ct: the earlier scan around it.
+        place: where it would be at the later scan, LPS mm; None: not known.
+        later: the later scan around the place; None: it does not show it.
+    """
+    after = [] if later is None else slices_at(later, place)
+    return NotFound(once.name, scans, _with_place(words, place), nodule_slices(ct, once), after)
+
+
+def _with_place(words: str, place: Position | None) -> str:
+    return words + (f" Looked for at {position_words(place)}." if place else "")
 
 
 def _words(seen: Outcome | None, step: Step, was_none: bool) -> str:

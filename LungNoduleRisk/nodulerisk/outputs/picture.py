@@ -24,6 +24,7 @@ from nodulerisk.outputs.mesh import Mesh, nodule_mesh
 from nodulerisk.outputs.slices import FIELD_MM, LUNG_WINDOW_HU, Slice, nodule_slices
 from nodulerisk.outputs.style import (
     ALARM,
+    CALIPER,
     CONTOUR,
     EVIDENCE_COLOURS,
     FAINT,
@@ -42,6 +43,7 @@ HALO = [withStroke(linewidth=2.5, foreground="black")]
 BOTTOM = 0.055
 LINES, CHARACTERS = 23, 46  # that fit in a text panel
 LONGEST_NAME = 28
+WIDTH = 200  # characters of a line across the picture
 WIDE = 950  # characters times points that fit in the probability panel
 LEGEND = "Bars: probability; dots: single networks; line: decision threshold."
 
@@ -66,7 +68,11 @@ def nodule_figure(ct: CT, assessment: Assessment) -> Figure:
         if len(assessment.name) <= LONGEST_NAME
         else f"{assessment.name[: LONGEST_NAME - 1]}…"
     )
-    _write(figure, 0.02, 0.955, f"Nodule {name}", size=20, weight="bold")
+    _write(figure, 0.02, 0.957, f"Nodule {name}", size=20, weight="bold")
+    first = textwrap.wrap(
+        "; ".join(words.headline(assessment)), WIDTH, max_lines=1, placeholder=" …"
+    )
+    _write(figure, 0.02, 0.933, "".join(first), size=11.5)
     _write(figure, 0.98, 0.957, RESEARCH_USE_ONLY, ha="right", size=13, color=ALARM, weight="bold")
     for number, picture in enumerate(nodule_slices(ct, assessment)):
         draw_slice(figure.add_axes((0.02 + 0.24 * number, 0.535, 0.23, 0.368)), picture)
@@ -102,6 +108,8 @@ def draw_slice(axes: Axes, picture: Slice) -> None:
     )
     for outline in picture.outlines:
         axes.plot(*outline.T, color=CONTOUR, linewidth=1.6)
+    for ends in picture.calipers:
+        axes.plot(*ends.T, color=CALIPER, linewidth=1, marker="|", path_effects=HALO)
     places = ((-0.95, 0), (0.95, 0), (0, -0.94), (0, 0.94))
     for letter, (x, y) in zip(picture.plane.edges, places, strict=True):
         _write(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from shutil import disk_usage
@@ -32,7 +33,11 @@ BYTES_A_NODULE = 10 << 20  # plotly.js takes half of it
 
 
 def write_results(
-    ct: CT, assessment: Assessment, folder: str | Path, advice: Advice = NO_ADVICE
+    ct: CT,
+    assessment: Assessment,
+    folder: str | Path,
+    advice: Advice = NO_ADVICE,
+    identity: Mapping[str, str] | None = None,
 ) -> list[Path]:
     """Writes ``RESULT_FILES``, replacing earlier ones: no mask if none was drawn, no mesh if it is
     empty.
@@ -42,6 +47,7 @@ def write_results(
         assessment: of one nodule.
         folder: the destination.
         advice: the nodule's scores and guidelines, if requested.
+        identity: what the user wants the page to say about the patient.
 
     Returns:
         The files written.
@@ -58,7 +64,7 @@ def write_results(
             mesh = nodule_mesh(assessment.nodule)
             if len(mesh.faces):  # an empty mask has no surface
                 write_ply(mesh, folder / MESH_NAME)
-        write_report([ReportNodule(ct, assessment, advice)], folder / PAGE_NAME)
+        write_report([ReportNodule(ct, assessment, advice)], folder / PAGE_NAME, identity)
         picture_png(ct, assessment, folder / PICTURE_NAME)
     except BaseException:  # also when cancelled by the user
         remove_results(folder)

@@ -7,7 +7,7 @@ CTs, any axis order and any spacing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.ndimage import map_coordinates
@@ -17,6 +17,7 @@ from nodulerisk.assessment import Assessment, NoduleMask
 from nodulerisk.ct.cubes import Grid
 from nodulerisk.ct.volume import CT
 from nodulerisk.nodule.mask import MASK_LEVEL
+from nodulerisk.nodule.measure import drawn_axes
 
 FIELD_MM = 60.0
 PIXEL_MM = 0.4
@@ -45,39 +46,60 @@ PLANES = (
 
 @dataclass(frozen=True, eq=False)
 class Slice:
-    """A picture through the nodule's centre.
+    """A picture through the nodule's centre; the axial one, where the axes were measured.
 
     Attributes:
         plane: how it lies in the patient.
+        centre_lps_mm: (3,), of the picture.
         hu: float32 (rows down, columns right) at ``TICKS_MM`` from the centre; air outside the
             scan.
         outlines: the mask's contours, each (n, 2): mm to the right of and below the centre.
+        calipers: the ends of long and short axis, each (2, 2), likewise, in the axial picture.
     """
 
     plane: Plane
+    centre_lps_mm: np.ndarray
     hu: np.ndarray
     outlines: list[np.ndarray]
+    calipers: list[np.ndarray] = field(default_factory=list)
+
+    @property
+    def points(self) -> np.ndarray:
+        """(rows down, columns right, 3), LPS mm, at ``TICKS_MM``."""
+        down, right = np.meshgrid(TICKS_MM, TICKS_MM, indexing="ij")
+        across = right[..., None] * self.plane.right + down[..., None] * self.plane.down
+        return self.centre_lps_mm + across
 
 
 def nodule_slices(ct: CT, assessment: Assessment) -> list[Slice]:
-    """Returns the axial, coronal and sagittal slices through ``assessment.centre_lps_mm``."""
-    return slices_at(ct, assessment.centre_lps_mm, assessment.nodule)
+    """Returns the axial, coronal and sagittal slices through ``assessment.centre_lps_mm``, the
+    axial one moved to where the axes were measured."""
+    axial, *others = slices_at(ct, assessment.centre_lps_mm, assessment.nodule)
+    ends = _axes_lps_mm(ct, assessment)
+    if not len(ends):
+        return [axial, *others]
+    height = float(ends[..., 2].mean())
+    measured = (*assessment.centre_lps_mm[:2], height)
+    across = np.transpose([axial.plane.right, axial.plane.down])
+    calipers = [(pair - measured) @ across for pair in ends]
+    moved = _slice(ct, axial.plane, measured, assessment.nodule)
+    return [replace(moved, calipers=calipers), *others]
 
 
 def slices_at(ct: CT, centre_lps_mm, nodule: NoduleMask | None = None) -> list[Slice]:
     """Returns the axial, coronal and sagittal slices through any position (x, y, z), LPS mm."""
-    return [_slice(ct, _points(plane, centre_lps_mm), nodule, plane) for plane in PLANES]
+    return [_slice(ct, plane, centre_lps_mm, nodule) for plane in PLANES]
 
 
-def points_in(plane: Plane, assessment: Assessment) -> np.ndarray:
-    """Returns the LPS points (rows down, columns right, 3) in mm of a plane through the nodule's
-    centre, at ``TICKS_MM``."""
-    return _points(plane, assessment.centre_lps_mm)
-
-
-def _points(plane: Plane, centre_lps_mm) -> np.ndarray:
-    down, right = np.meshgrid(TICKS_MM, TICKS_MM, indexing="ij")
-    return centre_lps_mm + right[..., None] * plane.right + down[..., None] * plane.down
+def _axes_lps_mm(ct: CT, assessment: Assessment) -> np.ndarray:
+    """Returns both ends of long and short axis: (2, 2, 3), LPS mm; (0, 2, 3) without a mask on
+    this CT's grid."""
+    nodule = assessment.nodule
+    if nodule is None or nodule.ct_shape != ct.hu.shape:
+        return np.zeros((0, 2, 3))
+    axes = drawn_axes(nodule.region, ct.direction, ct.spacing_mm) or ()
+    ends = [[ct.point_of((end + nodule.first_voxel)[::-1]) for end in axis.ends] for axis in axes]
+    return np.reshape(ends, (-1, 2, 3))
 
 
 def probability_at(points: np.ndarray, nodule: NoduleMask) -> np.ndarray:
@@ -93,10 +115,11 @@ def values_at(points: np.ndarray, values: np.ndarray, grid: Grid) -> np.ndarray:
     return _sampled(values, voxels, 0)
 
 
-def _slice(ct: CT, points: np.ndarray, nodule: NoduleMask | None, plane: Plane) -> Slice:
-    voxels = (points - ct.origin_lps_mm) @ ct.direction / ct.spacing_mm
-    hu = _sampled(ct.hu, voxels, AIR_HU)
-    return Slice(plane, hu, [] if nodule is None else _outlines(nodule, points))
+def _slice(ct: CT, plane: Plane, centre_lps_mm, nodule: NoduleMask | None) -> Slice:
+    blank = Slice(plane, np.asarray(centre_lps_mm, float), np.zeros(0), [])
+    voxels = (blank.points - ct.origin_lps_mm) @ ct.direction / ct.spacing_mm
+    outlines = [] if nodule is None else _outlines(nodule, blank.points)
+    return replace(blank, hu=_sampled(ct.hu, voxels, AIR_HU), outlines=outlines)
 
 
 def _outlines(nodule: NoduleMask, points: np.ndarray) -> list[np.ndarray]:

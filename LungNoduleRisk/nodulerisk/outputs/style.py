@@ -9,8 +9,21 @@ from __future__ import annotations
 
 INK, FAINT = "#1c2733", "#5d6b78"  # text
 ALARM, WARNING = "#b00020", "#9a4a00"
+CALIPER = "#35d0ff"
 CONTOUR, SURFACE, STILL_SURFACE = "#ffb000", "#f2a65a", "#f2b25c"  # of the mask
 RULE, TRACK = "#d5dbe1", "#eef1f4"  # lines, and the track of a bar
+DARK = {  # what a page has in place of the colours of these names where the user prefers dark ones
+    "INK": "#e6ebf0",
+    "FAINT": "#a9b4bf",
+    "ALARM": "#ff9aa5",
+    "WARNING": "#ffb87a",
+    "RULE": "#3d4853",
+    "TRACK": "#29323b",
+    "VIOLET": "#c3aef5",
+    "GREEN": "#6fd0ac",
+    "BLUE": "#8dbcf0",
+    "PAPER": "#151a20",
+}
 VIOLET, GREEN, BLUE, GREY = "#6b3fa0", "#1b7f5c", "#2f6fb2", "#a3abb3"
 EVIDENCE_COLOURS: dict[str, str] = {
     "outcome": VIOLET,

@@ -12,9 +12,18 @@ from nodulerisk.assessment import (
     Provenance,
     TaskResult,
 )
-from nodulerisk.checks import MASK_EDITED, Check
+from nodulerisk.checks import MASK_EDITED, NO_NODULE, Check
+from nodulerisk.clinical.advice import NO_ADVICE, Advice
+from nodulerisk.clinical.guidelines import Guideline
 from nodulerisk.nodule.measure import SOLID_HU, SOLID_SHARE, density_type
-from nodulerisk.tasks import DEMONSTRATION, EVIDENCE_WORDS, in_group, task_of
+from nodulerisk.tasks import (
+    DEMONSTRATION,
+    EVIDENCE_WORDS,
+    FIRST_TASK,
+    NO_PRESENCE,
+    in_group,
+    task_of,
+)
 
 DENSITY = "density by threshold"  # neither the networks' density type nor a reader's
 DENSITY_SOURCE = (
@@ -176,6 +185,58 @@ def input_words(task: TaskResult) -> str:
     return f"risk model of {inputs}" if inputs else ""
 
 
+def headline(assessment: Assessment, advice: Advice = NO_ADVICE) -> list[str]:
+    """Returns what a reader wants to know first, a phrase each: what it is, where it lies, its
+    category and what to do, how likely it is to be malignant, and why a decision is withheld."""
+    found = [*_kind_words(assessment), place_words(assessment, advice)]
+    found += [_category_words(one) for one in advice.guidelines if one.result is not None]
+    if FIRST_TASK in assessment.tasks and assessment.tasks[FIRST_TASK].mean is not None:
+        found.append(_first_words(assessment))
+    return [words for words in found if words]
+
+
+def _kind_words(assessment: Assessment) -> list[str]:
+    """``solid nodule (by threshold), 12.1 × 11.9 mm``, or that there is none."""
+    if NO_NODULE.among(assessment.checks):
+        return ["no nodule was found at the point"]
+    sizes = {m.name: m.value for m in assessment.measurements}
+    if not {"long axis", "short axis"} <= sizes.keys():
+        return ["nodule, not measured"]
+    density = density_type(assessment.measurements)
+    kind = f"{density} nodule (by threshold)" if density else "nodule"
+    return [f"{kind}, {sizes['long axis']:.1f} × {sizes['short axis']:.1f} mm"]
+
+
+def place_words(assessment: Assessment, advice: Advice = NO_ADVICE) -> str:
+    """Returns where it lies, as far as known: ``left lung, upper lobe, series 4, slice
+    28``."""
+    place = assessment.place
+    parts = [f"{place.side} lung" if place and place.side else "", _lobe_words(advice)]
+    if place is not None:
+        parts.append("" if place.series is None else f"series {place.series}")
+        parts.append(f"slice {place.slice_number}")
+    return ", ".join(filter(None, parts))
+
+
+def _lobe_words(advice: Advice) -> str:
+    given = [i.value for score in advice.scores for i in score.inputs if i.name == "upper_lobe"]
+    return ("upper lobe" if given[0] else "not in an upper lobe") if given else ""
+
+
+def _category_words(guideline: Guideline) -> str:
+    return f"{guideline.name}: {'; '.join(filter(None, (guideline.marked, guideline.next_step)))}"
+
+
+def _first_words(assessment: Assessment) -> str:
+    """``malignancy: 0.99, decision withheld: the slices are thick (radiologists' suspicion, not
+    pathology; by volume alone 0.99)``."""
+    task, stated = assessment.tasks[FIRST_TASK], assessment.stated(FIRST_TASK)
+    basis = "; ".join(filter(None, (EVIDENCE_WORDS[task.evidence], by_volume_words(task))))
+    said = stated_words(assessment, FIRST_TASK)
+    number = f" {number_words(task)}" if stated.decision else ""
+    return f"{FIRST_TASK}: {said}{number} ({basis})"
+
+
 def withheld_words(assessment: Assessment) -> list[str]:
     """Returns which decisions are withheld, one line per reason: ``Withheld: malignancy, margin
     (the networks disagree)``."""
@@ -193,7 +254,8 @@ def withheld_words(assessment: Assessment) -> list[str]:
 
 def _is_decided(assessment: Assessment, name: str) -> bool:
     """Whether a decision was made that an output would name if nothing spoke against it."""
-    return assessment.tasks[name].decision is not None and not assessment.stated(name).demonstration
+    decision = assessment.tasks[name].decision
+    return decision not in (None, NO_PRESENCE) and not assessment.stated(name).demonstration
 
 
 def stability_words(assessment: Assessment) -> list[str]:
@@ -261,5 +323,13 @@ def provenance_words(provenance: Provenance) -> str:
     """Describes the provenance in one line; the assessment's JSON file has the rest."""
     return (
         f"Weight set {provenance.weight_set} {provenance.weight_set_version}, "
-        f"nodulerisk {provenance.package_version}, on {provenance.device}"
+        f"nodulerisk {provenance.package_version}, on {provenance.device}{made_words(provenance)}"
     )
+
+
+def made_words(provenance: Provenance) -> str:
+    """Returns when the numbers were computed, such as ``, 2026-11-26 22:53 UTC``; empty if it is
+    not known."""
+    if provenance.made is None:
+        return ""
+    return f", {provenance.made[:16].replace('T', ' ')} UTC"

@@ -15,9 +15,12 @@ import SimpleITK as sitk
 from typer.testing import CliRunner
 
 from made_assessment import CENTRE_LPS_MM, made_assessment, made_ct
+from made_dicom import write_study
 from nodulerisk import __version__
 from nodulerisk.assessment import Assessment, load_assessment
 from nodulerisk.cli import app
+from nodulerisk.cli.assess import of_listed_series
+from nodulerisk.ct.volume import Acquisition
 from nodulerisk.errors import PointError, WeightsError
 from nodulerisk.outputs.results import RESULT_FILES
 
@@ -101,6 +104,22 @@ def test_one_point_may_have_negative_numbers(ct_file, made_networks, tmp_path):
     assert str(tmp_path) in done.stdout.replace("\n", "")
 
 
+def test_fault_46_reports_name_the_patient_only_where_that_is_asked_for(tmp_path):
+    write_study(made_ct(), tmp_path / "ct")
+    for options, named in (((), False), (("--identity",), True)):
+        out = tmp_path / f"out{named}"
+        done = run("assess", tmp_path / "ct", "--point", INSIDE, "--out", out, *options)
+        assert done.exit_code == 0, done.stderr
+        page = (out / "nodule.html").read_text("utf-8")
+        assert ("SECRET-ID" in page) == ("Secret^Name" in page) == named
+        assert "SECRET" not in (out / "assessment.json").read_text("utf-8").upper()
+
+
+def test_fault_46_only_dicom_says_who_the_patient_is(ct_file, tmp_path):
+    done = run("assess", ct_file, "--point", INSIDE, "--out", tmp_path, "--identity")
+    assert done.exit_code == 2 and "Only DICOM" in done.stderr
+
+
 def test_ras_point(ct_file, made_networks, tmp_path):
     assert (
         run("assess", ct_file, "--ras", "--point", "81,192,-192", "--out", tmp_path).exit_code == 0
@@ -151,6 +170,34 @@ def test_fault_29_hundred_points(ct_file, made_networks, monkeypatch, tmp_path):
         == 0
     )
     assert len(made_networks) == len(rows_of(tmp_path / "out")) == 100
+
+
+LUNA = "seriesuid,coordX,coordY,coordZ\n1.2.8,1,2,3\n{uid},-81,-192,-192\n"
+
+
+def test_fault_65_of_a_luna_table_the_rows_of_a_file_named_by_its_series(
+    ct_file, made_networks, tmp_path
+):
+    named = tmp_path / f"1.2.3{''.join(ct_file.suffixes)}"
+    named.write_bytes(ct_file.read_bytes())
+    (tmp_path / "annotations.csv").write_text(LUNA.format(uid="1.2.3"))
+    result = run("assess", named, "--points", tmp_path / "annotations.csv", "--out", tmp_path / "o")
+    assert result.exit_code == 0, result.output
+    assert len(rows_of(tmp_path / "o")) == len(made_networks) == 1
+
+
+def test_fault_65_a_luna_table_without_the_series_is_refused(ct_file, tmp_path):
+    (tmp_path / "annotations.csv").write_text(LUNA.format(uid="1.2.3"))
+    points = tmp_path / "annotations.csv"
+    result = run("assess", ct_file, "--points", points, "--out", tmp_path / "o")
+    assert result.exit_code != 0 and "several CTs" in result.output
+
+
+@pytest.mark.parametrize(("listed", "flagged"), [([], False), (["1.2.3"], False), (["9"], True)])
+def test_fault_65_a_table_of_one_other_series_is_flagged_and_withholds(listed, flagged):
+    scan = replace(made_ct(), acquisition=Acquisition(series_uid="1.2.3"))
+    checks = of_listed_series(scan, listed, ["scan"]).checks
+    assert [bool(check.kind.withholds) for check in checks] == [True] * flagged
 
 
 def test_thresholds_and_cascade_reach_the_assessment(ct_file, made, monkeypatch, tmp_path):

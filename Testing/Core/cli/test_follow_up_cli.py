@@ -167,7 +167,8 @@ def test_json_says_the_same_and_how_the_scans_were_aligned(follow_up, tmp_path):
     assert np.linalg.norm(there[:3] - MOVED_LPS_MM) < 1.5
     assert (said["days"], said["correlation"] > 0.9) == (DAYS, True)
     [row] = rows_of(tmp_path / "out")
-    assert {name: str(value) for name, value in said["nodules"][0].items()} == row
+    notice = {"research_use_only": said["research_use_only"]}
+    assert {name: str(value) for name, value in (said["nodules"][0] | notice).items()} == row
 
 
 def test_pairs_must_be_confirmed_by_the_user(follow_up, someone_there, tmp_path):

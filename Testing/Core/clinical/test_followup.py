@@ -196,14 +196,17 @@ def test_fault_72_a_nodule_that_the_networks_call_solid_may_have_a_solid_part(as
             ),
         )
 
-    assert followed(scan(5, 65), scan(8, 268), 180).solid_growth == "growing"
+    core = followed(scan(5, 65), scan(8, 268), 180)
+    assert core.solid_growth == "growing" and "it is followed as subsolid" in core.caveats[0]
     assert followed(scan(11, 600), scan(11, 600), 180).solid_growth is None
 
 
-def test_a_solid_part_that_grew_along_the_patient_alone_is_said():
-    change = FollowUp(180, (16, 16), (2145, 2145), (900, 900), True, (5, 5), (60, 240))
-    assert change.solid_growth == "stable"
-    assert any("its volume grew beyond repeatability" in line for line in change.lines)
+def test_fault_72_a_solid_part_whose_volume_alone_grew_is_said_to_grow():
+    change = FollowUp(180, (16, 16), (2145, 2145), (900, 900), True, (9, 9), (100, 372))
+    assert change.solid_growth == "growing"
+    assert "by its volume, which grew beyond repeatability" in change.lines[0]
+    within = replace(change, solid_volume_mm3=(300, 372))
+    assert within.solid_growth == "stable" and "beyond" not in " ".join(within.lines)
 
 
 @pytest.mark.parametrize(
@@ -256,7 +259,8 @@ def test_fault_74_diameter_and_volume_that_disagree_are_said(mm, mm3, words):
 
 
 def scanned(assessment, diameter=12.0, checks=(), **technique):
-    sizes = {"mean diameter": diameter, "volume": diameter**3 / 1.9, "mass": diameter**3 / 2}
+    volume = diameter**3 / 1.9
+    sizes = {"mean diameter": diameter, "volume": volume, "mass": volume, "solid volume": volume}
     measurements = tuple(
         replace(m, value=sizes.get(m.name, m.value)) for m in assessment.measurements
     )
@@ -314,6 +318,8 @@ def test_fault_75_a_nodule_that_one_scan_does_not_show_is_named(assessment):
         followed(shown, gone, 90)
     with pytest.raises(NoduleRiskError, match="Not found at the earlier scan"):
         followed(gone, shown, 90)
+    with pytest.raises(NoduleRiskError, match="no nodule was drawn at its point in either"):
+        followed(gone, gone, 90)
 
 
 def test_ground_glass_that_became_solid_has_a_new_solid_part(assessment):

@@ -22,7 +22,8 @@ from nodulerisk.cohort.store import Row, Store
 from nodulerisk.cohort.summary import COLUMNS, Tally, draws_for, evaluations, write_summary
 from nodulerisk.cohort.table import Cohort, CohortNodule, CtCase
 from nodulerisk.errors import OutputError
-from nodulerisk.evaluation.bootstrap import DRAWS
+from nodulerisk.evaluation.bootstrap import DRAWS, Figure
+from nodulerisk.evaluation.figure_tables import with_interval
 from nodulerisk.tasks import TASKS
 
 HOSTILE = (
@@ -300,6 +301,12 @@ def test_labels_are_as_good_as_the_weakest(page_of):
 def test_without_labels_there_is_no_evaluation(page_of):
     html, text = page_of(cohort(case("A")), [assessed_row("A", "N1", 1.0)])
     assert "Evaluation" not in text and "Confusion" not in html
+
+
+def test_a_figure_without_an_interval_says_that_there_were_too_few():
+    few = Figure("AUC", 1.0, 1.0, 1.0, 4, 3)
+    assert with_interval(few) == "1.000 (too few)"
+    assert with_interval(replace(few, value=0.9, low=0.8)) == "0.900 (0.800–1.000)"
 
 
 def test_labels_of_one_class_have_no_roc_curve(page_of):

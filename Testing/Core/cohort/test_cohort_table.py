@@ -378,3 +378,37 @@ def test_any_table_is_read_or_refused_with_words(tmp_path_factory, columns, rows
         {(case.casefold(), nodule.casefold()) for case, nodule in keys}
     )
     assert all(case.ct.exists() for case in cohort.cases)
+
+
+# --- LUNA16 and LUNA25 (fault 65)
+
+
+def luna(tmp_path, *lines: str) -> Path:
+    for uid in ("1.2.3", "1.2.4"):
+        (tmp_path / "subset0").mkdir(exist_ok=True)
+        (tmp_path / "subset0" / f"{uid}.mhd").touch()
+    (tmp_path / "annotations.csv").write_text("\n".join(lines))
+    return tmp_path / "annotations.csv"
+
+
+def test_fault_65_a_luna_table_is_a_cohort_of_the_cts_at_hand(tmp_path):
+    lines = ["1.2.3,-81,-192,-192,9", "1.2.9,1,2,3,4", "1.2.3,4,5,6,7", "1.2.4,7,8,9,5"]
+    cohort = read_cohort(luna(tmp_path, "seriesuid,coordX,coordY,coordZ,diameter_mm", *lines))
+    assert [case.ct.name for case in cohort.cases] == ["1.2.3.mhd", "1.2.4.mhd"]
+    first = cohort.cases[0].nodules
+    assert [nodule.point for nodule in first] == [(-81.0, -192.0, -192.0), (4.0, 5.0, 6.0)]
+    assert {nodule.coordinates for nodule in first} == {"lps"}
+    assert cohort.absent == 1 and cohort.unused == ("diameter_mm",)
+    assert cohort.cases[0].series is None  # the file is one series
+
+
+def test_fault_65_a_luna25_table(tmp_path):
+    header = "SeriesInstanceUID,PatientID,StudyDate,CoordX,CoordY,CoordZ,LesionID,label"
+    cohort = read_cohort(luna(tmp_path, header, "1.2.3,100,19990102,-81,-192,-192,1,1"))
+    (case,) = cohort.cases
+    assert case.nodules[0].point == (-81.0, -192.0, -192.0) and case.patient_id
+
+
+def test_fault_65_a_luna_table_without_its_cts_is_refused(tmp_path):
+    (problem,) = problems(luna(tmp_path, "seriesuid,coordX,coordY,coordZ", "1.2.9,1,2,3"))
+    assert "no CT lies beside the table" in problem

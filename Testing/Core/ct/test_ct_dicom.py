@@ -341,3 +341,10 @@ def test_refusals_do_not_name_the_patient(tmp_path):
     with pytest.raises(CTError) as refusal:
         read_ct(tmp_path / "Secret Name")
     assert "ecret" not in str(refusal.value) and "SECRET" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("change", [{"BitsStored": 1}, {"BitsStored": 12}, {"HighBit": 11}])
+def test_fault_53_bits_that_contradict_each_other(tmp_path, change):
+    write_series(tmp_path, phantom(), **change)
+    with pytest.raises(CTError, match="BitsStored and HighBit"):
+        read_ct(tmp_path)

@@ -23,6 +23,7 @@ from pydicom.uid import (
     HTJ2KLossless,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
+    JPEGExtended12Bit,
     JPEGLossless,
     JPEGLosslessSV1,
     JPEGLSLossless,
@@ -31,7 +32,7 @@ from pydicom.uid import (
 
 from made_dicom import ORIGIN_LPS_MM, SPACING_MM, phantom, write_series
 from nodulerisk.ct.read import read_ct
-from nodulerisk.ct.volume import CT
+from nodulerisk.ct.volume import AIR_HU, CT
 from nodulerisk.errors import CTError
 
 
@@ -43,7 +44,7 @@ def assert_is_phantom(ct: CT) -> None:
 
 def assert_read_as_gdcm(ct: CT, files: list[Path]) -> None:
     image = sitk.ReadImage([str(file) for file in files], imageIO="GDCMImageIO")
-    np.testing.assert_array_equal(ct.hu, sitk.GetArrayFromImage(image))
+    np.testing.assert_array_equal(ct.hu, np.maximum(sitk.GetArrayFromImage(image), AIR_HU))
     np.testing.assert_allclose(ct.origin_lps_mm, image.GetOrigin(), atol=0.01)
 
 
@@ -162,6 +163,7 @@ ODD = {
     "PixelSpacing": ("wide", "PixelSpacing is not a number in slice"),
     "RescaleSlope": ("one", "RescaleSlope is not a number in slice"),
     "RescaleIntercept": ("1e999", "RescaleIntercept"),
+    "NumberOfFrames": ("one", "NumberOfFrames is not a number in slice"),
 }
 
 
@@ -170,7 +172,7 @@ def test_fault_57_values_that_are_no_numbers_are_named(tmp_path, keyword):
     value, words = ODD[keyword]
 
     def spoil(dataset, file):
-        del dataset[keyword]
+        dataset.pop(keyword, None)
         dataset.add_new(keyword, "LO", value.split("\\"))
         dataset.save_as(file)
 
@@ -219,7 +221,8 @@ def test_fault_57_what_lies_there_instead_is_named(tmp_path):
     (tmp_path / "packed" / "slice.dcm.gz").write_bytes(bytes(200))
     with pytest.raises(CTError, match=r"\.gz files. Unpack them first"):
         read_ct(tmp_path / "packed")
-    write_series(tmp_path / "report", phantom()[:1], Rows=None, Modality="SR")
+    report = {"Rows": None, "Modality": "SR", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.11"}
+    write_series(tmp_path / "report", phantom()[:1], **report)
     with pytest.raises(CTError, match="hold no images"):
         read_ct(tmp_path / "report")
 
@@ -231,6 +234,19 @@ def test_fault_57_what_a_file_lacks_is_named(tmp_path, keyword):
         read_ct(tmp_path)
 
 
+def test_fault_55_57_a_last_slice_that_was_not_copied_whole(tmp_path):
+    files = write_series(tmp_path, phantom())
+    whole = files[-1].read_bytes()
+    files[-1].write_bytes(whole[:300])
+    with pytest.raises(CTError, match=r"slice 011\.dcm is a CT image without Rows"):
+        read_ct(tmp_path)
+    for content in (bytes(len(whole)), b""):
+        files[-1].write_bytes(content)
+        (tmp_path / "._slice 011.dcm").write_bytes(b"\0\5\x16\7" * 40)
+        [check] = read_ct(tmp_path).checks
+        assert check.code == "left-out-slices" and "1 image(s)" in check.message
+
+
 def test_fault_57_other_files_that_begin_like_numbers(tmp_path):
     write_series(tmp_path, phantom())
     (tmp_path / "index").write_bytes(struct.pack("<4I", 2, 5, 8, 5) * 40)
@@ -239,6 +255,7 @@ def test_fault_57_other_files_that_begin_like_numbers(tmp_path):
 
 # --- Row 58: compressed pixels
 
+LOSSY = {JPEGExtended12Bit: ["dcmcjpeg", "+ee"]}
 ENCODERS = {  # of dcmtk, with their options
     JPEGLossless: ["dcmcjpeg", "+el"],
     JPEGLosslessSV1: ["dcmcjpeg", "+e1"],
@@ -251,7 +268,7 @@ ENCODERS = {  # of dcmtk, with their options
 
 def compressed(files: list[Path], syntax, **header) -> list[Path]:
     for file in files:
-        subprocess.run([*ENCODERS[syntax], file, file], check=True, capture_output=True)
+        subprocess.run([*(ENCODERS | LOSSY)[syntax], file, file], check=True, capture_output=True)
         assert dcmread(file).file_meta.TransferSyntaxUID == syntax
     return files
 
@@ -270,6 +287,16 @@ def test_fault_58_coded_pixels(tmp_path, syntax, signed):
     assert_is_phantom(read_ct(folder))
     assert_read_as_gdcm(read_ct(folder), files)
     assert_is_phantom(read_ct(zipped(tmp_path / "ct.zip", folder)))
+
+
+@pytest.mark.needs("dcmcjpeg")
+@pytest.mark.parametrize("syntax", [JPEGLosslessSV1, JPEGExtended12Bit], ids=lambda s: s.name)
+def test_fault_58_twelve_bits(tmp_path, syntax):
+    def store_twelve_bits(dataset, _):
+        dataset.BitsStored, dataset.HighBit = 12, 11
+
+    files = compressed(write_series(tmp_path, phantom(), change=store_twelve_bits), syntax)
+    assert_read_as_gdcm(read_ct(tmp_path), files)
 
 
 @pytest.mark.needs("dcmcjpeg")

@@ -203,11 +203,15 @@ def test_fault_62_chinese_without_its_character_set(tmp_path, encoding, text, gi
 
 
 @pytest.mark.parametrize(
-    ("ratio", "flagged"), [(30, True), ([4, 12], True), (8, False), (None, False)]
+    ("ratio", "flagged"), [("30:1", True), (30, True), ([4, 12], True), (8, False), (None, False)]
 )
 def test_fault_63_strong_compression_with_loss(tmp_path, ratio, flagged):
-    header = {"LossyImageCompression": "01", "LossyImageCompressionRatio": ratio}
-    write_series(tmp_path, phantom(), **header)
+    def state(dataset, _):
+        if ratio is not None:
+            vr = "LO" if isinstance(ratio, str) else "DS"
+            dataset.add_new("LossyImageCompressionRatio", vr, ratio)
+
+    write_series(tmp_path, phantom(), LossyImageCompression="01", change=state)
     ct = read_ct(tmp_path)
     assert ("lossy-compression" in codes(ct)) is flagged
 

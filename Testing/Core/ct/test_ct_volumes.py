@@ -64,14 +64,19 @@ def assert_is(ct: CT, files: list[Path]) -> None:
     np.testing.assert_allclose(ct.spacing_mm, image.GetSpacing(), atol=1e-4)
 
 
-def assert_told_apart(folder: Path, parts: list[list[Path]], said: list[str]) -> None:
-    """Nothing is merged, each volume is listed with what tells it apart, and each can be chosen."""
+def assert_told_apart(
+    folder: Path, parts: list[list[Path]], said: list[str], others: int = 0
+) -> None:
+    """Nothing is merged, each volume is listed with what tells it apart, and each can be chosen.
+    After these parts, so many others are listed."""
     for asked in (None, UID):
         with pytest.raises(SeveralSeriesError, match="several") as refusal:
             read_ct(folder, series_uid=asked)
-        assert list(refusal.value.series) == [f"{UID}#{k}" for k in range(1, len(parts) + 1)]
+        names = [f"{UID}#{k}" for k in range(1, len(parts) + 1 + others)]
+        assert list(refusal.value.series) == names
         assert "ecret" not in str(refusal.value) and "SECRET" not in str(refusal.value)
-    for (name, text), files, part in zip(refusal.value.series.items(), parts, said, strict=True):
+    listed = list(refusal.value.series.items())[: len(parts)]
+    for (name, text), files, part in zip(listed, parts, said, strict=True):
         assert part in text and f"{name}: {text}" in str(refusal.value)
         ct = read_ct(folder, series_uid=name)
         assert ct.acquisition.series_uid == name
@@ -269,6 +274,33 @@ def test_fault_49_overlapping_acquisitions(tmp_path):
     assert_told_apart(tmp_path, [one, two], ["acquisition 1", "acquisition 2"])
 
 
+@pytest.mark.parametrize("height_mm", [0, STEP_MM / 2, 12 * STEP_MM + 30], ids=str)
+def test_fault_49_two_slices_of_another_acquisition(tmp_path, height_mm):
+    """They are no reason to refuse the rest."""
+    one = write(tmp_path / "a", phantom(), AcquisitionNumber=1)
+    two = write(tmp_path / "b", moved(phantom())[:2], height_mm, AcquisitionNumber=2)
+    assert_told_apart(tmp_path, [one], ["acquisition 1"], others=1)
+    for file in two[1:]:
+        file.unlink()
+    ct = read_ct(tmp_path)
+    assert_is(ct, one)
+    assert "differ in AcquisitionNumber" in words(ct) and "1 image(s)" in words(ct)
+
+
+def test_fault_49_acquisitions_with_a_gap_between(tmp_path):
+    one = write(tmp_path / "a", phantom(), AcquisitionNumber=0)
+    two = write(tmp_path / "b", phantom(), 12 * STEP_MM + 20, AcquisitionNumber=1)
+    assert_told_apart(tmp_path, [one, two], ["acquisition 0", "acquisition 1"])
+
+
+def test_fault_49_a_map_of_another_unit(tmp_path):
+    one = write(tmp_path / "a", phantom(), RescaleType="HU")
+    write(tmp_path / "b", phantom(), STEP_MM / 2, RescaleType="Z_EFF")
+    assert_told_apart(tmp_path, [one], ["values in HU"], others=1)
+    with pytest.raises(CTError, match="in Z_EFF"):
+        read_ct(tmp_path, series_uid=f"{UID}#2")
+
+
 @pytest.mark.parametrize("slices_each", [1, 4], ids=["step and shoot", "rotations"])
 def test_fault_49_acquisitions_along_one_volume_stay_one(tmp_path, slices_each):
     def count(dataset, k):
@@ -359,6 +391,20 @@ def test_fault_49_time_points_of_a_multiframe_file_in_a_row(tmp_path):
     path = write_enhanced(tmp_path / "4d.dcm", phantom(), repeats=2, SeriesInstanceUID=UID)
     with pytest.raises(SeveralSeriesError, match="4D.*\n.*frames 1 to 12\n.*frames 13 to 24"):
         read_ct(path)
+
+
+def test_fault_49_two_multiframe_files_of_one_series(tmp_path):
+    for name, hu in (("a", phantom()), ("b", moved(phantom()))):
+        write_enhanced(tmp_path / f"{name}.dcm", hu, SeriesInstanceUID=UID)
+    with pytest.raises(SeveralSeriesError):
+        read_ct(tmp_path)
+    np.testing.assert_array_equal(read_ct(tmp_path, series_uid=f"{UID}#2").hu, moved(phantom()))
+
+
+def test_fault_07_only_localizers(tmp_path):
+    write(tmp_path, phantom(), ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    with pytest.raises(CTError, match="scouts"):
+        read_ct(tmp_path)
 
 
 def test_fault_49_copies_are_counted_once(tmp_path):

@@ -6,6 +6,7 @@ field. nibabel and pynrrd say independently what the files hold.
 
 from __future__ import annotations
 
+import gzip
 import struct
 
 import nibabel
@@ -253,6 +254,11 @@ def test_fault_53_another_place_than_the_headers_is_refused(
         ({"space_directions": None}, "spacing is missing"),
         ({"Space": "RAS"}, "space"),  # twice
         ({"space": "right-up"}, "damaged"),
+        ({"space_origin": "(-10.0,20.0,1 1 1)"}, "damaged"),
+        ({"space_origin": "(-10.0,20.0)"}, "damaged"),
+        ({"space_origin": "-10.0 20.0 -300.0"}, "damaged"),
+        ({"line_skip": "1"}, "skips lines"),
+        ({"byte_skip": "-2"}, "damaged"),
     ],
 )
 def test_fault_53_nrrd_fields(tmp_path, changes, words):
@@ -324,6 +330,9 @@ def test_fault_53_metaimage_matrix_by_its_other_names(tmp_path, alias):
         ({"ElementToIntensityFunctionSlope": "2"}, "ElementToIntensityFunctionSlope"),
         ({"Modality": "MET_MOD_MR"}, "not a CT"),
         ({"ElementSpacing": "1 1"}, "damaged"),
+        ({"ElementSpacing": "1 1 1 1"}, "damaged"),
+        ({"Offset": "1 2 3 4"}, "damaged"),
+        ({"HeaderSize": "-2"}, "damaged"),
         ({"NDims": "2"}, "damaged|one slice"),
     ],
 )
@@ -381,6 +390,11 @@ def test_fault_53_nifti_number_types_and_byte_orders(tmp_path, dtype, order):
     ([(72, "<h", 8)], "bitpix"),
     ([(70, "<h", 128)], "colour"),
     ([(40, "<h", 9)], "dim"),
+    ([(256, "<f", 2.0)], "quatern"),
+    ([(256, "<f", float("nan"))], "quatern"),
+    ([(80, "<f", 0.702)], "pixdim"),
+    ([(252, "<2h", 0, 383)], "sform_code"),
+    ([(252, "<2h", -4096, 1)], "qform_code"),
 ])  # fmt: skip
 def test_fault_53_nifti_fields(tmp_path, edits, words):
     refused(edited_nifti(write_nifti(tmp_path / "ct.nii", made_ct()), *edits), words)
@@ -421,6 +435,112 @@ def test_fault_53_a_file_of_another_format_than_its_name(tmp_path, name, other):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(CTError):
         read_ct(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [("ct.nrrd", {"sizes": "17 16 12"}), ("ct.nrrd", {"sizes": "18 16 11"}),
+     ("ct.nrrd", {"sizes": "17 16 12", "encoding": "gzip"}), ("ct.mha", {"DimSize": "17 16 12"}),
+     ("ct.mha", {"DimSize": "18 15 12"})],
+)  # fmt: skip
+def test_fault_53_more_voxels_than_the_header_states(tmp_path, name, changes):
+    """They would be read as rows or slices that begin in one another."""
+    refused(WRITERS[name](tmp_path / name, made_ct(), **changes), "more voxels")
+
+
+@pytest.mark.parametrize("name", ["ct.nii", "ct.nii.gz"])
+@pytest.mark.parametrize(("at", "size"), [(42, 17), (44, 15), (46, 11)])
+def test_fault_53_more_voxels_than_the_nifti_header_states(tmp_path, name, at, size):
+    path = write_nifti(tmp_path / "ct.nii", made_ct())
+    content = edited_nifti(path, (at, "<h", size)).read_bytes()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    refused(tmp_path / name, "more voxels")
+
+
+SKIPPED = [(8, "HeaderSize = 8"), (8, "HeaderSize = -1"), (0, "HeaderSize = 0"), (0, "Name = x")]
+
+
+@pytest.mark.parametrize(("more", "line"), SKIPPED)
+def test_fault_53_voxels_behind_a_foreign_header(tmp_path, more, line):
+    content = write_meta(tmp_path / "ct.mhd", made_ct()).read_bytes()
+    header = content[: content.index(b"ElementDataFile")]
+    lines = [line.encode(), b"ElementDataFile = ct.raw", b""]
+    (tmp_path / "ct.mhd").write_bytes(header + b"\n".join(lines))
+    (tmp_path / "ct.raw").write_bytes(bytes(more) + made_ct().hu.tobytes())
+    assert_same(read_ct(tmp_path / "ct.mhd"), made_ct())
+    (tmp_path / "ct.raw").write_bytes(bytes(more + 8) + made_ct().hu.tobytes())
+    if "-1" not in line:
+        refused(tmp_path / "ct.mhd", "more voxels")
+
+
+ENCODED = {
+    "ascii": lambda hu: " ".join(map(str, hu.ravel())).encode(),
+    "gzip": lambda hu: gzip.compress(hu.astype("<i2").tobytes()),
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODED)
+def test_fault_53_nrrd_encodings(tmp_path, encoding):
+    content = write_nrrd(tmp_path / "ct.nrrd", made_ct(), encoding=encoding).read_bytes()
+    header = content.split(b"\n\n")[0]
+    (tmp_path / "ct.nrrd").write_bytes(header + b"\n\n" + ENCODED[encoding](made_ct().hu))
+    assert_same(read_ct(tmp_path / "ct.nrrd"), made_ct())
+
+
+@pytest.mark.parametrize(("size", "words"), [("18 15 12", "more"), ("18 17 12", "fewer")])
+@pytest.mark.parametrize("encoding", ENCODED)
+def test_fault_53_encoded_voxels_of_another_size(tmp_path, encoding, size, words):
+    path = write_nrrd(tmp_path / "ct.nrrd", made_ct(), encoding=encoding, sizes=size)
+    header = path.read_bytes().split(b"\n\n")[0]
+    path.write_bytes(header + b"\n\n" + ENCODED[encoding](made_ct().hu))
+    refused(path, words)
+
+
+def test_fault_53_an_encoding_that_is_not_read_is_named(tmp_path):
+    for encoding in ("bzip2", "hex", "zrl"):
+        path = write_nrrd(tmp_path / "ct.nrrd", made_ct(), encoding=encoding)
+        refused(path, f"encoding '{encoding}'")
+
+
+@pytest.mark.parametrize(("more", "field"), [(5, "5"), (5, "-1"), (0, "0")])
+def test_fault_53_nrrd_byte_skip(tmp_path, more, field):
+    content = write_nrrd(tmp_path / "ct.nrrd", made_ct(), byte_skip=field).read_bytes()
+    header, voxels = content.split(b"\n\n", maxsplit=1)
+    (tmp_path / "ct.nrrd").write_bytes(header + b"\n\n" + bytes(more) + voxels)
+    assert_same(read_ct(tmp_path / "ct.nrrd"), made_ct())
+
+
+@pytest.mark.parametrize(("name", "change"), [
+    ("ct.nrrd", {"endian": "big"}),
+    ("ct.mha", {"BinaryDataByteOrderMSB": "True"}),
+    ("ct.mha", {"BinaryDataByteOrderMSB": None, "ElementByteOrderMSB": "True"}),
+])  # fmt: skip
+def test_fault_53_byte_orders(tmp_path, name, change):
+    swapped = made_ct()
+    object.__setattr__(swapped, "hu", swapped.hu.byteswap())
+    assert_same(read_ct(WRITERS[name](tmp_path / name, swapped, **change)), made_ct())
+
+
+def with_line_ends_of_windows(path, end: bytes):
+    content = path.read_bytes()
+    at = content.index(end) + len(end)
+    path.write_bytes(content[:at].replace(b"\n", b"\r\n") + content[at:])
+    return path
+
+
+def test_fault_53_line_ends_of_windows(tmp_path):
+    for name, end in (("ct.nrrd", b"\n\n"), ("ct.mha", b"LOCAL\n")):
+        path = with_line_ends_of_windows(WRITERS[name](tmp_path / name, made_ct()), end)
+        assert_same(read_ct(path), made_ct())
+
+
+@pytest.mark.parametrize("size", ["17 16 12", "18 16 11", "18 17 12", "18 16 13"])
+def test_fault_53_compressed_voxels_of_another_size_than_the_header_states(tmp_path, size):
+    """ITK reads them as rows that begin in one another, or fills up with zeros."""
+    sitk.WriteImage(made_ct().to_sitk(), str(tmp_path / "ct.mha"), useCompression=True)
+    content = (tmp_path / "ct.mha").read_bytes()
+    (tmp_path / "ct.mha").write_bytes(content.replace(b"18 16 12", size.encode()))
+    refused(tmp_path / "ct.mha", "voxels than")
 
 
 # --- Rounded directions

@@ -179,7 +179,7 @@ def announcing(shape: tuple[int, ...]) -> bytes:
         (b"", "damaged"),
     ],
 )
-def test_a_file_not_to_be_trusted_is_reported_and_the_rest_is_read(tmp_path, case, reason):
+def test_fault_90_a_file_not_to_be_trusted_is_reported_and_the_rest_is_read(tmp_path, case, reason):
     dataset = read_densesharp(folder_of(tmp_path, "name,label\nbad,IA\ngood,MIA\n", bad=case))
     assert [n.name for n in dataset.nodules] == ["good"]
     assert reason in reasons(dataset)["bad"]
@@ -315,6 +315,55 @@ def test_round_trip(tmp_path_factory, names, labels, split, evidence):
         assert after.labels == follows | before.labels
         assert np.array_equal(after.mask[20:60, 20:60, 20:60], before.mask)
         assert np.array_equal(after.ct.hu[20:60, 20:60, 20:60], before.ct.hu)
+
+
+class AuthorsLoader:
+    """What the authors' loader makes of a folder, by its rules: a row belongs to a subset if the
+    number in the table equals it; its label is a one-hot vector over four words; the arrays are
+    ``voxel``, grey levels that the network divides by 128, and ``seg``; the crop's middle is half
+    the shape."""
+
+    LABELS = ("AAH", "AIS", "MIA", "IAC")
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.rows = list(csv.DictReader((folder / "info.csv").read_text("utf-8").splitlines()))
+
+    def subset(self, wanted: int) -> list[tuple[str, list[bool], np.ndarray, np.ndarray]]:
+        rows = [row for row in self.rows if row["subset"] and float(row["subset"]) == wanted]
+        return [self.item(row) for row in rows]
+
+    def item(self, row) -> tuple[str, list[bool], np.ndarray, np.ndarray]:
+        with np.load(self.folder / "nodule" / f"{row['name']}.npz") as npz:
+            middle = [size // 2 for size in npz["voxel"].shape]
+            crop = tuple(slice(m - 16, m + 16) for m in middle)
+            voxel, seg = npz["voxel"][crop], npz["seg"][crop]
+        return row["name"], [row["diagnosis"] == word for word in self.LABELS], voxel, seg
+
+
+@pytest.mark.parametrize(
+    ("pathology", "subtype", "place"), [("AAH", 0, 0), ("AIS", 0, 1), ("", 0, 1), ("IA", 2, 3)]
+)
+def test_what_is_written_is_what_the_authors_loader_expects(tmp_path, pathology, subtype, place):
+    made = nodule(made_ct(), pathology=pathology, labels={"subtype": subtype})
+    folder = write_densesharp([made], tmp_path / "new")
+    loader = AuthorsLoader(folder)
+    ((_, label, voxel, seg),) = loader.subset(0) + loader.subset(4)
+    assert label == [number == place for number in range(4)]
+    assert voxel.dtype == np.uint8 and voxel.shape == seg.shape == (32, 32, 32)
+    (ours,) = read_densesharp(folder).nodules
+    middle = (slice(24, 56),) * 3
+    grey = (np.clip(ours.ct.hu[middle], -1024, 400) + 1024) / 1424 * 255
+    np.testing.assert_allclose(voxel, grey, atol=0.51)
+    assert np.array_equal(seg > 0, ours.mask[middle]) and (voxel[seg > 0] / 128 - 1).mean() > 0
+    assert ours.labels["subtype"] == subtype
+    assert ours.pathology == (pathology or "AAH-AIS")
+
+
+def test_hu_above_the_authors_window_are_not_lost(tmp_path):
+    dense = replace(made_ct(), hu=np.where(made_ct().hu > 0, 900, made_ct().hu).astype(np.int16))
+    (read,) = read_densesharp(write_densesharp([nodule(dense)], tmp_path / "new")).nodules
+    assert read.ct.hu.max() > 800
 
 
 def test_names_are_made_safe_and_kept_apart(tmp_path):

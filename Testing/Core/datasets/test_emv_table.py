@@ -200,7 +200,7 @@ def test_each_ct_is_read_once(scan, monkeypatch):
     assert "no file" in dataset.broken[0].reason
 
 
-def test_a_row_that_cannot_be_used_is_reported_and_the_rest_is_read(scan):
+def test_fault_90_a_row_that_cannot_be_used_is_reported_and_the_rest_is_read(scan):
     (scan / "damaged.nii.gz").write_bytes(b"\x1f\x8b nothing")
     centre = f"{X},{Y},{Z}"
     dataset = table_of(
@@ -337,3 +337,30 @@ def test_a_crop_frees_the_ct(scan):
     (nodule,) = table_of(scan, f"ct,x,y,z\nct.nrrd,{X},{Y},{Z}\n").nodules
     assert nodule.ct.hu.base is None
     assert max(np.array(nodule.ct.hu.shape[::-1]) * nodule.ct.spacing_mm) <= CROP_MM + 5
+
+
+# --- LUNA16 and LUNA25 (fault 65)
+
+
+def test_fault_65_a_luna_table_is_read_with_the_cts_at_hand(tmp_path, ct):
+    (tmp_path / "subset0").mkdir()
+    save(ct, tmp_path / "subset0" / "1.2.3.mhd")
+    rows = [f"1.2.9,{X},{Y},{Z},5", f"1.2.3,{X},{Y},{Z},12"]
+    text = "\n".join(["seriesuid,coordX,coordY,coordZ,diameter_mm", *rows])
+    (nodule,) = table_of(tmp_path, text, "annotations.csv").nodules
+    assert nodule.centre_lps_mm == (X, Y, Z) and nodule.diameter_mm == 12
+    assert nodule.labels == {}
+
+
+def test_fault_65_the_label_of_a_luna25_table_is_malignancy(tmp_path, ct):
+    header = "SeriesInstanceUID,PatientID,StudyDate,CoordX,CoordY,CoordZ,LesionID,label"
+    save_dicom(ct, tmp_path / "1.2.3")
+    rows = [f"1.2.3,P1,19990102,{X},{Y},{Z},{label},{label}" for label in (0, 1)]
+    nodules = table_of(tmp_path, "\n".join([header, *rows])).nodules
+    assert [nodule.labels["malignancy"] for nodule in nodules] == [0, 1]
+    assert {nodule.patient for nodule in nodules} == {"P1"}
+
+
+def test_fault_65_a_luna_table_without_its_cts_is_refused(tmp_path):
+    with pytest.raises(NoduleRiskError, match="named by its SeriesInstanceUID"):
+        table_of(tmp_path, f"seriesuid,coordX,coordY,coordZ\n1.2.9,{X},{Y},{Z}\n")

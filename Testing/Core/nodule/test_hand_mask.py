@@ -14,9 +14,9 @@ from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_assessment, made_ct, 
 from nodulerisk.assessment import NoduleMask, load_assessment, save_assessment
 from nodulerisk.checks import Check
 from nodulerisk.ct.volume import CT
-from nodulerisk.nodule.findings import remeasured
+from nodulerisk.nodule.findings import nodule_checks, remeasured
 from nodulerisk.nodule.mask import centroid_lps_mm, hand_mask, touches_cube_edge
-from nodulerisk.nodule.measure import nodule_hu, value_of
+from nodulerisk.nodule.measure import measure, nodule_hu, value_of
 from nodulerisk.outputs.html.interactive import mesh_figure
 from nodulerisk.outputs.html.nodule_report import ReportNodule, write_report
 from nodulerisk.outputs.mesh import nodule_mesh
@@ -158,3 +158,13 @@ def test_it_is_saved_and_shown_like_any_other(assessment, tmp_path):
     write_report([ReportNodule(ct, edited)], tmp_path / "nodule.html")
     assert imread(tmp_path / "nodule.png").shape[:2] == (1000, 1600)
     assert "corrected by hand" in (tmp_path / "nodule.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("cut_at", "flagged"), [(40, False), (30, True)])
+def test_fault_28_74_a_mask_that_reaches_the_edge_of_the_ct_is_flagged(cut_at, flagged):
+    z, y, x = np.ogrid[:cut_at, :60, :60]
+    ball = (z - 30) ** 2 + (y - 30) ** 2 + (x - 30) ** 2 <= 8**2
+    ct = CT(np.where(ball, 30, -850).astype(np.int16), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+    nodule = hand_mask(ball, (0, 0, 0), ct)
+    found = {check.code for check in nodule_checks(nodule, measure(nodule, ct), ct)}
+    assert ("mask-at-edge" in found) == flagged

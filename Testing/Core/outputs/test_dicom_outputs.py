@@ -33,7 +33,7 @@ from nodulerisk.assessment import (
     load_assessment,
     save_assessment,
 )
-from nodulerisk.checks import CHECKS, NO_NODULE, NOT_A_NODULE, Check
+from nodulerisk.checks import CHECKS, CYSTIC, NO_NODULE, NOT_A_NODULE, Check
 from nodulerisk.cli import app
 from nodulerisk.clinical.advice import advise
 from nodulerisk.clinical.patient import patient_from
@@ -50,6 +50,8 @@ from nodulerisk.outputs.style import NO_RISK_KNOWN, RISK_COLOURS, SEG_NAME, SR_N
 
 DEMO = Path(__file__).parents[3] / "Resources" / "SampleData" / "demo-chest-ct.zip"
 HU = phantom((20, 30, 34))
+NOTHING = (NO_NODULE, NOT_A_NODULE)
+WITHHOLDING = [c for c in CHECKS.values() if c.withholds and c not in NOTHING]
 ANGLE = np.radians(25)
 OBLIQUE = np.array(
     [[1, 0, 0], [0, np.cos(ANGLE), -np.sin(ANGLE)], [0, np.sin(ANGLE), np.cos(ANGLE)]]
@@ -405,9 +407,7 @@ def test_fault_76_what_rests_on_simulated_nodules_has_numbers_alone(series, tmp_
     assert [text for text in texts_of(group) if text.startswith("Demonstration: trained on sim")]
 
 
-@pytest.mark.parametrize(
-    "reason", [c for c in CHECKS.values() if c.withholds], ids=lambda c: c.code
-)
+@pytest.mark.parametrize("reason", WITHHOLDING, ids=lambda c: c.code)
 def test_fault_76_a_withheld_decision_has_no_code_but_its_reasons(series, tmp_path, reason):
     folder = series()
     check = Check(reason.code, reason.severity, "said elsewhere", reason.fault)
@@ -433,12 +433,12 @@ def test_fault_76_only_the_withheld_decisions_lack_their_codes(series, tmp_path)
 
 
 @pytest.mark.parametrize("check", [NO_NODULE.check(), NOT_A_NODULE.check(probability=0.1)])
-@pytest.mark.parametrize("mask", ["empty", "none"])
+@pytest.mark.parametrize("mask", ["empty", "none", "drawn"])
 def test_fault_68_no_nodule_is_no_finding(series, tmp_path, check, mask):
     folder = series()
     ct = read_ct(folder)
     found = assessed(ct, checks=(check,))
-    nothing = found.nodule.emptied() if mask == "empty" else None
+    nothing = {"empty": found.nodule.emptied(), "none": None, "drawn": found.nodule}[mask]
     presence = TaskResult(("no nodule", "nodule"), (0.9, 0.1), {}, "no nodule", 0.5, "reader")
     found = replace(found, nodule=nothing, tasks=found.tasks | {"presence": presence})
     beside = replace(assessed(ct, checks=(), name="N2"))
@@ -598,7 +598,7 @@ def test_centre_and_outline_are_where_the_nodule_is(series, tmp_path):
     ],
 )
 def test_side_is_said_where_the_position_tells_it(series, tmp_path, x, origin, side):
-    folder = series(spacing_mm=(12.0, 12.0, 1.25), origin_lps_mm=(origin, 20.0, -300.0))
+    folder = series(spacing_mm=(9.5, 9.5, 1.25), origin_lps_mm=(origin, 20.0, -300.0))
     found = replace(assessed(read_ct(folder)), nodule=None, centre_lps_mm=(x, 30.0, -290.0))
     write_dicom([found], read_source(folder), tmp_path)
     [group] = read_report(tmp_path / SR_NAME)[0].get_image_measurement_groups()
@@ -624,6 +624,8 @@ def test_fault_66_two_points_on_one_nodule_are_one_finding_with_one_segment(seri
     report, [group] = read_report(tmp_path / SR_NAME)
     assert group.tracking_identifier == "N1" and about_points(report) == []
     assert [text for text in texts_of(group) if text.startswith("Warning: N2: This point lies on")]
+    write_dicom([twin], read_source(folder), tmp_path)  # the first point was deleted
+    assert [s.SegmentLabel for s in dcmread(tmp_path / SEG_NAME).SegmentSequence] == ["N2"]
 
 
 # --- Which is which
@@ -657,7 +659,7 @@ def bare_source(ct: CT) -> DicomSource:
         "1.2.5",
     )
     grid = Grid(np.array(ct.origin_lps_mm), ct.direction * ct.spacing_mm)
-    return DicomSource({DicomFile("", open): header}, {}, ct.hu.shape, grid)
+    return DicomSource({DicomFile("", open): header}, {}, ct.hu.shape, grid, "1.2.3")
 
 
 def test_fault_32_a_report_that_replaces_one_keeps_its_tracking_uids(series, tmp_path):
@@ -671,6 +673,24 @@ def test_fault_32_a_report_that_replaces_one_keeps_its_tracking_uids(series, tmp
     again = [replace(second, name="A"), replace(first, name="B", centre_lps_mm=clicked)]
     write_dicom(again, source, tmp_path)
     assert uids_in(tmp_path / SR_NAME) == {"A": before["N2"], "B": before["N1"]}
+
+
+def test_neighbours_do_not_share_the_tracking_uid_of_one_earlier_finding(series, tmp_path):
+    folder = series()
+    ct, source = read_ct(folder), read_source(folder)
+    first = assessed(ct)
+    write_dicom([first], source, tmp_path)
+    beside = replace(first, name="N2", centre_lps_mm=tuple(np.add(first.centre_lps_mm, (3, 0, 0))))
+    nearer = replace(first, name="N3", centre_lps_mm=tuple(np.add(first.centre_lps_mm, (1, 0, 0))))
+    before = uids_in(tmp_path / SR_NAME)
+    write_dicom([beside, nearer], source, tmp_path)
+    now = uids_in(tmp_path / SR_NAME)
+    assert now["N3"] == before["N1"] != now["N2"]
+    aside = replace(first, centre_lps_mm=tuple(np.add(first.centre_lps_mm, (6, 0, 0))))
+    write_dicom([first], source, tmp_path / "again")
+    write_dicom([aside, nearer], source, tmp_path / "again")  # the name went to a neighbour
+    now = uids_in(tmp_path / "again" / SR_NAME)
+    assert now["N3"] == before["N1"] != now["N1"]
 
 
 def test_two_findings_of_one_name_far_apart_are_two(series, tmp_path):
@@ -750,7 +770,7 @@ def test_segments_have_the_colour_of_the_screen(series, tmp_path, decision, colo
     found = assessed(read_ct(folder), checks=())
     malignancy = replace(found.tasks["malignancy"], decision=decision, members={})
     stands = replace(found, tasks=found.tasks | {"malignancy": malignancy})
-    withheld = replace(stands, name="N2", checks=(NO_NODULE.check(),))
+    withheld = replace(stands, name="N2", checks=(CYSTIC.check(),))
     write_dicom([stands, withheld], read_source(folder), tmp_path)
     segments = dcmread(tmp_path / SEG_NAME).SegmentSequence
     for segment, shown in zip(segments, (colour, NO_RISK_KNOWN), strict=True):
@@ -930,3 +950,25 @@ def test_terminal_refuses_dicom_of_other_formats_before_it_assesses(weights, tmp
     assert done.exit_code == 2 and done.stderr.startswith(
         "Error: DICOM output refers to a DICOM series"
     )
+
+
+def test_fault_49_results_refer_to_the_volume_that_was_assessed(tmp_path):
+    """Two acquisitions under one SeriesInstanceUID: each has results of its own."""
+    shared = header(SeriesInstanceUID=generate_uid())
+    for number in (1, 2):
+        folder = tmp_path / "scan" / str(number)
+        heights = (number - 1) / 2 + np.arange(len(HU))
+        write_series(folder, HU, heights_mm=heights, AcquisitionNumber=number, **shared)
+    names = [f"{shared['SeriesInstanceUID']}#{number}" for number in (1, 2)]
+    found = assessed(read_ct(tmp_path / "scan", series_uid=names[1]))
+    written = write_dicom([found], read_source(tmp_path / "scan", names[1]), tmp_path / "out")
+    referenced = {
+        str(image.ReferencedSOPInstanceUID)
+        for path in written
+        if path.name == SEG_NAME
+        for image in dcmread(path).ReferencedSeriesSequence[0].ReferencedInstanceSequence
+    }
+    own = {str(dcmread(file).SOPInstanceUID) for file in (tmp_path / "scan" / "2").iterdir()}
+    assert referenced and referenced <= own
+    with pytest.raises(OutputError, match="another CT"):
+        write_dicom([found], read_source(tmp_path / "scan", names[0]), tmp_path / "out")

@@ -11,6 +11,7 @@ from html import unescape
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 import SimpleITK as sitk
 from matplotlib.text import Text
@@ -18,15 +19,19 @@ from rich.console import Console
 
 from made_assessment import TASKS, made_assessment
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.assessment import Assessment, TaskResult, load_assessment
+from nodulerisk.assessment import Assessment, Place, TaskResult, load_assessment
 from nodulerisk.checks import NO_NODULE, NOT_A_NODULE
+from nodulerisk.clinical.advice import advise
+from nodulerisk.clinical.patient import Patient
 from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import CT
+from nodulerisk.nodule.measure import axes_mm
 from nodulerisk.outputs import words
 from nodulerisk.outputs.nodule_tables import outcome_row, results_view, write_csv
 from nodulerisk.outputs.outcome import Outcome
 from nodulerisk.outputs.picture import nodule_figure
 from nodulerisk.outputs.results import write_results
+from nodulerisk.outputs.slices import nodule_slices
 from nodulerisk.outputs.style import MASK_NIFTI_NAME, MESH_NAME, PAGE_NAME
 from nodulerisk.tasks import DEMONSTRATION
 
@@ -132,3 +137,45 @@ def test_the_json_comes_back_the_same(ct, tmp_path, made):
     assert load_assessment(tmp_path).to_dict() == made(ct).to_dict()
     for name, task in values["tasks"].items():
         assert task["withheld"] == bool(task["reasons"]) == (made is withheld and name != "subtype")
+
+
+def test_fault_78_page_and_picture_say_series_slice_side_and_when(ct, tmp_path):
+    made = decided(ct)
+    provenance = replace(made.provenance, made="2026-11-26T22:53:09+00:00")
+    placed = replace(made, place=Place("left", 28, 56, 4), provenance=provenance)
+    found = outputs(ct, placed, tmp_path)
+    for where in ("page", "picture"):
+        assert "left lung, series 4, slice 28" in found[where], where
+        assert "2026-11-26 22:53 UTC" in found[where], where
+        assert str(made.provenance.series_uid) not in found[where], where
+    values = json.loads((tmp_path / "assessment.json").read_text("utf-8"))
+    assert values["place"] == {"side": "left", "slice_number": 28, "slices": 56, "series": 4}
+    (row,) = csv.DictReader((tmp_path / "nodules.csv").read_text("utf-8-sig").splitlines())
+    assert (row["side"], row["series"], row["slice"]) == ("left", "4", "28")
+
+
+def test_the_first_line_says_what_a_reader_wants_to_know_first(ct):
+    patient = Patient(age=62, status="baseline", upper_lobe=True)
+    made = replace(withheld(ct), place=Place("right", 3, 9))
+    kind, place, category, *_, malignancy = words.headline(made, advise(made, patient))
+    assert kind == "solid nodule (by threshold), 12.1 × 11.9 mm"
+    assert place == "right lung, upper lobe, slice 3"
+    assert category.startswith("Lung-RADS v2022: 4A")
+    assert malignancy == (
+        "malignancy: 0.73, decision withheld: the slices are thick (radiologists' suspicion, not"
+        " pathology)"
+    )
+    assert words.headline(no_nodule(ct)) == ["no nodule was found at the point"]
+    assert "malignancy: malignant 0.73 (" in words.headline(decided(ct))[-1]
+
+
+def test_callipers_are_drawn_where_the_axes_were_measured(ct):
+    made = decided(ct)
+    axial, *others = nodule_slices(ct, made)
+    long, short = (float(np.linalg.norm(np.diff(ends, axis=0))) for ends in axial.calipers)
+    assert (long, short) == pytest.approx(axes_mm(made.nodule.region, ct), abs=0.01)
+    (outline,) = axial.outlines
+    for ends in axial.calipers:  # they reach the outline, and not farther than a voxel beyond it
+        for end in ends:
+            assert np.linalg.norm(outline - end, axis=1).min() < 1
+    assert all(not one.calipers for one in others)

@@ -64,6 +64,7 @@ NOT_COVERED = {
     "mask-cut": "it extends beyond what the mask network sees",
     "thick-slices": "the slices are thick",
     "cystic": "it may be cystic",
+    "points-of-another-series": "its point may be of another CT",
     "mostly-padding": "most of what the networks look at lies outside the CT",
     "intensity-doubtful": "its values may not be Hounsfield units",
 }

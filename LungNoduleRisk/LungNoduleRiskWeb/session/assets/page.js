@@ -63,6 +63,7 @@
       if (name) area.setAttribute("aria-label", `${name.textContent} view`);
       area.setAttribute("role", "img");
     }
+    for (const picture of document.querySelectorAll(".remote-controlled-area img:not([alt])")) picture.alt = "";
   }).observe(document.documentElement, { childList: true, subtree: true });
 
   const KEYS = {

@@ -59,6 +59,8 @@ def is_akin(volume: Volume, plane: ImagePlane) -> bool:
 def continuing(volume: Volume, planes: Sequence[ImagePlane]) -> Planes:
     """Returns the planes that lie where the volume's next slices, or its missing ones, would."""
     first, heights = volume.planes[0], distinct_heights(volume.planes)
+    if len(heights) < 2:  # positions that are no numbers
+        return []
     step = float(np.median(np.diff(heights)))
     taken = set(np.rint((heights - heights[0]) / step).astype(int).tolist())
     places = {}
@@ -83,12 +85,15 @@ def is_parallel(first: ImagePlane, plane: ImagePlane) -> bool:
     )
 
 
-def left_out_checks(volume: Volume, rest: Planes, unplaced: list[Dataset]) -> list[Check]:
+def left_out_checks(
+    volume: Volume, rest: Planes, unplaced: list[Dataset], broken: int
+) -> list[Check]:
     """Returns a check if images that belong to the volume are not in it.
 
     Args:
         rest: the image planes of no volume.
         unplaced: headers of the images without a position.
+        broken: how many files are DICOM by their name alone.
     """
     akin = [plane for plane in rest if is_akin(volume, plane)]
     first, uid = volume.planes[0], volume.identity.uid
@@ -97,9 +102,9 @@ def left_out_checks(volume: Volume, rest: Planes, unplaced: list[Dataset]) -> li
     lost = [header for header in unplaced if uid and stored(header, SERIES_UID) == uid]
     differing = dict.fromkeys(tag for plane in left for tag in differences(first, plane))
     differing |= {"ImagePositionPatient": None} if lost else {}
-    if not left and not lost:
-        return []
-    return [LEFT_OUT_SLICES.check(slices=len(left) + len(lost), tags=", ".join(differing))]
+    differing |= {"what they hold (no DICOM)": None} if broken else {}
+    slices = len(left) + len(lost) + broken
+    return [LEFT_OUT_SLICES.check(slices=slices, tags=", ".join(differing))] if slices else []
 
 
 def differences(first: ImagePlane, plane: ImagePlane) -> list[str]:
@@ -109,9 +114,11 @@ def differences(first: ImagePlane, plane: ImagePlane) -> list[str]:
         for keyword in COMPARED
         if stored(first.header, Tag(keyword)) != stored(plane.header, Tag(keyword))
     ]
-    tags += [a.keyword for a in ATTRIBUTES if not a.along and a.of(first) != a.of(plane)]
-    patients = identity_of(first).patient, identity_of(plane).patient
-    return [*tags, *(["the patient"] if patients[0] != patients[1] else [])]
+    if identity_of(first).patient != identity_of(plane).patient:
+        tags.append("the patient")
+    others = [a for a in ATTRIBUTES if a.of(first) != a.of(plane)]
+    tags += [attribute.keyword for attribute in others if not attribute.along]
+    return tags or [attribute.keyword for attribute in others][:1] or ["their place"]
 
 
 def number_checks(volume: Volume, planes: Planes, filled: int) -> list[Check]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 from functools import lru_cache
 from itertools import pairwise
@@ -31,7 +32,9 @@ from nodulerisk.ct.volume import (
     AIR_HU,
     MAX_VOXELS,
     looks_like_hounsfield,
+    refuse_bad_spacing,
     refuse_if_too_large,
+    refuse_implausible_place,
     to_hounsfield,
 )
 from nodulerisk.errors import CTError
@@ -57,6 +60,8 @@ def read_pixels(stack: SliceStack) -> np.ndarray:
         CTError: there is no decoder, or the pixel data are damaged or inconsistent.
     """
     refuse_too_many(stack)
+    refuse_bad_spacing(stack.spacing_mm)
+    refuse_implausible_place(stack.shape[:1], [stack.step_mm], stack.planes[0].position)
     refuse_without_decoder(stack.planes)
     hu = np.zeros(stack.shape, np.int16)
     file, frames = None, np.empty(0)
@@ -103,7 +108,9 @@ def stored_frames(file: DicomFile) -> np.ndarray:
     refuse_incomplete(dataset, file)
     refuse_unknown_coding(dataset)
     refuse_lying_size(dataset)
-    return dataset.pixel_array.reshape(-1, dataset.Rows, dataset.Columns)
+    # what ``pixel_array`` does besides takes as long as decoding
+    frames, _ = get_decoder(dataset.file_meta.TransferSyntaxUID).as_array(dataset, raw=True)
+    return frames.reshape(-1, dataset.Rows, dataset.Columns)
 
 
 def refuse_incomplete(dataset: Dataset, file: DicomFile) -> None:
@@ -146,6 +153,14 @@ def refuse_lying_size(dataset: Dataset) -> None:
             "Rows and Columns disagree with the pixel data: the file is cut short, damaged or"
             " unsafe."
         )
+    refuse_lying_bits(dataset)
+
+
+def refuse_lying_bits(dataset: Dataset) -> None:
+    """Refuses bits that do not end with the highest (PS3.3 C.7.6.3.1): others would be read."""
+    stored = int(dataset.BitsStored)
+    if int(dataset.get("HighBit", stored - 1)) != stored - 1:
+        raise CTError("BitsStored and HighBit contradict each other. Export the CT series again.")
 
 
 def is_padded(pixels: bytes, size: int, row: int) -> bool:
@@ -290,11 +305,9 @@ def change_of(one: tuple[float, float], other: tuple[float, float], hu: float) -
 
 def lossy_checks(planes: list[ImagePlane]) -> list[Check]:
     """Returns a check if images were compressed with loss, and strongly (fault 63)."""
-    stated = [
-        max(numbers(plane.header, "LossyImageCompressionRatio", plane.file), default=0.0)
-        for plane in planes
-    ]
-    ratio = max(*stated, size_ratio(planes))
+    stated = [str(plane.header.get("LossyImageCompressionRatio", "")) for plane in planes]
+    ratios = [float(number) for text in set(stated) for number in re.findall(r"\d+\.?\d*", text)]
+    ratio = max(*ratios, size_ratio(planes), 0.0)
     return [LOSSY.check(ratio=ratio)] if ratio > MAX_LOSSY_RATIO else []
 
 

@@ -4,17 +4,19 @@ before voxels are read."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from pydicom import Dataset
+from pydicom.tag import Tag
 
 from nodulerisk.checks import Check
 from nodulerisk.ct.dicom.contrast import contrast_given
 from nodulerisk.ct.dicom.files import (
+    CT_IMAGES,
     DicomFile,
     ImagePlane,
     damage_refused,
@@ -29,15 +31,23 @@ from nodulerisk.ct.dicom.files import (
 from nodulerisk.ct.dicom.left_out import is_remainder, left_out_checks, number_checks
 from nodulerisk.ct.dicom.pixels import fill_missing, lossy_checks, read_pixels, rescale_checks
 from nodulerisk.ct.dicom.slice_stack import stacked
-from nodulerisk.ct.dicom.volumes import MIN_SLICES, Planes, Volume, are_twins, volumes_in
+from nodulerisk.ct.dicom.volumes import (
+    MIN_SLICES,
+    Planes,
+    Volume,
+    are_twins,
+    stored,
+    volumes_in,
+)
 from nodulerisk.ct.volume import AIR_HU, CT, SINGLE_SLICE, Acquisition
 from nodulerisk.errors import CTError, SeveralSeriesError
 
 CONE_BEAM = re.compile(r"CBCT|CONE.?BEAM|DYNACT|ON-BOARD IMAGER", re.IGNORECASE)
 HOUNSFIELD = re.compile(r"H\.?U\.?|US|HOUNSFIELD( UNITS?)?", re.IGNORECASE)  # PS3.3 C.11.1.1.2
-
+IMAGE_TYPE = Tag("ImageType")
+COARSE = 64  # pixels along a side, by which slices are compared
 MIN_INTERLEAVED = 8  # slices of a CT
-UNLIKE = 1.25  # times the difference; in a CT the next slice is never the less alike
+UNLIKE = 1.15  # times the difference; in a CT the next slice is never the less alike
 IMAGE_FILES = (".zip", ".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 PACKED_FILES = (".7z", ".rar", ".tar", ".tgz", ".gz", ".bz2", ".xz")
 
@@ -102,11 +112,22 @@ class Images:
         planes: of CT, but localizers.
         others: planes of another modality.
         unplaced: headers of CT images without a position.
+        broken: how many files are DICOM by their name alone.
     """
 
     planes: Planes
     others: Planes
     unplaced: list[Dataset]
+    broken: int
+
+    def add(self, file: DicomFile, header: Dataset) -> None:
+        planes = list(planes_of(file, header))
+        if not is_ct(header):
+            self.others.extend(planes)
+        elif planes:
+            self.planes.extend(planes)
+        else:
+            self.unplaced.append(header)
 
     @property
     def volumes(self) -> list[Volume]:
@@ -129,7 +150,7 @@ def ct_images(files: list[DicomFile]) -> Images:
         CTError: no DICOM images, another modality (fault 19), or a damaged file.
     """
     headers = [(file, header) for file in files if (header := read_header(file)) is not None]
-    pictures = [(file, header) for file, header in headers if "Rows" in header]
+    pictures = [(file, header) for file, header in headers if is_image(file, header)]
     if not pictures:
         raise CTError(what_else(files, bool(headers)))
     modalities = {modality_of(header) for _, header in pictures}
@@ -137,18 +158,33 @@ def ct_images(files: list[DicomFile]) -> Images:
         raise CTError(
             f"The images are {', '.join(sorted(modalities))}, not CT. Choose a CT series."
         )
-    images = Images([], [], [])
+    images = Images([], [], [], named_dicom(files) - named_dicom(file for file, _ in headers))
     for file, header in pictures:
-        if header.get("SamplesPerPixel", 1) != 1 or is_localizer(header):
-            continue
-        planes = list(planes_of(file, header))
-        if not is_ct(header):
-            images.others.extend(planes)
-        elif planes:
-            images.planes.extend(planes)
-        else:
-            images.unplaced.append(header)
+        if header.get("SamplesPerPixel", 1) == 1 and not is_localizer(header):
+            images.add(file, header)
     return images
+
+
+def is_image(file: DicomFile, header: Dataset) -> bool:
+    """Whether a file holds an image.
+
+    Raises:
+        CTError: it should, but does not.
+    """
+    if "Rows" in header and "Columns" in header:
+        return True
+    if header.get("SOPClassUID", header.file_meta.get("MediaStorageSOPClassUID")) in CT_IMAGES:
+        raise CTError(
+            f"{file.name} is a CT image without Rows and Columns: it is cut short or damaged."
+            " Export or copy the series again."
+        )
+    return False
+
+
+def named_dicom(files: Iterable[DicomFile]) -> int:
+    """Returns how many names are those of DICOM images, and not of macOS's notes on one."""
+    names = (file.name.lower() for file in files)
+    return sum(name.endswith((".dcm", ".ima", ".dicom")) and name[:2] != "._" for name in names)
 
 
 def what_else(files: list[DicomFile], has_dicom: bool) -> str:
@@ -169,13 +205,13 @@ def what_else(files: list[DicomFile], has_dicom: bool) -> str:
 
 
 def is_localizer(header: Dataset) -> bool:
-    return "LOCALIZER" in str(header.get("ImageType", "")).upper()
+    return "LOCALIZER" in stored(header, IMAGE_TYPE).upper()
 
 
 def planes_of(file: DicomFile, header: Dataset) -> Iterator[ImagePlane]:
     """Returns the planes of one file; those without a position are not part of a volume."""
     placed = len(header.get("PerFrameFunctionalGroupsSequence", None) or [header])
-    if placed != int(header.get("NumberOfFrames", None) or 1):
+    if (placed,) != (numbers(header, "NumberOfFrames", file) or (1,)):
         return
     for frame in range(placed):
         position = numbers(
@@ -244,6 +280,13 @@ def summary(volume: Volume) -> str:
 
 def why_no_volume(images: Images) -> str:
     """Says why the images make no volume."""
+    if not images.planes and not images.unplaced:
+        return (
+            "The CT images here are localizers (scouts) or pictures in colour, not a CT volume."
+            " Choose the CT series."
+        )
+    if images.planes and not any(plane.normal.any() for plane in images.planes):
+        return "ImageOrientationPatient gives no directions. Export the CT series again."
     if len(images.planes) < MIN_SLICES:
         return SINGLE_SLICE
     differing = [
@@ -266,7 +309,8 @@ def read_volume(volume: Volume, images: Images) -> CT:
     refuse_twins(volume)
     stack = stacked(volume.planes)
     hu = read_pixels(stack)
-    refuse_interleaved(hu[stack.index])
+    rescale = rescale_checks(stack, hu)
+    refuse_interleaved(hu, stack.index)
     filled = fill_missing(hu, stack.index)
     unnamed = not volume.identity.uid and len(images.volumes) == 1
     acquisition = acquisition_of(stack.planes)
@@ -278,9 +322,9 @@ def read_volume(volume: Volume, images: Images) -> CT:
         acquisition=replace(acquisition, series_uid=None if unnamed else volume.name),
         checks=(
             *stack.checks,
-            *left_out_checks(volume, beside(volume, images), images.unplaced),
+            *left_out_checks(volume, beside(volume, images), images.unplaced, images.broken),
             *number_checks(volume, images.planes, len(filled)),
-            *rescale_checks(stack, hu),
+            *rescale,
             *lossy_checks(stack.planes),
         ),
         filled_slices=filled,
@@ -308,12 +352,13 @@ def refuse_twins(volume: Volume) -> None:
         )
 
 
-def refuse_interleaved(hu: np.ndarray) -> None:
+def refuse_interleaved(hu: np.ndarray, index: np.ndarray) -> None:
     """Refuses two volumes half a step apart that no header tells apart: each slice looks like the
     one after next, and not like its neighbour, because the patient moved in between (fault 49)."""
-    if len(hu) < MIN_INTERLEAVED:
+    if len(index) < MIN_INTERLEAVED:
         return
-    coarse = hu[:, ::4, ::4].astype(np.float32).clip(AIR_HU, 200)
+    step = max(1, min(hu.shape[1:]) // COARSE)
+    coarse = hu[:, ::step, ::step][index].astype(np.float32).clip(AIR_HU, 200)
     next_slice, next_but_one = (np.abs(coarse[k:] - coarse[:-k]).mean(axis=(1, 2)) for k in (1, 2))
     pairs = np.minimum(next_slice[:-1], next_slice[1:])  # both neighbours of a slice in between
     if np.median(pairs) > UNLIKE * np.median(next_but_one):
@@ -360,7 +405,21 @@ def acquisition_of(planes: list[ImagePlane]) -> Acquisition:
         kernel=kernel or None,
         contrast=contrast_given(plane.header),
         head_to_foot=head_to_foot(planes),
+        series_number=_whole_number(plane.header.get("SeriesNumber")),
+        first_image=min(_image_numbers(planes), default=None),
     )
+
+
+def _image_numbers(planes: list[ImagePlane]) -> list[int]:
+    """Returns the InstanceNumber of every image of its own; none for frames within a file, which
+    are counted from 1."""
+    numbers = [_whole_number(plane.header.get("InstanceNumber")) for plane in planes]
+    known = [number for number in numbers if number is not None]
+    return known if len(set(known)) == len(planes) else []
+
+
+def _whole_number(value: object) -> int | None:
+    return int(value) if isinstance(value, int) else None
 
 
 def head_to_foot(planes: list[ImagePlane]) -> bool | None:

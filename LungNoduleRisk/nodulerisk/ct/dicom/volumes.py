@@ -14,6 +14,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import combinations, groupby
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,7 +30,19 @@ from nodulerisk.errors import CTError
 MIN_SLICES = 3  # of a volume that is told apart
 SAME_HEIGHT_MM = 0.01
 MAX_STRAYS = 0.25  # of a group's slices: those that belong to none of its volumes
+FEW = 3  # parts
 MIN_SHARE = 0.5  # of a range: two slices with one number are no two volumes
+FACING = ("sagittal", "coronal", "axial")
+IDENTITY_TAGS = tuple(
+    tuple(map(Tag, keywords.split()))
+    for keywords in (
+        "PatientID PatientName PatientBirthDate",
+        "StudyInstanceUID",
+        "FrameOfReferenceUID",
+        "SeriesInstanceUID",
+    )
+)
+SOP_INSTANCE = Tag("SOPInstanceUID")
 PER_FRAME = Tag("PerFrameFunctionalGroupsSequence")
 UNNAMED = "unnamed"  # a volume without SeriesInstanceUID
 Planes = list[ImagePlane]
@@ -123,6 +136,7 @@ ATTRIBUTES = (
     Attribute("ReconstructionAlgorithm", "", "CTReconstructionSequence"),
     Attribute("FilterType", "filter"),
     Attribute("SeriesDescription"),
+    Attribute("RescaleType", "values in", "PixelValueTransformationSequence"),
     Attribute("KVP", "kV", "CTXRayDetailsSequence"),
     Attribute("MonoenergeticEnergyEquivalent", "keV", "CTAdditionalXRaySourceSequence"),
     Attribute("TemporalPositionIdentifier", "time point", along=True),
@@ -232,19 +246,6 @@ def identity_of(plane: ImagePlane) -> Identity:
     return Identity(patient, study, frame, uid, (int(header.Rows), int(header.Columns)), facing)
 
 
-FACING = ("sagittal", "coronal", "axial")
-IDENTITY_TAGS = tuple(
-    tuple(map(Tag, keywords.split()))
-    for keywords in (
-        "PatientID PatientName PatientBirthDate",
-        "StudyInstanceUID",
-        "FrameOfReferenceUID",
-        "SeriesInstanceUID",
-    )
-)
-SOP_INSTANCE = Tag("SOPInstanceUID")
-
-
 def is_volume(planes: Planes) -> bool:
     """Whether the slices differ in position: localizers and bolus tracking do not."""
     # a position that is not a number is refused later, with a message of its own
@@ -277,9 +278,8 @@ def digest(file: DicomFile) -> bytes:
 def named(volumes: list[Volume]) -> list[Volume]:
     """Names the volumes, and says what tells those of one SeriesInstanceUID apart."""
     result = []
-    for uid, group in groupby(
-        sorted(volumes, key=lambda v: v.identity.uid), lambda v: v.identity.uid
-    ):
+    by_uid = attrgetter("identity.uid")
+    for uid, group in groupby(sorted(volumes, key=by_uid), by_uid):
         same = list(group)
         for number, volume in enumerate(same, start=1):
             name = f"{uid or UNNAMED}#{number}" if len(same) > 1 or not uid else uid
@@ -357,10 +357,12 @@ def in_order(value: str) -> tuple[float, str]:
 
 def words_for(attribute: Attribute, plane: ImagePlane, number: int) -> str:
     group = plane.macro(attribute.sequence) if attribute.sequence else plane.header
-    value = group.get(attribute.frame_keyword or attribute.keyword) or group.get(attribute.keyword)
     if not attribute.is_shown:
         return f"{attribute.words} {number + 1}"
-    text = "/".join(map(str, value)) if isinstance(value, MultiValue) else str(value or "unknown")
+    value = group.get(attribute.frame_keyword or attribute.keyword)
+    value = group.get(attribute.keyword) if value is None else value
+    value = "unknown" if value is None or value == "" else value
+    text = "/".join(map(str, value)) if isinstance(value, MultiValue) else str(value)
     return f"{attribute.words} {without_patient(text, plane.header)}".strip()
 
 
@@ -372,13 +374,23 @@ def without_patient(text: str, header: Dataset) -> str:
 
 
 def are_volumes(parts: Sequence[Planes], along: bool, share: float = 0) -> bool:
-    """Whether parts are volumes of their own, but for some strays; what may change along one
-    volume tells parts apart only where they cover one range, or this share of the shorter one."""
-    whole = [heights for part in parts if is_regular(heights := distinct_heights(part))]
-    covered = sum(len(part) for part in parts if is_regular(distinct_heights(part)))
-    if covered < (1 - MAX_STRAYS) * sum(map(len, parts)):
+    """Whether parts are volumes of their own, but for some strays.
+
+    Args:
+        along: the parts may be stretches of one volume, unless they cover one range, or few parts
+            together make no volume.
+        share: of the shorter of two ranges that both have to cover.
+    """
+    whole = [part for part in parts if is_regular(distinct_heights(part))]
+    planes = [plane for part in parts for plane in part]
+    if sum(map(len, whole)) < (1 - MAX_STRAYS) * len(planes):
         return False
-    return not along or any(overlap(*pair, share) for pair in combinations(whole, 2))
+    if not along:
+        return True
+    ranges = map(distinct_heights, whole)
+    if any(overlap(*pair, share) for pair in combinations(ranges, 2)):
+        return True
+    return not share and len(parts) <= FEW and not is_one_volume(planes)
 
 
 def distinct_heights(planes: Planes) -> np.ndarray:
@@ -489,12 +501,12 @@ def are_twins(planes: Planes) -> bool:
 def by_anything(planes: Planes) -> Iterator[tuple[list[str], list[Planes]]]:
     """Splits by the folder, or by any other element whose values make complete volumes: private
     ones tell energies and phases of some scanners apart."""
-    if any(PER_FRAME in plane.header for plane in planes):
-        return
-    headers = [read_whole_header(plane.file) for plane in planes]
-    tags = sorted(unparsed(headers[0]).keys() | unparsed(headers[-1]).keys())
-    columns = [[plane.file.folder for plane in planes]]
-    columns += [[stored(header, tag) for header in headers] for tag in tags]
+    folders = [plane.file.folder for plane in planes]
+    columns = [folders, [f"{plane.file.folder}/{plane.file.name}" for plane in planes]]
+    if not any(PER_FRAME in plane.header for plane in planes):
+        headers = [read_whole_header(plane.file) for plane in planes]
+        tags = sorted(unparsed(headers[0]).keys() | unparsed(headers[-1]).keys())
+        columns += [[stored(header, tag) for header in headers] for tag in tags]
     for column in columns:
         parts = list(parted(planes, column).values())
         few = 1 < len(parts) <= len(planes) // MIN_SLICES

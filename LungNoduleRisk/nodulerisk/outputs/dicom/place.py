@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 from highdicom import sr
 from pydicom import Sequence
@@ -13,14 +11,14 @@ from skimage.measure import find_contours
 
 from nodulerisk.assessment import NoduleMask
 from nodulerisk.nodule.measure import Axis, drawn_axes
+from nodulerisk.nodule.place import side_of
 from nodulerisk.outputs.dicom.source import DicomSource, references
 from nodulerisk.outputs.dicom.tracking import TrackedNodule
 
 Coordinates = sr.CoordinatesForMeasurement | sr.CoordinatesForMeasurement3D
 FIRST_PIXEL = 0.5  # the centre of an image's first pixel (PS3.3 C.18.6.1.1)
 CENTRE = codes.DCM.Center
-WHOLE_CHEST_MM = 250.0  # from right to left: a narrower field may show one lung alone
-BESIDE_THE_MIDLINE_MM = 40.0  # no patient lies so far off the scanner's axis
+SIDES = {"left": codes.SCT.Left, "right": codes.SCT.Right}
 
 
 def axes(mask: NoduleMask, source: DicomSource) -> tuple[Coordinates, Coordinates]:
@@ -76,19 +74,10 @@ def image_of(nodule: TrackedNodule, source: DicomSource) -> int:
 
 
 def laterality(nodule: TrackedNodule, source: DicomSource) -> Code | None:
-    """Returns the side of the body; None where the position alone does not tell it: near the
-    midline, in a narrow field, or where the field's middle and the scanner's axis (x = 0) differ.
-    """
-    x = nodule.assessment.centre_lps_mm[0]
-    last = np.subtract(source.shape[::-1], 1)
-    corners = np.array(list(product(*zip((0, 0, 0), last, strict=True)))) @ source.grid.axes[0]
-    left, right = source.grid.origin_lps_mm[0] + (corners.max(), corners.min())
-    if left - right < WHOLE_CHEST_MM:
-        return None
-    offsets = np.subtract(x, (0, (left + right) / 2))
-    if (offsets >= BESIDE_THE_MIDLINE_MM).all():
-        return codes.SCT.Left
-    return codes.SCT.Right if (offsets <= -BESIDE_THE_MIDLINE_MM).all() else None
+    """Returns the side of the body as ``side_of`` finds it."""
+    x, grid = nodule.assessment.centre_lps_mm[0], source.grid
+    side = side_of(x, grid.origin_lps_mm[0], grid.axes[0], source.shape)
+    return None if side is None else SIDES[side]
 
 
 def _drawn(mask: NoduleMask, source: DicomSource) -> tuple[Axis, Axis]:

@@ -7,7 +7,7 @@ lies: a slightly different click makes the same one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,16 +48,16 @@ class TrackedNodule:
 
     @property
     def mask(self) -> NoduleMask | None:
-        """None if none was drawn or it is empty."""
+        """None if none was drawn, it is empty, or what was drawn is no nodule."""
         nodule = self.assessment.nodule
-        return nodule if nodule is not None and nodule.region.any() else None
+        return nodule if self.is_found and nodule is not None and nodule.region.any() else None
 
     @property
     def is_found(self) -> bool:
         """Whether there is a nodule: one was drawn, or no network looked whether there is one."""
-        checks = self.assessment.checks
+        checks, nodule = self.assessment.checks, self.assessment.nodule
         denied = NO_NODULE.among(checks) or NOT_A_NODULE.among(checks)
-        return self.mask is not None or (self.assessment.nodule is None and not denied)
+        return not denied and (nodule is None or bool(nodule.region.any()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,15 +76,20 @@ class EarlierReport:
         """Whether it is about the source's study."""
         return self.reference.StudyInstanceUID == source.header.StudyInstanceUID
 
-    def uid_at(self, centre_lps_mm: Sequence[float], frame_uid: str) -> str | None:
-        """Returns the tracking UID of the finding at a position; None if there is none."""
-        near = [
-            (float(np.linalg.norm(centre - centre_lps_mm)), uid)
+    def uids(self, assessments: Iterable[Assessment], frame_uid: str) -> dict[str, str]:
+        """Returns by name the tracking UIDs that nodules have here; the nearest pairs first, since
+        a finding is one nodule."""
+        near = sorted(
+            (float(np.linalg.norm(centre - one.centre_lps_mm)), one.name, uid)
+            for one in assessments
             for uid, frame, centre in self.findings
             if frame == frame_uid
-        ]
-        distance, uid = min(near, default=(np.inf, ""))
-        return uid if distance <= SAME_FINDING_MM else None
+        )
+        found: dict[str, str] = {}
+        for distance, name, uid in near:
+            if distance <= SAME_FINDING_MM and name not in found and uid not in found.values():
+                found[name] = uid
+        return found
 
 
 def read_earlier(path: str | Path) -> EarlierReport | None:
@@ -113,8 +118,10 @@ def tracked(
         earlier: a report in which some may have one already.
         handed_on: UIDs by name, of nodules known from another scan.
     """
-    given = handed_on or {}
-    return {one.name: given.get(one.name) or _uid(one, source, earlier) for one in assessments}
+    frame = source.header.FrameOfReferenceUID
+    known = (earlier.uids(assessments, frame) if earlier else {}) | dict(handed_on or {})
+    taken = {uid for uid, *_ in earlier.findings} if earlier else set()
+    return {one.name: known.get(one.name) or _made(one, source, taken) for one in assessments}
 
 
 def along(
@@ -136,11 +143,14 @@ def along(
     return uids
 
 
-def _uid(assessment: Assessment, source: DicomSource, earlier: EarlierReport | None) -> str:
-    centre = assessment.centre_lps_mm
-    known = earlier and earlier.uid_at(centre, source.header.FrameOfReferenceUID)
-    roughly = (f"{round(value / ROUGHLY_MM)}" for value in centre)
-    return known or made_uid("nodule", source.name, assessment.name, *roughly)
+def _made(assessment: Assessment, source: DicomSource, taken: Collection[str]) -> str:
+    """Returns a UID by roughly where the nodule lies; by exactly where, if a neighbour of that name
+    has it already."""
+    roughly = [str(round(value / ROUGHLY_MM)) for value in assessment.centre_lps_mm]
+    exactly = [f"{value:.3f}" for value in assessment.centre_lps_mm]
+    words = ("nodule", source.series_uid, assessment.name)
+    uid = made_uid(*words, *roughly)
+    return made_uid(*words, *exactly) if uid in taken else uid
 
 
 def _findings(report: Dataset) -> Iterator[tuple[str, str, np.ndarray]]:

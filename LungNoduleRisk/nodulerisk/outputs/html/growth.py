@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 from nodulerisk.clinical.course import Course, TimePoint
 from nodulerisk.outputs.style import BLUE, FAINT, INK, RULE, VIOLET
 
-HEIGHT = 360  # pixels
+WIDTH, HEIGHT = 680, 320  # pixels: as wide as a page of A4, since a printed plot keeps its size
 STEPS = 50  # of the curve
 BAND = "rgba(47, 111, 178, .15)"
 MARGIN_SHARE = 0.04  # of the time shown, on both sides
@@ -42,6 +42,7 @@ def growth_figure(course: Course) -> go.Figure:
     figure.update_yaxes(type="log", tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks], col=1)
     figure.update_yaxes(rangemode="tozero", col=2)
     figure.update_layout(
+        width=WIDTH,
         height=HEIGHT,
         margin={"l": 50, "r": 10, "t": 30, "b": 40},
         plot_bgcolor="white",

@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 from nodulerisk.assessment import NoduleMask
 from nodulerisk.outputs.mesh import nodule_mesh
 from nodulerisk.outputs.slices import FIELD_MM, LUNG_WINDOW_HU, TICKS_MM, Slice
-from nodulerisk.outputs.style import CONTOUR, SURFACE
+from nodulerisk.outputs.style import CALIPER, CONTOUR, SURFACE
 
 STEP_SIZES = (1, 2, 3)
 LIGHT = {
@@ -84,6 +84,10 @@ def _add_slice(figure: go.Figure, picture: Slice, column: int) -> None:
         figure.add_scatter(
             x=x, y=y, mode="lines", line={"color": CONTOUR, "width": 2}, hoverinfo="skip", **place
         )
+    for ends in picture.calipers:
+        x, y = ends.T
+        line = {"color": CALIPER, "width": 1.5}
+        figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", **place)
     edge = 0.94 * FIELD_MM / 2
     look = {"showarrow": False, "font_color": "white", "bgcolor": "rgba(0,0,0,.4)"}
     for letter, (x, y) in zip(

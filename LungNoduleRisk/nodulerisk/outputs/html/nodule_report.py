@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from nodulerisk.assessment import Assessment, Measurement
@@ -19,9 +20,10 @@ from nodulerisk.outputs.html.growth import growth_figure
 from nodulerisk.outputs.html.interactive import mesh_figure, slices_figure
 from nodulerisk.outputs.html.pages import write_page
 from nodulerisk.outputs.mesh import Mesh, nodule_mesh
+from nodulerisk.outputs.nodule_tables import demonstrated
 from nodulerisk.outputs.not_found import NotFound
 from nodulerisk.outputs.slices import FIELD_MM, PIXEL_MM, Slice, nodule_slices
-from nodulerisk.tasks import EVIDENCE_WORDS, EvidenceLevel
+from nodulerisk.tasks import DEMONSTRATED, DEMONSTRATION, EVIDENCE_WORDS, EvidenceLevel
 
 # nodules; browsers draw at most 16 meshes at a time, and opening takes half a second per nodule
 INTERACTIVE = 6
@@ -110,7 +112,10 @@ def write_report(
         identity=identity or {},
         refusals=refusals or {},
         not_found=not_found,
-        tasks=task_columns(nodules),
+        tasks=task_columns(nodules, apart=False),
+        demonstrations=task_columns(nodules, apart=True),
+        DEMONSTRATED=DEMONSTRATED,
+        DEMONSTRATION=DEMONSTRATION,
         evidence_words=EVIDENCE_WORDS,
         interactive=INTERACTIVE,
         field_mm=FIELD_MM,
@@ -122,17 +127,32 @@ def write_report(
         growth_figure=growth_figure,
         at_a_glance=at_a_glance,
         side_by_side=side_by_side,
+        about=about_words(nodules),
     )
 
 
-def task_columns(nodules: Sequence[ReportNodule]) -> dict[str, str]:
+def about_words(nodules: Sequence[ReportNodule]) -> str:
+    """Returns from which series the numbers are, when they were computed, and when the page was
+    written."""
+    series = {one.assessment.place.series for one in nodules if one.assessment.place}
+    numbers = ", ".join(str(number) for number in sorted(series - {None}, key=str))
+    made = dict.fromkeys(words.made_words(one.assessment.provenance) for one in nodules)
+    said = [f"Series {numbers}" if numbers else "", "".join(made).removeprefix(", ")]
+    written = f"written {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    return " · ".join(filter(None, [said[0], said[1] and f"assessed {said[1]}", written]))
+
+
+def task_columns(nodules: Sequence[ReportNodule], apart: bool) -> dict[str, str]:
     """Returns the tasks that were run for any of the nodules, and the class that their
-    probabilities are for; where no nodule was found, nothing was run."""
+    probabilities are for; where no nodule was found, nothing was run. ``apart``: only those that
+    are demonstrations, or only the others."""
+    shown = demonstrated(nodule.assessment for nodule in nodules)
     tasks = {
         name: task
         for nodule in nodules
         if not NO_NODULE.among(nodule.assessment.checks)
         for name, task in words.main_tasks(nodule.assessment).items()
+        if (name in shown) == apart
     }
     return {
         name: "/".join(task.classes) if len(task.classes) > 2 else task.classes[-1]

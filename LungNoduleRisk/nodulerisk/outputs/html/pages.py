@@ -20,10 +20,12 @@ from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.files import written_whole
 from nodulerisk.outputs import style
 
-CONFIG = {"displayModeBar": False, "responsive": True}
+# the wheel scrolls the page
+CONFIG = {"displayModeBar": False, "responsive": True, "scrollZoom": False}
 PLOT = Markup(
-    '<div id="{name}" role="img" aria-label="{alt}"></div>'
-    '<script nonce="{nonce}">Plotly.newPlot("{name}", {{config: {config}, ...{figure}}})</script>'
+    '<div id="{name}" class="plot" role="img" aria-label="{alt}"></div>'
+    '<script nonce="{nonce}">(window.plots ||= []).push(() =>'
+    ' Plotly.newPlot("{name}", {{config: {config}, ...{figure}}}))</script>'
 )
 UNSEEN = re.compile("[\x00-\x08\x0e-\x1f\x7f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
