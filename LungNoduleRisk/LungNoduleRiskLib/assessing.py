@@ -162,19 +162,24 @@ class Assessor:
         """Shows the nodules that the run has assessed since it was last shown."""
         while self.showNext(run):
             pass
+        self.summarise(run)
 
     def showNext(self, run: AssessmentRun) -> bool:
-        """Shows one nodule of those; False where there is none."""
+        """Shows one nodule of those; False where there is none. ``summarise`` follows the last."""
         if run.shown == len(run.assessments):
             return False
         assessment = run.assessments[run.shown]
         run.shown += 1
-        results.showAssessment(
-            assessment, run.volumeNode, keepMask=assessment.name in run.keptMasks
-        )
+        kept = assessment.name in run.keptMasks
+        results.showAssessment(assessment, run.volumeNode, keepMask=kept, summarised=False)
         if run.markupsNode.GetScene() is not None:
             results.colourPoint(run.markupsNode, assessment)
         return True
+
+    def summarise(self, run: AssessmentRun) -> None:
+        """Fills table and chart with what was shown."""
+        if run.shown and run.volumeNode.GetScene() is not None:
+            results.summarise(run.volumeNode)
 
     def explainer(
         self,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
+from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLNode, vtkMRMLScalarVolumeNode
 
 from LungNoduleRiskLib import scene
 from LungNoduleRiskLib.display import results
@@ -59,12 +60,15 @@ def deleteNodule(
     nodule: SceneNodule,
     volumeNode: vtkMRMLScalarVolumeNode | None,
     markupsNode: vtkMRMLMarkupsFiducialNode | None,
-) -> None:
-    """Removes a nodule's point and its results."""
+) -> Callable[[], object]:
+    """Removes a nodule's point and its results, and returns a function that brings them back, in
+    the nodes that are still in the scene."""
+    putBack: list[tuple[vtkMRMLNode, Callable[[], None]]] = []
     if nodule.index is not None and markupsNode is not None:
-        markupsNode.RemoveNthControlPoint(nodule.index)
+        putBack.append((markupsNode, scene.takeOutPoint(markupsNode, nodule.index)))
     if volumeNode is not None:
-        results.removeAssessment(nodule.name, volumeNode)
+        putBack.append((volumeNode, results.takeOut(nodule.name, volumeNode)))
+    return lambda: [put() for node, put in putBack if node.GetScene() is not None]
 
 
 def _moved(point: Point, assessment: Assessment | None) -> bool:

@@ -34,6 +34,7 @@ READING = "LungNoduleRisk.Reading"
 LUNG_WINDOW_HU = (1500, -600)  # width, centre
 CAMERA_MM = 150.0  # from a nodule to the camera
 POINT_LABELS = "N%d"
+OF_A_POINT = "Description", "Selected", "Visibility", "Locked"  # beside its place and label
 Coordinates = Sequence[float] | np.ndarray  # x, y, z
 VoxelIndex = np.ndarray | tuple[int, int, int]  # z, y, x
 NOT_LINEAR = (
@@ -135,6 +136,22 @@ def addPointsNode(name: str = "Nodules") -> vtkMRMLMarkupsFiducialNode:
 def addPoint(markupsNode: vtkMRMLMarkupsFiducialNode, point: Point) -> None:
     """Adds a point, LPS mm in the world, to a list."""
     markupsNode.AddControlPointWorld(vtk.vtkVector3d(*rasOf(point.lps_mm)), point.name)
+
+
+def takeOutPoint(markupsNode: vtkMRMLMarkupsFiducialNode, index: int) -> Callable[[], None]:
+    """Removes a control point, and returns a function that puts it back in its place."""
+    place = vtk.vtkVector3d(markupsNode.GetNthControlPointPosition(index))
+    label = markupsNode.GetNthControlPointLabel(index)
+    kept = {what: getattr(markupsNode, f"GetNthControlPoint{what}")(index) for what in OF_A_POINT}
+    markupsNode.RemoveNthControlPoint(index)
+
+    def putBack() -> None:
+        at = min(index, markupsNode.GetNumberOfControlPoints())
+        markupsNode.InsertControlPoint(at, place, label)
+        for what, value in kept.items():
+            getattr(markupsNode, f"SetNthControlPoint{what}")(at, value)
+
+    return putBack
 
 
 def lookAt(cameraNode: vtkMRMLCameraNode, point_ras_mm: Sequence[float]) -> None:

@@ -69,10 +69,43 @@ class CtState:
             for gone in byName.keys() - names:
                 del byName[gone]
 
+    def only(self, name: str) -> CtState:
+        """What is known of one nodule."""
+
+        def one(byName: dict) -> dict:
+            return {name: byName[name]} if name in byName else {}
+
+        earlier = {ID: one(byName) for ID, byName in self.earlier.items()}
+        return CtState(one(self.refusals), earlier, one(self.answers), one(self.drawn))
+
+    def add(self, other: CtState) -> None:
+        """Takes what is known of other nodules."""
+        self.refusals |= other.refusals
+        self.answers |= other.answers
+        self.drawn |= other.drawn
+        for ID, byName in other.earlier.items():
+            self.earlier.setdefault(ID, {}).update(byName)
+
     def earlierOf(self, name: str) -> list[Earlier]:
         """A nodule at earlier scans, the oldest first."""
         found = [byName[name] for byName in self.earlier.values() if name in byName]
         return sorted(found, key=lambda earlier: -(earlier.days or 0))
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """The nodule that was deleted last.
+
+    Attributes:
+        bringBack: puts its point and results back into the scene.
+        known: of it, beside the scene.
+    """
+
+    name: str
+    volumeNode: vtkMRMLScalarVolumeNode | None
+    markupsNode: vtkMRMLMarkupsFiducialNode | None
+    bringBack: Callable[[], object]
+    known: CtState
 
 
 @dataclass
@@ -88,6 +121,7 @@ class SessionState:
         cts: by ID of the volume node.
         run: the one under way.
         news: of that run; written by its thread.
+        deleted: what ``undoDelete`` brings back.
     """
 
     volumeNode: vtkMRMLScalarVolumeNode | None = None
@@ -98,6 +132,7 @@ class SessionState:
     cts: dict[str, CtState] = field(default_factory=dict)
     run: AssessmentRun | None = None
     news: News = News()
+    deleted: Deleted | None = None
 
 
 class Session:
@@ -190,15 +225,45 @@ class Session:
         return next((point.lps_mm for point in self.points() if point.name == nodule.name), None)
 
     def delete(self, name: str) -> None:
-        """Removes a nodule's point and its results, and all that is known of it.
+        """Removes a nodule's point and its results, and all that is known of it; ``undoDelete``
+        brings them back.
 
         Raises:
             NoduleRiskError: there is none of that name.
         """
         self.refresh()  # a point that was removed since moves the others
-        deleteNodule(self._named(name), self.volumeNode, self.markupsNode)
+        nodes, known = (self.volumeNode, self.markupsNode), self._known.only(name)
+        bringBack = deleteNodule(self._named(name), *nodes)
+        self._state.deleted = Deleted(name, *nodes, bringBack, known)
         self._known.keep({one.name for one in self.nodules} - {name})
         self.refresh()
+
+    @property
+    def deleted(self) -> str | None:
+        """Name of the nodule that ``undoDelete`` brings back to the chosen CT and list; None if
+        there is none."""
+        deleted = self._state.deleted
+        nodes = self.volumeNode, self.markupsNode
+        here = deleted is not None and (deleted.volumeNode, deleted.markupsNode) == nodes
+        return deleted.name if deleted is not None and here else None
+
+    def undoDelete(self) -> None:
+        """Brings back the nodule that was deleted last, and chooses it.
+
+        Raises:
+            NoduleRiskError: there is none, or another has its name now.
+        """
+        self.refresh()
+        deleted, name = self._state.deleted, self.deleted
+        if deleted is None or name is None:
+            raise NoduleRiskError("No nodule was deleted here.")
+        if name in [one.name for one in self.nodules]:
+            raise NoduleRiskError(f"There is another nodule '{name}' now: rename it first.")
+        self._state.deleted = None
+        deleted.bringBack()
+        self._state.chosen = name
+        self.refresh()
+        self._known.add(deleted.known)
 
     def clear(self) -> None:
         """Cancels the current run and forgets everything: the next CT may be another patient's."""
@@ -373,6 +438,7 @@ class Session:
         run = self.run
         assert run is not None
         self._state.run = None
+        self._assessor.summarise(run)
         if run.volumeNode.GetScene() is not None:
             self._of(run.volumeNode).refusals = dict(run.refusals)
         return run

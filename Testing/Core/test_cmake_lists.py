@@ -12,19 +12,26 @@ import re
 import shutil
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 PROJECT = Path(__file__).parents[2]
 MODULE = PROJECT / "LungNoduleRisk"
 NOT_INSTALLED = r"^LungNoduleRiskWeb|__pycache__|\.egg-info"
-SCHEMA_REQUIRES = {"$schema", "category", "scm_url"}
-SCHEMA_KNOWS = {
-    "scm_revision",
-    "scm_type",
-    "build_dependencies",
-    "build_subdirectory",
-    "enabled",
-    "tier",
+ENTRY = {  # what the index accepts: Slicer's slicer-extension-catalog-entry-schema-v1.0.1.json
+    "type": "object",
+    "required": ["$schema", "category", "scm_url"],
+    "additionalProperties": False,
+    "properties": {
+        **dict.fromkeys(
+            ["$schema", "category", "scm_url", "scm_revision", "build_subdirectory"],
+            {"type": "string"},
+        ),
+        "scm_type": {"enum": ["git", "local"]},
+        "build_dependencies": {"type": "array", "items": {"type": "string"}},
+        "enabled": {"type": "boolean"},
+        "tier": {"enum": [1, 3, 5]},
+    },
 }
 
 
@@ -102,14 +109,34 @@ def test_the_index_of_extensions_agrees_with_the_project(extension):
     assert entry["scm_url"] == extension["HOMEPAGE"]
 
 
-def test_the_index_of_extensions_has_the_keys_of_its_schema():
-    entry = json.loads(
-        (PROJECT / "Resources" / "ExtensionsIndex" / "LungNoduleRisk.json").read_text(
-            encoding="utf-8"
-        )
-    )
-    assert set(entry) >= SCHEMA_REQUIRES and set(entry) <= SCHEMA_REQUIRES | SCHEMA_KNOWS
+def entry() -> dict:
+    path = PROJECT / "Resources" / "ExtensionsIndex" / "LungNoduleRisk.json"
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_the_index_of_extensions_accepts_the_entry():
+    jsonschema.validate(entry(), ENTRY)
     assert re.fullmatch(
-        r"https://.*/slicer-extension-catalog-entry-schema-v1\.0\.1\.json#", entry["$schema"]
+        r"https://.*/slicer-extension-catalog-entry-schema-v1\.0\.1\.json#", entry()["$schema"]
     )
-    assert 1 <= entry["tier"] <= 5
+
+
+@pytest.mark.parametrize("wrong", [{"tier": 2}, {"name": "x"}, {"build_dependencies": "PyTorch"}])
+def test_the_index_of_extensions_accepts_no_other(wrong):
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(entry() | wrong, ENTRY)
+
+
+def test_the_description_of_the_extension_is_two_sentences(extension):
+    sentences = re.findall(r"[.!?](?: |$)", extension["DESCRIPTION"])
+    assert len(sentences) == 2 and "Research use only" in extension["DESCRIPTION"]
+
+
+def test_the_extension_carries_its_own_licence():
+    """Slicer's build names its own where ours is not named after its file was included."""
+    text = (PROJECT / "CMakeLists.txt").read_text(encoding="utf-8")
+    _, after = text.split("include(${Slicer_USE_FILE})")
+    before_packing, _ = after.split("include(${Slicer_EXTENSION_CPACK})")
+    for what, file in (("LICENSE", "LICENSE.txt"), ("README", "README.md")):
+        named = f"set(EXTENSION_{what}_FILE ${{CMAKE_CURRENT_SOURCE_DIR}}/{file})"
+        assert named in before_packing and (PROJECT / file).is_file()

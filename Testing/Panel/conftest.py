@@ -3,11 +3,15 @@ clicks as in Slicer."""
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
 from host import start
+
+PICTURES = os.environ.get("NODULERISK_PICTURES")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -52,6 +56,41 @@ def panel(host, scene):
         for name in our_modules():
             del sys.modules[name]
         sys.modules.update(before)
+
+
+@pytest.fixture
+def ui(panel):
+    return panel.panel.ui
+
+
+@pytest.fixture
+def picture(host):
+    """Saves a picture of the main window to look at, where the environment says where to:
+    `picture(name)`."""
+    return lambda name: host.screenshot(Path(PICTURES) / f"{name}.png") if PICTURES else None
+
+
+@pytest.fixture
+def sample(host, panel, ui):
+    """The sample, loaded by its button; `sample.ct` and `sample.points` are its nodes."""
+    ui.sampleButton.click()
+    host.process(0.3)
+    return panel.panel.parameters
+
+
+@pytest.fixture
+def finished(host, panel):
+    """Waits until nothing runs any more."""
+    return lambda: host.process(lambda: not panel.panel._background.isBusy, timeout=60)
+
+
+@pytest.fixture
+def assessed(host, sample, ui, finished):
+    """The sample's nodule, assessed by the button."""
+    ui.assessButton.click()
+    finished()
+    host.process(0.3)
+    return sample
 
 
 def our_modules() -> dict:

@@ -63,6 +63,10 @@ class HostExampleTest(ScriptedLoadableModuleTest):
     def setUp(self):
         CALLS.append("setUp")
 
+    def runTest(self):
+        self.setUp()
+        self.test_something()
+
     def test_something(self):
         self.delayDisplay("testing")
         CALLS.append("test_something")

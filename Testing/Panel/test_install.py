@@ -3,6 +3,7 @@ here."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import subprocess
@@ -104,7 +105,8 @@ def needs(tmp_path, monkeypatch):
 
 
 def wheel(folder: Path, name: str, number: str, *requires: str) -> None:
-    """A package with nothing in it but its name, version and needs."""
+    """A package with nothing in it but its name, version and needs; its module says the
+    version."""
     info = f"{name}-{number}.dist-info"
     needed = "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
     with ZipFile(folder / f"{name}-{number}-py3-none-any.whl", "w") as file:
@@ -115,7 +117,9 @@ def wheel(folder: Path, name: str, number: str, *requires: str) -> None:
             f"{info}/WHEEL",
             "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         )
-        file.writestr(f"{info}/RECORD", f"{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
+        file.writestr(f"{name}.py", f"__version__ = {number!r}\n")
+        files = f"{name}.py", f"{info}/METADATA", f"{info}/WHEEL", f"{info}/RECORD"
+        file.writestr(f"{info}/RECORD", "".join(f"{path},,\n" for path in files))
 
 
 def refused() -> NoduleRiskError:
@@ -126,7 +130,7 @@ def refused() -> NoduleRiskError:
     assert re.search(
         r'PythonSlicer" -m pip install -r "/.*with blank/requirements.txt" "\w*torch.*"', message
     )
-    assert "press Assess again" in message and "HTTPS_PROXY" in message
+    assert "press the button again" in message and "HTTPS_PROXY" in message
     return caught.value
 
 
@@ -236,6 +240,85 @@ def test_fault_41_what_the_pytorch_extension_cannot_install_is_refused(needs, py
     needs(torch="tinytorch>=2.4")
     pytorch(installTorch)
     assert "pip failed" in str(refused())
+
+
+# What is loaded already (fault 83)
+
+
+@pytest.fixture
+def restart(monkeypatch):
+    """Answers the offer to restart: `restart(agrees)`; the list grows with each restart."""
+
+    def offer(agrees: bool) -> list[str]:
+        restarts: list[str] = []
+        monkeypatch.setattr(slicer.util, "confirmYesNoDisplay", User(agrees))
+        monkeypatch.setattr(slicer.util, "restart", lambda: restarts.append("now"), raising=False)
+        return restarts
+
+    return offer
+
+
+@pytest.fixture
+def loaded(index, monkeypatch):
+    """Installs version 1 of a package and loads it, as Slicer has packages of its own loaded."""
+
+    def load(name: str) -> None:
+        wheel(index, name, "1.0")
+        subprocess.run(["PythonSlicer", "-m", "pip", "install", f"{name}==1.0"], check=True)
+        importlib.invalidate_caches()
+        monkeypatch.setitem(sys.modules, name, importlib.import_module(name))
+
+    return load
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_fault_83_an_old_version_that_is_loaded_asks_for_a_restart(
+    needs, index, loaded, restart, agrees
+):
+    needs("tinyone>=2")
+    loaded("tinyone")
+    wheel(index, "tinyone", "2.0")
+    restarts = restart(agrees)
+    with pytest.raises(NoduleRiskError, match="is being restarted" if agrees else "restart Slicer"):
+        install.ensurePackages()
+    assert version("tinyone") == "2.0" and len(restarts) == agrees
+    with pytest.raises(NoduleRiskError, match="tinyone 1.0.*restart Slicer"):
+        install.ensurePackages()  # until it was restarted
+    assert len(restarts) == agrees
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_fault_83_a_restart_for_a_package_of_others_ends_the_action_too(
+    needs, index, loaded, restart, agrees
+):
+    needs("tinytwo")
+    loaded("tinythree")
+    wheel(index, "tinytwo", "1.0", "tinythree>=2")
+    wheel(index, "tinythree", "2.0")
+    restarts = restart(agrees)
+    if agrees:
+        with pytest.raises(NoduleRiskError, match="is being restarted"):
+            install.ensurePackages()
+    else:
+        install.ensurePackages()
+    assert len(restarts) == agrees
+
+
+def test_fault_83_a_mac_without_pytorch_is_refused_by_name(user, needs, monkeypatch):
+    needs("tinyone", torch="tinytorch>=2.4")
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    with pytest.raises(NoduleRiskError, match="Macs with Intel processors"):
+        install.ensurePackages()
+    assert user.asked == []
+
+
+def test_fault_83_what_an_action_needs_beside_is_installed_too(user, needs, index):
+    needs("numpy>=1.26")
+    wheel(index, "tinyone", "1.0")
+    assert install.missingPackages("tinyone>=1") == ["tinyone>=1"]
+    install.ensurePackages("tinyone>=1")
+    assert install.missingPackages("tinyone>=1") == [] and len(user.asked) == 1
 
 
 def test_slicers_own_tests_install_nothing(needs, index, environment, monkeypatch):

@@ -22,43 +22,7 @@ from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.datasets.densesharp_format import read_densesharp
 from nodulerisk.tasks import DEMONSTRATION, TASKS, Task
 
-PICTURES = os.environ.get("NODULERISK_PICTURES")
 OUTSIDE_RAS = (500.0, 0.0, 0.0)
-
-
-@pytest.fixture
-def ui(panel):
-    return panel.panel.ui
-
-
-@pytest.fixture
-def picture(host):
-    """Saves a picture of the main window to look at, where the environment says where to:
-    `picture(name)`."""
-    return lambda name: host.screenshot(Path(PICTURES) / f"{name}.png") if PICTURES else None
-
-
-@pytest.fixture
-def sample(host, panel, ui):
-    """The sample, loaded by its button; `sample.ct` and `sample.points` are its nodes."""
-    ui.sampleButton.click()
-    host.process(0.3)
-    return panel.panel.parameters
-
-
-@pytest.fixture
-def finished(host, panel):
-    """Waits until nothing runs any more."""
-    return lambda: host.process(lambda: not panel.panel._background.isBusy, timeout=60)
-
-
-@pytest.fixture
-def assessed(host, sample, ui, finished):
-    """The sample's nodule, assessed by the button."""
-    ui.assessButton.click()
-    finished()
-    host.process(0.3)
-    return sample
 
 
 def children() -> list[psutil.Process]:
@@ -351,6 +315,7 @@ def test_a_corrected_mask_is_redrawn_only_if_the_user_agrees(
 
 
 def test_deleting_a_nodule_takes_its_results_along(host, assessed, ui):
+    host.answer("Yes")
     ui.deleteButton.click()
     assert assessed.points.GetNumberOfControlPoints() == 0
     assert not results.savedAssessments(assessed.ct)

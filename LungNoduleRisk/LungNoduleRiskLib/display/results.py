@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,10 @@ Entry = dict[str, Any]
 
 
 def showAssessment(
-    assessment: Assessment, volumeNode: vtkMRMLScalarVolumeNode, keepMask: bool = False
+    assessment: Assessment,
+    volumeNode: vtkMRMLScalarVolumeNode,
+    keepMask: bool = False,
+    summarised: bool = True,
 ) -> None:
     """Shows a nodule's assessment in the CT's scene, in place of the earlier one of that name.
 
@@ -80,6 +84,8 @@ def showAssessment(
         volumeNode: the CT.
         keepMask: where the nodule has a segment it stays, and is measured in place of the networks'
             mask.
+        summarised: also fill table and chart; else ``summarise`` is to be called after the last of
+            many nodules, since both are filled as a whole.
 
     Raises:
         NoduleRiskError: the CT has left the scene or has another size now; the earlier assessment
@@ -94,7 +100,24 @@ def showAssessment(
     try:
         entries[name] = _entryOf(assessment, volumeNode)
     finally:
-        _save(entries, volumeNode)
+        _write(entries, volumeNode)
+        if summarised:
+            summarise(volumeNode)
+
+
+def summarise(volumeNode: vtkMRMLScalarVolumeNode) -> None:
+    """Fills the CT's table and chart from its assessments, where there are any."""
+    entries = _entries(volumeNode)
+    if resultNode("text", volumeNode) is None:
+        return
+    assessments = {name: Assessment.from_dict(entry) for name, entry in entries.items()}
+    rows = [
+        _row(assessment, entries[name]["mask_evidence"]) for name, assessment in assessments.items()
+    ]
+    fillTable(_ensureResultNode("table", volumeNode), _columns(rows))
+    showChart(
+        assessments, *(_ensureResultNode(role, volumeNode) for role in ("chart", "chart data"))
+    )
 
 
 def showExplanation(
@@ -122,6 +145,17 @@ def removeAssessment(
 ) -> None:
     """Removes a nodule's saved assessment, row and bars, and its segment unless that is to stay."""
     removeAssessments([name], volumeNode, [name] if keepMask else [])
+
+
+def takeOut(name: str, volumeNode: vtkMRMLScalarVolumeNode) -> Callable[[], None]:
+    """Removes a nodule's results, and returns a function that puts them back."""
+    entry, segmentationNode = _entries(volumeNode).get(name), _segmentationWith(name, volumeNode)
+    segment = None
+    if segmentationNode is not None:
+        segment = slicer.vtkSegment()
+        segment.DeepCopy(segmentationNode.GetSegmentation().GetSegment(name))
+    removeAssessment(name, volumeNode)
+    return partial(_putBack, name, entry, segment, volumeNode)
 
 
 def removeAssessments(
@@ -256,6 +290,15 @@ def _entryOf(assessment: Assessment, volumeNode: vtkMRMLScalarVolumeNode) -> Ent
     return _remeasured(entry, found, volumeNode) if kept else entry
 
 
+def _putBack(
+    name: str, entry: Entry | None, segment: Any, volumeNode: vtkMRMLScalarVolumeNode
+) -> None:
+    if segment is not None:
+        segmentToEdit(name, volumeNode).GetSegmentation().GetSegment(name).DeepCopy(segment)
+    if entry is not None:
+        _save(_entries(volumeNode) | {name: entry}, volumeNode)
+
+
 def _voxelAt(point_lps_mm: Sequence[float], volumeNode: vtkMRMLScalarVolumeNode) -> np.ndarray:
     """The CT's voxel (z, y, x) at a position."""
     i, j, k, _ = np.linalg.solve(ijkToWorld(volumeNode), [*rasOf(point_lps_mm), 1])
@@ -345,16 +388,13 @@ def _damaged(volumeNode: vtkMRMLScalarVolumeNode) -> NoduleRiskError:
 
 
 def _save(entries: dict[str, Entry], volumeNode: vtkMRMLScalarVolumeNode) -> None:
+    _write(entries, volumeNode)
+    summarise(volumeNode)
+
+
+def _write(entries: dict[str, Entry], volumeNode: vtkMRMLScalarVolumeNode) -> None:
     text = json.dumps(entries, ensure_ascii=False)
     _ensureResultNode("text", volumeNode).SetText(text)
-    assessments = {name: Assessment.from_dict(entry) for name, entry in entries.items()}
-    rows = [
-        _row(assessment, entries[name]["mask_evidence"]) for name, assessment in assessments.items()
-    ]
-    fillTable(_ensureResultNode("table", volumeNode), _columns(rows))
-    showChart(
-        assessments, *(_ensureResultNode(role, volumeNode) for role in ("chart", "chart data"))
-    )
 
 
 def _row(assessment: Assessment, maskEvidence: EvidenceLevel | None) -> dict[str, str | float]:

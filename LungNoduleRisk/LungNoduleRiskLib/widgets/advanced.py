@@ -37,12 +37,33 @@ class Advanced:
         self._addThresholds()
         self.listWeights("open")
         ui.weightsSelector.currentTextChanged.connect(onChosen)
-        ui.cardButton.clicked.connect(self.onCard)
-        ui.verifyButton.clicked.connect(self.onVerify)
-        ui.importButton.clicked.connect(self.onImport)
-        ui.deleteWeightsButton.clicked.connect(self.onDelete)
-        ui.packagesButton.clicked.connect(self.onPackages)
-        ui.installButton.clicked.connect(self.onInstall)
+        self._buttons = {
+            ui.cardButton: self.onCard,
+            ui.verifyButton: self.onVerify,
+            ui.importButton: self.onImport,
+            ui.deleteWeightsButton: self.onDelete,
+            ui.packagesButton: self.onPackages,
+            ui.installButton: self.onInstall,
+        }
+        for button, slot in self._buttons.items():
+            self._onClick(button, slot)
+
+    def _onClick(self, button: qt.QPushButton, slot: Callable[[], None]) -> None:
+        """A refusal, and that something else runs, is said."""
+
+        def onClicked() -> None:
+            try:
+                self._background.refuseIfBusy()
+                slot()
+            except NoduleRiskError as error:
+                self._say(str(error))
+
+        button.clicked.connect(onClicked)
+
+    def enable(self, on: bool) -> None:
+        """Enables the buttons, or disables them while something runs."""
+        for button in self._buttons:
+            button.enabled = on
 
     def _addThresholds(self) -> None:
         """A row for each threshold, behind the boxes to tick; as if they were in the .ui file."""
@@ -79,9 +100,8 @@ class Advanced:
 
     def onImport(self) -> None:
         """Asks for a folder with Keras files, and imports it under its name."""
-        from nodulerisk.weights.import_keras import (
-            import_keras,  # needs packages that may have yet to be installed
-        )
+        ensurePackages()
+        from nodulerisk.weights.import_keras import import_keras  # needs them
 
         folder = qt.QFileDialog.getExistingDirectory(
             self._ui.importButton, _("Folder with the authors' .h5 files")
@@ -99,24 +119,16 @@ class Advanced:
             _("Delete the weight set '{name}'?").format(name=name)
         ):
             return
-        try:
-            delete_weight_set(name)
-        except NoduleRiskError as error:
-            self._say(str(error))
-        else:
-            self._choose("open")
-            self._say(_("{name} was deleted.").format(name=name))
+        delete_weight_set(name)
+        self._choose("open")
+        self._say(_("{name} was deleted.").format(name=name))
 
     def onPackages(self) -> None:
         self._say(dependencyStatus())
 
     def onInstall(self) -> None:
-        try:
-            ensurePackages()
-        except NoduleRiskError as error:
-            self._say(str(error))
-        else:
-            self.onPackages()
+        ensurePackages()
+        self.onPackages()
 
     @property
     def _chosen(self) -> str:

@@ -17,7 +17,8 @@ from slicer.util import VTKObservationMixin
 
 from LungNoduleRiskLib import scene
 from LungNoduleRiskLib.display import results
-from LungNoduleRiskLib.install import ensurePackages
+from LungNoduleRiskLib.install import EXPLAINING_NEEDS, ensurePackages
+from LungNoduleRiskLib.nodules import SceneNodule
 from LungNoduleRiskLib.parameters import DEVICES, PAIRINGS, Parameters, thresholdsOf
 from LungNoduleRiskLib.sample import loadSample
 from LungNoduleRiskLib.session import Session
@@ -39,6 +40,7 @@ PANEL = Path(__file__).parents[2] / "Resources" / "UI" / "LungNoduleRisk.ui"
 REFRESH_MS = 100  # many changes of the scene are shown at once
 MEASURE_MS = 500  # after the last stroke in the Segment Editor
 SHORTCUTS = {"Alt+Up": -1, "Alt+Down": 1}
+STEPS_IN = "LungNoduleRisk", "SegmentEditor"  # the modules in which the shortcuts act
 
 
 class Panel(VTKObservationMixin):
@@ -95,6 +97,7 @@ class Panel(VTKObservationMixin):
             self.ui.chartButton: lambda: views.showChart(self.parameters.ct),
             self.ui.editButton: self.onEdit,
             self.ui.deleteButton: self.onDelete,
+            self.ui.undoButton: self.onUndo,
             self.ui.exportButton: lambda: self._annotating.exportSamples(self.parameters),
             self.ui.exportLabelsButton: lambda: self._annotating.exportLabels(self.parameters),
         }.items():
@@ -105,7 +108,9 @@ class Panel(VTKObservationMixin):
             slicer.qSlicerMarkupsPlaceWidget.ForcePlaceMultipleMarkups
         )
         self._shortcuts = [self._shortcut(keys, by) for keys, by in SHORTCUTS.items()]
+        self._followModules()
         deleteKey = qt.QShortcut(qt.QKeySequence("Del"), self.ui.nodulesTable)
+        deleteKey.context = qt.Qt.WidgetWithChildrenShortcut  # elsewhere the key is not ours
         deleteKey.activated.connect(self.onDelete)
 
     def _timer(self, slot: Callable[[], object]) -> qt.QTimer:
@@ -115,10 +120,21 @@ class Panel(VTKObservationMixin):
         return timer
 
     def _shortcut(self, keys: str, by: int) -> qt.QShortcut:
-        """Steps through the nodules from anywhere in the application, even the Segment Editor."""
+        """Steps through the nodules from anywhere in the main window."""
         shortcut = qt.QShortcut(qt.QKeySequence(keys), slicer.util.mainWindow() or self.widget)
         shortcut.activated.connect(lambda: self.step(by))
         return shortcut
+
+    def _followModules(self) -> None:
+        """Keeps the shortcuts to the modules in which they act; other modules have uses of their
+        own for the keys."""
+        if slicer.util.mainWindow() is not None:
+            slicer.util.moduleSelector().connect("moduleSelected(QString)", self.onModule)
+            self.onModule(slicer.util.selectedModule())
+
+    def onModule(self, name: str) -> None:
+        for shortcut in self._shortcuts:
+            shortcut.enabled = name in STEPS_IN
 
     # The scene
 
@@ -214,7 +230,10 @@ class Panel(VTKObservationMixin):
 
     def _remeasure(self) -> None:
         """Measures what was changed in the Segment Editor."""
-        if self._parameters is None or self.parameters.ct is None or self.session.run is not None:
+        if self._parameters is None or self.parameters.ct is None:
+            return
+        if self.session.run is not None:  # which adds masks itself
+            self._measureTimer.start(MEASURE_MS)
             return
         try:
             if results.remeasure(self.parameters.ct):
@@ -261,19 +280,39 @@ class Panel(VTKObservationMixin):
         self._jump()
 
     def onDelete(self) -> None:
-        """Deletes the chosen nodule; asks first if its mask was changed by hand."""
-        nodule, ct = self.session.chosen, self.parameters.ct
-        if nodule is None or self.session.run is not None:
+        """Deletes the chosen nodule; asks first if there is more of it than a point."""
+        nodule = self.session.chosen
+        if nodule is None or self._background.isBusy:
             return
-        question = _("The mask of {name} was changed by hand. Delete it too?")
-        if (
-            ct is not None
-            and results.handDrawn(ct, [nodule.name])
-            and not slicer.util.confirmYesNoDisplay(question.format(name=nodule.name))
-        ):
+        question = self._whatGoes(nodule)
+        if question and not slicer.util.confirmYesNoDisplay(question):
             return
-        self.session.delete(nodule.name)
-        self.refresh()
+        self._try(lambda: self.session.delete(nodule.name))
+
+    def _whatGoes(self, nodule: SceneNodule) -> str:
+        """What to ask before a nodule is deleted; nothing where it is no more than a point."""
+        ct = self.parameters.ct
+        if ct is not None and results.handDrawn(ct, [nodule.name]):
+            words = _("Delete {name} and its results, with the mask that was changed by hand?")
+        elif nodule.assessment is not None:
+            words = _("Delete {name} and its results?")
+        else:
+            return ""
+        return words.format(name=nodule.name)
+
+    def onUndo(self) -> None:
+        """Brings back the nodule that was deleted last."""
+        self._try(self.session.undoDelete)
+
+    def _try(self, change: Callable[[], None]) -> None:
+        """Changes the scene and shows it; a refusal is said."""
+        try:
+            change()
+        except NoduleRiskError as error:
+            self.refresh()
+            self._say(str(error))
+        else:
+            self.refresh()
 
     def onEdit(self) -> None:
         """Opens the Segment Editor on the chosen nodule."""
@@ -322,7 +361,7 @@ class Panel(VTKObservationMixin):
         chosen, name = self.parameters, self._chosenName or ""
         explainer = partial(self.session.explainer, chosen.weights, chosen.device)
         show = partial(self._onExplained, name, chosen.ct)
-        self._do(explainer, _("Finding where a network looked…"), show)
+        self._do(explainer, _("Finding where a network looked…"), show, EXPLAINING_NEEDS)
 
     def _onExplained(
         self, name: str, volumeNode: vtkMRMLScalarVolumeNode, explanation: Explanation
@@ -332,10 +371,14 @@ class Panel(VTKObservationMixin):
             views.showOver(mapNode)
             self._say(mapNode.GetName())
 
-    def _do(self, prepare: Callable[[], Callable], words: str, onDone: Callable) -> None:
+    def _do(
+        self, prepare: Callable[[], Callable], words: str, onDone: Callable, *needs: str
+    ) -> None:
         """Prepares work here, where the scene may be read, and does it on the other thread; a
-        refusal is said."""
+        refusal is said. ``needs``: requirements beside the module's own."""
         try:
+            self._background.refuseIfBusy()
+            ensurePackages(*needs)
             work = prepare()
         except NoduleRiskError as error:
             self._say(str(error))
@@ -347,13 +390,13 @@ class Panel(VTKObservationMixin):
 
     def onAssess(self) -> None:
         """Reads the scene and starts the run; a refusal is shown in its place."""
-        try:
-            ensurePackages()
-            self._startSession()
-            self._running.start()
-        except NoduleRiskError as error:
-            self._say(str(error))
-        self.refresh()
+        self._try(self._assess)
+
+    def _assess(self) -> None:
+        self._background.refuseIfBusy()
+        ensurePackages()
+        self._startSession()
+        self._running.start()
 
     def onEnded(self) -> None:
         self.refresh()
@@ -414,7 +457,8 @@ class Panel(VTKObservationMixin):
         assessed = nodule is not None and nodule.assessment is not None
         for button in (self.ui.previousButton, self.ui.nextButton):
             button.enabled = nodule is not None
-        self.ui.deleteButton.enabled = nodule is not None and not running
+        self.ui.deleteButton.enabled = nodule is not None and not busy
+        self._showUndo(busy)
         self.ui.editButton.enabled = (
             nodule is not None and self.parameters.ct is not None and not busy
         )
@@ -429,8 +473,18 @@ class Panel(VTKObservationMixin):
             button.enabled = bool(self.session.assessments) and not busy
         for button in (self.ui.exportButton, self.ui.exportLabelsButton):
             button.enabled = not reason and not busy
+        self._advanced.enable(not busy)
         if reason and not busy:
             self._say(reason)
+
+    def _showUndo(self, busy: bool) -> None:
+        deleted, words = self.session.deleted, _("Bring {name} back, which was deleted.")
+        self.ui.undoButton.enabled = deleted is not None and not busy
+        self.ui.undoButton.toolTip = (
+            _("Bring back the nodule that was deleted last.")
+            if deleted is None
+            else words.format(name=deleted)
+        )
 
     def _whyNot(self) -> str:
         """Why nothing can be assessed; empty where it can."""
@@ -449,6 +503,8 @@ class Panel(VTKObservationMixin):
         """Ends what is running; the panel cannot be used any more."""
         self.session.cancel()
         self._background.close()
+        if slicer.util.mainWindow() is not None:
+            slicer.util.moduleSelector().disconnect("moduleSelected(QString)", self.onModule)
         self._dropParameters()
         self.removeObservers()
         for timer in self._timers:

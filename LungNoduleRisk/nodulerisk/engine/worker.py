@@ -11,12 +11,14 @@ import json
 import math
 import os
 import queue
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 CANCELLED = "The assessment was cancelled."
 MAX_LINE = 1 << 16  # bytes of a message's JSON
 MAX_ARRAYS = 1 << 28  # bytes of its arrays; a nodule's cubes are some megabytes
+NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # on Windows: no console beside Slicer's
+LAUNCHER_SAYS = "exit abnormally - Report the problem"  # CTK's launcher, of any crash of its child
 
 
 class RemoteNetworks(ABC):
@@ -100,19 +104,20 @@ class Worker(RemoteNetworks):
     If a child dies on a GPU, the CPU is tried once (fault 40).
     """
 
-    def __init__(self, weights: WeightSet, device: str = "auto", *, python: str = sys.executable):
+    def __init__(self, weights: WeightSet, device: str = "auto", *, python: str = ""):
+        """``python``: the interpreter of the child, or a launcher of one as Slicer's is (fault 81);
+        empty: that of this process."""
         super().__init__()
         self._weights = weights
         self._wanted_device = device
-        self._python = python
+        self._python = python or sys.executable
         self._child: subprocess.Popen[bytes] | None = None
         self._stderr: IO[bytes] | None = None
 
     def close(self) -> None:
         """Ends the child, if one is running."""
         if self._child is not None:
-            self._child.kill()
-            self._child.wait()
+            _end(self._child)
 
     def _answer(self, question: dict[str, Any], cubes: np.ndarray) -> tuple[np.ndarray, ...]:
         """Returns the answer, from a child on the CPU if one on a GPU died."""
@@ -147,7 +152,11 @@ class Worker(RemoteNetworks):
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             env=os.environ | {"PYTHONPATH": path},
+            start_new_session=sys.platform != "win32",
+            creationflags=NO_WINDOW,
         )
+        if self._cancelled.is_set():  # before there was a child to end
+            self.close()
         state, _ = self._ask(
             {"weights": str(self._weights.folder.resolve()), "device": self._wanted_device}
         )
@@ -167,16 +176,29 @@ class Worker(RemoteNetworks):
         return answer, results
 
     def _last_words(self, child: subprocess.Popen[bytes]) -> str:
-        child.kill()
-        code = child.wait()
+        code = _end(child)
         assert self._stderr is not None
         self._stderr.seek(0)
-        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+        said = self._stderr.read().decode(errors="replace").strip().splitlines()
+        lines = [line for line in said if LAUNCHER_SAYS not in line]
         return (
             "The process that runs the networks ended unexpectedly (code"
             f" {code}{': ' + lines[-1] if lines else ''}). Close other programs if memory is short,"
             " and try again."
         )
+
+
+def _end(child: subprocess.Popen[bytes]) -> int:
+    """Kills a child with all that it started, and returns its exit code: where the child is a
+    launcher, it is its own child that works."""
+    if sys.platform == "win32":
+        command = ["taskkill", "/F", "/T", "/PID", str(child.pid)]
+        subprocess.run(command, capture_output=True, creationflags=NO_WINDOW)
+    else:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)  # its session's, which it leads
+    child.kill()
+    return child.wait()
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ Not done: the modules' panels in C++, their dependencies, file readers and write
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -60,9 +60,11 @@ class qSlicerScriptedLoadableModule(qt.QObject):
 
     def _load(self, path: Path):
         if str(path.parent) not in sys.path:
-            sys.path.insert(0, str(path.parent))
+            sys.path.append(str(path.parent))
         chooseManner(self.name)
-        python = importlib.import_module(self.name)
+        spec = importlib.util.spec_from_file_location(self.name, path)
+        python = sys.modules[self.name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(python)
         setattr(slicer.modules, self.name + "Instance", getattr(python, self.name)(self))
 
     def widgetRepresentation(self):
@@ -89,7 +91,10 @@ class qSlicerScriptedLoadableModuleWidget(qSlicerWidget):
     def reload(self):
         name = self._module.name + "Widget"
         setattr(slicer.modules, name, getattr(sys.modules[self._module.name], name)(self))
-        self.self().setup()
+        try:
+            self.self().setup()
+        except Exception:  # into the log: the panel stays, as far as it was set up
+            sys.excepthook(*sys.exc_info())
 
 
 class qSlicerModuleFactoryManager:

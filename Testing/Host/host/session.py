@@ -16,6 +16,7 @@ import slicer
 
 from . import ctk_widgets, markups_place_widget, node_combo_box, ui_loader  # noqa: F401 (into qt, ctk and slicer)
 from .application import qSlicerApplication
+from .launcher import startPythonThroughLauncher
 from .modules import addModule, qSlicerScriptedLoadableModule, unloadWidget
 from .window import draw, qSlicerMainWindow
 
@@ -201,5 +202,6 @@ def start() -> Host:
     if _host is None:
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # on a screen: QT_QPA_PLATFORM=xcb
         useSlicersPython()
+        startPythonThroughLauncher()
         _host = Host()
     return _host

@@ -1,7 +1,8 @@
 """Stands in for qSlicerMainWindow: the panel in a dock at the left, and at the right pictures of
 the views.
 
-The pictures are drawn when asked for; nothing can be clicked in them. No menus, no toolbars.
+The pictures are drawn when asked for; nothing can be clicked in them. The menus hold nothing but
+their titles, whose keys a panel must not take. No toolbars.
 """
 
 from __future__ import annotations
@@ -10,13 +11,18 @@ import qt
 import slicer
 
 from .drawing import VIEWS, drawChart, drawViews, shownChart
+from .pythonqt import connects
 
 WHAT_IT_IS = "Stand-in host, not 3D Slicer"
 PANEL_PIXELS = 560
+MENUS = "&File", "&Edit", "&View", "&Help"
 
 
+@connects
 class qSlicerModuleSelectorToolBar(qt.QObject):
     """Leaves one module, and enters another."""
+
+    moduleSelected = qt.Signal(str)
 
     def __init__(self, area):
         super().__init__()
@@ -33,6 +39,7 @@ class qSlicerModuleSelectorToolBar(qt.QObject):
         if representation is not None:
             self._area.setWidget(representation)
         self._call("enter")
+        self.moduleSelected.emit(name)
 
     def _call(self, method: str):
         """Calls `enter` or `exit` of the selected module's Python widget, where it has them."""
@@ -51,6 +58,8 @@ class qSlicerMainWindow(qt.QMainWindow):
         self._chart = qt.QLabel()
         self._chart.visible = False
         self.setCentralWidget(self._makeViews())
+        for title in MENUS:
+            self.menuBar().addMenu(title).addAction(title.strip("&"))
         self.statusBar().addPermanentWidget(qt.QLabel(WHAT_IT_IS))
         self.resize(1600, 1000)
 

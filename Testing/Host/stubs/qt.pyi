@@ -74,6 +74,8 @@ class QKeySequence:
 
 class QShortcut(QObject):
     activated: _Signal
+    context: Any
+    enabled: bool
     def __init__(self, keys: QKeySequence, parent: QWidget) -> None: ...
 
 class QUrl:

@@ -2,12 +2,13 @@
 asks, installs.
 
 Not done: requirements with extras are checked for their own package alone; packages left out
-(``skip_packages``), a progress dialog, installing in the background, and the offer to restart.
+(``skip_packages``), a progress dialog, and installing in the background.
 """
 
+import importlib
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 
 import slicer
@@ -64,7 +65,25 @@ def pip_ensure(
         question, title, detailedText=names
     ):
         raise RuntimeError("User declined package installation")
+    before = _loaded()
     pip_install([str(requirement) for requirement in missing], constraints)
+    if prompt_restart:
+        _offerRestart(before)
+
+
+def _loaded() -> dict[str, str]:
+    """The version of each installed package of which something is loaded."""
+    importlib.invalidate_caches()
+    modules = packages_distributions().items()
+    return {name: version(name) for key, names in modules if key in sys.modules for name in names}
+
+
+def _offerRestart(before: dict[str, str]):
+    """Slicer goes on with what asked for the packages, also where it is about to restart."""
+    updated = [name for name, number in _loaded().items() if before.get(name) != number]
+    question = f"{len(updated)} updated packages were loaded. Would you like to restart now?"
+    if updated and slicer.util.confirmYesNoDisplay(question, detailedText="\n".join(updated)):
+        slicer.util.restart()
 
 
 def pip_install(requirements: str | list[str], constraints=None, **unused):
