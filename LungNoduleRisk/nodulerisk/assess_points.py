@@ -12,7 +12,7 @@ from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import CT
 from nodulerisk.engine.engine import Networks
 from nodulerisk.errors import PointError
-from nodulerisk.nodule.same import recognised
+from nodulerisk.nodule.same import told_apart
 from nodulerisk.outputs.outcome import Outcome
 from nodulerisk.trust.stability import stability as stability_of
 from nodulerisk.weights.card import WeightSet
@@ -73,7 +73,7 @@ def assess_points(
             if stability:
                 moves = stability_of(ct, found, weights, networks, then)
                 found = replace(found, stability=moves)
-            found = recognised(found, known, ct)
+            found = told_apart(found, known, ct)
         except PointError as refusal:
             yield Outcome(point, refusal=str(refusal))
         else:

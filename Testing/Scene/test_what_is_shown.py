@@ -1,5 +1,5 @@
-"""What panel and page say of a nodule: no class as a fact where none may be named, one mask where
-two points mark one nodule."""
+"""What panel and page say of a nodule: no class as a fact where none may be named, the same mask
+where two points mark one nodule."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from LungNoduleRiskLib.display.results import resultNode, showAssessment, withMask, withMasks
+from LungNoduleRiskLib.display.results import showAssessment, withMasks
 from LungNoduleRiskLib.facts import noduleFacts, summary
 from LungNoduleRiskLib.nodules import SceneNodule
 from LungNoduleRiskLib.scene import ctFromNode
@@ -58,13 +58,13 @@ def twins(ct):
     return first, replace(first, name="N2", checks=checks)
 
 
-def test_fault_66_two_points_on_one_nodule_have_one_segment(loaded, ct, twins):
+def test_fault_66_two_points_on_one_nodule_show_the_same_mask_and_say_so_once(loaded, ct, twins):
     volumeNode = loaded(ct)
     for one in twins:
         showAssessment(one, volumeNode)
-    segmentation = resultNode("segmentation", volumeNode).GetSegmentation()
-    assert list(segmentation.GetSegmentIDs()) == ["N1"]
-    _, second = withMask(twins[1], volumeNode, 0)
-    assert second.nodule.region.any()
     both = withMasks(volumeNode, ctFromNode(volumeNode))
     np.testing.assert_array_equal(both[0].mask, both[1].mask)
+    flags = [
+        warning for one in twins for warning in summary(SceneNodule("", 0, one), None).warnings
+    ]
+    assert sum("the two are one nodule" in warning for warning in flags) == 1

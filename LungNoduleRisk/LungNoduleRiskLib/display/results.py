@@ -44,7 +44,6 @@ from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.nodule.findings import remeasured
 from nodulerisk.nodule.mask import hand_mask
-from nodulerisk.nodule.same import is_twin
 from nodulerisk.outputs.colours import risk_colour
 from nodulerisk.outputs.style import NO_RISK_KNOWN, RISK_COLOURS
 from nodulerisk.outputs.words import short_words, withheld_words
@@ -206,13 +205,12 @@ def withMask(
 ) -> tuple[CT, Assessment]:
     """The part of the CT around the nodule, and the assessment with its segment as it is now, where
     there is one."""
-    name = _maskOwner(assessment, volumeNode)
-    segmentationNode = _segmentationWith(name, volumeNode)
+    segmentationNode = _segmentationWith(assessment.name, volumeNode)
     if segmentationNode is None:
         voxel = _voxelAt(assessment.centre_lps_mm, volumeNode)
         return ctPart(volumeNode, voxel, voxel + 1, marginMm)[0], replace(assessment, nodule=None)
     evidence = _entries(volumeNode)[assessment.name]["mask_evidence"] or DRAWN_BY_HAND
-    ct, nodule = segmentOnCt(segmentationNode, name, volumeNode, marginMm, evidence)
+    ct, nodule = segmentOnCt(segmentationNode, assessment.name, volumeNode, marginMm, evidence)
     return ct, replace(assessment, nodule=nodule)
 
 
@@ -221,12 +219,7 @@ def withMasks(volumeNode: vtkMRMLScalarVolumeNode, ct: CT) -> list[Assessment]:
     ``scene.ctFromNode``)."""
     entries = _entries(volumeNode)
     return [
-        replace(
-            assessment,
-            nodule=_maskOn(
-                ct, _maskOwner(assessment, volumeNode), volumeNode, entries[name]["mask_evidence"]
-            ),
-        )
+        replace(assessment, nodule=_maskOn(ct, name, volumeNode, entries[name]["mask_evidence"]))
         for name, assessment in savedAssessments(volumeNode).items()
     ]
 
@@ -378,21 +371,12 @@ def _removeSegments(names: Collection[str], volumeNode: vtkMRMLScalarVolumeNode)
 
 def _addMask(assessment: Assessment, volumeNode: vtkMRMLScalarVolumeNode) -> None:
     nodule = assessment.nodule
-    if nodule is None or _maskOwner(assessment, volumeNode) != assessment.name:
+    if nodule is None:
         return
     if volumeNode.GetImageData().GetDimensions() != nodule.ct_shape[::-1]:
         raise NoduleRiskError("The CT was changed while it was assessed: assess it again.")
     segmentationNode = _ensureResultNode("segmentation", volumeNode)
     addSegment(segmentationNode, assessment.name, nodule, volumeNode, risk_colour(assessment))
-
-
-def _maskOwner(assessment: Assessment, volumeNode: vtkMRMLScalarVolumeNode) -> str:
-    """The name of the segment with the nodule's mask: a nodule that two points mark has one."""
-    if not is_twin(assessment):
-        return assessment.name
-    others = savedAssessments(volumeNode).values()
-    same = (one for one in others if one.centre_lps_mm == assessment.centre_lps_mm)
-    return next((one.name for one in same if not is_twin(one)), assessment.name)
 
 
 def _segmentationWith(

@@ -22,7 +22,8 @@ PADDING_HU, PADDING_NOISE_HU = -1200, 32  # outside the field of view: near the 
 BELOW_AIR_HU, AIR_OR_LUNG_HU, BONE_HU = -1100, -600, 700
 SOFT_TISSUE_HU = (-200, 300)  # with fat, and blood with contrast
 LARGE_MM = 60.0  # a side of a volume that holds more than a nodule and the lung around it
-AIR_AT_MOST_HU, AIR_AT_LEAST_HU = -930, -1050  # of the darkest lung, airways or air outside
+AIR_AT_MOST_HU, AIR_AT_LEAST_HU = -930, -1060  # of the darkest lung, airways or air outside
+DARK_HU = -950  # air, whose noise is the same on both sides
 WINDOWED_HU = 400  # the networks look at values up to here
 CLEAN = "Load the original CT, or export it again in Hounsfield units."
 
@@ -56,10 +57,19 @@ def intensity_checks(
     checks = []
     if high < WINDOWED_HU and np.mean(hu == high) > 0.01:
         checks.append(CLIPPED_INTENSITIES.check(high=high))
-    darkest = float(np.percentile(values, 0.1))
-    if large and (darkest > AIR_AT_MOST_HU or share(values, high=AIR_AT_LEAST_HU) > 0.05):
-        checks.append(INTENSITY_DOUBTFUL.check(darkest=darkest))
+    if large and (air := misplaced_air(values)) is not None:
+        checks.append(INTENSITY_DOUBTFUL.check(darkest=air))
     return checks
+
+
+def misplaced_air(values: np.ndarray) -> float | None:
+    """Returns where air lies, HU, if it is not near -1000; None: it is, as far as can be told."""
+    darkest = float(np.percentile(values, 0.1))
+    if darkest > AIR_AT_MOST_HU:
+        return darkest
+    dark = values[values < DARK_HU]
+    middle = float(np.median(dark)) if dark.size > 0.01 * values.size else DARK_HU
+    return middle if middle < AIR_AT_LEAST_HU else None
 
 
 def sample(hu: np.ndarray) -> np.ndarray:
@@ -93,7 +103,7 @@ def wrongs(
     if spread < (400 if large else 200):
         yield f"nearly all values lie within {spread:.0f} HU, as if the slope were too small"
         return
-    if (dark := share(values, high=BELOW_AIR_HU)) > (0.06 if large else 0.12):
+    if (dark := share(values, high=BELOW_AIR_HU)) > 0.12:
         yield (
             f"{dark:.0%} of the values are darker than air (-1000 HU), as if the intercept had been"
             " applied twice, or the values were inverted or scaled"

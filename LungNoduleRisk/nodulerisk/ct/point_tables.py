@@ -125,6 +125,6 @@ def _first(row: dict[str, str], names: Sequence[str]) -> str:
 def decimal(text: str, separator: str) -> str:
     """Returns a number as Python writes it: decimal commas, where they cannot separate cells or
     thousands, and typographic minus signs are replaced."""
-    text = text.replace("\N{MINUS SIGN}", "-").replace("\N{NO-BREAK SPACE}", "")
+    text = text.replace("\N{MINUS SIGN}", "-")
     has_decimal_comma = separator != "," and text.count(",") == 1 and "." not in text
     return text.replace(",", ".") if has_decimal_comma else text

@@ -15,7 +15,7 @@ from nodulerisk.nodule.mask import mask_dice
 SAME_DICE = 0.5  # of two points' masks, from which they are of one nodule
 
 
-def recognised(found: Assessment, before: Iterable[Assessment], ct: CT) -> Assessment:
+def told_apart(found: Assessment, before: Iterable[Assessment], ct: CT) -> Assessment:
     """Returns the assessment; where its nodule was assessed before from another point, that earlier
     one under the new name and point, flagged.
 

@@ -38,7 +38,7 @@ from nodulerisk.ct.read import read_ct
 from nodulerisk.engine.engine import Engine
 from nodulerisk.engine.queue import NetworkQueue, QueueClosedError
 from nodulerisk.errors import CTError, OutputError, WeightsError, WorkerError
-from nodulerisk.nodule.same import is_twin, recognised
+from nodulerisk.nodule.same import is_twin, told_apart
 from nodulerisk.weights.card import WeightSet
 
 CENTRE = CohortNodule("centre", CENTRE_LPS_MM)
@@ -143,7 +143,7 @@ def test_a_ct_is_read_once_and_its_nodules_results_equal_the_terminals_bit_for_b
     }
     first = ours["centre"]
     ours = {
-        name: recognised(one, () if one is first else [first], ct) for name, one in ours.items()
+        name: told_apart(one, () if one is first else [first], ct) for name, one in ours.items()
     }
     assert [name for name, one in ours.items() if is_twin(one)] == ["same", "off"]
     found = {(row["case"], row["nodule"]): row for row in store.rows()}

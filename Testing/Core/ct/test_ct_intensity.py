@@ -327,6 +327,17 @@ def test_fault_60_calm_on_the_demo_and_its_crops(demo):
     assert calm > 200
 
 
+@pytest.mark.parametrize("noise_hu", [0, 50, 100])
+def test_fault_60_calm_on_noise_and_on_wide_fields_of_view(demo, noise_hu):
+    """Half of the image is air around the patient, whose noise reaches below -1024 HU."""
+    wide = np.full((*demo.hu.shape[:2], 2 * demo.hu.shape[2]), -1000.0, np.float32)
+    wide[:, :, : demo.hu.shape[2]] = demo.hu
+    wide += np.random.default_rng(4).normal(0, noise_hu, wide.shape)
+    assert "intensity-doubtful" not in codes(from_values(wide, demo.spacing_mm))
+    shifted = codes(from_values(wide - 100, demo.spacing_mm)) if noise_hu == 0 else set()
+    assert ("intensity-doubtful" in shifted) is (noise_hu == 0)
+
+
 def test_fault_60_calm_on_every_small_real_ct(data):
     small = [data / "chest_crop_no_nodule_3mm.nii.gz", data / "cptac_lscc_C3N-00247_nodule.zip"]
     for path in (*small, data / "dicom_jpeg2000_abdomen", SAMPLE):

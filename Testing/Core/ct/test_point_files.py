@@ -145,6 +145,7 @@ def test_fault_64_a_column_says_the_coordinate_system(table):
         ("x,y\n1,2\n", "Columns are missing"),
         ("i,j,k\n1,2,3\n", "Columns are missing"),
         ("x;y;z\n1.234,5;2;3\n", "not three numbers"),
+        ("x;y;z\n-1\N{NO-BREAK SPACE}92;2;3\n", "not three numbers"),
         ("x,y,z\n,,\n", "holds no points"),
         ("x,y,z,name\n,,,N1\n", "not three numbers"),
         ("x,y,z,defined\n1,2,3,0\n", "holds no points"),
