@@ -35,7 +35,9 @@ class LungNoduleRisk(ScriptedLoadableModule):
             ' diagnosis.</b> See the <a href="{homepage}">documentation</a>.'
         ).format(homepage=HOMEPAGE)
         parent.acknowledgementText = _(
-            "The networks are those of EMV-3D-CNN and DenseSharp, as published. Their authors' own"
+            'The networks are those of <a href="https://doi.org/10.1038/s41746-023-00866-z">'
+            'EMV-3D-CNN</a> and <a href="https://doi.org/10.1158/0008-5472.CAN-18-0696">'
+            "DenseSharp</a>, as published. Their authors' own"
             " weights are not included; those of EMV-3D-CNN are for research only and protected by"
             " a patent."
         )
@@ -97,8 +99,8 @@ class LungNoduleRiskTest(ScriptedLoadableModuleTest):
 
         if missing := missingPackages():
             slicer.util.warningDisplay(
-                f"Nothing was tested: {', '.join(missing)} must be installed first. Press Install in"
-                " the module's section Advanced."
+                f"Nothing was tested: {', '.join(missing)} must be installed first. Press Install"
+                " in the module's section Advanced."
             )
             return
         for test in (self.test_assess, self.test_cancel, self.test_saveAndReload):

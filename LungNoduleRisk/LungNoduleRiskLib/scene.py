@@ -32,6 +32,7 @@ RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 # node attribute: what the reader of a CT found beside its voxels and grid
 READING = "LungNoduleRisk.Reading"
 LUNG_WINDOW_HU = (1500, -600)  # width, centre
+WINDOWS_HU = {"lung": LUNG_WINDOW_HU, "mediastinum": (400, 40), "bone": (1800, 400)}
 CAMERA_MM = 150.0  # from a nodule to the camera
 POINT_LABELS = "N%d"
 OF_A_POINT = "Description", "Selected", "Visibility", "Locked"  # beside its place and label
@@ -140,7 +141,7 @@ def addPoint(markupsNode: vtkMRMLMarkupsFiducialNode, point: Point) -> None:
 
 def takeOutPoint(markupsNode: vtkMRMLMarkupsFiducialNode, index: int) -> Callable[[], None]:
     """Removes a control point, and returns a function that puts it back in its place."""
-    place = vtk.vtkVector3d(markupsNode.GetNthControlPointPosition(index))
+    place = vtk.vtkVector3d(*markupsNode.GetNthControlPointPosition(index))
     label = markupsNode.GetNthControlPointLabel(index)
     kept = {what: getattr(markupsNode, f"GetNthControlPoint{what}")(index) for what in OF_A_POINT}
     markupsNode.RemoveNthControlPoint(index)
@@ -152,6 +153,26 @@ def takeOutPoint(markupsNode: vtkMRMLMarkupsFiducialNode, index: int) -> Callabl
             getattr(markupsNode, f"SetNthControlPoint{what}")(at, value)
 
     return putBack
+
+
+def pointIds(markupsNode: vtkMRMLMarkupsFiducialNode) -> dict[str, str]:
+    """Name of each placed point by its ID, which stays when the point is renamed or moved."""
+    names = zip(placed(markupsNode), pointNames(markupsNode), strict=True)
+    return {markupsNode.GetNthControlPointID(index): name for index, name in names}
+
+
+def placeIn(
+    volumeNode: vtkMRMLScalarVolumeNode, point_lps_mm: Sequence[float]
+) -> tuple[int, int, float] | None:
+    """The slice of a position, counted from 1, the number of slices, and how far right of the
+    middle of Slicer's coordinates it lies in mm (left is negative); None outside the volume."""
+    if volumeNode.GetImageData() is None:
+        return None
+    ras, size = rasOf(point_lps_mm), volumeNode.GetImageData().GetDimensions()
+    voxel = np.rint(np.linalg.solve(ijkToWorld(volumeNode), [*ras, 1])[:3]).astype(int)
+    if (voxel < 0).any() or (voxel >= size).any():
+        return None
+    return int(voxel[2]) + 1, size[2], ras[0]
 
 
 def lookAt(cameraNode: vtkMRMLCameraNode, point_ras_mm: Sequence[float]) -> None:

@@ -69,6 +69,15 @@ class CtState:
             for gone in byName.keys() - names:
                 del byName[gone]
 
+    def rename(self, old: str, new: str) -> None:
+        """Keeps what is known of a nodule that has another name now."""
+        known: list[dict] = [self.refusals, self.answers, self.drawn, *self.earlier.values()]
+        for byName in known:
+            if old in byName:
+                byName[new] = byName.pop(old)
+        if new in self.drawn:
+            self.drawn[new] = replace(self.drawn[new], name=new)
+
     def only(self, name: str) -> CtState:
         """What is known of one nodule."""
 
@@ -76,7 +85,9 @@ class CtState:
             return {name: byName[name]} if name in byName else {}
 
         earlier = {ID: one(byName) for ID, byName in self.earlier.items()}
-        return CtState(one(self.refusals), earlier, one(self.answers), one(self.drawn))
+        return CtState(
+            one(self.refusals), earlier, answers=one(self.answers), drawn=one(self.drawn)
+        )
 
     def add(self, other: CtState) -> None:
         """Takes what is known of other nodules."""
@@ -116,6 +127,7 @@ class SessionState:
         volumeNode: the chosen CT.
         markupsNode: the chosen list of points.
         nodules: as the scene had them when it was last read.
+        named: name of each point by its ID, of the list that was chosen then.
         chosen: name of the chosen nodule.
         answers: what the user entered about the patient for scores and guidelines, by field.
         cts: by ID of the volume node.
@@ -127,6 +139,7 @@ class SessionState:
     volumeNode: vtkMRMLScalarVolumeNode | None = None
     markupsNode: vtkMRMLMarkupsFiducialNode | None = None
     nodules: list[SceneNodule] = field(default_factory=list)
+    named: dict[str, str] = field(default_factory=dict)
     chosen: str | None = None
     answers: dict[str, str] = field(default_factory=dict)
     cts: dict[str, CtState] = field(default_factory=dict)
@@ -178,6 +191,8 @@ class Session:
         markupsNode: vtkMRMLMarkupsFiducialNode | None,
     ) -> None:
         """Chooses a CT and a list of points; ``refresh`` reads their nodules."""
+        if (volumeNode, markupsNode) != (self.volumeNode, self.markupsNode):
+            self._state.named = {}
         self._state.volumeNode, self._state.markupsNode = volumeNode, markupsNode
 
     def refresh(self) -> list[str]:
@@ -190,6 +205,8 @@ class Session:
         Raises:
             NoduleRiskError: see ``sceneNodules``; there are no nodules then.
         """
+        if self.run is None:
+            self._followNames()
         state, before = self._state, [one.name for one in self.nodules]
         state.nodules = []
         state.nodules = sceneNodules(state.volumeNode, state.markupsNode)
@@ -314,6 +331,16 @@ class Session:
     def summaries(self) -> list[Summary]:
         """One line per nodule."""
         return [summary(one, self.refusals.get(one.name)) for one in self.nodules]
+
+    def places(self) -> dict[str, str]:
+        """Where each point lies in the CT, by name: its slice, and its side in mm as Slicer's
+        coordinates have it; points outside are left out."""
+        if self.volumeNode is None:
+            return {}
+        found = {
+            point.name: scene.placeIn(self.volumeNode, point.lps_mm) for point in self.points()
+        }
+        return {name: _placeWords(*place) for name, place in found.items() if place is not None}
 
     def facts(self) -> NoduleFacts | None:
         """The chosen nodule's facts, with its mask as it is now; None if no nodule is chosen."""
@@ -508,6 +535,24 @@ class Session:
 
     # Of its own
 
+    def _followNames(self) -> None:
+        """Renames the results of points that were renamed since; not during a run, which has the
+        names of its start."""
+        markupsNode, before = self.markupsNode, self._state.named
+        now = {} if markupsNode is None else scene.pointIds(markupsNode)
+        self._state.named = now
+        for ID, name in now.items():
+            old = before.get(ID, name)
+            if old not in now.values():
+                self._rename(old, name)
+
+    def _rename(self, old: str, new: str) -> None:
+        if self.volumeNode is not None:
+            results.rename(old, new, self.volumeNode)
+        self._known.rename(old, new)
+        if self._state.chosen == old:
+            self._state.chosen = new
+
     def _compareAgain(self, nodule: SceneNodule) -> None:
         """Compares a nodule with its earlier scan by what the user now calls its density type."""
         name, now = nodule.name, nodule.assessment
@@ -545,3 +590,7 @@ class Session:
 
     def _tell(self, news: News) -> None:
         self._state.news = news
+
+
+def _placeWords(number: int, count: int, right_mm: float) -> str:
+    return f"slice {number} of {count}, {'R' if right_mm > 0 else 'L'} {abs(right_mm):.0f} mm"

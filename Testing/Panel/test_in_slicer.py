@@ -23,6 +23,7 @@ from PySide6.QtTest import QTest
 from host.session import MODULE
 from host.window import MENUS
 from LungNoduleRiskLib.display import results
+from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.errors import NoduleRiskError
 
 PANEL = MODULE / "Resources" / "UI" / "LungNoduleRisk.ui"
@@ -383,3 +384,45 @@ def test_the_modules_own_test_runs_where_slicer_runs_no_method_by_itself(host, p
         monkeypatch.setattr(case, name, lambda self, name=name: run.append(name))
     slicer.selfTests["LungNoduleRisk"]()
     assert run == ["test_assess", "test_cancel", "test_saveAndReload"]
+
+
+# What a reader does next
+
+
+def test_the_ct_is_shown_in_a_usual_window(host, sample, ui):
+    for name, window in {"mediastinum": (400, 40), "lung": (1500, -600)}.items():
+        ui.windowSelector.setCurrentText(name)
+        displayNode = sample.ct.GetDisplayNode()
+        assert (displayNode.GetWindow(), displayNode.GetLevel()) == window
+
+
+def test_masks_cover_as_much_as_is_asked(host, assessed, ui):
+    displayNode = results.resultNode("segmentation", assessed.ct).GetDisplayNode()
+    assert ui.opacitySlider.enabled and ui.opacitySlider.value == 20
+    ui.opacitySlider.value = 55
+    assert displayNode.GetOpacity2DFill() == pytest.approx(0.55)
+    displayNode.SetOpacity2DFill(0.3)  # in the Segmentations module
+    ui.nodulesTable.setFocus()
+    slicer.modules.LungNoduleRiskWidget.panel.refresh()
+    assert ui.opacitySlider.value == 30
+
+
+def test_results_are_copied_as_a_table(host, window, assessed, ui):
+    ui.nodulesTable.setFocus()
+    QTest.keyClick(ui.nodulesTable, qt.Qt.Key_C, qt.Qt.ControlModifier)
+    said, titles, row = slicer.app.clipboard().text().splitlines()
+    assert said == RESEARCH_USE_ONLY
+    cells = dict(zip(titles.split("\t"), row.split("\t"), strict=True))
+    assert cells["Nodule"] == "N1" and cells["Withheld"] != "-"
+    assert cells["P(malignant)"].startswith("0.99") or cells["P(malignant)"] == "1"
+
+
+def test_the_list_says_where_a_nodule_lies(host, sample, ui):
+    assert re.search(r"N1\nslice \d+ of \d+, [RL] \d+ mm", ui.nodulesTable.item(0, 0).text())
+
+
+def test_a_reason_that_no_longer_holds_is_no_longer_said(host, panel, ui):
+    assert "Load a chest CT" in ui.statusLabel.text
+    ui.sampleButton.click()
+    host.process(0.3)
+    assert "Load a chest CT" not in ui.statusLabel.text

@@ -10,6 +10,7 @@ import slicer
 
 from LungNoduleRiskLib import comparing
 from LungNoduleRiskLib.assessing import Assessor
+from LungNoduleRiskLib.display import results
 from LungNoduleRiskLib.session import Session
 from made_assessment import CENTRE_LPS_MM, made_ct
 from made_dicom import phantom, write_series
@@ -53,6 +54,83 @@ def test_new_nodules_are_named_and_the_chosen_one_stays(session):
     assert session.chosen.name == "A"
     with pytest.raises(NoduleRiskError, match="no longer there"):
         session.choose("B")
+
+
+def test_a_renamed_point_keeps_its_results(session, weights):
+    assess(session, weights)
+    session.refresh()
+    session.choose("A")
+    session.answer("spiculation", "yes")
+    before = results.savedAssessments(session.volumeNode)["A"].to_dict()
+    session.markupsNode.SetNthControlPointLabel(0, "left upper")
+    session.markupsNode.SetNthControlPointLabel(1, "outside")
+    session.refresh()
+    assert [one.name for one in session.nodules] == ["left upper", "outside"]
+    assert session.chosen.name == "left upper" and session.answers["spiculation"] == "yes"
+    after = results.savedAssessments(session.volumeNode)["left upper"].to_dict()
+    assert after == before | {"name": "left upper"}
+    assert [one.name for one in session.drawn] == ["left upper"] and "outside" in session.refusals
+    segments = results.resultNode("segmentation", session.volumeNode).GetSegmentation()
+    assert list(segments.GetSegmentIDs()) == ["left upper"]
+    assert results.handDrawn(session.volumeNode, ["left upper"]) == []
+
+
+def test_a_point_renamed_during_a_run_keeps_its_results_too(session, weights):
+    session.start(weights, "cpu")
+    session.markupsNode.SetNthControlPointLabel(0, "C")
+    session.refresh()
+    session.compute()
+    while session.showNext():
+        pass
+    session.end()
+    session.refresh()
+    assert list(results.savedAssessments(session.volumeNode)) == ["C"]
+
+
+def test_a_name_that_goes_to_another_point_takes_no_results_along(session, weights):
+    assess(session, weights)
+    session.refresh()
+    session.markupsNode.SetNthControlPointLabel(0, "B")
+    session.markupsNode.SetNthControlPointLabel(1, "A")
+    session.refresh()
+    assert list(results.savedAssessments(session.volumeNode)) == ["A"]
+    assert session.nodules[1].moved  # as the point of that name lies elsewhere
+
+
+def test_a_deleted_nodule_comes_back_with_all_that_was_known_of_it(session, weights):
+    assess(session, weights)
+    session.refresh()
+    session.choose("A")
+    session.answer("spiculation", "yes")
+    before = results.savedAssessments(session.volumeNode)["A"].to_dict()
+    session.delete("A")
+    assert session.deleted == "A" and session.drawn == []
+    session.undoDelete()
+    assert [one.name for one in session.nodules] == ["A", "B"] and session.chosen.name == "A"
+    assert results.savedAssessments(session.volumeNode)["A"].to_dict() == before
+    assert [one.name for one in session.drawn] == ["A"] and session.answers["spiculation"] == "yes"
+    with pytest.raises(NoduleRiskError, match="No nodule was deleted"):
+        session.undoDelete()
+
+
+def test_table_and_chart_are_filled_once_in_a_run(session, weights, monkeypatch):
+    filled: list[int] = []
+    fill = results.fillTable
+    monkeypatch.setattr(
+        results, "fillTable", lambda node, columns: [filled.append(1), fill(node, columns)]
+    )
+    session.markupsNode.AddControlPoint([-x for x in CENTRE_LPS_MM[:2]] + [CENTRE_LPS_MM[2]], "C")
+    assess(session, weights)
+    assert len(filled) == 1
+    assert results.resultNode("table", session.volumeNode).GetTable().GetNumberOfRows() == 2
+
+
+def test_where_each_point_lies_is_said_as_slicer_counts(session, ct):
+    x, _y, z = CENTRE_LPS_MM
+    slices, number = len(ct.hu), round((z - ct.origin_lps_mm[2]) / ct.spacing_mm[2]) + 1
+    side = "L" if x > 0 else "R"
+    assert session.places()["A"] == f"slice {number} of {slices}, {side} {abs(x):.0f} mm"
+    assert "B" not in session.places()
 
 
 def test_deleting_a_nodule_after_a_point_was_removed_elsewhere_deletes_the_right_one(session):

@@ -36,8 +36,9 @@ from LungNoduleRiskLib.display.segments import (
     regionOnCt,
     segmentOnCt,
 )
-from LungNoduleRiskLib.display.tables import fillTable
+from LungNoduleRiskLib.display.tables import asText, fillTable
 from LungNoduleRiskLib.scene import addMap, ctPart, ijkToWorld, placed, pointNames, rasOf
+from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import Assessment, NoduleMask, TaskResult
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError
@@ -158,6 +159,24 @@ def takeOut(name: str, volumeNode: vtkMRMLScalarVolumeNode) -> Callable[[], None
     return partial(_putBack, name, entry, segment, volumeNode)
 
 
+def rename(old: str, new: str, volumeNode: vtkMRMLScalarVolumeNode) -> None:
+    """Gives a nodule's results another name; nothing where that has results already."""
+    entries = _entries(volumeNode)
+    if new in entries or _segmentationWith(new, volumeNode) is not None:
+        return
+    _renameSegment(old, new, volumeNode)
+    if old in entries:
+        renamed = {new: _named(entries[old], new)}
+        _save(
+            {
+                key: one
+                for name, entry in entries.items()
+                for key, one in (renamed if name == old else {name: entry}).items()
+            },
+            volumeNode,
+        )
+
+
 def removeAssessments(
     names: Collection[str], volumeNode: vtkMRMLScalarVolumeNode, keptMasks: Collection[str] = ()
 ) -> None:
@@ -251,6 +270,27 @@ def segmentationNodes(volumeNode: vtkMRMLScalarVolumeNode) -> list:
     )
 
 
+def maskOpacity(volumeNode: vtkMRMLScalarVolumeNode) -> float:
+    """How much the CT's masks cover in the slices, 0..1."""
+    segmentationNode = resultNode("segmentation", volumeNode)
+    return (
+        FILL if segmentationNode is None else segmentationNode.GetDisplayNode().GetOpacity2DFill()
+    )
+
+
+def setMaskOpacity(volumeNode: vtkMRMLScalarVolumeNode, opacity: float) -> None:
+    """Nothing where the CT has no masks."""
+    segmentationNode = resultNode("segmentation", volumeNode)
+    if segmentationNode is not None:
+        segmentationNode.GetDisplayNode().SetOpacity2DFill(opacity)
+
+
+def tableText(volumeNode: vtkMRMLScalarVolumeNode) -> str:
+    """The CT's table as lines with tabs, below what it may be used for; empty without results."""
+    tableNode = resultNode("table", volumeNode)
+    return "" if tableNode is None else f"{RESEARCH_USE_ONLY}\n{asText(tableNode)}"
+
+
 def detachStrays(scene: vtkMRMLScene) -> None:
     """Detaches the results whose CT was removed: another CT may get its ID, and would be taken
     for theirs."""
@@ -288,6 +328,23 @@ def _entryOf(assessment: Assessment, volumeNode: vtkMRMLScalarVolumeNode) -> Ent
     drawn = None if kept else found
     entry = assessment.to_dict() | {MASK: {"drawn": drawn, "measured": drawn}}
     return _remeasured(entry, found, volumeNode) if kept else entry
+
+
+def _named(entry: Entry, name: str) -> Entry:
+    asDrawn = {AS_DRAWN: _named(entry[AS_DRAWN], name)} if AS_DRAWN in entry else {}
+    return entry | {"name": name} | asDrawn
+
+
+def _renameSegment(old: str, new: str, volumeNode: vtkMRMLScalarVolumeNode) -> None:
+    """Puts a copy in the segment's place: a segment keeps its ID, by which we know it."""
+    segmentationNode = _segmentationWith(old, volumeNode)
+    if segmentationNode is None:
+        return
+    segmentation, segment = segmentationNode.GetSegmentation(), slicer.vtkSegment()
+    segment.DeepCopy(segmentation.GetSegment(old))
+    segment.SetName(new)
+    segmentation.RemoveSegment(old)
+    segmentation.AddSegment(segment, new)
 
 
 def _putBack(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import vtk
@@ -29,3 +30,20 @@ def fillTable(tableNode: vtkMRMLTableNode, columns: Mapping[str, Sequence[str | 
     tableNode.SetAndObserveTable(table)
     for title in columns:  # else all columns are text when a saved scene is loaded
         tableNode.SetColumnType(title, table.GetColumnByName(title).GetDataType())
+
+
+def asText(tableNode: vtkMRMLTableNode) -> str:
+    """The table as lines of cells with tabs between, its titles first; numbers with four digits."""
+    table = tableNode.GetTable()
+    columns = [table.GetColumn(index) for index in range(table.GetNumberOfColumns())]
+    rows = [
+        [_cell(column.GetValue(row)) for column in columns]
+        for row in range(table.GetNumberOfRows())
+    ]
+    return "\n".join("\t".join(row) for row in [[column.GetName() for column in columns], *rows])
+
+
+def _cell(value: str | float) -> str:
+    if isinstance(value, str):
+        return value
+    return NOTHING if math.isnan(value) else f"{value:.4g}"

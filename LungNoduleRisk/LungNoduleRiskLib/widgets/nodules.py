@@ -3,8 +3,9 @@ them and the number of warnings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any
 
 import qt
@@ -27,6 +28,7 @@ class NodulesTable:
         """``onSelected`` is told the nodule's name."""
         self._table, self._onSelected = table, onSelected
         self._rows: list[Summary] = []
+        self._places: dict[str, str] = {}
         titles = [_("Nodule"), _("Probabilities")]
         table.setColumnCount(len(titles))
         table.setHorizontalHeaderLabels(titles)
@@ -35,15 +37,22 @@ class NodulesTable:
         table.horizontalHeader().setSectionResizeMode(1, qt.QHeaderView.Stretch)
         table.itemSelectionChanged.connect(self._onSelectionChanged)
 
-    def show(self, rows: list[Summary], selected: str | None) -> None:
-        """Shows the nodules, and one of them selected."""
+    def show(
+        self,
+        rows: list[Summary],
+        selected: str | None,
+        places: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Shows the nodules, each with where it lies, and one of them selected."""
         self._table.blockSignals(True)
         self._table.setRowCount(len(rows))
         for index, row in enumerate(rows):
-            if index >= len(self._rows) or self._rows[index] != row:
-                self._fill(index, row)
+            place = places.get(row.name, "")
+            same = index < len(self._rows) and self._rows[index] == row
+            if not same or self._places.get(row.name, "") != place:
+                self._fill(index, row, place)
         self._table.blockSignals(False)
-        self._rows = rows
+        self._rows, self._places = rows, dict(places)
         self.select(selected)
 
     def select(self, name: str | None) -> None:
@@ -58,8 +67,8 @@ class NodulesTable:
         if 0 <= row < len(self._rows):
             self._onSelected(self._rows[row].name)
 
-    def _fill(self, index: int, row: Summary) -> None:
-        title, state = qt.QTableWidgetItem(_title(row)), qt.QTableWidgetItem(_state(row))
+    def _fill(self, index: int, row: Summary, place: str) -> None:
+        title, state = qt.QTableWidgetItem(_title(row, place)), qt.QTableWidgetItem(_state(row))
         title.setToolTip("\n".join(row.warnings))
         self._table.setItem(index, 0, title)
         self._table.setItem(index, 1, state)
@@ -69,11 +78,11 @@ class NodulesTable:
         self._table.resizeRowToContents(index)
 
 
-def _title(row: Summary) -> str:
+def _title(row: Summary, place: str) -> str:
     sizes = [row.sizes[SIZE]] if SIZE in row.sizes else []
     count = [_("warnings: {count}").format(count=len(row.warnings))] if row.warnings else []
     moved = [_("moved: assess again")] if row.moved else []
-    return "\n".join([row.name, *sizes, *count, *moved])
+    return "\n".join(filter(None, [row.name, *sizes, place, *count, *moved]))
 
 
 def _state(row: Summary) -> str:

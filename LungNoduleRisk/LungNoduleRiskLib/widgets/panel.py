@@ -58,6 +58,7 @@ class Panel(VTKObservationMixin):
         self._wrapper: Any = None  # the same, with what Slicer's parameterNodeWrapper adds to it
         self._getParameterNode = getParameterNode
         self._background = Background(self._showState)
+        self._reason = ""  # why nothing can be assessed, as it was last said
         self._page = None  # the web view, which lives while it is kept
         self._setUp()
         self._observeScene()
@@ -69,6 +70,7 @@ class Panel(VTKObservationMixin):
         self.ui.researchLabel.text = RESEARCH_USE_ONLY
         self.ui.deviceSelector.addItems(DEVICES)
         self.ui.pairingSelector.addItems(PAIRINGS)
+        self.ui.windowSelector.addItems(["", *scene.WINDOWS_HU])
         self.widget.setMRMLScene(slicer.mrmlScene)
         self._table = NodulesTable(self.ui.nodulesTable, self.onSelected)
         self._annotating = Annotating(self.ui, self._say)
@@ -98,6 +100,7 @@ class Panel(VTKObservationMixin):
             self.ui.editButton: self.onEdit,
             self.ui.deleteButton: self.onDelete,
             self.ui.undoButton: self.onUndo,
+            self.ui.copyButton: self.onCopy,
             self.ui.exportButton: lambda: self._annotating.exportSamples(self.parameters),
             self.ui.exportLabelsButton: lambda: self._annotating.exportLabels(self.parameters),
         }.items():
@@ -109,9 +112,9 @@ class Panel(VTKObservationMixin):
         )
         self._shortcuts = [self._shortcut(keys, by) for keys, by in SHORTCUTS.items()]
         self._followModules()
-        deleteKey = qt.QShortcut(qt.QKeySequence("Del"), self.ui.nodulesTable)
-        deleteKey.context = qt.Qt.WidgetWithChildrenShortcut  # elsewhere the key is not ours
-        deleteKey.activated.connect(self.onDelete)
+        self._listKeys = [self._listKey("Del", self.onDelete), self._listKey("Ctrl+C", self.onCopy)]
+        self.ui.windowSelector.currentTextChanged.connect(self.onWindow)
+        self.ui.opacitySlider.valueChanged.connect(self.onOpacity)
 
     def _timer(self, slot: Callable[[], object]) -> qt.QTimer:
         timer = qt.QTimer()
@@ -123,6 +126,13 @@ class Panel(VTKObservationMixin):
         """Steps through the nodules from anywhere in the main window."""
         shortcut = qt.QShortcut(qt.QKeySequence(keys), slicer.util.mainWindow() or self.widget)
         shortcut.activated.connect(lambda: self.step(by))
+        return shortcut
+
+    def _listKey(self, keys: str, slot: Callable[[], None]) -> qt.QShortcut:
+        """Acts while the list of nodules has the focus; elsewhere the key is not ours."""
+        shortcut = qt.QShortcut(qt.QKeySequence(keys), self.ui.nodulesTable)
+        shortcut.context = qt.Qt.WidgetWithChildrenShortcut
+        shortcut.activated.connect(slot)
         return shortcut
 
     def _followModules(self) -> None:
@@ -197,7 +207,7 @@ class Panel(VTKObservationMixin):
             self.session.refresh()
         except NoduleRiskError as error:
             self._say(str(error))
-        self._table.show(self.session.summaries(), self._chosenName)
+        self._table.show(self.session.summaries(), self._chosenName, self.session.places())
         self._showSelected()
         self._showState()
 
@@ -313,6 +323,24 @@ class Panel(VTKObservationMixin):
             self._say(str(error))
         else:
             self.refresh()
+
+    def onWindow(self, name: str) -> None:
+        """Shows the CT in one of the usual windows."""
+        if name and self._parameters is not None and self.parameters.ct is not None:
+            views.setWindow(self.parameters.ct, *scene.WINDOWS_HU[name])
+
+    def onOpacity(self, percent: int) -> None:
+        """Lets the masks cover more or less of the CT."""
+        if self._parameters is not None and self.parameters.ct is not None:
+            results.setMaskOpacity(self.parameters.ct, percent / 100)
+
+    def onCopy(self) -> None:
+        """Copies the results of all nodules as a table."""
+        ct = self.parameters.ct
+        text = "" if ct is None else results.tableText(ct)
+        if text:
+            slicer.app.clipboard().setText(text)
+            self._say(_("The table was copied."))
 
     def onEdit(self) -> None:
         """Opens the Segment Editor on the chosen nodule."""
@@ -459,6 +487,7 @@ class Panel(VTKObservationMixin):
             button.enabled = nodule is not None
         self.ui.deleteButton.enabled = nodule is not None and not busy
         self._showUndo(busy)
+        self._showViews()
         self.ui.editButton.enabled = (
             nodule is not None and self.parameters.ct is not None and not busy
         )
@@ -474,8 +503,25 @@ class Panel(VTKObservationMixin):
         for button in (self.ui.exportButton, self.ui.exportLabelsButton):
             button.enabled = not reason and not busy
         self._advanced.enable(not busy)
-        if reason and not busy:
+        if not busy:
+            self._showReason(reason)
+
+    def _showReason(self, reason: str) -> None:
+        """Says why nothing can be assessed, and that no longer where it can."""
+        if reason or self.ui.statusLabel.text == self._reason:
             self._say(reason)
+        self._reason = reason
+
+    def _showViews(self) -> None:
+        """The state of what changes the views."""
+        ct = None if self._parameters is None else self.parameters.ct
+        self.ui.windowSelector.enabled = ct is not None
+        self.ui.copyButton.enabled = bool(self.session.assessments)
+        slider = self.ui.opacitySlider
+        slider.enabled = ct is not None and results.resultNode("segmentation", ct) is not None
+        slider.blockSignals(True)
+        slider.value = round(100 * (results.FILL if ct is None else results.maskOpacity(ct)))
+        slider.blockSignals(False)
 
     def _showUndo(self, busy: bool) -> None:
         deleted, words = self.session.deleted, _("Bring {name} back, which was deleted.")

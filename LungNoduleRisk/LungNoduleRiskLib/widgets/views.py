@@ -31,6 +31,13 @@ def showCt(volumeNode: vtkMRMLScalarVolumeNode) -> None:
     slicer.util.setSliceViewerLayers(background=volumeNode, fit=True)
 
 
+def setWindow(volumeNode: vtkMRMLScalarVolumeNode, width: float, centre: float) -> None:
+    """Shows a CT in a window, in HU."""
+    displayNode = volumeNode.GetDisplayNode()
+    displayNode.SetAutoWindowLevel(False)
+    displayNode.SetWindowLevel(width, centre)
+
+
 def showOver(mapNode: vtkMRMLScalarVolumeNode) -> None:
     """Shows a map over the CT in the slices."""
     slicer.util.setSliceViewerLayers(foreground=mapNode, foregroundOpacity=OVER)

@@ -6,6 +6,9 @@ from typing import Any
 class _Signal:
     def connect(self, slot: Callable[..., object]) -> None: ...
 
+class Qt:
+    WidgetWithChildrenShortcut: Any
+
 class QObject:
     objectName: str
     def blockSignals(self, block: bool) -> bool: ...
@@ -15,6 +18,10 @@ class QObject:
 class QWidget(QObject):
     accessibleName: str
     toolTip: str
+
+class QPushButton(QWidget):
+    clicked: _Signal
+    enabled: bool
 
 class QLabel(QWidget):
     def __init__(self, text: str) -> None: ...
