@@ -107,7 +107,8 @@ def test_fp32_is_never_tf32(weights, views, monkeypatch):
 def test_networks_run_where_only_torch_and_numpy_are(weights):
     code = (
         "import sys\n"
-        "sys.modules |= dict.fromkeys(['SimpleITK', 'openvino', 'monai', 'pydicom', 'platformdirs'])\n"
+        "absent = ['SimpleITK', 'openvino', 'monai', 'pydicom', 'platformdirs']\n"
+        "sys.modules |= dict.fromkeys(absent)\n"
         "import numpy as np\n"
         "from nodulerisk.engine.engine import Engine\n"
         "from nodulerisk.weights.store import load_weight_set\n"
