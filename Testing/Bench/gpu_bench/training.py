@@ -16,7 +16,7 @@ from nodulerisk.networks.layers import Network
 from nodulerisk.weights.card import NetworkCard
 
 SECONDS = 6.0  # of training a network
-RATE = 1e-3
+RATE, CLIP = 1e-3, 5.0
 
 
 def training(setting: Setting) -> None:
@@ -24,7 +24,14 @@ def training(setting: Setting) -> None:
     row = setting.table(
         "Training (AdamW; bf16 autocast, channels last)",
         *("network", "one step in fp32: loss, from the CPU's", "gradient's norm, relative"),
-        *("batch", "steps", "ms a step", "loss, first → mean of the last five", "GiB at most"),
+        *(
+            "batch",
+            "steps",
+            "ms a step",
+            "loss, first → mean of the last five",
+            "largest gradient",
+            "GiB at most",
+        ),
     )
     cards = {card.kind: card for card in setting.cards.values()}
     side = 64 if setting.full else 32
@@ -39,7 +46,7 @@ def _trained(card: NetworkCard, setting: Setting) -> list[str]:
     (loss, norm), (right, right_norm) = (_step(card, to) for to in (setting.device, "cpu"))
     if setting.full:
         torch.cuda.reset_peak_memory_stats()
-    losses, seconds = _short(card, batch, setting)
+    losses, norms, seconds = _short(card, batch, setting)
     peak = f"{torch.cuda.max_memory_allocated() / 2**30:.2f}" if setting.full else "-"
     last = sum(losses[-5:]) / len(losses[-5:])
     return [
@@ -49,6 +56,7 @@ def _trained(card: NetworkCard, setting: Setting) -> list[str]:
         str(len(losses)),
         f"{1000 * seconds / len(losses):.4g}",
         f"{losses[0]:.3f} → {last:.3f}",
+        f"{max(norms):.3g}",
         peak,
     ]
 
@@ -91,20 +99,27 @@ def _step(card: NetworkCard, device: str) -> tuple[float, float]:
     return float(loss.detach()), float(norm)
 
 
-def _short(card: NetworkCard, batch: int, setting: Setting) -> tuple[list[float], float]:
-    """Trains for some seconds; returns the loss of every step, and the seconds after the first."""
-    device, layout = setting.device, torch.channels_last_3d
+def _short(
+    card: NetworkCard, batch: int, setting: Setting
+) -> tuple[list[float], list[float], float]:
+    """Trains for some seconds; returns the loss and the norm of the gradient of every step, and the
+    seconds of all."""
+    device = setting.device
+    # on CPUs, torch's bf16 gradients of channels last hold garbage where the kernel exceeds the map
+    layout = torch.channels_last_3d if setting.full else torch.contiguous_format
     network = _network(card).to(device, memory_format=layout)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(network.parameters(), RATE)
     cubes, classes = (part.to(device) for part in _examples(card, batch))
     cubes = cubes.contiguous(memory_format=layout)
     losses: list[float] = []
+    norms: list[float] = []
     start = time.perf_counter()
     while time.perf_counter() - start < (SECONDS if setting.full else 0.5):
         with torch.autocast(device, torch.bfloat16):
             loss = _loss(network, cubes, classes)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        norms.append(float(torch.nn.utils.clip_grad_norm_(network.parameters(), CLIP)))
         optimiser.step()
         losses.append(float(loss.detach()))
-    return losses, time.perf_counter() - start
+    return losses, norms, time.perf_counter() - start
