@@ -197,7 +197,7 @@ def tf32(allowed: bool) -> Iterator[None]:
     bits, or may not; afterwards as before."""
     import torch
 
-    switches = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    switches: tuple[Any, ...] = (torch.backends.cudnn, torch.backends.cuda.matmul)
     before = [switch.allow_tf32 for switch in switches]
     try:
         for switch in switches:
