@@ -334,12 +334,15 @@ class Session:
 
     def places(self) -> dict[str, str]:
         """Where each point lies in the CT, by name: its slice, and its side in mm as Slicer's
-        coordinates have it; points outside are left out."""
+        coordinates have it; points outside are left out, and all where a transform bends space."""
         if self.volumeNode is None:
             return {}
-        found = {
-            point.name: scene.placeIn(self.volumeNode, point.lps_mm) for point in self.points()
-        }
+        try:
+            found = {
+                point.name: scene.placeIn(self.volumeNode, point.lps_mm) for point in self.points()
+            }
+        except NoduleRiskError:  # said when the user assesses
+            return {}
         return {name: _placeWords(*place) for name, place in found.items() if place is not None}
 
     def facts(self) -> NoduleFacts | None:
