@@ -334,12 +334,15 @@ class Session:
 
     def places(self) -> dict[str, str]:
         """Where each point lies in the CT, by name: its slice, and its side in mm as Slicer's
-        coordinates have it; points outside are left out."""
-        if self.volumeNode is None:
+        coordinates have it. Points outside are left out, as are all under a transform that bends
+        space."""
+        volumeNode = self.volumeNode
+        if volumeNode is None:
             return {}
-        found = {
-            point.name: scene.placeIn(self.volumeNode, point.lps_mm) for point in self.points()
-        }
+        try:
+            found = {one.name: scene.placeIn(volumeNode, one.lps_mm) for one in self.points()}
+        except NoduleRiskError:
+            return {}
         return {name: _placeWords(*place) for name, place in found.items() if place is not None}
 
     def facts(self) -> NoduleFacts | None:
