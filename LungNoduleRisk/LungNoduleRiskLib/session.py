@@ -334,14 +334,14 @@ class Session:
 
     def places(self) -> dict[str, str]:
         """Where each point lies in the CT, by name: its slice, and its side in mm as Slicer's
-        coordinates have it. Points outside are left out, as are all under a transform that bends
-        space."""
-        volumeNode = self.volumeNode
-        if volumeNode is None:
+        coordinates have it; points outside are left out, and all where a transform bends space."""
+        if self.volumeNode is None:
             return {}
         try:
-            found = {one.name: scene.placeIn(volumeNode, one.lps_mm) for one in self.points()}
-        except NoduleRiskError:
+            found = {
+                point.name: scene.placeIn(self.volumeNode, point.lps_mm) for point in self.points()
+            }
+        except NoduleRiskError:  # said when the user assesses
             return {}
         return {name: _placeWords(*place) for name, place in found.items() if place is not None}
 

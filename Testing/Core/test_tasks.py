@@ -60,7 +60,8 @@ def answered(growth, weights, tmp_path) -> WeightSet:
     for file in weights.folder.glob("*.safetensors"):
         (folder / file.name).hardlink_to(file)
     network = replace(weights.networks["inception"], tasks=(growth.name,))
-    card = TaskCard(("grower",), weights.tasks["malignancy"].evidence)
+    learnt = replace(weights.tasks["malignancy"].evidence, level="reader")
+    card = TaskCard(("grower",), learnt)
     networks, tasks = weights.networks | {"grower": network}, weights.tasks | {growth.name: card}
     save_card(replace(weights, folder=folder, networks=networks, tasks=tasks))
     return load_weight_set(folder)
@@ -68,7 +69,9 @@ def answered(growth, weights, tmp_path) -> WeightSet:
 
 def test_the_command_runs_it_in_its_step_and_every_file_has_it(answered, tmp_path):
     series, out = tmp_path / "ct", tmp_path / "out"
-    write_study(made_ct(), series)
+    hu = made_ct().hu.copy()
+    hu[:, :4] = -1000  # without air the values would be in doubt, and the decision withheld
+    write_study(replace(made_ct(), hu=hu), series)
     point = ",".join(map(str, CENTRE_LPS_MM))
     for threshold, decision in ((0, "fast"), (1, "")):
         arguments = ["assess", series, "--point", point, "--weights", answered.folder, "--cascade"]
@@ -87,8 +90,8 @@ def test_the_command_runs_it_in_its_step_and_every_file_has_it(answered, tmp_pat
 def test_the_words_of_panel_page_and_report_have_it(answered, ct, tmp_path):
     assessment = assess(ct, CENTRE_LPS_MM, answered, "cpu")
     assert assessment.tasks["growth"].decision == "fast"  # by the row's own threshold
-    assert list(main_tasks(assessment))[-1] == "growth"
-    assert task_title("growth", assessment.tasks["growth"]) == "Growth: fast"
+    assert "growth" in main_tasks(assessment)
+    assert task_title(assessment, "growth") == "Growth: fast"
     assert any("subtype, growth" in check.message for check in assessment.checks)
     write_report([ReportNodule(ct, assessment)], tmp_path / "report.html")
     assert "Growth: fast" in (tmp_path / "report.html").read_text("utf-8")

@@ -458,7 +458,7 @@ def imported(path: Path) -> set[str]:
 
 
 def test_slicer_loads_the_module_file_without_numpy_or_the_rest():
-    assert imported(MODULE / "LungNoduleRisk.py") == {"sys", "typing", "slicer"}
+    assert imported(MODULE / "LungNoduleRisk.py") == {"pathlib", "sys", "typing", "slicer"}
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,10 @@ from nodulerisk.tasks import DEMONSTRATION
 
 SIZE = "long axis"
 HATCHED = (  # a demonstration's bar
+    "QProgressBar { text-align: center; color: black; background: white;"
+    " border: 1px solid #8b949d; }"
     "QProgressBar::chunk { background: qlineargradient(spread: repeat, x1: 0, y1: 0, x2: 0.03,"
-    " y2: 0.3, stop: 0 #8b949d, stop: 0.5 #8b949d, stop: 0.51 #d5dade, stop: 1 #d5dade); }"
+    " y2: 0.3, stop: 0 #cbd1d7, stop: 0.5 #cbd1d7, stop: 0.51 #f1f3f5, stop: 1 #f1f3f5); }"
 )
 
 

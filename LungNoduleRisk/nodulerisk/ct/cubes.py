@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-import SimpleITK as sitk
 from scipy.ndimage import zoom
 
 from nodulerisk.ct.volume import CT, to_lps, triple
@@ -78,6 +77,8 @@ def emv_grid(ct: CT, point_lps_mm, side: int, size: int, *, scan_order: bool = F
 
 
 def _resampled_block(ct: CT, point_lps_mm: np.ndarray, side_mm: float) -> CT:
+    import SimpleITK as sitk  # here: networks run without it
+
     spacing = np.maximum(ct.spacing_mm, side_mm / LONGEST_BLOCK)  # bounds the block's memory
     half = np.ceil(side_mm / 2 / spacing).astype(int)
     origin = point_lps_mm - half * spacing

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import SimpleITK as sitk
 
 from nodulerisk.checks import (
     CONTRAST,
@@ -23,6 +23,9 @@ from nodulerisk.checks import (
 )
 from nodulerisk.ct.intensity import intensity_checks
 from nodulerisk.errors import CTError
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk  # imported where it is used: networks run without it
 
 MAX_VOXELS = 800_000_000  # 1.6 GB as int16: 3050 slices of 512 x 512
 SPACING_MM = (0.1, 10.0)
@@ -172,6 +175,8 @@ class CT:
         Raises:
             CTError: more than one time point or channel, or anything that `CT.from_array` refuses.
         """
+        import SimpleITK as sitk
+
         if image.GetDimension() == 4 and image.GetSize()[3] == 1:
             image = image[:, :, :, 0]
         refuse_if_not_scalar_volume(image)
@@ -210,6 +215,8 @@ class CT:
 
     def to_sitk(self) -> sitk.Image:
         """Returns the same CT as a SimpleITK image."""
+        import SimpleITK as sitk
+
         return with_geometry(sitk.GetImageFromArray(self.hu), self)
 
 
@@ -337,6 +344,8 @@ def refuse_if_too_large(size: Iterable[int]) -> None:
 
 def refuse_if_not_scalar_volume(image: sitk.Image | sitk.ImageFileReader) -> None:
     """Raises CTError for 4D, colour or vector images (fault 12) and single slices (fault 6)."""
+    import SimpleITK as sitk
+
     size = image.GetSize()
     refuse_several_volumes(size)
     if "vector" in sitk.GetPixelIDValueAsString(image.GetPixelID()):

@@ -11,13 +11,13 @@ import importlib.util
 import sys
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from platformdirs import user_cache_path
 
 from nodulerisk.checks import GPU_OUT_OF_MEMORY, Check
 from nodulerisk.errors import NoduleRiskError, WeightsError
@@ -171,23 +171,41 @@ class Backend(ABC):
 
 
 class TorchBackend(Backend):
-    """Plain torch in fp32 on CUDA, MPS or the CPU."""
+    """Plain torch in fp32 on CUDA, MPS or the CPU; never in TF32, which cuDNN would use unasked."""
 
     def __init__(self, weights: WeightSet, device: str, *, keep: bool = True):
         super().__init__(weights, keep=keep)
         self.kind = device
-        self.name = f"{device.upper()} (torch, fp32)"
+        precision = "fp32, TF32 off" if device == "cuda" else "fp32"
+        self.name = f"{device.upper()} (torch, {precision})"
 
     def predict(self, network: str, cubes: np.ndarray) -> tuple[np.ndarray, ...]:
         import torch
 
         ready = self._ready(network, lambda: load_network(self._weights, network).to(self.kind))
-        with torch.inference_mode():
+        with torch.inference_mode(), tf32(False):
             answer = ready(torch.from_numpy(cubes).to(self.kind))
         return tuple(
             part.float().cpu().numpy()
             for part in (answer if isinstance(answer, tuple) else (answer,))
         )
+
+
+@contextmanager
+def tf32(allowed: bool) -> Iterator[None]:
+    """Within it, CUDA convolutions and matrix products of fp32 may round their factors to TF32's 10
+    bits, or may not; afterwards as before."""
+    import torch
+
+    switches = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [switch.allow_tf32 for switch in switches]
+    try:
+        for switch in switches:
+            switch.allow_tf32 = allowed
+        yield
+    finally:
+        for switch, was in zip(switches, before, strict=True):
+            switch.allow_tf32 = was
 
 
 class OpenVINOBackend(Backend):
@@ -319,4 +337,6 @@ def _keep(model, path: Path) -> None:
 
 
 def _cache_folder() -> Path:
+    from platformdirs import user_cache_path
+
     return user_cache_path("nodulerisk") / "openvino"

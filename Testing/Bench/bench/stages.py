@@ -57,9 +57,10 @@ def ball(diameter_mm: float = BALL_MM) -> NoduleMask:
 
 
 def synthetic_ct(shape: tuple[int, int, int] = DEMO_SHAPE, spacing_mm=DEMO_SPACING_MM) -> CT:
-    """Noise around the lung's density with a ball of soft tissue in its middle; by default on the
-    demo CT's grid."""
+    """Noise around the lung's density with a ball of soft tissue in its middle and a chest wall; by
+    default on the demo CT's grid."""
     hu = np.random.default_rng(0).normal(-850, 60, shape).astype(np.float32)
+    hu[:, -(shape[1] // 8) :] += 900
     middle = np.array(shape) // 2
     offsets = np.ogrid[tuple(slice(-m, n - m) for m, n in zip(middle, shape, strict=True))]
     squares = [(offset * step) ** 2 for offset, step in zip(offsets, spacing_mm[::-1], strict=True)]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +20,8 @@ from nodulerisk.engine.engine import (
     TorchBackend,
     choose_device,
     choose_precision,
+    load_network,
+    tf32,
 )
 from nodulerisk.errors import NoduleRiskError, WeightsError
 from nodulerisk.weights.store import sha256_of
@@ -84,6 +89,42 @@ def test_without_openvino_torch_runs(weights, views, monkeypatch):
     assert Engine(weights, "cpu").device == "CPU (torch, fp32)"
 
 
+def test_fp32_is_never_tf32(weights, views, monkeypatch):
+    def allowed() -> list[bool]:
+        return [torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32]
+
+    seen = []
+    network = load_network(weights, "vgg")
+    network.register_forward_hook(lambda *_: seen.append(allowed()))
+    monkeypatch.setattr(engines, "load_network", lambda *_: network)
+    with tf32(True):
+        TorchBackend(weights, "cpu").predict("vgg", views)
+        assert allowed() == [True, True]  # training in the same process chooses for itself
+    assert seen == [[False, False]]
+    assert TorchBackend(weights, "cuda").name == "CUDA (torch, fp32, TF32 off)"
+
+
+def test_networks_run_where_only_torch_and_numpy_are(weights):
+    code = (
+        "import sys\n"
+        "absent = ['SimpleITK', 'openvino', 'monai', 'pydicom', 'platformdirs']\n"
+        "sys.modules |= dict.fromkeys(absent)\n"
+        "import numpy as np\n"
+        "from nodulerisk.engine.engine import Engine\n"
+        "from nodulerisk.weights.store import load_weight_set\n"
+        "engine = Engine(load_weight_set(sys.argv[1]), 'cpu')\n"
+        "engine.predict('vgg', np.zeros((1, 3, 40, 40, 40)))\n"
+        "print(engine.device)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(weights.folder)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(engines.__file__).parents[2])},
+    )
+    assert done.stdout == "CPU (torch, fp32)\n", done.stderr
+
+
 def test_nothing_calls_home(weights, views, monkeypatch, tmp_path):
     monkeypatch.setattr(engines, "_cache_folder", lambda: tmp_path)
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("a network call was made"))
@@ -122,7 +163,7 @@ def test_fault_40_gpu_out_of_memory_goes_on_on_the_cpu(weights, views):
     exact = engine.predict("vgg", views)[0]
 
     class FullGPU:
-        kind, name = "cuda", "CUDA (torch, fp32)"
+        kind, name = "cuda", "CUDA (torch, fp32, TF32 off)"
 
         def predict(self, *_):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")

@@ -122,7 +122,7 @@ def test_fault_40_a_child_that_dies_on_the_gpu_is_tried_on_the_cpu(weights, monk
         def die_unless_cpu():
             start()
             if worker._wanted_device != "cpu":
-                worker.device = "CUDA (torch, fp32)"
+                worker.device = "CUDA (torch, fp32, TF32 off)"
                 worker._child.kill()
 
         monkeypatch.setattr(worker, "_start", die_unless_cpu)

@@ -12,7 +12,7 @@ from nodulerisk.datasets.densesharp_format import write_densesharp
 from nodulerisk.datasets.nodules import LabelledNodule
 from nodulerisk.datasets.simulated.simulate import simulate_nodules
 
-LUNG_HU, WALL_HU, VESSEL_HU = -860, 40, 20
+LUNG_HU, WALL_HU, VESSEL_HU = -860, 60, 20
 
 
 def made_lung(wall_mm: int = 12) -> np.ndarray:

@@ -254,11 +254,11 @@ def test_the_picture_says_that_it_is_no_evidence(weights, off_centre):
     assert (
         explanation_title(found)
         == texts[0]
-        == "Grad-CAM of resnet: regions that supported malignant"
+        == "Grad-CAM of resnet: regions that supported p(malignant)"
     )
     assert any("views share this map" in text for text in texts)
     empty = replace(found, values=np.zeros_like(found.values))
-    assert "no region of the cube supported malignant" in explanation_title(empty)
+    assert "no region of the cube supported p(malignant)" in explanation_title(empty)
 
 
 @pytest.fixture(scope="module")
