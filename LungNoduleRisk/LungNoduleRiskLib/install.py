@@ -165,9 +165,11 @@ def _loaded(needed: Requirement) -> str | None:
 
 
 def _serves(number: str | None, needed: Requirement) -> bool:
+    from packaging.version import InvalidVersion, Version
+
     try:
-        return number is None or needed.specifier.contains(number, prereleases=True)
-    except ValueError:  # not a version as Python packages have them
+        return number is None or needed.specifier.contains(Version(number), prereleases=True)
+    except InvalidVersion:  # such as OpenVINO's, which ends with the build
         return True
 
 

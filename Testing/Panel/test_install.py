@@ -287,6 +287,16 @@ def test_fault_83_an_old_version_that_is_loaded_asks_for_a_restart(
     assert len(restarts) == agrees
 
 
+def test_a_loaded_package_that_names_its_build_is_not_taken_for_an_old_one(
+    needs, loaded, monkeypatch
+):
+    needs("tinyone>=1")
+    loaded("tinyone")
+    built = "2026.4.1-22982-e213a147257-releases/2026/4"  # as OpenVINO says it
+    monkeypatch.setattr(sys.modules["tinyone"], "__version__", built, raising=False)
+    install.ensurePackages()
+
+
 @pytest.mark.parametrize("agrees", [True, False])
 def test_fault_83_a_restart_for_a_package_of_others_ends_the_action_too(
     needs, index, loaded, restart, agrees
