@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from host import start
+from host.launcher import startPythonThroughLauncher
 
+PYTHON = sys.executable
 PICTURES = os.environ.get("NODULERISK_PICTURES")
 
 
@@ -25,6 +27,15 @@ def pytest_pyfunc_call(pyfuncitem):
 @pytest.fixture(scope="session")
 def running_host():
     return start()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def launched_python(running_host):
+    """Python starts through Slicer's launcher here; tests elsewhere start it as they find it."""
+    sys.executable = PYTHON
+    startPythonThroughLauncher()
+    yield
+    sys.executable = PYTHON
 
 
 @pytest.fixture
