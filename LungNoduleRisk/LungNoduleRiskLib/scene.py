@@ -100,11 +100,17 @@ def ctAround(
     volumeNode: vtkMRMLScalarVolumeNode, point_lps_mm: Coordinates, marginMm: float
 ) -> CT | None:
     """A copy of the CT around a position; None if it lies outside."""
-    spacing, origin, direction = gridLps(volumeNode)
-    voxel = np.rint(direction.T @ (np.asarray(point_lps_mm) - origin) / spacing)[::-1].astype(int)
-    if (voxel < 0).any() or (voxel >= slicer.util.arrayFromVolume(volumeNode).shape).any():
+    voxel = voxelAt(volumeNode, point_lps_mm)
+    if voxel is None:
         return None
-    return ctPart(volumeNode, voxel, voxel + 1, marginMm)[0]
+    return ctPart(volumeNode, voxel[::-1], voxel[::-1] + 1, marginMm)[0]
+
+
+def voxelAt(volumeNode: vtkMRMLScalarVolumeNode, point_lps_mm: Coordinates) -> np.ndarray | None:
+    """The voxel (x, y, z) at a position; None outside the volume."""
+    ras, size = rasOf(point_lps_mm), volumeNode.GetImageData().GetDimensions()
+    voxel = np.rint(np.linalg.solve(ijkToWorld(volumeNode), [*ras, 1])[:3]).astype(int)
+    return None if (voxel < 0).any() or (voxel >= size).any() else voxel
 
 
 def addCt(ct: CT, name: str = "CT") -> vtkMRMLScalarVolumeNode:
@@ -168,11 +174,11 @@ def placeIn(
     middle of Slicer's coordinates it lies in mm (left is negative); None outside the volume."""
     if volumeNode.GetImageData() is None:
         return None
-    ras, size = rasOf(point_lps_mm), volumeNode.GetImageData().GetDimensions()
-    voxel = np.rint(np.linalg.solve(ijkToWorld(volumeNode), [*ras, 1])[:3]).astype(int)
-    if (voxel < 0).any() or (voxel >= size).any():
+    voxel = voxelAt(volumeNode, point_lps_mm)
+    if voxel is None:
         return None
-    return int(voxel[2]) + 1, size[2], ras[0]
+    slices = volumeNode.GetImageData().GetDimensions()[2]
+    return int(voxel[2]) + 1, slices, rasOf(point_lps_mm)[0]
 
 
 def lookAt(cameraNode: vtkMRMLCameraNode, point_ras_mm: Sequence[float]) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from nodulerisk.cli.shared import (
     FAILED,
+    Series,
     Show,
     Verbose,
     echo_error,
@@ -91,12 +92,7 @@ def assess(
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    series: Annotated[
-        str | None,
-        typer.Option(
-            help="Which series, if there are several: its UID, or UID#2 as the list names it."
-        ),
-    ] = None,
+    series: Series = None,
     dicom: Annotated[
         bool,
         typer.Option(

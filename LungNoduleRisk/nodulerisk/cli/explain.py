@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nodulerisk.cli.shared import Verbose, errors_in_one_line, progress
+from nodulerisk.cli.shared import Series, Verbose, errors_in_one_line, progress
 from nodulerisk.tasks import FIRST_TASK
 
 
@@ -30,12 +30,7 @@ def explain(
     ] = None,
     weights: Annotated[str, typer.Option(help="Weight set: its name or folder.")] = "open",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    series: Annotated[
-        str | None,
-        typer.Option(
-            help="Which series, if there are several: its UID, or UID#2 as the list names it."
-        ),
-    ] = None,
+    series: Series = None,
     verbose: Verbose = False,
 ) -> None:
     """Show which regions supported a decision (Grad-CAM): an explanation, not evidence."""

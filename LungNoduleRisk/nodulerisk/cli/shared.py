@@ -15,6 +15,12 @@ from nodulerisk.errors import NoduleRiskError
 FAILED, CANCELLED = 2, 130
 
 Show = Callable[[str, float | None], None]  # a stage, and how many steps are done; None: not known
+Series = Annotated[
+    str | None,
+    typer.Option(
+        help="Which series, if there are several: its UID, or UID#2 as the list names it."
+    ),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show where an error comes from.")]
 
 

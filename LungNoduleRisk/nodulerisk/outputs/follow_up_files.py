@@ -12,7 +12,7 @@ from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.clinical.course import Course
 from nodulerisk.clinical.followup import FollowUp
 from nodulerisk.clinical.timeline import Step, Timeline
-from nodulerisk.files import write_table, written_whole
+from nodulerisk.files import NOTICE, write_table, written_whole
 
 Row = dict[str, str | float | bool | None]
 SCANS = ("before", "after")
@@ -50,7 +50,7 @@ def _everything(timeline: Timeline, rows: Sequence[Row]) -> dict[str, Any]:
         if (course := timeline.course(track)) is not None
     }
     return {
-        "research_use_only": RESEARCH_USE_ONLY,
+        NOTICE: RESEARCH_USE_ONLY,
         **of_two,
         "gaps": gaps,
         "nodules": rows,

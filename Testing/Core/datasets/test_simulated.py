@@ -365,7 +365,7 @@ def auc(values, low, high) -> float:
 def test_features_are_written_beside_what_was_published(tmp_path):
     rows = [features_of(one) for one in simulate([made_background()], 30, seed=3)]
     write_features(rows, tmp_path)
-    written = (tmp_path / "features.csv").read_text(encoding="utf-8").splitlines()
+    written = (tmp_path / "features.csv").read_text(encoding="utf-8-sig").splitlines()
     assert len(written) == 31 and written[0].startswith("name,subtype,invasiveness,")
     text = (tmp_path / "features.md").read_text(encoding="utf-8")
     assert text == tables(rows) and "(10.3 ± 3.1)" in text and "| AIS against MIA | 0.60 |" in text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from scipy.stats import mannwhitneyu
 from nodulerisk.datasets.simulated.growth import largest_part, long_axis_mm
 from nodulerisk.datasets.simulated.patterns import PATTERNS, Pattern
 from nodulerisk.datasets.simulated.simulate import Simulated
-from nodulerisk.files import written_whole
+from nodulerisk.files import write_table, written_whole
 from nodulerisk.tasks import TASKS
 
 MEASURES = {"diameter_mm": "diameter, mm", "solid_mm": "solid part, mm", "mean_hu": "mean HU"}
@@ -55,14 +54,8 @@ def write_features(rows: Sequence[Row], folder: Path) -> None:
     Raises:
         OutputError: the folder cannot be written.
     """
-    folder.mkdir(exist_ok=True)
-    with (
-        written_whole(folder / "features.csv") as partial,
-        partial.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
-        writer.writeheader()
-        writer.writerows(rows)
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    write_table(folder / "features.csv", columns, rows)
     with written_whole(folder / "features.md") as partial:
         partial.write_text(tables(rows), encoding="utf-8")
 
