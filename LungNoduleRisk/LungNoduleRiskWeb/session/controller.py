@@ -17,7 +17,7 @@ from trame_server.utils.asynchronous import create_task
 from LungNoduleRiskLib import scene
 from LungNoduleRiskLib.assessing import Assessor
 from LungNoduleRiskLib.facts import NoduleFacts, Summary, ctFacts
-from LungNoduleRiskLib.sample import loadSample
+from LungNoduleRiskLib.sample import THICK, loadSample
 from LungNoduleRiskLib.session import Session
 from LungNoduleRiskWeb.session.notices import Notices
 from LungNoduleRiskWeb.session.viewer import LAYOUTS, WINDOWS_HU, Viewer
@@ -165,7 +165,7 @@ class Controller:
             self.notices.refuse_busy()
             self.notices.say("")
             self._close()
-            self._show(*loadSample())
+            self._show(*loadSample(THICK))
             ct = scene.ctFromNode(self.session.selected[0])
             self._state.ct = asdict(ctFacts(ct)) | {"dicom": False}  # there are no files of it
             self._jump()
