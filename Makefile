@@ -9,8 +9,10 @@ KERAS := build/keras-venv/bin/python
 .PHONY: demo serve test test-all bench bench-cohort phantoms follow-pairs evidence faults fuzz parity docs lint clean
 
 demo: $(VENV)/.core
+	$(BIN)/nodulerisk assess Resources/SampleData/demo-thin-ct.mha \
+		--points Resources/SampleData/demo-thin-point.mrk.json --out demo-output/thin
 	$(BIN)/nodulerisk assess Resources/SampleData/demo-chest-ct.zip \
-		--points Resources/SampleData/demo-point.mrk.json --out demo-output
+		--points Resources/SampleData/demo-point.mrk.json --out demo-output/thick
 
 serve: $(VENV)/.web
 	$(BIN)/nodulerisk serve

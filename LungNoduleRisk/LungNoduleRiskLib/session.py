@@ -454,7 +454,8 @@ class Session:
         self._tell(News(what, self.news.share))
 
     def showNext(self) -> bool:
-        """Shows one nodule that the run has assessed; whether there was one.
+        """Shows one nodule that the run has assessed, or after the last fills table and chart;
+        whether there was anything to do.
 
         Raises:
             NoduleRiskError: see ``results.showAssessment``.

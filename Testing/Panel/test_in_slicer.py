@@ -23,6 +23,7 @@ from PySide6.QtTest import QTest
 from host.session import MODULE
 from host.window import MENUS
 from LungNoduleRiskLib.display import results
+from LungNoduleRiskLib.sample import THICK
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.errors import NoduleRiskError
 
@@ -280,9 +281,9 @@ def test_every_selector_of_the_panel_has_the_scene(panel):
         assert getattr(panel.panel.ui, name).mrmlScene() is slicer.mrmlScene
 
 
-def test_a_follow_up_is_done_by_clicks(host, assessed, ui, finished):
+def test_a_follow_up_is_done_by_clicks(host, assessed, ui, load, finished):
     earlier = assessed.ct
-    ui.sampleButton.click()
+    load(THICK)
     ui.assessButton.click()
     finished()
     host.process(0.3)

@@ -13,7 +13,7 @@ import json
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -199,9 +199,12 @@ def savedAssessments(volumeNode: vtkMRMLScalarVolumeNode) -> dict[str, Assessmen
     Raises:
         NoduleRiskError: the text node was edited into something else.
     """
+    textNode = resultNode("text", volumeNode)
+    if textNode is None:
+        return {}
     try:
-        return {name: Assessment.from_dict(entry) for name, entry in _entries(volumeNode).items()}
-    except (KeyError, TypeError, ValueError) as error:
+        return dict(_assessmentsIn(textNode.GetText()))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(volumeNode) from error
 
 
@@ -457,12 +460,25 @@ def _entries(volumeNode: vtkMRMLScalarVolumeNode) -> dict[str, Entry]:
     if textNode is None:
         return {}
     try:
-        entries = json.loads(textNode.GetText())
-        if not all(set(entry[MASK]) == {"drawn", "measured"} for entry in entries.values()):
-            raise ValueError(MASK)
+        return dict(_entriesIn(textNode.GetText()))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _damaged(volumeNode) from error
+
+
+# Of a text that is read many times between two changes; what comes back is not to be changed.
+
+
+@lru_cache(maxsize=2)
+def _entriesIn(text: str) -> dict[str, Entry]:
+    entries = json.loads(text)
+    if not all(set(entry[MASK]) == {"drawn", "measured"} for entry in entries.values()):
+        raise ValueError(MASK)
     return entries
+
+
+@lru_cache(maxsize=2)
+def _assessmentsIn(text: str) -> dict[str, Assessment]:
+    return {name: Assessment.from_dict(entry) for name, entry in _entriesIn(text).items()}
 
 
 def _damaged(volumeNode: vtkMRMLScalarVolumeNode) -> NoduleRiskError:
