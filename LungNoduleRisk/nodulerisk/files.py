@@ -77,6 +77,16 @@ def _is_chinese(content: bytes) -> bool:
     return 2 * len(common) >= len(foreign)
 
 
+def column_name(header: str) -> str:
+    """Returns a table's header as its columns are known by.
+
+    Examples:
+        >>> column_name("CT"), column_name("upper lobe"), column_name("PD-L1")
+        ('ct', 'upper_lobe', 'pd_l1')
+    """
+    return re.sub(r"\W+", "_", header.strip().lower()).strip("_")
+
+
 def stem_of(path: Path) -> str:
     """Returns a file's name without its suffix; dots of a UID are none.
 

@@ -175,6 +175,7 @@ def _nodule(row: Row, files: dict[str, Path]) -> LabelledNodule:
         or equivalent_diameter_mm(marked >= 0.5, ct.spacing_mm),
         split=split,
         pathology=diagnosis,
+        cells=row,
     )
 
 

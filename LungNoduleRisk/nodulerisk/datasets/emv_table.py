@@ -166,8 +166,13 @@ def labels_of(pathology: str) -> dict[str, int]:
         )
     if grade is None:
         return BY_PLAIN_WORD[word]
-    text = grade[1] or grade[2]
-    return BY_PLAIN_WORD[word] | {"grade": int(text) - 1 if text.isdigit() else len(text) - 1}
+    return BY_PLAIN_WORD[word] | {"grade": grade_index(grade)}
+
+
+def grade_index(found: re.Match[str]) -> int:
+    """Returns the index of a grade that ``GRADE`` found."""
+    text = found[1] or found[2]
+    return int(text) - 1 if text.isdigit() else len(text) - 1
 
 
 def _classes() -> dict[str, dict[str, int]]:
@@ -336,6 +341,7 @@ def _nodule(row: Row, ct: CT, folder: Path) -> LabelledNodule:
         diameter_mm=size,
         split=split or split_of(patient),
         pathology=cell(row, *PATHOLOGY),
+        cells=row,
     )
 
 

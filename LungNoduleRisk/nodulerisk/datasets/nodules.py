@@ -7,7 +7,7 @@ here needs torch.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import TypeVar
@@ -35,7 +35,8 @@ class LabelledNodule:
         ct: HU around the nodule.
         centre_lps_mm: the nodule's centre (x, y, z), LPS mm.
         evidence: what its labels rest on: ``pathology``, ``reader`` or ``simulated``.
-        labels: task -> index of its class in ``TASKS``; tasks without a decided label are absent.
+        labels: task -> index of its class in ``TASKS``, or of its own; tasks without a decided
+            label are absent.
         beliefs: task -> class probabilities to train towards, if they say more than the label (when
             readers disagree); see ``target``.
         marked: float32 (z, y, x) on the CT's grid, the share (0..1) of readers who marked a voxel
@@ -47,6 +48,7 @@ class LabelledNodule:
         pathology: in the source's words, such as ``AAH``; empty: not known.
         readers_dice: mean Dice of the readers' outlines with each other; None with fewer than two.
         ratings: every reader's rating of malignancy, 1 to 5; empty: not known.
+        cells: its row of the source's table by column, for own tasks; written nowhere.
     """
 
     name: str
@@ -63,6 +65,7 @@ class LabelledNodule:
     pathology: str = ""
     readers_dice: float | None = None
     ratings: tuple[float, ...] = ()
+    cells: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def mask(self) -> np.ndarray | None:

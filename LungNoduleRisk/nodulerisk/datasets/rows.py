@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nodulerisk.datasets.nodules import SPLITS
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.files import column_name
 from nodulerisk.tasks import TASKS, EvidenceLevel
 
 Row = dict[str, str]
@@ -73,10 +74,7 @@ def _row(cells: dict, line: int, table: Path) -> Row:
             f"Line {line} of {table.name} has more cells than the header: quote cells that contain"
             " the separator."
         )
-    named = {
-        re.sub(r"\W+", "_", key.strip().lower()).strip("_"): (text or "").strip()
-        for key, text in cells.items()
-    }
+    named = {column_name(key): (text or "").strip() for key, text in cells.items()}
     return named | {LINE: str(line)}
 
 
