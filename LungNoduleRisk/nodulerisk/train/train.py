@@ -12,7 +12,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from safetensors.torch import save_file
 
 from nodulerisk.datasets.nodules import NoduleDataset, joined
-from nodulerisk.datasets.read import read_dataset
+from nodulerisk.datasets.read import read_dataset, said_of
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.evaluation.predictions import Progress
 from nodulerisk.files import written_whole
@@ -71,8 +71,8 @@ def train_set(
 
 def _read(path: Path, say: Say) -> NoduleDataset:
     dataset = read_dataset(path)
-    for case in dataset.broken:
-        say(f"Left out: {case.name}: {case.reason}")
+    for line in said_of(dataset):
+        say(line)
     say(
         f"{dataset.name}:"
         f" {', '.join(f'{len(dataset.of_split(s))} {s}' for s in ('train', 'validation', 'test'))}"
