@@ -81,7 +81,7 @@ def _is_chinese(content: bytes) -> bool:
 
 
 def table_cells(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yields the number of the line and the cells of every row that is not empty.
+    """Yields the number, as a spreadsheet counts, and the cells of every row that is not empty.
 
     They are separated by what Excel names in a first line such as ``sep=;``, else by the comma,
     semicolon or tab that the first row has most of. Where that is no comma, decimal commas become
@@ -100,16 +100,25 @@ def table_cells(text: str) -> Iterator[tuple[int, list[str]]]:
     separator = named[1] if named else max(SEPARATORS, key=first.count)
     if not named:
         lines.seek(0)
-    reader, before = csv.reader(lines, delimiter=separator, strict=True), 1 if named else 0
-    for cells in reader:
+    rows = csv.reader(lines, delimiter=separator, strict=True)
+    for number, cells in enumerate(rows, start=1):
         stripped = [cell.strip().replace("\N{MINUS SIGN}", "-") for cell in cells]
         if any(stripped):
-            pointed = stripped if separator == "," else list(map(_pointed, stripped))
-            yield before + reader.line_num, pointed
+            yield number, stripped if separator == "," else list(map(_pointed, stripped))
 
 
 def _pointed(cell: str) -> str:
     return cell.replace(",", ".") if DECIMAL_COMMA.fullmatch(cell) else cell
+
+
+def column_name(header: str) -> str:
+    """Returns a table's header as its columns are known by.
+
+    Examples:
+        >>> column_name("CT"), column_name("upper lobe"), column_name("PD-L1")
+        ('ct', 'upper_lobe', 'pd_l1')
+    """
+    return re.sub(r"\W+", "_", header.strip().lower()).strip("_")
 
 
 def stem_of(path: Path) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from nodulerisk.cohort.store import Row, Store
     from nodulerisk.cohort.table import Cohort, Coordinates
+    from nodulerisk.weights.card import WeightSet
 
 NEEDED = ("distributed", "pyarrow")
 OnRows = Callable[[Sequence["Row"]], None]
@@ -87,8 +88,9 @@ def cohort(
         from nodulerisk.cohort.store import Store
         from nodulerisk.cohort.summary import write_summary
 
-        asked = _read(table, coordinates)
-        with Store(out, chosen_weights(weights, thresholds_of(threshold or []))) as store:
+        weight_set = chosen_weights(weights, thresholds_of(threshold or []))
+        asked = _read(table, coordinates, weight_set)
+        with Store(out, weight_set) as store:
             total, done = _say(asked, store)
             with (
                 _cluster(scheduler, workers, memory, dashboard) as client,
@@ -118,12 +120,12 @@ def cohort(
         raise typer.Exit(FAILED)
 
 
-def _read(table: Path, coordinates: Coordinates | None) -> Cohort:
+def _read(table: Path, coordinates: Coordinates | None, weights: WeightSet) -> Cohort:
     """Returns the table; prints every problem with it on a line of its own."""
     from nodulerisk.cohort.table import CohortError, read_cohort
 
     try:
-        return read_cohort(table, coordinates)
+        return read_cohort(table, coordinates, weights.own_tasks)
     except CohortError as error:
         for problem in error.problems:
             typer.echo(problem, err=True)

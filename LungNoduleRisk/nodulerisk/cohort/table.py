@@ -20,8 +20,8 @@ Optional columns:
   patients and not CTs. It is used for nothing else, and not kept. CTs linked by ``earlier`` belong
   to one patient even without it.
 * for the evaluation: ``label_<task>``, the class known from elsewhere (its name, or its index from
-  0; for grades 1, 2 or 3), and ``label_evidence``, what these labels rest on: pathology, reader or
-  simulated.
+  0; for grades 1, 2 or 3; of an own task of the weight set its name, or one of the task's words),
+  and ``label_evidence``, what these labels rest on: pathology, reader or simulated.
 
 LUNA16's and LUNA25's tables (``seriesuid``, ``coordX``, ``coordY``, ``coordZ``) are read too: a
 case is a series, and its CT is the file or folder of that name beside the table or below it. Rows
@@ -36,8 +36,7 @@ from __future__ import annotations
 import csv
 import gc
 import os
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
@@ -57,6 +56,8 @@ from nodulerisk.ct.points import Position, named_points
 from nodulerisk.datasets.luna import cts_by_series
 from nodulerisk.datasets.rows import EVIDENCE, class_index, number
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.files import column_name
+from nodulerisk.own_tasks import OwnTask
 from nodulerisk.tasks import TASKS, EvidenceLevel
 
 Coordinates = Literal["lps", "ras", "voxel"]
@@ -158,13 +159,18 @@ class Cohort:
         return ((case.case, nodule.name) for case in self.cases for nodule in case.nodules)
 
 
-def read_cohort(path: str | Path, coordinates: Coordinates | None = None) -> Cohort:
+def read_cohort(
+    path: str | Path,
+    coordinates: Coordinates | None = None,
+    own_tasks: Mapping[str, OwnTask] | None = None,
+) -> Cohort:
     """Reads and checks a table; the CTs themselves are not opened.
 
     Args:
         path: ``.csv`` or ``.parquet``.
         coordinates: what the user says the points are; None: what the table says, or LPS if it says
             nothing.
+        own_tasks: of the weight set, whose labels are read too.
 
     Raises:
         CohortError: lists everything that is wrong, at once.
@@ -172,7 +178,7 @@ def read_cohort(path: str | Path, coordinates: Coordinates | None = None) -> Coh
     path = Path(path)
     try:
         with _no_search_for_garbage():
-            reading = _Reading(path.parent, coordinates)
+            reading = _Reading(path.parent, coordinates, own_tasks or {})
             for row_number, cells in enumerate(_cells(path), start=1):
                 reading.add(row_number, cells)
             return reading.cohort(path.name)
@@ -228,11 +234,6 @@ def _text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _plain(column: str) -> str:
-    """Normalises a header: ``CT`` becomes ``ct``, ``upper lobe`` becomes ``upper_lobe``."""
-    return re.sub(r"\W+", "_", column.strip().lower()).strip("_")
-
-
 class _Told(NamedTuple):
     """The columns of a case that must be the same in each of its rows."""
 
@@ -256,8 +257,10 @@ class _Case:
 class _Reading:
     """A table being read into a cohort, and everything that is wrong with it."""
 
-    def __init__(self, folder: Path, coordinates: Coordinates | None):
-        self._folder, self._asked = folder, coordinates
+    def __init__(
+        self, folder: Path, coordinates: Coordinates | None, own_tasks: Mapping[str, OwnTask]
+    ):
+        self._folder, self._asked, self._own_tasks = folder, coordinates, own_tasks
         self._columns: list[str] = []
         self._unused: tuple[str, ...] = ()
         self._by_series: dict[str, Path] | None = None  # the CTs of LUNA's series
@@ -320,11 +323,11 @@ class _Reading:
             return None
 
     def _take_header(self, row_number: int, cells: list[str]) -> None:
-        plain = [_plain(name) for name in cells]
+        plain = [column_name(name) for name in cells]
         self._columns = [OF_LUNA.get(name, name) for name in plain]
         if "series" in self._columns and not {"case", "ct", "series"} & set(plain):
             self._by_series = cts_by_series(self._folder)
-        labels = label_columns()
+        labels = label_columns([*TASKS, *self._own_tasks])
         known = (*REQUIRED, *OPTIONAL, *PATIENT, *labels)
         self._unused = tuple(
             cell for cell, name in zip(cells, self._columns, strict=True) if name not in known
@@ -414,11 +417,17 @@ class _Reading:
 
     def _labels(self, row_number: int, row: Row) -> dict[str, str]:
         found = {
-            task: self._try(row_number, _label, task, row[c])
+            task: self._try(row_number, self._label, task, row[c])
             for c, task in self._labelled.items()
             if row[c]
         }
         return {task: name for task, name in found.items() if name is not None}
+
+    def _label(self, task: str, text: str) -> str | None:
+        if (own := self._own_tasks.get(task)) is None:
+            return _label(task, text)
+        index = own.class_index(text)
+        return None if index is None else own.classes[index]
 
     def _check_files(self) -> None:
         paths = {case.told.ct: self._path(case) for case in self._cases.values()}
@@ -529,9 +538,9 @@ def _patient(texts: tuple[str, ...]) -> Patient:
     return patient_from(texts)
 
 
-def label_columns() -> dict[str, str]:
+def label_columns(tasks: Iterable[str] = TASKS) -> dict[str, str]:
     """Returns the task of each label column."""
-    return {f"label_{task}": task for task in TASKS}
+    return {f"label_{column_name(task)}": task for task in tasks}
 
 
 @lru_cache(1000)

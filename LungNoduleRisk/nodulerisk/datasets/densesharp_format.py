@@ -76,7 +76,6 @@ from nodulerisk.datasets.rows import (
     repeated,
     size_mm,
     split_in,
-    unused_columns,
 )
 from nodulerisk.datasets.spelling import first_spellings
 from nodulerisk.errors import NoduleRiskError, OutputError
@@ -113,7 +112,8 @@ def read_densesharp(folder: Path) -> NoduleDataset:
             splits.
     """
     table = _table(folder)
-    rows, unused = read_table(table).using(*COLUMNS)
+    whole = read_table(table)
+    rows, unused = whole.rows, whole.unused(*COLUMNS)
     refuse_missing_column(rows, NAME, table, "the names of the .npz files")
     refuse_sizes_without_unit(rows, table.name)
     spelled = first_spellings(map(_patient, rows))
@@ -125,7 +125,7 @@ def read_densesharp(folder: Path) -> NoduleDataset:
     unlisted = sorted(files.keys() - set(map(_name, rows)))
     strays = tuple(Broken(name, f"{table.name} has no row for this file") for name in unlisted)
     return NoduleDataset(
-        folder.resolve().name, nodules, (*broken, *strays), remarks=unused_columns(unused)
+        folder.resolve().name, nodules, (*broken, *strays), unused=unused
     )
 
 
@@ -173,6 +173,7 @@ def _nodule(row: Row, files: dict[str, Path]) -> LabelledNodule:
         diameter_mm=size_mm(row) or equivalent_diameter_mm(marked >= 0.5, ct.spacing_mm),
         split=split,
         pathology=diagnosis,
+        cells=row,
     )
 
 

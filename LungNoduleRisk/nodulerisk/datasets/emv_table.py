@@ -87,10 +87,10 @@ from nodulerisk.datasets.rows import (
     repeated,
     size_mm,
     split_in,
-    unused_columns,
 )
 from nodulerisk.datasets.spelling import ct_key, first_spellings
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.files import column_name
 from nodulerisk.tasks import TASKS
 
 CT_PATH = ("ct", "ct_path", "path", "scan", "image")
@@ -207,8 +207,13 @@ def labels_of(pathology: str) -> dict[str, int]:
         )
     if grade is None:
         return BY_PLAIN_WORD[word]
-    text = grade[1] or grade[2]
-    return BY_PLAIN_WORD[word] | {"grade": int(text) - 1 if text.isdigit() else len(text) - 1}
+    return BY_PLAIN_WORD[word] | {"grade": grade_index(grade)}
+
+
+def grade_index(found: re.Match[str]) -> int:
+    """Returns the index of a grade that ``GRADE`` found."""
+    text = found[1] or found[2]
+    return int(text) - 1 if text.isdigit() else len(text) - 1
 
 
 def _word_of(pathology: str) -> str:
@@ -278,11 +283,10 @@ def read_emv_table(path: Path, *, cancers_invasive: bool = False) -> NoduleDatas
             clear, a CT of two patients, or a patient in two splits.
     """
     table = read_table(path)
-    rows, unused = table.using(*COLUMNS, *_authors_columns(table))
-    remarks = [*unused_columns(unused)]
+    unused = table.unused(*COLUMNS, *_authors_columns(table))
+    rows, remarks = _with_density(table.rows, unused), []
     if not {*CT_PATH} & table.columns.keys():
-        rows, told = _with_paths(rows, path)
-        remarks += told
+        rows, remarks = _with_paths(rows, path)
     refuse_missing_column(rows, CT_PATH, path, "the paths of the CTs")
     _refuse_without_centres(rows[0], path)
     refuse_sizes_without_unit(rows, path.name)
@@ -300,6 +304,7 @@ def read_emv_table(path: Path, *, cancers_invasive: bool = False) -> NoduleDatas
         path.stem,
         tuple(sorted(nodules, key=lambda nodule: place[nodule.name])),
         tuple(sorted(broken, key=lambda case: place[case.name])),
+        unused=unused,
         remarks=(*remarks, *_ungraded(rows, cancers_invasive)),
     )
 
@@ -312,6 +317,13 @@ def _authors_columns(table: Table) -> Iterator[tuple[str, ...]]:
     words = {row.get(IMAGE_TYPE, "") for row in table.rows} - {""}
     if words and words <= chinese.DENSITY.keys():
         yield (IMAGE_TYPE,)
+
+
+def _with_density(rows: list[Row], unused: tuple[str, ...]) -> list[Row]:
+    if IMAGE_TYPE in map(column_name, unused):
+        return rows
+    words = chinese.DENSITY | {"": ""}
+    return [row | {"density": row.get("density") or words[row.get(IMAGE_TYPE, "")]} for row in rows]
 
 
 def _with_paths(rows: list[Row], table: Path) -> tuple[list[Row], list[str]]:
@@ -504,6 +516,7 @@ def _nodule(row: Row, ct: CT, folder: Path, cancers_invasive: bool) -> LabelledN
         diameter_mm=size,
         split=split or split_of(patient),
         pathology=cell(row, *PATHOLOGY),
+        cells=row,
     )
 
 
@@ -529,7 +542,7 @@ def _patient(rows: list[Row]) -> str:
 
 def _labels(row: Row, cancers_invasive: bool) -> dict[str, int]:
     pathology = _pathology_labels(row, cancers_invasive)
-    labels = pathology | _hospital_labels(row, pathology) | labels_in(row)
+    labels = pathology | _hospital_grade(row, pathology) | labels_in(row)
     if pathology and "grade" in labels and labels.get("invasiveness") != 1:
         raise NoduleRiskError(
             "only invasive adenocarcinoma has a grade: correct the pathology or leave the grade out"
@@ -544,14 +557,12 @@ def _pathology_labels(row: Row, cancers_invasive: bool) -> dict[str, int]:
     return labels_of(pathology) | (INVASIVE_CANCER if cancers_invasive and is_other else {})
 
 
-def _hospital_labels(row: Row, pathology: dict[str, int]) -> dict[str, int]:
-    """Returns what the authors' own columns say: the density type, and the grade if it has one."""
-    labels = {}
-    if density := chinese.DENSITY.get(row.get(IMAGE_TYPE, "")):
-        labels["density"] = class_index("density", density)
-    if (grade := row.get(HOSPITAL_GRADE)) and pathology.get("invasiveness") == 1:
-        labels["grade"] = class_index("grade", grade.removesuffix("级"))
-    return labels
+def _hospital_grade(row: Row, pathology: dict[str, int]) -> dict[str, int]:
+    """Returns the grade in the authors' own column, if the nodule has one."""
+    grade = row.get(HOSPITAL_GRADE)
+    if not grade or pathology.get("invasiveness") != 1:
+        return {}
+    return {"grade": class_index("grade", grade.removesuffix("级"))}
 
 
 def _centre(row: Row, ct: CT) -> tuple[float, float, float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 import zlib
-from collections.abc import Callable, Hashable, Iterable, Sequence, Set
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import TypeVar
@@ -52,7 +52,8 @@ class LabelledNodule:
         ct: HU around the nodule.
         centre_lps_mm: the nodule's centre (x, y, z), LPS mm.
         evidence: what its labels rest on: ``pathology``, ``reader`` or ``simulated``.
-        labels: task -> index of its class in ``TASKS``; tasks without a decided label are absent.
+        labels: task -> index of its class in ``TASKS``, or of its own; tasks without a decided
+            label are absent.
         beliefs: task -> class probabilities to train towards, if they say more than the label (when
             readers disagree); see ``target``.
         marked: float32 (z, y, x) on the CT's grid, the share (0..1) of readers who marked a voxel
@@ -64,6 +65,7 @@ class LabelledNodule:
         pathology: in the source's words, such as ``AAH``; empty: not known.
         readers_dice: mean Dice of the readers' outlines with each other; None with fewer than two.
         ratings: every reader's rating of malignancy, 1 to 5; empty: not known.
+        cells: its row of the source's table by column, for own tasks; written nowhere.
     """
 
     name: str
@@ -80,6 +82,7 @@ class LabelledNodule:
     pathology: str = ""
     readers_dice: float | None = None
     ratings: tuple[float, ...] = ()
+    cells: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def mask(self) -> np.ndarray | None:
@@ -122,7 +125,8 @@ class NoduleDataset:
         name: the name of the data on a card.
         nodules: in the order of the source.
         broken: cases that could not be read.
-        remarks: what the user must know about how the source was read, in sentences.
+        unused: columns of its table, as written, that were not used.
+        remarks: what else the user must know about how it was read, in sentences.
         attribution: the text that the data's licence requires; empty: none known.
     """
 
@@ -130,6 +134,7 @@ class NoduleDataset:
     nodules: tuple[LabelledNodule, ...]
     broken: tuple[Broken, ...] = ()
     attribution: str = ""
+    unused: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
     def of_split(self, split: str) -> tuple[LabelledNodule, ...]:
@@ -176,6 +181,7 @@ def joined(datasets: Sequence[NoduleDataset]) -> NoduleDataset:
         attribution=" ".join(
             dict.fromkeys(filter(None, (dataset.attribution for dataset in datasets)))
         ),
+        unused=tuple(name for dataset in datasets for name in dataset.unused),
         remarks=tuple(remark for dataset in datasets for remark in dataset.remarks),
     )
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from nodulerisk.datasets.nodules import SPLITS
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.files import table_cells, text_in
+from nodulerisk.files import column_name, table_cells, text_in
 from nodulerisk.tasks import TASKS, EvidenceLevel
 
 Row = dict[str, str]
@@ -55,29 +55,24 @@ class Table:
     rows: list[Row]
     columns: dict[str, list[str]]
 
-    def using(self, *wanted: tuple[str, ...]) -> tuple[list[Row], tuple[str, ...]]:
-        """Returns the rows with only the columns that are used, and the names, as written, of the
-        others that hold anything, so that none is ignored without being said.
+    def unused(self, *wanted: tuple[str, ...]) -> tuple[str, ...]:
+        """Returns the names, as written, of the columns that say something and are not asked.
 
         Args:
             wanted: for each thing to know, the columns that may say it, the first that does first.
 
         Raises:
-            NoduleRiskError: two columns have the name of one that is used.
+            NoduleRiskError: two columns have the name of one that is asked.
         """
         filled = {name for row in self.rows for name, text in row.items() if text}
-        first = {
-            next((n for n in names if row.get(n)), "") for row in self.rows for names in wanted
-        }
-        used = {name for names in wanted for name in names if name in first or name not in filled}
-        for name in used & self.columns.keys():
+        asked = {next(filter(row.get, names), "") for row in self.rows for names in wanted}
+        for name in asked & self.columns.keys():
             if len(self.columns[name]) > 1:
                 raise NoduleRiskError(
                     f"Several columns of {self.name} are called '{name}': keep one of them."
                 )
-        rows = [{n: text for n, text in row.items() if n in used | {LINE}} for row in self.rows]
-        others = [self.columns[name] for name in self.columns if name in filled - used]
-        return rows, tuple(name for names in others for name in names if name)
+        others = [self.columns[name] for name in self.columns if name in filled - asked]
+        return tuple(name for names in others for name in names if name)
 
 
 def read_table(path: Path) -> Table:
@@ -100,7 +95,7 @@ def read_table(path: Path) -> Table:
         ) from error
     if not lines:
         raise NoduleRiskError(f"{path.name} has no rows: write a header and a row for each nodule.")
-    names = [plain_column(name) for name in header[1]]
+    names = [column_name(name) for name in header[1]]
     columns: dict[str, list[str]] = {}
     for name, written in zip(names, header[1], strict=True):
         columns.setdefault(name, []).append(written)
@@ -112,19 +107,9 @@ def read_rows(path: Path) -> list[Row]:
     return read_table(path).rows
 
 
-def plain_column(name: str) -> str:
-    """Returns a column's name in lower case with underscores: ``CT path`` is ``ct_path``."""
-    return re.sub(r"\W+", "_", name.lower()).strip("_")
-
-
 def known(text: str) -> str:
     """Returns a cell's text; empty if it stands for a missing value."""
     return "" if text.lower() in MISSING else text
-
-
-def unused_columns(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Returns the remark that names columns that were not used; none if there are none."""
-    return (f"Columns that were not used: {', '.join(names)}.",) if names else ()
 
 
 def refuse_missing_column(
@@ -137,9 +122,7 @@ def refuse_missing_column(
 
 
 def _row(names: list[str], cells: list[str], line: int, path: Path) -> Row:
-    if any(
-        cells[len(names) :]
-    ):  # every cell after the surplus one would be read as its neighbour's
+    if any(cells[len(names) :]):  # every cell after the surplus one would be taken for another
         raise NoduleRiskError(
             f"Line {line} of {path.name} has more cells than the header: quote cells that contain"
             " the separator."

@@ -16,6 +16,7 @@ from nodulerisk.ct.volume import CT, with_geometry
 from nodulerisk.datasets import emv_table
 from nodulerisk.datasets.emv_table import PATHOLOGIES, labels_of, read_emv_table
 from nodulerisk.datasets.nodules import CROP_MM, NoduleDataset, box_around, cropped, split_of
+from nodulerisk.datasets.read import said_of
 from nodulerisk.errors import NoduleRiskError
 
 X, Y, Z = CENTRE_LPS_MM
@@ -375,7 +376,7 @@ def test_fault_89_columns_that_are_not_used_are_named(scan):
     header = "name,ct,x,y,z,pathology,size_cm,flag,EGFR (exon),empty"
     text = f"{header}\na,ct.nrrd,{X},{Y},{Z},malignant,2.2,grade1,yes,\n"
     dataset = table_of(scan, text)
-    assert dataset.remarks == ("Columns that were not used: flag, EGFR (exon).",)
+    assert [*said_of(dataset)] == ["Columns that were not used: flag, EGFR (exon)."]
     assert dataset.nodules[0].diameter_mm == 22
 
 
@@ -479,7 +480,7 @@ def test_the_authors_table_is_read_as_it_is(tmp_path, ct):
     assert (nodule.name, nodule.diameter_mm) == ("1", 22)
     assert nodule.labels == {"malignancy": 1, "density": 2}
     assert "no file or folder" in reasons(dataset)["2"]
-    assert any("lung, position" in remark for remark in dataset.remarks)
+    assert dataset.unused == ("lung", "position")
     assert any("grades of 1 nodules" in remark for remark in dataset.remarks)
     (theirs,) = read_emv_table(tmp_path / "authors.csv", cancers_invasive=True).nodules
     assert theirs.labels == {"malignancy": 1, "invasiveness": 1, "grade": 2, "density": 2}
