@@ -124,9 +124,7 @@ def read_densesharp(folder: Path) -> NoduleDataset:
     refuse_leak(nodules)
     unlisted = sorted(files.keys() - set(map(_name, rows)))
     strays = tuple(Broken(name, f"{table.name} has no row for this file") for name in unlisted)
-    return NoduleDataset(
-        folder.resolve().name, nodules, (*broken, *strays), unused=unused
-    )
+    return NoduleDataset(folder.resolve().name, nodules, (*broken, *strays), unused=unused)
 
 
 def _archives(folder: Path) -> list[Path]:

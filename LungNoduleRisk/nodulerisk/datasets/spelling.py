@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -24,14 +24,14 @@ def patient_key(text: str) -> tuple[str, ...]:
     return tuple(part.lstrip("0") or "0" if part.isdecimal() else part for part in parts) or (text,)
 
 
-def ct_key(path: Path) -> Hashable:
+def ct_key(path: str | Path) -> tuple[int, int] | str:
     """Returns what all paths to one file or folder share: links, ``.`` and ``..``, case where the
-    disk ignores it."""
+    disk ignores it; the path if nothing is there."""
     try:
         found = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a path that no file can have
         return os.path.normpath(path)
-    return (found.st_dev, found.st_ino)
+    return found.st_dev, found.st_ino
 
 
 def first_spellings(patients: Iterable[str]) -> dict[str, str]:
