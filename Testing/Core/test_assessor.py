@@ -1,4 +1,4 @@
-"""The Python interface: networks that stay warm, many CTs, tables, and imports that cost nothing."""
+"""The Python interface: networks that stay warm, many CTs, tables, imports that cost nothing."""
 
 from __future__ import annotations
 
