@@ -1,5 +1,5 @@
-"""The one loop over points, used by the terminal, the Slicer module, evaluation and cohorts, and the
-``Assessor``, which keeps a weight set's networks warm for it."""
+"""The one loop over points, used by the terminal, the Slicer module, evaluation and cohorts, and
+the ``Assessor``, which keeps a weight set's networks warm for it."""
 
 from __future__ import annotations
 

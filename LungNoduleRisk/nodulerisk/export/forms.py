@@ -1,5 +1,5 @@
-"""Each form in which a weight set leaves: ONNX, TorchScript, MONAI bundles, a repository for Hugging
-Face.
+"""Each form in which a weight set leaves: ONNX, TorchScript, MONAI bundles, a repository for
+Hugging Face.
 
 The networks are what leaves: float32 cubes (N, channels, S, S, S) -> probabilities (N, C) and, from
 a network that draws a mask, the mask (N, 1, S, S, S). Calibration, the mean of the members and the
@@ -147,10 +147,11 @@ def _example(weights: WeightSet, name: str) -> torch.Tensor:
 def _save_script(weights: WeightSet, name: str, path: Path, form: str) -> None:
     network = load_network(weights, name).requires_grad_(False)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tracing fixes the padding for this size, as intended
+        # of a form that torch calls old, and that tracing fixes the padding for this size
+        warnings.simplefilter("ignore")
         traced = torch.jit.trace(network, _example(weights, name), check_trace=False)
-    extra = _about(weights, name) | {"README.md": model_card(weights, form)}
-    torch.jit.save(traced, path, _extra_files=extra)
+        extra = _about(weights, name) | {"README.md": model_card(weights, form)}
+        torch.jit.save(traced, path, _extra_files=extra)
 
 
 def _about(weights: WeightSet, name: str) -> dict[str, str]:

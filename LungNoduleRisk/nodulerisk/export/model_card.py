@@ -13,7 +13,7 @@ from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.networks.kinds import NETWORKS, Cubes
 from nodulerisk.outputs.words import figure_words
 from nodulerisk.tasks import EVIDENCE_WORDS, TASKS
-from nodulerisk.weights.card import TaskCard, WeightSet
+from nodulerisk.weights.card import Evidence, TaskCard, WeightSet
 
 USES = {
     "onnx": '`onnxruntime.InferenceSession("NAME.onnx").run(None, {"cubes": cubes})`',
@@ -25,8 +25,8 @@ USES = {
 }
 HUGGING_FACE_LICENCES = {"CC BY 3.0": "cc-by-3.0", "CC BY 4.0": "cc-by-4.0"}
 NOT_THE_ANSWER = (
-    "A network's probabilities are not yet the answer that nodulerisk gives. That is the mean over a"
-    " task's networks, each calibrated by its line, or the risk model where the task has one; and it"
+    "A network's probabilities are not yet the answer that nodulerisk gives. That is the mean over"
+    " a task's networks, each calibrated by its line, or the risk model where the task has one; and it"
     " is withheld where the evidence does not cover the nodule. `card.json` holds these numbers."
 )
 CUTTING = """```python
@@ -47,7 +47,7 @@ def model_card(weights: WeightSet, form: str) -> str:
             f"\n**{RESEARCH_USE_ONLY}**",
             f"\nLicence: {weights.licence}. {weights.attribution}",
             "\n## What the numbers rest on\n",
-            "| answers | networks | evidence | data and labels | held-out figures |",
+            "| answers | by | evidence | data and labels | held-out figures |",
             "|---|---|---|---|---|",
             *_evidence_rows(weights),
             "",
@@ -84,9 +84,11 @@ def input_words(weights: WeightSet, name: str) -> str:
     else:
         sides = ", ".join(f"{side * cubes.spacing_mm:g}" for side in card.sides)
         field = f"concentric cubes of {sides} mm, each as {card.size}³ voxels"
+    numbered = weights.scan_order and cubes.concentric
+    upwards = "where InstanceNumber grows (else the head)" if numbered else "the head"
     return (
-        f"(N, {cubes.channels}, {card.size}, {card.size}, {card.size}), z, y, x towards head, back"
-        f" and left: {field}, HU {cubes.window_hu[0]:g} to {cubes.window_hu[1]:g} as {low:g} to"
+        f"(N, {cubes.channels}, {card.size}, {card.size}, {card.size}), z, y, x towards {upwards},"
+        f" back and left: {field}, HU {cubes.window_hu[0]:g} to {cubes.window_hu[1]:g} as {low:g} to"
         f" {high:g}"
     )
 
@@ -106,14 +108,26 @@ def outputs_of(weights: WeightSet, name: str) -> dict[str, list[str]]:
 
 
 def _evidence_rows(weights: WeightSet) -> Iterator[str]:
-    every = {name: (task.networks, task.evidence) for name, task in weights.tasks.items()}
-    drawing = (weights.mask_network,) if weights.mask_network else ()
-    for name, (networks, evidence) in (every | {"mask": (drawing, weights.mask_evidence)}).items():
-        if networks:
-            figures = (f"{what} {figure_words(n)}" for what, n in evidence.figures.items())
-            basis = "; ".join(filter(None, (evidence.labels, evidence.data)))
-            cells = (name, ", ".join(networks), evidence.level, basis, "; ".join(figures) or "–")
-            yield f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+    for name, task in weights.tasks.items():
+        if task.networks:
+            yield _evidence_row(name, _answered_by(task), task.evidence)
+    if weights.mask_network is not None:
+        yield _evidence_row("mask", weights.mask_network, weights.mask_evidence)
+
+
+def _evidence_row(answer: str, by: str, evidence: Evidence) -> str:
+    figures = (f"{what} {figure_words(numbers)}" for what, numbers in evidence.figures.items())
+    basis = "; ".join(filter(None, (evidence.labels, evidence.data)))
+    cells = (answer, by, evidence.level, basis, "; ".join(figures) or "–")
+    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+
+
+def _answered_by(task: TaskCard) -> str:
+    """Returns what the evidence is about: where there is a risk model, not the networks alone."""
+    names = ", ".join(task.networks)
+    if task.risk is None:
+        return names
+    return f"a risk model on {', '.join(task.risk.terms)}; nothing is said of {names} alone"
 
 
 def _levels(weights: WeightSet) -> list[str]:
@@ -136,9 +150,7 @@ def _rules(weights: WeightSet) -> Iterator[str]:
 
 
 def _rule(name: str, task: TaskCard, threshold: float | None) -> str:
-    answer = f"mean of {', '.join(task.networks)}"
-    if task.risk is not None:
-        answer = f"**risk model** on {', '.join(task.risk.terms)}, not the networks' mean"
+    answer = f"mean of {', '.join(task.networks)}" if task.risk is None else _answered_by(task)
     line = "" if task.calibration is None else f", calibrated by {json.dumps(task.calibration)}"
     last = TASKS[name].classes[-1]
     decided = "the most probable class" if threshold is None else f"{last} from {threshold:g} on"

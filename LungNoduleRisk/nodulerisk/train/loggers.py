@@ -15,7 +15,9 @@ LOGGERS: dict[str, Callable[[Path], Logger]] = {
     "csv": lambda out: loggers.CSVLogger(out, name="logs"),
     "tensorboard": lambda out: loggers.TensorBoardLogger(out, name="tensorboard"),
     # the server of MLFLOW_TRACKING_URI, else a folder
-    "mlflow": lambda out: loggers.MLFlowLogger("nodulerisk", out.name, save_dir=str(out / "mlflow")),
+    "mlflow": lambda out: loggers.MLFlowLogger(
+        "nodulerisk", out.name, save_dir=str(out / "mlflow")
+    ),
     # as WANDB_MODE and wandb's login say
     "wandb": lambda out: loggers.WandbLogger(out.name, out, project="nodulerisk"),
 }

@@ -135,7 +135,8 @@ def test_hugging_face_reads_the_licence(exported):
 def test_a_risk_model_is_not_passed_over(tmp_path):
     export(load_weight_set("open"), "huggingface", tmp_path / "open")
     card = (tmp_path / "open" / "README.md").read_text()
-    assert "* malignancy: **risk model** on log volume" in card
+    assert "| malignancy | a risk model on log axial area" in card
+    assert "nothing is said of inception, vgg, resnet alone | reader |" in card
     assert card.startswith("---\nlicense: cc-by-3.0\n")
 
 

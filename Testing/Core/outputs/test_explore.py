@@ -129,7 +129,9 @@ def test_hu_stay_what_they_are():
 
 
 @pytest.mark.parametrize(
-    ("mask", "why"), [(BALL[1:] <= 6, "same shape"), (BALL < 0, "mask is empty")], ids=["shape", "empty"]
+    ("mask", "why"),
+    [(BALL[1:] <= 6, "same shape"), (BALL < 0, "mask is empty")],
+    ids=["shape", "empty"],
 )
 def test_a_pair_that_is_none_is_refused(mask, why):
     with pytest.raises(NoduleRiskError, match=why):
