@@ -26,8 +26,8 @@ USES = {
 HUGGING_FACE_LICENCES = {"CC BY 3.0": "cc-by-3.0", "CC BY 4.0": "cc-by-4.0"}
 NOT_THE_ANSWER = (
     "A network's probabilities are not yet the answer that nodulerisk gives. That is the mean over"
-    " a task's networks, each calibrated by its line, or the risk model where the task has one; and it"
-    " is withheld where the evidence does not cover the nodule. `card.json` holds these numbers."
+    " a task's networks, each calibrated by its line, or the risk model where the task has one; and"
+    " it is withheld where the evidence does not cover the nodule. `card.json` holds these numbers."
 )
 CUTTING = """```python
 import nodulerisk
@@ -88,8 +88,8 @@ def input_words(weights: WeightSet, name: str) -> str:
     upwards = "where InstanceNumber grows (else the head)" if numbered else "the head"
     return (
         f"(N, {cubes.channels}, {card.size}, {card.size}, {card.size}), z, y, x towards {upwards},"
-        f" back and left: {field}, HU {cubes.window_hu[0]:g} to {cubes.window_hu[1]:g} as {low:g} to"
-        f" {high:g}"
+        f" back and left: {field}, HU {cubes.window_hu[0]:g} to {cubes.window_hu[1]:g} as {low:g}"
+        f" to {high:g}"
     )
 
 

@@ -118,8 +118,8 @@ class Killer:
         self._process.communicate()
 
     def run(self, folder: Path, job: str, at_line: int, cases: Iterable[str] = ()) -> bool:
-        """Adds a result of each case to the folder's store, or merges its parts; True if it was killed
-        before it was done.
+        """Adds a result of each case to the folder's store, or merges its parts; True if it was
+        killed before it was done.
 
         Args:
             folder: of the store.

@@ -38,14 +38,12 @@ def write_scan(
     scan = ct_mesh(ct, threshold_hu, step_size)
     if not len(scan.faces):
         raise NoduleRiskError(
-            f"The CT has no surface at {threshold_hu:g} HU: choose a threshold within its densities,"
-            " or a smaller step."
+            f"The CT has no surface at {threshold_hu:g} HU: choose a threshold within its"
+            " densities, or a smaller step."
         )
     meshes = {f"denser than {threshold_hu:g} HU": scan}
     if nodule is not None:
         meshes["nodule"] = nodule_mesh(nodule)
-    about = (
-        f"Surface at {threshold_hu:g} HU, every {step_size} voxels: {len(scan.faces):,} triangles"
-    )
+    about = f"Surface at {threshold_hu:g} HU in steps of {step_size}: {len(scan.faces):,} triangles"
     figure = surfaces_figure(meshes)
     write_page(Path(path), "outputs/html/scan.html.jinja", about=about, figure=figure)
