@@ -1,6 +1,6 @@
 """The terminal: ``nodulerisk assess``, ``explain``, ``follow-up``, ``cohort``, ``list-weights``,
-``show-weights``, ``import-weights``, ``simulate``, ``train``, ``train-unet``, ``fit-risk`` and
-``evaluate``, and commands added by other packages, such as ``serve``.
+``show-weights``, ``import-weights``, ``export``, ``simulate``, ``train``, ``train-unet``,
+``fit-risk`` and ``evaluate``, and commands added by other packages, such as ``serve``.
 
 Slow imports are inside the commands, so that ``--help`` and a mistyped option respond at once.
 """
@@ -16,6 +16,7 @@ from nodulerisk import RESEARCH_USE_ONLY, __version__
 from nodulerisk.cli.assess import assess
 from nodulerisk.cli.cohort import cohort
 from nodulerisk.cli.explain import explain
+from nodulerisk.cli.export import export
 from nodulerisk.cli.followup import follow_up
 from nodulerisk.cli.research import evaluate, fit_risk, simulate, train, train_unet
 from nodulerisk.cli.weights import import_weights, list_weights, show_weights
@@ -53,6 +54,7 @@ OF_THE_CORE = (
     list_weights,
     show_weights,
     import_weights,
+    export,
     simulate,
     train,
     train_unet,

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Literal
 
@@ -43,6 +44,10 @@ class Point:
 
     name: str
     lps_mm: Position
+
+
+# A file, one position (x, y, z) in LPS mm, or several, or Points.
+Points = str | Path | Position | Iterable[Point | Position]
 
 
 def parse_point(text: str, coordinates: Coordinates = "lps") -> Position:
@@ -138,6 +143,25 @@ def named_points(labelled: Iterable[tuple[str, Position]]) -> list[Point]:
         taken.add(name.casefold())  # Windows and macOS do not distinguish case
         points.append(Point(name, position))
     return points
+
+
+def as_points(given: Points) -> list[Point]:
+    """Returns Points from whatever a program has: see ``Points``.
+
+    Raises:
+        PointError: a file that ``read_points`` refuses, or not three finite numbers.
+    """
+    if isinstance(given, str | Path):
+        return read_points(given)
+    several = list(given)
+    if several and isinstance(several[0], Real):
+        several = [several]
+    return named_points(
+        (one.name, one.lps_mm)
+        if isinstance(one, Point)
+        else ("", _position(one, "lps", f"The position {one}"))
+        for one in several
+    )
 
 
 def _read_markups(text: str, asked: Coordinates | None) -> Iterator[tuple[str, Position]]:
