@@ -1,2 +1,3 @@
-document.title = "made session";
-new WebSocket(new URL("ws", location.href.replace("http", "ws"))).onclose = () => location.reload();
+const socket = new WebSocket(new URL("ws", location.href.replace("http", "ws")));
+socket.onopen = () => { document.title = "made session"; };
+socket.onclose = () => location.reload();
