@@ -13,8 +13,8 @@ from aiohttp import web
 from playwright.async_api import BrowserContext, Page, async_playwright, expect
 
 from LungNoduleRiskWeb.front import sessions as sessions_module
-from LungNoduleRiskWeb.front.sessions import Sessions
 from LungNoduleRiskWeb.front.server import Door
+from LungNoduleRiskWeb.front.sessions import Sessions
 from made_front import TOKEN, Browser, browser, made_front, made_sessions, run
 from needs import CHROMIUM
 
