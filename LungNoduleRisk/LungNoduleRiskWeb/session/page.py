@@ -39,7 +39,11 @@ def build_page(server: Server, controller: Controller, viewer: Viewer) -> None:
     """Builds the page of a session."""
     server.trigger("step")(controller.step)
     server.enable_module(
-        {"serve": {"lnr": str(ASSETS)}, "scripts": ["lnr/page.js"], "styles": ["lnr/page.css"]}
+        {
+            "serve": {"lnr": str(ASSETS)},
+            "scripts": ["lnr/page.js", "lnr/idle.js"],
+            "styles": ["lnr/page.css"],
+        }
     )
     server.state.trame__title = TITLE
     server.state.trame__favicon = _data_uri(resource("Icons/LungNoduleRisk.png"))
