@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from dicomweb_client import DICOMwebClient
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
+from pydicom.errors import InvalidDicomError
 
 from nodulerisk.errors import PacsError
 from nodulerisk.pacs.access import Access
 from nodulerisk.pacs.connection import Connection, refusals
 from nodulerisk.pacs.listing import (
+    IMAGE_UID,
     OF_SERIES,
     OF_STUDY,
     Series,
@@ -24,6 +26,7 @@ from nodulerisk.pacs.listing import (
     studies_in,
     text_of,
     with_header,
+    with_uids,
 )
 from nodulerisk.pacs.query import Wanted
 from nodulerisk.pacs.retrieval import Kept, whole_folder
@@ -120,10 +123,10 @@ class Archive:
         Raises:
             PacsError: some are not, with their names.
         """
+        datasets = {name: _read(name, path) for name, path in files.items()}
+        for uid in {str(one.get("StudyInstanceUID", "")) for one in datasets.values()}:
+            self.study(uid)  # refuses a wrong password before anything is sent
         with refusals(self.access):
-            datasets = {name: dcmread(path) for name, path in files.items()}
-            # refuses a wrong password before anything is sent
-            self._studies({"StudyInstanceUID": next(iter(datasets.values())).StudyInstanceUID}, 1)
             store(self._client, datasets)
 
     def _studies(self, filters: dict[str, str], most: int) -> list[Study]:
@@ -168,7 +171,14 @@ class Archive:
             items = self._client.search_for_instances(
                 _checked(study_uid), _checked(series_uid), limit=limit, offset=offset
             )
-            return {uid for item in items if is_uid(uid := text_of(item, "00080018"))}
+            return {text_of(item, IMAGE_UID) for item in with_uids(items, IMAGE_UID)}
+
+
+def _read(name: str, path: Path) -> Dataset:
+    try:
+        return dcmread(path)
+    except (OSError, InvalidDicomError):
+        raise PacsError(f"{name} cannot be read as DICOM: write it again.") from None
 
 
 def _checked(uid: str) -> str:

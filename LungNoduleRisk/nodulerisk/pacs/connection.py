@@ -4,6 +4,7 @@ that quote neither the question nor the answer, which name patients."""
 from __future__ import annotations
 
 import logging
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -117,7 +118,7 @@ def refusals(access: Access) -> Iterator[None]:
             yield
     except (requests.RequestException, ValueError, KeyError, TypeError, AttributeError) as error:
         raise PacsError(_words(error).format(host=access.host)) from None
-    except (EOFError, InvalidDicomError, NotImplementedError):
+    except (EOFError, InvalidDicomError, NotImplementedError, struct.error):
         raise PacsError(
             f"The archive at {access.host} sent something else than DICOM files: nothing was kept."
         ) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,6 +34,7 @@ OF_SERIES = {
     "NumberOfSeriesRelatedInstances": "00201209",
     "SliceThickness": "00180050",
 }
+IMAGE_UID = "00080018"
 IMAGE_TYPE = "00080008"
 FEWEST_SLICES = 20  # of a CT of the lungs; a localizer or a dose report has fewer
 Item = Mapping[str, Any]  # a dataset in DICOM JSON
@@ -121,10 +122,15 @@ def is_uid(text: str) -> bool:
     return len(text) <= 64 and UID.fullmatch(text) is not None
 
 
-def studies_in(items: Iterable[Item]) -> list[Study]:
+def studies_in(items: Collection[Item]) -> list[Study]:
     """Returns the studies of an answer, each once: chest CTs first, then other CTs, the newest
-    first."""
-    found = {study.uid: study for study in map(study_of, items) if is_uid(study.uid)}
+    first.
+
+    Raises:
+        ValueError: see ``with_uids``.
+    """
+    listed = with_uids(items, OF_STUDY["StudyInstanceUID"])
+    found = {study.uid: study for study in map(study_of, listed)}
     newest_first = sorted(found.values(), key=lambda one: one.date, reverse=True)
     return sorted(newest_first, key=lambda one: (not one.is_of_chest, "CT" not in one.modalities))
 
@@ -144,10 +150,27 @@ def study_of(item: Item) -> Study:
     )
 
 
-def series_in(study_uid: str, items: Iterable[Item]) -> list[Series]:
-    """Returns the CT series of an answer, each once."""
-    found = (series_of(study_uid, item) for item in items if is_ct(item))
-    return list({one.uid: one for one in found if is_uid(one.uid)}.values())
+def series_in(study_uid: str, items: Collection[Item]) -> list[Series]:
+    """Returns the CT series of an answer, each once.
+
+    Raises:
+        ValueError: see ``with_uids``.
+    """
+    listed = with_uids(items, OF_SERIES["SeriesInstanceUID"])
+    found = (series_of(study_uid, item) for item in listed if is_ct(item))
+    return list({one.uid: one for one in found}.values())
+
+
+def with_uids(items: Collection[Item], tag: str) -> list[Item]:
+    """Returns those of the items that have a UID of this tag.
+
+    Raises:
+        ValueError: none has, so that this is no list of such.
+    """
+    found = [item for item in items if is_uid(text_of(item, tag))]
+    if items and not found:
+        raise ValueError(tag)
+    return found
 
 
 def is_ct(item: Item) -> bool:

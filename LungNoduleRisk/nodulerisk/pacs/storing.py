@@ -49,8 +49,7 @@ def _answer(client: DICOMwebClient, datasets: Mapping[str, Dataset]) -> Dataset:
     try:
         return client.store_instances([*datasets.values()])
     except HTTPError as error:
-        assert error.response is not None
-        if (answer := _answer_in(error.response)) is None:
+        if error.response is None or (answer := _answer_in(error.response)) is None:
             raise
         return answer
 
