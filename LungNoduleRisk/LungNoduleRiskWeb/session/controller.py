@@ -20,7 +20,8 @@ from LungNoduleRiskLib.facts import NoduleFacts, Summary, ctFacts
 from LungNoduleRiskLib.sample import loadSample
 from LungNoduleRiskLib.session import Session
 from LungNoduleRiskWeb.session.notices import Notices
-from LungNoduleRiskWeb.session.viewer import LAYOUTS, WINDOWS_HU, Viewer
+from LungNoduleRiskWeb.session.reading_tools import ReadingState, ReadingTools
+from LungNoduleRiskWeb.session.viewer import Viewer
 from nodulerisk.clinical.patient import Patient
 from nodulerisk.ct.dicom.identity import identity_in
 from nodulerisk.ct.points import Point, Position, parse_point
@@ -61,9 +62,6 @@ class PageState:
     running: bool = False
     percent: int = 0
     placing: bool = False
-    crosshair: bool = True
-    layout_name: str = next(iter(LAYOUTS))
-    window_name: str = next(iter(WINDOWS_HU))
     system: str = SYSTEMS[0]
     coordinates: str = ""
     cascade: bool = False
@@ -74,7 +72,11 @@ class PageState:
 
 
 CLOSED = ("selected", "placing", "nodules", "facts", "ct", "report_url", "identity")  # with the CT
-STATE: dict[str, Any] = asdict(PageState()) | {f"patient_{name}": "" for name in PATIENT}
+STATE: dict[str, Any] = {
+    **asdict(PageState()),
+    **asdict(ReadingState()),
+    **{f"patient_{name}": "" for name in PATIENT},
+}
 
 
 class Controller:
@@ -101,16 +103,10 @@ class Controller:
         self._weights, self._device = weights, device
         self._refreshing: asyncio.Task | None = None
         self._state.update(STATE)
+        self.reading = ReadingTools(server.state, viewer, self.session)
         self._listen()
 
     def _listen(self) -> None:
-        self._state.change("layout_name")(
-            lambda layout_name, **_: self.viewer.show_layout(layout_name)
-        )
-        self._state.change("crosshair")(
-            lambda crosshair, **_: self.viewer.show_crosshair(crosshair)
-        )
-        self._state.change("window_name")(lambda **_: self._show_window())
         self._state.change("placing")(lambda **_: self._place())
         self._state.change(*(f"patient_{name}" for name in PATIENT))(lambda **_: self._on_patient())
 
@@ -172,7 +168,7 @@ class Controller:
 
     def _close(self) -> None:
         self.viewer.clear()
-        self.viewer.show_crosshair(self._state.crosshair)
+        self.reading.show_crosshair()
         self.session.clear()
         self.session.use(None, None)
         self.upload = self.series_uid = None
@@ -182,19 +178,19 @@ class Controller:
     def _show(self, volume_node, points_node) -> None:
         self.session.use(volume_node, points_node)
         self.viewer.show_ct(volume_node)
-        self._show_window()
+        self.viewer.mark_points(points_node)
+        self.reading.show_ct(volume_node)
         self.viewer.on_points_changed(points_node, self._refresh_soon)
         self.refresh()
-
-    def _show_window(self) -> None:
-        if self.session.volumeNode is not None:
-            self.viewer.show_window(self.session.volumeNode, self._state.window_name)
 
     # Points
 
     def _place(self) -> None:
-        if self.session.markupsNode is not None:
-            self.viewer.place(self.session.markupsNode, self._state.placing)
+        if self.session.markupsNode is None:
+            return
+        if self._state.placing is True:
+            self._state.measuring = False
+        self.viewer.place(self.session.markupsNode if self._state.placing is True else None)
 
     def add_typed_point(self) -> None:
         """Adds the point whose coordinates were typed."""
@@ -203,10 +199,15 @@ class Controller:
             self._state.coordinates = ""
             self.notices.say("")
 
-    def add_point_where_slices_meet(self) -> None:
-        """Adds a point without a mouse: the slices are moved by their sliders."""
+    def add_point_where_slices_meet(self, pictures: object = None) -> None:
+        """Adds a point without a mouse: the slices are moved by their sliders.
+
+        Args:
+            pictures: those on the screen, see ``Viewer.where_slices_meet``.
+        """
+        seen = pictures if isinstance(pictures, dict) else {}
         with self.notices.refusals_said():
-            self._add_point(scene.lpsOf(self.viewer.where_slices_meet()))
+            self._add_point(scene.lpsOf(self.viewer.where_slices_meet(seen)))
 
     def _add_point(self, lps_mm: Position) -> None:
         _volume_node, markups_node = self.session.selected
@@ -326,7 +327,11 @@ class Controller:
         """Reads the nodules from the scene again, and chooses a new one if there is one."""
         for name in self.session.refresh()[-1:]:
             self.session.choose(name)
-        self._state.nodules = [_row(one) for one in self.session.summaries()]
+        places = self.session.places()
+        self._state.nodules = [
+            _row(one, places.get(one.name, "")) for one in self.session.summaries()
+        ]
+        self.reading.show_masks()
         self._show_chosen()
 
     def _show_chosen(self) -> None:
@@ -369,10 +374,11 @@ class Controller:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _row(summary: Summary) -> dict[str, Any]:
+def _row(summary: Summary, place: str) -> dict[str, Any]:
     """A nodule's line as the page lists it."""
     sizes = [f"{name} {summary.sizes[name]}" for name in AT_A_GLANCE if name in summary.sizes]
-    return asdict(summary) | {"sizes": ", ".join(sizes), "warnings": len(summary.warnings)}
+    more = {"sizes": ", ".join(sizes), "warnings": len(summary.warnings), "place": place}
+    return asdict(summary) | more
 
 
 def _found(facts: NoduleFacts) -> dict[str, Any] | None:

@@ -56,16 +56,6 @@
     send((await Promise.all(entries.map(filesIn))).flat());
   });
 
-  // The views take the keyboard's focus without a name.
-  new MutationObserver(() => {
-    for (const area of document.querySelectorAll(".remote-controlled-area:not([aria-label])")) {
-      const name = area.parentElement.querySelector(".view-name");
-      if (name) area.setAttribute("aria-label", `${name.textContent} view`);
-      area.setAttribute("role", "img");
-    }
-    for (const picture of document.querySelectorAll(".remote-controlled-area img:not([alt])")) picture.alt = "";
-  }).observe(document.documentElement, { childList: true, subtree: true });
-
   const KEYS = {
     p: () => state().set("placing", !state().get("placing")),
     a: () => document.getElementById("assess")?.click(),
