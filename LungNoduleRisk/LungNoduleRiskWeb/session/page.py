@@ -14,7 +14,10 @@ from trame_server import Server
 
 from LungNoduleRiskLib import resource
 from LungNoduleRiskWeb.session.controller import SYSTEMS, Controller
+from LungNoduleRiskWeb.session.ct_card import ct_card, losing_dialog
 from LungNoduleRiskWeb.session.downloads import FILES
+from LungNoduleRiskWeb.session.follow_card import follow_card
+from LungNoduleRiskWeb.session.help_dialog import help_dialog
 from LungNoduleRiskWeb.session.reading_bar import reading_bar
 from LungNoduleRiskWeb.session.viewer import Viewer
 from LungNoduleRiskWeb.session.widgets import (
@@ -43,12 +46,12 @@ DOWNLOADS = {
     "scene.mrb": "Scene for 3D Slicer (MRB)",
 }
 assert DOWNLOADS.keys() == FILES.keys()
-KEYS = "Keys: P place, A assess, Esc cancel, J and K next and previous nodule"
 
 
 def build_page(server: Server, controller: Controller, viewer: Viewer) -> None:
     """Builds the page of a session."""
     server.trigger("step")(controller.step)
+    server.trigger("undo")(controller.undo)
     server.enable_module(
         {
             "serve": {"lnr": str(ASSETS)},
@@ -72,12 +75,15 @@ def build_page(server: Server, controller: Controller, viewer: Viewer) -> None:
             with html.Aside(classes="panel", aria_label="Nodules and results", **SPOKEN):
                 html.P(RESEARCH_USE_ONLY, classes="research", role="note", **SPOKEN)
                 _message()
-                _ct_section(controller)
+                ct_card(controller)
                 _nodules_section(controller)
                 _facts_section()
                 _downloads_section()
                 _patient_section()
+                follow_card(controller.following)
         _report_dialog()
+        losing_dialog(controller.scans)
+        help_dialog()
 
 
 def _bar(controller: Controller) -> None:
@@ -85,7 +91,7 @@ def _bar(controller: Controller) -> None:
         vuetify.VAppBarTitle(TITLE, tag="h1")
         vuetify.VSpacer()
         toggle("dark", "mdi-theme-light-dark", "Dark")
-        vuetify.VIcon("mdi-keyboard-outline", title=KEYS)
+        button("", "helping = true", icon="mdi-keyboard-outline", title="Keys and mouse")
         button(
             "End session", controller.end, icon="mdi-exit-to-app", title="Deletes what was uploaded"
         )
@@ -109,43 +115,6 @@ def _message() -> None:
         vuetify.VProgressLinear(
             model_value=("percent",), indeterminate=("!running || !percent",), height=6
         )
-
-
-def _ct_section(controller: Controller) -> None:
-    with section("Chest CT"):
-        with html.Div(id="drop", classes="drop"):
-            html.P(
-                "Drop a DICOM folder, zip, NRRD or NIfTI file anywhere on the page, or choose:",
-                v_if="!ct",
-            )
-            with html.Div(classes="row"):
-                button(
-                    "Folder",
-                    icon="mdi-folder-open-outline",
-                    id="choose-folder",
-                    disabled=("!!busy",),
-                )
-                button("File", icon="mdi-file-outline", id="choose-file", disabled=("!!busy",))
-                button(
-                    "Sample",
-                    controller.open_sample,
-                    icon="mdi-school-outline",
-                    disabled=("!!busy",),
-                )
-            html.Progress(id="sent", max=1, value=0, hidden=True, aria_label="Upload", **SPOKEN)
-        with (
-            html.Ul(v_if="series.length", aria_label="Series", **SPOKEN),
-            html.Li(v_for="one in series", key="one.uid"),
-        ):
-            name = ("`Open this series: ${one.text}`",)
-            button(
-                "{{ one.text }}",
-                (controller.open_series, "[one.uid]"),
-                title="Open this series",
-                aria_label=name,
-            )
-        html.P("{{ ct.text }}", v_if="ct", id="ct-text")
-        checks("ct")
 
 
 def _nodules_section(controller: Controller) -> None:
@@ -274,6 +243,10 @@ def _facts_section() -> None:
                 html.B("{{ one.name }}: {{ one.words }}")
                 html.P("{{ one.basis }}", classes="basis")
         lines("facts.withheld", "withheld")
+        with html.Div(v_if="facts.earlier", classes="earlier"):
+            html.H3("Since {{ facts.earlier.when }}")
+            html.P("{{ line }}", v_for="line in facts.earlier.lines", key="line")
+        lines("facts.over_time", "earlier", "Over all scans")
         _tasks("facts.tasks")
         lines("facts.stability", "stability", "Stability")
         with html.Div(v_if="facts.appearance.length"):
