@@ -18,6 +18,7 @@ from LungNoduleRiskWeb.session.ct_card import ct_card, losing_dialog
 from LungNoduleRiskWeb.session.downloads import FILES
 from LungNoduleRiskWeb.session.follow_card import follow_card
 from LungNoduleRiskWeb.session.help_dialog import help_dialog
+from LungNoduleRiskWeb.session.mask_tools import mask_tools
 from LungNoduleRiskWeb.session.reading_bar import reading_bar
 from LungNoduleRiskWeb.session.viewer import Viewer
 from LungNoduleRiskWeb.session.widgets import (
@@ -77,10 +78,10 @@ def build_page(server: Server, controller: Controller, viewer: Viewer) -> None:
                 _message()
                 ct_card(controller)
                 _nodules_section(controller)
-                _facts_section()
+                follow_card(controller.following)
+                _facts_section(controller)
                 _downloads_section()
                 _patient_section()
-                follow_card(controller.following)
         _report_dialog()
         losing_dialog(controller.scans)
         help_dialog()
@@ -171,6 +172,8 @@ def _nodules_section(controller: Controller) -> None:
                 disabled=("!nodules.length || !!busy",),
                 id="assess",
             )
+            if len(controller.weight_sets) > 1:
+                choice("weights", controller.weight_sets, "Weights")
             button(
                 "Cancel", controller.cancel, icon="mdi-stop", disabled=("!running",), id="cancel"
             )
@@ -234,9 +237,10 @@ def _answers(which: str) -> None:
     )
 
 
-def _facts_section() -> None:
+def _facts_section(controller: Controller) -> None:
     with section("{{ facts.name }}", v_if="facts", id="facts"):
         html.P("{{ facts.headline }}")
+        mask_tools(controller)
         with html.Div(v_if="facts.scores.length", classes="scores"):
             html.H3("Scores")
             with html.Div(v_for="one in facts.scores", key="one.name"):
