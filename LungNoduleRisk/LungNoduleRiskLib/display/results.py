@@ -47,7 +47,7 @@ from nodulerisk.nodule.mask import hand_mask
 from nodulerisk.outputs.colours import risk_colour
 from nodulerisk.outputs.style import NO_RISK_KNOWN, RISK_COLOURS
 from nodulerisk.outputs.words import short_words, withheld_words
-from nodulerisk.tasks import EVIDENCE_WORDS, FIRST_TASK, TASKS, EvidenceLevel
+from nodulerisk.tasks import EVIDENCE_WORDS, FIRST_TASK, TASKS, EvidenceLevel, task_of
 from nodulerisk.trust.explain import NOT_EVIDENCE, Explanation
 
 VOLUME_ROLE = "LungNoduleRisk.Volume"  # node reference from a result to its CT
@@ -500,17 +500,26 @@ def _row(assessment: Assessment, maskEvidence: EvidenceLevel | None) -> dict[str
     """A nodule's row of the table, by column title; probabilities are NaN where a task was not
     run."""
     row: dict[str, str | float] = {"Nodule": assessment.name}
-    for name, task in TASKS.items():
-        result = assessment.tasks.get(name, NOT_RUN)
-        row[task.title] = short_words(assessment, name) if result.mean else "not run"
-        mean = result.mean or [math.nan] * len(task.classes)
-        row |= {f"P({c})": p for c, p in zip(task.classes, mean, strict=True)}
-        row[f"{task.title} rests on"] = EVIDENCE_WORDS[result.evidence]
+    for name in {**TASKS, **assessment.tasks}:
+        row |= _taskColumns(assessment, name)
     row |= {f"{m.name} ({m.unit})": m.value for m in assessment.measurements}
     row["Measurements rest on"] = EVIDENCE_WORDS[maskEvidence or "none"]
     row["Withheld"] = " ".join(withheld_words(assessment))
     row["Checks"] = " ".join(check.message for check in assessment.checks)
     return row
+
+
+def _taskColumns(assessment: Assessment, name: str) -> dict[str, str | float]:
+    """Other tasks than ours may have classes of the same name, which stand behind the task's."""
+    result = assessment.tasks.get(name, NOT_RUN)
+    task = TASKS.get(name) or task_of(name, result.classes)
+    of = "" if name in TASKS else f"{task.title}: "
+    mean = result.mean or [math.nan] * len(task.classes)
+    return {
+        task.title: short_words(assessment, name) if result.mean else "not run",
+        **{f"P({of}{c})": p for c, p in zip(task.classes, mean, strict=True)},
+        f"{task.title} rests on": EVIDENCE_WORDS[result.evidence],
+    }
 
 
 def _columns(rows: Sequence[dict[str, str | float]]) -> dict[str, list[str | float]]:
