@@ -157,11 +157,13 @@ def takeOut(name: str, volumeNode: vtkMRMLScalarVolumeNode) -> Callable[[], None
 
 def keeper(names: Collection[str], volumeNode: vtkMRMLScalarVolumeNode) -> Callable[[], None]:
     """A function that brings nodules' results back as they are now, in place of what they have
-    then."""
+    then; it raises ``NoduleRiskError`` where a mask that was changed by hand since would be lost.
+    """
     entries = {name: one for name, one in _entries(volumeNode).items() if name in names}
     copies = {name: _segmentCopy(name, volumeNode) for name in names}
     segments = {name: segment for name, segment in copies.items() if segment is not None}
-    return partial(_putBack, names, entries, segments, volumeNode)
+    prints = {name: _fingerprintOf(name, volumeNode) for name in segments}
+    return partial(_putBack, names, entries, segments, prints, volumeNode)
 
 
 def rename(old: str, new: str, volumeNode: vtkMRMLScalarVolumeNode) -> None:
@@ -366,8 +368,15 @@ def _putBack(
     names: Collection[str],
     entries: dict[str, Entry],
     segments: dict[str, Any],
+    prints: dict[str, str],
     volumeNode: vtkMRMLScalarVolumeNode,
 ) -> None:
+    byHand = handDrawn(volumeNode, names)
+    lost = [name for name in byHand if _fingerprintOf(name, volumeNode) != prints.get(name)]
+    if lost:
+        raise NoduleRiskError(
+            f"These masks were changed by hand since, and would be lost: {', '.join(lost)}."
+        )
     removeAssessments(names, volumeNode)
     for name, segment in segments.items():
         segmentToEdit(name, volumeNode).GetSegmentation().GetSegment(name).DeepCopy(segment)
