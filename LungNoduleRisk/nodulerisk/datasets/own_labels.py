@@ -9,6 +9,7 @@ from dataclasses import replace
 from nodulerisk.datasets.emv_table import GRADE, grade_index
 from nodulerisk.datasets.nodules import LabelledNodule, NoduleDataset, read_each
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.files import column_name
 from nodulerisk.own_tasks import PATHOLOGY, OwnTask, plain_word
 from nodulerisk.tasks import TASKS
 
@@ -25,7 +26,9 @@ def with_own_labels(dataset: NoduleDataset, tasks: Mapping[str, OwnTask]) -> Nod
     nodules, broken = read_each(
         dataset.nodules, lambda nodule: nodule.name, lambda nodule: _labelled(nodule, tasks)
     )
-    return replace(dataset, nodules=nodules, broken=(*dataset.broken, *broken))
+    columns = {task.column for task in tasks.values()}
+    unused = tuple(name for name in dataset.unused if column_name(name) not in columns)
+    return replace(dataset, nodules=nodules, broken=(*dataset.broken, *broken), unused=unused)
 
 
 def refuse_unseen_classes(tasks: Iterable[OwnTask], nodules: Iterable[LabelledNodule]) -> None:

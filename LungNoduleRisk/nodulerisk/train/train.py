@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from nodulerisk.datasets.nodules import NoduleDataset, joined
 from nodulerisk.datasets.own_labels import refuse_unseen_classes, with_own_labels
-from nodulerisk.datasets.read import read_dataset
+from nodulerisk.datasets.read import read_dataset, said_of
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.evaluation.predictions import Progress
 from nodulerisk.files import written_whole
@@ -44,7 +44,7 @@ def train_set(
         only: fit this one run and stop.
         say: called with messages about progress, and about every case that was left out.
         progress: called with what is being evaluated and the share done, 0..1.
-        machine: ``accelerator``, ``devices``, ``nodes`` and ``workers`` of ``fit``.
+        machine: ``accelerator``, ``devices``, ``nodes``, ``workers`` and ``loggers`` of ``fit``.
 
     Returns:
         The set; None after a single run, and in all but the first of several processes.
@@ -77,8 +77,8 @@ def train_set(
 
 def _read(path: Path, own: dict[str, OwnTask], say: Say) -> NoduleDataset:
     dataset = with_own_labels(read_dataset(path), own)
-    for case in dataset.broken:
-        say(f"Left out: {case.name}: {case.reason}")
+    for line in said_of(dataset):
+        say(line)
     say(
         f"{dataset.name}:"
         f" {', '.join(f'{len(dataset.of_split(s))} {s}' for s in ('train', 'validation', 'test'))}"
