@@ -259,7 +259,7 @@ def _evidence(row: dict[str, Any]) -> tuple[EvidenceLevel, ...]:
 
 def _column(text: Any) -> str:
     column = column_name(text) if isinstance(text, str) else ""
-    if column in ("label", "class"):
+    if column in ("label", "class", "flag"):
         raise ValueError(f"tables have pathologies in the column '{text}': give yours another name")
     if not column or column in NO_LABELS:
         raise ValueError(f"column '{text}' holds no labels: name the one that does")

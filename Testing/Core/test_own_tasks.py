@@ -22,12 +22,14 @@ from made_nodules import made_background, made_dataset
 from made_own_tasks import EGFR, SITE, own_tasks
 from made_weights import made_weights
 from nodulerisk.assess import assess
+from nodulerisk.assessment import Assessment
 from nodulerisk.checks import THICK_SLICES
 from nodulerisk.cli import app
 from nodulerisk.cohort.table import CohortError, read_cohort
 from nodulerisk.ct.points import Point
 from nodulerisk.datasets.nodules import NoduleDataset
 from nodulerisk.datasets.own_labels import refuse_unseen_classes, with_own_labels
+from nodulerisk.engine.engine import Engine
 from nodulerisk.errors import NoduleRiskError, WeightsError
 from nodulerisk.evaluation.html.plots import COLOURS
 from nodulerisk.evaluation.predictions import Prediction
@@ -166,6 +168,7 @@ def test_a_table_without_the_column_has_no_labels():
         ("minimally invasive adenocarcinoma (R0)", 1),
         ("IAC, grade 2", 1),
         ("invasive adenocarcinoma G3", 1),
+        ("原位腺癌", 0),
         ("benign", None),
         ("", None),
     ],
@@ -211,17 +214,39 @@ def test_a_cohort_is_labelled_by_the_same_words(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory):
-    """A set with a task of two classes, and one of ten in the cascade."""
-    tasks = own_tasks(EGFR=EGFR, site=SITE | {"step": 2, "adenocarcinoma_only": True})
-    return made_weights(tmp_path_factory.mktemp("own"), own_tasks=tasks)
+def asked(tmp_path_factory, ct):
+    """`asked(cascade, EGFR=0.3)`: a nodule's assessment by a set with own tasks of two classes and
+    of ten, beside the others and in the cascade."""
+    gate = {"classes": ["no", "yes"], "evidence": "reader", "lets_through": ["yes"]}
+    tasks = own_tasks(
+        EGFR=EGFR,
+        site=SITE | {"step": 2, "adenocarcinoma_only": True},
+        gate=gate,
+        made=TWO | {"evidence": "simulated"},
+    )
+    weights = made_weights(tmp_path_factory.mktemp("own"), own_tasks=tasks)
+    networks = Engine(weights, "cpu")
+
+    def ask(cascade: bool = False, **thresholds: float) -> Assessment:
+        those = weights.with_thresholds(thresholds)
+        return assess(ct, CENTRE_LPS_MM, those, networks=networks, cascade=cascade)
+
+    return ask
 
 
-def test_two_classes_and_ten_stand_in_every_table(two, ct, tmp_path):
-    found = assess(ct, CENTRE_LPS_MM, two, "cpu")
+@pytest.fixture(scope="module")
+def found(asked) -> Assessment:
+    return asked()
+
+
+def outcome(found: Assessment) -> Outcome:
+    return Outcome(Point("N1", CENTRE_LPS_MM), assessment=found)
+
+
+def test_two_classes_and_ten_stand_in_every_table(found, ct, tmp_path):
     assert len(found.tasks["site"].mean) == MOST
     assert any("subtype, site" in check.message for check in found.checks)
-    row = outcome_row(made_outcome(found))
+    row = outcome_row(outcome(found))
     assert row["EGFR_evidence"] == "pathology" and row["site_evidence"] == "reader"
     assert row["EGFR_wild type"] == round(found.tasks["EGFR"].mean[0], 4)
     assert row["site_wild type"] == round(found.tasks["site"].mean[0], 4)
@@ -232,50 +257,35 @@ def test_two_classes_and_ten_stand_in_every_table(two, ct, tmp_path):
     assert risk_colour(replace(found, tasks={"EGFR": found.tasks["EGFR"]})) == NO_RISK_KNOWN
 
 
-def made_outcome(found) -> Outcome:
-    return Outcome(Point("N1", CENTRE_LPS_MM), assessment=found)
-
-
-def test_the_terminal_never_cuts_a_number_off(two, ct):
+def test_the_terminal_never_cuts_a_number_off(found):
     text = StringIO()
-    found = assess(ct, CENTRE_LPS_MM, two, "cpu")
-    Console(file=text, width=80).print(results_view([made_outcome(found)]))
+    Console(file=text, width=80).print(results_view([outcome(found)]))
     printed = text.getvalue()
     assert "…" not in printed
-    assert f"{found.tasks['EGFR'].mean[-1]:.2f}" in printed
-    assert all(f"{p:.2f}" in printed for p in found.tasks["site"].mean)
+    for name in ("EGFR", "gate", "site"):
+        task = found.tasks[name]
+        assert all(f"{p:.2f}" in printed for p in task.mean[-1:] + task.mean[: len(task.mean) - 2])
 
 
-def test_the_cascade_asks_it_in_its_step(two, ct):
-    benign = two.with_thresholds({"malignancy": 1.0})
-    found = assess(ct, CENTRE_LPS_MM, benign, "cpu", cascade=True)
-    assert found.tasks["site"].note == "skipped: the nodule was decided benign"
-    assert found.tasks["EGFR"].mean is not None
-    malignant = two.with_thresholds({"malignancy": 0.0})
-    found = assess(ct, CENTRE_LPS_MM, malignant, "cpu", cascade=True)
-    assert found.tasks["site"].mean is not None
+def test_the_cascade_asks_it_in_its_step(asked):
+    benign = asked(cascade=True, malignancy=1.0)
+    assert benign.tasks["site"].note == "skipped: the nodule was decided benign"
+    assert benign.tasks["EGFR"].mean is not None
+    assert asked(cascade=True, malignancy=0.0, gate=0.0).tasks["site"].mean is not None
 
 
-def test_an_own_task_may_bar_the_later_ones(tmp_path, ct):
-    gate = {"classes": ["no", "yes"], "evidence": "reader", "lets_through": ["yes"]}
-    late = {"classes": ["early", "late"], "evidence": "reader", "step": 2}
-    weights = made_weights(tmp_path, own_tasks=own_tasks(gate=gate, late=late))
-    weights = weights.with_thresholds({"malignancy": 0.0, "gate": 1.0})
-    found = assess(ct, CENTRE_LPS_MM, weights, "cpu", cascade=True)
-    assert found.tasks["late"].note == "skipped: the nodule was decided no"
+def test_an_own_task_may_bar_the_later_ones(asked):
+    barred = asked(cascade=True, malignancy=0.0, gate=1.0)
+    assert barred.tasks["site"].note == "skipped: the nodule was decided no"
 
 
-def test_a_simulated_task_is_a_demonstration_and_a_withheld_one_is_not_decided(tmp_path, ct):
-    weights = made_weights(
-        tmp_path, own_tasks=own_tasks(made=TWO | {"evidence": "simulated"}, own=TWO)
-    )
-    found = assess(ct, CENTRE_LPS_MM, weights, "cpu")
-    assert found.stated("own").decision in TWO["classes"]
-    found = replace(found, checks=(*found.checks, THICK_SLICES.check(thickest=3)))
-    assert found.stated("made").demonstration and found.stated("made").decision is None
-    assert found.stated("own").reasons == ("the slices are thick",)
-    row = outcome_row(made_outcome(found))
-    assert (row["made_decision"], row["own_decision"]) == ("demonstration", "withheld")
+def test_a_simulated_task_is_a_demonstration_and_a_withheld_one_is_not_decided(found):
+    assert found.stated("gate").decision in ("no", "yes")
+    doubted = replace(found, checks=(*found.checks, THICK_SLICES.check(thickest=3)))
+    assert doubted.stated("made").demonstration and doubted.stated("made").decision is None
+    assert doubted.stated("gate").reasons == ("the slices are thick",)
+    row = outcome_row(outcome(doubted))
+    assert (row["made_decision"], row["gate_decision"]) == ("demonstration", "withheld")
 
 
 def test_codes_are_short_and_tell_tasks_of_one_name_apart():
@@ -366,28 +376,39 @@ def ran(*arguments) -> str:
     return done.stdout
 
 
-def test_the_documented_plan_is_learnt_and_a_stranger_assesses_with_it(tmp_path):
-    data, out = hospital(tmp_path / "data"), tmp_path / "set"
-    given = ("--data", f"hospital={data}", "--out", out, "--accelerator", "cpu")
-    ran("train", "--config", documented_plan(tmp_path), *given)
-    weights = load_weight_set(out)
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory) -> Path:
+    """The set that the documented plan gives, where that plan is not, and the data beside it."""
+    folder = tmp_path_factory.mktemp("stranger")
+    given = ("--data", f"hospital={hospital(folder / 'data')}", "--out", folder / "trained")
+    ran("train", "--config", documented_plan(folder), *given, "--accelerator", "cpu")
+    return (folder / "trained").rename(folder / "set")
+
+
+def test_the_documented_plan_is_learnt(stranger):
+    weights = load_weight_set(stranger)
     assert weights.tasks["EGFR"].evidence.level == "pathology"
     assert weights.tasks["EGFR"].evidence.nodules == 2
     assert weights.tasks["invasion"].networks == ("inception",)
-    stranger = tmp_path / "stranger"
-    out.rename(stranger)  # the plan is not there
-    ran("evaluate", stranger, data, "--out", tmp_path / "report", "--clicks", 0)
-    figures = (tmp_path / "report" / "figures.md").read_text("utf-8")
+    assert "EGFR" not in TASKS
+
+
+def test_a_stranger_evaluates_the_set_by_the_column_on_its_card(stranger, tmp_path):
+    data = stranger.with_name("data")
+    ran("evaluate", stranger, data, "--out", tmp_path, "--clicks", 0)
+    figures = (tmp_path / "figures.md").read_text("utf-8")
     assert "## EGFR" in figures and "## Invasion" in figures
 
+
+def test_a_stranger_assesses_with_the_set_alone(stranger, tmp_path):
     hu = made_ct().hu.copy()
     hu[:, :4] = -1000  # without air the values would be in doubt, and the decision withheld
     write_study(replace(made_ct(), hu=hu), tmp_path / "ct")
     where = ("--point", ",".join(map(str, CENTRE_LPS_MM)), "--threshold", "EGFR=0")
-    asked = ("assess", tmp_path / "ct", *where, "--weights", stranger)
-    printed = ran(*asked, "--out", tmp_path / "results", "--dicom")
-    assert "EGFR" in printed and "mutated" in printed
     results = tmp_path / "results"
+    asked = ("assess", tmp_path / "ct", *where, "--weights", stranger)
+    printed = ran(*asked, "--out", results, "--dicom")
+    assert "EGFR" in printed and "mutated" in printed
     values = json.loads(next(results.rglob("assessment.json")).read_text("utf-8"))["tasks"]
     (row,) = csv.DictReader(StringIO(next(results.rglob("nodules.csv")).read_text("utf-8-sig")))
     assert values["EGFR"]["decision"] == row["EGFR_decision"] == "mutated"
