@@ -8,6 +8,8 @@ import csv
 import io
 import os
 import re
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +44,28 @@ def written_whole(path: Path) -> Iterator[Path]:
         ) from error
     finally:
         partial.unlink(missing_ok=True) if path.parent.is_dir() else None
+
+
+@contextmanager
+def folder_written_whole(target: Path) -> Iterator[Path]:
+    """Gives a temporary folder beside ``target`` that takes its place when the block succeeds.
+
+    Raises:
+        OutputError: it exists already, or cannot be written; nothing is left behind.
+    """
+    if target.exists():
+        raise OutputError(f"{target} already exists: delete it first, or choose another folder.")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".partial-", dir=target.parent) as partial:
+            folder = Path(partial) / "whole"
+            folder.mkdir()
+            yield folder
+            shutil.move(folder, target)
+    except OSError as error:
+        raise OutputError(
+            f"{target} cannot be written ({error.strerror}): choose another folder with --out."
+        ) from error
 
 
 def _reason(error: Exception) -> str:

@@ -320,7 +320,7 @@ def test_ten_classes_are_evaluated_and_rest_on_no_more_than_stated(tmp_path):
     assert found.tasks["EGFR"].threshold.source == "largest Youden index on validation nodules"
     write_evaluation(found, answered, tmp_path, table)
     page = (tmp_path / "evaluation.html").read_text("utf-8")
-    assert "<h2 id=\"EGFR\">EGFR: wild type / mutated" in page
+    assert '<h2 id="EGFR">EGFR: wild type / mutated' in page
     (row, *_) = csv.DictReader(StringIO((tmp_path / "nodules.csv").read_text("utf-8-sig")))
     assert row["EGFR_label"] == "wild type" and row["site_site 10"]
 

@@ -82,10 +82,18 @@ def train(
     ] = None,
     nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
     workers: Annotated[int, typer.Option(min=0, help="Processes that prepare samples.")] = 0,
+    logger: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Where figures go: csv, tensorboard, mlflow or wandb; repeatable; the first two by"
+            " default."
+        ),
+    ] = None,
     verbose: Verbose = False,
 ) -> None:
     """Train a weight set: fit its networks, calibrate and evaluate them, and fill in its card."""
     with errors_in_one_line(verbose):
+        from nodulerisk.train.loggers import USUAL
         from nodulerisk.train.plan import read_plan
         from nodulerisk.train.train import train_set
 
@@ -95,6 +103,7 @@ def train(
             "devices": devices or "auto",
             "nodes": nodes,
             "workers": workers,
+            "loggers": logger or USUAL,
         }
         with late_progress(1) as show:  # Lightning has bars of its own
             made = train_set(plan, out, only=only, say=typer.echo, progress=show, **machine)

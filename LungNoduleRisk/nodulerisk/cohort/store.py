@@ -3,9 +3,10 @@ stops the program.
 
 A part is the file ``results/part-<weight set>-<first>-<last>-<digest>.parquet``: the first digits
 of ``weight_set_sha256``, the numbers that the part covers, and the first digits of its own SHA-256.
-``add`` writes a part with a number of its own, whole or not at all. ``compact`` writes one part for
-all numbers so far, which replaces them as soon as it has its name: the parts that it covers are
-removed, and ignored where their removal was interrupted.
+``add`` writes a part with a number of its own, whole or not at all. ``gather`` writes one part for
+the newest of these, and ``compact`` one for all; it replaces the parts that it covers as soon as it
+has its name: they are removed, and ignored where their removal was interrupted. A run gathers on
+the way and compacts once at its end, so that no result is written more than three times.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 from uuid import uuid4
@@ -31,6 +33,7 @@ from nodulerisk.files import write_table, written_whole
 from nodulerisk.weights.card import WeightSet, card_values
 from nodulerisk.weights.store import sha256_of
 
+_Place = tuple[int, int]  # of a row: the last number that its part covers, and its number in it
 Status = Literal["assessed", "refused", "failed"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 Row = dict[str, Any]
@@ -89,9 +92,9 @@ class _Results:
     def __init__(self, folder: Path, sha256: str):
         self.sha256, self._folder = sha256, folder
         self._parts: list[_Part] = []
-        # By key, in the order of the parts: the row's number, and its input.
-        self._latest: dict[Key, tuple[int, str | None]] = {}
-        self._replaced: set[int] = set()  # numbers of rows
+        # By key, in the order of the parts: the row's place, and its input.
+        self._latest: dict[Key, tuple[_Place, str | None]] = {}
+        self._replaced: set[_Place] = set()
         # The types of the columns of all parts.
         self._types: dict[str, pa.DataType] = {field.name: field.type for field in FIXED}
 
@@ -126,7 +129,7 @@ class _Results:
         """
         schema = self._schema()
         wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns])
-        for batch in self._batches(wanted):
+        for batch in self._batches(wanted, self._parts):
             yield from batch.to_pylist()
 
     def _leave_covered(self, path: Path) -> None:
@@ -150,23 +153,24 @@ class _Results:
                 yield int(name[2]), int(name[3]), path
 
     def _take(self, part: _Part) -> None:
+        start = 0
         with _access_refused(part.path), pq.ParquetFile(part.path) as file:
             there = {*file.schema_arrow.names}
             for batch in file.iter_batches(ROWS, columns=[c for c in KEY if c in there]):
                 rows = batch.to_pylist()
                 self._refuse_twice(rows)
-                self._note(rows)
+                self._note(rows, part.last, start)
+                start += len(rows)
             self._meet(file.schema_arrow)
         self._parts.append(part)
 
-    def _note(self, rows: Iterable[Row]) -> None:
-        """Remembers rows that were read or written; they replace earlier ones of their keys."""
-        for row in rows:
-            earlier = self._latest.pop(_key(row), None)
-            if earlier is not None:
+    def _note(self, rows: Iterable[Row], last: int, start: int = 0) -> None:
+        """Remembers the rows of a part from this one on; they replace earlier ones of their
+        keys."""
+        for number, row in enumerate(rows, start):
+            if earlier := self._latest.pop(_key(row), None):
                 self._replaced.add(earlier[0])
-            number = len(self._latest) + len(self._replaced)
-            self._latest[_key(row)] = number, row.get("input_sha256")
+            self._latest[_key(row)] = (last, number), row.get("input_sha256")
 
     def _refuse_twice(self, rows: Iterable[Row]) -> None:
         seen = set()
@@ -188,17 +192,17 @@ class _Results:
     def _schema(self) -> pa.Schema:
         return pa.schema(list(self._types.items()))
 
-    def _batches(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
-        """Yields the latest rows, as batches of these columns."""
-        start = 0
-        for part in self._parts:
+    def _batches(self, wanted: pa.Schema, parts: Iterable[_Part]) -> Iterator[pa.RecordBatch]:
+        """Yields the latest rows of these parts, as batches of these columns."""
+        for part in parts:
+            number = count()
             with _access_refused(part.path), pq.ParquetFile(part.path) as file:
                 there = {*file.schema_arrow.names}
                 for batch in file.iter_batches(
                     ROWS, columns=[name for name in wanted.names if name in there]
                 ):
-                    kept = [start + i not in self._replaced for i in range(len(batch))]
-                    start += len(batch)
+                    places = ((part.last, next(number)) for _ in range(len(batch)))
+                    kept = [place not in self._replaced for place in places]
                     yield _fitted(batch if all(kept) else batch.filter(pa.array(kept)), wanted)
 
 
@@ -252,9 +256,10 @@ class Store(_Results):
         return {key: latest[1] for key, latest in self._latest.items()}
 
     @property
-    def parts(self) -> int:
-        """How many files the results are in; ``compact`` merges them into one."""
-        return len(self._parts)
+    def loose(self) -> int:
+        """How many of the newest files hold one addition each; ``gather`` merges them into one."""
+        newest = takewhile(lambda part: part.first == part.last, reversed(self._parts))
+        return sum(1 for _ in newest)
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Writes rows as one part; when it returns, they are on the disk.
@@ -275,8 +280,16 @@ class Store(_Results):
                 number, number
             ):  # an interrupt may come right after it is written
                 self._parts.append(_Part(path, number, number))
-                self._note(stamped)
+                self._note(stamped, number)
                 self._meet(table.schema)
+
+    def gather(self) -> None:
+        """Merges the loose parts into one, at a cost that does not grow with the older ones.
+
+        Raises:
+            StoreError, OutputError: as for ``compact``.
+        """
+        self._merge(self._parts[len(self._parts) - self.loose :])
 
     def compact(self) -> None:
         """Merges all parts into one.
@@ -285,17 +298,28 @@ class Store(_Results):
             StoreError: a part was damaged since the folder was opened; nothing is changed.
             OutputError: the folder cannot be written; nothing is changed.
         """
-        if len(self._parts) < 2:
+        self._merge(self._parts)
+
+    def _merge(self, parts: list[_Part]) -> None:
+        """Writes one part in place of these, which are the newest or all."""
+        if len(parts) < 2:
             return
-        first, last, schema = self._parts[0].first, self._last, self._schema()
-        path = self._write(first, last, schema, _in_groups(self._batches(schema)))
-        replaced, self._parts = self._parts, [_Part(path, first, last)]
-        self._latest = {
-            key: (number, latest[1]) for number, (key, latest) in enumerate(self._latest.items())
-        }
-        self._replaced.clear()
-        for part in replaced:
+        first, last, schema = parts[0].first, parts[-1].last, self._schema()
+        path = self._write(first, last, schema, _in_groups(self._batches(schema, parts)))
+        kept = self._parts[: len(self._parts) - len(parts)]
+        self._parts = [*kept, _Part(path, first, last)]
+        self._move({part.last for part in parts}, last)
+        for part in parts:
             _remove(part.path)
+
+    def _move(self, merged: Set[int], last: int) -> None:
+        """Follows the rows of merged parts into the one that ends with this number."""
+        row = count()
+        self._latest = {
+            key: ((last, next(row)) if place[0] in merged else place, known)
+            for key, (place, known) in self._latest.items()
+        }
+        self._replaced = {place for place in self._replaced if place[0] not in merged}
 
     def export_csv(self, path: Path) -> None:
         """Writes all rows for a spreadsheet, without the assessments' JSON, and after them those of

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -15,7 +16,8 @@ from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import Assessment, Measurement, Place, TaskResult
 from nodulerisk.clinical.rules.guideline import Guideline
 from nodulerisk.clinical.scores import SCORES
-from nodulerisk.files import write_table
+from nodulerisk.errors import NoduleRiskError
+from nodulerisk.files import NOTICE, write_table
 from nodulerisk.nodule.measure import density_type
 from nodulerisk.outputs.outcome import Outcome
 from nodulerisk.outputs.words import (
@@ -33,6 +35,9 @@ from nodulerisk.outputs.words import (
 )
 from nodulerisk.tasks import DEMONSTRATION, EVIDENCE_WORDS, TASKS, in_group, title_of
 from nodulerisk.weights.card import Evidence, TaskCard, WeightSet
+
+if TYPE_CHECKING:
+    import pandas
 
 SIZES = ("long axis", "volume")  # measurements shown in the table
 CELL = 12  # characters: narrow enough for all columns to fit in 80
@@ -90,6 +95,24 @@ def write_csv(outcomes: Sequence[Outcome], path: Path) -> None:
     rows = [outcome_row(outcome) for outcome in outcomes]
     columns = list(dict.fromkeys(column for row in rows for column in row))
     write_table(path, columns, rows)
+
+
+def to_pandas(outcomes: Iterable[Outcome]) -> pandas.DataFrame:
+    """Returns one row per nodule: the ``case``, if there are several, the columns of
+    ``outcome_row``, the features, if computed, and the notice.
+
+    Raises:
+        NoduleRiskError: pandas is not installed.
+    """
+    try:
+        import pandas
+    except ImportError as error:
+        raise NoduleRiskError("Tables need pandas: pip install pandas.") from error
+    rows = [
+        ({"case": one.case} if one.case else {}) | outcome_row(one) | dict(one.features)
+        for one in outcomes
+    ]
+    return pandas.DataFrame([row | {NOTICE: RESEARCH_USE_ONLY} for row in rows])
 
 
 def outcome_row(outcome: Outcome) -> Row:

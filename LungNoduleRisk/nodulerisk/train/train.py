@@ -44,7 +44,7 @@ def train_set(
         only: fit this one run and stop.
         say: called with messages about progress, and about every case that was left out.
         progress: called with what is being evaluated and the share done, 0..1.
-        machine: ``accelerator``, ``devices``, ``nodes`` and ``workers`` of ``fit``.
+        machine: ``accelerator``, ``devices``, ``nodes``, ``workers`` and ``loggers`` of ``fit``.
 
     Returns:
         The set; None after a single run, and in all but the first of several processes.
