@@ -64,8 +64,8 @@ def import_keras(
             import.
         OutputError: the target exists or cannot be written.
     """
-    found, networks = _recognised(source), {}
     with folder_written_whole(target) as folder:
+        found, networks = _recognised(source), {}
         for index, (key, path) in enumerate(found.items()):
             (report or (lambda *_: None))(path.name, index / len(found))
             networks[key] = _import_network(key, path, folder)
