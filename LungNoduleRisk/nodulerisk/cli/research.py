@@ -140,6 +140,7 @@ def fit_risk(
     with errors_in_one_line(verbose):
         from rich.console import Console
 
+        from nodulerisk.datasets.own_labels import with_own_labels
         from nodulerisk.datasets.read import read_dataset
         from nodulerisk.engine.engine import Engine
         from nodulerisk.outputs.nodule_tables import risk_view
@@ -147,7 +148,8 @@ def fit_risk(
         from nodulerisk.weights.card import save_card
         from nodulerisk.weights.store import load_weight_set
 
-        weight_set, nodules = load_weight_set(weights), read_dataset(dataset)
+        weight_set = load_weight_set(weights)
+        nodules = with_own_labels(read_dataset(dataset), weight_set.own_tasks)
         with progress(1) as show:
             fitted = risk.fit_risk(
                 weight_set,
@@ -155,7 +157,7 @@ def fit_risk(
                 Engine(weight_set, device),
                 task=task,
                 terms=term or risk.TERMS,
-                extra=risk.read_extra(extra) if extra else None,
+                extra=risk.read_extra(extra, weight_set.table) if extra else None,
                 folds=risk.read_folds(folds) if folds else None,
                 progress=show,
             )
@@ -222,12 +224,14 @@ def evaluate(
 ) -> None:
     """Evaluate a weight set on labelled nodules: figures with intervals, and a report."""
     with errors_in_one_line(verbose):
+        from nodulerisk.datasets.own_labels import with_own_labels
         from nodulerisk.datasets.read import read_dataset
         from nodulerisk.engine.engine import Engine
         from nodulerisk.evaluation.study import evaluate_dataset
         from nodulerisk.weights.store import load_weight_set
 
-        weight_set, nodules = load_weight_set(weights), read_dataset(dataset)
+        weight_set = load_weight_set(weights)
+        nodules = with_own_labels(read_dataset(dataset), weight_set.own_tasks)
         with progress(1) as show:
             evaluate_dataset(weight_set, nodules, Engine(weight_set, device), out, clicks, show)
     typer.echo(f"Report: {out / 'evaluation.html'}")

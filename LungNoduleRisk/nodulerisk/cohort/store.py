@@ -17,7 +17,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -30,7 +30,7 @@ from filelock import FileLock, Timeout
 from nodulerisk.cohort.table import Key
 from nodulerisk.errors import OutputError
 from nodulerisk.files import write_table, written_whole
-from nodulerisk.weights.card import WeightSet
+from nodulerisk.weights.card import WeightSet, card_values
 from nodulerisk.weights.store import sha256_of
 
 Status = Literal["assessed", "refused", "failed"]
@@ -63,8 +63,7 @@ class StoreError(OutputError):
 def weight_set_sha256(weights: WeightSet) -> str:
     """Returns the hash of everything a set's answers depend on: its networks' hashes, the rest of
     its card, and the user's thresholds."""
-    values = asdict(weights)
-    del values["folder"]
+    values = card_values(weights) | {"thresholds": weights.thresholds}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 

@@ -27,6 +27,7 @@ Position = tuple[float, float, float]
 FCSV_COLUMNS = (  # unchanged since Slicer 4
     "id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID"
 )
+SLICES = re.compile(r"(\d+)\s*[-–—~至]\s*(\d+)")  # a range of InstanceNumbers
 COORDINATE_SYSTEMS: dict[str, Coordinates] = {"lps": "lps", "1": "lps", "ras": "ras", "0": "ras"}
 FCSV_DEFINED = "2"  # vtkMRMLMarkupsNode::PositionDefined
 TABLES = (".csv", ".tsv")
@@ -254,6 +255,22 @@ def lps_of(position: Position, coordinates: Coordinates) -> Position:
     """Returns a position in mm as LPS."""
     x, y, z = position
     return (x, y, z) if coordinates == "lps" else (-x, -y, z)
+
+
+def slice_number(text: str, what: str) -> float:
+    """Returns an InstanceNumber, or the middle of a range of them.
+
+    Raises:
+        PointError: neither; ``what`` names the cell.
+
+    Examples:
+        >>> slice_number("31", "slice"), slice_number("30-34", "slice")
+        (31.0, 32.0)
+    """
+    ends = SLICES.fullmatch(text.strip()) or re.fullmatch(r"((\d+)(?:\.0+)?)", text.strip())
+    if ends is None:
+        raise PointError(f"{what} '{text}' is no slice number: write one, or a range such as 30-34")
+    return (float(ends[1]) + float(ends[2])) / 2
 
 
 def _safe_name(label: str) -> str:

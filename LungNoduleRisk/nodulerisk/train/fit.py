@@ -25,7 +25,6 @@ from torch.utils.data import DataLoader
 from nodulerisk.datasets.nodules import LabelledNodule
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import written_whole
-from nodulerisk.tasks import TASKS
 from nodulerisk.train.batches import Batches
 from nodulerisk.train.loggers import USUAL, loggers_named
 from nodulerisk.train.module import NetworksInTraining
@@ -101,7 +100,8 @@ class NoduleData(lightning.LightningDataModule):
                 )
 
     def setup(self, stage: str) -> None:
-        self._exact = exact_samples(self._validation, self._view, self._run.tasks)
+        run = self._run
+        self._exact = exact_samples(self._validation, self._view, run.tasks, run.table)
 
     def train_dataloader(self) -> DataLoader:
         run, trainer = self._run, self.trainer
@@ -115,6 +115,7 @@ class NoduleData(lightning.LightningDataModule):
             pose=run.pose,
             scans=run.scans,
             beside=run.beside,
+            table=run.table,
             **draws,
         )
         groups = [_group(nodule, run) for nodule in self._train]
@@ -181,7 +182,8 @@ def refuse_other_settings(settings: dict[str, Any], path: Path) -> None:
 
 
 def _teaches(nodule: LabelledNodule, run: Run) -> bool:
-    known = any(nodule.target(task, len(TASKS[task].classes)) is not None for task in run.tasks)
+    heads = zip(run.tasks, run.heads, strict=True)
+    known = any(nodule.target(task, count) is not None for task, count in heads)
     return known or (run.draws_mask and nodule.marked is not None)
 
 
@@ -190,7 +192,7 @@ def _group(nodule: LabelledNodule, run: Run) -> str:
     if nodule.pathology in run.balance:
         return nodule.pathology
     task = run.tasks[0]
-    return TASKS[task].classes[nodule.labels[task]] if task in nodule.labels else ""
+    return run.table[task].classes[nodule.labels[task]] if task in nodule.labels else ""
 
 
 def _early_stopping(run: Run) -> list[Callback]:
