@@ -424,11 +424,12 @@ class Session:
         thresholds: Mapping[str, float] | None = None,
         replaceMasks: bool = False,
     ) -> None:
-        """Reads the scene for a run on all points: see ``SceneAssessor.prepare``. ``compute`` is to be
-        called next, on another thread; then ``showNext`` while there is something; then ``end``.
+        """Reads the scene for a run on all points: see ``SceneAssessor.prepare``. ``compute`` is to
+        be called next, on another thread; then ``showNext`` while there is something; then ``end``.
 
         Raises:
-            NoduleRiskError: see ``SceneAssessor.prepare``; what was known of an earlier run is gone.
+            NoduleRiskError: see ``SceneAssessor.prepare``; what was known of an earlier run is
+                gone.
         """
         self._did("assessing", self._runTakenBack())
         self._known.refusals, self._known.earlier, self._known.gone = {}, {}, {}
@@ -486,7 +487,8 @@ class Session:
         """A function that finds out where a network looked at the chosen nodule.
 
         Raises:
-            NoduleRiskError: no nodule with an assessment is chosen; see ``SceneAssessor.explainer``.
+            NoduleRiskError: no nodule with an assessment is chosen; see
+                ``SceneAssessor.explainer``.
         """
         if self.chosen is None or self.chosen.assessment is None:
             raise NoduleRiskError("Choose a nodule that was assessed.")
