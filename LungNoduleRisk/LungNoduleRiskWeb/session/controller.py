@@ -16,7 +16,7 @@ from trame_server import Server
 from trame_server.utils.asynchronous import create_task
 
 from LungNoduleRiskLib import scene
-from LungNoduleRiskLib.assessing import Assessor
+from LungNoduleRiskLib.assessing import SceneAssessor
 from LungNoduleRiskLib.facts import NoduleFacts, Summary
 from LungNoduleRiskLib.session import Session
 from LungNoduleRiskWeb.session.correcting import Correcting, CorrectingState
@@ -94,7 +94,7 @@ class Controller:
     ):
         """``make_networks``: as ``SharedNetworks``, once it knows its queue."""
         self.viewer = viewer
-        self.session = Session(Assessor(partial(make_networks, on_waiting=self._on_waiting)))
+        self.session = Session(SceneAssessor(partial(make_networks, on_waiting=self._on_waiting)))
         self.notices, self.state = Notices(server.state), server.state
         self.weight_sets, self.device = list(dict.fromkeys([weights, *weight_set_names()])), device
         self._refreshing: asyncio.Task | None = None
