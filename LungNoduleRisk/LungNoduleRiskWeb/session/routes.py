@@ -66,7 +66,8 @@ class Routes:
         more."""
         try:
             self._controller.notices.refuse_busy()
-            await self._controller.open(await receive(request, self._folder, self._limits))
+            upload = await receive(request, self._folder, self._limits)
+            await self._controller.open(upload, ask=True)
         except NoduleRiskError as refusal:
             self._controller.notices.say(str(refusal), is_error=True)
             return web.Response(status=422, text=without_folders(str(refusal)))
@@ -115,8 +116,7 @@ class Routes:
             return await _sent(Path(folder) / name, request, headers)
 
     def _delete_unused(self) -> None:
-        used = (self._controller.upload, self._controller.pending)
-        delete_unused(self._folder, [path for path in used if path is not None])
+        delete_unused(self._folder, self._controller.scans.uploads())
 
 
 async def _sent(path: Path, request: web.Request, headers: dict[str, str]) -> web.StreamResponse:
