@@ -144,7 +144,7 @@ def test_a_whole_ct_as_a_folder(page, terminal, shared, tmp_path):
 
 ASKED_WRONGLY = """async () => {
   const session = trame.client.getConnection().getSession();
-  return JSON.stringify(await session.call("trame.trigger", ["nowhere", [], {}]).catch(e => e));
+  return JSON.stringify(await session.call("trame.state.update", [5]).catch(e => e));
 }"""
 
 
