@@ -30,7 +30,7 @@ from nodulerisk.clinical.patient import Patient
 from nodulerisk.ct.dicom.identity import identity_in
 from nodulerisk.ct.points import Point, Position, parse_point
 from nodulerisk.engine.worker import RemoteNetworks
-from nodulerisk.outputs.html.nodule_report import AT_A_GLANCE
+from nodulerisk.outputs.style import AT_A_GLANCE
 from nodulerisk.weights.store import weight_set_names
 
 SYSTEMS = ("LPS", "RAS", "voxel")  # of typed coordinates: mm, mm, and voxels x, y, z counted from 0
