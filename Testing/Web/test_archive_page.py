@@ -2,54 +2,32 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 from pydicom import dcmread
-from pydicom.uid import generate_uid
 
 from axe import violations
-from made_orthanc import Orthanc, orthanc
+from made_orthanc import Orthanc, orthanc, sample_study
 from needs import AXE
 from nodulerisk.pacs.access import CREDENTIALS, access_to
 from nodulerisk.pacs.archive import Archive
 from nodulerisk.pacs.query import Wanted
 from nodulerisk.pacs.received import series_folder
-from nodulerisk.pacs.retrieval import file_name
 
 pytestmark = pytest.mark.needs("Orthanc", AXE)
-SAMPLE = Path(__file__).parents[2] / "Resources" / "SampleData"
+POINT = "-81.5, -192.5, -192"
 KEY = "reader:a password; with ü"
 STUDIES = {"20240301": "Grün^Jörg", "20220301": "Grün^Jörg", "20240302": "Rot^Eva"}
-POINT = "-81.5, -192.5, -192"
 
 
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory) -> dict[str, list[Path]]:
     """The sample's images as studies of two patients, by date."""
     folder = tmp_path_factory.mktemp("studies")
-    return {date: written(folder / date, date, name) for date, name in STUDIES.items()}
-
-
-def written(folder: Path, date: str, name: str) -> list[Path]:
-    folder.mkdir()
-    study, series = generate_uid(), generate_uid()
-    files = []
-    with zipfile.ZipFile(SAMPLE / "demo-chest-ct.zip") as sample:
-        for one in [one for one in sample.namelist() if one.endswith(".dcm")]:
-            image = dcmread(BytesIO(sample.read(one)))
-            image.SpecificCharacterSet, image.PatientName = "ISO_IR 192", name
-            image.PatientID = name[:3].upper().replace("Ü", "U")
-            image.StudyInstanceUID, image.SeriesInstanceUID = study, series
-            image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-            image.StudyDate = image.AcquisitionDate = date
-            files.append(folder / file_name(image.SOPInstanceUID))
-            image.save_as(files[-1])
-    return files
+    return {date: sample_study(folder / date, date, name) for date, name in STUDIES.items()}
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +62,7 @@ def find(page: Page, name: str) -> None:
     page.get_by_label("Patient's name").press("Enter")
 
 
-def test_from_the_list_of_studies_to_the_masks_found_again(visit, server, studies, tmp_path):
+def test_from_the_list_of_studies_to_the_masks_found_again(visit, server, studies):
     page, other = visit(), visit()
     find(page, "jörg grün")
     rows = page.locator(".studies tbody tr")
@@ -94,7 +72,6 @@ def test_from_the_list_of_studies_to_the_masks_found_again(visit, server, studie
     proposed = page.get_by_title("Retrieve this series")
     expect(proposed).to_contain_text("3 mm, 56 images · proposed")
     assert violations(page) == {}
-    page.screenshot(path="/tmp/studies.png")
     proposed.click()
     expect(page.locator("#ct-text")).to_be_visible()
     expect(page.locator(".studies")).to_have_count(0)  # with the names in it
@@ -111,7 +88,6 @@ def test_from_the_list_of_studies_to_the_masks_found_again(visit, server, studie
     expect(dialog).to_contain_text(server.address)
     expect(dialog).to_contain_text("Grün^Jörg")
     assert violations(page) == {}
-    page.screenshot(path="/tmp/send.png")
     dialog.get_by_role("button", name="Send", exact=True).click()
     expect(page.get_by_text("The archive has stored the masks and the report.")).to_be_visible()
     [study] = [

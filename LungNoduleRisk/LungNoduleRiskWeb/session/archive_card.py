@@ -177,5 +177,5 @@ def sending_dialog(archiving: Archiving) -> None:
             _said()
             html.P("{{ busy }}", v_if="busy", role="status", **SPOKEN)
         with vuetify.VCardActions():
-            button("Keep", archiving.keep, title="Sends nothing", disabled=("!!busy",))
+            button("Cancel", archiving.keep, title="Sends nothing", disabled=("!!busy",))
             button("Send", archiving.send, color="primary", variant="flat", disabled=("!!busy",))
