@@ -41,9 +41,9 @@ def serving(*options: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def options() -> Iterator[list[str]]:
+def options() -> list[str]:
     """Of the server; a module may need others."""
-    yield ["--sessions", "4", "--max-upload-gb", "0.1"]
+    return ["--sessions", "4", "--max-upload-gb", "0.1"]
 
 
 @pytest.fixture(scope="module")

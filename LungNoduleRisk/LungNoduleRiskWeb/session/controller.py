@@ -19,6 +19,8 @@ from LungNoduleRiskLib import scene
 from LungNoduleRiskLib.assessing import Assessor
 from LungNoduleRiskLib.facts import NoduleFacts, Summary
 from LungNoduleRiskLib.session import Session
+from LungNoduleRiskWeb.session.correcting import Correcting, CorrectingState
+from LungNoduleRiskWeb.session.explaining import Explaining
 from LungNoduleRiskWeb.session.following import Following, FollowingState
 from LungNoduleRiskWeb.session.notices import Notices
 from LungNoduleRiskWeb.session.reading_tools import ReadingState, ReadingTools
@@ -30,6 +32,7 @@ from nodulerisk.ct.points import Point, Position, parse_point
 from nodulerisk.engine.worker import RemoteNetworks
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.outputs.html.nodule_report import AT_A_GLANCE
+from nodulerisk.weights.store import weight_set_names
 
 SYSTEMS = ("LPS", "RAS", "voxel")  # of typed coordinates: mm, mm, and voxels x, y, z counted from 0
 PATIENT = tuple(get_type_hints(Patient))
@@ -74,6 +77,7 @@ STATE: dict[str, Any] = {
     **asdict(ReadingState()),
     **asdict(ScansState()),
     **asdict(FollowingState()),
+    **asdict(CorrectingState()),
     **{f"patient_{name}": "" for name in PATIENT},
 }
 
@@ -95,12 +99,14 @@ class Controller:
         self.session = Session(Assessor(partial(make_networks, on_waiting=self._on_waiting)))
         self.notices, self.state = Notices(server.state), server.state
         self._done: list[tuple[str, str]] = []  # what may be undone: placed or deleted, and a name
-        self._weights, self._device = weights, device
+        self.weight_sets, self.device = list(dict.fromkeys([weights, *weight_set_names()])), device
         self._refreshing: asyncio.Task | None = None
-        self.state.update(STATE)
+        self.state.update(STATE | {"weights": weights})
         self.reading = ReadingTools(server.state, viewer, self.session)
         self.scans = Scans(self)
         self.following = Following(self)
+        self.correcting = Correcting(self)
+        self.explaining = Explaining(self)
         self._listen()
 
     def _listen(self) -> None:
@@ -136,6 +142,8 @@ class Controller:
 
     def close(self) -> None:
         """Closes all CTs, and forgets what was said of the patient."""
+        self.correcting.stop()
+        self.explaining.hide()
         self.viewer.clear()
         self.reading.show_crosshair()
         self.session.clear()
@@ -149,6 +157,8 @@ class Controller:
     def show(self, volume_node: Any, points_node: Any) -> None:
         """Shows a CT and its list of points."""
         self.state.placing = False
+        self.correcting.stop()
+        self.explaining.hide()
         self.session.use(volume_node, points_node)
         self.viewer.show_ct(volume_node)
         self.viewer.mark_points(points_node)
@@ -163,7 +173,7 @@ class Controller:
         if self.session.markupsNode is None:
             return
         if self.state.placing is True:
-            self.state.measuring = False
+            self.state.update({"measuring": False, "brush": ""})
         self.viewer.place(self.session.markupsNode if self.state.placing is True else None)
 
     def add_typed_point(self) -> None:
@@ -205,6 +215,7 @@ class Controller:
         with self.notices.refusals_said():
             self.session.refresh()
             self.session.choose(name)
+            self.correcting.stop()
             self._show_chosen()
             self.jump()
 
@@ -235,6 +246,8 @@ class Controller:
         the nodule that was deleted last."""
         with self.notices.refusals_said():
             self.notices.refuse_busy()
+            if self.correcting.undo():
+                return
             fresh = [one.name for one in self.session.nodules if one.assessment is None]
             may = [(PLACED, name) for name in fresh] + [(DELETED, self.session.deleted)]
             self._done = [one for one in self._done if one in may]
@@ -259,6 +272,7 @@ class Controller:
         with self.notices.refusals_said():
             with self.notices.busy("Waiting for the networks…"):
                 self.notices.say("")
+                self.correcting.stop()
                 self._start()
                 self.state.update({"running": True, "percent": 0})
                 try:
@@ -270,6 +284,12 @@ class Controller:
                     self.jump()
             self.notices.say(f"{run.shown} of {len(run.points)} nodules assessed.")
 
+    @property
+    def weights(self) -> str:
+        """The chosen weight set; a page can choose among those that there are."""
+        chosen = str(self.state.weights)
+        return chosen if chosen in self.weight_sets else self.weight_sets[0]
+
     def cancel(self) -> None:
         """Ends the run under way; what was assessed stays."""
         self.session.cancel()
@@ -277,7 +297,7 @@ class Controller:
     def _start(self) -> None:
         chosen = {"cascade": self.state.cascade, "stability": self.state.stability}
         try:
-            self.session.start(self._weights, self._device, **chosen)
+            self.session.start(self.weights, self.device, **chosen)
         finally:
             self.refresh()
 

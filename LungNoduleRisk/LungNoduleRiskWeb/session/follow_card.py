@@ -1,4 +1,4 @@
-"""The page's card of follow-up: the earlier CT, the days between, and which nodules are the same."""
+"""The page's card of follow-up: the earlier CT, the days between, which nodules are the same."""
 
 from __future__ import annotations
 

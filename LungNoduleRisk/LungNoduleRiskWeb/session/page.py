@@ -20,6 +20,7 @@ from LungNoduleRiskWeb.session.ct_card import ct_card, losing_dialog
 from LungNoduleRiskWeb.session.downloads import FILES
 from LungNoduleRiskWeb.session.follow_card import follow_card
 from LungNoduleRiskWeb.session.help_dialog import help_dialog
+from LungNoduleRiskWeb.session.mask_tools import mask_tools
 from LungNoduleRiskWeb.session.reading_bar import reading_bar
 from LungNoduleRiskWeb.session.viewer import Viewer
 from LungNoduleRiskWeb.session.widgets import (
@@ -59,7 +60,7 @@ def build_page(
     server.enable_module(
         {
             "serve": {"lnr": str(ASSETS)},
-            "scripts": ["lnr/views.js", "lnr/page.js"],
+            "scripts": ["lnr/views.js", "lnr/page.js", "lnr/idle.js"],
             "styles": ["lnr/page.css"],
             "vue_use": ["lnr_views"],
         }
@@ -82,10 +83,10 @@ def build_page(
                 ct_card(controller)
                 archive_card(archiving)
                 _nodules_section(controller)
-                _facts_section()
+                follow_card(controller.following)
+                _facts_section(controller)
                 _downloads_section()
                 _patient_section()
-                follow_card(controller.following)
         _report_dialog()
         losing_dialog(controller.scans)
         finding_dialog(archiving)
@@ -178,6 +179,8 @@ def _nodules_section(controller: Controller) -> None:
                 disabled=("!nodules.length || !!busy",),
                 id="assess",
             )
+            if len(controller.weight_sets) > 1:
+                choice("weights", controller.weight_sets, "Weights")
             button(
                 "Cancel", controller.cancel, icon="mdi-stop", disabled=("!running",), id="cancel"
             )
@@ -241,9 +244,10 @@ def _answers(which: str) -> None:
     )
 
 
-def _facts_section() -> None:
+def _facts_section(controller: Controller) -> None:
     with section("{{ facts.name }}", v_if="facts", id="facts"):
         html.P("{{ facts.headline }}")
+        mask_tools(controller)
         with html.Div(v_if="facts.scores.length", classes="scores"):
             html.H3("Scores")
             with html.Div(v_for="one in facts.scores", key="one.name"):

@@ -10,7 +10,7 @@ import asyncio
 import math
 from collections.abc import Callable, Mapping
 from itertools import count
-from typing import Any
+from typing import Any, TypeAlias
 
 from trame.widgets import html
 from trame_client.widgets.core import AbstractElement
@@ -45,11 +45,10 @@ EVENTS = {
     for what in ("Press", "Release")
 } | {"MouseMove": "MouseMoveEvent", "Enter": "EnterEvent", "Leave": "LeaveEvent"}
 
-View = SliceView | ThreeDView
-Shown = SliceShown | SpaceShown
-Place = tuple[
-    float, float
-]  # in a picture: shares of its width from the left, its height from below
+View: TypeAlias = SliceView | ThreeDView
+Shown: TypeAlias = SliceShown | SpaceShown
+# in a picture: shares of its width from the left, and of its height from below
+Place: TypeAlias = tuple[float, float]
 
 
 class Picture:
@@ -130,10 +129,8 @@ class Picture:
     def _pointed(self, said: Mapping[str, Any]) -> tuple[Shown | None, Place | None]:
         """What the event's picture showed, and where in it the mouse was; None where that is not
         known."""
-        width, height = (number(said.get(side), 1, LARGEST) for side in "wh")
-        x, y = (number(said.get(axis), -LARGEST, LARGEST) for axis in "xy")
-        known = width and height and x is not None and y is not None
-        place = (x / width, y / height) if known else None
+        across, up = _share(said.get("x"), said.get("w")), _share(said.get("y"), said.get("h"))
+        place = None if across is None or up is None else (across, up)
         asked = said.get("picture")  # none: of who knows no pictures
         shown = shown_by(self.view) if asked is None else self._seen(asked)
         return shown, place
@@ -303,7 +300,7 @@ class PictureFactory(IViewFactory):
 
     def _create_view(self, view: Any, scene: Any, app_logic: Any) -> Picture:
         name = view.singleton_tag
-        made = self._make_view(scene=scene, app_logic=app_logic, name=name)
+        made: View = self._make_view(scene=scene, app_logic=app_logic, name=name)
         made.render_window().SetMultiSamples(0)  # eight samples take six times as long
         made.set_view_properties(view.properties)
         cursor = f"{name}_cursor"
@@ -330,6 +327,12 @@ def turn(view: SliceView, slices: int) -> None:
     low, high = view.get_slice_range()
     wanted = view.get_slice_value() + slices * view.get_slice_step()
     view.set_slice_value(max(low, min(high, wanted)))
+
+
+def _share(pixels: object, whole: object) -> float | None:
+    """Of a side's pixels; None where these are no numbers."""
+    part, side = number(pixels, -LARGEST, LARGEST), number(whole, 1, LARGEST)
+    return None if part is None or side is None else part / side
 
 
 def _label(view: View) -> str:

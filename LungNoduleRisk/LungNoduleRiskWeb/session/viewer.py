@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import slicer
-import vtk
 from trame_server import Server
-from trame_slicer.core import LayoutManager, SlicerApp
+from trame_slicer.core import LayoutManager, SegmentationEditor, SlicerApp
+from trame_slicer.segmentation.paint_effect_parameters import BrushDiameterMode
 from trame_slicer.views import (
     Layout,
     LayoutDirection,
@@ -21,6 +21,8 @@ from trame_slicer.views import (
     ViewLayoutDefinition,
     ViewType,
 )
+from undo_stack import UndoStack
+from vtkmodules.vtkCommonCore import VTK_IMAGE_SLAB_MAX
 
 from LungNoduleRiskLib.scene import lookAt, rasOf
 from LungNoduleRiskWeb.session.pictures import Picture, PictureFactory, Place, Shown, View, turn
@@ -46,6 +48,9 @@ LAYOUTS = {
     "Axial": Layout(LayoutDirection.Vertical, [AXIAL]),
     "3D": Layout(LayoutDirection.Vertical, [SPACE]),
 }
+OVER = 0.5  # opacity of a map over the CT
+
+STROKES = 20  # of a brush, that can be undone
 MARK_PERCENT = 2.0  # size of a point's cross, of the view's
 
 
@@ -60,7 +65,7 @@ class Viewer:
         self._volume_node: Any = None
         self._last: SliceView | None = None  # that a button was pressed in
         self.on_pressed: Callable[[], None] = lambda: None  # called before a press does anything
-        told = {
+        told: dict[str, Any] = {
             "said_of": self._said_of,
             "on_pointed": self._on_pointed,
             "on_pressed": self._on_pressed,
@@ -90,7 +95,7 @@ class Viewer:
         ):  # anew, since closing a scene takes a view's marker away
             view.set_orientation_marker(slicer.vtkMRMLAbstractViewNode.OrientationMarkerTypeAxes)
         for view in self._slices:
-            node = slicer.vtkMRMLAbstractViewNode
+            node: Any = slicer.vtkMRMLAbstractViewNode
             view.set_ruler(node.RulerTypeThin, node.RulerColorYellow)  # seen on white, too
             view.set_background_volume_id(volume_node.GetID())
             view.reset_view()
@@ -106,7 +111,7 @@ class Viewer:
     def show_slab(self, thickness_mm: float) -> None:
         """Shows the brightest voxels of slabs of slices, or single slices (0)."""
         for view in self._slices:
-            view.set_slab_type(vtk.VTK_IMAGE_SLAB_MAX)
+            view.set_slab_type(VTK_IMAGE_SLAB_MAX)
             view.set_slab_thickness(thickness_mm or 1.0)
             view.set_slab_enabled(bool(thickness_mm))
             view.schedule_render()
@@ -145,11 +150,8 @@ class Viewer:
             pictures: number of the picture on the screen, by the view's name; the slices of others
                 are those that are shown now.
         """
-        planes = [
-            picture.shown(pictures.get(picture.area_name)).plane
-            for picture in self._pictures
-            if isinstance(picture.view, SliceView)
-        ]
+        seen = [picture.shown(pictures.get(picture.area_name)) for picture in self._pictures]
+        planes = [shown.plane for shown in seen if isinstance(shown, SliceShown)]
         normals, places = (
             np.array([plane[:3, 2] for plane in planes]),
             np.array([plane[:3, 3] for plane in planes]),
@@ -166,7 +168,7 @@ class Viewer:
         """Starts placing points by clicks in the views; None: stops it, and dragging in a slice
         changes the window again."""
         if markups_node is not None:
-            once = isinstance(markups_node, slicer.vtkMRMLMarkupsLineNode)
+            once = markups_node.IsA("vtkMRMLMarkupsLineNode")
             self._app.markups_logic.place_node(markups_node, persistent=not once)
         else:
             self._app.markups_logic.disable_place_mode()
@@ -175,6 +177,26 @@ class Viewer:
     def _drag_windows(self) -> None:
         node = self._app.markups_logic.interaction_node
         node.SetCurrentInteractionMode(node.AdjustWindowLevel)
+
+    @property
+    def mask_editor(self) -> SegmentationEditor:
+        """Segment Editor, of whose strokes the last 20 can be undone."""
+        editor = self._app.segmentation_editor
+        if editor.undo_stack is None:
+            editor.set_undo_stack(UndoStack(undo_limit=STROKES))
+        return editor
+
+    def brush_with(self, brush: Any, diameter_mm: float) -> None:
+        """Has the left button paint in the slices with a ball of this diameter."""
+        self._app.markups_logic.disable_place_mode()
+        brush.set_use_sphere_brush(True)
+        brush.set_brush_diameter(diameter_mm, BrushDiameterMode.Absolute)
+
+    def show_over(self, map_node) -> None:
+        """Shows a map over the CT in the slices; None: the CT alone."""
+        for view in self._slices:
+            view.set_foreground_volume_id(map_node and map_node.GetID())
+            view.set_foreground_opacity(OVER)
 
     def on_points_changed(self, markups_node, slot: Callable[[], None]) -> None:
         """Has a function called whenever a point is placed, moved, renamed or removed."""
@@ -211,10 +233,9 @@ class Viewer:
     def _on_pointed(self, view: View, shown: Shown, place: Place | None) -> None:
         """Says what lies under the cursor in the picture that the user saw."""
         if isinstance(shown, SliceShown):
-            known = self._volume_node is not None and place is not None
-            self._state[readout_of(view)] = (
-                readout(shown.ras(*place), self._volume_node) if known else ""
-            )
+            out = place is None or self._volume_node is None
+            said = "" if out else readout(shown.ras(*place), self._volume_node)
+            self._state[readout_of(view)] = said
 
     def _on_pressed(self, view: View) -> None:
         if isinstance(view, SliceView):

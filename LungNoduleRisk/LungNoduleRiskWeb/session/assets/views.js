@@ -165,7 +165,8 @@ window.lnr_views = (() => {
       touch(event) {
         this.fingers.set(event.pointerId, event);
         if (this.fingers.size === 1) {
-          const points = this.trame.state.get("pointing") || this.name === "ThreeD";
+          const points = ["placing", "measuring", "brush"].some((one) => this.trame.state.get(one))
+            || this.name === "ThreeD";
           Object.assign(this, { begun: event, points, moved: false, left: 0, saw: shown[this.name] });
           if (points) this.press(event);
         } else if (this.fingers.size === 2) {
