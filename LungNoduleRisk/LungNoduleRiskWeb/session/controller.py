@@ -31,7 +31,7 @@ from nodulerisk.ct.dicom.identity import identity_in
 from nodulerisk.ct.points import Point, Position, parse_point
 from nodulerisk.engine.worker import RemoteNetworks
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.outputs.html.nodule_report import AT_A_GLANCE
+from nodulerisk.outputs.words import AT_A_GLANCE
 from nodulerisk.weights.store import weight_set_names
 
 SYSTEMS = ("LPS", "RAS", "voxel")  # of typed coordinates: mm, mm, and voxels x, y, z counted from 0

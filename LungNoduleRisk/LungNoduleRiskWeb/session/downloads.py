@@ -17,10 +17,8 @@ from nodulerisk.assessment import Assessment
 from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError, OutputError
-from nodulerisk.outputs.dicom import read_source
 from nodulerisk.outputs.nodule_tables import write_csv
 from nodulerisk.outputs.outcome import Outcome
-from nodulerisk.outputs.results import write_results
 from nodulerisk.outputs.style import REPORT_NAME, TABLE_NAME
 
 Writer = Callable[[], object]
@@ -77,6 +75,8 @@ def _dicom(controller: Controller, path: Path) -> Writer:
     """SEG and SR, which hold the patient's name and ID as the series does."""
     if controller.upload is None or controller.series_uid is None:
         raise OutputError("DICOM results belong to a DICOM series: upload the CT as DICOM.")
+    from nodulerisk.outputs.dicom import read_source  # highdicom alone takes a third of a second
+
     folder, source = (
         path.with_suffix(""),
         partial(read_source, controller.upload, controller.series_uid),
@@ -131,6 +131,8 @@ def _write_results(
     outcomes: Sequence[Outcome],
     folder: Path,
 ) -> None:
+    from nodulerisk.outputs.results import write_results  # with matplotlib and plotly
+
     ct, who = read_ct(), read_identity() if read_identity else None
     write_csv(outcomes, folder / TABLE_NAME)
     for outcome in outcomes:

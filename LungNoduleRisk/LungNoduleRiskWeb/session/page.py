@@ -119,7 +119,7 @@ def _message() -> None:
 
 
 def _nodules_section(controller: Controller) -> None:
-    with section("Nodules", v_if="ct"):
+    with section("Nodules", v_if="ct", id="nodules"):
         with html.Div(classes="row"):
             toggle(
                 "placing",

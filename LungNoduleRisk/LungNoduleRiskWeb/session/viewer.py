@@ -159,7 +159,7 @@ class Viewer:
         return np.linalg.solve(normals, (normals * places).sum(axis=1))
 
     def mark_points(self, markups_node) -> None:
-        """Has points drawn as thin crosses, through which the nodule is seen."""
+        """Has points drawn as small, thin crosses, which do not cover the nodule."""
         display_node = markups_node.GetDisplayNode()
         display_node.SetGlyphTypeFromString("Cross2D")
         display_node.SetGlyphScale(MARK_PERCENT)
@@ -232,10 +232,12 @@ class Viewer:
 
     def _on_pointed(self, view: View, shown: Shown, place: Place | None) -> None:
         """Says what lies under the cursor in the picture that the user saw."""
-        if isinstance(shown, SliceShown):
-            out = place is None or self._volume_node is None
-            said = "" if out else readout(shown.ras(*place), self._volume_node)
-            self._state[readout_of(view)] = said
+        if not isinstance(shown, SliceShown):
+            return
+        said = ""
+        if place is not None and self._volume_node is not None:
+            said = readout(shown.ras(*place), self._volume_node)
+        self._state[readout_of(view)] = said
 
     def _on_pressed(self, view: View) -> None:
         if isinstance(view, SliceView):
