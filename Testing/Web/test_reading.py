@@ -6,6 +6,7 @@ import json
 import re
 
 from playwright.sync_api import Page, expect
+
 from test_page import CT, TYPED, add_point, assess, downloaded, upload
 
 LOW = {"width": 1280, "height": 720}

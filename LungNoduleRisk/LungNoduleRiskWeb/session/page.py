@@ -133,11 +133,7 @@ def _nodules_section(controller: Controller) -> None:
                 icon="mdi-crosshairs-gps",
                 title="Adds a point where the three slices meet, which their sliders move",
             )
-        with html.Form(
-            classes="row",
-            submit=controller.add_typed_point,
-            __events=[("submit", "submit.prevent")],
-        ):
+        with html.Div(classes="row"):
             vuetify.VTextField(
                 v_model=("coordinates",),
                 label=(
@@ -149,6 +145,8 @@ def _nodules_section(controller: Controller) -> None:
                 name="coordinates",
                 hide_details=True,
                 density="compact",
+                enter=controller.add_typed_point,
+                __events=[("enter", "keydown.enter.prevent")],
             )
             choice("system", list(SYSTEMS), "Coordinates")
             button("Add", controller.add_typed_point, disabled=("!coordinates",))
