@@ -56,7 +56,7 @@ def build_page(server: Server, controller: Controller, viewer: Viewer) -> None:
     server.enable_module(
         {
             "serve": {"lnr": str(ASSETS)},
-            "scripts": ["lnr/views.js", "lnr/page.js"],
+            "scripts": ["lnr/views.js", "lnr/page.js", "lnr/idle.js"],
             "styles": ["lnr/page.css"],
             "vue_use": ["lnr_views"],
         }

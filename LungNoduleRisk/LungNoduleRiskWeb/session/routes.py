@@ -14,6 +14,7 @@ from LungNoduleRiskWeb.agreed import KEY_HEADER
 from LungNoduleRiskWeb.session import downloads
 from LungNoduleRiskWeb.session.controller import Controller
 from LungNoduleRiskWeb.session.downloads import Writer
+from LungNoduleRiskWeb.session.notices import without_folders
 from LungNoduleRiskWeb.session.uploads import Limits, delete_unused, receive
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.outputs.style import REPORT_NAME
@@ -70,7 +71,7 @@ class Routes:
         except NoduleRiskError as refusal:
             if request.transport is not None:  # else the browser has given up, and says so itself
                 self._controller.notices.say(str(refusal), is_error=True)
-            return web.Response(status=422, text=str(refusal))
+            return web.Response(status=422, text=without_folders(str(refusal)))
         finally:
             self._delete_unused()
         return web.Response()
@@ -112,7 +113,7 @@ class Routes:
                 self._controller.notices.say(
                     str(refusal), is_error=True
                 )  # a browser shows nothing of such a download
-                return web.Response(status=422, text=str(refusal))
+                return web.Response(status=422, text=without_folders(str(refusal)))
             return await _sent(Path(folder) / name, request, headers)
 
     def _delete_unused(self) -> None:

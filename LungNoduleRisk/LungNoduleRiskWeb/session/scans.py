@@ -18,7 +18,7 @@ from trame_server.utils.asynchronous import create_task
 from LungNoduleRiskLib import scene
 from LungNoduleRiskLib.display import results
 from LungNoduleRiskLib.facts import ctFacts
-from LungNoduleRiskLib.sample import loadSample
+from LungNoduleRiskLib.sample import THICK, loadSample
 from nodulerisk.ct.dicom.identity import LABELS, identity_in
 from nodulerisk.ct.dicom.preview import previews
 from nodulerisk.ct.read import read_ct
@@ -194,7 +194,7 @@ class Scans:
     def _add_sample(self, beside: bool) -> None:
         if not beside:
             self._page.close()
-        self.pending, nodes = None, loadSample()
+        self.pending, nodes = None, loadSample(THICK)
         facts = asdict(ctFacts(scene.ctFromNode(nodes[0])))
         self._show(Scan(*nodes, facts | {"dicom": False}))  # there are no files of it
         self._page.jump()

@@ -19,15 +19,14 @@ from lightning.pytorch.callbacks import (
     LearningRateMonitor,
     ModelCheckpoint,
 )
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch.utils.data import DataLoader
 
 from nodulerisk.datasets.nodules import LabelledNodule
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import written_whole
-from nodulerisk.tasks import TASKS
 from nodulerisk.train.batches import Batches
+from nodulerisk.train.loggers import USUAL, loggers_named
 from nodulerisk.train.module import NetworksInTraining
 from nodulerisk.train.plan import Run
 from nodulerisk.train.samples import RandomSamples, View, exact_samples
@@ -43,6 +42,7 @@ def fit(
     devices: int | str = "auto",
     nodes: int = 1,
     workers: int = 0,
+    loggers: Sequence[str] = USUAL,
 ) -> NetworksInTraining:
     """Trains a run's networks; an interrupted run continues after its last complete epoch, with the
     same result.
@@ -54,18 +54,21 @@ def fit(
         seed: of all random draws.
         accelerator, devices, nodes: as in Lightning; several devices or nodes train by DDP.
         workers: processes that prepare samples.
+        loggers: names in ``LOGGERS``.
 
     Returns:
         The trained networks, in eval mode on the CPU.
 
     Raises:
-        NoduleRiskError: no nodule to train on or validate with, or a checkpoint of another run.
+        NoduleRiskError: no nodule to train on or validate with, a checkpoint of another run, or no
+            such logger.
     """
     refuse_other_settings(asdict(run) | {"seed": seed}, out / "run.json")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises at INFO
     module = NetworksInTraining(run, seed)
     several = nodes > 1 or (isinstance(devices, int) and devices > 1)
-    machine = {"accelerator": accelerator, "devices": devices, "num_nodes": nodes}
+    machine: dict[str, Any] = {"accelerator": accelerator, "devices": devices, "num_nodes": nodes}
+    machine["logger"] = loggers_named(loggers, out)
     trainer = _trainer(run, out, strategy="ddp" if several else "auto", **machine)
     last = out / "last.ckpt"
     data = NoduleData(run, nodules, seed, workers)
@@ -97,7 +100,8 @@ class NoduleData(lightning.LightningDataModule):
                 )
 
     def setup(self, stage: str) -> None:
-        self._exact = exact_samples(self._validation, self._view, self._run.tasks)
+        run = self._run
+        self._exact = exact_samples(self._validation, self._view, run.tasks, run.table)
 
     def train_dataloader(self) -> DataLoader:
         run, trainer = self._run, self.trainer
@@ -111,6 +115,7 @@ class NoduleData(lightning.LightningDataModule):
             pose=run.pose,
             scans=run.scans,
             beside=run.beside,
+            table=run.table,
             **draws,
         )
         groups = [_group(nodule, run) for nodule in self._train]
@@ -149,7 +154,6 @@ def _trainer(run: Run, out: Path, **machine) -> lightning.Trainer:
         max_epochs=run.epochs,
         precision=run.precision,  # type: ignore[arg-type]
         callbacks=[checkpoints, LearningRateMonitor(), *_early_stopping(run)],
-        logger=[CSVLogger(out, name="logs"), TensorBoardLogger(out, name="tensorboard")],
         plugins=[WholeCheckpoints()],
         use_distributed_sampler=False,  # Batches divides the samples itself
         reload_dataloaders_every_n_epochs=1,
@@ -178,7 +182,8 @@ def refuse_other_settings(settings: dict[str, Any], path: Path) -> None:
 
 
 def _teaches(nodule: LabelledNodule, run: Run) -> bool:
-    known = any(nodule.target(task, len(TASKS[task].classes)) is not None for task in run.tasks)
+    heads = zip(run.tasks, run.heads, strict=True)
+    known = any(nodule.target(task, count) is not None for task, count in heads)
     return known or (run.draws_mask and nodule.marked is not None)
 
 
@@ -187,7 +192,7 @@ def _group(nodule: LabelledNodule, run: Run) -> str:
     if nodule.pathology in run.balance:
         return nodule.pathology
     task = run.tasks[0]
-    return TASKS[task].classes[nodule.labels[task]] if task in nodule.labels else ""
+    return run.table[task].classes[nodule.labels[task]] if task in nodule.labels else ""
 
 
 def _early_stopping(run: Run) -> list[Callback]:

@@ -16,7 +16,8 @@
     size = 60
     epochs = 200
 
-Everything else has a default: the published value, if both papers agree; see ``Run``.
+Everything else has a default: the published value, if both papers agree; see ``Run``. ``[tasks]``
+holds tasks of your own, or ``tasks`` names a file of them; see ``nodulerisk.own_tasks``.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from typing import Any, Literal
 
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.networks.kinds import NETWORKS, Cubes
-from nodulerisk.tasks import TASKS
+from nodulerisk.own_tasks import OwnTask, own_tasks_from, read_own_tasks
+from nodulerisk.tasks import TASKS, Task
 
 CHOICES = {
     "pose": ("none", "emv", "densesharp", "free"),
@@ -76,6 +78,7 @@ class Run:
         task_weights: factor on a task's cross-entropy (1).
         dice, mask_cross_entropy: factors on the mask's losses.
         precision: ``32``, ``16-mixed`` or ``bf16-mixed``.
+        own_tasks: the plan's own among its tasks, by name.
     """
 
     name: str
@@ -103,6 +106,7 @@ class Run:
     dice: float = 0.2
     mask_cross_entropy: float = 0.0
     precision: str = "32"
+    own_tasks: dict[str, OwnTask] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for key, choices in CHOICES.items():
@@ -110,9 +114,9 @@ class Run:
                 raise ValueError(
                     f"{key} is '{getattr(self, key)}': choose one of {', '.join(choices)}"
                 )
-        unknown = [task for task in self.tasks if task not in TASKS]
+        unknown = [task for task in self.tasks if task not in self.table]
         if unknown or not self.tasks:
-            raise ValueError(f"tasks must be some of {', '.join(TASKS)}")
+            raise ValueError(f"tasks must be some of {', '.join(self.table)}")
         kinds = {plan.kind for plan in self.networks.values()}
         if not kinds or not kinds <= set(NETWORKS):
             raise ValueError(f"networks must be of the kinds {', '.join(NETWORKS)}")
@@ -131,9 +135,14 @@ class Run:
         return "min" if self.monitor == "loss" else "max"
 
     @property
+    def table(self) -> dict[str, Task]:
+        """Every task that it may have: the rows of ``TASKS`` and its own."""
+        return TASKS | self.own_tasks
+
+    @property
     def heads(self) -> tuple[int, ...]:
         """The number of classes of each task."""
-        return tuple(len(TASKS[task].classes) for task in self.tasks)
+        return tuple(len(self.table[task].classes) for task in self.tasks)
 
     @property
     def cubes(self) -> type[Cubes]:
@@ -156,6 +165,7 @@ class Plan:
         runs: one after the other.
         seed: of all random draws.
         members: task -> the networks whose mean answers it; by default all that were trained on it.
+        own_tasks: by name, also those that no run learns.
     """
 
     name: str
@@ -165,6 +175,7 @@ class Plan:
     runs: tuple[Run, ...]
     seed: int = 0
     members: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    own_tasks: dict[str, OwnTask] = field(default_factory=dict)
 
     def on(self, data: dict[str, Path]) -> Plan:
         """Returns the plan with these datasets in place of its own with the same names.
@@ -201,7 +212,8 @@ def _said(error: Exception) -> str:
 
 
 def _plan_from(values: dict[str, Any], folder: Path) -> Plan:
-    runs = tuple(_run_from(run) for run in values.pop("runs"))
+    own = _own_tasks(values.pop("tasks", {}), folder)
+    runs = tuple(_run_from(run, own) for run in values.pop("runs"))
     data = {name: folder / place for name, place in values.pop("data").items()}
     for run in runs:
         missing = [name for name in run.data if name not in data]
@@ -210,20 +222,29 @@ def _plan_from(values: dict[str, Any], folder: Path) -> Plan:
     names = [name for run in runs for name in run.networks]
     if len(set(names)) < len(names) or len({run.name for run in runs}) < len(runs):
         raise ValueError("every run and every network needs a name of its own")
-    for task in TASKS:
+    for task in TASKS | own:
         if len({run.data for run in runs if task in run.tasks}) > 1:
             raise ValueError(f"{task} must be learnt from the same data in all its runs")
     members = {task: tuple(found) for task, found in values.pop("members", {}).items()}
     for task, found in members.items():
         if not set(found) <= {name for run in runs if task in run.tasks for name in run.networks}:
             raise ValueError(f"members of {task} must be networks that are trained on it")
-    return _made(Plan, values | {"data": data, "runs": runs, "members": members})
+    read = {"data": data, "runs": runs, "members": members, "own_tasks": own}
+    return _made(Plan, values | read)
 
 
-def _run_from(values: dict[str, Any]) -> Run:
+def _own_tasks(values: Any, folder: Path) -> dict[str, OwnTask]:
+    """Returns the tasks of a table, or of the file that is named."""
+    if isinstance(values, str):
+        return read_own_tasks(folder / values)
+    return own_tasks_from(values)
+
+
+def _run_from(values: dict[str, Any], own: dict[str, OwnTask]) -> Run:
     networks = {name: _made(NetworkPlan, network) for name, network in values["networks"].items()}
     tuples = {key: tuple(values[key]) for key in ("data", "tasks", "sides") if key in values}
-    return _made(Run, values | tuples | {"networks": networks})
+    own = {name: task for name, task in own.items() if name in values.get("tasks", ())}
+    return _made(Run, values | tuples | {"networks": networks, "own_tasks": own})
 
 
 def _made(kind: type, values: dict[str, Any]):

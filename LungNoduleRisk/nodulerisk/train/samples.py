@@ -3,7 +3,7 @@ mask it should draw."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from nodulerisk.ct.volume import CT
 from nodulerisk.datasets.context import KINDS, WITHOUT_NODULE, with_context
 from nodulerisk.datasets.nodules import LabelledNodule
 from nodulerisk.networks.kinds import Cubes
-from nodulerisk.tasks import TASKS
+from nodulerisk.tasks import TASKS, Task
 from nodulerisk.train.augment import POSES, Pose, other_scans
 
 Sample = dict[str, Tensor]
@@ -68,6 +68,7 @@ class RandomSamples(Dataset):
         beside: float = 0.0,
         seed: int = 0,
         epoch: int = 0,
+        table: Mapping[str, Task] = TASKS,
     ):
         """
         Args:
@@ -78,8 +79,10 @@ class RandomSamples(Dataset):
             scans: whether HU vary as between scanners.
             beside: share of samples beside the nodule: with an empty mask, and unknown tasks.
             seed, epoch: of the random draws.
+            table: where the tasks are.
         """
-        self.nodules, self.view, self.tasks = nodules, view, tuple(tasks)
+        self.nodules, self.view = nodules, view
+        self.tasks, self._table = tuple(tasks), table
         self._draw_pose, self._beside, self._seed, self.epoch = POSES[pose], beside, seed, epoch
         self._scans = other_scans() if scans else None
         self._offsets_mm = view.offsets_mm()
@@ -109,9 +112,9 @@ class RandomSamples(Dataset):
         part, first = _part_around(voxels, ct.hu.shape)
         hu = self._on_another_scanner(torch.from_numpy(ct.hu[part].astype(np.float32))[None], rng)
         targets = (
-            torch.full((_width(self.tasks),), torch.nan)
+            torch.full((_width(self.tasks, self._table),), torch.nan)
             if beside
-            else targets_of(nodule, self.tasks)
+            else targets_of(nodule, self.tasks, self._table)
         )
         sample = {"cube": self.view.windowed(_sampled(hu, voxels - first)), "targets": targets}
         if self.view.draws_mask:
@@ -127,15 +130,25 @@ class RandomSamples(Dataset):
 
 
 def exact_samples(
-    nodules: Sequence[LabelledNodule], view: View, tasks: Sequence[str]
+    nodules: Sequence[LabelledNodule],
+    view: View,
+    tasks: Sequence[str],
+    table: Mapping[str, Task] = TASKS,
 ) -> CacheDataset:
     """Returns samples cut as in ``assess``, for validation: cut once and kept."""
     return CacheDataset(
-        list(nodules), transform=lambda nodule: exact_sample(nodule, view, tasks), progress=False
+        list(nodules),
+        transform=lambda nodule: exact_sample(nodule, view, tasks, table),
+        progress=False,
     )
 
 
-def exact_sample(nodule: LabelledNodule, view: View, tasks: Sequence[str]) -> Sample:
+def exact_sample(
+    nodule: LabelledNodule,
+    view: View,
+    tasks: Sequence[str],
+    table: Mapping[str, Task] = TASKS,
+) -> Sample:
     """Returns a sample without augmentation, its cube from the published preprocessing; see
     ``RandomSamples``."""
     ct, marked = nodule.ct, nodule.marked
@@ -143,7 +156,7 @@ def exact_sample(nodule: LabelledNodule, view: View, tasks: Sequence[str]) -> Sa
         ct, marked = with_context(nodule, np.random.default_rng(0))
     cubes = view.cubes(ct, nodule.centre_lps_mm)
     cube = cubes.cut(view.sides, view.size).astype(np.float32)
-    sample = {"cube": torch.from_numpy(cube), "targets": targets_of(nodule, tasks)}
+    sample = {"cube": torch.from_numpy(cube), "targets": targets_of(nodule, tasks, table)}
     if not view.draws_mask:
         return sample
     grid = cubes.grid(view.sides, view.size)
@@ -152,18 +165,20 @@ def exact_sample(nodule: LabelledNodule, view: View, tasks: Sequence[str]) -> Sa
     return sample | {"mask": _mask(marked, voxels)}
 
 
-def targets_of(nodule: LabelledNodule, tasks: Sequence[str]) -> Tensor:
+def targets_of(
+    nodule: LabelledNodule, tasks: Sequence[str], table: Mapping[str, Task] = TASKS
+) -> Tensor:
     """Returns the class probabilities of the tasks side by side, float32 (C,), NaN if not known."""
-    known = [nodule.target(task, len(TASKS[task].classes)) for task in tasks]
+    counts = [len(table[task].classes) for task in tasks]
+    known = [nodule.target(task, count) for task, count in zip(tasks, counts, strict=True)]
     parts = [
-        np.full(len(TASKS[task].classes), np.nan) if p is None else p
-        for task, p in zip(tasks, known, strict=True)
+        np.full(count, np.nan) if p is None else p for count, p in zip(counts, known, strict=True)
     ]
     return torch.from_numpy(np.concatenate(parts).astype(np.float32))
 
 
-def _width(tasks: Sequence[str]) -> int:
-    return sum(len(TASKS[task].classes) for task in tasks)
+def _width(tasks: Sequence[str], table: Mapping[str, Task]) -> int:
+    return sum(len(table[task].classes) for task in tasks)
 
 
 def _past_the_rim(nodule: LabelledNodule, rng: np.random.Generator) -> np.ndarray:

@@ -12,10 +12,12 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from safetensors.torch import save_file
 
 from nodulerisk.datasets.nodules import NoduleDataset, joined
-from nodulerisk.datasets.read import read_dataset
+from nodulerisk.datasets.own_labels import refuse_unseen_classes, with_own_labels
+from nodulerisk.datasets.read import read_dataset, said_of
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.evaluation.predictions import Progress
 from nodulerisk.files import written_whole
+from nodulerisk.own_tasks import OwnTask
 from nodulerisk.train.fit import fit
 from nodulerisk.train.plan import Plan, Run
 from nodulerisk.train.weight_set import make_weight_set, run_file
@@ -42,7 +44,7 @@ def train_set(
         only: fit this one run and stop.
         say: called with messages about progress, and about every case that was left out.
         progress: called with what is being evaluated and the share done, 0..1.
-        machine: ``accelerator``, ``devices``, ``nodes`` and ``workers`` of ``fit``.
+        machine: ``accelerator``, ``devices``, ``nodes``, ``workers`` and ``loggers`` of ``fit``.
 
     Returns:
         The set; None after a single run, and in all but the first of several processes.
@@ -58,9 +60,13 @@ def train_set(
     _keep_freed_memory()
     say = say if _first_process() else _silent
     data = {
-        name: _read(plan.data[name], say)
+        name: _read(plan.data[name], plan.own_tasks, say)
         for name in dict.fromkeys(name for run in runs for name in run.data)
     }
+    for run in runs:
+        refuse_unseen_classes(
+            run.own_tasks.values(), (n for name in run.data for n in data[name].nodules)
+        )
     for run in runs:
         _finish(run, data, out, plan.seed, say, machine)
     if only is not None or not _first_process():
@@ -69,10 +75,10 @@ def train_set(
     return make_weight_set(plan, data, out, progress)
 
 
-def _read(path: Path, say: Say) -> NoduleDataset:
-    dataset = read_dataset(path)
-    for case in dataset.broken:
-        say(f"Left out: {case.name}: {case.reason}")
+def _read(path: Path, own: dict[str, OwnTask], say: Say) -> NoduleDataset:
+    dataset = with_own_labels(read_dataset(path), own)
+    for line in said_of(dataset):
+        say(line)
     say(
         f"{dataset.name}:"
         f" {', '.join(f'{len(dataset.of_split(s))} {s}' for s in ('train', 'validation', 'test'))}"
