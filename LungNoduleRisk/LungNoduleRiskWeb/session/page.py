@@ -133,6 +133,13 @@ def _nodules_section(controller: Controller) -> None:
                 icon="mdi-crosshairs-gps",
                 title="Adds a point where the three slices meet, which their sliders move",
             )
+            button(
+                "",
+                controller.undo,
+                icon="mdi-undo",
+                title="Undo (Ctrl+Z)",
+                disabled=("!!busy || !(undoable || brush)",),
+            )
         with html.Div(classes="row"):
             vuetify.VTextField(
                 v_model=("coordinates",),
