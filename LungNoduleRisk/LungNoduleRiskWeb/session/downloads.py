@@ -77,7 +77,7 @@ def dicom_writer(controller: Controller, folder: Path) -> Writer:
     Raises:
         OutputError: the CT is no DICOM series.
     """
-    from nodulerisk.outputs.dicom import read_source
+    from nodulerisk.outputs.dicom import read_source  # highdicom alone takes a third of a second
 
     if controller.upload is None or controller.series_uid is None:
         raise OutputError("DICOM results belong to a DICOM series: upload the CT as DICOM.")
@@ -137,7 +137,7 @@ def _write_results(
     outcomes: Sequence[Outcome],
     folder: Path,
 ) -> None:
-    from nodulerisk.outputs.results import write_results
+    from nodulerisk.outputs.results import write_results  # with matplotlib and plotly
 
     ct, who = read_ct(), read_identity() if read_identity else None
     write_csv(outcomes, folder / TABLE_NAME)

@@ -126,7 +126,7 @@ def _message() -> None:
 
 
 def _nodules_section(controller: Controller) -> None:
-    with section("Nodules", v_if="ct"):
+    with section("Nodules", v_if="ct", id="nodules"):
         with html.Div(classes="row"):
             toggle(
                 "placing",
@@ -140,11 +140,14 @@ def _nodules_section(controller: Controller) -> None:
                 icon="mdi-crosshairs-gps",
                 title="Adds a point where the three slices meet, which their sliders move",
             )
-        with html.Form(
-            classes="row",
-            submit=controller.add_typed_point,
-            __events=[("submit", "submit.prevent")],
-        ):
+            button(
+                "",
+                controller.undo,
+                icon="mdi-undo",
+                title="Undo (Ctrl+Z)",
+                disabled=("!!busy || !(undoable || brush)",),
+            )
+        with html.Div(classes="row"):
             vuetify.VTextField(
                 v_model=("coordinates",),
                 label=(
@@ -156,6 +159,8 @@ def _nodules_section(controller: Controller) -> None:
                 name="coordinates",
                 hide_details=True,
                 density="compact",
+                enter=controller.add_typed_point,
+                __events=[("enter", "keydown.enter.prevent")],
             )
             choice("system", list(SYSTEMS), "Coordinates")
             button("Add", controller.add_typed_point, disabled=("!coordinates",))

@@ -165,7 +165,7 @@ def at_a_glance(assessment: Assessment) -> list[str]:
     return [
         f"{m.name} {words.measurement_value(m)}"
         for m in assessment.measurements
-        if m.name in AT_A_GLANCE
+        if m.name in words.AT_A_GLANCE
     ]
 
 
