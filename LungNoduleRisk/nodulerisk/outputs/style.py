@@ -46,7 +46,6 @@ OWN_COLOURS: dict[str, Rgb] = {
     for number in range(1, 11)
 }
 
-AT_A_GLANCE = ("long axis", "volume")  # the measurements that stand beside a nodule's name
 
 # --- Files
 
