@@ -55,7 +55,7 @@ class AssessmentRun:
             self.assessments.append(outcome.assessment)
 
 
-class Assessor:
+class SceneAssessor:
     """Assesses the points of a list on a CT and shows the results in the scene.
 
     ``assess`` blocks. A GUI calls its three parts: ``prepare`` and ``show`` on the main thread,

@@ -17,7 +17,7 @@ import slicer
 from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
 
 from LungNoduleRiskLib import comparing, exporting, scene
-from LungNoduleRiskLib.assessing import AssessmentRun, Assessor
+from LungNoduleRiskLib.assessing import AssessmentRun, SceneAssessor
 from LungNoduleRiskLib.display import results
 from LungNoduleRiskLib.facts import NoduleFacts, Summary, noduleFacts, summary
 from LungNoduleRiskLib.nodules import SceneNodule, deleteNodule, sceneNodules
@@ -156,8 +156,8 @@ class Session:
     """The state and actions of panel and page. Call all but ``compute`` and ``tell`` on the main
     thread."""
 
-    def __init__(self, assessor: Assessor | None = None):
-        self._assessor = assessor or Assessor()
+    def __init__(self, assessor: SceneAssessor | None = None):
+        self._assessor = assessor or SceneAssessor()
         self._state = SessionState()
 
     # What is chosen
@@ -425,11 +425,12 @@ class Session:
         thresholds: Mapping[str, float] | None = None,
         replaceMasks: bool = False,
     ) -> None:
-        """Reads the scene for a run on all points: see ``Assessor.prepare``. ``compute`` is to be
-        called next, on another thread; then ``showNext`` while there is something; then ``end``.
+        """Reads the scene for a run on all points: see ``SceneAssessor.prepare``. ``compute`` is to
+        be called next, on another thread; then ``showNext`` while there is something; then ``end``.
 
         Raises:
-            NoduleRiskError: see ``Assessor.prepare``; what was known of an earlier run is gone.
+            NoduleRiskError: see ``SceneAssessor.prepare``; what was known of an earlier run is
+                gone.
         """
         self._did("assessing", self._runTakenBack())
         self._known.refusals, self._known.earlier, self._known.gone = {}, {}, {}
@@ -446,7 +447,7 @@ class Session:
         )
 
     def compute(self) -> None:
-        """Does the run's work; for any thread: see ``Assessor.compute``."""
+        """Does the run's work; for any thread: see ``SceneAssessor.compute``."""
         assert self.run is not None
         self._assessor.compute(self.run, lambda what, share: self._tell(News(what, share)))
 
@@ -488,7 +489,8 @@ class Session:
         """A function that finds out where a network looked at the chosen nodule.
 
         Raises:
-            NoduleRiskError: no nodule with an assessment is chosen; see ``Assessor.explainer``.
+            NoduleRiskError: no nodule with an assessment is chosen; see
+                ``SceneAssessor.explainer``.
         """
         if self.chosen is None or self.chosen.assessment is None:
             raise NoduleRiskError("Choose a nodule that was assessed.")

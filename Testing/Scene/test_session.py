@@ -9,7 +9,7 @@ import pytest
 import slicer
 
 from LungNoduleRiskLib import comparing
-from LungNoduleRiskLib.assessing import Assessor
+from LungNoduleRiskLib.assessing import SceneAssessor
 from LungNoduleRiskLib.display import results
 from LungNoduleRiskLib.session import Session
 from made_assessment import CENTRE_LPS_MM, made_ct
@@ -31,7 +31,7 @@ def weights(tmp_path_factory) -> str:
 @pytest.fixture
 def session(loaded, placed, ct) -> Session:
     """With a CT, a nodule A on it, and a point B that lies elsewhere."""
-    session = Session(Assessor(BallNetworks))
+    session = Session(SceneAssessor(BallNetworks))
     session.use(loaded(ct), placed(A=CENTRE_LPS_MM, B=OUTSIDE_MM))
     session.refresh()
     return session

@@ -16,7 +16,7 @@ from trame_server import Server
 from trame_server.utils.asynchronous import create_task
 
 from LungNoduleRiskLib import scene
-from LungNoduleRiskLib.assessing import Assessor
+from LungNoduleRiskLib.assessing import SceneAssessor
 from LungNoduleRiskLib.facts import NoduleFacts, Summary
 from LungNoduleRiskLib.session import Session
 from LungNoduleRiskWeb.session.correcting import Correcting, CorrectingState
@@ -30,7 +30,7 @@ from nodulerisk.clinical.patient import Patient
 from nodulerisk.ct.dicom.identity import identity_in
 from nodulerisk.ct.points import Point, Position, parse_point
 from nodulerisk.engine.worker import RemoteNetworks
-from nodulerisk.outputs.html.nodule_report import AT_A_GLANCE
+from nodulerisk.outputs.words import AT_A_GLANCE
 from nodulerisk.weights.store import weight_set_names
 
 SYSTEMS = ("LPS", "RAS", "voxel")  # of typed coordinates: mm, mm, and voxels x, y, z counted from 0
@@ -51,6 +51,7 @@ class PageState:
         running: an assessment, which can be cancelled.
         identity: reports name the patient.
         percent: of it.
+        undoable: what can be undone, in words.
         report_url: shown over the page.
     """
 
@@ -66,6 +67,7 @@ class PageState:
     stability: bool = False
     dark: bool = True
     identity: bool = False
+    undoable: str = ""
     report_url: str = ""
 
 
@@ -94,7 +96,7 @@ class Controller:
     ):
         """``make_networks``: as ``SharedNetworks``, once it knows its queue."""
         self.viewer = viewer
-        self.session = Session(Assessor(partial(make_networks, on_waiting=self._on_waiting)))
+        self.session = Session(SceneAssessor(partial(make_networks, on_waiting=self._on_waiting)))
         self.notices, self.state = Notices(server.state), server.state
         self.weight_sets, self.device = list(dict.fromkeys([weights, *weight_set_names()])), device
         self._refreshing: asyncio.Task | None = None
@@ -236,8 +238,7 @@ class Controller:
             self.refresh()
 
     def undo(self) -> None:
-        """Undoes the last stroke of a brush in use, else what was done last: see
-        ``Session.undo``."""
+        """Takes back the last stroke of the brush, or what was done last: see ``Session.undo``."""
         with self.notices.refusals_said():
             self.notices.refuse_busy()
             if not self.correcting.undo():
@@ -319,9 +320,9 @@ class Controller:
 
     def refresh(self) -> None:
         """Reads the nodules from the scene again, and chooses a new one if there is one."""
-        new = self.session.refresh()
-        for name in new[-1:]:
+        for name in self.session.refresh()[-1:]:
             self.session.choose(name)
+        self.state.undoable = self.session.undoable or ""
         places = self.session.places()
         self.state.nodules = [
             _row(one, places.get(one.name, "")) for one in self.session.summaries()
