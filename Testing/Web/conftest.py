@@ -17,6 +17,7 @@ from needs import CHROMIUM
 
 LAPTOP = {"width": 1366, "height": 768}
 PATIENCE_MS = 30_000  # for what computes
+STARTING_MS = 90_000  # as long as a session may take to start, and more
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -74,7 +75,7 @@ def visit(browser, address) -> Iterator:
         )
         page.asked = []
         page.on("request", lambda request: page.asked.append(request.url))
-        page.goto(address)
+        page.goto(address, timeout=STARTING_MS)
         page.get_by_role("button", name="Sample").wait_for()
         return page
 

@@ -12,7 +12,7 @@ import pytest
 import slicer
 import vtk
 
-from LungNoduleRiskLib.sample import loadSample
+from LungNoduleRiskLib.sample import THICK, loadSample
 from LungNoduleRiskWeb.session.numbers import number, typed_number
 from LungNoduleRiskWeb.session.pictures import MOST_PIXELS, MOVING_PIXELS, Picture
 from LungNoduleRiskWeb.session.shown import SliceShown
@@ -34,7 +34,7 @@ def viewer() -> Iterator[Viewer]:
         server = Server()
         made = Viewer(server)
         server.state.ready()
-        made.points = loadSample()[1]
+        made.points = loadSample(THICK)[1]
         made.show_ct(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")[0])
         yield made
         for task in asyncio.all_tasks(loop):

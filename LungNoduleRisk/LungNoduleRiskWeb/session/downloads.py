@@ -1,5 +1,5 @@
 """The page's downloads. Each is prepared on the event loop, where the scene is, and
-written on a thread."""
+written on a thread. What writes them is imported only then, so that a page opens sooner."""
 
 from __future__ import annotations
 
@@ -17,10 +17,8 @@ from nodulerisk.assessment import Assessment
 from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError, OutputError
-from nodulerisk.outputs.dicom import read_source
 from nodulerisk.outputs.nodule_tables import write_csv
 from nodulerisk.outputs.outcome import Outcome
-from nodulerisk.outputs.results import write_results
 from nodulerisk.outputs.style import REPORT_NAME, TABLE_NAME
 
 Writer = Callable[[], object]
@@ -75,6 +73,8 @@ def _results(controller: Controller, path: Path) -> Writer:
 
 def _dicom(controller: Controller, path: Path) -> Writer:
     """SEG and SR, which hold the patient's name and ID as the series does."""
+    from nodulerisk.outputs.dicom import read_source
+
     if controller.upload is None or controller.series_uid is None:
         raise OutputError("DICOM results belong to a DICOM series: upload the CT as DICOM.")
     folder, source = (
@@ -131,6 +131,8 @@ def _write_results(
     outcomes: Sequence[Outcome],
     folder: Path,
 ) -> None:
+    from nodulerisk.outputs.results import write_results
+
     ct, who = read_ct(), read_identity() if read_identity else None
     write_csv(outcomes, folder / TABLE_NAME)
     for outcome in outcomes:

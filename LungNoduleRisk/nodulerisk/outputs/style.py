@@ -46,6 +46,8 @@ OWN_COLOURS: dict[str, Rgb] = {
     for number in range(1, 11)
 }
 
+AT_A_GLANCE = ("long axis", "volume")  # the measurements that stand beside a nodule's name
+
 # --- Files
 
 MASK_NIFTI_NAME, MESH_NAME, PAGE_NAME, PICTURE_NAME = (  # of one nodule

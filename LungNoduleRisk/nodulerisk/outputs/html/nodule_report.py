@@ -23,11 +23,11 @@ from nodulerisk.outputs.mesh import Mesh, nodule_mesh
 from nodulerisk.outputs.nodule_tables import demonstrated
 from nodulerisk.outputs.not_found import NotFound
 from nodulerisk.outputs.slices import FIELD_MM, PIXEL_MM, Slice, nodule_slices
+from nodulerisk.outputs.style import AT_A_GLANCE
 from nodulerisk.tasks import DEMONSTRATED, DEMONSTRATION, EVIDENCE_WORDS, EvidenceLevel
 
 # nodules; browsers draw at most 16 meshes at a time, and opening takes half a second per nodule
 INTERACTIVE = 6
-AT_A_GLANCE = ("long axis", "volume")
 NOT_ON_A_RATIO_SCALE = ("HU", "")
 
 
