@@ -27,7 +27,6 @@ from nodulerisk.files import written_whole
 from nodulerisk.networks.kinds import NETWORKS
 from nodulerisk.networks.layers import Network
 from nodulerisk.nodule.mask import REFLECTIONS, nodule_mask
-from nodulerisk.own_tasks import OwnTask
 from nodulerisk.tasks import TASKS
 from nodulerisk.train.module import network_of
 from nodulerisk.train.plan import Plan, Run
@@ -79,9 +78,7 @@ def run_file(out: Path, run: Run, network: str) -> Path:
 
 def _stored(plan: Plan, data: dict[str, NoduleDataset], out: Path) -> WeightSet:
     networks = {name: _store(run, name, out, data) for run in plan.runs for name in run.networks}
-    own: dict[str, OwnTask] = {}
-    for run in plan.runs:
-        own |= run.own_tasks
+    own = {name: task for run in plan.runs for name, task in run.own_tasks.items()}
     return WeightSet(
         folder=out,
         name=plan.name,
