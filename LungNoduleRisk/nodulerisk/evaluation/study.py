@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from nodulerisk.assess import Progress
 from nodulerisk.datasets.nodules import Broken, NoduleDataset
+from nodulerisk.datasets.read import remarks_of
 from nodulerisk.engine.engine import Networks
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.evaluation.bootstrap import Figure, kept
 from nodulerisk.evaluation.choices import chosen_calibration, chosen_thresholds, threshold_for
+from nodulerisk.evaluation.curves import write_curves_csv, write_plots
 from nodulerisk.evaluation.figure_tables import (
     write_figures_csv,
     write_figures_markdown,
@@ -27,9 +30,12 @@ from nodulerisk.evaluation.samples import (
 )
 from nodulerisk.evaluation.summary import About, Evaluation, MaskEvaluation, MaskPoint
 from nodulerisk.evaluation.task_figures import evaluate_task
+from nodulerisk.files import column_name
 from nodulerisk.outputs.style import EVALUATION_FILES
 from nodulerisk.tasks import TASKS, Task
 from nodulerisk.weights.card import WeightSet
+
+MOST_GROUPS = 20  # of a column
 
 
 def evaluate_dataset(
@@ -39,6 +45,9 @@ def evaluate_dataset(
     out: Path,
     clicks: int = 0,
     progress: Progress | None = None,
+    *,
+    split: str | None = None,
+    by: Sequence[str] = (),
 ) -> Evaluation:
     """Assesses the data's validation and test nodules (all nodules, if there are none for test) and
     writes the evaluation.
@@ -50,21 +59,54 @@ def evaluate_dataset(
         out: folder for ``EVALUATION_FILES``.
         clicks: at how many points 2 mm off the centre to assess each nodule as well.
         progress: called with the nodule's name and the share done, 0..1.
+        split: count only the nodules of this split, or of ``all``, and choose nothing on others.
+        by: columns of the data's table, for whose words there are figures too.
 
     Raises:
-        NoduleRiskError: no nodule could be assessed.
+        NoduleRiskError: no nodule could be assessed, or there is no such column.
         OutputError: the folder cannot be written.
     """
+    whole, dataset = dataset, dataset.counted(split) if split else dataset
+    refuse_unknown_columns(by, dataset)
     test = dataset.of_split("test")
     nodules = (*dataset.of_split("validation"), *test) if test else dataset.nodules
-    answered, broken = predictions(weights, nodules, networks, clicks, progress)
+    answered, broken = predictions(weights, nodules, networks, clicks, progress, by)
     if not answered:
         raise NoduleRiskError(
             f"No nodule of {dataset.name} could be assessed: {(*dataset.broken, *broken)[:1]}"
         )
-    evaluation = evaluate(answered, about(weights, dataset, broken), weights.table)
+    remarks = (*remarks_of(whole), *_remarks_on(split, len(whole.nodules), len(nodules)))
+    described = replace(about(weights, dataset, broken), remarks=remarks)
+    evaluation = evaluate(answered, described, weights.table)
     write_evaluation(evaluation, answered, out, weights.table)
     return evaluation
+
+
+def _remarks_on(split: str | None, there: int, assessed: int) -> Iterator[str]:
+    if split:
+        which = "All" if split == "all" else f"The {split}"
+        yield (
+            f"{which} nodules ({assessed} of {there}) count as test nodules, as requested: whether"
+            " training has seen them is not known here."
+        )
+    elif left := there - assessed:
+        yield (
+            f"{left} of {there} nodules are for training by the data's split, and not counted. If"
+            " this set was not trained on these data, --split all counts every nodule."
+        )
+
+
+def refuse_unknown_columns(by: Sequence[str], dataset: NoduleDataset) -> None:
+    """Raises NoduleRiskError for a column that the data's table does not have, or that has too many
+    words for groups."""
+    for column in by:
+        words = {nodule.cells.get(column_name(column)) for nodule in dataset.nodules} - {None}
+        if not words or len(words) > MOST_GROUPS:
+            problem = f"has {len(words)} different words" if words else "is not there"
+            raise NoduleRiskError(
+                f"Groups by '{column}' are not possible: in the table of {dataset.name} this column"
+                f" {problem}; choose one with at most {MOST_GROUPS}."
+            )
 
 
 def about(weights: WeightSet, dataset: NoduleDataset, broken: Iterable[Broken]) -> About:
@@ -131,12 +173,16 @@ def write_evaluation(
     Raises:
         OutputError: the folder cannot be written.
     """
-    page, figures, figures_text, nodules, lines = (folder / name for name in EVALUATION_FILES)
+    page, figures, figures_text, nodules, lines, curves, plots = (
+        folder / name for name in EVALUATION_FILES
+    )
     write_page(evaluation, page)
     write_figures_csv(evaluation, figures)
     write_figures_markdown(evaluation, figures_text)
     write_nodules_csv(answered, nodules, tasks)
     write_predictions(answered, lines)
+    write_curves_csv(evaluation, curves)
+    write_plots(evaluation, plots)
 
 
 def _why_left_out(answered: Iterable[Prediction], task: str) -> str:

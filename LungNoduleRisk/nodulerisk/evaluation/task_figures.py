@@ -249,7 +249,11 @@ def _roc_curve(contrast: Contrast, sample: TaskSample) -> RocCurve:
     x, y = next(curves)
     drawn = [np.interp(GRID, *xy) for xy in curves if np.isfinite(xy).all()]
     low, high = np.percentile(drawn, [2.5, 97.5], axis=0) if drawn else (np.interp(GRID, x, y),) * 2
-    curve = RocCurve(contrast.name, _points(x), _points(y), _points(low), _points(high))
+    cuts = np.append(np.unique(scores), np.inf)[::-1]
+    curve = RocCurve(
+        *(contrast.name, _points(x), _points(y), (None, *_points(cuts)[1:])),
+        *(_points(low), _points(high)),
+    )
     sized = sample.where(np.isfinite(sample.diameters_mm))
     if not (contrast.is_upper(sample.probabilities.shape[1]) and contrast.parts(sized)):
         return curve
