@@ -1,5 +1,5 @@
-"""The EMV-3D-CNN authors' blocks: for each nodule an ``.npy`` of 100 x 100 x 100 voxels of 0.625 mm,
-z, y, x in the scan's slice order, windowed to -0.25..0.75 as their preparation leaves it."""
+"""The EMV-3D-CNN authors' blocks: for each nodule an ``.npy`` of 100 voxels a side at 0.625 mm, z,
+y, x in the scan's slice order, windowed to -0.25..0.75 as their preparation leaves it."""
 
 from __future__ import annotations
 

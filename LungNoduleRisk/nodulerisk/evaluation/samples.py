@@ -148,6 +148,8 @@ class MaskSample(Sample):
     dice: np.ndarray
     surface_mm: np.ndarray
     hausdorff95_mm: np.ndarray
+    precision: np.ndarray
+    recall: np.ndarray
     click_dice: np.ndarray
     readers_dice: np.ndarray
 
@@ -192,6 +194,8 @@ def mask_sample(predictions: Sequence[Prediction]) -> MaskSample:
         dice=np.array([fit.dice for fit in fits], float),
         surface_mm=np.array([fit.surface_mm for fit in fits], float),
         hausdorff95_mm=np.array([fit.hausdorff95_mm for fit in fits], float),
+        precision=np.array([fit.precision for fit in fits], float),
+        recall=np.array([fit.recall for fit in fits], float),
         click_dice=np.array([_mean(o.click_dice) for o in predictions], float),
         readers_dice=np.array([o.readers_dice for o in predictions], float),
     )

@@ -12,7 +12,12 @@ from nodulerisk.datasets.read import remarks_of
 from nodulerisk.engine.engine import Networks
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.evaluation.bootstrap import Figure, kept
-from nodulerisk.evaluation.choices import chosen_calibration, chosen_thresholds, threshold_for
+from nodulerisk.evaluation.choices import (
+    chosen_calibration,
+    chosen_thresholds,
+    threshold_for,
+    validation_sample,
+)
 from nodulerisk.evaluation.curves import write_curves_csv, write_plots
 from nodulerisk.evaluation.figure_tables import (
     write_figures_csv,
@@ -24,12 +29,19 @@ from nodulerisk.evaluation.predictions import Prediction, predictions, write_pre
 from nodulerisk.evaluation.samples import (
     MaskSample,
     mask_sample,
+    task_sample,
     weakest_evidence,
     with_mask,
     with_task,
 )
-from nodulerisk.evaluation.summary import About, Evaluation, MaskEvaluation, MaskPoint
-from nodulerisk.evaluation.task_figures import evaluate_task
+from nodulerisk.evaluation.summary import (
+    About,
+    Evaluation,
+    MaskEvaluation,
+    MaskPoint,
+    TaskEvaluation,
+)
+from nodulerisk.evaluation.task_figures import at_thresholds, evaluate_task
 from nodulerisk.files import column_name
 from nodulerisk.outputs.style import EVALUATION_FILES
 from nodulerisk.tasks import TASKS, Task
@@ -151,14 +163,30 @@ def evaluate(
         patients=len({o.patient for o in counted}),
         validation=len(validation),
         tasks={
-            task: evaluate_task(
-                tasks[task], those, threshold_for(task, thresholds, those), lines.get(task)
+            task: _with_rules(
+                evaluate_task(
+                    tasks[task], those, threshold_for(task, thresholds, those), lines.get(task)
+                ),
+                *(tasks[task], those, validation),
             )
             for task, those in found.items()
         },
         left_out={task: _why_left_out(counted, task) for task in tasks if task not in found},
         mask=_evaluate_mask(masks) if masks else None,
     )
+
+
+def _with_rules(
+    evaluation: TaskEvaluation,
+    task: Task,
+    counted: Sequence[Prediction],
+    validation: Sequence[Prediction],
+) -> TaskEvaluation:
+    if len(task.classes) != 2:
+        return evaluation
+    chosen_on = validation_sample(validation, task)
+    at = at_thresholds(task, task_sample(counted, task.name), chosen_on)
+    return replace(evaluation, at_thresholds=at)
 
 
 def write_evaluation(
@@ -210,6 +238,8 @@ def _evaluate_mask(compared: list[Prediction]) -> MaskEvaluation:
 def _mask_figures(sample: MaskSample) -> Iterator[Figure | None]:
     yield sample.mean_of("Dice", sample.dice)
     yield sample.mean_of("Dice of readers with each other", sample.readers_dice)
+    yield sample.mean_of("mask precision", sample.precision)
+    yield sample.mean_of("mask recall", sample.recall)
     yield sample.mean_of("nodules found", (sample.dice > 0).astype(float))
     yield sample.mean_of("mean surface distance (mm)", sample.surface_mm)
     yield sample.mean_of("95 % Hausdorff distance (mm)", sample.hausdorff95_mm)

@@ -55,6 +55,15 @@ class DecisionCurve:
 
 
 @dataclass(frozen=True)
+class AtThreshold:
+    """The rates of a two-class task at a threshold that is not the one that decides."""
+
+    value: float
+    source: str
+    figures: tuple[Figure, ...]
+
+
+@dataclass(frozen=True)
 class TaskEvaluation:
     """The evaluation of one task.
 
@@ -66,6 +75,7 @@ class TaskEvaluation:
         reliability: as the set answers.
         line: calibration that fits the validation nodules best; None: too few of them.
         reliability_after_line, figures_after_line: for the same nodules, calibrated by that line.
+        at_thresholds: of a two-class task, the rates at thresholds by other rules.
     """
 
     task: str
@@ -83,6 +93,7 @@ class TaskEvaluation:
     line: Line | None = None
     reliability_after_line: tuple[ReliabilityBin, ...] = ()
     figures_after_line: tuple[Figure, ...] = ()
+    at_thresholds: tuple[AtThreshold, ...] = ()
 
 
 @dataclass(frozen=True)

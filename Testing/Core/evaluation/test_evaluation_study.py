@@ -560,3 +560,22 @@ def test_two_sets_are_compared_on_the_same_nodules(tmp_path):
         compare_predictions(first, [replace(o, name=f"x{o.name}") for o in second])
     with pytest.raises(NoduleRiskError, match="other labels"):
         compare_predictions(first, [replace(o, labels={"malignancy": 0}) for o in second])
+
+
+def test_rates_are_given_at_thresholds_by_the_papers_rules_which_say_where_they_were_chosen(
+    answered, folder
+):
+    chosen = evaluate(answered).tasks["malignancy"].at_thresholds
+    assert [at.source for at in chosen] == [
+        "KS on validation nodules",
+        "sensitivity = specificity on validation nodules",
+        "prevalence on validation nodules",
+        "one half",
+    ]
+    rates = {figure.name: figure.value for figure in chosen[1].figures}
+    assert rates["sensitivity"] == pytest.approx(rates["specificity"], abs=0.15)
+    same = evaluate(answered[120:]).tasks["malignancy"].at_thresholds
+    assert same[0].source == "KS on these same nodules, so too optimistic"
+    assert evaluate(answered).tasks["subtype"].at_thresholds == ()
+    text = (folder / "figures.csv").read_text("utf-8-sig")
+    assert "prevalence on validation nodules" in text and "mask recall" not in text
