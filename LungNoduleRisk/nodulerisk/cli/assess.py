@@ -25,6 +25,7 @@ from nodulerisk.files import stem_of
 from nodulerisk.outputs.style import REPORT_NAME, SEG_NAME, SR_NAME, TABLE_NAME
 
 if TYPE_CHECKING:
+    from nodulerisk.assess_points import Assessor
     from nodulerisk.assessment import Assessment
     from nodulerisk.clinical.followup import FollowUp
     from nodulerisk.clinical.patient import Patient
@@ -141,14 +142,14 @@ def assess(
             source = dicom_source(path, series) if dicom else None
             who = identity_of(path, series) if identity else None
             weight_set = chosen_weights(weights, thresholds)
+            assessor = assessor_of(weight_set, device, several=stability or len(asked) > 1)
             show("reading the CT", None)
             scan = of_listed_series(scan or read_scan(path, series), listed, named)
             outcomes = assess_and_write(
                 scan,
                 asked,
                 folders,
-                weight_set,
-                device,
+                assessor,
                 show,
                 cascade=cascade,
                 stability=stability,
@@ -265,6 +266,17 @@ def chosen_weights(name: str, thresholds: dict[str, float]) -> WeightSet:
     return load_weight_set(name).with_thresholds(thresholds)
 
 
+def assessor_of(weights: WeightSet, device: str, *, several: bool) -> Assessor:
+    """Returns one that begins to load its first network while the CT is read; for a single nodule,
+    it holds only one network at a time."""
+    from nodulerisk.assess_points import Assessor
+    from nodulerisk.engine.engine import Engine
+
+    assessor = Assessor(weights, networks=Engine(weights, device, keep=several))
+    assessor.warm_up()
+    return assessor
+
+
 def prepared_folders(out: Path, points: list[Point], inputs: list[Path]) -> list[Path]:
     """Returns the points' result folders: writable, and free of old results (fault 42).
 
@@ -339,8 +351,7 @@ def assess_and_write(
     ct: CT,
     points: list[Point],
     folders: list[Path],
-    weights: WeightSet,
-    device: str,
+    assessor: Assessor,
     show: Show,
     *,
     cascade: bool = False,
@@ -351,18 +362,13 @@ def assess_and_write(
 ) -> list[Outcome]:
     """Assesses every point and writes its results; a refused point does not stop the others (fault
     25). ``change_of`` says how a nodule has changed since earlier scans."""
-    from nodulerisk.assess_points import assess_points
     from nodulerisk.clinical.advice import NO_ADVICE, advise
-    from nodulerisk.engine.engine import Engine
     from nodulerisk.nodule.same import is_twin
     from nodulerisk.outputs.results import write_results
 
-    networks = Engine(weights, device, keep=stability or len(points) > 1)
-    found = assess_points(
+    found = assessor.assess_points(
         ct,
         points,
-        weights,
-        networks,
         cascade=cascade,
         stability=stability,
         progress=lambda stage, share: show(stage, share * len(points)),

@@ -74,9 +74,8 @@ def import_keras(
             to import.
         OutputError: the target exists or cannot be written.
     """
-    networks = {}
     with folder_written_whole(target) as folder:
-        found = _recognised(source)
+        found, networks = _recognised(source), {}
         files = [(key, path) for key, epochs in found.items() for path in epochs]
         for index, (key, path) in enumerate(files):
             (report or (lambda *_: None))(path.name, index / len(files))
