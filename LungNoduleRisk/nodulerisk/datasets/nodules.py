@@ -140,6 +140,12 @@ class NoduleDataset:
     def of_split(self, split: str) -> tuple[LabelledNodule, ...]:
         return tuple(nodule for nodule in self.nodules if nodule.split == split)
 
+    def counted(self, split: str) -> NoduleDataset:
+        """Returns only the nodules of this split, or those of all for ``all``, as test nodules: of
+        a dataset that was not trained on."""
+        chosen = self.nodules if split == "all" else self.of_split(split)
+        return replace(self, nodules=tuple(replace(nodule, split="test") for nodule in chosen))
+
     def in_folds(self, count: int, fold: int) -> NoduleDataset:
         """Returns the dataset with fold ``fold`` of ``count`` as validation and the rest as train,
         by patient; test nodules stay test."""

@@ -48,7 +48,12 @@ def read_dataset(path: str | Path, *, cancers_invasive: bool = False) -> NoduleD
 
 def said_of(dataset: NoduleDataset) -> Iterator[str]:
     """Yields, a line each, how its source was read and what was left out, with the reason."""
+    yield from remarks_of(dataset)
+    yield from (f"Left out: {case.name}: {case.reason}" for case in dataset.broken)
+
+
+def remarks_of(dataset: NoduleDataset) -> Iterator[str]:
+    """Yields how its source was read, in sentences."""
     if dataset.unused:
         yield f"Columns that were not used: {', '.join(dataset.unused)}."
     yield from dataset.remarks
-    yield from (f"Left out: {case.name}: {case.reason}" for case in dataset.broken)
