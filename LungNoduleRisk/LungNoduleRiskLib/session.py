@@ -272,7 +272,8 @@ class Session:
         all nodes that refer to each other take part, up to the CT.
 
         Raises:
-            NoduleRiskError: there is nothing to undo, or names were changed since.
+            NoduleRiskError: there is nothing to undo, names were changed since, or a mask that was
+                changed by hand since would be lost.
         """
         self.refresh()
         last = self._last()
@@ -455,7 +456,8 @@ class Session:
         self._tell(News(what, self.news.share))
 
     def showNext(self) -> bool:
-        """Shows one nodule that the run has assessed; whether there was one.
+        """Shows one nodule that the run has assessed, or after the last fills table and chart;
+        whether there was anything to do.
 
         Raises:
             NoduleRiskError: see ``results.showAssessment``.
@@ -582,10 +584,18 @@ class Session:
         self._state.chosen = name
 
     def _unplace(self, ID: str) -> None:
-        """Undoes placing a point; whoever removed it since has done that already."""
+        """Undoes placing a point; whoever removed it since has done that already.
+
+        Raises:
+            NoduleRiskError: there is more of it than a point by now.
+        """
         name = (self._state.named or {}).get(ID)
-        if name is not None:
-            deleteNodule(self._named(name), self.volumeNode, self.markupsNode)
+        if name is None:
+            return
+        nodule = self._named(name)
+        if nodule.assessment is not None or name in self.handDrawn():
+            raise NoduleRiskError(f"{name} has results or a mask by now: delete it instead.")
+        deleteNodule(nodule, self.volumeNode, self.markupsNode)
 
     def _runTakenBack(self) -> Callable[[], None]:
         """A function that undoes the run that starts now, whether it ends or is cancelled."""

@@ -139,6 +139,23 @@ def test_undoing_a_run_brings_back_what_it_replaced(session, weights):
     assert [one.name for one in session.drawn] == ["A"] and session.answers["spiculation"] == "yes"
 
 
+def test_undo_takes_no_mask_along_that_was_drawn_by_hand_since(session, weights):
+    session.markupsNode.AddControlPoint([0, 0, 0], "C")
+    session.refresh()
+    assess(session, weights)
+    session.refresh()
+    edit(session.volumeNode, slicer.util.arrayFromVolume(session.volumeNode) > -500, "A")
+    with pytest.raises(NoduleRiskError, match="changed by hand since.*: A"):
+        session.undo()
+    assert results.handDrawn(session.volumeNode, ["A"]) == ["A"]
+    results.removeAssessment("A", session.volumeNode)
+    session.undo()
+    results.segmentToEdit("C", session.volumeNode)
+    edit(session.volumeNode, slicer.util.arrayFromVolume(session.volumeNode) > -500, "C")
+    with pytest.raises(NoduleRiskError, match="C has results or a mask"):
+        session.undo()
+
+
 def test_a_run_is_not_undone_under_other_names(session, weights):
     assess(session, weights)
     session.markupsNode.SetNthControlPointLabel(0, "C")

@@ -125,13 +125,14 @@ def assess(
         path = retrieved.enter_context(at_hand(ct, pacs))
         listed = _listed_series(points)
         named = _named_by(path, series)
-        if len(listed) > 1 and not set(listed) & set(named):  # only the CT says which rows are its
+        unnamed = len(listed) > 1 and not set(listed) & set(named)
+        if unnamed or _counts_slices(points):  # only the CT says which rows are its, and where
             scan = read_scan(path, series)
             named += [scan.acquisition.series_uid or ""]
         else:
             scan = None
         own = next((uid for uid in named if uid in listed), None)
-        asked = asked_points(point, points, ras, lps, series=own)
+        asked = asked_points(point, points, ras, lps, series=own, ct=scan)
         thresholds = thresholds_of(threshold or [])
         known = known_patient(patient, len(asked))
         earlier = earlier_report(out) if dicom else None  # before old results are removed
@@ -172,8 +173,10 @@ def asked_points(
     ras: bool,
     lps: bool,
     series: str | None = None,
+    ct: CT | None = None,
 ) -> list[Point]:
-    """Returns the points given on the command line; of a table that names series, those of one.
+    """Returns the points given on the command line; of a table that names series, those of one; of
+    one that counts slices, where they lie in the CT.
 
     Raises:
         PointError: no points, both options, both coordinate systems, or an unreadable file.
@@ -182,7 +185,7 @@ def asked_points(
 
     refuse_unclear_points(texts, file, ras, lps)
     if file is not None:
-        return read_points(file, "ras" if ras else "lps" if lps else None, series=series)
+        return read_points(file, "ras" if ras else "lps" if lps else None, series=series, ct=ct)
     return named_points(("", parse_point(text, "ras" if ras else "lps")) for text in texts or ())
 
 
@@ -198,6 +201,12 @@ def _listed_series(file: Path | None) -> list[str]:
     from nodulerisk.ct.points import series_in
 
     return series_in(file) if file is not None else []
+
+
+def _counts_slices(file: Path | None) -> bool:
+    from nodulerisk.ct.points import counts_slices
+
+    return file is not None and counts_slices(file)
 
 
 def _named_by(ct: Path, series: str | None) -> list[str]:

@@ -351,6 +351,34 @@ def test_an_incomplete_ensemble_is_refused_and_nothing_is_left(emv_files, tmp_pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["partial"]
 
 
+def test_one_network_alone_has_no_figures_and_several_epochs_one_that_answers(emv_files, tmp_path):
+    alone = tmp_path / "alone" / "task2"
+    alone.mkdir(parents=True)
+    source = next(emv_files.rglob("Inc*"))
+    for name in ("Inception_40_Epoch.41-0.8504.h5", "Inception_40_Epoch.52-0.8100.h5"):
+        shutil.copy(source, alone / name)
+    weights = import_keras(alone.parent, tmp_path / "set", "one")
+    assert load_weight_set(tmp_path / "set") == weights
+    assert [*weights.networks] == [
+        "invasiveness-inception-40",
+        "invasiveness-inception-40-epoch-52",
+    ]
+    task = weights.tasks["invasiveness"]
+    assert task.networks == ("invasiveness-inception-40",)
+    assert task.threshold is None and task.evidence.figures == {}
+    assert "DenseSharp" not in weights.licence
+
+
+def test_densesharp_as_its_code_names_its_files(data, tmp_path):
+    (tmp_path / "theirs").mkdir()
+    for name in ("best.h5", "weights.07.h5"):
+        Golden("densesharp", data / "golden").write_h5(tmp_path / "theirs" / name)
+    weights = import_keras(tmp_path / "theirs", tmp_path / "set", "sharp")
+    assert [*weights.networks] == ["densesharp", "densesharp-epoch-7"]
+    assert weights.mask_network == "densesharp" and "Apache-2.0" in weights.licence
+    assert "EMV" not in weights.licence and "Cancer Research" in weights.attribution
+
+
 def test_import_refuses_nothing_to_import_and_existing_targets(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(WeightsError, match="No weight file"):
