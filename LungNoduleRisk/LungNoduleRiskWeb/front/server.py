@@ -22,7 +22,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from LungNoduleRiskWeb.agreed import NETWORKS_VARIABLE
-from LungNoduleRiskWeb.front.connections import HANDSHAKE_SECONDS, Connections
+from LungNoduleRiskWeb.front.connections import BACKLOG, HANDSHAKE_SECONDS, Connections
 from LungNoduleRiskWeb.front.forwarded import Forwarded
 from LungNoduleRiskWeb.front.gate import (
     HEALTH_PATH,
@@ -151,6 +151,7 @@ async def _run(app: web.Application, listener: socket.socket, tls: ssl.SSLContex
         server = await asyncio.get_running_loop().create_server(
             app[CONNECTIONS].bounded(runner.server),
             sock=listener,
+            backlog=BACKLOG,
             ssl=tls,
             ssl_handshake_timeout=HANDSHAKE_SECONDS if tls else None,
         )

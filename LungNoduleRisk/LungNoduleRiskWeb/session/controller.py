@@ -16,7 +16,7 @@ from trame_server import Server
 from trame_server.utils.asynchronous import create_task
 
 from LungNoduleRiskLib import scene
-from LungNoduleRiskLib.assessing import Assessor
+from LungNoduleRiskLib.assessing import SceneAssessor
 from LungNoduleRiskLib.facts import NoduleFacts, Summary
 from LungNoduleRiskLib.session import Session
 from LungNoduleRiskWeb.session.correcting import Correcting, CorrectingState
@@ -96,7 +96,7 @@ class Controller:
     ):
         """``make_networks``: as ``SharedNetworks``, once it knows its queue."""
         self.viewer = viewer
-        self.session = Session(Assessor(partial(make_networks, on_waiting=self._on_waiting)))
+        self.session = Session(SceneAssessor(partial(make_networks, on_waiting=self._on_waiting)))
         self.notices, self.state = Notices(server.state), server.state
         # by name: a folder's place on the server is nobody's business
         self.weight_sets = {Path(weights).name: weights} | {

@@ -1,5 +1,5 @@
 """The page's downloads. Each is prepared on the event loop, where the scene is, and
-written on a thread."""
+written on a thread. What writes them is imported only then, so that a page opens sooner."""
 
 from __future__ import annotations
 
@@ -71,17 +71,23 @@ def _results(controller: Controller, path: Path) -> Writer:
     )
 
 
-def _dicom(controller: Controller, path: Path) -> Writer:
-    """SEG and SR, which hold the patient's name and ID as the series does."""
-    if controller.upload is None or controller.series_uid is None:
-        raise OutputError("DICOM results belong to a DICOM series: upload the CT as DICOM.")
+def dicom_writer(controller: Controller, folder: Path) -> Writer:
+    """A function that writes SEG and SR, which hold the patient's name and ID as the series does.
+
+    Raises:
+        OutputError: the CT is no DICOM series.
+    """
     from nodulerisk.outputs.dicom import read_source  # highdicom alone takes a third of a second
 
-    folder, source = (
-        path.with_suffix(""),
-        partial(read_source, controller.upload, controller.series_uid),
-    )
-    return partial(_zipped, controller.session.dicomWriter(folder, source), folder, path)
+    if controller.upload is None or controller.series_uid is None:
+        raise OutputError("DICOM results belong to a DICOM series: upload the CT as DICOM.")
+    source = partial(read_source, controller.upload, controller.series_uid)
+    return controller.session.dicomWriter(folder, source)
+
+
+def _dicom(controller: Controller, path: Path) -> Writer:
+    folder = path.with_suffix("")
+    return partial(_zipped, dicom_writer(controller, folder), folder, path)
 
 
 def _scene(controller: Controller, path: Path) -> Writer:

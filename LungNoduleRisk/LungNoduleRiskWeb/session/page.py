@@ -13,6 +13,8 @@ from trame.widgets import vuetify3 as vuetify
 from trame_server import Server
 
 from LungNoduleRiskLib import resource
+from LungNoduleRiskWeb.session.archive_card import archive_card, finding_dialog, sending_dialog
+from LungNoduleRiskWeb.session.archiving import Archiving
 from LungNoduleRiskWeb.session.controller import SYSTEMS, Controller
 from LungNoduleRiskWeb.session.ct_card import ct_card, losing_dialog
 from LungNoduleRiskWeb.session.downloads import FILES
@@ -49,7 +51,9 @@ DOWNLOADS = {
 assert DOWNLOADS.keys() == FILES.keys()
 
 
-def build_page(server: Server, controller: Controller, viewer: Viewer) -> None:
+def build_page(
+    server: Server, controller: Controller, viewer: Viewer, archiving: Archiving
+) -> None:
     """Builds the page of a session."""
     server.trigger("step")(controller.step)
     server.trigger("undo")(controller.undo)
@@ -77,6 +81,7 @@ def build_page(server: Server, controller: Controller, viewer: Viewer) -> None:
                 html.P(RESEARCH_USE_ONLY, classes="research", role="note", **SPOKEN)
                 _message()
                 ct_card(controller)
+                archive_card(archiving)
                 _nodules_section(controller)
                 follow_card(controller.following)
                 _facts_section(controller)
@@ -84,6 +89,8 @@ def build_page(server: Server, controller: Controller, viewer: Viewer) -> None:
                 _patient_section()
         _report_dialog()
         losing_dialog(controller.scans)
+        finding_dialog(archiving)
+        sending_dialog(archiving)
         help_dialog()
 
 

@@ -243,7 +243,10 @@ def _own_tasks(values: Any, folder: Path) -> dict[str, OwnTask]:
 def _run_from(values: dict[str, Any], own: dict[str, OwnTask]) -> Run:
     networks = {name: _made(NetworkPlan, network) for name, network in values["networks"].items()}
     tuples = {key: tuple(values[key]) for key in ("data", "tasks", "sides") if key in values}
-    own = {name: task for name, task in own.items() if name in values.get("tasks", ())}
+    known, asked = TASKS | own, values.get("tasks", ())
+    if not {*asked} <= known.keys():
+        raise ValueError(f"tasks must be some of {', '.join(known)}")
+    own = {name: task for name, task in own.items() if name in asked}
     return _made(Run, values | tuples | {"networks": networks, "own_tasks": own})
 
 
