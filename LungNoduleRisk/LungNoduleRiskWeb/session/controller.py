@@ -107,7 +107,7 @@ class Controller:
         self.state.update(STATE | {"weights": Path(weights).name})
         self.reading = ReadingTools(server.state, viewer, self.session)
         self.scans = Scans(self)
-        self.following = Following(self)
+        self.following = Following(self, self.scans)
         self.correcting = Correcting(self)
         self.explaining = Explaining(self)
         self._listen()
