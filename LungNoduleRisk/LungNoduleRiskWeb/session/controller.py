@@ -375,8 +375,11 @@ class Controller:
 
 
 def plain(typed: object) -> str:
-    """Coordinates as ``parse_point`` takes them, from what people type or paste: (−81.5; 192 3)."""
+    """Coordinates as ``parse_point`` takes them, from what people type or paste, such as
+    ``(−81.5; 192; 3)``, or with decimal commas ``−81,5; 192; 3``."""
     text = str(typed).replace("\N{MINUS SIGN}", "-").replace("\N{EN DASH}", "-")
+    if ";" in text:
+        text = text.replace(",", ".")
     return ",".join(re.sub(r"[\s,;()\[\]{}<>]+", " ", text).split())
 
 
