@@ -131,6 +131,7 @@ def fit_risk(
     with errors_in_one_line(verbose):
         from rich.console import Console
 
+        from nodulerisk.datasets.folds import read_folds
         from nodulerisk.datasets.read import read_dataset
         from nodulerisk.engine.engine import Engine
         from nodulerisk.outputs.nodule_tables import risk_view
@@ -147,7 +148,7 @@ def fit_risk(
                 task=task,
                 terms=term or risk.TERMS,
                 extra=risk.read_extra(extra) if extra else None,
-                folds=risk.read_folds(folds) if folds else None,
+                folds=read_folds(folds) if folds else None,
                 progress=show,
             )
         save_card(fitted)

@@ -19,6 +19,7 @@ Optional columns:
 * ``name``, by default the line; ``patient`` (or patient_id), a pseudonym: without it each CT counts
   as a patient of its own.
 * ``split``: train, validation or test; by default decided by a hash of the patient.
+* ``fold``: of the source's own cross-validation, a whole number; see ``[folds]`` of a plan.
 * ``evidence``: pathology (if empty), reader or simulated.
 * ``mask`` (or mask_path, segmentation): an image on the CT's grid; the connected part at the centre
   is the nodule.
@@ -59,6 +60,7 @@ from nodulerisk.datasets.rows import (
     Row,
     cell,
     evidence_in,
+    fold_in,
     labels_in,
     number,
     plain,
@@ -336,6 +338,7 @@ def _nodule(row: Row, ct: CT, folder: Path) -> LabelledNodule:
         diameter_mm=size,
         split=split or split_of(patient),
         pathology=cell(row, *PATHOLOGY),
+        fold=fold_in(row),
     )
 
 

@@ -138,6 +138,18 @@ def split_in(row: Row) -> str | None:
     return word
 
 
+def fold_in(row: Row) -> int | None:
+    """Returns the ``fold`` column; None if it is empty.
+
+    Raises:
+        NoduleRiskError: not a whole number.
+    """
+    text = cell(row, "fold").removesuffix(".0")
+    if text and not text.isdecimal():
+        raise NoduleRiskError(f"unknown fold '{text}': write a whole number, such as 0")
+    return int(text) if text else None
+
+
 def evidence_in(row: Row) -> EvidenceLevel:
     """Returns the ``evidence`` column: pathology if it is empty.
 

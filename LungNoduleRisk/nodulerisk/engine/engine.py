@@ -22,7 +22,7 @@ import numpy as np
 from nodulerisk.checks import GPU_OUT_OF_MEMORY, Check
 from nodulerisk.errors import NoduleRiskError, WeightsError
 from nodulerisk.files import written_whole
-from nodulerisk.networks.kinds import NETWORKS
+from nodulerisk.networks.kinds import recipe_of
 from nodulerisk.weights.card import NetworkCard, WeightSet
 from nodulerisk.weights.store import read_arrays
 
@@ -273,7 +273,17 @@ def load_network(weights: WeightSet, name: str):
     from nodulerisk.networks.build import build_network
 
     card = weights.networks[name]
-    network = build_network(card.kind, input_size=card.size, n_classes=card.heads, width=card.width)
+    try:
+        network = build_network(
+            card.kind,
+            input_size=card.size,
+            n_classes=card.heads,
+            **recipe_of(card),
+        )
+    except (ValueError, TypeError) as error:
+        raise WeightsError(
+            f"Network {name} of '{weights.name}' cannot be built: {error}."
+        ) from error
     arrays = read_arrays(weights.folder, card)
     needed = {
         key: value
@@ -314,7 +324,7 @@ def _convert(network, card: NetworkCard):
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    cubes = torch.zeros(1, NETWORKS[card.kind].cubes.channels, *(card.size,) * 3)
+    cubes = torch.zeros(1, card.cubes.channels, *(card.size,) * 3)
     unchecked = {"check_trace": False}  # the verification would run the network twice more
     with warnings.catch_warnings(), torch.no_grad():
         # tracing warns that it fixes the padding for this input size, which is intended

@@ -11,17 +11,28 @@ from monai.losses import DiceLoss
 from torch import Tensor, nn
 
 from nodulerisk.networks.build import build_network
+from nodulerisk.networks.kinds import recipe_of
 from nodulerisk.networks.layers import Network
 from nodulerisk.train.plan import Run
+from nodulerisk.train.rates import freeze, parameter_groups
 from nodulerisk.train.samples import Sample
-
-CLIP = 5.0  # norm of a step's gradient
+from nodulerisk.train.settings import CLIP
 
 
 def network_of(run: Run, name: str) -> Network:
     """Returns a network of the run as it is before training."""
     plan = run.networks[name]
-    return build_network(plan.kind, input_size=run.size, n_classes=run.heads, width=plan.width)
+    return build_network(plan.kind, input_size=run.size, n_classes=run.heads, **recipe_of(plan))
+
+
+def layout(device: str, precision: str) -> torch.memory_format:
+    """Returns the order of arrays in memory: the channels last, but not for bf16 on a CPU.
+
+    There torch 2.13 (oneDNN) gives wrong gradients for small maps with the channels last, and says
+    nothing.
+    """
+    plain = device == "cpu" and precision != "32"
+    return torch.contiguous_format if plain else torch.channels_last_3d
 
 
 class NetworksInTraining(lightning.LightningModule):
@@ -33,13 +44,28 @@ class NetworksInTraining(lightning.LightningModule):
         self.run, self.seed = run, seed
         self.networks = nn.ModuleDict({name: network_of(run, name) for name in run.networks})
         self.networks.train()
-        self.networks.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # twice as fast on CPUs
+        self._freeze()
+        self.lay_out(torch.channels_last_3d)  # twice as fast on CPUs
         # the published loss, plus 1
         self._dice_loss = DiceLoss(sigmoid=True, batch=True, smooth_nr=1.0, smooth_dr=1.0)
+
+    def lay_out(self, memory_format: torch.memory_format) -> None:
+        """Stores the networks' arrays, and the cubes that they see, in this order."""
+        self._layout = memory_format
+        self.networks.to(memory_format=memory_format)  # type: ignore[call-overload]
+
+    def setup(self, stage: str) -> None:
+        device = self.trainer.strategy.root_device.type
+        self.lay_out(layout(device, self.run.precision))
 
     def on_train_epoch_start(self) -> None:
         # dropout continues unchanged after a restart
         torch.manual_seed(self.seed * 1000 + self.current_epoch)
+        self._freeze()
+
+    def _freeze(self) -> None:
+        for name, network in self._each():
+            freeze(network, self.run.networks[name].rates)
 
     def training_step(self, batch: Sample) -> Tensor:
         losses = {name: self._loss(network, batch) for name, network in self._each()}
@@ -48,7 +74,7 @@ class NetworksInTraining(lightning.LightningModule):
 
     def validation_step(self, batch: Sample) -> None:
         for name, network in self._each():
-            answers = _answers(network, batch["cube"])
+            answers = self._answers(network, batch["cube"])
             figures = {"loss": self._loss_of(*answers, batch), **self._figures(*answers, batch)}
             self._log(
                 {f"val_{figure}/{name}": value for figure, value in figures.items()},
@@ -66,14 +92,17 @@ class NetworksInTraining(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         run = self.run
         kind = torch.optim.AdamW if run.optimiser == "adamw" else torch.optim.Adam
-        optimiser = kind(self.parameters(), lr=run.learning_rate, weight_decay=run.weight_decay)
+        groups = parameter_groups(
+            ((network, run.networks[name].rates) for name, network in self._each()),
+            run.learning_rate,
+        )
+        optimiser = kind(groups, lr=run.learning_rate, weight_decay=run.weight_decay)
         if run.schedule == "constant":
             return optimiser
         if run.schedule == "one-cycle":
             steps = int(self.trainer.estimated_stepping_batches)
-            cycle = torch.optim.lr_scheduler.OneCycleLR(
-                optimiser, run.learning_rate, total_steps=steps
-            )
+            highest = [group["lr"] for group in groups]
+            cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, highest, total_steps=steps)
             return {
                 "optimizer": optimiser,
                 "lr_scheduler": {"scheduler": cycle, "interval": "step"},
@@ -99,7 +128,12 @@ class NetworksInTraining(lightning.LightningModule):
         self.log_dict(values, batch_size=count, on_step=False, on_epoch=True, sync_dist=True)
 
     def _loss(self, network: Network, batch: Sample) -> Tensor:
-        return self._loss_of(*_answers(network, batch["cube"]), batch)
+        return self._loss_of(*self._answers(network, batch["cube"]), batch)
+
+    def _answers(self, network: Network, cube: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Returns class logits and mask logits."""
+        logits = network.logits(cube.contiguous(memory_format=self._layout))
+        return logits if isinstance(logits, tuple) else (logits, None)
 
     def _loss_of(self, logits: Tensor, mask: Tensor | None, batch: Sample) -> Tensor:
         loss = torch.stack(
@@ -145,12 +179,6 @@ class NetworksInTraining(lightning.LightningModule):
             if mask is None
             else figures | {"dice": _mean_dice(mask > 0, batch["mask"] >= 0.5)}
         )
-
-
-def _answers(network: Network, cube: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Returns class logits and mask logits."""
-    logits = network.logits(cube.contiguous(memory_format=torch.channels_last_3d))
-    return logits if isinstance(logits, tuple) else (logits, None)
 
 
 def _mean_dice(drawn: Tensor, marked: Tensor) -> Tensor:

@@ -21,34 +21,68 @@ Everything else has a default: the published value, if both papers agree; see ``
 
 from __future__ import annotations
 
+import json
 import tomllib
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.networks.kinds import NETWORKS, Cubes
+from nodulerisk.networks.kinds import CUBES, Cubes, kind_of, trust
 from nodulerisk.tasks import TASKS
+from nodulerisk.train.checks import fold_faults, member_faults, plan_faults, run_faults
+from nodulerisk.train.plan_faults import Fault, fault_of, refusal
 
-CHOICES = {
-    "pose": ("none", "emv", "densesharp", "free"),
-    "optimiser": ("adam", "adamw"),
-    "schedule": ("constant", "plateau", "one-cycle"),
-    "monitor": ("loss", "accuracy", "dice"),
-    "keep": ("best", "last"),
-    "precision": ("32", "16-mixed", "bf16-mixed"),
-}
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+# Names become those of files and folders, and parts of a torch module.
+Name = Annotated[str, Field(pattern=r"^\w[\w-]*$", max_length=80)]
+Names = Annotated[tuple[str, ...], Field(min_length=1)]
+Count = Annotated[int, Field(ge=1)]
+Factor = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Side = Annotated[int, Field(ge=2, le=512)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class NetworkPlan:
-    """Kind and width as for ``build_network``."""
+    """A network, as ``build_network`` makes it.
+
+    Attributes:
+        kind: of ``NETWORKS``, an entry point, or ``package.module:factory``.
+        width: factor on the channels of our own kinds.
+        sees: of ``CUBES``, for MONAI's networks and factories.
+        mask: a factory of your own also gives a mask.
+        arguments: more arguments of the kind.
+        init: weights to start from: a weight set, by name or folder, if need be with the network
+            in it (``open#inception``), a safetensors file, or a Keras file of the authors.
+        take: layers, such as ``features``, to take from there; by default all that fit.
+        rates: factors on the learning rate of layers, such as ``{ features = 0.1 }``; 0 freezes.
+    """
 
     kind: str
-    width: float = 1.0
+    width: Annotated[float, Field(gt=0, le=16)] = 1.0
+    sees: Literal["emv", "densesharp", "patient"] | None = None
+    mask: bool = False
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    init: str | None = None
+    take: tuple[str, ...] = ()
+    rates: dict[str, Factor] = Field(default_factory=dict)
+
+    @property
+    def cubes(self) -> type[Cubes]:
+        """The cubes that it sees."""
+        return CUBES[self.sees] if self.sees else kind_of(self.kind).cubes
+
+    @property
+    def draws_mask(self) -> bool:
+        return self.mask or kind_of(self.kind).draws_mask
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Run:
     """Networks trained side by side on the same batches.
 
@@ -78,52 +112,31 @@ class Run:
         precision: ``32``, ``16-mixed`` or ``bf16-mixed``.
     """
 
-    name: str
-    data: tuple[str, ...]
-    tasks: tuple[str, ...]
-    networks: dict[str, NetworkPlan]
-    sides: tuple[int, int, int] | None = None
-    size: int = 32
-    pose: str = "free"
+    name: Name
+    data: Names
+    tasks: Names
+    networks: Annotated[dict[Name, NetworkPlan], Field(min_length=1)]
+    sides: tuple[Side, Side, Side] | None = None
+    size: Side = 32
+    pose: Literal["none", "emv", "densesharp", "free"] = "free"
     scans: bool = True
-    beside: float = 0.0
-    epochs: int = 200
-    batch: int = 15
-    balance: dict[str, int] = field(default_factory=dict)
-    optimiser: str = "adam"
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.0
-    schedule: str = "plateau"
-    factor: float = 0.5
-    patience: int = 10
-    stop_after: int = 0
-    monitor: str = "loss"
-    keep: str = "best"
-    task_weights: dict[str, float] = field(default_factory=dict)
-    dice: float = 0.2
-    mask_cross_entropy: float = 0.0
-    precision: str = "32"
-
-    def __post_init__(self) -> None:
-        for key, choices in CHOICES.items():
-            if getattr(self, key) not in choices:
-                raise ValueError(
-                    f"{key} is '{getattr(self, key)}': choose one of {', '.join(choices)}"
-                )
-        unknown = [task for task in self.tasks if task not in TASKS]
-        if unknown or not self.tasks:
-            raise ValueError(f"tasks must be some of {', '.join(TASKS)}")
-        kinds = {plan.kind for plan in self.networks.values()}
-        if not kinds or not kinds <= set(NETWORKS):
-            raise ValueError(f"networks must be of the kinds {', '.join(NETWORKS)}")
-        one_cube = any(not NETWORKS[kind].cubes.concentric for kind in kinds)
-        if one_cube and (len(kinds) > 1 or self.sides is not None):
-            raise ValueError(
-                "DenseSharp sees a different cube than EMV networks: give it a run of its own,"
-                " without sides"
-            )
-        if not one_cube and self.sides is None:
-            raise ValueError("EMV networks need sides, such as [80, 60, 40]")
+    beside: Annotated[float, Field(ge=0, le=1)] = 0.0
+    epochs: Count = 200
+    batch: Count = 15
+    balance: dict[str, Count] = Field(default_factory=dict)
+    optimiser: Literal["adam", "adamw"] = "adam"
+    learning_rate: Positive = 1e-3
+    weight_decay: Factor = 0.0
+    schedule: Literal["constant", "plateau", "one-cycle"] = "plateau"
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    patience: Annotated[int, Field(ge=0)] = 10
+    stop_after: Annotated[int, Field(ge=0)] = 0
+    monitor: Literal["loss", "accuracy", "dice"] = "loss"
+    keep: Literal["best", "last"] = "best"
+    task_weights: dict[str, Factor] = Field(default_factory=dict)
+    dice: Factor = 0.2
+    mask_cross_entropy: Factor = 0.0
+    precision: Literal["32", "16-mixed", "bf16-mixed"] = "32"
 
     @property
     def mode(self) -> Literal["min", "max"]:
@@ -138,15 +151,37 @@ class Run:
     @property
     def cubes(self) -> type[Cubes]:
         """The kind of cube that its networks see."""
-        first = next(iter(self.networks.values()))
-        return NETWORKS[first.kind].cubes
+        return next(iter(self.networks.values())).cubes
 
     @property
     def draws_mask(self) -> bool:
-        return any(NETWORKS[plan.kind].draws_mask for plan in self.networks.values())
+        return any(plan.draws_mask for plan in self.networks.values())
+
+    @property
+    def samples(self) -> int:
+        """How many samples make a batch."""
+        return sum(self.balance.values()) or self.batch
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
+class Folds:
+    """Cross-validation by patient: every fold is once the test, the next one then the validation.
+
+    Attributes:
+        count: how many, made alike in classes and sizes, if no others are given.
+        own: the datasets' own folds: DenseSharp's ``subset``, or a table's ``fold``.
+        table: a table with the columns name (a nodule's or patient's) and fold.
+        ship: the set that is made of them: ``ensemble`` of all, one fold's by its number, or
+            ``all``: none but those of the folds.
+    """
+
+    count: Annotated[int, Field(ge=3, le=100)] = 5
+    own: bool = False
+    table: Path | None = None
+    ship: Literal["ensemble", "all"] | Annotated[int, Field(ge=0)] = "ensemble"
+
+
+@dataclass(frozen=True, config=STRICT)
 class Plan:
     """The work of ``nodulerisk train``.
 
@@ -156,17 +191,22 @@ class Plan:
         runs: one after the other.
         seed: of all random draws.
         members: task -> the networks whose mean answers it; by default all that were trained on it.
+        folds: cross-validation, in place of the datasets' splits.
+        splits: ``train``, ``test`` and perhaps ``validation`` -> a list of nodules or patients, one
+            a line, in place of the datasets' splits. Without validation, a fifth of train is.
     """
 
-    name: str
+    name: Annotated[str, Field(min_length=1)]
     version: str
     licence: str
-    data: dict[str, Path]
-    runs: tuple[Run, ...]
-    seed: int = 0
-    members: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    data: Annotated[dict[str, Path], Field(min_length=1)]
+    runs: Annotated[tuple[Run, ...], Field(min_length=1)]
+    seed: Annotated[int, Field(ge=0)] = 0
+    members: dict[str, Names] = Field(default_factory=dict)
+    folds: Folds | None = None
+    splits: dict[Literal["train", "validation", "test"], Path] = Field(default_factory=dict)
 
-    def on(self, data: dict[str, Path]) -> Plan:
+    def on(self, data: Mapping[str, Path]) -> Plan:
         """Returns the plan with these datasets in place of its own with the same names.
 
         Raises:
@@ -177,57 +217,112 @@ class Plan:
                 raise NoduleRiskError(
                     f"The plan has no data '{name}', only {', '.join(self.data)}."
                 )
-        return replace(self, data=self.data | data)
+        return replace(self, data={**self.data, **data})
+
+
+KNOWN = {
+    name: tuple(field.name for field in fields(kind))
+    for name, kind in (("plan", Plan), ("run", Run), ("network", NetworkPlan), ("folds", Folds))
+}
 
 
 def read_plan(path: Path) -> Plan:
-    """Reads a plan; its relative data paths are relative to the file's folder.
+    """Reads a plan and checks it whole; its relative data paths are relative to the file's folder.
+
+    Networks that it names as ``package.module:factory`` are imported, and trusted from then on: see
+    ``nodulerisk.networks.kinds.trust``.
 
     Raises:
-        NoduleRiskError: the file cannot be read, or has an unknown entry.
+        NoduleRiskError: the file cannot be read, or has faults; lists all of them.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        values = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise NoduleRiskError(f"{path} is not a readable TOML file: {error}") from error
+    plan, faults = _checked(values)
+    if plan is None or faults:
+        raise refusal(path.name, text, values, faults)
+    return _from_folder(plan, path.parent)
+
+
+def _from_folder(plan: Plan, folder: Path) -> Plan:
+    """Returns the plan with its relative paths made to start from the folder."""
+    folds = plan.folds
+    if folds is not None and folds.table is not None:
+        folds = replace(folds, table=folder / folds.table)
+    return replace(
+        plan,
+        folds=folds,
+        splits={name: folder / place for name, place in plan.splits.items()},
+        data={name: folder / place for name, place in plan.data.items()},
+        runs=tuple(
+            replace(run, networks={n: _init_from(p, folder) for n, p in run.networks.items()})
+            for run in plan.runs
+        ),
+    )
+
+
+def _init_from(plan: NetworkPlan, folder: Path) -> NetworkPlan:
+    """Returns the network with its ``init`` beside the plan, if such a file or folder is there."""
+    if plan.init is None or not (folder / plan.init.partition("#")[0]).exists():
+        return plan
+    return replace(plan, init=str(folder / plan.init))
+
+
+def _checked(values: dict[str, Any]) -> tuple[Plan | None, list[Fault]]:
+    """Returns the plan, None if a key is not of the right kind, and all faults."""
     try:
-        return _plan_from(values, path.parent)
-    except (KeyError, TypeError, ValueError) as error:
-        raise NoduleRiskError(f"{path.name}: {_said(error)}.") from error
+        plan, faults = _parsed(Plan, values), []
+    except ValidationError as error:
+        plan, faults = None, [fault_of(found, KNOWN) for found in error.errors()]
+    runs, data = values.get("runs"), values.get("data")
+    names = list(data) if isinstance(data, dict) else []
+    readable = {}
+    for index, found in enumerate(runs if isinstance(runs, list) else []):
+        run, whole = _run(found)
+        if run is not None:
+            _trust_code(run)
+            readable[index] = run
+            faults += run_faults(index, run, names, whole)
+    faults += plan_faults(readable)
+    if plan is not None:
+        faults += member_faults(plan.runs, plan.members)
+        faults += fold_faults(plan.folds, plan.splits)
+    return plan, faults
 
 
-def _said(error: Exception) -> str:
-    return f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
+def _run(values: Any) -> tuple[Run | None, bool]:
+    """Returns a run, without the keys that are not of the right kind, and whether it has none such;
+    None if it is no run without them."""
+    try:
+        return _parsed(Run, values), True
+    except ValidationError as error:
+        wrong = [found["loc"] for found in error.errors() if found["type"] != "missing"]
+    try:
+        return _parsed(Run, _without(values, wrong)), False
+    except ValidationError:
+        return None, False
 
 
-def _plan_from(values: dict[str, Any], folder: Path) -> Plan:
-    runs = tuple(_run_from(run) for run in values.pop("runs"))
-    data = {name: folder / place for name, place in values.pop("data").items()}
-    for run in runs:
-        missing = [name for name in run.data if name not in data]
-        if missing or not run.data:
-            raise ValueError(f"run {run.name}: data must be some of {', '.join(data)}")
-    names = [name for run in runs for name in run.networks]
-    if len(set(names)) < len(names) or len({run.name for run in runs}) < len(runs):
-        raise ValueError("every run and every network needs a name of its own")
-    for task in TASKS:
-        if len({run.data for run in runs if task in run.tasks}) > 1:
-            raise ValueError(f"{task} must be learnt from the same data in all its runs")
-    members = {task: tuple(found) for task, found in values.pop("members", {}).items()}
-    for task, found in members.items():
-        if not set(found) <= {name for run in runs if task in run.tasks for name in run.networks}:
-            raise ValueError(f"members of {task} must be networks that are trained on it")
-    return _made(Plan, values | {"data": data, "runs": runs, "members": members})
+def _without(values: Any, wrong: list[tuple[str | int, ...]]) -> Any:
+    """Returns the tables without these keys, or lists without any of these places."""
+    if not isinstance(values, dict):
+        return values
+    dropped = {at[0] for at in wrong if len(at) == 1 or not isinstance(values.get(at[0]), dict)}
+    return {
+        key: _without(value, [at[1:] for at in wrong if at[0] == key and len(at) > 1])
+        for key, value in values.items()
+        if key not in dropped
+    }
 
 
-def _run_from(values: dict[str, Any]) -> Run:
-    networks = {name: _made(NetworkPlan, network) for name, network in values["networks"].items()}
-    tuples = {key: tuple(values[key]) for key in ("data", "tasks", "sides") if key in values}
-    return _made(Run, values | tuples | {"networks": networks})
+def _trust_code(run: Run) -> None:
+    for network in run.networks.values():
+        if ":" in network.kind:
+            trust(network.kind)
 
 
-def _made(kind: type, values: dict[str, Any]):
-    unknown = set(values) - {f.name for f in fields(kind)}
-    if unknown:
-        raise ValueError(f"'{min(unknown)}' is not understood")
-    return kind(**values)
+def _parsed(kind: type, values: Any) -> Any:
+    """Returns the values as a dataclass, strictly, but lists may stand for tuples, as in JSON."""
+    return TypeAdapter(kind).validate_json(json.dumps(values, default=str))

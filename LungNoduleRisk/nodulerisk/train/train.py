@@ -5,20 +5,25 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from safetensors.torch import save_file
 
-from nodulerisk.datasets.nodules import NoduleDataset, joined
+from nodulerisk.datasets.crops import crops_on_disk
+from nodulerisk.datasets.nodules import LabelledNodule, NoduleDataset, joined
 from nodulerisk.datasets.read import read_dataset
-from nodulerisk.errors import NoduleRiskError
+from nodulerisk.errors import NoduleRiskError, SeveralFaultsError
 from nodulerisk.evaluation.predictions import Progress
 from nodulerisk.files import written_whole
-from nodulerisk.train.fit import fit
-from nodulerisk.train.plan import Plan, Run
-from nodulerisk.train.weight_set import make_weight_set, run_file
+from nodulerisk.train.fit import data_faults, fit, machine_faults, settings_of
+from nodulerisk.train.folds import parts_of, pooled_set, split_by_lists
+from nodulerisk.train.module import network_of
+from nodulerisk.train.plan import NetworkPlan, Plan, Run
+from nodulerisk.train.settings import is_longer, refuse_other_settings
+from nodulerisk.train.start import take_weights
+from nodulerisk.train.weight_set import make_weight_set, run_file, run_folder
 from nodulerisk.weights.card import WeightSet
 
 Say = Callable[[str], None]
@@ -34,7 +39,8 @@ def train_set(
     progress: Progress | None = None,
     **machine,
 ) -> WeightSet | None:
-    """Fits the plan's unfinished runs, each in ``out/runs/NAME``, then makes the weight set.
+    """Fits the plan's unfinished runs, each in ``out/runs/NAME``, then makes the weight set; with
+    folds, does so for each, see ``folds``.
 
     Args:
         plan: from ``read_plan``.
@@ -45,7 +51,8 @@ def train_set(
         machine: ``accelerator``, ``devices``, ``nodes`` and ``workers`` of ``fit``.
 
     Returns:
-        The set; None after a single run, and in all but the first of several processes.
+        The set; None after a single run, if folds ship no set, and in all but the first of several
+        processes.
 
     Raises:
         NoduleRiskError: the data cannot be read or trained on, or the run is unknown.
@@ -55,21 +62,62 @@ def train_set(
         raise NoduleRiskError(
             f"The plan has no run '{only}', only {', '.join(run.name for run in plan.runs)}."
         )
+    _refuse_start(plan, runs, machine.get("accelerator", "auto"))
     _keep_freed_memory()
     say = say if _first_process() else _silent
-    data = {
-        name: _read(plan.data[name], say)
-        for name in dict.fromkeys(name for run in runs for name in run.data)
-    }
+    with crops_on_disk(out.parent):
+        data = _read(plan, runs, say)
+        if plan.folds is None:
+            _fit_runs(plan, runs, data, out, say, machine)
+            if only is not None or not _first_process():
+                return None
+            say("Evaluating on validation and test nodules.")
+            return make_weight_set(plan, data, out, progress)
+        parts = list(parts_of(plan, data, out))
+        for part in parts:
+            say(f"Fold {part.number} of {len(parts)}.")
+            _fit_runs(part.plan, runs, part.data, part.folder, say, machine)
+        if only is not None or not _first_process():
+            return None
+        for part in parts:
+            say(f"Evaluating fold {part.number}.")
+            make_weight_set(part.plan, part.data, part.folder, progress)
+        return pooled_set(plan, parts, data, out, say)
+
+
+def _refuse_start(plan: Plan, runs: Sequence[Run], accelerator: str) -> None:
+    """Raises an error that lists all that would stop the training later, whatever the data."""
+    used = dict.fromkeys(name for run in runs for name in run.data)
+    faults = [
+        f"data '{name}': there is no file or folder at {plan.data[name]}."
+        for name in used
+        if not plan.data[name].exists()
+    ]
+    faults += machine_faults(runs, accelerator)
     for run in runs:
-        _finish(run, data, out, plan.seed, say, machine)
-    if only is not None or not _first_process():
-        return None
-    say("Evaluating on validation and test nodules.")
-    return make_weight_set(plan, data, out, progress)
+        for name, network in run.networks.items():
+            if network.init is not None:
+                faults += _init_faults(run, name, network)
+    if faults:
+        raise SeveralFaultsError("The training", tuple(faults))
 
 
-def _read(path: Path, say: Say) -> NoduleDataset:
+def _init_faults(run: Run, name: str, network: NetworkPlan) -> list[str]:
+    try:
+        take_weights(network_of(run, name), name, network, run)
+    except NoduleRiskError as error:
+        return [str(error)]
+    return []
+
+
+def _read(plan: Plan, runs: Sequence[Run], say: Say) -> dict[str, NoduleDataset]:
+    """Returns the datasets of the runs, all of which they can be trained on."""
+    names = dict.fromkeys(name for run in runs for name in run.data)
+    data = {name: _dataset(plan.data[name], say) for name in names}
+    return split_by_lists(data, plan.splits, say) if plan.splits else data
+
+
+def _dataset(path: Path, say: Say) -> NoduleDataset:
     dataset = read_dataset(path)
     for case in dataset.broken:
         say(f"Left out: {case.name}: {case.reason}")
@@ -80,16 +128,41 @@ def _read(path: Path, say: Say) -> NoduleDataset:
     return dataset
 
 
+def _fit_runs(
+    plan: Plan,
+    runs: Sequence[Run],
+    data: dict[str, NoduleDataset],
+    out: Path,
+    say: Say,
+    machine: dict,
+) -> None:
+    nodules = {run.name: joined([data[name] for name in run.data]).nodules for run in runs}
+    faults = [fault for run in runs for fault in data_faults(run, nodules[run.name])]
+    if faults:
+        raise SeveralFaultsError("The training's data", tuple(faults))
+    for run in runs:
+        _finish(run, nodules[run.name], out, plan.seed, say, machine)
+
+
 def _finish(
-    run: Run, data: dict[str, NoduleDataset], out: Path, seed: int, say: Say, machine: dict
+    run: Run,
+    nodules: Sequence[LabelledNodule],
+    out: Path,
+    seed: int,
+    say: Say,
+    machine: dict,
 ) -> None:
     files = {name: run_file(out, run, name) for name in run.networks}
+    settings, folder = settings_of(run, seed), run_folder(out, run)
     if all(file.exists() for file in files.values()):
-        say(f"Run {run.name} is finished.")
-        return
+        refuse_other_settings(settings, folder)
+        if not is_longer(settings, folder):
+            say(f"Run {run.name} is finished.")
+            return
     say(f"Run {run.name}: {', '.join(run.networks)}")
-    nodules = joined([data[name] for name in run.data]).nodules
-    module = fit(run, nodules, out / "runs" / run.name, seed=seed, **machine)
+    for file in files.values() if _first_process() else ():
+        file.unlink(missing_ok=True)  # of fewer epochs
+    module = fit(run, nodules, folder, seed=seed, say=say, **machine)
     for name, file in files.items() if _first_process() else ():
         with written_whole(file) as partial:
             state = module.networks[name].state_dict()

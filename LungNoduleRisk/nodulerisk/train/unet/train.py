@@ -9,12 +9,12 @@ from safetensors.torch import save_file
 
 from nodulerisk.ct.points import read_points
 from nodulerisk.ct.read import read_ct
+from nodulerisk.datasets.folds import read_folds
 from nodulerisk.datasets.nodules import SPLITS, LabelledNodule
 from nodulerisk.datasets.read import read_dataset
 from nodulerisk.engine.engine import choose_device
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import written_whole
-from nodulerisk.train.risk import read_folds
 from nodulerisk.train.unet.batches import Lungs
 from nodulerisk.train.unet.fit import Progress, Settings, fit
 from nodulerisk.train.unet.lungs import Lung, lung_of_ct, lung_of_nodule
