@@ -64,7 +64,7 @@ $(VENV)/.web: $(VENV)/.core
 	touch $@
 
 $(VENV)/.test: $(VENV)/.core
-	$(BIN)/python -m pip install --quiet -c Resources/constraints.txt -e ".[train,dicom,web,cohort,test]"
+	$(BIN)/python -m pip install --quiet -c Resources/constraints.txt -e ".[train,dicom,web,cohort,tables,export,test]"
 	sh Testing/Host/libraries.sh
 	$(BIN)/npm ci --prefix Testing/Clients/node --ignore-scripts --omit=optional --no-audit --no-fund --silent
 	touch $@

@@ -90,7 +90,7 @@ class LungNoduleRiskLogic(ScriptedLoadableModuleLogic):
 
 
 class LungNoduleRiskTest(ScriptedLoadableModuleTest):
-    """The whole job on the bundled sample, in the application itself; the project's own tests are
+    """The whole job on a bundled sample, in the application itself; the project's own tests are
     in Testing."""
 
     def runTest(self) -> None:
@@ -111,11 +111,11 @@ class LungNoduleRiskTest(ScriptedLoadableModuleTest):
                 self.tearDown()
 
     def setUp(self) -> None:
-        from LungNoduleRiskLib.sample import loadSample
+        from LungNoduleRiskLib.sample import THICK, loadSample
 
         slicer.mrmlScene.Clear()
         self.nodules = LungNoduleRiskLogic().nodules
-        self.ct, self.points = loadSample()
+        self.ct, self.points = loadSample(THICK)
 
     def tearDown(self) -> None:
         self.nodules.close()
@@ -157,10 +157,10 @@ class LungNoduleRiskTest(ScriptedLoadableModuleTest):
         from LungNoduleRiskLib.display.results import savedAssessments
 
         self.test_assess()
-        before = savedAssessments(self.ct)["N1"].to_dict()
+        name, before = self.ct.GetName(), savedAssessments(self.ct)["N1"].to_dict()
         with tempfile.TemporaryDirectory(dir=slicer.app.temporaryPath) as folder:
             assert slicer.util.saveScene(f"{folder}/nodules.mrb")
             slicer.mrmlScene.Clear()
             slicer.util.loadScene(f"{folder}/nodules.mrb")
-        self.ct = slicer.util.getFirstNodeByClassByName("vtkMRMLScalarVolumeNode", "Demo chest CT")
+        self.ct = slicer.util.getFirstNodeByClassByName("vtkMRMLScalarVolumeNode", name)
         assert savedAssessments(self.ct)["N1"].to_dict() == before

@@ -18,6 +18,7 @@ PROGRAMS = {  # to Debian's packages
     "dciodvfy": "dicom3tools",
     "dcm2json": "dcmtk",
     "dsrdump": "dcmtk",
+    "nginx": "nginx",
 }
 LIBRARIES = {  # that Qt and VTK load, to Debian's packages
     "libEGL.so.1": "libegl1",

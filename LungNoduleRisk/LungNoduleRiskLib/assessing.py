@@ -173,7 +173,7 @@ class Assessor:
         kept = assessment.name in run.keptMasks
         results.showAssessment(assessment, run.volumeNode, keepMask=kept, summarised=False)
         if run.markupsNode.GetScene() is not None:
-            results.colourPoint(run.markupsNode, assessment)
+            results.colourPoints(run.markupsNode, {assessment.name: assessment})
         return True
 
     def summarise(self, run: AssessmentRun) -> None:

@@ -44,7 +44,8 @@ class Answer:
             demonstration.
         withheld: why the decision is withheld; empty where it stands.
         demonstration: it rests on no patient, and is shown below the others.
-        shown: the probabilities with their classes, such as ``p(malignant) 0.73``.
+        shown: the probabilities with their classes, such as ``p(malignant) 0.73``; after the title
+            of an own task, whose classes need not say what they are of.
         probability: 0..1, of the last of two classes, of more classes of the most probable.
         evidence: behind the probability.
         spread: how far the networks differ; None where one network answers.
@@ -261,7 +262,7 @@ def _answer(assessment: Assessment, name: str, mean: Sequence[float]) -> Answer:
         said=stated.decision or ("" if stated.demonstration else "decision withheld"),
         withheld=list(stated.reasons),
         demonstration=stated.demonstration,
-        shown=words.probability_words(task),
+        shown=words.named_probability_words(assessment, name),
         probability=mean[-1] if len(mean) == 2 else max(mean),
         evidence=task.evidence,
         spread=task.spread,

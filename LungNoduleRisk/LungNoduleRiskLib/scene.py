@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,13 @@ from slicer import (
     vtkMRMLTransformableNode,
 )
 
+from nodulerisk.assessment import Place
 from nodulerisk.checks import Check
 from nodulerisk.ct.cubes import Grid
 from nodulerisk.ct.points import Point, named_points
 from nodulerisk.ct.volume import CT, Acquisition, to_hounsfield, triple
 from nodulerisk.errors import CTError, NoduleRiskError, PointError
+from nodulerisk.nodule.place import place_on
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 # node attribute: what the reader of a CT found beside its voxels and grid
@@ -167,18 +170,16 @@ def pointIds(markupsNode: vtkMRMLMarkupsFiducialNode) -> dict[str, str]:
     return {markupsNode.GetNthControlPointID(index): name for index, name in names}
 
 
-def placeIn(
-    volumeNode: vtkMRMLScalarVolumeNode, point_lps_mm: Sequence[float]
-) -> tuple[int, int, float] | None:
-    """The slice of a position, counted from 1, the number of slices, and how far right of the
-    middle of Slicer's coordinates it lies in mm (left is negative); None outside the volume."""
+def placesIn(volumeNode: vtkMRMLScalarVolumeNode, points: Sequence[Point]) -> dict[str, Place]:
+    """Where points lie in a CT, by name, as an assessment says it (see ``place_on``); points
+    outside are left out."""
     if volumeNode.GetImageData() is None:
-        return None
-    voxel = voxelAt(volumeNode, point_lps_mm)
-    if voxel is None:
-        return None
-    slices = volumeNode.GetImageData().GetDimensions()[2]
-    return int(voxel[2]) + 1, slices, rasOf(point_lps_mm)[0]
+        return {}
+    spacing, origin, direction = gridLps(volumeNode)
+    shape = volumeNode.GetImageData().GetDimensions()[::-1]
+    grid = shape, triple(origin), direction * spacing, _counting(volumeNode)
+    inside = [one for one in points if voxelAt(volumeNode, one.lps_mm) is not None]
+    return {one.name: place_on(*grid, one.lps_mm) for one in inside}
 
 
 def lookAt(cameraNode: vtkMRMLCameraNode, point_ras_mm: Sequence[float]) -> None:
@@ -283,6 +284,24 @@ def _saidIn(files: list[Path]) -> dict[str, Any]:
         return {}
     acquisition, checks = acquisition_in(files)
     return {"acquisition": acquisition, "checks": checks}
+
+
+def _counting(volumeNode: vtkMRMLScalarVolumeNode) -> Acquisition:
+    """How the CT's series counts its slices, by the first and the last: Slicer loads a series in
+    the order in which its slices lie."""
+    said = volumeNode.GetAttribute(READING)
+    if said:
+        return _readingIn(said)["acquisition"]
+    first, *others = _instancesOf(volumeNode) or [""]
+    return _countingIn(*_filesOf([first, *others[-1:]]))
+
+
+@lru_cache(maxsize=32)
+def _countingIn(*files: Path) -> Acquisition:
+    try:
+        return _saidIn(list(files)).get("acquisition", Acquisition())
+    except CTError:  # said when the user assesses
+        return Acquisition()
 
 
 def gridLps(volumeNode: vtkMRMLScalarVolumeNode) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

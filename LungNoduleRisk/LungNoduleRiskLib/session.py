@@ -21,7 +21,7 @@ from LungNoduleRiskLib.assessing import AssessmentRun, Assessor
 from LungNoduleRiskLib.display import results
 from LungNoduleRiskLib.facts import NoduleFacts, Summary, noduleFacts, summary
 from LungNoduleRiskLib.nodules import SceneNodule, deleteNodule, sceneNodules
-from nodulerisk.assessment import Assessment
+from nodulerisk.assessment import Assessment, Place
 from nodulerisk.clinical.advice import NO_ADVICE, Advice, advise
 from nodulerisk.clinical.followup import Earlier, most_telling
 from nodulerisk.clinical.patient import OF_THE_NODULE, Patient, patient_from
@@ -34,6 +34,9 @@ from nodulerisk.trust.explain import Explanation
 
 if TYPE_CHECKING:
     from nodulerisk.outputs.dicom import DicomSource
+
+
+UNDO_STEPS = 20
 
 
 @dataclass(frozen=True)
@@ -104,19 +107,20 @@ class CtState:
 
 
 @dataclass(frozen=True)
-class Deleted:
-    """The nodule that was deleted last.
+class Done:
+    """What the user did, and can undo.
 
     Attributes:
-        bringBack: puts its point and results back into the scene.
-        known: of it, beside the scene.
+        what: in words, such as ``deleting N1``.
+        volumeNode, markupsNode: the CT and the list that were chosen.
+        takeBack: makes scene and session as they were before; raises ``NoduleRiskError`` where
+            that cannot be.
     """
 
-    name: str
+    what: str
     volumeNode: vtkMRMLScalarVolumeNode | None
     markupsNode: vtkMRMLMarkupsFiducialNode | None
-    bringBack: Callable[[], object]
-    known: CtState
+    takeBack: Callable[[], object]
 
 
 @dataclass
@@ -127,25 +131,25 @@ class SessionState:
         volumeNode: the chosen CT.
         markupsNode: the chosen list of points.
         nodules: as the scene had them when it was last read.
-        named: name of each point by its ID, of the list that was chosen then.
+        named: name of each point by its ID, of the list that was chosen then; None: not read yet.
         chosen: name of the chosen nodule.
         answers: what the user entered about the patient for scores and guidelines, by field.
         cts: by ID of the volume node.
         run: the one under way.
         news: of that run; written by its thread.
-        deleted: what ``undoDelete`` brings back.
+        done: what can be undone, the last at the end.
     """
 
     volumeNode: vtkMRMLScalarVolumeNode | None = None
     markupsNode: vtkMRMLMarkupsFiducialNode | None = None
     nodules: list[SceneNodule] = field(default_factory=list)
-    named: dict[str, str] = field(default_factory=dict)
+    named: dict[str, str] | None = None
     chosen: str | None = None
     answers: dict[str, str] = field(default_factory=dict)
     cts: dict[str, CtState] = field(default_factory=dict)
     run: AssessmentRun | None = None
     news: News = News()
-    deleted: Deleted | None = None
+    done: list[Done] = field(default_factory=list)
 
 
 class Session:
@@ -192,7 +196,7 @@ class Session:
     ) -> None:
         """Chooses a CT and a list of points; ``refresh`` reads their nodules."""
         if (volumeNode, markupsNode) != (self.volumeNode, self.markupsNode):
-            self._state.named = {}
+            self._state.named = None
         self._state.volumeNode, self._state.markupsNode = volumeNode, markupsNode
 
     def refresh(self) -> list[str]:
@@ -242,45 +246,42 @@ class Session:
         return next((point.lps_mm for point in self.points() if point.name == nodule.name), None)
 
     def delete(self, name: str) -> None:
-        """Removes a nodule's point and its results, and all that is known of it; ``undoDelete``
-        brings them back.
+        """Removes a nodule's point and its results, and all that is known of it.
 
         Raises:
             NoduleRiskError: there is none of that name.
         """
         self.refresh()  # a point that was removed since moves the others
-        nodes, known = (self.volumeNode, self.markupsNode), self._known.only(name)
-        bringBack = deleteNodule(self._named(name), *nodes)
-        self._state.deleted = Deleted(name, *nodes, bringBack, known)
+        known = self._known.only(name)
+        bringBack = deleteNodule(self._named(name), self.volumeNode, self.markupsNode)
+        self._did(f"deleting {name}", partial(self._bringBack, name, bringBack, known))
         self._known.keep({one.name for one in self.nodules} - {name})
         self.refresh()
 
     @property
-    def deleted(self) -> str | None:
-        """Name of the nodule that ``undoDelete`` brings back to the chosen CT and list; None if
-        there is none."""
-        deleted = self._state.deleted
-        nodes = self.volumeNode, self.markupsNode
-        here = deleted is not None and (deleted.volumeNode, deleted.markupsNode) == nodes
-        return deleted.name if deleted is not None and here else None
+    def undoable(self) -> str | None:
+        """What ``undo`` undoes on the chosen CT and list; None if there is nothing."""
+        last = self._last()
+        return None if last is None else last.what
 
-    def undoDelete(self) -> None:
-        """Brings back the nodule that was deleted last, and chooses it.
+    def undo(self) -> None:
+        """Undoes what was done last on the chosen CT and list: placing a point, deleting a nodule,
+        or assessing.
+
+        Slicer's own undo does not serve: it is off, it is the whole application's, and asks that
+        all nodes that refer to each other take part, up to the CT.
 
         Raises:
-            NoduleRiskError: there is none, or another has its name now.
+            NoduleRiskError: there is nothing to undo, or names were changed since.
         """
         self.refresh()
-        deleted, name = self._state.deleted, self.deleted
-        if deleted is None or name is None:
-            raise NoduleRiskError("No nodule was deleted here.")
-        if name in [one.name for one in self.nodules]:
-            raise NoduleRiskError(f"There is another nodule '{name}' now: rename it first.")
-        self._state.deleted = None
-        deleted.bringBack()
-        self._state.chosen = name
+        last = self._last()
+        if last is None:
+            raise NoduleRiskError("There is nothing to undo here.")
+        last.takeBack()
+        self._state.done.remove(last)
+        self._state.named = None  # what comes back was not placed
         self.refresh()
-        self._known.add(deleted.known)
 
     def clear(self) -> None:
         """Cancels the current run and forgets everything: the next CT may be another patient's."""
@@ -295,6 +296,7 @@ class Session:
             self.cancel()
         mrmlScene, cts = slicer.mrmlScene, self._state.cts
         self._state.cts = {ID: cts[ID] for ID in cts if mrmlScene.GetNodeByID(ID) is not None}
+        self._state.done = [one for one in self._state.done if _isThere(one.volumeNode)]
         if not mrmlScene.IsClosing():
             results.detachStrays(mrmlScene)
 
@@ -333,17 +335,17 @@ class Session:
         return [summary(one, self.refusals.get(one.name)) for one in self.nodules]
 
     def places(self) -> dict[str, str]:
-        """Where each point lies in the CT, by name: its slice, and its side in mm as Slicer's
-        coordinates have it; points outside are left out, and all where a transform bends space."""
+        """Where each nodule lies in the CT, by name, as its results say, or else its point; points
+        outside are left out, and all where a transform bends space."""
         if self.volumeNode is None:
             return {}
         try:
-            found = {
-                point.name: scene.placeIn(self.volumeNode, point.lps_mm) for point in self.points()
-            }
+            found = scene.placesIn(self.volumeNode, self.points())
         except NoduleRiskError:  # said when the user assesses
-            return {}
-        return {name: _placeWords(*place) for name, place in found.items() if place is not None}
+            found = {}
+        assessed = {one.name: one.assessment for one in self.nodules if not one.moved}
+        found |= {name: one.place for name, one in assessed.items() if one and one.place}
+        return {name: _placeWords(place) for name, place in found.items()}
 
     def facts(self) -> NoduleFacts | None:
         """The chosen nodule's facts, with its mask as it is now; None if no nodule is chosen."""
@@ -428,6 +430,7 @@ class Session:
         Raises:
             NoduleRiskError: see ``Assessor.prepare``; what was known of an earlier run is gone.
         """
+        self._did("assessing", self._runTakenBack())
         self._known.refusals, self._known.earlier, self._known.gone = {}, {}, {}
         self._state.news = News()
         self._state.run = self._assessor.prepare(
@@ -544,10 +547,13 @@ class Session:
         markupsNode, before = self.markupsNode, self._state.named
         now = {} if markupsNode is None else scene.pointIds(markupsNode)
         self._state.named = now
+        if before is None:
+            return
         for ID, name in now.items():
-            old = before.get(ID, name)
-            if old not in now.values():
-                self._rename(old, name)
+            if ID not in before:
+                self._did(f"placing {name}", partial(self._unplace, ID))
+            elif before[ID] not in now.values():
+                self._rename(before[ID], name)
 
     def _rename(self, old: str, new: str) -> None:
         if self.volumeNode is not None:
@@ -555,6 +561,52 @@ class Session:
         self._known.rename(old, new)
         if self._state.chosen == old:
             self._state.chosen = new
+
+    def _did(self, what: str, takeBack: Callable[[], object]) -> None:
+        done = Done(what, self.volumeNode, self.markupsNode, takeBack)
+        self._state.done = [*self._state.done, done][-UNDO_STEPS:]
+
+    def _last(self) -> Done | None:
+        nodes = self.volumeNode, self.markupsNode
+        done = reversed(self._state.done)
+        return next((one for one in done if (one.volumeNode, one.markupsNode) == nodes), None)
+
+    def _bringBack(self, name: str, bringBack: Callable[[], object], known: CtState) -> None:
+        """Undoes deleting a nodule."""
+        if name in [one.name for one in self.nodules]:
+            raise NoduleRiskError(f"There is another nodule '{name}' now: rename it first.")
+        bringBack()
+        self._known.add(known)
+        self._state.chosen = name
+
+    def _unplace(self, ID: str) -> None:
+        """Undoes placing a point; whoever removed it since has done that already."""
+        name = (self._state.named or {}).get(ID)
+        if name is not None:
+            deleteNodule(self._named(name), self.volumeNode, self.markupsNode)
+
+    def _runTakenBack(self) -> Callable[[], None]:
+        """A function that undoes the run that starts now, whether it ends or is cancelled."""
+        volumeNode, markupsNode = self.selected
+        named, known = scene.pointIds(markupsNode), CtState(gone=dict(self._known.gone))
+        known.add(self._known)
+        bringBack = results.keeper(list(named.values()), volumeNode)
+        return partial(self._bringBackResults, named, bringBack, known)
+
+    def _bringBackResults(
+        self, named: dict[str, str], bringBack: Callable[[], None], known: CtState
+    ) -> None:
+        """Undoes assessing: results as they were before, or none."""
+        now = self._state.named or {}
+        renamed = [name for ID, name in named.items() if now.get(ID, name) != name]
+        if renamed:
+            names = ", ".join(renamed)
+            raise NoduleRiskError(f"Renamed since: {names}. Give these points their names back.")
+        bringBack()
+        volumeNode, markupsNode = self.selected
+        saved = results.savedAssessments(volumeNode)
+        results.colourPoints(markupsNode, {name: saved.get(name) for name in named.values()})
+        self._state.cts[volumeNode.GetID()] = replace(known, answers=self._known.answers)
 
     def _compareAgain(self, nodule: SceneNodule) -> None:
         """Compares a nodule with its earlier scan by what the user now calls its density type."""
@@ -595,5 +647,10 @@ class Session:
         self._state.news = news
 
 
-def _placeWords(number: int, count: int, right_mm: float) -> str:
-    return f"slice {number} of {count}, {'R' if right_mm > 0 else 'L'} {abs(right_mm):.0f} mm"
+def _isThere(volumeNode: vtkMRMLScalarVolumeNode | None) -> bool:
+    return volumeNode is None or volumeNode.GetScene() is not None
+
+
+def _placeWords(place: Place) -> str:
+    side = f"{place.side} lung, " if place.side else ""
+    return f"{side}slice {place.slice_number}"

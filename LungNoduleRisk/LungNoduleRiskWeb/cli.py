@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
 from functools import partial
 from importlib.util import find_spec
@@ -16,12 +17,12 @@ from typing import Annotated
 
 import typer
 
+from LungNoduleRiskWeb.front.tokens import SHORTEST_TOKEN
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.cli.shared import Verbose, errors_in_one_line
 from nodulerisk.errors import NoduleRiskError
 
-NEEDED = ("aiohttp", "slicer", "trame", "trame_slicer", "wslink")
-SHORTEST_TOKEN = 16  # characters
+NEEDED = ("aiohttp", "prometheus_client", "slicer", "trame", "trame_slicer", "wslink")
 TOKEN_VARIABLE = "NODULERISK_TOKEN"
 
 
@@ -44,9 +45,42 @@ def serve(
     no_token: Annotated[
         bool, typer.Option("--no-token", help="Anyone on this machine may open the page.")
     ] = False,
+    tokens: Annotated[
+        Path | None,
+        typer.Option(
+            help=(
+                "File of each user's own token: a line is a name and a token. It is read again when"
+                " it changes; a user who is gone from it is shut out at once."
+            )
+        ),
+    ] = None,
+    trust_user_header: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HEADER",
+            help="The trusted proxy signs users on, and names them in this header.",
+        ),
+    ] = None,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help=(
+                "The server in front, or its network, whose word is taken for it that traffic is"
+                " encrypted (X-Forwarded-Proto) and who the user is. May be given several times."
+            ),
+        ),
+    ] = None,
+    root_path: Annotated[
+        str, typer.Option(help="Path that the server in front has the page below, as /nodules.")
+    ] = "",
     weights: Annotated[str, typer.Option(help="Weight set: its name or folder.")] = "open",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     sessions: Annotated[int, typer.Option(min=1, help="Users at a time.")] = 8,
+    reserve: Annotated[
+        bool,
+        typer.Option(help="Keep one of the sessions started for whoever comes next."),
+    ] = True,
     idle_minutes: Annotated[
         float,
         typer.Option(
@@ -72,21 +106,33 @@ def serve(
         from LungNoduleRiskWeb.front.gate import is_loopback
 
         alone = is_loopback(host)
-        opens = _token(token, no_token, alone)
+        door = server.Door(
+            _token(token, no_token, alone) if tokens is None and not trust_user_header else None,
+            tokens,
+            trust_user_header,
+            tuple(trusted_proxy or ()),
+            _root(root_path),
+        )
+        _refuse_two_doors(no_token or token is not None, tokens, trust_user_header)
+        if trust_user_header and not trusted_proxy:
+            raise NoduleRiskError(
+                "Anyone can send this header: name the proxy that alone may, by --trusted-proxy."
+            )
         if key_file and not certificate:
             raise NoduleRiskError("A key alone does not encrypt: give --certificate too.")
         tls = server.tls_context(certificate, key_file) if certificate else None
         _log(verbose)
         if not alone:
-            _warn(host, tls is not None)
+            _warn(host, encrypted=tls is not None or bool(trusted_proxy))
         server.serve(
             host,
             port,
-            token=opens,
+            door=door,
             tls=tls,
             weights=weights,
             device=device,
             sessions=sessions,
+            reserve=reserve,
             idle_minutes=idle_minutes,
             max_upload_gb=max_upload_gb,
             ready=partial(_say_where, secret=token is not None),
@@ -95,7 +141,7 @@ def serve(
 
 def _say_where(address: str, secret: bool) -> None:
     """Says what to open; a token that the user gave stays out of logs."""
-    shown = address.partition("?")[0] + "?token=…, with your token" if secret else address
+    shown = address.partition("#")[0] + "#token=…, with your token" if secret else address
     typer.echo(f"{RESEARCH_USE_ONLY}\nOpen {shown}\nCtrl-C ends it.")
 
 
@@ -123,17 +169,37 @@ def _token(asked: str | None, none: bool, alone: bool) -> str | None:
     return asked or secrets.token_urlsafe(32)
 
 
+def _refuse_two_doors(token: bool, tokens: Path | None, user_header: str | None) -> None:
+    if token + (tokens is not None) + (user_header is not None) > 1:
+        raise NoduleRiskError(
+            "There is one way in: --token or --no-token, --tokens, or --trust-user-header."
+        )
+
+
+def _root(path: str) -> str:
+    """The path, beginning with a slash but not ending with one; empty for none.
+
+    Raises:
+        NoduleRiskError: a browser could take it for something else, such as another server.
+    """
+    path = path.rstrip("/")
+    if not re.fullmatch(r"(/[A-Za-z0-9_-][A-Za-z0-9._~-]*)*", path):
+        raise NoduleRiskError("--root-path is letters, digits and slashes, as /nodules.")
+    return path
+
+
 def _warn(host: str, encrypted: bool) -> None:
     """Says what it means to listen to other machines."""
     typer.echo(
-        f"Listening at {host}: every machine on its network reaches this page, and its token is the"
-        " only lock. Who has the token can use the page.",
+        f"Listening at {host}: every machine on its network reaches this page. A token, or what the"
+        " trusted proxy says, is the only lock: who has a token can use the page.",
         err=True,
     )
     if not encrypted:
         typer.echo(
             "The traffic is not encrypted: who can read along on the network sees the patients' CTs"
-            " and the token. Give --certificate, or serve it behind a server that encrypts.",
+            " and the token. Give --certificate, or serve it behind a server that encrypts, named"
+            " by --trusted-proxy.",
             err=True,
         )
 

@@ -30,7 +30,7 @@ from nodulerisk.nodule.findings import block_checks, nodule_checks, refuse_missi
 from nodulerisk.nodule.measure import measure
 from nodulerisk.nodule.place import place_of
 from nodulerisk.nodule.radiomics import radiomics
-from nodulerisk.tasks import NO_PRESENCE, PRESENCE, TASKS, cascade_steps
+from nodulerisk.tasks import NO_PRESENCE, PRESENCE, Task, cascade_steps
 from nodulerisk.weights.calibration import TINY, calibrated
 from nodulerisk.weights.card import LOG_ODDS, WeightSet
 
@@ -65,7 +65,8 @@ def assess(
         networks: a warm Engine or Worker of the same weights, for several nodules.
         progress: called with the stage and the share done, 0..1.
         cascade: runs invasiveness and subtype only if the nodule is decided malignant, and grade
-            only if it is also decided invasive; networks that no remaining task needs are not run.
+            only if it is also decided invasive, and own tasks in their steps; networks that no
+            remaining task needs are not run.
 
     Returns:
         The assessment; tasks that were not run say why.
@@ -74,7 +75,7 @@ def assess(
         PointError: the point lies outside the CT, or a slice is missing near it.
         NoduleRiskError: the device or the weights cannot be used.
     """
-    stages = _Stages(progress)
+    stages, table = _Stages(progress), weights.table
     with stages("checks", 0.0):
         checks = [*ct.checks, *block_checks(ct, point_lps_mm)]
         refuse_missing_slices(ct, point_lps_mm)
@@ -91,7 +92,8 @@ def assess(
         refuse_missing_slices(ct, centre)
         questions = _Questions(ct, centre, weights, networks, stages.report)
         if drawing.is_empty:
-            tasks = {task: _not_run(task, "no nodule was found at the point") for task in TASKS}
+            why = "no nodule was found at the point"
+            tasks = {name: _not_run(task, why) for name, task in table.items()}
         else:
             tasks = _ask_tasks(questions, weights, cascade, traits)
         tasks |= {PRESENCE: presence}
@@ -101,7 +103,7 @@ def assess(
         checks += nodule_checks(nodule, measurements, ct)
         checks += _drawing_checks(drawing, presence)
         checks += _answer_checks(
-            tasks, questions.answers, weights.mask_network if nodule is None else None
+            tasks, questions.answers, weights.mask_network if nodule is None else None, table
         )
         checks += _threshold_checks(tasks, weights)
     return Assessment(
@@ -122,7 +124,7 @@ def _presence(drawing: Drawing, weights: WeightSet) -> TaskResult:
     networks = weights.tasks[PRESENCE].networks
     if drawing.answer is None:
         why = f"network {networks[0]} gave no number" if networks else "no network draws the nodule"
-        return _not_run(PRESENCE, why)
+        return _not_run(weights.table[PRESENCE], why)
     return task_result(PRESENCE, weights, dict.fromkeys(networks, drawing.answer))
 
 
@@ -131,19 +133,21 @@ def _ask_tasks(
 ) -> dict[str, TaskResult]:
     """Returns every task's result; a network runs only once a task needs it."""
     results: dict[str, TaskResult] = {}
-    for step in cascade_steps() if cascade else (tuple(chain(*cascade_steps())),):
-        if why := _barred(results):
-            results |= {task: _not_run(task, why) for task in step}
+    table = weights.table
+    steps = tuple(cascade_steps(table))
+    for step in steps if cascade else (tuple(chain(*steps)),):
+        if why := _barred(results, table):
+            results |= {task: _not_run(table[task], why) for task in step}
             continue
         questions.ask(name for task in step for name in weights.tasks[task].networks)
         results |= task_results(step, weights, questions.answers, traits)
     return results
 
 
-def _barred(results: dict[str, TaskResult]) -> str | None:
+def _barred(results: dict[str, TaskResult], table: dict[str, Task]) -> str | None:
     """Why the following steps are not run; None if they are."""
     for task, result in results.items():
-        passing = TASKS[task].lets_through
+        passing = table[task].lets_through
         if passing is not None and result.decision not in passing:
             return "skipped: " + (
                 f"the nodule was decided {result.decision}"
@@ -202,7 +206,7 @@ def _modelled(
     if risk is None:
         return said
     if missing := [name for name in risk.terms if name not in inputs]:
-        return _not_run(task, _why_missing(missing[0], said))
+        return _not_run(weights.table[task], _why_missing(missing[0], said))
     last = float(risk.probability(inputs))
     return replace(
         said,
@@ -225,26 +229,26 @@ def _why_missing(term: str, said: TaskResult) -> str:
 def task_result(task: str, weights: WeightSet, answers: dict[str, np.ndarray]) -> TaskResult:
     """Returns the plain mean of the members and the decision; a task without networks, or with NaN
     among them, is not run."""
-    classes, card = TASKS[task].classes, weights.tasks[task]
+    row, card = weights.table[task], weights.tasks[task]
     members, threshold = _members(task, weights, answers), weights.threshold(task)
     broken = [name for name, member in members.items() if not np.isfinite(member).all()]
     if broken or not members:
         note = f"network {broken[0]} gave no number" if broken else card.evidence.data
-        return _not_run(task, note)
+        return _not_run(row, note)
     mean = np.mean(list(members.values()), axis=0)
     return TaskResult(
-        classes=classes,
+        classes=row.classes,
         mean=tuple(float(p) for p in mean),
         members={name: tuple(float(p) for p in member) for name, member in members.items()},
-        decision=classes[decided(mean, threshold)],
+        decision=row.classes[decided(mean, threshold)],
         threshold=threshold,
         evidence=card.evidence.level,
         note=card.evidence.labels,
     )
 
 
-def _not_run(task: str, why: str) -> TaskResult:
-    return TaskResult(TASKS[task].classes, None, {}, None, None, "none", why)
+def _not_run(task: Task, why: str) -> TaskResult:
+    return TaskResult(task.classes, None, {}, None, None, "none", why)
 
 
 def _drawing_checks(drawing: Drawing, presence: TaskResult) -> Iterator[Check]:
@@ -256,7 +260,10 @@ def _drawing_checks(drawing: Drawing, presence: TaskResult) -> Iterator[Check]:
 
 
 def _answer_checks(
-    tasks: dict[str, TaskResult], answers: dict[str, np.ndarray], failed_mask: str | None
+    tasks: dict[str, TaskResult],
+    answers: dict[str, np.ndarray],
+    failed_mask: str | None,
+    table: dict[str, Task],
 ) -> Iterator[Check]:
     """Checks on networks whose answer is not a number (fault 39), and on what the other answers are
     about."""
@@ -267,7 +274,7 @@ def _answer_checks(
         yield MASK_NAN.check(network=failed_mask)
     adenocarcinoma = [
         name
-        for name, task in TASKS.items()
+        for name, task in table.items()
         if task.adenocarcinoma_only and tasks[name].mean is not None
     ]
     if adenocarcinoma:

@@ -54,3 +54,7 @@ class OutputError(NoduleRiskError):
 
 class WorkerError(NoduleRiskError):
     """The child process that runs the networks failed, ran out of memory, or was cancelled."""
+
+
+class PacsError(NoduleRiskError):
+    """The archive cannot be reached, refuses, or does not answer as DICOM says."""

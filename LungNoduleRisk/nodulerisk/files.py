@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 import os
 import re
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +19,8 @@ from nodulerisk.errors import OutputError
 
 NOTICE = "research_use_only"  # the field, key or column that holds it
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+SEPARATORS = ",;\t"
+DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 
 
 @contextmanager
@@ -39,6 +44,28 @@ def written_whole(path: Path) -> Iterator[Path]:
         ) from error
     finally:
         partial.unlink(missing_ok=True) if path.parent.is_dir() else None
+
+
+@contextmanager
+def folder_written_whole(target: Path) -> Iterator[Path]:
+    """Gives a temporary folder beside ``target`` that takes its place when the block succeeds.
+
+    Raises:
+        OutputError: it exists already, or cannot be written; nothing is left behind.
+    """
+    if target.exists():
+        raise OutputError(f"{target} already exists: delete it first, or choose another folder.")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".partial-", dir=target.parent) as partial:
+            folder = Path(partial) / "whole"
+            folder.mkdir()
+            yield folder
+            shutil.move(folder, target)
+    except OSError as error:
+        raise OutputError(
+            f"{target} cannot be written ({error.strerror}): choose another folder with --out."
+        ) from error
 
 
 def _reason(error: Exception) -> str:
@@ -75,6 +102,47 @@ def _is_chinese(content: bytes) -> bool:
         return False
     common = [pair for pair in foreign if 0xA1 <= pair[0] <= 0xD7 and pair[-1] >= 0xA1]
     return 2 * len(common) >= len(foreign)
+
+
+def table_cells(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yields the number, as a spreadsheet counts, and the cells of every row that is not empty.
+
+    They are separated by what Excel names in a first line such as ``sep=;``, else by the comma,
+    semicolon or tab that the first row has most of. Where that is no comma, decimal commas become
+    points.
+
+    Raises:
+        csv.Error: damaged.
+
+    Examples:
+        >>> list(table_cells("name;mm\\nA;1,5"))
+        [(1, ['name', 'mm']), (2, ['A', '1.5'])]
+    """
+    lines = io.StringIO(text, newline=None)
+    first = next((line for line in lines if line.strip()), "")
+    named = re.fullmatch(r'"?sep=(.)"?', first.strip(), re.IGNORECASE)
+    separator = named[1] if named else max(SEPARATORS, key=first.count)
+    if not named:
+        lines.seek(0)
+    rows = csv.reader(lines, delimiter=separator, strict=True)
+    for number, cells in enumerate(rows, start=1):
+        stripped = [cell.strip().replace("\N{MINUS SIGN}", "-") for cell in cells]
+        if any(stripped):
+            yield number, stripped if separator == "," else list(map(_pointed, stripped))
+
+
+def _pointed(cell: str) -> str:
+    return cell.replace(",", ".") if DECIMAL_COMMA.fullmatch(cell) else cell
+
+
+def column_name(header: str) -> str:
+    """Returns a table's header as its columns are known by.
+
+    Examples:
+        >>> column_name("CT"), column_name("upper lobe"), column_name("PD-L1")
+        ('ct', 'upper_lobe', 'pd_l1')
+    """
+    return re.sub(r"\W+", "_", header.strip().lower()).strip("_")
 
 
 def stem_of(path: Path) -> str:

@@ -1,13 +1,16 @@
 """Every task as one row: a question about a nodule, and everything the program knows about it.
 
-All code that lists tasks or their classes reads ``TASKS``: to add a task, add a row. Needs no
-package: Slicer reads it before any are installed.
+All code that lists tasks or their classes reads ``TASKS``: to add a task, add a row. A weight set
+may have own tasks beside these (``own_tasks.py``): its ``table`` has both. Needs no package: Slicer
+reads it before any are installed.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Literal, get_args
 
 from nodulerisk.nodule.quantities import Code, own_code
@@ -45,7 +48,7 @@ class Task:
         class_codes: class -> its standard code; classes without one have codes of our own.
         threshold: probability of the last of two classes from which it is decided for, if a weight
             set's card gives none; None: the most probable class wins.
-        evidence: what its numbers may rest on.
+        evidence: what its numbers may rest on, the best first.
         adenocarcinoma_only: the answer is meaningful only for an adenocarcinoma.
         but_first: the common name of all classes but the first; empty: they have none.
     """
@@ -66,7 +69,7 @@ class Task:
     @property
     def title(self) -> str:
         """The task's name in headings, such as ``Malignancy``."""
-        return self.name.capitalize()
+        return title_of(self.name)
 
     @property
     def numbered(self) -> bool:
@@ -81,6 +84,11 @@ class Task:
     def own_class_code(self, label: str) -> Code:
         """Returns the DICOM code of one of its classes, by a code of our own."""
         return own_code(f"{self.stem}-{self.classes.index(label)}", label)
+
+
+def title_of(name: str) -> str:
+    """Returns a task's name in headings; capital letters stay, as in ``EGFR``."""
+    return name[:1].upper() + name[1:]
 
 
 def _by_name(*tasks: Task) -> dict[str, Task]:
@@ -182,10 +190,17 @@ FIRST_TASK = "malignancy"  # the one shown or explained if there is room for onl
 
 
 def task_of(name: str, classes: Sequence[str]) -> Task:
-    """Returns the task of a result with these classes; for a result of another version with other
-    tasks, a task that says no more than the result itself."""
-    known = TASKS.get(name, Task(name, (), name[:3].upper()))
+    """Returns the task of a result with these classes; for an own task, or one of another version,
+    a task that says no more than the result itself."""
+    known = TASKS.get(name) or Task(name, (), own_stem(name, classes))
     return replace(known, classes=tuple(classes))
+
+
+def own_stem(name: str, classes: Sequence[str]) -> str:
+    """Returns the stem of an own task's codes: another one for other classes, so that no code has
+    two meanings."""
+    digest = sha256("\n".join((name, *classes)).encode()).hexdigest()
+    return re.sub("[^A-Z0-9]", "", name.upper())[:4] + digest[:6].upper()
 
 
 def in_group(group: Group) -> list[str]:
@@ -193,13 +208,13 @@ def in_group(group: Group) -> list[str]:
     return [name for name, task in TASKS.items() if task.group == group]
 
 
-def two_class_tasks() -> list[str]:
+def two_class_tasks(tasks: Mapping[str, Task] = TASKS) -> list[str]:
     """Returns the names of the tasks that have a threshold."""
-    return [name for name, task in TASKS.items() if len(task.classes) == 2]
+    return [name for name, task in tasks.items() if len(task.classes) == 2]
 
 
-def cascade_steps() -> Iterator[tuple[str, ...]]:
+def cascade_steps(tasks: Mapping[str, Task] = TASKS) -> Iterator[tuple[str, ...]]:
     """Returns the names of the tasks of each step, the first step first; presence is not a step."""
-    asked = {name: task for name, task in TASKS.items() if task.group != "presence"}
+    asked = {name: task for name, task in tasks.items() if task.group != "presence"}
     for step in sorted({task.step for task in asked.values()}):
         yield tuple(name for name, task in asked.items() if task.step == step)

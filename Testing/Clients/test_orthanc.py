@@ -3,66 +3,26 @@
 from __future__ import annotations
 
 import json
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from email.parser import BytesParser
 from io import BytesIO
 from pathlib import Path
-from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import pytest
 from pydicom import Dataset, dcmread
 
-from needs import program
+from made_orthanc import orthanc
 
 pytestmark = pytest.mark.needs("Orthanc")
-PLUGINS = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 BOUNDARY = "part"
-PATIENCE_S = 60
 
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory) -> Iterator[str]:
     """The address of an empty archive that runs until the tests are done."""
-    folder = tmp_path_factory.mktemp("orthanc")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    settings = {
-        "StorageDirectory": str(folder / "storage"),
-        "IndexDirectory": str(folder / "storage"),
-        "HttpPort": port,
-        "RemoteAccessAllowed": False,
-        "DicomServerEnabled": False,
-        "AuthenticationEnabled": False,
-        "Plugins": [PLUGINS],
-    }
-    found = program("Orthanc")
-    assert found is not None
-    (folder / "orthanc.json").write_text(json.dumps(settings))
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen([found, folder / "orthanc.json"], stdout=log, stderr=log)
-        try:
-            address = f"http://127.0.0.1:{port}/dicom-web"
-            wait_for(f"{address}/studies", server, folder / "log")
-            yield address
-        finally:
-            server.terminate()
-            server.wait(30)
-
-
-def wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
-    until = time.monotonic() + PATIENCE_S
-    while time.monotonic() < until and server.poll() is None:
-        try:
-            urlopen(url, timeout=5)
-            return
-        except URLError:
-            time.sleep(0.2)
-    pytest.fail(f"Orthanc does not answer:\n{log.read_text()}")
+    with orthanc(tmp_path_factory.mktemp("orthanc")) as server:
+        yield server.address
 
 
 def asked(url: str, accept: str = "application/dicom+json") -> bytes:

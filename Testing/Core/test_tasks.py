@@ -117,7 +117,7 @@ def test_tables_may_label_it_and_networks_learn_it(growth, ct, tmp_path):
     run = Run("r", ("d",), ("growth",), {"n": NetworkPlan("densesharp", 0.125)})
     assert run.heads == (2,)
     np.testing.assert_array_equal(targets_of(nodule, run.tasks), [0, 1])
-    assert [contrast.name for contrast in contrasts("growth")] == ["fast"]
+    assert [contrast.name for contrast in contrasts(growth)] == ["fast"]
 
 
 def test_the_cascade_is_the_papers():

@@ -11,6 +11,7 @@ import pytest
 
 from host import start
 from host.launcher import startPythonThroughLauncher
+from LungNoduleRiskLib.sample import THICK
 
 PYTHON = sys.executable
 PICTURES = os.environ.get("NODULERISK_PICTURES")
@@ -82,10 +83,21 @@ def picture(host):
 
 
 @pytest.fixture
-def sample(host, panel, ui):
-    """The sample, loaded by its button; `sample.ct` and `sample.points` are its nodes."""
-    ui.sampleButton.click()
-    host.process(0.3)
+def load(host, ui):
+    """Loads a sample by the menu of the button: `load(THIN)`."""
+
+    def load(sample):
+        offered = {action.text: action for action in ui.sampleButton.menu().actions()}
+        offered[sample.said].trigger()
+        host.process(0.3)
+
+    return load
+
+
+@pytest.fixture
+def sample(panel, load):
+    """The sample with thick slices; `sample.ct` and `sample.points` are its nodes."""
+    load(THICK)
     return panel.panel.parameters
 
 

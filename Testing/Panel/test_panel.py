@@ -16,6 +16,7 @@ import vtk
 from PySide6.QtTest import QTest
 
 from LungNoduleRiskLib.display import results
+from LungNoduleRiskLib.sample import THICK, THIN
 from made_scene import edit
 from made_weights import made_weights
 from nodulerisk import RESEARCH_USE_ONLY
@@ -64,9 +65,12 @@ def test_fault_29_without_points_the_reason_is_shown(host, sample, ui):
     assert "Place a point" in ui.statusLabel.text
 
 
-def test_the_sample_comes_in_one_click(host, sample, ui, picture):
+def test_a_sample_comes_in_one_click(host, panel, ui, picture):
+    ui.sampleButton.click()
+    host.process(0.3)
     assert ui.assessButton.enabled
-    assert ui.ctSelector.currentNode() is sample.ct
+    assert ui.ctSelector.currentNode() is panel.panel.parameters.ct
+    assert ui.ctSelector.currentNode().GetName() == THIN.name
     assert ui.nodulesTable.rowCount == 1
     assert "Not assessed yet" in text_of(ui.detailsBrowser)
     picture("ready")
@@ -137,6 +141,22 @@ def test_a_run_fills_scene_table_details_and_chart(host, assessed, ui, picture):
         assert words in details
     assert not ui.progressBar.visible and not ui.cancelButton.enabled and ui.assessButton.enabled
     picture("results")
+
+
+def test_a_first_try_shows_a_decision_and_the_other_sample_why_there_is_none(
+    host, ui, load, finished, picture
+):
+    said = {}
+    for sample in (THIN, THICK):
+        load(sample)
+        ui.assessButton.click()
+        finished()
+        host.process(0.3)
+        (bar, *_) = ui.nodulesTable.cellWidget(0, 1).findChildren(qt.QProgressBar)
+        said[sample] = bar.text, "the slices are thick" in text_of(ui.detailsBrowser)
+        picture(f"results {sample.name}")
+    assert said[THIN] == ("malignant: p(malignant) 1.00", False)
+    assert said[THICK] == ("decision withheld: p(malignant) 1.00", True)
 
 
 def test_stability_is_tested_when_asked(host, sample, ui, finished):
@@ -334,9 +354,7 @@ def test_a_saved_scene_restores_the_panel(host, assessed, ui, panel, tmp_path, p
     host.loadScene(tmp_path / "nodules.mrb")
     host.process(0.3)
     parameters = panel.panel.parameters
-    assert (
-        parameters.ct.GetName() == "Demo chest CT" and ui.ctSelector.currentNode() is parameters.ct
-    )
+    assert parameters.ct.GetName() == THICK.name and ui.ctSelector.currentNode() is parameters.ct
     assert text_of(ui.detailsBrowser) == before
     assert (
         ui.cascadeCheckBox.checked
@@ -430,10 +448,10 @@ def test_fault_46_dicom_is_written_only_when_its_identity_is_agreed_to(
 
 
 def test_a_nodule_is_compared_with_an_earlier_ct_once_the_user_agrees(
-    host, assessed, ui, panel, finished
+    host, assessed, ui, panel, load, finished
 ):
     earlier = assessed.ct
-    ui.sampleButton.click()
+    load(THICK)
     ui.assessButton.click()
     finished()
     ui.compareButton.click()

@@ -14,12 +14,12 @@ from nodulerisk.ct.volume import CT
 
 
 @pytest.fixture
-def scene(monkeypatch, tmp_path):
+def scene(monkeypatch, tmp_path_factory):
     """An empty scene; ``slicer.util`` finds it, and the logics it asks, as in Slicer."""
     scene = slicer.vtkMRMLScene()
     files = slicer.vtkMRMLRemoteIOLogic()  # an .mrb is unpacked into its cache
     files.SetMRMLScene(scene)
-    files.GetCacheManager().SetRemoteCacheDirectory(str(tmp_path))
+    files.GetCacheManager().SetRemoteCacheDirectory(str(tmp_path_factory.mktemp("cache")))
     files.AddDataIOToScene()
     logics = {
         "segmentations": slicer.vtkSlicerSegmentationsModuleLogic(),

@@ -14,7 +14,7 @@ import vtk
 from LungNoduleRiskLib.display.results import (
     RESULTS,
     VOLUME_ROLE,
-    colourPoint,
+    colourPoints,
     detachStrays,
     handDrawn,
     remeasure,
@@ -294,7 +294,7 @@ def test_segments_and_points_are_coloured_by_risk(loaded, placed, ct):
         made_assessment(ct, "N2", tasks=benign, checks=()),
     ):
         showAssessment(assessment, volumeNode)
-        colourPoint(markupsNode, assessment)
+        colourPoints(markupsNode, {assessment.name: assessment})
     segmentation = resultNode("segmentation", volumeNode).GetSegmentation()
     colours = {name: segmentation.GetSegment(name).GetColor() for name in ("N1", "N2")}
     assert colours == {

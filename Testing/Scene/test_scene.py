@@ -15,14 +15,16 @@ import vtk
 from pydicom import dcmread
 
 from LungNoduleRiskLib.display.results import showAssessment
-from LungNoduleRiskLib.scene import addCt, ctFromNode, pointsLps
+from LungNoduleRiskLib.scene import addCt, ctFromNode, placesIn, pointsLps
 from made_assessment import CENTRE_LPS_MM, made_assessment, made_ct
 from made_dicom import phantom, write_series
 from made_scene import OBLIQUE, bending, rigid, segment_centre_lps, segment_mask
 from nodulerisk.checks import Check
+from nodulerisk.ct.points import Point
 from nodulerisk.ct.read import read_ct
-from nodulerisk.ct.volume import CT, Acquisition, to_lps
+from nodulerisk.ct.volume import CT, Acquisition, to_lps, triple
 from nodulerisk.errors import CTError, NoduleRiskError, PointError
+from nodulerisk.nodule.place import place_of
 
 SPACING_MM = (2.0, 2.2, 2.5)
 AXES = [
@@ -187,6 +189,20 @@ def test_fault_24_the_kernel_is_read_from_slicers_dicom_database(from_dicom):
     assert ct.acquisition.kernel == "B70f"
     assert ct.acquisition.head_to_foot is True
     assert "sharp-kernel" in [check.code for check in ct.checks]
+
+
+def test_a_points_slice_is_counted_as_an_assessment_counts_it(from_dicom, tmp_path):
+    volumeNode = from_dicom()
+    for file in (tmp_path / "series").iterdir():
+        header = dcmread(file)
+        header.InstanceNumber += 36
+        header.save_as(file)
+    ct = ctFromNode(volumeNode)
+    points = [Point(f"N{k}", triple(ct.point_of((5, 6, k)))) for k in range(len(ct.hu))]
+    counted = placesIn(volumeNode, points)
+    assert counted == {point.name: place_of(ct, point.lps_mm) for point in points}
+    assert {place.slice_number for place in counted.values()} == {37 + k for k in range(len(ct.hu))}
+    assert placesIn(volumeNode, [Point("far", (900.0, 0.0, 0.0))]) == {}
 
 
 def test_fault_19_a_volume_of_another_modality_is_refused(from_dicom, tmp_path):

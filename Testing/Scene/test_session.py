@@ -14,10 +14,11 @@ from LungNoduleRiskLib.display import results
 from LungNoduleRiskLib.session import Session
 from made_assessment import CENTRE_LPS_MM, made_ct
 from made_dicom import phantom, write_series
-from made_scene import BallNetworks
+from made_scene import BallNetworks, edit
 from made_weights import made_weights
 from nodulerisk.clinical.registration import Alignment
-from nodulerisk.errors import NoduleRiskError
+from nodulerisk.errors import NoduleRiskError, WorkerError
+from nodulerisk.outputs.words import place_words
 
 OUTSIDE_MM = (500.0, 0.0, 0.0)
 
@@ -104,13 +105,72 @@ def test_a_deleted_nodule_comes_back_with_all_that_was_known_of_it(session, weig
     session.answer("spiculation", "yes")
     before = results.savedAssessments(session.volumeNode)["A"].to_dict()
     session.delete("A")
-    assert session.deleted == "A" and session.drawn == []
-    session.undoDelete()
+    assert session.undoable == "deleting A" and session.drawn == []
+    session.undo()
     assert [one.name for one in session.nodules] == ["A", "B"] and session.chosen.name == "A"
     assert results.savedAssessments(session.volumeNode)["A"].to_dict() == before
     assert [one.name for one in session.drawn] == ["A"] and session.answers["spiculation"] == "yes"
-    with pytest.raises(NoduleRiskError, match="No nodule was deleted"):
-        session.undoDelete()
+    session.undo()
+    assert results.savedAssessments(session.volumeNode) == {}  # which undid assessing
+    with pytest.raises(NoduleRiskError, match="nothing to undo"):
+        session.undo()
+
+
+def test_undoing_a_run_brings_back_what_it_replaced(session, weights):
+    assess(session, weights)
+    session.refresh()
+    edit(session.volumeNode, slicer.util.arrayFromVolume(session.volumeNode) > -500, "A")
+    results.remeasure(session.volumeNode)
+    before = results.savedAssessments(session.volumeNode)["A"].to_dict()
+    session.markupsNode.SetNthControlPointSelected(0, False)
+    session.start(weights, "cpu", replaceMasks=True)
+    session.cancel()
+    with pytest.raises(WorkerError):
+        session.compute()
+    session.end()
+    assert results.savedAssessments(session.volumeNode) == {}
+    session.answer("spiculation", "yes")
+    assert session.undoable == "assessing"
+    session.undo()
+    assert results.savedAssessments(session.volumeNode)["A"].to_dict() == before
+    assert results.handDrawn(session.volumeNode, ["A"]) == ["A"]
+    assert results.remeasure(session.volumeNode) == []
+    assert session.markupsNode.GetNthControlPointSelected(0)  # its colour, as it is malignant
+    assert [one.name for one in session.drawn] == ["A"] and session.answers["spiculation"] == "yes"
+
+
+def test_a_run_is_not_undone_under_other_names(session, weights):
+    assess(session, weights)
+    session.markupsNode.SetNthControlPointLabel(0, "C")
+    with pytest.raises(NoduleRiskError, match="Renamed since: A"):
+        session.undo()
+    session.markupsNode.SetNthControlPointLabel(0, "A")
+    session.undo()
+    assert results.savedAssessments(session.volumeNode) == {}
+
+
+def test_placing_is_undone_point_by_point(session):
+    for name in ("C", "D"):
+        session.markupsNode.AddControlPoint([0, 0, 0], name)
+        session.refresh()
+    session.markupsNode.RemoveNthControlPoint(3)  # D, by another module
+    session.refresh()
+    for undone, left in (("D", "ABC"), ("C", "AB")):
+        assert session.undoable == f"placing {undone}"
+        session.undo()
+        assert [one.name for one in session.nodules] == list(left)
+    assert session.undoable is None  # the points of a list that was loaded were not placed
+
+
+def test_what_was_done_on_another_ct_is_not_undone_here(session, loaded, placed, ct):
+    nodes = session.selected
+    session.delete("A")
+    session.use(loaded(ct), placed(C=CENTRE_LPS_MM))
+    session.refresh()
+    assert session.undoable is None
+    session.use(*nodes)
+    session.undo()
+    assert [one.name for one in session.nodules] == ["A", "B"]
 
 
 def test_table_and_chart_are_filled_once_in_a_run(session, weights, monkeypatch):
@@ -125,12 +185,18 @@ def test_table_and_chart_are_filled_once_in_a_run(session, weights, monkeypatch)
     assert results.resultNode("table", session.volumeNode).GetTable().GetNumberOfRows() == 2
 
 
-def test_where_each_point_lies_is_said_as_slicer_counts(session, ct):
-    x, _y, z = CENTRE_LPS_MM
-    slices, number = len(ct.hu), round((z - ct.origin_lps_mm[2]) / ct.spacing_mm[2]) + 1
-    side = "L" if x > 0 else "R"
-    assert session.places()["A"] == f"slice {number} of {slices}, {side} {abs(x):.0f} mm"
-    assert "B" not in session.places()
+def test_where_a_nodule_lies_is_said_as_everything_else_says_it(session, weights, ct):
+    number = round((CENTRE_LPS_MM[2] - ct.origin_lps_mm[2]) / ct.spacing_mm[2]) + 1
+    assert session.places() == {"A": f"slice {number}"}
+    assess(session, weights)
+    session.refresh()
+    x, y, z = session.markupsNode.GetNthControlPointPosition(0)
+    session.markupsNode.SetNthControlPointPosition(0, x, y, z + 0.04)
+    (found,) = session.assessments
+    assert session.places()["A"] == place_words(found)
+    session.markupsNode.SetNthControlPointPosition(0, x, y, z + 2 * ct.spacing_mm[2])
+    session.refresh()
+    assert session.places()["A"] == f"slice {number + 2}"  # it was moved since
 
 
 def test_deleting_a_nodule_after_a_point_was_removed_elsewhere_deletes_the_right_one(session):

@@ -27,8 +27,9 @@ SESSION = str(Path(__file__).with_name("made_session.py"))
 COMMAND = [sys.executable, SESSION, "--port", "${port}", "--folder", "${folder}"]
 
 
-def made_sessions(*options: str, most: int = 8, idle_seconds: float = 60) -> Sessions:
-    return Sessions([*COMMAND, *options], {}, key=KEY, most=most, idle_seconds=idle_seconds)
+def made_sessions(*options: str, most: int = 8, idle_seconds: float = 60, **more: Any) -> Sessions:
+    command = [*COMMAND, *options]
+    return Sessions(command, {}, key=KEY, most=most, idle_seconds=idle_seconds, **more)
 
 
 @dataclass
@@ -51,8 +52,11 @@ class Browser:
         await answer.read()
         return answer
 
+    async def log_in(self, token: str = TOKEN) -> ClientResponse:
+        return await self.post("/login", {"token": token})
+
     async def start_session(self) -> str:
-        """Where the new session is."""
+        """Where this browser's session is."""
         return (await self.get("/")).headers["Location"]
 
     async def about(self, session: str) -> dict[str, Any]:
@@ -74,9 +78,13 @@ async def browser(address: str) -> AsyncIterator[Browser]:
 
 
 @asynccontextmanager
-async def made_front(sessions: Sessions, token: str | None = None) -> AsyncIterator[Browser]:
+async def made_front(
+    sessions: Sessions, token: str | None = None, door: front.Door | None = None, **more: Any
+) -> AsyncIterator[Browser]:
     """The front, and a browser that has not been let in yet."""
-    runner = web.AppRunner(front.make_app(sessions, token), access_log=None, shutdown_timeout=1)
+    door = door or front.Door(token=token)
+    app = front.make_app(sessions, door.visitors(), root=door.root_path, **more)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()
     try:
         listener = front.listening("127.0.0.1", 0)
@@ -107,9 +115,10 @@ def program(command: list[str], environment: dict[str, str]) -> Iterator[subproc
 def main() -> None:
     tempfile.tempdir = sys.argv[1]
     listener = front.listening("127.0.0.1", 0)
-    print(front.address("127.0.0.1", listener.getsockname()[1], None, None), flush=True)
+    door = front.Door()
+    print(front.address("127.0.0.1", listener.getsockname()[1], door, None), flush=True)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # though the tests may run under nohup
-    front.run(front.make_app(made_sessions(), None), listener)
+    front.run(front.make_app(made_sessions(), door.visitors()), listener)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from LungNoduleRiskWeb import session
 from LungNoduleRiskWeb.agreed import KEY_HEADER, KEY_VARIABLE
 
 
@@ -23,11 +24,16 @@ async def only_with_key(request: web.Request, handler) -> web.StreamResponse:
     return await handler(request)
 
 
+ASSETS = Path(session.__file__).with_name("assets")
+
+
 def made_session(folder: Path) -> web.Application:
     app = web.Application(middlewares=[only_with_key], client_max_size=0)
 
     async def hello(_) -> web.Response:
-        return web.Response(text="<title>made session</title>", content_type="text/html")
+        page = "<title>a session</title><body>A CT<script src=script.js></script>"
+        page += "<script src=idle.js></script>"
+        return web.Response(text=page, content_type="text/html")
 
     async def about(request: web.Request) -> web.Response:
         found = {
@@ -47,6 +53,9 @@ def made_session(folder: Path) -> web.Application:
 
     async def script(_) -> web.FileResponse:
         return web.FileResponse(Path(__file__).with_name("made_session.js"))
+
+    async def idle(_) -> web.FileResponse:
+        return web.FileResponse(ASSETS / "idle.js")
 
     async def keep(request: web.Request) -> web.Response:
         (folder / "ct.nrrd").write_bytes(await request.read())
@@ -90,6 +99,7 @@ def made_session(folder: Path) -> web.Application:
         "/": hello,
         "/report": report,
         "/script.js": script,
+        "/idle.js": idle,
         "/half": half,
         "/crash": crash,
         "/ws": talk,

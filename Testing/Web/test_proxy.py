@@ -19,7 +19,7 @@ MB = 2**20
 def with_session(test: Callable[[Browser, str], Awaitable[None]]) -> None:
     async def all_of_it() -> None:
         async with made_front(made_sessions(), TOKEN) as user:
-            await user.get("/", params={"token": TOKEN})
+            await user.log_in()
             await test(user, await user.start_session())
 
     run(all_of_it())
@@ -28,12 +28,13 @@ def with_session(test: Callable[[Browser, str], Awaitable[None]]) -> None:
 def test_a_session_gets_its_path_and_the_key_but_neither_cookies_nor_token():
     async def test(user: Browser, session: str) -> None:
         wrong = {"X-LungNoduleRisk-Key": "mine", "X-Other": "kept", "Proxy-Authorization": "mine"}
+        wrong["Authorization"] = f"Bearer {TOKEN}"
         answer = await user.get(f"{session}about/a%20b%2Fc?d=e+f&g", headers=wrong)
         about = await answer.json()
         assert about["path"] == "/about/a%20b%2Fc?d=e+f&g"
         assert about["headers"]["X-LungNoduleRisk-Key"] == KEY
         assert about["headers"]["X-Other"] == "kept"
-        assert not {"Cookie", "Proxy-Authorization"} & set(about["headers"])
+        assert not {"Authorization", "Cookie", "Proxy-Authorization"} & set(about["headers"])
         assert "Set-Cookie" not in answer.headers and "Connection" not in answer.headers
 
     with_session(test)

@@ -12,7 +12,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 from urllib.error import HTTPError
-from urllib.request import HTTPCookieProcessor, build_opener, urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 from typer.testing import CliRunner
@@ -67,13 +67,13 @@ def test_a_host_or_port_that_cannot_be_used_is_reported(host, port):
 @pytest.mark.parametrize(
     ("host", "token", "opens"),
     [
-        ("127.0.0.1", "a&b", "http://127.0.0.1:8765/?token=a%26b"),
+        ("127.0.0.1", "a&b", "http://127.0.0.1:8765/#token=a%26b"),
         ("::1", None, "http://[::1]:8765/"),
-        ("0.0.0.0", "t", f"http://{socket.gethostname()}:8765/?token=t"),
+        ("0.0.0.0", "t", f"http://{socket.gethostname()}:8765/#token=t"),
     ],
 )
 def test_the_address_to_open(host, token, opens):
-    assert front.address(host, 8765, token, None) == opens
+    assert front.address(host, 8765, front.Door(token=token), None) == opens
 
 
 def test_without_the_extra_it_says_what_to_install():
@@ -91,11 +91,12 @@ def test_it_opens_with_what_it_prints_and_ends_with_ctrl_c():
         [sys.executable, "-m", "nodulerisk.cli", "serve", "--port", "0"], dict(os.environ)
     ) as serving:
         url = next(line.split()[1] for line in serving.stdout if line.startswith("Open"))
-        place, _ = re.fullmatch(r"(http://127\.0\.0\.1:\d+/)\?token=([\w-]{43})", url).groups()
+        place, token = re.fullmatch(r"(http://127\.0\.0\.1:\d+/)#token=([\w-]{43})", url).groups()
         assert urlopen(f"{place}healthz").read() == b"ok"
-        keeps_cookies = build_opener(HTTPCookieProcessor())
-        with pytest.raises(HTTPError, match="404"):
-            keeps_cookies.open(url.replace("/?", "/nowhere?"))
+        for given, status in ((token, "404"), ("another token", "403")):
+            asked = Request(f"{place}nowhere", headers={"Authorization": f"Bearer {given}"})
+            with pytest.raises(HTTPError, match=status):
+                urlopen(asked)
         loaded = Path(f"/proc/{serving.pid}/maps").read_text()
         assert "libtorch" not in loaded and "slicer" not in loaded
         serving.send_signal(signal.SIGINT)
@@ -106,4 +107,4 @@ def test_fault_46_a_token_of_the_users_own_is_not_printed():
     own = {**os.environ, "NODULERISK_TOKEN": "a token of the hospital's own"}
     with program([sys.executable, "-m", "nodulerisk.cli", "serve", "--port", "0"], own) as serving:
         line = next(line for line in serving.stdout if line.startswith("Open"))
-    assert line.rstrip().endswith("/?token=…, with your token") and "hospital" not in line
+    assert line.rstrip().endswith("/#token=…, with your token") and "hospital" not in line

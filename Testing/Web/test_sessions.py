@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from aiohttp import ClientError
+from aiohttp import ClientError, ClientResponse
 from yarl import URL
 
 import made_front as made_front_module
@@ -39,11 +39,16 @@ async def until(done: Callable[[], bool], seconds: float = 8) -> None:
         await asyncio.sleep(0.05)
 
 
+async def first_visit(address: str) -> ClientResponse:
+    async with browser(address) as user:
+        return await user.get("/")
+
+
 def test_a_session_is_a_process_and_a_folder_that_only_its_owner_sees(base):
     async def test() -> None:
-        async with made_front(made_sessions()) as user:
-            first, second = await user.start_session(), await user.start_session()
-            one, two = await user.about(first), await user.about(second)
+        async with made_front(made_sessions()) as user, browser(user.address) as other:
+            one = await user.about(await user.start_session())
+            two = await other.about(await other.start_session())
             assert one["pid"] != two["pid"] and one["folder"] != two["folder"]
             folder = Path(one["folder"]).parent
             assert folder.parent.parent == base
@@ -57,9 +62,10 @@ def test_a_session_is_a_process_and_a_folder_that_only_its_owner_sees(base):
 
 def test_the_address_of_a_session_cannot_be_guessed():
     async def test() -> None:
-        async with made_front(made_sessions()) as user:
-            first, second = await user.start_session(), await user.start_session()
+        async with made_front(made_sessions()) as user, browser(user.address) as other:
+            first, second = await user.start_session(), await other.start_session()
             assert len(first) > 40
+            assert (await other.get(first)).status == 410
             known = Path((await user.about(first))["folder"]).parent.name
             for guess in (known, known[:8], first.split("/")[2][:-1]):
                 assert (await user.get(f"/sessions/{guess}/")).status == 410
@@ -68,7 +74,7 @@ def test_the_address_of_a_session_cannot_be_guessed():
                 f"{second}%2e%2e{first}about",
                 f"{second}../{first[10:]}about",
             ):
-                answer = await user.client.get(URL(user.address + path, encoded=True))
+                answer = await other.client.get(URL(user.address + path, encoded=True))
                 assert answer.status == 404
 
     run(test())
@@ -77,7 +83,7 @@ def test_the_address_of_a_session_cannot_be_guessed():
 def test_nothing_secret_is_on_a_command_line():
     async def test() -> None:
         async with made_front(made_sessions(), TOKEN) as user:
-            await user.get("/", params={"token": TOKEN})
+            await user.log_in()
             session = await user.start_session()
             about = await user.about(session)
             line = Path(f"/proc/{about['pid']}/cmdline").read_bytes().decode()
@@ -150,15 +156,15 @@ def test_messages_keep_a_session_and_silence_ends_it_although_its_page_is_open()
 
 def test_a_crash_ends_one_session_and_frees_its_place():
     async def test() -> None:
-        async with made_front(made_sessions(most=2)) as user:
-            session, other = await user.start_session(), await user.start_session()
+        async with made_front(made_sessions(most=2)) as user, browser(user.address) as second:
+            session, other = await user.start_session(), await second.start_session()
             folder = Path((await user.about(session))["folder"])
             async with user.talk(session) as socket:
                 await socket.send_str("crash")
                 assert (await socket.receive(timeout=8)).type.name == "CLOSE"
             await until(lambda: not folder.exists())
             assert (await user.get(session)).status == 410
-            assert (await user.get(other)).status == 200
+            assert (await second.get(other)).status == 200
             assert (await user.get("/")).status == 303
 
     run(test())
@@ -179,7 +185,7 @@ def test_a_crash_frees_its_place_at_once():
 def test_one_session_too_many_is_told_to_wait():
     async def test() -> None:
         async with made_front(made_sessions(most=2)) as user:
-            answers = await asyncio.gather(*(user.get("/") for _ in range(4)))
+            answers = await asyncio.gather(*(first_visit(user.address) for _ in range(4)))
             assert sorted(answer.status for answer in answers) == [303, 303, 503, 503]
             [text, _] = [await answer.text() for answer in answers if answer.status == 503]
             assert "All 2 sessions are in use" in text and RESEARCH_USE_ONLY in text
@@ -228,9 +234,9 @@ def test_a_process_that_does_not_end_when_asked_is_ended(monkeypatch):
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_when_the_front_ends_no_process_and_no_folder_is_left(base, end):
     async def test(address: str) -> list[int]:
-        async with browser(address) as user:
-            pids = [(await user.about(await user.start_session()))["pid"] for _ in range(2)]
-            socket = await user.talk(await user.start_session())
+        async with browser(address) as one, browser(address) as two, browser(address) as three:
+            pids = [(await user.about(await user.start_session()))["pid"] for user in (one, two)]
+            socket = await three.talk(await three.start_session())
             assert len(list(base.glob("*/*"))) == 3
             serving.send_signal(end)
             assert (await socket.receive(timeout=8)).type.name == "CLOSE"

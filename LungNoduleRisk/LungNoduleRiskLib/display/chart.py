@@ -1,10 +1,12 @@
 """A CT's chart: for each nodule and task one bar, the probabilities of its classes stacked to 1,
-the worst lowest.
+the worst, or of an own task the last, lowest.
 
 Slicer draws the bars of several series side by side, each up from the axis. So there is a series
 for each rank of
 class: the first (green) reaches to 1; the middle (amber) and the last (red) are drawn over it, each
 up to where the better classes begin; and each is placed aside by as much as Slicer will move it.
+For an own task, whose classes need not be in an order of risk, there is a series in a shade of blue
+for each class.
 Slicer's axes show numbers, not names: the bars are numbered, and the axis' title says whose they
 are.
 """
@@ -20,10 +22,12 @@ from slicer import vtkMRMLPlotChartNode, vtkMRMLTableNode
 
 from LungNoduleRiskLib.display.tables import fillTable
 from nodulerisk.assessment import Assessment, TaskResult
-from nodulerisk.outputs.style import RANKS, RISK_COLOURS
+from nodulerisk.outputs.style import OWN_COLOURS, RANKS, RISK_COLOURS
 from nodulerisk.outputs.words import main_tasks
+from nodulerisk.tasks import TASKS, title_of
 from nodulerisk.trust.withhold import Statement
 
+COLOURS = RISK_COLOURS | OWN_COLOURS  # by rank
 MANY = 12  # bars; of more, each nodule keeps its first task
 # along the axis at least: room for the legend, and Slicer's ticks are whole numbers in usual views
 PLACES = 10
@@ -56,7 +60,9 @@ class _StackedBar:
     @property
     def classes(self) -> dict[str, str]:
         """By rank, the class's name."""
-        return dict(zip(RANKS[len(self.result.classes)], self.result.classes, strict=True))
+        names = self.result.classes
+        ranks = RANKS[len(names)] if self.task in TASKS else OWN_COLOURS
+        return dict(zip(ranks, names, strict=False))
 
     @property
     def tops(self) -> dict[str, float]:
@@ -80,9 +86,9 @@ def showChart(
     bars = _bars(assessments.values())
     names = {
         rank: dict.fromkeys(bar.classes[rank] for bar in bars if rank in bar.classes)
-        for rank in RISK_COLOURS
+        for rank in COLOURS
     }
-    ranks = [rank for rank in RISK_COLOURS if names[rank]]
+    ranks = [rank for rank in COLOURS if names[rank]]
     fillTable(tableNode, _columns(bars, ranks))
     for rank in ranks:
         _addSeries(rank, ", ".join(names[rank]), chartNode, tableNode)
@@ -142,7 +148,7 @@ def _addSeries(
     seriesNode.SetXColumnName(f"{rank} x")
     seriesNode.SetYColumnName(rank)
     seriesNode.SetLabelColumnName("bar")
-    seriesNode.SetColor(*RISK_COLOURS[rank])
+    seriesNode.SetColor(*COLOURS[rank])
     chartNode.GetScene().AddNode(seriesNode)
     seriesNode.SetAndObserveTableNodeID(tableNode.GetID())
     chartNode.AddAndObservePlotSeriesNodeID(seriesNode.GetID())
@@ -174,7 +180,7 @@ def _key(bars: Sequence[_StackedBar]) -> str:
     alike = len({bar.basis for bar in bars}) == 1
     names = [bar.nodule if alike else f"{bar.nodule} {bar.basis}" for bar in bars]
     labels = (f"{number} {name}".replace(" ", NO_BREAK) for number, name in enumerate(names, 1))
-    heading = f"{bars[0].basis.capitalize()}: " if alike else ""
+    heading = f"{title_of(bars[0].basis)}: " if alike else ""
     key = textwrap.fill(
         heading + ", ".join(labels), KEY_WIDTH, break_on_hyphens=False, break_long_words=False
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -47,7 +47,7 @@ from nodulerisk.nodule.mask import hand_mask
 from nodulerisk.outputs.colours import risk_colour
 from nodulerisk.outputs.style import NO_RISK_KNOWN, RISK_COLOURS
 from nodulerisk.outputs.words import short_words, withheld_words
-from nodulerisk.tasks import EVIDENCE_WORDS, FIRST_TASK, TASKS, EvidenceLevel
+from nodulerisk.tasks import EVIDENCE_WORDS, FIRST_TASK, TASKS, EvidenceLevel, task_of
 from nodulerisk.trust.explain import NOT_EVIDENCE, Explanation
 
 VOLUME_ROLE = "LungNoduleRisk.Volume"  # node reference from a result to its CT
@@ -150,13 +150,18 @@ def removeAssessment(
 
 def takeOut(name: str, volumeNode: vtkMRMLScalarVolumeNode) -> Callable[[], None]:
     """Removes a nodule's results, and returns a function that puts them back."""
-    entry, segmentationNode = _entries(volumeNode).get(name), _segmentationWith(name, volumeNode)
-    segment = None
-    if segmentationNode is not None:
-        segment = slicer.vtkSegment()
-        segment.DeepCopy(segmentationNode.GetSegmentation().GetSegment(name))
+    bringBack = keeper([name], volumeNode)
     removeAssessment(name, volumeNode)
-    return partial(_putBack, name, entry, segment, volumeNode)
+    return bringBack
+
+
+def keeper(names: Collection[str], volumeNode: vtkMRMLScalarVolumeNode) -> Callable[[], None]:
+    """A function that brings nodules' results back as they are now, in place of what they have
+    then."""
+    entries = {name: one for name, one in _entries(volumeNode).items() if name in names}
+    copies = {name: _segmentCopy(name, volumeNode) for name in names}
+    segments = {name: segment for name, segment in copies.items() if segment is not None}
+    return partial(_putBack, names, entries, segments, volumeNode)
 
 
 def rename(old: str, new: str, volumeNode: vtkMRMLScalarVolumeNode) -> None:
@@ -300,22 +305,30 @@ def detachStrays(scene: vtkMRMLScene) -> None:
                 node.RemoveNodeReferenceIDs(VOLUME_ROLE)
 
 
-def colourPoint(markupsNode: vtkMRMLMarkupsFiducialNode, assessment: Assessment) -> None:
-    """Colours the nodule's point: of a list's points Slicer colours the selected and the others, no
-    single ones.
+def colourPoints(
+    markupsNode: vtkMRMLMarkupsFiducialNode, assessments: Mapping[str, Assessment | None]
+) -> None:
+    """Colours points by their assessments, by name: of a list's points Slicer colours the selected
+    and the others, no single ones.
 
     A point decided benign is not selected, and has the first class's colour; all others look
     suspicious, also where that decision is withheld.
     """
     benign, *_ = TASKS[FIRST_TASK].classes
-    decision = assessment.stated(FIRST_TASK).decision if FIRST_TASK in assessment.tasks else None
     markupsNode.CreateDefaultDisplayNodes()
     displayNode = markupsNode.GetDisplayNode()
     displayNode.SetColor(*RISK_COLOURS["first"])
     displayNode.SetSelectedColor(*RISK_COLOURS["last"])
     for index, name in zip(placed(markupsNode), pointNames(markupsNode), strict=True):
-        if name == assessment.name:
-            markupsNode.SetNthControlPointSelected(index, decision != benign)
+        if name in assessments:
+            markupsNode.SetNthControlPointSelected(index, _decision(assessments[name]) != benign)
+
+
+def _decision(assessment: Assessment | None) -> str | None:
+    """What may be said of the first task."""
+    if assessment is None or FIRST_TASK not in assessment.tasks:
+        return None
+    return assessment.stated(FIRST_TASK).decision
 
 
 def _entryOf(assessment: Assessment, volumeNode: vtkMRMLScalarVolumeNode) -> Entry:
@@ -340,20 +353,33 @@ def _renameSegment(old: str, new: str, volumeNode: vtkMRMLScalarVolumeNode) -> N
     segmentationNode = _segmentationWith(old, volumeNode)
     if segmentationNode is None:
         return
-    segmentation, segment = segmentationNode.GetSegmentation(), slicer.vtkSegment()
-    segment.DeepCopy(segmentation.GetSegment(old))
+    segmentation, segment = segmentationNode.GetSegmentation(), _segmentCopy(old, volumeNode)
     segment.SetName(new)
     segmentation.RemoveSegment(old)
     segmentation.AddSegment(segment, new)
 
 
 def _putBack(
-    name: str, entry: Entry | None, segment: Any, volumeNode: vtkMRMLScalarVolumeNode
+    names: Collection[str],
+    entries: dict[str, Entry],
+    segments: dict[str, Any],
+    volumeNode: vtkMRMLScalarVolumeNode,
 ) -> None:
-    if segment is not None:
+    removeAssessments(names, volumeNode)
+    for name, segment in segments.items():
         segmentToEdit(name, volumeNode).GetSegmentation().GetSegment(name).DeepCopy(segment)
-    if entry is not None:
-        _save(_entries(volumeNode) | {name: entry}, volumeNode)
+    if entries:
+        _save(_entries(volumeNode) | entries, volumeNode)
+
+
+def _segmentCopy(name: str, volumeNode: vtkMRMLScalarVolumeNode) -> Any:
+    """A copy of the nodule's segment; None where it has none."""
+    segmentationNode = _segmentationWith(name, volumeNode)
+    if segmentationNode is None:
+        return None
+    segment = slicer.vtkSegment()
+    segment.DeepCopy(segmentationNode.GetSegmentation().GetSegment(name))
+    return segment
 
 
 def _voxelAt(point_lps_mm: Sequence[float], volumeNode: vtkMRMLScalarVolumeNode) -> np.ndarray:
@@ -458,17 +484,26 @@ def _row(assessment: Assessment, maskEvidence: EvidenceLevel | None) -> dict[str
     """A nodule's row of the table, by column title; probabilities are NaN where a task was not
     run."""
     row: dict[str, str | float] = {"Nodule": assessment.name}
-    for name, task in TASKS.items():
-        result = assessment.tasks.get(name, NOT_RUN)
-        row[task.title] = short_words(assessment, name) if result.mean else "not run"
-        mean = result.mean or [math.nan] * len(task.classes)
-        row |= {f"P({c})": p for c, p in zip(task.classes, mean, strict=True)}
-        row[f"{task.title} rests on"] = EVIDENCE_WORDS[result.evidence]
+    for name in {**TASKS, **assessment.tasks}:
+        row |= _taskColumns(assessment, name)
     row |= {f"{m.name} ({m.unit})": m.value for m in assessment.measurements}
     row["Measurements rest on"] = EVIDENCE_WORDS[maskEvidence or "none"]
     row["Withheld"] = " ".join(withheld_words(assessment))
     row["Checks"] = " ".join(check.message for check in assessment.checks)
     return row
+
+
+def _taskColumns(assessment: Assessment, name: str) -> dict[str, str | float]:
+    """Other tasks than ours may have classes of the same name, which stand behind the task's."""
+    result = assessment.tasks.get(name, NOT_RUN)
+    task = TASKS.get(name) or task_of(name, result.classes)
+    of = "" if name in TASKS else f"{task.title}: "
+    mean = result.mean or [math.nan] * len(task.classes)
+    return {
+        task.title: short_words(assessment, name) if result.mean else "not run",
+        **{f"P({of}{c})": p for c, p in zip(task.classes, mean, strict=True)},
+        f"{task.title} rests on": EVIDENCE_WORDS[result.evidence],
+    }
 
 
 def _columns(rows: Sequence[dict[str, str | float]]) -> dict[str, list[str | float]]:

@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 from LungNoduleRiskLib.facts import AssessmentFacts, BarFacts, NoduleFacts, TaskFacts
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.outputs import words
-from nodulerisk.tasks import DEMONSTRATION
+from nodulerisk.tasks import DEMONSTRATION, title_of
 from nodulerisk.weights.card import WeightSet
 
 
@@ -42,7 +42,9 @@ def cardHtml(weights: WeightSet) -> str:
         held_out = _("{nodules} nodules, {patients} patients held out").format(
             nodules=evidence.nodules, patients=evidence.patients
         )
+        own = weights.own_tasks.get(name)  # whose classes the reader cannot know
         lines = [
+            ", ".join(own.classes) if own else "",
             evidence.level,
             evidence.data,
             evidence.labels,
@@ -50,7 +52,7 @@ def cardHtml(weights: WeightSet) -> str:
             *figures,
         ]
         parts += [
-            _heading(name.capitalize()),
+            _heading(title_of(name)),
             _paragraph(", ".join(networks)),
             _list(filter(None, lines)),
         ]

@@ -17,10 +17,11 @@ from slicer.util import VTKObservationMixin
 
 from LungNoduleRiskLib import scene
 from LungNoduleRiskLib.display import results
+from LungNoduleRiskLib.display.calipers import showCalipers
 from LungNoduleRiskLib.install import EXPLAINING_NEEDS, ensurePackages
 from LungNoduleRiskLib.nodules import SceneNodule
 from LungNoduleRiskLib.parameters import DEVICES, PAIRINGS, Parameters, thresholdsOf
-from LungNoduleRiskLib.sample import loadSample
+from LungNoduleRiskLib.sample import SAMPLES, THIN, Sample, loadSample
 from LungNoduleRiskLib.session import Session
 from LungNoduleRiskLib.widgets import views
 from LungNoduleRiskLib.widgets.advanced import Advanced
@@ -82,11 +83,12 @@ class Panel(VTKObservationMixin):
         )
         self._timers = [self._timer(self.refresh), self._timer(self._remeasure)]
         self._refreshTimer, self._measureTimer = self._timers
+        self._offerSamples()
         self._connect()
 
     def _connect(self) -> None:
         for button, slot in {
-            self.ui.sampleButton: self.onSample,
+            self.ui.sampleButton: lambda: self.onSample(THIN),
             self.ui.assessButton: self.onAssess,
             self.ui.cancelButton: self.session.cancel,
             self.ui.previousButton: lambda: self.step(-1),
@@ -112,9 +114,20 @@ class Panel(VTKObservationMixin):
         )
         self._shortcuts = [self._shortcut(keys, by) for keys, by in SHORTCUTS.items()]
         self._followModules()
-        self._listKeys = [self._listKey("Del", self.onDelete), self._listKey("Ctrl+C", self.onCopy)]
+        keys = {"Del": self.onDelete, "Ctrl+C": self.onCopy, "Ctrl+Z": self.onUndo}
+        self._listKeys = [self._listKey(key, slot) for key, slot in keys.items()]
         self.ui.windowSelector.currentTextChanged.connect(self.onWindow)
         self.ui.opacitySlider.valueChanged.connect(self.onOpacity)
+
+    def _offerSamples(self) -> None:
+        """All of them, in the menu of the button that loads the first."""
+        menu = qt.QMenu(self.ui.sampleButton)
+        for sample in SAMPLES:
+            self._offerSample(menu, sample)
+        self.ui.sampleButton.setMenu(menu)
+
+    def _offerSample(self, menu: qt.QMenu, sample: Sample) -> None:
+        menu.addAction(_(sample.said)).triggered.connect(lambda: self.onSample(sample))
 
     def _timer(self, slot: Callable[[], object]) -> qt.QTimer:
         timer = qt.QTimer()
@@ -257,9 +270,9 @@ class Panel(VTKObservationMixin):
         if self._parameters is not None:
             self.parameters.weights = name
 
-    def onSample(self) -> None:
+    def onSample(self, sample: Sample) -> None:
         try:
-            ct, points = loadSample()
+            ct, points = loadSample(sample)
         except NoduleRiskError as error:
             self._say(str(error))
             return
@@ -311,8 +324,9 @@ class Panel(VTKObservationMixin):
         return words.format(name=nodule.name)
 
     def onUndo(self) -> None:
-        """Brings back the nodule that was deleted last."""
-        self._try(self.session.undoDelete)
+        """Undoes placing, deleting or assessing, the last first."""
+        if not self._background.isBusy:
+            self._try(self.session.undo)
 
     def _try(self, change: Callable[[], None]) -> None:
         """Changes the scene and shows it; a refusal is said."""
@@ -463,7 +477,9 @@ class Panel(VTKObservationMixin):
         self.ui.detailsBrowser.setHtml(noduleHtml(facts) if facts else "")
         if facts and facts.notAdvised:
             self._say(facts.notAdvised)
-        self._annotating.show(self.session.chosen, self.session.markupsNode)
+        chosen = self.session.chosen
+        self._annotating.show(chosen, self.session.markupsNode)
+        showCalipers(chosen.assessment if chosen else None, self.session.volumeNode)
 
     def _jump(self) -> None:
         """Shows the chosen nodule in the slices and in 3D."""
@@ -524,12 +540,10 @@ class Panel(VTKObservationMixin):
         slider.blockSignals(False)
 
     def _showUndo(self, busy: bool) -> None:
-        deleted, words = self.session.deleted, _("Bring {name} back, which was deleted.")
-        self.ui.undoButton.enabled = deleted is not None and not busy
+        done, words = self.session.undoable, _("Undo {what}.")
+        self.ui.undoButton.enabled = done is not None and not busy
         self.ui.undoButton.toolTip = (
-            _("Bring back the nodule that was deleted last.")
-            if deleted is None
-            else words.format(name=deleted)
+            _("Undo placing, deleting or assessing.") if done is None else words.format(what=done)
         )
 
     def _whyNot(self) -> str:

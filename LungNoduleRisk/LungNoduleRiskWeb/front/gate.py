@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
+import logging
 import re
-import secrets
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 from pathlib import Path
@@ -14,17 +15,35 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from LungNoduleRiskWeb.front.refusals import STYLE_PATH, refusal
+from LungNoduleRiskWeb.front.forwarded import Forwarded
+from LungNoduleRiskWeb.front.refusals import (
+    LOGIN_PATH,
+    SCRIPT_PATH,
+    STYLE_PATH,
+    login,
+    path_of,
+    refusal,
+    root_of,
+)
+from LungNoduleRiskWeb.front.visitors import TokenHolders, Visitor, Visitors
 
-HEALTH_PATH = "/healthz"
-PUBLIC = (HEALTH_PATH, STYLE_PATH)  # without a token, and they say nothing
+HEALTH_PATH, METRICS_PATH = "/healthz", "/metrics"
+# without a token: they say nothing
+PUBLIC = (HEALTH_PATH, STYLE_PATH, SCRIPT_PATH, LOGIN_PATH)
+VISITOR = web.RequestKey("visitor", Visitor)  # who asks
+LOCKED = "This page is locked"
+FOREIGN = (
+    "refused: a page of %.100r asks for %.100r; if these are one, make the proxy pass on the Host"
+    " header as it comes, with its port"
+)
+LOGIN_SECONDS = 10.0  # for a token to arrive
+HSTS_SECONDS = 31_536_000  # a year without unencrypted connections to this host name
 
 STATIC_TYPES = re.compile(
     r"(text|application)/(javascript|css)|font/.*"
 )  # never anything of a patient's
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": (
         "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), serial=(),"
@@ -33,71 +52,69 @@ HEADERS = {
     "Server": "nodulerisk",  # not which version of what
 }
 
+logger = logging.getLogger(__name__)
 
-def demand_token(token: str) -> Middleware:
-    """403 without the token. As ``?token=`` of a GET it becomes a cookie, and goes from the
-    address."""
-    mark = hashlib.sha256(
-        token.encode()
-    ).hexdigest()  # any token fits a cookie so, and no cookie jar holds it
+
+def demand_visitor(visitors: Visitors) -> Middleware:
+    """403 to who must not come in; else handlers find who it is in ``request[VISITOR]``."""
 
     @web.middleware
     async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path in PUBLIC:
+        if path_of(request) in PUBLIC:
             return await handler(request)
-        if request.method == "GET" and "token" in request.query:
-            return _let_in(request, mark) if _same(request.query["token"], token) else _locked()
-        if _same(request.cookies.get(_cookie_name(request), ""), mark):
-            return await handler(request)
-        return _locked()
+        visitor = visitors.of(request)
+        if visitor is None and not _is_scraper(request, visitors.forwarded):
+            return _locked(request, visitors)
+        if visitor is not None:
+            request[VISITOR] = visitor
+        return await handler(request)
 
     return gate
 
 
-def _same(given: str, right: str) -> bool:
-    return secrets.compare_digest(given.encode(errors="surrogatepass"), right.encode())
+def _is_scraper(request: web.Request, forwarded: Forwarded) -> bool:
+    return path_of(request) == METRICS_PATH and forwarded.is_from_here(request)
 
 
-def _let_in(request: web.Request, mark: str) -> web.Response:
-    """To the same page without the token."""
-    clean = str(request.rel_url.without_query_params("token")).lstrip(
-        "/"
-    )  # as //name it would be another host
-    answer = web.Response(status=303, headers={"Location": f"/{clean}"})
-    answer.set_cookie(
-        _cookie_name(request),
-        mark,
-        httponly=True,
-        samesite="Strict",
-        path="/",
-        secure=request.secure,
-    )
-    return answer
+def _locked(request: web.Request, visitors: Visitors) -> web.Response:
+    if isinstance(visitors, TokenHolders):
+        return login(request, "Open the address that you were given, or type its token here.")
+    return refusal(request, 403, LOCKED, "The server in front of this page did not sign you on.")
 
 
-def _cookie_name(request: web.Request) -> str:
-    """Servers on one host share their cookies, whatever their port: each has a name of its own."""
-    _, port, *_ = request.get_extra_info("sockname")
-    return f"nodulerisk-{port}"
+def log_in(visitors: TokenHolders) -> Handler:
+    """Takes the token of the page that asks for it, which becomes a cookie."""
+
+    async def take(request: web.Request) -> web.StreamResponse:
+        visitor = visitors.with_token(request, await _token_in(request))
+        if visitor is None:
+            return login(request, "This token does not open the page.")
+        answer = web.Response(status=303, headers={"Location": f"{root_of(request)}/"})
+        visitors.remember(request, answer, visitor)
+        return answer
+
+    return take
 
 
-def _locked() -> web.Response:
-    return refusal(
-        403,
-        "This page is locked",
-        "Open the address that was printed in the terminal: it holds the key.",
-    )
+async def _token_in(request: web.Request) -> str:
+    """Raises HTTPRequestTimeout: it does not come; anyone may make us wait for it."""
+    try:
+        async with asyncio.timeout(LOGIN_SECONDS):
+            return str((await request.post()).get("token", ""))
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
 
 
 @web.middleware
 async def demand_loopback_host(request: web.Request, handler: Handler) -> web.StreamResponse:
     """403 to a page whose name was made to point at this machine (DNS rebinding): the gate without
     a token."""
-    if request.path in PUBLIC or is_loopback(_host_name(request)):
+    if path_of(request) in PUBLIC or is_loopback(_host_name(request)):
         return await handler(request)
     return refusal(
+        request,
         403,
-        "This page is locked",
+        LOCKED,
         "Without a token it is served to this machine alone, as localhost.",
     )
 
@@ -117,29 +134,48 @@ def is_loopback(name: str) -> bool:
         return False
 
 
-@web.middleware
-async def demand_own_page(request: web.Request, handler: Handler) -> web.StreamResponse:
+def demand_own_page(forwarded: Forwarded) -> Middleware:
     """403 to what another page sends with our cookie: one of another port of this host has it
     too."""
-    if _may_change(request) and urlsplit(request.headers.get("Origin", "")).netloc != request.host:
+    is_said = False
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        nonlocal is_said
+        if not _may_change(request) or _is_own(request, forwarded):
+            return await handler(request)
+        if not is_said:  # once: anyone may make us say it
+            is_said = True
+            logger.warning(FOREIGN, request.headers.get("Origin", "no origin"), request.host)
         return refusal(
-            403, "This request is refused", "It does not come from a page of this server."
+            request, 403, "This request is refused", "It does not come from a page of this server."
         )
-    return await handler(request)
+
+    return check
+
+
+def _is_own(request: web.Request, forwarded: Forwarded) -> bool:
+    """A page that came unencrypted may be anybody's, so it says nothing to an encrypted server."""
+    scheme, _, host = request.headers.get("Origin", "").partition("://")
+    return host == request.host and (scheme == "https" or not forwarded.is_secure(request))
 
 
 def _may_change(request: web.Request) -> bool:
     return request.method not in ("GET", "HEAD") or "Upgrade" in request.headers
 
 
-def security_headers() -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
-    """Puts the security headers on every answer; one that brings a content security policy keeps
-    it."""
+def security_headers(
+    forwarded: Forwarded,
+) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """Puts the security headers on every answer; one that brings a policy of its own keeps it."""
     policy = content_security_policy()
 
-    async def add(_: web.Request, answer: web.StreamResponse) -> None:
+    async def add(request: web.Request, answer: web.StreamResponse) -> None:
         answer.headers.update(HEADERS)
         answer.headers.setdefault("Content-Security-Policy", policy)
+        answer.headers.setdefault("Referrer-Policy", "no-referrer")
+        if forwarded.is_secure(request):
+            answer.headers["Strict-Transport-Security"] = f"max-age={HSTS_SECONDS}"
         if answer.status != 304 and not STATIC_TYPES.fullmatch(answer.content_type):
             answer.headers["Cache-Control"] = "no-store"
 

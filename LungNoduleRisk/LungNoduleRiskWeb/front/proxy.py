@@ -22,28 +22,36 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from LungNoduleRiskWeb.agreed import KEY_HEADER
-from LungNoduleRiskWeb.front.refusals import refusal
+from LungNoduleRiskWeb.front.gate import VISITOR
+from LungNoduleRiskWeb.front.refusals import raw_path_of, refusal
 from LungNoduleRiskWeb.front.sessions import Session, Sessions
 
 # headers of one connection only (RFC 9110, 7.6.1), and what the other side must not know or choose
 STAYS_HERE = {
     "connection", "expect", "keep-alive", "proxy-authenticate", "proxy-authorization", "te",
-    "trailer",
-    "transfer-encoding", "upgrade",
-    "cookie", "host", "server", "set-cookie", KEY_HEADER.lower(),
+    "trailer", "transfer-encoding", "upgrade",
+    "authorization", "cookie", "host", "server", "set-cookie", KEY_HEADER.lower(),
 }  # fmt: skip
 MOST_BYTES = (
     16 << 20
 )  # of a browser's message, which is kept whole in this process; trame's page sends 4 MB at most
+MOST_AT_ONCE = 64  # requests and websockets of one session
+WARN_SECONDS = 120.0  # before an idle session ends
 PING_SECONDS = 60.0  # finds browsers that went without a word
 WebSocket = web.WebSocketResponse | ClientWebSocketResponse
 
 
 class Proxy:
-    """Passes on what is asked below ``/sessions/<id>/``."""
+    """Passes on what is asked below ``/sessions/<id>/``.
 
-    def __init__(self, sessions: Sessions):
+    Args:
+        sessions: whose.
+        user_header: it stays here, as the user's name.
+    """
+
+    def __init__(self, sessions: Sessions, user_header: str | None = None):
         self._sessions = sessions
+        self._stays_here = STAYS_HERE | {(user_header or "").lower()}
 
     async def connections(self, _: web.Application) -> AsyncIterator[None]:
         """The connections to the processes, for as long as the application runs."""
@@ -58,19 +66,36 @@ class Proxy:
             yield
 
     async def pass_on(self, request: web.Request) -> web.StreamResponse:
-        """The session's answer; 410 where it has ended."""
-        session = self._sessions.find(request.match_info["id"])
+        """The session's answer; 410 where it has ended, or is another's."""
+        session = self._session(request)
         if session is None:
-            return refusal(
-                410,
-                "This session has ended",
-                "What was uploaded is deleted.",
-                link="Start a new one",
-            )
-        session.touch()
-        if web.WebSocketResponse().can_prepare(request):
-            return await self._pass_messages(request, session)
-        return await self._pass_request(request, session)
+            return _ended(request)
+        if session.asked >= MOST_AT_ONCE:
+            return refusal(request, 429, "Too much at once", "Close other tabs of this page.")
+        with session.asking():
+            if web.WebSocketResponse().can_prepare(request):
+                return await self._pass_messages(request, session)
+            return await self._pass_request(request, session)
+
+    async def say_how_long(self, request: web.Request) -> web.Response:
+        """How many seconds the session goes on without its user, and how many before its end the
+        page warns of it. To ask this is no sign of the user."""
+        session = self._session(request)
+        return _ended(request) if session is None else web.json_response(self._left(session))
+
+    async def stay(self, request: web.Request) -> web.Response:
+        """The user is there; answers as ``say_how_long``."""
+        session = self._session(request)
+        if session is not None:
+            session.touch()
+        return await self.say_how_long(request)
+
+    def _session(self, request: web.Request) -> Session | None:
+        return self._sessions.find(request.match_info["id"], request[VISITOR])
+
+    def _left(self, session: Session) -> dict[str, float]:
+        idle_s = self._sessions.idle_seconds
+        return {"seconds": session.left(idle_s), "warn": min(WARN_SECONDS, idle_s / 2)}
 
     async def _pass_request(self, request: web.Request, session: Session) -> web.StreamResponse:
         answer: web.StreamResponse | None = None
@@ -78,18 +103,20 @@ class Proxy:
             async with self._client.request(
                 request.method,
                 _url(request, session),
-                headers=_passed(request.headers),
+                headers=self._passed(request.headers),
                 data=_touching(request, session) if request.can_read_body else None,
                 allow_redirects=False,
             ) as theirs:
-                answer = web.StreamResponse(status=theirs.status, headers=_passed(theirs.headers))
+                answer = web.StreamResponse(
+                    status=theirs.status, headers=self._passed(theirs.headers)
+                )
                 await answer.prepare(request)
                 async for chunk in theirs.content.iter_any():
                     session.touch()
                     await answer.write(chunk)
         except ClientError:
             if answer is None:
-                return _no_answer()
+                return _no_answer(request)
             _break_off(request)
         return answer
 
@@ -97,31 +124,42 @@ class Proxy:
         try:
             theirs = await self._client.ws_connect(_url(request, session), max_msg_size=0)
         except ClientError:
-            return _no_answer()
+            return _no_answer(request)
         async with theirs:
             ours = web.WebSocketResponse(
                 max_msg_size=MOST_BYTES, heartbeat=PING_SECONDS, compress=False
             )
             await ours.prepare(request)
+            session.is_lost = False
             await _exchange(ours, theirs, session)
+            session.is_lost = isinstance(ours.exception(), TimeoutError)
             await ours.close(code=WSCloseCode.GOING_AWAY)
         return ours
 
+    def _passed(self, headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
+        return CIMultiDict(
+            (name, value) for name, value in headers.items() if name.lower() not in self._stays_here
+        )
 
-def _no_answer() -> web.Response:
-    return refusal(502, "This session does not answer", "Load the page again.")
+
+def _ended(request: web.Request) -> web.Response:
+    return refusal(
+        request,
+        410,
+        "This session has ended",
+        "What was uploaded in it is deleted. A session opens only in the browser that started it.",
+        link="Start a new one",
+    )
+
+
+def _no_answer(request: web.Request) -> web.Response:
+    return refusal(request, 502, "This session does not answer", "Load the page again.")
 
 
 def _url(request: web.Request, session: Session) -> URL:
     """The session's own address of what is asked, without ``/sessions/<id>``."""
-    *_, tail = request.rel_url.raw_path_qs.split("/", 3)
+    *_, tail = raw_path_of(request).split("/", 3)
     return URL(f"http://{session.address}/{tail}", encoded=True)
-
-
-def _passed(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
-    return CIMultiDict(
-        (name, value) for name, value in headers.items() if name.lower() not in STAYS_HERE
-    )
 
 
 async def _touching(request: web.Request, session: Session) -> AsyncIterator[bytes]:

@@ -6,6 +6,7 @@ It loads neither Slicer nor torch: sessions have the first, the queue of the net
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import signal
@@ -13,24 +14,51 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from LungNoduleRiskWeb.agreed import NETWORKS_VARIABLE
+from LungNoduleRiskWeb.front.connections import HANDSHAKE_SECONDS, Connections
+from LungNoduleRiskWeb.front.forwarded import Forwarded
 from LungNoduleRiskWeb.front.gate import (
     HEALTH_PATH,
+    METRICS_PATH,
+    VISITOR,
     demand_loopback_host,
     demand_own_page,
-    demand_token,
+    demand_visitor,
+    log_in,
     security_headers,
 )
+from LungNoduleRiskWeb.front.health import Health
+from LungNoduleRiskWeb.front.metrics import metrics
 from LungNoduleRiskWeb.front.proxy import Proxy
-from LungNoduleRiskWeb.front.refusals import STYLE_PATH, refusal, style
+from LungNoduleRiskWeb.front.refusals import (
+    LOGIN_PATH,
+    ROOT,
+    SCRIPT_PATH,
+    STYLE_PATH,
+    refusal,
+    root_of,
+    script,
+    style,
+)
 from LungNoduleRiskWeb.front.sessions import SessionError, Sessions
+from LungNoduleRiskWeb.front.tokens import TokenFile
+from LungNoduleRiskWeb.front.visitors import (
+    EVERYONE,
+    Anyone,
+    SignedOn,
+    TokenHolders,
+    Visitors,
+)
 from nodulerisk.errors import NoduleRiskError
 
+CONNECTIONS = web.AppKey("connections", Connections)
 CLOSE_SECONDS = 5.0  # for answers under way when the server stops
 
 
@@ -38,15 +66,47 @@ class ServeError(NoduleRiskError):
     """The page cannot be served so."""
 
 
+@dataclass(frozen=True)
+class Door:
+    """Who may come in, and by which way.
+
+    Attributes:
+        token: everyone's; None: there is none.
+        tokens: of each user, in a file.
+        user_header: by which a trusted proxy names the user.
+        trusted_proxies: addresses or networks.
+        root_path: that a proxy serves the page below, such as ``/nodules``.
+    """
+
+    token: str | None = None
+    tokens: Path | None = None
+    user_header: str | None = None
+    trusted_proxies: tuple[str, ...] = ()
+    root_path: str = ""
+
+    def visitors(self) -> Visitors:
+        """Raises NoduleRiskError: the proxies or the file of tokens cannot be used."""
+        forwarded = Forwarded(self.trusted_proxies, self.user_header)
+        if self.user_header:
+            return SignedOn(forwarded)
+        if self.tokens:
+            return TokenHolders(forwarded, TokenFile(self.tokens))
+        if self.token:
+            own = {EVERYONE: self.token}
+            return TokenHolders(forwarded, lambda: own)
+        return Anyone(forwarded)
+
+
 def serve(
     host: str,
     port: int,
     *,
-    token: str | None,
+    door: Door,
     tls: ssl.SSLContext | None,
     weights: str,
     device: str,
     sessions: int,
+    reserve: bool,
     idle_minutes: float,
     max_upload_gb: float,
     ready: Callable[[str], None],
@@ -55,11 +115,12 @@ def serve(
 
     Raises:
         ServeError: the host or port cannot be used.
-        NoduleRiskError: what the networks' queue refuses, such as unknown weights.
+        NoduleRiskError: what the networks' queue refuses, such as unknown weights, and `Door`.
     """
     from nodulerisk.engine.queue import NetworkQueue
 
     key = secrets.token_urlsafe(32)
+    visitors = door.visitors()
     with listening(host, port) as listener, NetworkQueue([weights], device, key) as networks:
         users = Sessions(
             session_command(weights, device, max_upload_gb),
@@ -67,42 +128,87 @@ def serve(
             key=key,
             most=sessions,
             idle_seconds=60 * idle_minutes,
+            reserve=reserve,
+            is_welcome=visitors.is_welcome,
         )
-        ready(address(host, listener.getsockname()[1], token, tls))
-        run(make_app(users, token), listener, tls)
+        ask = networks_question(weights, networks.address, key)
+        app = make_app(users, visitors, root=door.root_path, ask_networks=ask)
+        ready(address(host, listener.getsockname()[1], door, tls))
+        run(app, listener, tls)
 
 
 def run(app: web.Application, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
     """Runs the application until SIGINT, SIGTERM, or the end of its terminal."""
-    if (
-        hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
-    ):  # not under nohup
-        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
-    web.run_app(
-        app,
-        sock=listener,
-        ssl_context=tls,
-        access_log=None,
-        print=None,
-        shutdown_timeout=CLOSE_SECONDS,
-    )
+    asyncio.run(_run(app, listener, tls))
 
 
-def make_app(sessions: Sessions, token: str | None) -> web.Application:
-    """The front's application; without a token it answers to this machine's own names alone."""
-    proxy = Proxy(sessions)
-    gate = demand_token(token) if token else demand_loopback_host
-    app = web.Application(middlewares=[demand_own_page, gate])
-    app.add_routes(
-        [
-            web.get("/", _starter(sessions), allow_head=False),
-            web.route("*", "/sessions/{id}/{tail:.*}", proxy.pass_on),
-            web.get(HEALTH_PATH, _say_ok),
-            web.get(STYLE_PATH, style),
-            web.route("*", "/{tail:.*}", _not_found),
-        ]
-    )
-    app.on_response_prepare.append(security_headers())
+async def _run(app: web.Application, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+    stopped = _stopped()
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_SECONDS)
+    await runner.setup()
+    try:
+        assert runner.server is not None
+        server = await asyncio.get_running_loop().create_server(
+            app[CONNECTIONS].bounded(runner.server),
+            sock=listener,
+            ssl=tls,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS if tls else None,
+        )
+        await stopped.wait()
+        server.close()
+    finally:
+        await runner.cleanup()
+
+
+def _stopped() -> asyncio.Event:
+    """Set once this process is asked to end."""
+    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
+    names = ["SIGINT", "SIGTERM"]
+    if getattr(signal, "SIGHUP", None) and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        names.append("SIGHUP")  # not under nohup
+    for name in names:
+        signal.signal(getattr(signal, name), lambda *_: loop.call_soon_threadsafe(stopped.set))
+    return stopped
+
+
+def make_app(
+    sessions: Sessions,
+    visitors: Visitors,
+    *,
+    root: str = "",
+    ask_networks: Callable[[Callable[[int], None]], None] = lambda on_waiting: None,
+) -> web.Application:
+    """The front's application.
+
+    Args:
+        sessions: that it starts.
+        visitors: who may come in; `Anyone`: only by this machine's own names.
+        root: the path that a proxy serves it below.
+        ask_networks: see `Health`.
+    """
+    forwarded, connections = visitors.forwarded, Connections()
+    proxy = Proxy(sessions, forwarded.user_header)
+    gate = [demand_visitor(visitors), connections.of_visitors(lambda request: VISITOR in request)]
+    if isinstance(visitors, Anyone):
+        gate.insert(0, demand_loopback_host)
+    app = web.Application(middlewares=[demand_own_page(forwarded), *gate])
+    app[ROOT], app[CONNECTIONS] = root, connections
+    routes = [
+        web.get("/", _starter(sessions, visitors), allow_head=False),
+        web.get("/sessions/{id}/idle", proxy.say_how_long, allow_head=False),
+        web.post("/sessions/{id}/stay", proxy.stay),
+        web.route("*", "/sessions/{id}/{tail:.*}", proxy.pass_on),
+        web.get(HEALTH_PATH, Health(ask_networks).answer),
+        web.get(METRICS_PATH, metrics(sessions, connections.__len__)),
+        web.get(STYLE_PATH, style),
+        web.get(SCRIPT_PATH, script),
+    ]
+    if isinstance(visitors, TokenHolders):
+        routes.append(web.post(LOGIN_PATH, log_in(visitors)))
+    # some proxies take the root's path off, others leave it
+    app.add_routes([_below(prefix, route) for prefix in {root, ""} for route in routes])
+    app.add_routes([web.route("*", "/{tail:.*}", _not_found)])
+    app.on_response_prepare.append(security_headers(forwarded))
     app.cleanup_ctx.append(proxy.connections)
     app.on_startup.append(lambda _: sessions.open())
     app.on_shutdown.append(
@@ -111,17 +217,27 @@ def make_app(sessions: Sessions, token: str | None) -> web.Application:
     return app
 
 
-def _starter(sessions: Sessions) -> Callable:
+def _below(root: str, route: web.RouteDef) -> web.RouteDef:
+    return web.route(route.method, root + route.path, route.handler, **route.kwargs)
+
+
+def _starter(sessions: Sessions, visitors: Visitors) -> Handler:
     async def start(request: web.Request) -> web.Response:
         if not _is_visit(request):
             return refusal(
-                403, "This request is refused", "A session starts when a person opens this page."
+                request,
+                403,
+                "This request is refused",
+                "A session starts when a person opens this page.",
             )
         try:
-            session = await sessions.start()
+            session = await sessions.own(request[VISITOR])
         except SessionError as error:
-            return refusal(503, "No session", str(error))
-        return web.Response(status=303, headers={"Location": f"/sessions/{session.id}/"})
+            return refusal(request, 503, "No session", str(error))
+        answer = web.Response(status=303)
+        answer.headers["Location"] = f"{root_of(request)}/sessions/{session.id}/"
+        visitors.remember(request, answer, request[VISITOR])
+        return answer
 
     return start
 
@@ -135,12 +251,32 @@ def _is_visit(request: web.Request) -> bool:
     )
 
 
-async def _say_ok(_: web.Request) -> web.Response:
-    return web.Response(text="ok")
+async def _not_found(request: web.Request) -> web.Response:
+    return refusal(
+        request, 404, "There is no such page", "The address is wrong.", link="Start a session"
+    )
 
 
-async def _not_found(_: web.Request) -> web.Response:
-    return refusal(404, "There is no such page", "The address is wrong.", link="Start a session")
+def networks_question(
+    weights: str, address: str, key: str
+) -> Callable[[Callable[[int], None]], None]:
+    """A function that has the smallest network of the set answer, in its turn; see `Health`."""
+    import numpy as np
+
+    from nodulerisk.engine.queue import SharedNetworks
+    from nodulerisk.networks.kinds import NETWORKS
+    from nodulerisk.weights.store import load_weight_set
+
+    weight_set = load_weight_set(weights)
+    name, card = min(weight_set.networks.items(), key=lambda one: one[1].size)
+    cubes = np.zeros((1, NETWORKS[card.kind].cubes.channels, *3 * [card.size]), np.float32)
+
+    def ask(on_waiting: Callable[[int], None]) -> None:
+        options = {"address": address, "key": key, "on_waiting": on_waiting}
+        with SharedNetworks(weight_set, **options) as networks:
+            networks.predict(name, cubes)
+
+    return ask
 
 
 def session_command(weights: str, device: str, max_upload_gb: float) -> list[str]:
@@ -180,13 +316,13 @@ def listening(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def address(host: str, port: int, token: str | None, tls: ssl.SSLContext | None) -> str:
-    """The address to open in a browser."""
+def address(host: str, port: int, door: Door, tls: ssl.SSLContext | None) -> str:
+    """The address to open in a browser, which sends nobody what stands behind ``#``."""
     name = (
         socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
     )
-    query = f"?token={quote(token, safe='')}" if token else ""
-    return f"{'https' if tls else 'http'}://{name}:{port}/{query}"
+    token = f"#token={quote(door.token, safe='')}" if door.token else ""
+    return f"{'https' if tls else 'http'}://{name}:{port}{door.root_path}/{token}"
 
 
 def tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:

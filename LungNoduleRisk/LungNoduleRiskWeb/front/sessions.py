@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import os
 import secrets
 import shutil
@@ -13,8 +12,9 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from typing import Any
 from wslink.launcher import ProcessManager, ProxyMappingManager, SessionManager
 
 from LungNoduleRiskWeb.agreed import KEY_VARIABLE, READY_LINE
+from LungNoduleRiskWeb.front import leftovers
+from LungNoduleRiskWeb.front.visitors import Visitor
 from nodulerisk.errors import NoduleRiskError
 
 HOST = "127.0.0.1"
@@ -30,9 +32,15 @@ LOG_NAME, UPLOADS_NAME = (
     "uploads",
 )  # what a session's folder holds, beside temporary files
 MOST_LOG = 10_000_000  # bytes; a page can have lines written to it
+LAST_LINES = 10  # of a session that did not start
 START_SECONDS = 60.0
+CLOSED_SECONDS = 60.0  # after its last page was closed a session ends
+REFILL_SECONDS = 10.0  # after a session was taken from the reserve: its page loads first
+RETRY_SECONDS = 60.0  # after a reserve that did not start
 END_SECONDS = 5.0  # between asking a process to end and ending it
 NOT_STARTED = "The session did not start: try again, or tell who runs this server."
+
+PREFIX = "nodulerisk-web-"  # of the folder of all sessions
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +57,11 @@ class Session:
         id: known to its user alone.
         name: wslink's; opens nothing.
         address: host and port that the process listens on.
-        last_seen: when its user last sent something, in seconds (monotonic); infinite until it is
-            ready.
+        owner: None: it waits in reserve.
+        is_ready: it can be asked.
+        last_seen: when its user last sent something, in seconds (monotonic).
+        asked: requests that it is answering, and pages that are open.
+        is_lost: the last page did not close but went without a word, as on a laptop that sleeps.
         ending: what ends it, once that has begun.
     """
 
@@ -59,12 +70,40 @@ class Session:
     folder: Path
     process: subprocess.Popen
     id: str = field(default_factory=lambda: secrets.token_urlsafe(24))
-    last_seen: float = math.inf
+    owner: Visitor | None = None
+    is_ready: bool = False
+    last_seen: float = field(default_factory=time.monotonic)
+    asked: int = 0
+    is_lost: bool = False
     ending: asyncio.Task | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        return self.ending is None and self.process.poll() is None
 
     def touch(self) -> None:
         """Its user is there."""
         self.last_seen = time.monotonic()
+
+    def left(self, idle_seconds: float) -> float:
+        """How many seconds it goes on without its user."""
+        return self.last_seen + idle_seconds - time.monotonic()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether its user has closed its pages, and opened none for a minute."""
+        return not self.asked and not self.is_lost and self.left(CLOSED_SECONDS) < 0
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Counts what its user asks meanwhile."""
+        self.asked += 1
+        self.touch()
+        try:
+            yield
+        finally:
+            self.asked -= 1
+            self.touch()
 
 
 class Sessions:
@@ -75,11 +114,17 @@ class Sessions:
             folder for uploads). Secrets do not belong here: every user of the machine can read it.
         environment: what it finds in its environment besides; its key is put there as
             ``NODULERISK_WEB_KEY``.
-        most: how many sessions there may be at a time.
+        most: how many sessions there may be at a time, with the one in reserve. A user who has a
+            name gets half of them at most.
         idle_seconds: a session ends when its user has sent nothing for so long.
+        reserve: one session more than are used is kept started, so that its user need not wait.
+        is_welcome: whether a user still may have a session.
 
     Attributes:
         key: what a session's process demands of every request.
+        started: how many sessions got a user.
+        waited_seconds: how long these waited, all together.
+        ended: how many sessions ended, by the reason.
     """
 
     def __init__(
@@ -90,60 +135,102 @@ class Sessions:
         key: str,
         most: int,
         idle_seconds: float,
+        reserve: bool = False,
+        is_welcome: Callable[[str], bool] = lambda user: True,
     ):
         self.key = key
+        self.most = most
+        self.idle_seconds = idle_seconds
+        self.started = 0
+        self.waited_seconds = 0.0
+        self.ended: Counter[str] = Counter()
         self._command = list(command)
         self._environment = {**environment, KEY_VARIABLE: key}
-        self._most = most
-        self._idle_seconds = idle_seconds
+        self._is_welcome = is_welcome
         self._sessions: dict[str, Session] = {}
+        self._starting: dict[Visitor, asyncio.Task[Session]] = {}
+        self._has_reserve = reserve
+        self._reserve: asyncio.Task[Session] | None = None
+        self._refill_at = 0.0
+
+    @property
+    def used(self) -> int:
+        """How many sessions have a user."""
+        return sum(one.owner is not None for one in self._sessions.values())
 
     async def open(self) -> None:
         """Makes the folder that theirs will be in, and begins to watch for sessions that are
         over."""
-        self._base = Path(
-            tempfile.mkdtemp(prefix="nodulerisk-web-")
-        )  # only its owner can look into it
+        leftovers.remove(PREFIX)
+        self._base = Path(tempfile.mkdtemp(prefix=PREFIX))  # only its owner can look into it
+        self._held = leftovers.hold(self._base)
         config = _launcher_config(self._command, self._base)
         self._launcher = SessionManager(config, ProxyMappingManager)
-        self._launcher.resources = _FreePorts(self._most)
+        self._launcher.resources = _FreePorts(self.most)
         self._processes = _Processes(config, self._environment)
-        self._watch = asyncio.create_task(self._end_what_is_over())
+        self._watch = asyncio.create_task(self._keep_watch())
 
     async def close(self) -> None:
         """Ends all sessions, and deletes what they left."""
         self._watch.cancel()
+        if self._reserve is not None:
+            self._reserve.cancel()
         await asyncio.gather(
             *(self._end(session, "the server stops") for session in self._sessions.values())
         )
         shutil.rmtree(self._base, ignore_errors=True)
+        leftovers.let_go(self._held)
 
-    async def start(self) -> Session:
-        """A new session, once it can be asked.
+    async def own(self, visitor: Visitor) -> Session:
+        """The visitor's session, once it can be asked: the one that they have, else a new one.
 
         Raises:
             SessionError: all are in use, or it did not get ready within a minute.
         """
+        for session in self._sessions.values():
+            if session.owner == visitor and session.is_alive:
+                return session
+        if visitor not in self._starting:  # else two tabs, opened together, ask for one
+            self._starting[visitor] = asyncio.create_task(self._start(visitor))
+            self._starting[visitor].add_done_callback(lambda _: self._starting.pop(visitor))
+        return await asyncio.shield(self._starting[visitor])
+
+    def find(self, id: str, visitor: Visitor) -> Session | None:
+        """The session of this id, if it is the visitor's and still runs."""
+        session = self._sessions.get(id)
+        return session if session and session.owner == visitor and session.is_alive else None
+
+    async def _start(self, visitor: Visitor) -> Session:
+        began = time.monotonic()
         await asyncio.gather(*self._over())  # they may hold the last place
-        wanted = self._launcher.createSession({"application": "session"})
-        if wanted is None:
-            raise SessionError(f"All {self._most} sessions are in use: try again later.")
-        session = self._launch(wanted)
-        if not await _is_ready(session):
-            await self._end(session, f"did not start: {_last_line(session)}")
-            raise SessionError(NOT_STARTED)
+        self._refuse_too_many(visitor)
+        session = await self._from_reserve() or await self._new()
+        session.owner = visitor
         session.touch()
+        self.started += 1
+        self.waited_seconds += time.monotonic() - began
         _log(session, "started")
         return session
 
-    def find(self, id: str) -> Session | None:
-        """The session of this id, if it still runs."""
-        session = self._sessions.get(id)
-        return (
-            session
-            if session and session.ending is None and session.process.poll() is None
-            else None
-        )
+    def _refuse_too_many(self, visitor: Visitor) -> None:
+        owners = [one.owner for one in self._sessions.values() if one.owner]
+        same = sum(one.user == visitor.user for one in [*owners, *self._starting])
+        if visitor.user and same > max(1, self.most // 2):
+            raise SessionError(
+                "You have sessions in other browsers, and others need a place: end one of yours."
+            )
+
+    async def _new(self) -> Session:
+        """A session without a user, once it can be asked."""
+        wanted = self._launcher.createSession({"application": "session"})
+        if wanted is None:
+            raise SessionError(f"All {self.most} sessions are in use: try again later.")
+        session = self._launch(wanted)
+        if why := await _why_not_ready(session):
+            await self._end(session, "did not start", why)
+            raise SessionError(NOT_STARTED)
+        session.is_ready = True
+        return session
 
     def _launch(self, wanted: dict[str, Any]) -> Session:
         folder = self._base / wanted["id"]
@@ -152,6 +239,7 @@ class Sessions:
             (folder / UPLOADS_NAME).mkdir()
             process = self._processes.startProcess(wanted)
         except OSError as error:  # such as a full disk
+            logger.error("a session did not start: %s", error)
             self._launcher.deleteSession(wanted["id"])
             shutil.rmtree(folder, ignore_errors=True)
             raise SessionError(NOT_STARTED) from error
@@ -159,10 +247,25 @@ class Sessions:
         self._sessions[session.id] = session
         return session
 
-    async def _end_what_is_over(self) -> None:
+    async def _from_reserve(self) -> Session | None:
+        task, self._reserve = self._reserve, None
+        self._refill_at = time.monotonic() + REFILL_SECONDS
+        session = await task if task else None
+        return session if session and session.is_alive else None
+
+    async def _keep_watch(self) -> None:
         while True:
-            await asyncio.sleep(1)
             self._over()
+            self._keep_reserve()
+            await asyncio.sleep(1)
+
+    def _keep_reserve(self) -> None:
+        """Starts a session for whoever comes next, unless the last one is still at it."""
+        if self._reserve is not None and not _is_of_use(self._reserve):
+            self._reserve, self._refill_at = None, time.monotonic() + RETRY_SECONDS
+        has_room = self._reserve is None and len(self._sessions) < self.most
+        if self._has_reserve and has_room and time.monotonic() >= self._refill_at:
+            self._reserve = asyncio.create_task(self._new())
 
     def _over(self) -> list[asyncio.Task]:
         """Ends the sessions whose process is gone and those without a user."""
@@ -170,18 +273,26 @@ class Sessions:
         return [self._end(session, why) for session, why in reasons if why]
 
     def _why_over(self, session: Session) -> str:
-        if math.isinf(session.last_seen):
-            return ""  # start() looks after it
+        if not session.is_ready:
+            return ""  # _new() looks after it
         if session.process.poll() is not None:
-            return f"ended by itself ({session.process.returncode})"
+            return "ended by itself"
         if _log_size(session) > MOST_LOG:
             return "it filled its log"
-        return "nobody used it" if time.monotonic() - session.last_seen > self._idle_seconds else ""
+        return self._why_unused(session, session.owner) if session.owner else ""
 
-    def _end(self, session: Session, why: str) -> asyncio.Task:
+    def _why_unused(self, session: Session, owner: Visitor) -> str:
+        if not self._is_welcome(owner.user):
+            return "its user is shut out"
+        if session.is_closed:
+            return "its page was closed"
+        return "nobody used it" if session.left(self.idle_seconds) < 0 else ""
+
+    def _end(self, session: Session, why: str, detail: str = "") -> asyncio.Task:
         """Ends a session, once, however often it is asked."""
         if session.ending is None:
-            _log(session, why)
+            _log(session, f"{why}: {detail}" if detail else why)
+            self.ended[why] += 1
             session.ending = asyncio.create_task(self._end_process(session))
         return session.ending
 
@@ -209,14 +320,21 @@ def _launcher_config(command: list[str], base: Path) -> dict[str, Any]:
     }
 
 
-async def _is_ready(session: Session) -> bool:
-    """Waits until its process says that it listens; False: it ended, or took too long."""
+async def _why_not_ready(session: Session) -> str:
+    """Waits until its process says that it listens; else why it does not."""
     deadline = time.monotonic() + START_SECONDS
     while session.process.poll() is None and time.monotonic() < deadline:
         if READY_LINE.encode() in (session.folder / LOG_NAME).read_bytes():
-            return True
+            return ""
         await asyncio.sleep(0.1)
-    return False
+    code = session.process.returncode
+    how = f"not ready after {START_SECONDS:.0f} s" if code is None else f"code {code}"
+    return f"{_last_lines(session)} ({how})"
+
+
+def _is_of_use(reserve: asyncio.Task[Session]) -> bool:
+    """Whether it is ready, or will be."""
+    return not reserve.done() or (reserve.exception() is None and reserve.result().is_alive)
 
 
 def _log(session: Session, what: str) -> None:
@@ -229,11 +347,11 @@ def _log_size(session: Session) -> int:
     return 0
 
 
-def _last_line(session: Session) -> str:
+def _last_lines(session: Session) -> str:
     """The log of a session that nobody has used yet, so that it cannot name a patient."""
     with suppress(FileNotFoundError):  # deleted: the server stops
         lines = (session.folder / LOG_NAME).read_text("utf-8", errors="replace").split("\n")
-        return next((line for line in reversed(lines) if line.strip()), "")
+        return " | ".join([line.strip() for line in lines if line.strip()][-LAST_LINES:])
     return ""
 
 

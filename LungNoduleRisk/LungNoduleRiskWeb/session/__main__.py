@@ -68,6 +68,17 @@ def _bound_memory() -> None:
         )  # where memory ends, this process does: not the front
 
 
+def _keep_traces() -> None:
+    """wslink tells a browser where in the server's files something failed; the log has it, too."""
+    send = wslink_protocol.WslinkHandler.sendWrappedError
+
+    async def send_without_trace(self, rpcid, code, message, data=None, client_id=None):
+        named = {"method": data["method"]} if isinstance(data, dict) else data
+        return await send(self, rpcid, code, message, named, client_id)
+
+    wslink_protocol.WslinkHandler.sendWrappedError = send_without_trace
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
@@ -79,6 +90,7 @@ def main() -> None:
     parser.add_argument("--max-upload-gb", type=float, default=4.0)
     options = parser.parse_args()
     _bound_memory()
+    _keep_traces()
     server = make_server(options, os.environ[KEY_VARIABLE], os.environ[NETWORKS_VARIABLE])
     server.start(
         port=options.port,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -16,23 +17,27 @@ from trame_server.utils.asynchronous import create_task
 
 from LungNoduleRiskLib import scene
 from LungNoduleRiskLib.assessing import Assessor
-from LungNoduleRiskLib.facts import NoduleFacts, Summary, ctFacts
-from LungNoduleRiskLib.sample import loadSample
+from LungNoduleRiskLib.facts import NoduleFacts, Summary
 from LungNoduleRiskLib.session import Session
+from LungNoduleRiskWeb.session.correcting import Correcting, CorrectingState
+from LungNoduleRiskWeb.session.explaining import Explaining
+from LungNoduleRiskWeb.session.following import Following, FollowingState
 from LungNoduleRiskWeb.session.notices import Notices
-from LungNoduleRiskWeb.session.viewer import LAYOUTS, WINDOWS_HU, Viewer
+from LungNoduleRiskWeb.session.reading_tools import ReadingState, ReadingTools
+from LungNoduleRiskWeb.session.scans import Scans, ScansState
+from LungNoduleRiskWeb.session.viewer import Viewer
 from nodulerisk.clinical.patient import Patient
 from nodulerisk.ct.dicom.identity import identity_in
 from nodulerisk.ct.points import Point, Position, parse_point
-from nodulerisk.ct.read import read_ct
 from nodulerisk.engine.worker import RemoteNetworks
-from nodulerisk.errors import NoduleRiskError, SeveralSeriesError
+from nodulerisk.errors import NoduleRiskError
 from nodulerisk.outputs.html.nodule_report import AT_A_GLANCE
+from nodulerisk.weights.store import weight_set_names
 
 SYSTEMS = ("LPS", "RAS", "voxel")  # of typed coordinates: mm, mm, and voxels x, y, z counted from 0
 PATIENT = tuple(get_type_hints(Patient))
 POLL_S = 0.1
-CT_NAME = "CT"  # of the volume node: no file's name, which may be a patient's
+PLACED, DELETED = "placed", "deleted"
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,6 @@ class PageState:
     A page can be made to say anything: what counts is what the session says.
 
     Attributes:
-        ct: its facts.
-        series: to choose from, where a folder held several: ``uid`` and ``text``.
         nodules: rows of the list.
         selected: name of a nodule.
         facts: of the selected nodule.
@@ -53,17 +56,12 @@ class PageState:
         report_url: shown over the page.
     """
 
-    ct: dict[str, Any] | None = None
-    series: list[dict[str, str]] = field(default_factory=list)
     nodules: list[dict[str, Any]] = field(default_factory=list)
     selected: str | None = None
     facts: dict[str, Any] | None = None
     running: bool = False
     percent: int = 0
     placing: bool = False
-    crosshair: bool = True
-    layout_name: str = next(iter(LAYOUTS))
-    window_name: str = next(iter(WINDOWS_HU))
     system: str = SYSTEMS[0]
     coordinates: str = ""
     cascade: bool = False
@@ -73,8 +71,15 @@ class PageState:
     report_url: str = ""
 
 
-CLOSED = ("selected", "placing", "nodules", "facts", "ct", "report_url", "identity")  # with the CT
-STATE: dict[str, Any] = asdict(PageState()) | {f"patient_{name}": "" for name in PATIENT}
+CLOSED = ("selected", "placing", "nodules", "facts", "report_url", "identity")  # with the CTs
+STATE: dict[str, Any] = {
+    **asdict(PageState()),
+    **asdict(ReadingState()),
+    **asdict(ScansState()),
+    **asdict(FollowingState()),
+    **asdict(CorrectingState()),
+    **{f"patient_{name}": "" for name in PATIENT},
+}
 
 
 class Controller:
@@ -92,127 +97,107 @@ class Controller:
         """``make_networks``: as ``SharedNetworks``, once it knows its queue."""
         self.viewer = viewer
         self.session = Session(Assessor(partial(make_networks, on_waiting=self._on_waiting)))
-        self.upload: Path | None = None  # what the CT was read from; None: it is the sample
-        self.series_uid: str | None = None
-        # an upload that is being read, or whose series is yet to be chosen
-        self.pending: Path | None = None
-        self.notices = Notices(server.state)
-        self._state = server.state
-        self._weights, self._device = weights, device
+        self.notices, self.state = Notices(server.state), server.state
+        self._done: list[tuple[str, str]] = []  # what may be undone: placed or deleted, and a name
+        self.weight_sets, self.device = list(dict.fromkeys([weights, *weight_set_names()])), device
         self._refreshing: asyncio.Task | None = None
-        self._state.update(STATE)
+        self.state.update(STATE | {"weights": weights})
+        self.reading = ReadingTools(server.state, viewer, self.session)
+        self.scans = Scans(self)
+        self.following = Following(self)
+        self.correcting = Correcting(self)
+        self.explaining = Explaining(self)
         self._listen()
 
     def _listen(self) -> None:
-        self._state.change("layout_name")(
-            lambda layout_name, **_: self.viewer.show_layout(layout_name)
-        )
-        self._state.change("crosshair")(
-            lambda crosshair, **_: self.viewer.show_crosshair(crosshair)
-        )
-        self._state.change("window_name")(lambda **_: self._show_window())
-        self._state.change("placing")(lambda **_: self._place())
-        self._state.change(*(f"patient_{name}" for name in PATIENT))(lambda **_: self._on_patient())
+        self.state.change("placing")(lambda **_: self._place())
+        self.state.change(*(f"patient_{name}" for name in PATIENT))(lambda **_: self._on_patient())
 
     # The CT
+
+    @property
+    def upload(self) -> Path | None:
+        """What the shown CT was read from; None: it is the sample, or there is none."""
+        return None if self.scans.shown is None else self.scans.shown.upload
+
+    @property
+    def series_uid(self) -> str | None:
+        """Of the shown CT."""
+        return None if self.scans.shown is None else self.scans.shown.series_uid
 
     def identity_reader(self) -> Callable[[], dict[str, str]] | None:
         """A function that reads who the patient is, where reports are to say so; None: they are
         not, or the CT is the sample."""
-        if not self._state.identity or self.upload is None:
+        if not self.state.identity or self.upload is None:
             return None
         return partial(identity_in, [self.upload], self.series_uid)
 
-    async def open(self, upload: Path, series_uid: str | None = None) -> None:
-        """Reads a CT and shows it in place of the one before.
-
-        Raises:
-            NoduleRiskError: see ``read_ct``, and while something else is done; what was open stays
-                open.
-        """
-        with self.notices.busy("Reading the CT…"):
-            self.notices.say("")
-            self.pending, self._state.series = upload, []
-            try:
-                ct = await asyncio.to_thread(read_ct, upload, series_uid=series_uid)
-            except SeveralSeriesError as error:
-                self._state.series = [
-                    {"uid": uid, "text": text} for uid, text in error.series.items()
-                ]
-                raise NoduleRiskError(
-                    "This folder holds several CT series or volumes: choose one."
-                ) from error
-            except NoduleRiskError:
-                self.pending = None
-                raise
-            self._close()
-            self.pending, self.upload, self.series_uid = None, upload, ct.acquisition.series_uid
-            self._show(scene.addCt(ct, CT_NAME), scene.addPointsNode())
-            self._state.ct = asdict(ctFacts(ct))
-
-    def open_series(self, uid: str) -> None:
-        """Reads one series of an upload that holds several."""
-        create_task(self._open_series(uid))
-
-    async def _open_series(self, uid: str) -> None:
-        with self.notices.refusals_said():
-            if self.pending is not None:
-                await self.open(self.pending, uid)
+    async def open(self, upload: Path, series_uid: str | None = None, ask: bool = False) -> None:
+        """Reads a CT and shows it: see ``Scans.open``."""
+        await self.scans.open(upload, series_uid, ask)
 
     def open_sample(self) -> None:
         """Shows the demonstration CT and its point."""
-        with self.notices.refusals_said():
-            self.notices.refuse_busy()
-            self.notices.say("")
-            self._close()
-            self._show(*loadSample())
-            ct = scene.ctFromNode(self.session.selected[0])
-            self._state.ct = asdict(ctFacts(ct)) | {"dicom": False}  # there are no files of it
-            self._jump()
+        self.scans.open_sample()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Closes all CTs, and forgets what was said of the patient."""
+        self.correcting.stop()
+        self.explaining.hide()
         self.viewer.clear()
-        self.viewer.show_crosshair(self._state.crosshair)
+        self.reading.show_crosshair()
         self.session.clear()
         self.session.use(None, None)
-        self.upload = self.series_uid = None
-        self._state.update({name: STATE[name] for name in CLOSED})
+        self.scans.clear()
+        self.following.clear()
+        self._done.clear()
+        self.state.update({name: STATE[name] for name in CLOSED})
         self._show_answers()
 
-    def _show(self, volume_node, points_node) -> None:
+    def show(self, volume_node: Any, points_node: Any) -> None:
+        """Shows a CT and its list of points."""
+        self.state.placing = False
+        self.correcting.stop()
+        self.explaining.hide()
         self.session.use(volume_node, points_node)
         self.viewer.show_ct(volume_node)
-        self._show_window()
+        self.viewer.mark_points(points_node)
+        self.reading.show_ct(volume_node)
         self.viewer.on_points_changed(points_node, self._refresh_soon)
         self.refresh()
-
-    def _show_window(self) -> None:
-        if self.session.volumeNode is not None:
-            self.viewer.show_window(self.session.volumeNode, self._state.window_name)
+        self._done.clear()
 
     # Points
 
     def _place(self) -> None:
-        if self.session.markupsNode is not None:
-            self.viewer.place(self.session.markupsNode, self._state.placing)
+        if self.session.markupsNode is None:
+            return
+        if self.state.placing is True:
+            self.state.update({"measuring": False, "brush": ""})
+        self.viewer.place(self.session.markupsNode if self.state.placing is True else None)
 
     def add_typed_point(self) -> None:
         """Adds the point whose coordinates were typed."""
         with self.notices.refusals_said():
             self._add_point(self._typed_point())
-            self._state.coordinates = ""
+            self.state.coordinates = ""
             self.notices.say("")
 
-    def add_point_where_slices_meet(self) -> None:
-        """Adds a point without a mouse: the slices are moved by their sliders."""
+    def add_point_where_slices_meet(self, pictures: object = None) -> None:
+        """Adds a point without a mouse: the slices are moved by their sliders.
+
+        Args:
+            pictures: those on the screen, see ``Viewer.where_slices_meet``.
+        """
+        seen = pictures if isinstance(pictures, dict) else {}
         with self.notices.refusals_said():
-            self._add_point(scene.lpsOf(self.viewer.where_slices_meet()))
+            self._add_point(scene.lpsOf(self.viewer.where_slices_meet(seen)))
 
     def _add_point(self, lps_mm: Position) -> None:
         _volume_node, markups_node = self.session.selected
         scene.addPoint(markups_node, Point("", lps_mm))
         self.refresh()
-        self._jump()
+        self.jump()
 
     def _typed_point(self) -> Position:
         """LPS mm.
@@ -220,10 +205,7 @@ class Controller:
         Raises:
             PointError: not three numbers.
         """
-        text, system = (
-            ",".join(self._state.coordinates.replace(",", " ").split()),
-            self._state.system,
-        )
+        text, system = plain(self.state.coordinates), self.state.system
         if system == "voxel":
             return scene.lpsOfVoxel(parse_point(text), self.session.selected[0])
         return parse_point(text, "ras" if system == "RAS" else "lps")
@@ -233,10 +215,12 @@ class Controller:
         with self.notices.refusals_said():
             self.session.refresh()
             self.session.choose(name)
+            self.correcting.stop()
             self._show_chosen()
-            self._jump()
+            self.jump()
 
-    def _jump(self) -> None:
+    def jump(self) -> None:
+        """Brings the chosen nodule to the middle of the views."""
         position = self.session.position()
         if position is not None:
             self.viewer.jump(position)
@@ -247,13 +231,33 @@ class Controller:
             self.session.refresh()
             self.session.step(by)
             self._show_chosen()
-            self._jump()
+            self.jump()
 
     def delete(self, name: str) -> None:
         """Removes a nodule's point and its results."""
         with self.notices.refusals_said():
             self.notices.refuse_busy()  # a run under way would bring its results back
             self.session.delete(name)
+            self._done.append((DELETED, name))
+            self.refresh()
+
+    def undo(self) -> None:
+        """Takes back the last point that was placed, unless it was assessed since, or brings back
+        the nodule that was deleted last."""
+        with self.notices.refusals_said():
+            self.notices.refuse_busy()
+            if self.correcting.undo():
+                return
+            fresh = [one.name for one in self.session.nodules if one.assessment is None]
+            may = [(PLACED, name) for name in fresh] + [(DELETED, self.session.deleted)]
+            self._done = [one for one in self._done if one in may]
+            if not self._done:
+                raise NoduleRiskError("There is nothing to undo.")
+            what, name = self._done.pop()
+            if what == DELETED:
+                self.session.undoDelete()
+            else:
+                self.session.delete(name)
             self.refresh()
 
     # A run
@@ -268,25 +272,32 @@ class Controller:
         with self.notices.refusals_said():
             with self.notices.busy("Waiting for the networks…"):
                 self.notices.say("")
+                self.correcting.stop()
                 self._start()
-                self._state.update({"running": True, "percent": 0})
+                self.state.update({"running": True, "percent": 0})
                 try:
                     await self._follow()
                 finally:
-                    self._state.running = False
+                    self.state.running = False
                     run = self.session.end()
                     self.refresh()
-                    self._jump()
+                    self.jump()
             self.notices.say(f"{run.shown} of {len(run.points)} nodules assessed.")
+
+    @property
+    def weights(self) -> str:
+        """The chosen weight set; a page can choose among those that there are."""
+        chosen = str(self.state.weights)
+        return chosen if chosen in self.weight_sets else self.weight_sets[0]
 
     def cancel(self) -> None:
         """Ends the run under way; what was assessed stays."""
         self.session.cancel()
 
     def _start(self) -> None:
-        chosen = {"cascade": self._state.cascade, "stability": self._state.stability}
+        chosen = {"cascade": self.state.cascade, "stability": self.state.stability}
         try:
-            self.session.start(self._weights, self._device, **chosen)
+            self.session.start(self.weights, self.device, **chosen)
         finally:
             self.refresh()
 
@@ -315,8 +326,8 @@ class Controller:
         news = self.session.news
         if news.what:
             self.notices.doing(news.what)
-        with self._state:
-            self._state.percent = round(100 * news.share)
+        with self.state:
+            self.state.percent = round(100 * news.share)
             if self.session.showNext():
                 self.refresh()
 
@@ -324,32 +335,38 @@ class Controller:
 
     def refresh(self) -> None:
         """Reads the nodules from the scene again, and chooses a new one if there is one."""
-        for name in self.session.refresh()[-1:]:
+        new = self.session.refresh()
+        self._done += [(PLACED, name) for name in new]
+        for name in new[-1:]:
             self.session.choose(name)
-        self._state.nodules = [_row(one) for one in self.session.summaries()]
+        places = self.session.places()
+        self.state.nodules = [
+            _row(one, places.get(one.name, "")) for one in self.session.summaries()
+        ]
+        self.reading.show_masks()
         self._show_chosen()
 
     def _show_chosen(self) -> None:
         chosen = self.session.chosen
-        self._state.selected = None if chosen is None else chosen.name
+        self.state.selected = None if chosen is None else chosen.name
         self._show_answers()
         self._show_facts()
 
     def _show_answers(self) -> None:
         answers = self.session.answers
-        self._state.update({f"patient_{name}": answers.get(name, "") for name in PATIENT})
+        self.state.update({f"patient_{name}": answers.get(name, "") for name in PATIENT})
 
     def _show_facts(self) -> None:
         facts = self.session.facts()
-        self._state.facts = None if facts is None else _found(facts)
+        self.state.facts = None if facts is None else _found(facts)
         if facts is not None and facts.notAdvised:
             self.notices.say(facts.notAdvised, is_error=True)
 
     def _on_patient(self) -> None:
         for name in PATIENT:
-            self.session.answer(name, str(self._state[f"patient_{name}"] or ""))
+            self.session.answer(name, str(self.state[f"patient_{name}"] or ""))
         if self.session.chosen is not None:
-            if self._state.is_error:  # of a value that was corrected
+            if self.state.is_error:  # of a value that was corrected
                 self.notices.say("")
             self._show_facts()
 
@@ -361,7 +378,7 @@ class Controller:
     async def _refresh_later(self) -> None:
         await asyncio.sleep(POLL_S)
         self._refreshing = None
-        with self._state:
+        with self.state:
             self.refresh()
 
     def end(self) -> None:
@@ -369,11 +386,22 @@ class Controller:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _row(summary: Summary) -> dict[str, Any]:
+def plain(typed: object) -> str:
+    """Coordinates as ``parse_point`` takes them, from what people type or paste: (−81.5; 192 3)."""
+    text = str(typed).replace("\N{MINUS SIGN}", "-").replace("\N{EN DASH}", "-")
+    return ",".join(re.sub(r"[\s,;()\[\]{}<>]+", " ", text).split())
+
+
+def _row(summary: Summary, place: str) -> dict[str, Any]:
     """A nodule's line as the page lists it."""
     sizes = [f"{name} {summary.sizes[name]}" for name in AT_A_GLANCE if name in summary.sizes]
-    return asdict(summary) | {"sizes": ", ".join(sizes), "warnings": len(summary.warnings)}
+    more = {"sizes": ", ".join(sizes), "warnings": len(summary.warnings), "place": place}
+    return asdict(summary) | more
 
 
 def _found(facts: NoduleFacts) -> dict[str, Any] | None:
-    return None if facts.found is None else asdict(facts.found)
+    """What was found in a nodule, and what became of it since earlier scans."""
+    if facts.found is None:
+        return None
+    earlier = None if facts.earlier is None else asdict(facts.earlier)
+    return asdict(facts.found) | {"earlier": earlier, "over_time": facts.overTime}

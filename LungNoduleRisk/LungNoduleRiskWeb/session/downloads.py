@@ -10,8 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from LungNoduleRiskLib import scene
+from LungNoduleRiskLib.display import results
 from LungNoduleRiskWeb.session.controller import Controller
 from nodulerisk import RESEARCH_USE_ONLY
+from nodulerisk.assessment import Assessment
 from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError, OutputError
@@ -53,7 +55,7 @@ def _table(controller: Controller, path: Path) -> Writer:
 
 def _json(controller: Controller, path: Path) -> Writer:
     """All assessments, each as the terminal's assessment.json has it."""
-    found = [one.to_dict() for one in controller.session.drawn]
+    found = [one.to_dict() for one in _assessments(controller)]
     text = json.dumps(
         {"note": RESEARCH_USE_ONLY, "assessments": found}, indent=2, ensure_ascii=False
     )
@@ -99,11 +101,23 @@ FILES = {
 }
 
 
+def _assessments(controller: Controller) -> list[Assessment]:
+    """As the networks made them; those whose masks were corrected by hand as they are now."""
+    session, corrected = controller.session, controller.session.handDrawn()
+    if not corrected:
+        return session.drawn
+    volume_node = session.selected[0]
+    found = results.withMasks(volume_node, scene.ctFromNode(volume_node))
+    now = {one.name: one for one in found if one.name in corrected}
+    return [now.get(one.name, one) for one in session.drawn]
+
+
 def _outcomes(controller: Controller) -> list[Outcome]:
     """The outcome of every nodule that was assessed or refused."""
     session = controller.session
     return [
-        Outcome(Point(a.name, a.point_lps_mm), a, advice=session.advice(a)) for a in session.drawn
+        Outcome(Point(a.name, a.point_lps_mm), a, advice=session.advice(a))
+        for a in _assessments(controller)
     ] + [
         Outcome(point, refusal=session.refusals[point.name])
         for point in session.points()

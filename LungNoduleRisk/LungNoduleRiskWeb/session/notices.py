@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import logging
+import re
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from trame_server.state import State
 
 from nodulerisk.errors import NoduleRiskError
 
+# a path from the root, of Unix or Windows, up to its last part
+FOLDERS = re.compile(r"(?<![\w./\\])(?:[A-Za-z]:[\\/]|/)(?:[^\s/\\'\":]+[/\\])+")
+ROOTS = [  # of ours, as their names may have spaces in them
+    str(root)
+    for root in (tempfile.gettempdir(), Path(__file__).parents[2], sys.prefix, Path.home())
+    if root != Path("/")
+]
 NOTICES = {"busy": "", "message": "", "is_error": False}
 
 
@@ -24,7 +35,7 @@ class Notices:
     def say(self, text: str, is_error: bool = False) -> None:
         """Shows a line; an empty one takes the last away."""
         with self._state:
-            self._state.update({"message": text, "is_error": is_error})
+            self._state.update({"message": without_folders(text), "is_error": is_error})
 
     def refuse_busy(self) -> None:
         """Raises NoduleRiskError while something is done that must not be disturbed."""
@@ -67,3 +78,10 @@ class Notices:
                 f"This should not happen ({type(error).__name__}): start a new session.",
                 is_error=True,
             )
+
+
+def without_folders(text: str) -> str:
+    """The same words, with files and folders of this server named without where they are."""
+    for root in ROOTS:
+        text = text.replace(root, "")
+    return FOLDERS.sub("", text)

@@ -14,8 +14,23 @@ from trame_server import Server
 
 from LungNoduleRiskLib import resource
 from LungNoduleRiskWeb.session.controller import SYSTEMS, Controller
+from LungNoduleRiskWeb.session.ct_card import ct_card, losing_dialog
 from LungNoduleRiskWeb.session.downloads import FILES
-from LungNoduleRiskWeb.session.viewer import LAYOUTS, SPOKEN, WINDOWS_HU, Viewer
+from LungNoduleRiskWeb.session.follow_card import follow_card
+from LungNoduleRiskWeb.session.help_dialog import help_dialog
+from LungNoduleRiskWeb.session.mask_tools import mask_tools
+from LungNoduleRiskWeb.session.reading_bar import reading_bar
+from LungNoduleRiskWeb.session.viewer import Viewer
+from LungNoduleRiskWeb.session.widgets import (
+    SPOKEN,
+    button,
+    checkbox,
+    checks,
+    choice,
+    lines,
+    section,
+    toggle,
+)
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.clinical.patient import HELP, OF_THE_NODULE, Patient, field_words
 from nodulerisk.outputs.style import REPORT_NAME, TABLE_NAME
@@ -32,14 +47,19 @@ DOWNLOADS = {
     "scene.mrb": "Scene for 3D Slicer (MRB)",
 }
 assert DOWNLOADS.keys() == FILES.keys()
-KEYS = "Keys: P place, A assess, Esc cancel, J and K next and previous nodule"
 
 
 def build_page(server: Server, controller: Controller, viewer: Viewer) -> None:
     """Builds the page of a session."""
     server.trigger("step")(controller.step)
+    server.trigger("undo")(controller.undo)
     server.enable_module(
-        {"serve": {"lnr": str(ASSETS)}, "scripts": ["lnr/page.js"], "styles": ["lnr/page.css"]}
+        {
+            "serve": {"lnr": str(ASSETS)},
+            "scripts": ["lnr/views.js", "lnr/page.js", "lnr/idle.js"],
+            "styles": ["lnr/page.css"],
+            "vue_use": ["lnr_views"],
+        }
     )
     server.state.trame__title = TITLE
     server.state.trame__favicon = _data_uri(resource("Icons/LungNoduleRisk.png"))
@@ -50,32 +70,30 @@ def build_page(server: Server, controller: Controller, viewer: Viewer) -> None:
             with html.Div(
                 classes="views", role="region", aria_label="Slices and 3D view", **SPOKEN
             ):
-                viewer.fill(layout)
+                reading_bar(controller.reading)
+                with html.Div(classes="pictures"):
+                    viewer.fill(layout)
             with html.Aside(classes="panel", aria_label="Nodules and results", **SPOKEN):
                 html.P(RESEARCH_USE_ONLY, classes="research", role="note", **SPOKEN)
                 _message()
-                _ct_section(controller)
+                ct_card(controller)
                 _nodules_section(controller)
-                _facts_section()
+                follow_card(controller.following)
+                _facts_section(controller)
                 _downloads_section()
                 _patient_section()
         _report_dialog()
+        losing_dialog(controller.scans)
+        help_dialog()
 
 
 def _bar(controller: Controller) -> None:
     with vuetify.VAppBar(density="compact"):
         vuetify.VAppBarTitle(TITLE, tag="h1")
         vuetify.VSpacer()
-        _choice("window_name", list(WINDOWS_HU), "Window")
-        _choice("layout_name", list(LAYOUTS), "Layout")
-        _toggle(
-            "crosshair",
-            "mdi-crosshairs",
-            "Crosshair: hold the shift key to move all slices with the mouse",
-        )
-        _toggle("dark", "mdi-theme-light-dark", "Dark")
-        vuetify.VIcon("mdi-keyboard-outline", title=KEYS)
-        _button(
+        toggle("dark", "mdi-theme-light-dark", "Dark")
+        button("", "helping = true", icon="mdi-keyboard-outline", title="Keys and mouse")
+        button(
             "End session", controller.end, icon="mdi-exit-to-app", title="Deletes what was uploaded"
         )
 
@@ -100,55 +118,18 @@ def _message() -> None:
         )
 
 
-def _ct_section(controller: Controller) -> None:
-    with _section("Chest CT"):
-        with html.Div(id="drop", classes="drop"):
-            html.P(
-                "Drop a DICOM folder, zip, NRRD or NIfTI file anywhere on the page, or choose:",
-                v_if="!ct",
-            )
-            with html.Div(classes="row"):
-                _button(
-                    "Folder",
-                    icon="mdi-folder-open-outline",
-                    id="choose-folder",
-                    disabled=("!!busy",),
-                )
-                _button("File", icon="mdi-file-outline", id="choose-file", disabled=("!!busy",))
-                _button(
-                    "Sample",
-                    controller.open_sample,
-                    icon="mdi-school-outline",
-                    disabled=("!!busy",),
-                )
-            html.Progress(id="sent", max=1, value=0, hidden=True, aria_label="Upload", **SPOKEN)
-        with (
-            html.Ul(v_if="series.length", aria_label="Series", **SPOKEN),
-            html.Li(v_for="one in series", key="one.uid"),
-        ):
-            name = ("`Open this series: ${one.text}`",)
-            _button(
-                "{{ one.text }}",
-                (controller.open_series, "[one.uid]"),
-                title="Open this series",
-                aria_label=name,
-            )
-        html.P("{{ ct.text }}", v_if="ct", id="ct-text")
-        _checks("ct")
-
-
 def _nodules_section(controller: Controller) -> None:
-    with _section("Nodules", v_if="ct"):
+    with section("Nodules", v_if="ct"):
         with html.Div(classes="row"):
-            _toggle(
+            toggle(
                 "placing",
                 "mdi-map-marker-plus-outline",
                 "Place points: click each nodule in a slice",
                 "Place",
             )
-            _button(
+            button(
                 "Where slices meet",
-                controller.add_point_where_slices_meet,
+                (controller.add_point_where_slices_meet, "[utils.lnr.shown()]"),
                 icon="mdi-crosshairs-gps",
                 title="Adds a point where the three slices meet, which their sliders move",
             )
@@ -169,8 +150,8 @@ def _nodules_section(controller: Controller) -> None:
                 hide_details=True,
                 density="compact",
             )
-            _choice("system", list(SYSTEMS), "Coordinates")
-            _button("Add", controller.add_typed_point, disabled=("!coordinates",))
+            choice("system", list(SYSTEMS), "Coordinates")
+            button("Add", controller.add_typed_point, disabled=("!coordinates",))
         html.P(
             "Press Place, then click on each nodule in a slice; or type its coordinates.",
             v_if="!nodules.length",
@@ -182,7 +163,7 @@ def _nodules_section(controller: Controller) -> None:
         ):
             _nodule_row(controller)
         with html.Div(classes="row"):
-            _button(
+            button(
                 "Assess",
                 controller.assess,
                 icon="mdi-play",
@@ -191,14 +172,16 @@ def _nodules_section(controller: Controller) -> None:
                 disabled=("!nodules.length || !!busy",),
                 id="assess",
             )
-            _button(
+            if len(controller.weight_sets) > 1:
+                choice("weights", controller.weight_sets, "Weights")
+            button(
                 "Cancel", controller.cancel, icon="mdi-stop", disabled=("!running",), id="cancel"
             )
-            _checkbox(
+            checkbox(
                 "stability",
                 "Assesses each nodule turned and with the point 2 mm off, too: 7 times as long",
             )
-            _checkbox(
+            checkbox(
                 "cascade",
                 "Runs later tasks only if earlier ones are positive: malignant, then invasive",
             )
@@ -214,6 +197,7 @@ def _nodule_row(controller: Controller) -> None:
     ):
         html.B("{{ row.name }}")
         html.Span("{{ row.sizes }}", classes="sizes")
+        html.Span("{{ row.place }}", v_if="row.place", classes="place")
         _answers("!answer.demonstration")
         html.Span(
             DEMONSTRATION,
@@ -224,7 +208,7 @@ def _nodule_row(controller: Controller) -> None:
         html.Span("{{ row.warnings }} warnings", v_if="row.warnings", classes="warning")
         html.Span("{{ line }}", v_for="line in row.state", key="line", classes="state")
     with html.Div(classes="nodule-actions"):
-        _button(
+        button(
             "",
             click=(
                 "report_url = 'report?nodule=' + encodeURIComponent(row.name) + '&at=' + Date.now()"
@@ -233,7 +217,7 @@ def _nodule_row(controller: Controller) -> None:
             icon="mdi-cube-scan",
             title="Interactive mesh and slices",
         )
-        _button(
+        button(
             "",
             click=(controller.delete, "[row.name]"),
             icon="mdi-delete-outline",
@@ -253,22 +237,27 @@ def _answers(which: str) -> None:
     )
 
 
-def _facts_section() -> None:
-    with _section("{{ facts.name }}", v_if="facts", id="facts"):
+def _facts_section(controller: Controller) -> None:
+    with section("{{ facts.name }}", v_if="facts", id="facts"):
         html.P("{{ facts.headline }}")
+        mask_tools(controller)
         with html.Div(v_if="facts.scores.length", classes="scores"):
             html.H3("Scores")
             with html.Div(v_for="one in facts.scores", key="one.name"):
                 html.B("{{ one.name }}: {{ one.words }}")
                 html.P("{{ one.basis }}", classes="basis")
-        _lines("facts.withheld", "withheld")
+        lines("facts.withheld", "withheld")
+        with html.Div(v_if="facts.earlier", classes="earlier"):
+            html.H3("Since {{ facts.earlier.when }}")
+            html.P("{{ line }}", v_for="line in facts.earlier.lines", key="line")
+        lines("facts.over_time", "earlier", "Over all scans")
         _tasks("facts.tasks")
-        _lines("facts.stability", "stability", "Stability")
+        lines("facts.stability", "stability", "Stability")
         with html.Div(v_if="facts.appearance.length"):
             html.H3("Appearance")
             html.P("{{ facts.appearance.join(', ') }}")
             html.P("{{ facts.appearanceBasis }}", classes="basis")
-        _checks("facts")
+        checks("facts")
         html.H3("Measurements")
         html.P("{{ facts.measuredOn }}", classes="basis")
         with (
@@ -297,10 +286,10 @@ def _tasks(of: str) -> None:
 
 
 def _downloads_section() -> None:
-    with _section(
+    with section(
         "Downloads", v_if="nodules.some(row => row.answers.length) && !busy", id="downloads"
     ):
-        _button(
+        button(
             "Open report",
             "report_url = 'report?at=' + Date.now()",
             icon="mdi-file-document-outline",
@@ -351,7 +340,7 @@ def _bar_of_probability() -> None:
 
 def _patient_section() -> None:
     """The patient's details for scores and guidelines, one field each; empty if not known."""
-    with _section("For scores and guidelines", v_if="facts"):
+    with section("For scores and guidelines", v_if="facts"):
         html.P("Kept in this session only, and never with an assessment.", classes="basis")
         with html.Div(classes="fields"):
             for name, hint in get_type_hints(Patient).items():
@@ -384,77 +373,8 @@ def _report_dialog() -> None:
     ):
         with vuetify.VToolbar(density="compact"):
             vuetify.VToolbarTitle("Report")
-            _button("Close", shut, icon="mdi-close")
+            button("Close", shut, icon="mdi-close")
         html.Iframe(src=("report_url",), sandbox="allow-scripts", classes="report", title="Report")
-
-
-def _section(title: str, **options):
-    section = html.Section(**options)
-    with section:
-        html.H2(title)
-    return section
-
-
-def _lines(expression: str, classes: str, title: str = "") -> None:
-    with html.Div(v_if=f"{expression}.length", classes=classes):
-        if title:
-            html.H3(title)
-        html.P("{{ line }}", v_for=f"line in {expression}", key="line")
-
-
-def _checks(of: str) -> None:
-    with html.Ul(v_if=f"{of} && {of}.checks.length", classes="checks"):
-        html.Li(
-            "{{ check.text }}",
-            v_for=f"check in {of}.checks",
-            key="check.text",
-            classes=("check.severity",),
-        )
-
-
-def _choice(name: str, items: list[str], label: str) -> None:
-    vuetify.VSelect(
-        v_model=(name,),
-        items=(str(items),),
-        label=label,
-        hide_details=True,
-        density="compact",
-        classes="choice",
-    )
-
-
-def _toggle(name: str, icon: str, title: str, text: str = "") -> None:
-    _button(
-        text,
-        click=f"{name} = !{name}",
-        icon=icon,
-        title=title,
-        active=(name,),
-        aria_pressed=(name,),
-    )
-
-
-def _checkbox(name: str, title: str) -> None:
-    vuetify.VCheckbox(
-        v_model=(name,), label=name.capitalize(), title=title, hide_details=True, density="compact"
-    )
-
-
-def _button(text: str, click=None, icon: str = "", title: str = "", **options) -> None:
-    """A button; its name holds the words on it, for those who speak them, and says what its icon
-    shows."""
-    named = {"title": title or text, "aria_label": ": ".join(filter(None, (text, title)))}
-    options = (
-        {"variant": "tonal", "size": "small"}
-        | named
-        | options
-        | ({"click": click} if click else {})
-    )
-    with vuetify.VBtn(**options, **SPOKEN):
-        if icon:
-            vuetify.VIcon(icon)
-        if text:
-            html.Span(text)
 
 
 def _data_uri(path: Path) -> str:

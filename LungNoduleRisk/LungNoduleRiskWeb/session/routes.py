@@ -14,6 +14,7 @@ from LungNoduleRiskWeb.agreed import KEY_HEADER
 from LungNoduleRiskWeb.session import downloads
 from LungNoduleRiskWeb.session.controller import Controller
 from LungNoduleRiskWeb.session.downloads import Writer
+from LungNoduleRiskWeb.session.notices import without_folders
 from LungNoduleRiskWeb.session.uploads import Limits, delete_unused, receive
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.outputs.style import REPORT_NAME
@@ -65,10 +66,11 @@ class Routes:
         more."""
         try:
             self._controller.notices.refuse_busy()
-            await self._controller.open(await receive(request, self._folder, self._limits))
+            upload = await receive(request, self._folder, self._limits)
+            await self._controller.open(upload, ask=True)
         except NoduleRiskError as refusal:
             self._controller.notices.say(str(refusal), is_error=True)
-            return web.Response(status=422, text=str(refusal))
+            return web.Response(status=422, text=without_folders(str(refusal)))
         finally:
             self._delete_unused()
         return web.Response()
@@ -110,12 +112,11 @@ class Routes:
                 self._controller.notices.say(
                     str(refusal), is_error=True
                 )  # a browser shows nothing of such a download
-                return web.Response(status=422, text=str(refusal))
+                return web.Response(status=422, text=without_folders(str(refusal)))
             return await _sent(Path(folder) / name, request, headers)
 
     def _delete_unused(self) -> None:
-        used = (self._controller.upload, self._controller.pending)
-        delete_unused(self._folder, [path for path in used if path is not None])
+        delete_unused(self._folder, self._controller.scans.uploads())
 
 
 async def _sent(path: Path, request: web.Request, headers: dict[str, str]) -> web.StreamResponse:

@@ -3,24 +3,34 @@ to the page."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import slicer
-from trame.widgets import html
-from trame.widgets import vuetify3 as vuetify
 from trame_server import Server
-from trame_slicer.app.logic.slice_view_logic import connect_slice_view_slider_to_state
-from trame_slicer.core import LayoutManager, SlicerApp
-from trame_slicer.rca_view import RemoteSliceViewFactory, RemoteThreeDViewFactory, RemoteViewFactory
-from trame_slicer.views import Layout, LayoutDirection, SliceView, ThreeDView, ViewLayoutDefinition
+from trame_slicer.core import LayoutManager, SegmentationEditor, SlicerApp
+from trame_slicer.segmentation.paint_effect_parameters import BrushDiameterMode
+from trame_slicer.views import (
+    Layout,
+    LayoutDirection,
+    SliceView,
+    ThreeDView,
+    ViewLayoutDefinition,
+    ViewType,
+)
+from undo_stack import UndoStack
+from vtkmodules.vtkCommonCore import VTK_IMAGE_SLAB_MAX
 
-from LungNoduleRiskLib.scene import LUNG_WINDOW_HU, lookAt, rasOf
+from LungNoduleRiskLib.scene import lookAt, rasOf
+from LungNoduleRiskWeb.session.pictures import Picture, PictureFactory, Place, Shown, View, turn
+from LungNoduleRiskWeb.session.reading import readout, written
+from LungNoduleRiskWeb.session.shown import SliceShown
+from LungNoduleRiskWeb.session.view_bars import readout_of, slice_bar, space_bar
 from nodulerisk.errors import OutputError
 
-WINDOWS_HU = {"Lung": LUNG_WINDOW_HU, "Mediastinum": (400, 40)}  # width, centre
 AXIAL, CORONAL, SAGITTAL = (
     ViewLayoutDefinition.axial_view(),
     ViewLayoutDefinition.coronal_view(),
@@ -38,10 +48,10 @@ LAYOUTS = {
     "Axial": Layout(LayoutDirection.Vertical, [AXIAL]),
     "3D": Layout(LayoutDirection.Vertical, [SPACE]),
 }
-# What trame drops unless a widget is told of it.
-SPOKEN = {"__properties": ["role", ("aria_label", "aria-label"), ("aria_pressed", "aria-pressed")]}
-MOST_PIXELS = 3840 * 2160  # of a view; each takes some 100 bytes
-BLUR_FPS = 10.0  # of views without the mouse
+OVER = 0.5  # opacity of a map over the CT
+
+STROKES = 20  # of a brush, that can be undone
+MARK_PERCENT = 2.0  # size of a point's cross, of the view's
 
 
 class Viewer:
@@ -51,14 +61,23 @@ class Viewer:
         self._app = SlicerApp()
         self.scene = self._app.scene
         _stand_in_for_slicer(self._app)
-        for factory, ui in ((_SliceViews, _slice_view_ui), (_SpaceViews, _space_view_ui)):
-            self._app.view_manager.register_factory(
-                factory(server, populate_view_ui_f=ui, blur_fps=BLUR_FPS)
-            )
+        self._state = server.state
+        self._volume_node: Any = None
+        self._last: SliceView | None = None  # that a button was pressed in
+        self.on_pressed: Callable[[], None] = lambda: None  # called before a press does anything
+        told: dict[str, Any] = {
+            "said_of": self._said_of,
+            "on_pointed": self._on_pointed,
+            "on_pressed": self._on_pressed,
+        }
+        self._factories = [
+            PictureFactory(server, SliceView, ViewType.SLICE_VIEW, slice_bar, **told),
+            PictureFactory(server, ThreeDView, ViewType.THREE_D_VIEW, space_bar, **told),
+        ]
+        for factory in self._factories:
+            self._app.view_manager.register_factory(factory)
         self._layouts = LayoutManager(self.scene, self._app.view_manager, server)
         self._layouts.register_layout_dict(LAYOUTS)
-        for view in self._app.view_manager.get_views():
-            _let_fingers_point(view)
         self.show_layout(next(iter(LAYOUTS)))
 
     def fill(self, layout) -> None:
@@ -76,14 +95,34 @@ class Viewer:
         ):  # anew, since closing a scene takes a view's marker away
             view.set_orientation_marker(slicer.vtkMRMLAbstractViewNode.OrientationMarkerTypeAxes)
         for view in self._slices:
-            view.set_ruler(slicer.vtkMRMLAbstractViewNode.RulerTypeThin)
+            node: Any = slicer.vtkMRMLAbstractViewNode
+            view.set_ruler(node.RulerTypeThin, node.RulerColorYellow)  # seen on white, too
             view.set_background_volume_id(volume_node.GetID())
             view.reset_view()
-        self._crosshair.SetCrosshairRAS(*self.where_slices_meet())
+        self._volume_node = volume_node
+        self._crosshair.SetCrosshairRAS(*self.where_slices_meet({}))
+        self._drag_windows()
 
-    def show_window(self, volume_node, name: str) -> None:
-        """Shows a CT in one of ``WINDOWS_HU``."""
-        volume_node.GetDisplayNode().SetWindowLevel(*WINDOWS_HU[name])
+    def show_all(self) -> None:
+        """Shows the whole CT again in every view."""
+        for view in self._app.view_manager.get_views():
+            view.reset_view()
+
+    def show_slab(self, thickness_mm: float) -> None:
+        """Shows the brightest voxels of slabs of slices, or single slices (0)."""
+        for view in self._slices:
+            view.set_slab_type(VTK_IMAGE_SLAB_MAX)
+            view.set_slab_thickness(thickness_mm or 1.0)
+            view.set_slab_enabled(bool(thickness_mm))
+            view.schedule_render()
+
+    def turn_on(self) -> None:
+        """Shows the next slice in the slice view that was used last; after the last the first."""
+        view = self._last or self._slices[0]
+        at = view.get_slice_value()
+        turn(view, 1)
+        if view.get_slice_value() == at:
+            view.set_slice_value(view.get_slice_range()[0])
 
     def show_crosshair(self, shown: bool) -> None:
         """Crosshair and slice intersections; with the shift key pressed the mouse moves all slices
@@ -104,24 +143,60 @@ class Viewer:
             view.schedule_render()
         self._crosshair.SetCrosshairRAS(ras)
 
-    def where_slices_meet(self) -> np.ndarray:
-        """RAS mm, (3,)."""
-        planes = [
-            slicer.util.arrayFromVTKMatrix(view.get_view_node().GetSliceToRAS())
-            for view in self._slices
-        ]
+    def where_slices_meet(self, pictures: Mapping[str, object]) -> np.ndarray:
+        """RAS mm, (3,).
+
+        Args:
+            pictures: number of the picture on the screen, by the view's name; the slices of others
+                are those that are shown now.
+        """
+        seen = [picture.shown(pictures.get(picture.area_name)) for picture in self._pictures]
+        planes = [shown.plane for shown in seen if isinstance(shown, SliceShown)]
         normals, places = (
             np.array([plane[:3, 2] for plane in planes]),
             np.array([plane[:3, 3] for plane in planes]),
         )
         return np.linalg.solve(normals, (normals * places).sum(axis=1))
 
-    def place(self, markups_node, on: bool) -> None:
-        """Starts or stops placing points by clicks in the views."""
-        if on:
-            self._app.markups_logic.place_node(markups_node, persistent=True)
+    def mark_points(self, markups_node) -> None:
+        """Has points drawn as thin crosses, through which the nodule is seen."""
+        display_node = markups_node.GetDisplayNode()
+        display_node.SetGlyphTypeFromString("Cross2D")
+        display_node.SetGlyphScale(MARK_PERCENT)
+
+    def place(self, markups_node) -> None:
+        """Starts placing points by clicks in the views; None: stops it, and dragging in a slice
+        changes the window again."""
+        if markups_node is not None:
+            once = markups_node.IsA("vtkMRMLMarkupsLineNode")
+            self._app.markups_logic.place_node(markups_node, persistent=not once)
         else:
             self._app.markups_logic.disable_place_mode()
+            self._drag_windows()
+
+    def _drag_windows(self) -> None:
+        node = self._app.markups_logic.interaction_node
+        node.SetCurrentInteractionMode(node.AdjustWindowLevel)
+
+    @property
+    def mask_editor(self) -> SegmentationEditor:
+        """Segment Editor, of whose strokes the last 20 can be undone."""
+        editor = self._app.segmentation_editor
+        if editor.undo_stack is None:
+            editor.set_undo_stack(UndoStack(undo_limit=STROKES))
+        return editor
+
+    def brush_with(self, brush: Any, diameter_mm: float) -> None:
+        """Has the left button paint in the slices with a ball of this diameter."""
+        self._app.markups_logic.disable_place_mode()
+        brush.set_use_sphere_brush(True)
+        brush.set_brush_diameter(diameter_mm, BrushDiameterMode.Absolute)
+
+    def show_over(self, map_node) -> None:
+        """Shows a map over the CT in the slices; None: the CT alone."""
+        for view in self._slices:
+            view.set_foreground_volume_id(map_node and map_node.GetID())
+            view.set_foreground_opacity(OVER)
 
     def on_points_changed(self, markups_node, slot: Callable[[], None]) -> None:
         """Has a function called whenever a point is placed, moved, renamed or removed."""
@@ -133,8 +208,12 @@ class Viewer:
             markups_node.AddObserver(event, lambda *_: slot())
 
     def clear(self) -> None:
-        """Removes the CT and all that belongs to it; the views stay."""
+        """Removes the CT and all that belongs to it; the views stay, and no click on what they
+        showed counts any more."""
+        self._volume_node = self._last = None
         self.scene.Clear(False)
+        for picture in self._pictures:
+            picture.forget()
 
     def write_scene(self, path: Path) -> None:
         """Writes the scene (.mrb).
@@ -145,6 +224,28 @@ class Viewer:
         if not self._app.io_manager.write_scene(path):
             raise OutputError("The scene cannot be written: the server's disk may be full.")
 
+    def _said_of(self, view: View) -> dict[str, str]:
+        if self._volume_node is None or not isinstance(view, SliceView):
+            return {}
+        slab_mm = view.get_slab_thickness() if view.is_slab_enabled() else 0.0
+        return written(SliceShown.by(view), slab_mm, self._volume_node)
+
+    def _on_pointed(self, view: View, shown: Shown, place: Place | None) -> None:
+        """Says what lies under the cursor in the picture that the user saw."""
+        if isinstance(shown, SliceShown):
+            out = place is None or self._volume_node is None
+            said = "" if out else readout(shown.ras(*place), self._volume_node)
+            self._state[readout_of(view)] = said
+
+    def _on_pressed(self, view: View) -> None:
+        if isinstance(view, SliceView):
+            self._last = view
+        self.on_pressed()
+
+    @property
+    def _pictures(self) -> list[Picture]:
+        return [picture for factory in self._factories for picture in factory.pictures()]
+
     @property
     def _crosshair(self):
         return self.scene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
@@ -152,21 +253,6 @@ class Viewer:
     @property
     def _slices(self) -> list[SliceView]:
         return self._app.view_manager.get_slice_views()
-
-
-class _Bounded(RemoteViewFactory):
-    """Makes views that are drawn no larger than a large screen, whatever size a browser names."""
-
-    def _create_view(self, *asked):
-        view = super()._create_view(*asked)
-        view.view_adapter.max_pixel_count = MOST_PIXELS
-        return view
-
-
-class _SliceViews(_Bounded, RemoteSliceViewFactory): ...
-
-
-class _SpaceViews(_Bounded, RemoteThreeDViewFactory): ...
 
 
 def _stand_in_for_slicer(app: SlicerApp) -> None:
@@ -177,51 +263,3 @@ def _stand_in_for_slicer(app: SlicerApp) -> None:
         name: SimpleNamespace(logic=lambda logic=logic: logic) for name, logic in logics.items()
     }
     slicer.modules = SimpleNamespace(**modules)
-
-
-def _let_fingers_point(view: SliceView | ThreeDView) -> None:
-    """A mouse moves to where it clicks, a finger does not; Slicer's widgets take no click without a
-    move before it."""
-    first = 100.0  # priority
-    view.interactor().AddObserver(
-        "LeftButtonPressEvent", lambda interactor, _: interactor.MouseMoveEvent(), first
-    )
-
-
-def _slice_view_ui(server: Server, _view_id: str, view: SliceView) -> None:
-    """A slice view's name and buttons, and a slider to scroll by keyboard."""
-    slider = connect_slice_view_slider_to_state(server, view)
-    name = view.get_orientation()
-    with _view_bar(name, view):
-        vuetify.VSlider(
-            theme="dark",
-            v_model=(slider.name.value,),
-            min=(slider.name.min_value,),
-            max=(slider.name.max_value,),
-            step=(slider.name.step,),
-            aria_label=f"{name} slice, mm",
-            hide_details=True,
-            density="compact",
-            **SPOKEN,
-        )
-
-
-def _space_view_ui(_server: Server, _view_id: str, view: ThreeDView) -> None:
-    _view_bar("3D", view)
-
-
-def _view_bar(name: str, view: SliceView | ThreeDView) -> html.Div:
-    bar = html.Div(classes="view-bar")
-    with bar:
-        html.Span(name, classes="view-name")
-        for icon, what, action in (
-            ("mdi-magnify-plus-outline", "Zoom in", view.zoom_in),
-            ("mdi-magnify-minus-outline", "Zoom out", view.zoom_out),
-            ("mdi-fit-to-page-outline", "Show all", view.reset_view),
-        ):
-            label = f"{what} ({name})"
-            said = {"title": label, "aria_label": label, **SPOKEN}
-            vuetify.VBtn(
-                icon=icon, size="small", variant="text", theme="dark", click=action, **said
-            )
-    return bar

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nodulerisk.cli.pacs import Pacs, at_hand, offer_earlier
 from nodulerisk.cli.shared import (
     FAILED,
     Series,
@@ -37,7 +39,11 @@ FILES_OF_ALL = (TABLE_NAME, REPORT_NAME, SEG_NAME, SR_NAME)
 
 def assess(
     ct: Annotated[
-        Path, typer.Argument(help="DICOM folder or .zip, NRRD, NIfTI or MetaImage file.")
+        str,
+        typer.Argument(
+            help="DICOM folder or .zip, NRRD, NIfTI or MetaImage file; or dicomweb://STUDY/SERIES"
+            " of the archive, as find lists it."
+        ),
     ],
     out: Annotated[
         Path,
@@ -109,14 +115,17 @@ def assess(
             " does.",
         ),
     ] = False,
+    pacs: Pacs = None,
     verbose: Verbose = False,
 ) -> None:
     """Assess the nodules at given points of a chest CT."""
-    with errors_in_one_line(verbose):
+    with errors_in_one_line(verbose), ExitStack() as retrieved:
+        refuse_unclear_points(point, points, ras, lps)
+        path = retrieved.enter_context(at_hand(ct, pacs))
         listed = _listed_series(points)
-        named = _named_by(ct, series)
+        named = _named_by(path, series)
         if len(listed) > 1 and not set(listed) & set(named):  # only the CT says which rows are its
-            scan = read_scan(ct, series)
+            scan = read_scan(path, series)
             named += [scan.acquisition.series_uid or ""]
         else:
             scan = None
@@ -125,14 +134,14 @@ def assess(
         thresholds = thresholds_of(threshold or [])
         known = known_patient(patient, len(asked))
         earlier = earlier_report(out) if dicom else None  # before old results are removed
-        folders = prepared_folders(out, asked, [ct, *([points] if points else [])])
+        folders = prepared_folders(out, asked, [path, *([points] if points else [])])
         with progress(len(asked)) as show:
             show("loading", None)
-            source = dicom_source(ct, series) if dicom else None
-            who = identity_of(ct, series) if identity else None
+            source = dicom_source(path, series) if dicom else None
+            who = identity_of(path, series) if identity else None
             weight_set = chosen_weights(weights, thresholds)
             show("reading the CT", None)
-            scan = of_listed_series(scan or read_scan(ct, series), listed, named)
+            scan = of_listed_series(scan or read_scan(path, series), listed, named)
             outcomes = assess_and_write(
                 scan,
                 asked,
@@ -151,6 +160,7 @@ def assess(
         report_outcomes(outcomes, out)
         if source is not None:
             write_dicom_files(outcomes, source, out, earlier)
+        offer_earlier(ct, pacs)
     if any(outcome.assessment is None for outcome in outcomes):
         raise typer.Exit(FAILED)
 
@@ -169,13 +179,18 @@ def asked_points(
     """
     from nodulerisk.ct.points import named_points, parse_point, read_points
 
+    refuse_unclear_points(texts, file, ras, lps)
+    if file is not None:
+        return read_points(file, "ras" if ras else "lps" if lps else None, series=series)
+    return named_points(("", parse_point(text, "ras" if ras else "lps")) for text in texts or ())
+
+
+def refuse_unclear_points(texts: list[str] | None, file: Path | None, ras: bool, lps: bool) -> None:
+    """Raises PointError for no points, both options, or both coordinate systems."""
     if ras and lps:
         raise PointError("The points cannot be both LPS and RAS: leave out --ras or --lps.")
     if bool(texts) == bool(file):
         raise PointError("Say where the nodules are: --point X,Y,Z (repeatable) or --points FILE.")
-    if file is not None:
-        return read_points(file, "ras" if ras else "lps" if lps else None, series=series)
-    return named_points(("", parse_point(text, "ras" if ras else "lps")) for text in texts or ())
 
 
 def _listed_series(file: Path | None) -> list[str]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from nodulerisk.cohort.store import Row, Store
     from nodulerisk.cohort.table import Cohort, Coordinates
+    from nodulerisk.weights.card import WeightSet
 
 NEEDED = ("distributed", "pyarrow")
 OnRows = Callable[[Sequence["Row"]], None]
@@ -37,7 +38,7 @@ def cohort(
         ),
     ],
     coordinates: Annotated[
-        Literal["lps", "ras", "voxel"] | None,
+        Literal["lps", "ras", "voxel", "slice"] | None,
         typer.Option(help="Coordinate system of all points; by default as the table says, or LPS."),
     ] = None,
     weights: Annotated[str, typer.Option(help="Weight set: its name or folder.")] = "open",
@@ -76,6 +77,12 @@ def cohort(
     masks: Annotated[
         bool, typer.Option("--masks", help="Also write the masks: one file per CT.")
     ] = False,
+    skip_bad: Annotated[
+        bool,
+        typer.Option(
+            "--skip-bad", help="Leave out the table's bad rows, and say why, instead of stopping."
+        ),
+    ] = False,
     retries: Annotated[int, typer.Option(min=0, help="How often to retry a CT that fails.")] = 2,
     verbose: Verbose = False,
 ) -> None:
@@ -87,8 +94,9 @@ def cohort(
         from nodulerisk.cohort.store import Store
         from nodulerisk.cohort.summary import write_summary
 
-        asked = _read(table, coordinates)
-        with Store(out, chosen_weights(weights, thresholds_of(threshold or []))) as store:
+        weight_set = chosen_weights(weights, thresholds_of(threshold or []))
+        asked = _read(table, coordinates, weight_set, skip_bad)
+        with Store(out, weight_set) as store:
             total, done = _say(asked, store)
             with (
                 _cluster(scheduler, workers, memory, dashboard) as client,
@@ -118,17 +126,20 @@ def cohort(
         raise typer.Exit(FAILED)
 
 
-def _read(table: Path, coordinates: Coordinates | None) -> Cohort:
+def _read(
+    table: Path, coordinates: Coordinates | None, weights: WeightSet, skip_bad: bool
+) -> Cohort:
     """Returns the table; prints every problem with it on a line of its own."""
     from nodulerisk.cohort.table import CohortError, read_cohort
 
     try:
-        return read_cohort(table, coordinates)
+        return read_cohort(table, coordinates, weights.own_tasks, skip_bad=skip_bad)
     except CohortError as error:
         for problem in error.problems:
             typer.echo(problem, err=True)
         raise NoduleRiskError(
-            f"{table.name} cannot be run yet: fix the problems above, and start again."
+            f"{table.name} cannot be run yet: fix the problems above, or leave the bad rows out by"
+            " --skip-bad, and start again."
         ) from error
 
 
@@ -148,6 +159,8 @@ def _say(asked: Cohort, store: Store) -> tuple[int, int]:
     typer.echo(f"{total} nodules on {len(asked.cases)} CTs; {done} already done.")
     if asked.unused:
         typer.echo(f"Unused columns: {', '.join(asked.unused)}.")
+    for problem in asked.skipped:
+        typer.echo(f"Left out: {problem}", err=True)
     if asked.absent:
         typer.echo(f"{asked.absent} row(s) left out: their CTs do not lie beside the table.")
     for remark in store.remarks:

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from nodulerisk.cli.shared import Series, Verbose, errors_in_one_line, progress
-from nodulerisk.tasks import FIRST_TASK
 
 
 def explain(
@@ -23,7 +22,12 @@ def explain(
             "--ras", help="The point is in RAS coordinates, as Slicer shows it; the default is LPS."
         ),
     ] = False,
-    task: Annotated[str, typer.Option(help="Task whose decision to explain.")] = FIRST_TASK,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="Task whose decision to explain; by default malignancy, else the first answered."
+        ),
+    ] = None,
     network: Annotated[
         str | None,
         typer.Option(help="Network to explain; by default the one nearest to the ensemble."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +24,7 @@ from nodulerisk.cli.assess import (
     report_outcomes,
     write_dicom_files,
 )
+from nodulerisk.cli.pacs import Pacs, at_hand
 from nodulerisk.cli.shared import FAILED, Show, Verbose, errors_in_one_line, progress
 from nodulerisk.errors import NoduleRiskError, OutputError
 from nodulerisk.outputs.style import (
@@ -54,10 +56,10 @@ NONE = "-"  # in place of a file or a series
 
 def follow_up(
     cts: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
             help="The CTs of a patient, the oldest first: DICOM folder or .zip, NRRD, NIfTI or"
-            " MetaImage file."
+            " MetaImage file; or dicomweb://STUDY/SERIES of the archive, as find lists it."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
@@ -131,26 +133,28 @@ def follow_up(
             " tracking UIDs. Repeatable.",
         ),
     ] = None,
+    pacs: Pacs = None,
     verbose: Verbose = False,
 ) -> None:
     """Compare the nodules of two or more chest CTs of a patient: change, doubling times and
     growth."""
-    with errors_in_one_line(verbose):
+    with errors_in_one_line(verbose), ExitStack() as retrieved:
         files = _per_ct(points, (points_before, points_after), cts, "points")
         uids = _per_ct(series, (series_before, series_after), cts, "series")
         asked = [asked_points(None, Path(file), False, False) if file else [] for file in files]
         named = _named(pair, asked)
         known = known_patient(patient, len(asked[-1]))
-        inputs = [*cts, *(Path(file) for file in files if file), *(earlier_report or ())]
+        paths = [retrieved.enter_context(at_hand(ct, pacs)) for ct in cts]
+        inputs = [*paths, *(Path(file) for file in files if file), *(earlier_report or ())]
         reports = _earlier_reports(earlier_report or [], out, len(cts)) if dicom else []
         folders = _folders(out, asked, inputs)
         with progress(1) as show:
             show("loading", None)
-            sources = [*map(dicom_source, cts, uids)] if dicom else []
+            sources = [*map(dicom_source, paths, uids)] if dicom else []
             weight_set = chosen_weights(weights, {})
             show("reading the CTs", None)
-            scans = [read_scan(ct, uid) for ct, uid in zip(cts, uids, strict=True)]
-        gaps = _gaps(days, cts, scans)
+            scans = [read_scan(ct, uid) for ct, uid in zip(paths, uids, strict=True)]
+        gaps = _gaps(days, paths, scans)
         with progress(1) as show:
             alignments = [_aligned(*two, bool(named), show) for two in pairwise(scans)]
         timeline = _timeline(scans, gaps, asked, named, alignments, yes, known)
@@ -171,7 +175,7 @@ def follow_up(
 def _per_ct(
     repeated: list[str] | None,
     of_two: tuple[str | None, str | None],
-    cts: Sequence[Path],
+    cts: Sequence[str],
     option: str,
 ) -> list[str | None]:
     """Returns an option's value for every CT; None where it has none.

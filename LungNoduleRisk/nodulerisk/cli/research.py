@@ -82,10 +82,18 @@ def train(
     ] = None,
     nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
     workers: Annotated[int, typer.Option(min=0, help="Processes that prepare samples.")] = 0,
+    logger: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Where figures go: csv, tensorboard, mlflow or wandb; repeatable; the first two by"
+            " default."
+        ),
+    ] = None,
     verbose: Verbose = False,
 ) -> None:
     """Train a weight set: fit its networks, calibrate and evaluate them, and fill in its card."""
     with errors_in_one_line(verbose):
+        from nodulerisk.train.loggers import USUAL
         from nodulerisk.train.plan import read_plan
         from nodulerisk.train.train import train_set
 
@@ -95,6 +103,7 @@ def train(
             "devices": devices or "auto",
             "nodes": nodes,
             "workers": workers,
+            "loggers": logger or USUAL,
         }
         with late_progress(1) as show:  # Lightning has bars of its own
             made = train_set(plan, out, only=only, say=typer.echo, progress=show, **machine)
@@ -132,6 +141,7 @@ def fit_risk(
         from rich.console import Console
 
         from nodulerisk.datasets.folds import read_folds
+        from nodulerisk.datasets.own_labels import with_own_labels
         from nodulerisk.datasets.read import read_dataset
         from nodulerisk.engine.engine import Engine
         from nodulerisk.outputs.nodule_tables import risk_view
@@ -139,7 +149,8 @@ def fit_risk(
         from nodulerisk.weights.card import save_card
         from nodulerisk.weights.store import load_weight_set
 
-        weight_set, nodules = load_weight_set(weights), read_dataset(dataset)
+        weight_set = load_weight_set(weights)
+        nodules = with_own_labels(read_dataset(dataset), weight_set.own_tasks)
         with progress(1) as show:
             fitted = risk.fit_risk(
                 weight_set,
@@ -147,7 +158,7 @@ def fit_risk(
                 Engine(weight_set, device),
                 task=task,
                 terms=term or risk.TERMS,
-                extra=risk.read_extra(extra) if extra else None,
+                extra=risk.read_extra(extra, weight_set.table) if extra else None,
                 folds=read_folds(folds) if folds else None,
                 progress=show,
             )
@@ -214,12 +225,14 @@ def evaluate(
 ) -> None:
     """Evaluate a weight set on labelled nodules: figures with intervals, and a report."""
     with errors_in_one_line(verbose):
+        from nodulerisk.datasets.own_labels import with_own_labels
         from nodulerisk.datasets.read import read_dataset
         from nodulerisk.engine.engine import Engine
         from nodulerisk.evaluation.study import evaluate_dataset
         from nodulerisk.weights.store import load_weight_set
 
-        weight_set, nodules = load_weight_set(weights), read_dataset(dataset)
+        weight_set = load_weight_set(weights)
+        nodules = with_own_labels(read_dataset(dataset), weight_set.own_tasks)
         with progress(1) as show:
             evaluate_dataset(weight_set, nodules, Engine(weight_set, device), out, clicks, show)
     typer.echo(f"Report: {out / 'evaluation.html'}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_type_hints
@@ -119,6 +120,11 @@ class Patient:
                 )
 
 
+# As DICOM and hospitals' tables write it.
+SEXES = {"f": "female", "m": "male", "woman": "female", "man": "male", "女": "female", "男": "male"}
+AGE = re.compile(r"(\d{1,3})\s*([ymwd]|岁)")  # DICOM's age string (PS3.5 6.2)
+IN_YEARS = {"y": 1.0, "岁": 1.0, "m": 1 / 12, "w": 7 / 365.25, "d": 1 / 365.25}
+
 OF_THE_NODULE = (
     "upper_lobe",
     "spiculation",
@@ -186,7 +192,7 @@ def patient_from(texts: Iterable[str]) -> Patient:
         NoduleRiskError: unknown names or values.
 
     Examples:
-        >>> patient = patient_from(["age=62", "emphysema=yes"])
+        >>> patient = patient_from(["age=062Y", "emphysema=yes"])
         >>> patient.age, patient.emphysema, patient.sex
         (62.0, True, None)
     """
@@ -205,9 +211,13 @@ def patient_from(texts: Iterable[str]) -> Patient:
 
 def _value(name: str, text: str, kind: Any) -> Any:
     """Returns a number where the field takes one, else one of the field's choices."""
+    if name == "age" and (found := AGE.fullmatch(text)):
+        return float(found[1]) * IN_YEARS[found[2]]
+    if name == "sex":
+        text = SEXES.get(text, text)
     if kind in (int, float):
         try:
-            return kind(text)
+            return kind(text.replace("_", "?"))  # Python alone reads 6_2 as 62
         except ValueError as error:
             raise NoduleRiskError(f"{name} must be a number, such as {name}=3.") from error
     choices = (

@@ -42,7 +42,7 @@ LOCAL = {
     # half the speed.
     "distributed.nanny.pre-spawn-environ": {},
 }
-MOST_PARTS = 500  # result files, one per CT, before they are merged
+MOST_LOOSE = 500  # result files of one CT each, before these are merged
 AHEAD = 2  # CTs per thread: one in progress, the next waiting
 DIED = (
     "The worker process that had this CT died each time: the CT may need more memory than a worker"
@@ -250,8 +250,8 @@ class _Dispatcher:
             if (row["case"], row["nodule"]) not in self.done
         ]
         self.store.add(new)
-        if self.store.parts >= MOST_PARTS:
-            self.store.compact()
+        if self.store.loose >= MOST_LOOSE:
+            self.store.gather()
         self.on_rows(new)
 
     def _settled(

@@ -3,9 +3,10 @@ stops the program.
 
 A part is the file ``results/part-<weight set>-<first>-<last>-<digest>.parquet``: the first digits
 of ``weight_set_sha256``, the numbers that the part covers, and the first digits of its own SHA-256.
-``add`` writes a part with a number of its own, whole or not at all. ``compact`` writes one part for
-all numbers so far, which replaces them as soon as it has its name: the parts that it covers are
-removed, and ignored where their removal was interrupted.
+``add`` writes a part with a number of its own, whole or not at all. ``gather`` writes one part for
+the newest of these, and ``compact`` one for all; it replaces the parts that it covers as soon as it
+has its name: they are removed, and ignored where their removal was interrupted. A run gathers on
+the way and compacts once at its end, so that no result is written more than three times.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 from uuid import uuid4
@@ -28,7 +30,7 @@ from filelock import FileLock, Timeout
 from nodulerisk.cohort.table import Key
 from nodulerisk.errors import OutputError
 from nodulerisk.files import write_table, written_whole
-from nodulerisk.weights.card import WeightSet
+from nodulerisk.weights.card import WeightSet, card_values
 from nodulerisk.weights.store import sha256_of
 
 Status = Literal["assessed", "refused", "failed"]
@@ -61,8 +63,7 @@ class StoreError(OutputError):
 def weight_set_sha256(weights: WeightSet) -> str:
     """Returns the hash of everything a set's answers depend on: its networks' hashes, the rest of
     its card, and the user's thresholds."""
-    values = asdict(weights)
-    del values["folder"]
+    values = card_values(weights) | {"thresholds": weights.thresholds}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
@@ -123,9 +124,10 @@ class Store:
         return set(self._done)
 
     @property
-    def parts(self) -> int:
-        """How many files the results are in; ``compact`` merges them into one."""
-        return len(self._parts)
+    def loose(self) -> int:
+        """How many of the newest files hold one addition each; ``gather`` merges them into one."""
+        newest = takewhile(lambda part: part.first == part.last, reversed(self._parts))
+        return sum(1 for _ in newest)
 
     @property
     def columns(self) -> list[str]:
@@ -155,6 +157,14 @@ class Store:
                 self._done.update(keys)
                 self._meet(table.schema)
 
+    def gather(self) -> None:
+        """Merges the loose parts into one, at a cost that does not grow with the older ones.
+
+        Raises:
+            StoreError, OutputError: as for ``compact``.
+        """
+        self._merge(self._parts[len(self._parts) - self.loose :])
+
     def compact(self) -> None:
         """Merges all parts into one.
 
@@ -162,12 +172,17 @@ class Store:
             StoreError: a part was damaged since the folder was opened; nothing is changed.
             OutputError: the folder cannot be written; nothing is changed.
         """
-        if len(self._parts) < 2:
+        self._merge(self._parts)
+
+    def _merge(self, parts: list[_Part]) -> None:
+        """Writes one part in place of these, which are the newest or all."""
+        if len(parts) < 2:
             return
-        first, last, schema = self._parts[0].first, self._last, self._schema()
-        path = self._write(first, last, schema, _in_groups(self._batches(schema)))
-        replaced, self._parts = self._parts, [_Part(path, first, last)]
-        for part in replaced:
+        first, last, schema = parts[0].first, parts[-1].last, self._schema()
+        path = self._write(first, last, schema, _in_groups(self._batches(schema, parts)))
+        kept = self._parts[: len(self._parts) - len(parts)]
+        self._parts = [*kept, _Part(path, first, last)]
+        for part in parts:
             _remove(part.path)
 
     def rows(self, columns: Sequence[str] | None = None) -> Iterator[Row]:
@@ -182,7 +197,7 @@ class Store:
         """
         schema = self._schema()
         wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns])
-        for batch in self._batches(wanted):
+        for batch in self._batches(wanted, self._parts):
             yield from batch.to_pylist()
 
     def export_csv(self, path: Path) -> None:
@@ -275,9 +290,10 @@ class Store:
     def _schema(self) -> pa.Schema:
         return pa.schema(list(self._types.items()))
 
-    def _batches(self, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
-        """Yields all rows, as batches of these columns."""
-        for part in self._parts:
+    @staticmethod
+    def _batches(wanted: pa.Schema, parts: Iterable[_Part]) -> Iterator[pa.RecordBatch]:
+        """Yields the rows of these parts, as batches of these columns."""
+        for part in parts:
             with _access_refused(part.path), pq.ParquetFile(part.path) as file:
                 there = {*file.schema_arrow.names}
                 for batch in file.iter_batches(

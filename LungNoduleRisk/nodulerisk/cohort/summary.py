@@ -11,7 +11,7 @@ import json
 import re
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,6 +40,7 @@ from nodulerisk.tasks import (
     EVIDENCE_WORDS,
     TASKS,
     EvidenceLevel,
+    Task,
 )
 from nodulerisk.trust.withhold import Statement
 from nodulerisk.weights.card import TaskCard, WeightSet
@@ -68,7 +69,8 @@ def write_summary(store: Store, cohort: Cohort, path: Path) -> None:
     Raises:
         OutputError: the file cannot be written, or a result cannot be read.
     """
-    tally = Tally(cohort)
+    table = store.weights.table
+    tally = Tally(cohort, table)
     for row in store.rows(COLUMNS):
         tally.add(row)
     write_page(
@@ -80,11 +82,11 @@ def write_summary(store: Store, cohort: Cohort, path: Path) -> None:
         sha256=store.sha256,
         remarks=store.remarks,
         statuses=STATUSES,
-        answered=[task for task in TASKS if tally.answers[task].nodules],
+        answered=[task for task in table if tally.answers[task].nodules],
         groups=answered_groups(tally, store.weights),
         evaluations=evaluations(tally, store.weights),
         sizes=SIZES,
-        classes={name: task.classes for name, task in TASKS.items()},
+        classes={name: task.classes for name, task in table.items()},
         share=share,
         most_common=most_common,
         quantiles=quantiles,
@@ -104,7 +106,7 @@ def answered_groups(tally: Tally, weights: WeightSet) -> dict[str, dict[str, Tas
     """Returns the cards of the answered tasks by the heading of their group: first those that rest
     on patients, without a heading, then the demonstrations; a group without tasks is left out."""
     groups: dict[str, dict[str, TaskCard]] = {"": {}, DEMONSTRATION: {}}
-    for task in TASKS:
+    for task in weights.table:
         if tally.answers[task].nodules:
             card = weights.tasks[task]
             shown = card.evidence.level in DEMONSTRATED
@@ -136,7 +138,7 @@ class Labelled:
 
 
 class Tally:
-    """Counts over a cohort's results.
+    """Counts over a cohort's results of these tasks.
 
     Attributes:
         asked: nodules of the table.
@@ -155,8 +157,8 @@ class Tally:
         labelled: by task.
     """
 
-    def __init__(self, cohort: Cohort):
-        patients = _patients(cohort)
+    def __init__(self, cohort: Cohort, tasks: Mapping[str, Task] = TASKS):
+        patients, self._tasks = _patients(cohort), tasks
         self._nodules = {
             (case.case, nodule.name): (nodule, patients[case.case])
             for case in cohort.cases
@@ -171,7 +173,7 @@ class Tally:
         self.checks: Counter[tuple[str, str]] = Counter()
         self.examples: dict[str, str] = {}
         self.answers = {
-            task: Answers(np.zeros((len(TASKS[task].classes), STEPS), int)) for task in TASKS
+            name: Answers(np.zeros((len(task.classes), STEPS), int)) for name, task in tasks.items()
         }
         self.withheld: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.sizes = {name: array("d") for name in SIZES}
@@ -241,7 +243,7 @@ class Tally:
             if task not in tasks or tasks[task].mean is None:
                 labelled.unanswered += 1
                 continue
-            labelled.labels.append(TASKS[task].classes.index(label))
+            labelled.labels.append(self._tasks[task].classes.index(label))
             labelled.probabilities.extend(tasks[task].mean or ())
             labelled.patients.append(patient)
             labelled.evidence.add(nodule.label_evidence)
@@ -269,9 +271,10 @@ def _patients(cohort: Cohort) -> dict[str, int]:
 
 def evaluations(tally: Tally, weights: WeightSet) -> dict[str, TaskEvaluation]:
     """Returns an evaluation of every task with a label and an answer for at least one nodule."""
-    found = {task: tally.labelled[task] for task in TASKS if task in tally.labelled}
+    table = weights.table
+    found = {task: tally.labelled[task] for task in table if task in tally.labelled}
     return {
-        task: _evaluation(task, those, _threshold(task, weights))
+        task: _evaluation(task, those, _threshold(task, weights), table)
         for task, those in found.items()
         if those.labels
     }
@@ -291,15 +294,18 @@ def _threshold(task: str, weights: WeightSet) -> Threshold:
     )
 
 
-def _evaluation(task: str, labelled: Labelled, threshold: Threshold) -> TaskEvaluation:
-    evidence = max(labelled.evidence, key=EVIDENCE_LEVELS.index)
-    return evaluate_sample(task, _sample(task, labelled), evidence, threshold)
+def _evaluation(
+    task: str, labelled: Labelled, threshold: Threshold, table: dict[str, Task]
+) -> TaskEvaluation:
+    best = table[task].evidence[0]
+    evidence = max((best, *labelled.evidence), key=EVIDENCE_LEVELS.index)
+    sample = _sample(len(table[task].classes), labelled)
+    return evaluate_sample(task, sample, evidence, threshold, table)
 
 
-def _sample(task: str, labelled: Labelled) -> TaskSample:
+def _sample(n_classes: int, labelled: Labelled) -> TaskSample:
     """Returns a sample with the networks' mean as the only member."""
     count, patients = len(labelled.labels), np.array(labelled.patients)
-    n_classes = len(TASKS[task].classes)
     return TaskSample(
         patients=patients,
         diameters_mm=np.full(count, np.nan),
@@ -343,10 +349,12 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def probability_figure(task: str, answers: Answers, threshold: float | None) -> go.Figure:
+def probability_figure(
+    classes: Sequence[str], answers: Answers, threshold: float | None
+) -> go.Figure:
     """The distribution of the probabilities: with two classes the last one's, with more every
     class's."""
-    figure, classes = _figure("probability", "nodules"), TASKS[task].classes
+    figure = _figure("probability", "nodules")
     middles = (np.arange(STEPS) + 0.5) / STEPS
     for index in range(len(classes)) if len(classes) > 2 else [1]:
         look = {"color": COLOURS[index - 1 if len(classes) == 2 else index], "shape": "hvh"}

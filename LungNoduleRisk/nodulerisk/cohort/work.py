@@ -22,7 +22,7 @@ from nodulerisk.ct.points import Point, Position, lps_of
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT, triple
 from nodulerisk.engine.queue import QueueClosedError, SharedNetworks
-from nodulerisk.errors import NoduleRiskError, WorkerError
+from nodulerisk.errors import NoduleRiskError, PointError, WorkerError
 from nodulerisk.nodule.same import distinct, is_twin
 from nodulerisk.outputs.nodule_tables import outcome_row
 from nodulerisk.outputs.outcome import Outcome
@@ -141,7 +141,10 @@ def _outcome(
     networks: SharedNetworks,
     before: Sequence[Assessment],
 ) -> tuple[Status, Outcome]:
-    point = Point(nodule.name, _position(nodule, ct))
+    try:
+        point = Point(nodule.name, _position(nodule, ct))
+    except PointError as refusal:
+        return "refused", Outcome(Point(nodule.name, UNKNOWN), refusal=str(refusal))
     try:
         (outcome,) = assess_points(ct, [point], weights, networks, before=before)
     except QueueClosedError:
@@ -167,7 +170,14 @@ def _advised(
 
 
 def _position(nodule: CohortNodule, ct: CT | None) -> Position:
-    """Returns where the nodule is, LPS mm; voxel indices need the CT."""
-    if nodule.coordinates == "voxel":
-        return UNKNOWN if ct is None else triple(ct.point_of(nodule.point))
-    return lps_of(nodule.point, nodule.coordinates)
+    """Returns where the nodule is, LPS mm; voxel indices and slice numbers need the CT.
+
+    Raises:
+        PointError: the CT has no image of this number.
+    """
+    if nodule.coordinates in ("lps", "ras"):
+        return lps_of(nodule.point, "ras" if nodule.coordinates == "ras" else "lps")
+    if ct is None:
+        return UNKNOWN
+    by_slice = nodule.coordinates == "slice"
+    return triple(ct.point_on_image(*nodule.point) if by_slice else ct.point_of(nodule.point))

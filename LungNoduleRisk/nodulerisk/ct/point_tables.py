@@ -3,15 +3,14 @@ distributed (faults 64 and 65)."""
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from nodulerisk.errors import PointError
+from nodulerisk.files import table_cells
 
-SEPARATORS = ",;\t"
 # By what the names of three columns say: the coordinate system; None: nothing, so that it is asked
 AXES: dict[tuple[str, str, str], str | None] = {
     ("r", "a", "s"): "ras",
@@ -67,30 +66,21 @@ def read_point_rows(text: str) -> Iterator[PointRow]:
         PointError: no columns for a position, two for one thing, or a row with surplus cells.
         csv.Error: damaged.
     """
-    lines, separator = _split(text)
-    columns, *rows = csv.reader(lines, delimiter=separator, strict=True)
+    columns, *rows = [cells for _, cells in table_cells(text)] or [[]]
     names = list(map(plain, columns))
     axes = _axes(names)
-    for number, cells in enumerate(filter(any, rows), start=1):
-        if any(cell.strip() for cell in cells[len(names) :]):
+    for number, cells in enumerate(rows, start=1):
+        if any(cells[len(names) :]):
             raise PointError(
                 f"Point {number} has more cells than the header: quote cells that contain the"
                 " separator, or separate by semicolons where numbers have a decimal comma."
             )
-        row = dict(zip(names, (cell.strip() for cell in cells), strict=False))
+        row = dict(zip(names, cells, strict=False))
         if _is_placed(row, number):
-            x, y, z = (decimal(row.get(axis, ""), separator) for axis in axes)
+            x, y, z = (row.get(axis, "") for axis in axes)
             yield PointRow(
                 _first(row, NAMES), (x, y, z), AXES[axes] or _system(row), _first(row, SERIES)
             )
-
-
-def _split(text: str) -> tuple[list[str], str]:
-    """Returns the lines and their separator: the one that Excel names, or the header's own."""
-    lines = [line for line in text.splitlines() if line.strip()] or [""]
-    if named := re.fullmatch(r'"?sep=(.)"?', lines[0].strip(), re.IGNORECASE):
-        return lines[1:] or [""], named[1]
-    return lines, max(SEPARATORS, key=lines[0].count)
 
 
 def _axes(names: Sequence[str]) -> tuple[str, str, str]:
@@ -120,11 +110,3 @@ def _system(row: dict[str, str]) -> str | None:
 
 def _first(row: dict[str, str], names: Sequence[str]) -> str:
     return next((row[name] for name in names if row.get(name)), "")
-
-
-def decimal(text: str, separator: str) -> str:
-    """Returns a number as Python writes it: decimal commas, where they cannot separate cells or
-    thousands, and typographic minus signs are replaced."""
-    text = text.replace("\N{MINUS SIGN}", "-")
-    has_decimal_comma = separator != "," and text.count(",") == 1 and "." not in text
-    return text.replace(",", ".") if has_decimal_comma else text

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Literal
 
@@ -26,6 +27,7 @@ Position = tuple[float, float, float]
 FCSV_COLUMNS = (  # unchanged since Slicer 4
     "id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID"
 )
+SLICES = re.compile(r"(\d+)\s*[-–—~至]\s*(\d+)")  # a range of InstanceNumbers
 COORDINATE_SYSTEMS: dict[str, Coordinates] = {"lps": "lps", "1": "lps", "ras": "ras", "0": "ras"}
 FCSV_DEFINED = "2"  # vtkMRMLMarkupsNode::PositionDefined
 TABLES = (".csv", ".tsv")
@@ -42,6 +44,10 @@ class Point:
 
     name: str
     lps_mm: Position
+
+
+# A file, one position (x, y, z) in LPS mm, or several, or Points.
+Points = str | Path | Position | Iterable[Point | Position]
 
 
 def parse_point(text: str, coordinates: Coordinates = "lps") -> Position:
@@ -139,6 +145,25 @@ def named_points(labelled: Iterable[tuple[str, Position]]) -> list[Point]:
     return points
 
 
+def as_points(given: Points) -> list[Point]:
+    """Returns Points from whatever a program has: see ``Points``.
+
+    Raises:
+        PointError: a file that ``read_points`` refuses, or not three finite numbers.
+    """
+    if isinstance(given, str | Path):
+        return read_points(given)
+    several = list(given)
+    if several and isinstance(several[0], Real):
+        several = [several]
+    return named_points(
+        (one.name, one.lps_mm)
+        if isinstance(one, Point)
+        else ("", _position(one, "lps", f"The position {one}"))
+        for one in several
+    )
+
+
 def _read_markups(text: str, asked: Coordinates | None) -> Iterator[tuple[str, Position]]:
     """Reads the point lists of a markups JSON file; lines, curves and regions do not mark
     nodules."""
@@ -230,6 +255,22 @@ def lps_of(position: Position, coordinates: Coordinates) -> Position:
     """Returns a position in mm as LPS."""
     x, y, z = position
     return (x, y, z) if coordinates == "lps" else (-x, -y, z)
+
+
+def slice_number(text: str, what: str) -> float:
+    """Returns an InstanceNumber, or the middle of a range of them.
+
+    Raises:
+        PointError: neither; ``what`` names the cell.
+
+    Examples:
+        >>> slice_number("31", "slice"), slice_number("30-34", "slice")
+        (31.0, 32.0)
+    """
+    ends = SLICES.fullmatch(text.strip()) or re.fullmatch(r"((\d+)(?:\.0+)?)", text.strip())
+    if ends is None:
+        raise PointError(f"{what} '{text}' is no slice number: write one, or a range such as 30-34")
+    return (float(ends[1]) + float(ends[2])) / 2
 
 
 def _safe_name(label: str) -> str:

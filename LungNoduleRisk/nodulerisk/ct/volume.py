@@ -7,8 +7,9 @@ z order, LPS mm.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from nodulerisk.checks import (
     Check,
 )
 from nodulerisk.ct.intensity import intensity_checks
-from nodulerisk.errors import CTError
+from nodulerisk.errors import CTError, PointError
 
 if TYPE_CHECKING:
     import SimpleITK as sitk  # imported where it is used: networks run without it
@@ -96,6 +97,8 @@ class CT:
         acquisition: what the header says about the scan.
         checks: findings from reading, carried into every assessment.
         filled_slices: z indices of slices that were missing and are interpolated (fault 1).
+        image_numbers: z index of each image by its InstanceNumber, or its frame number within a
+            file; empty: the images have none.
 
     Raises:
         CTError: ``hu`` is not a 3D int16 array (`CT.from_array` accepts other values), a spacing is
@@ -118,6 +121,7 @@ class CT:
     acquisition: Acquisition = field(default_factory=Acquisition)
     checks: tuple[Check, ...] = ()
     filled_slices: tuple[int, ...] = ()
+    image_numbers: Mapping[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.hu.ndim != 3 or self.hu.dtype != np.int16:
@@ -193,6 +197,30 @@ class CT:
         return self.origin_lps_mm + self.direction @ (
             np.asarray(voxel_xyz, float) * self.spacing_mm
         )
+
+    def point_on_image(self, column: float, row: float, number: float) -> np.ndarray:
+        """Returns the LPS point in mm of a pixel (from 0) of the image with this InstanceNumber; a
+        number with a fraction lies between two images.
+
+        Raises:
+            PointError: no image has the number, or the CT's images have none.
+        """
+        share = number - math.floor(number)
+        parts = ((math.floor(number), 1 - share), (math.ceil(number), share))
+        if not self.image_numbers:
+            raise PointError(
+                "The images of this CT have no numbers of their own, so that a slice number means"
+                " no place: give the position in mm or voxels."
+            )
+        try:
+            k = sum(self.image_numbers[image] * part for image, part in parts if part)
+        except KeyError as error:
+            numbers = self.image_numbers.keys()
+            raise PointError(
+                f"No image of this CT has the number {error}: they are from {min(numbers)} to"
+                f" {max(numbers)}."
+            ) from None
+        return self.point_of((column, row, k))
 
     def contains(self, point_lps_mm) -> bool:
         """Whether the point lies inside the volume's outermost voxel faces."""

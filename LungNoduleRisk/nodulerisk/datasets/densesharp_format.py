@@ -24,8 +24,8 @@ Our own additions, all optional:
   ``diagnosis``.
 * ``patient``: pseudonym, by default the name; ``split``: train, validation or test, takes
   precedence over subset; without either, a hash of the patient decides the split.
-* ``evidence``: pathology (if empty), reader or simulated; ``diameter_mm``, by default that of a
-  ball with the mask's volume.
+* ``evidence``: pathology (if empty), reader or simulated; ``diameter_mm`` (or another of
+  ``SIZES_MM``), by default that of a ball with the mask's volume.
 * one column per task (``malignancy``, ``invasiveness``, ``grade``, ``subtype``, ``density``, ...):
   the class's name or index, empty: unknown. It overrides what follows from the diagnosis.
 
@@ -38,7 +38,6 @@ import csv
 import re
 import shutil
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -49,6 +48,7 @@ from nodulerisk.ct.cubes import DENSESHARP_WINDOW_HU
 from nodulerisk.ct.volume import AIR_HU, CT
 from nodulerisk.datasets.context import with_context
 from nodulerisk.datasets.nodules import (
+    DAMAGE,
     Broken,
     LabelledNodule,
     NoduleDataset,
@@ -62,17 +62,22 @@ from nodulerisk.datasets.nodules import (
 )
 from nodulerisk.datasets.rows import (
     LINE,
+    NAMES,
+    SIZES_MM,
     Row,
     cell,
     evidence_in,
     labels_in,
     plain,
-    positive_number,
     read_rows,
+    read_table,
     refuse_missing_column,
+    refuse_sizes_without_unit,
     repeated,
+    size_mm,
     split_in,
 )
+from nodulerisk.datasets.spelling import first_spellings
 from nodulerisk.errors import NoduleRiskError, OutputError
 from nodulerisk.files import written_whole
 from nodulerisk.tasks import TASKS
@@ -81,27 +86,15 @@ SIDE = 80  # voxels of 1 mm
 CENTRE = SIDE // 2  # the authors' crops use index 40 as the middle
 MAX_ARRAY_BYTES = SIDE**3 * 8 + 4096  # float64 and the header of an .npy
 TABLE, ARCHIVES = "info.csv", "nodule"
-NAME, DIAGNOSIS, SUBSET = (
-    ("name", "nodule", "index", "id", "file"),
-    ("diagnosis", "label", "class"),
-    ("subset", "fold"),
-)
+NAME, DIAGNOSIS, SUBSET = NAMES, ("diagnosis", "label", "class"), ("subset", "fold")
+OWN = ("pathology", "patient", "split", "evidence")
+COLUMNS = (NAME, DIAGNOSIS, SUBSET, tuple(SIZES_MM), *((name,) for name in (*OWN, *TASKS)))
 DIAGNOSES = {"AAH": 0, "AIS": 0, "AAH-AIS": 0, "MIA": 1, "IA": 2}  # index of the task's class
 AUTHORS_WORDS = {"AAH-AIS": "AIS", "IA": "IAC"}  # for what they name otherwise; one of their labels
 BY_PLAIN_WORD = {plain(name): name for name in DIAGNOSES} | {"iac": "IA"}
 INVASIVENESS = (0, 0, 1)  # of each subtype
 # What pandas, by which the authors read the table, takes for another number, or for nothing.
 NOT_A_NAME = re.compile(r"0\d+|\d+[.eE]\d+|nan?|n/a|null|none|inf(inity)?", re.IGNORECASE)
-DAMAGE = (
-    OSError,
-    EOFError,
-    ValueError,
-    OverflowError,
-    MemoryError,
-    RuntimeError,
-    zlib.error,
-    zipfile.BadZipFile,
-)
 SUBSETS = {**dict.fromkeys("0123", "train"), "4": "validation"}
 
 
@@ -119,15 +112,19 @@ def read_densesharp(folder: Path) -> NoduleDataset:
             splits.
     """
     table = _table(folder)
-    rows = read_rows(table)
+    whole = read_table(table)
+    rows, unused = whole.rows, whole.unused(*COLUMNS)
     refuse_missing_column(rows, NAME, table, "the names of the .npz files")
+    refuse_sizes_without_unit(rows, table.name)
+    spelled = first_spellings(map(_patient, rows))
+    rows = [row | {"patient": spelled[_patient(row)]} for row in rows]
     files = {path.stem: path for path in _archives(folder)}
     twice = repeated(map(_name, rows))
     nodules, broken = read_each(rows, _name, lambda row: _nodule(row, files), twice)
     refuse_leak(nodules)
     unlisted = sorted(files.keys() - set(map(_name, rows)))
     strays = tuple(Broken(name, f"{table.name} has no row for this file") for name in unlisted)
-    return NoduleDataset(folder.resolve().name, nodules, (*broken, *strays))
+    return NoduleDataset(folder.resolve().name, nodules, (*broken, *strays), unused=unused)
 
 
 def _archives(folder: Path) -> list[Path]:
@@ -171,11 +168,11 @@ def _nodule(row: Row, files: dict[str, Path]) -> LabelledNodule:
         evidence=evidence,
         labels=labels,
         marked=marked,
-        diameter_mm=positive_number(row, "diameter_mm")
-        or equivalent_diameter_mm(marked >= 0.5, ct.spacing_mm),
+        diameter_mm=size_mm(row) or equivalent_diameter_mm(marked >= 0.5, ct.spacing_mm),
         split=split,
         pathology=diagnosis,
         fold=int(subset) if (subset := _subset(row)) else None,
+        cells=row,
     )
 
 
@@ -245,13 +242,17 @@ def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
 
 
 def _hounsfield(voxel: np.ndarray) -> np.ndarray:
-    """Returns HU from the authors' grey levels or from HU, with air as the lowest value."""
+    """Returns HU from the authors' grey levels or from HU of any number type, with air as the
+    lowest value."""
     low, high = DENSESHARP_WINDOW_HU
-    return (
-        np.rint(low + voxel * ((high - low) / 255))
-        if voxel.dtype == np.uint8
-        else np.maximum(voxel, AIR_HU)
-    )
+    if voxel.dtype == np.uint8:
+        return np.rint(low + voxel * ((high - low) / 255))
+    if voxel.min() >= 0:  # lung surrounds a nodule, and is far below 0 HU
+        raise NoduleRiskError(
+            f"'voxel' is {voxel.dtype} without values below 0, so not Hounsfield units: save grey"
+            " levels as uint8"
+        )
+    return np.maximum(voxel.astype(np.float64), AIR_HU)
 
 
 def _share(seg: np.ndarray) -> np.ndarray:

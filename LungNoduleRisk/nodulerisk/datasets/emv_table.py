@@ -7,17 +7,21 @@ Required columns, in any order and case, separated by comma, semicolon or tab:
   relative to the table. ``series_uid`` (or series) chooses where there are several series.
   Without this column, as in LUNA16's and LUNA25's tables, the CT lies beside the table or below
   it and is named by ``seriesuid`` (or SeriesInstanceUID); rows whose CT is not there are left out.
-* the nodule's centre: ``x, y, z`` in mm, LPS unless the column ``coordinates`` says ``ras`` or
-  ``voxel``; or ``x_lps, y_lps, z_lps``; ``x_ras, y_ras, z_ras``; ``coordX, coordY, coordZ`` (LPS);
-  ``i, j, k`` (voxels from 0 as in ITK and Slicer: k of a DICOM series runs along its slice normal,
-  whatever its InstanceNumber).
-* ``pathology`` (or diagnosis, label, class): see ``labels_of``; empty: unknown.
+  Without that too, as in the authors' own table, it is named by ``ID``.
+* the nodule's centre: ``x, y, z`` in mm, LPS unless the column ``coordinates`` says ``ras``,
+  ``voxel`` or ``slice``; or ``x_lps, y_lps, z_lps``; ``x_ras, y_ras, z_ras``; ``coordX, coordY,
+  coordZ`` (LPS); ``i, j, k`` (voxels from 0 as in ITK and Slicer: k of a DICOM series runs along
+  its slice normal, whatever its InstanceNumber); or ``i, j, slice`` (or ``x, y, slice``): the pixel
+  from 0 on the image with that InstanceNumber, or in the middle of a range of them such as
+  ``30-34``. Where a ``z`` is such a range, every z of the table is a slice.
+* ``pathology`` (or diagnosis, label, class, flag): see ``labels_of``; empty: unknown.
 
 Optional columns:
 
-* ``size_mm`` (or size, diameter_mm, diameter); by default from the mask.
-* ``name``, by default the line; ``patient`` (or patient_id), a pseudonym: without it each CT counts
-  as a patient of its own.
+* ``size_mm`` or ``size_cm`` (or diameter_mm, diameter_cm; size and diameter only where it is clear
+  that they are in mm, or the cells say the unit); by default from the mask.
+* ``name`` (or an ``ID`` that no other row has), by default the line; ``patient`` (or patient_id), a
+  pseudonym: without it each CT counts as a patient of its own.
 * ``split``: train, validation or test; by default decided by a hash of the patient.
 * ``fold``: of the source's own cross-validation, a whole number; see ``[folds]`` of a plan.
 * ``evidence``: pathology (if empty), reader or simulated.
@@ -25,6 +29,11 @@ Optional columns:
   is the nodule.
 * one column per task (``malignancy``, ``grade``, ...): the class's name or index; overrides what
   follows from the pathology.
+* the authors' ``病理分级``, the grade of an invasive adenocarcinoma, and ``Image.type``, the
+  density type.
+
+The columns that are not used are named in the dataset's remarks. One CT or patient spelled in
+several ways is one; rows of one nodule that contradict each other are broken cases.
 
 Source of the rules: npj Digital Medicine 2023, doi:10.1038/s41746-023-00866-z.
 """
@@ -32,17 +41,23 @@ Source of the rules: npj Digital Medicine 2023, doi:10.1038/s41746-023-00866-z.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
+import unicodedata
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 from scipy.ndimage import label
 
-from nodulerisk.ct.points import lps_of
+from nodulerisk.ct.points import SLICES, lps_of, slice_number
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT, triple
-from nodulerisk.datasets.luna import cts_by_series
+from nodulerisk.datasets import chinese
+from nodulerisk.datasets.luna import cts_by_name, cts_by_series
 from nodulerisk.datasets.nodules import (
     CROP_MM,
     Broken,
@@ -53,34 +68,42 @@ from nodulerisk.datasets.nodules import (
     equivalent_diameter_mm,
     read_each,
     refuse_leak,
+    refuse_two_splits,
     split_of,
 )
 from nodulerisk.datasets.rows import (
     LINE,
+    SIZES_MM,
     Row,
+    Table,
     cell,
+    class_index,
     evidence_in,
     fold_in,
     labels_in,
     number,
     plain,
-    positive_number,
-    read_rows,
+    read_table,
     refuse_missing_column,
+    refuse_sizes_without_unit,
     repeated,
+    size_mm,
     split_in,
 )
+from nodulerisk.datasets.spelling import ct_key, first_spellings
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.files import column_name
 from nodulerisk.tasks import TASKS
 
 CT_PATH = ("ct", "ct_path", "path", "scan", "image")
 SERIES = ("series_uid", "series", "seriesuid", "seriesinstanceuid")
 PATIENT = ("patient", "patient_id", "patientid")
 PATHOLOGY, MASK = (
-    ("pathology", "diagnosis", "label", "class"),
+    ("pathology", "diagnosis", "label", "class", "flag"),
     ("mask", "mask_path", "segmentation"),
 )
-SIZE = ("size_mm", "size", "diameter_mm", "diameter")
+NAME, SPLIT, EVIDENCE, ID = "name", "split", "evidence", "id"
+COORDINATES, HOSPITAL_GRADE, IMAGE_TYPE = "coordinates", "病理分级", "image_type"
 BY_COLUMN = "by the column 'coordinates'"
 CENTRES = {
     ("x", "y", "z"): BY_COLUMN,
@@ -92,7 +115,17 @@ CENTRES = {
     ("i", "j", "k"): "voxel",
     ("coordx", "coordy", "coordz"): "lps",  # LUNA16 and LUNA25
     ("coord_x", "coord_y", "coord_z"): "lps",
+    ("i", "j", "slice"): "slice",
+    ("x", "y", "slice"): "slice",
 }
+SYSTEMS = ("lps", "ras", "voxel", "slice")
+COLUMNS = (
+    *(CT_PATH, SERIES, PATIENT, PATHOLOGY, MASK, tuple(SIZES_MM)),
+    (NAME, ID),
+    *((name,) for name in (SPLIT, EVIDENCE, COORDINATES, HOSPITAL_GRADE, *TASKS)),
+    *(tuple(dict.fromkeys(axis)) for axis in zip(*CENTRES, strict=True)),
+)
+SAME_MM = 0.3  # two centres that differ by less, as after rounding, are of one nodule
 REACH_MM = 5.0  # a mask that begins farther than this from the centre belongs to another nodule
 
 
@@ -106,6 +139,7 @@ MALIGNANT = _labels_by_class(malignancy="malignant")
 PRE_INVASIVE = MALIGNANT | _labels_by_class(invasiveness="pre-invasive")
 AAH_AIS = PRE_INVASIVE | _labels_by_class(subtype="AAH-AIS")
 MIA = PRE_INVASIVE | _labels_by_class(subtype="MIA")
+INVASIVE_CANCER = MALIGNANT | _labels_by_class(invasiveness="invasive")
 INVASIVE = MALIGNANT | _labels_by_class(invasiveness="invasive", subtype="IA")
 PATHOLOGIES: dict[str, dict[str, int]] = {
     "benign": BENIGN,
@@ -132,14 +166,21 @@ PATHOLOGIES: dict[str, dict[str, int]] = {
     "lymphoma": MALIGNANT,
     "metastasis": MALIGNANT,
 }
+NOT_STATED = ("malignant", "adenocarcinoma")  # whether it is invasive
+OTHER_CANCERS = {
+    plain(word)
+    for word, labels in PATHOLOGIES.items()
+    if labels == MALIGNANT and word not in NOT_STATED
+}
 # An empty text stands for a grade on its own.
 BY_PLAIN_WORD = {plain(word): labels for word, labels in PATHOLOGIES.items()} | {"": INVASIVE}
+BY_PLAIN_WORD |= {word: BY_PLAIN_WORD[plain(known)] for word, known in chinese.PATHOLOGY.items()}
 GRADE = re.compile(r"(?<![a-z])(?:grade[\s_-]*(i{1,3}|[123])|g\s?([123]))(?!\w)", re.IGNORECASE)
 
 
 def labels_of(pathology: str) -> dict[str, int]:
-    """Returns labels by the published rules, whatever the case, spaces and hyphens; a remark after
-    ``(``, ``:`` or ``,`` is ignored.
+    """Returns labels by the published rules, whatever the case, width, spaces and hyphens; a remark
+    after ``(``, ``:`` or ``,`` is ignored. Chinese words are those of ``chinese.PATHOLOGY``.
 
     * benign: malignancy 0.
     * pre-invasive, AAH, AIS, MIA: malignancy 1, invasiveness 0, and the subtype where it is named.
@@ -156,11 +197,11 @@ def labels_of(pathology: str) -> dict[str, int]:
         >>> labels_of("invasive adenocarcinoma, grade 2")
         {'malignancy': 1, 'invasiveness': 1, 'subtype': 2, 'grade': 1}
     """
+    pathology = unicodedata.normalize("NFKC", pathology)
     if not pathology:
         return {}
     _refuse_doubt(pathology)
-    grade = GRADE.search(pathology)
-    word = plain(re.split(r"[(:,]", GRADE.sub("", pathology))[0])
+    grade, word = GRADE.search(pathology), _word_of(pathology)
     if word not in BY_PLAIN_WORD or not (word or grade):
         raise NoduleRiskError(
             f"unknown pathology '{pathology}': write {', '.join(PATHOLOGIES)} or invasive"
@@ -168,8 +209,18 @@ def labels_of(pathology: str) -> dict[str, int]:
         )
     if grade is None:
         return BY_PLAIN_WORD[word]
-    text = grade[1] or grade[2]
-    return BY_PLAIN_WORD[word] | {"grade": int(text) - 1 if text.isdigit() else len(text) - 1}
+    return BY_PLAIN_WORD[word] | {"grade": grade_index(grade)}
+
+
+def grade_index(found: re.Match[str]) -> int:
+    """Returns the index of a grade that ``GRADE`` found."""
+    text = found[1] or found[2]
+    return int(text) - 1 if text.isdigit() else len(text) - 1
+
+
+def _word_of(pathology: str) -> str:
+    """Returns the plain word without its grade and remark."""
+    return plain(re.split(r"[(:,]", GRADE.sub("", unicodedata.normalize("NFKC", pathology)))[0])
 
 
 def _classes() -> dict[str, dict[str, int]]:
@@ -220,32 +271,137 @@ def _labels_of_word(word: str) -> dict[str, int]:
         raise NoduleRiskError(f"{error}, or {', '.join(classes)}") from None
 
 
-def read_emv_table(table: Path) -> NoduleDataset:
+def read_emv_table(path: Path, *, cancers_invasive: bool = False) -> NoduleDataset:
     """Reads all nodules of the table, each with 100 mm of its CT; every CT is read once, and the
     rows of one that fails become broken cases.
 
+    Args:
+        path: the table.
+        cancers_invasive: whether cancers other than adenocarcinoma count as invasive, and a grade
+            of theirs as the grade, as the authors count them; else they have neither label.
+
     Raises:
-        NoduleRiskError: no table, no columns for the CT or the centre, or a patient in two splits.
+        NoduleRiskError: no table, no columns for the CT or the centre, sizes whose unit is not
+            clear, a CT of two patients, or a patient in two splits.
     """
-    rows = read_rows(table)
-    if not {*CT_PATH} & rows[0].keys() and {*SERIES} & rows[0].keys():
-        rows = with_paths(rows, table)
-    refuse_missing_column(rows, CT_PATH, table, "the paths of the CTs")
-    _refuse_without_centres(rows[0], table)
-    twice = repeated(map(_name, rows))
+    table = read_table(path)
+    unused = table.unused(*COLUMNS, *_authors_columns(table))
+    rows, remarks = _with_density(table.rows, unused), []
+    if not {*CT_PATH} & table.columns.keys():
+        rows, remarks = _with_paths(rows, path)
+    refuse_missing_column(rows, CT_PATH, path, "the paths of the CTs")
+    _refuse_without_centres(rows[0], path)
+    refuse_sizes_without_unit(rows, path.name)
+    rows = _with_people(_with_names(_with_slices(rows)), path.parent)
     nodules: list[LabelledNodule] = []
     broken: list[Broken] = []
-    for group in _by_ct(rows):
-        read, failed = _read_group(group, table.parent, twice)
+    twice = repeated(row[NAME] for row in rows)
+    for group in _by_ct(rows, path.parent):
+        read, failed = _read_group(group, path.parent, twice, cancers_invasive)
         nodules += read
         broken += failed
     refuse_leak(nodules)
-    place = {_name(row): index for index, row in enumerate(rows)}
+    place = {row[NAME]: index for index, row in enumerate(rows)}
     return NoduleDataset(
-        table.stem,
+        path.stem,
         tuple(sorted(nodules, key=lambda nodule: place[nodule.name])),
         tuple(sorted(broken, key=lambda case: place[case.name])),
+        unused=unused,
+        remarks=(*remarks, *_ungraded(rows, cancers_invasive)),
     )
+
+
+def _authors_columns(table: Table) -> Iterator[tuple[str, ...]]:
+    """Yields those of the authors' columns that mean what they mean there: the ID that names the
+    CT, and the density type, where it holds nothing else."""
+    if not {*CT_PATH, *SERIES} & table.columns.keys():
+        yield (ID,)
+    words = {row.get(IMAGE_TYPE, "") for row in table.rows} - {""}
+    if words and words <= chinese.DENSITY.keys():
+        yield (IMAGE_TYPE,)
+
+
+def _with_density(rows: list[Row], unused: tuple[str, ...]) -> list[Row]:
+    if IMAGE_TYPE in map(column_name, unused):
+        return rows
+    words = chinese.DENSITY | {"": ""}
+    return [row | {"density": row.get("density") or words[row.get(IMAGE_TYPE, "")]} for row in rows]
+
+
+def _with_paths(rows: list[Row], table: Path) -> tuple[list[Row], list[str]]:
+    """Returns the rows with the paths of CTs that the table names by series or ID, and a remark on
+    those that were left out."""
+    if {*SERIES} & rows[0].keys():
+        found = with_paths(rows, table)
+        left = len(rows) - len(found)
+        remark = f"{left} row(s) left out: their CTs do not lie beside the table."
+        return found, [remark] if left else []
+    if ID not in rows[0]:
+        return rows, []
+    cts = cts_by_name(table.parent, {row[ID] for row in rows}.__contains__)
+    return [row | {CT_PATH[0]: str(cts.get(row[ID], table.parent / row[ID]))} for row in rows], []
+
+
+def _with_names(rows: list[Row]) -> list[Row]:
+    """Names every row: by its name, else by an ID of its own, else by its line."""
+    ids = Counter(row.get(ID, "") for row in rows)
+    own = [row.get(ID, "") if ids[row.get(ID, "")] == 1 else "" for row in rows]
+    return [
+        row | {NAME: cell(row, NAME) or one or f"line {row[LINE]}"}
+        for row, one in zip(rows, own, strict=True)
+    ]
+
+
+def _with_slices(rows: list[Row]) -> list[Row]:
+    """Says of every row of a table in which a z is a range of slices that its z is one."""
+    if not any(SLICES.fullmatch(row.get("z", "")) for row in rows):
+        return rows
+    return [row | {COORDINATES: cell(row, COORDINATES) or "slice"} for row in rows]
+
+
+def _with_people(rows: list[Row], folder: Path) -> list[Row]:
+    """Gives every row its patient, and the split that is given for that patient.
+
+    Raises:
+        NoduleRiskError: a CT of two patients, or a patient in two splits.
+    """
+    by_ct = [(group, _patient(group)) for group in _by_ct(rows, folder)]
+    spelled = first_spellings(patient for _, patient in by_ct)
+    people = {row[LINE]: spelled[patient] for group, patient in by_ct for row in group}
+    given = [(people[row[LINE]], split) for row in rows if (split := _split(row))]
+    refuse_two_splits(given)
+    splits = dict(given)
+    return [
+        row | {PATIENT[0]: patient, SPLIT: row.get(SPLIT) or splits.get(patient, "")}
+        for row in rows
+        if (patient := people[row[LINE]])
+    ]
+
+
+def _split(row: Row) -> str | None:
+    try:
+        return split_in(row)
+    except NoduleRiskError:  # the row is a broken case, and says so itself
+        return None
+
+
+def _ungraded(rows: list[Row], cancers_invasive: bool) -> Iterator[str]:
+    """Yields a remark on the hospital's grades that are not used."""
+    left = [
+        row for row in rows if row.get(HOSPITAL_GRADE) and not _is_graded(row, cancers_invasive)
+    ]
+    if left:
+        yield (
+            f"The grades of {len(left)} nodules under {HOSPITAL_GRADE} are not used: only invasive"
+            " adenocarcinoma has one."
+        )
+
+
+def _is_graded(row: Row, cancers_invasive: bool) -> bool:
+    try:
+        return _pathology_labels(row, cancers_invasive).get("invasiveness") == 1
+    except NoduleRiskError:  # the row is a broken case, and says so itself
+        return True
 
 
 def with_paths(rows: list[Row], table: Path) -> list[Row]:
@@ -284,19 +440,19 @@ def _refuse_without_centres(row: Row, table: Path) -> None:
         )
 
 
-def _name(row: Row) -> str:
-    return cell(row, "name") or f"line {row[LINE]}"
-
-
-def _by_ct(rows: list[Row]) -> list[list[Row]]:
-    groups: dict[tuple[str, str], list[Row]] = {}
+def _by_ct(rows: list[Row], folder: Path) -> list[list[Row]]:
+    """Returns the rows of each CT, however its path is spelled."""
+    keys: dict[str, Hashable] = {}
+    groups: dict[tuple[Hashable, str], list[Row]] = {}
     for row in rows:
-        groups.setdefault((cell(row, *CT_PATH), cell(row, *SERIES)), []).append(row)
+        path = cell(row, *CT_PATH)
+        key = keys.setdefault(path, ct_key(folder / path.replace("\\", "/")) if path else "")
+        groups.setdefault((key, cell(row, *SERIES)), []).append(row)
     return list(groups.values())
 
 
 def _read_group(
-    rows: list[Row], folder: Path, twice: frozenset[str]
+    rows: list[Row], folder: Path, twice: frozenset[str], cancers_invasive: bool
 ) -> tuple[tuple[LabelledNodule, ...], tuple[Broken, ...]]:
     """Reads the nodules of one CT."""
     try:
@@ -304,8 +460,36 @@ def _read_group(
             _path(folder, rows[0], *CT_PATH), series_uid=cell(rows[0], *SERIES[:2]) or None
         )
     except NoduleRiskError as error:
-        return (), tuple(Broken(_name(row), str(error)) for row in rows)
-    return read_each(rows, _name, lambda row: _nodule(row, ct, folder), twice)
+        return (), tuple(Broken(row[NAME], str(error)) for row in rows)
+    nodules, broken = read_each(
+        rows, lambda row: row[NAME], lambda row: _nodule(row, ct, folder, cancers_invasive), twice
+    )
+    repeats = dict(_repeats(nodules))
+    return tuple(n for n in nodules if n.name not in repeats), (
+        *broken,
+        *(Broken(name, reason) for name, reason in repeats.items()),
+    )
+
+
+def _repeats(nodules: Sequence[LabelledNodule]) -> Iterator[tuple[str, str]]:
+    """Yields the names of nodules of one CT that must not count, and why: all rows of a nodule that
+    contradict each other, and all but the first that agree (fault 88)."""
+    for index, nodule in enumerate(nodules):
+        same = [other for other in nodules if _is_same(nodule, other)]
+        if any(_contradicts(*pair) for pair in combinations(same, 2)):
+            others = ", ".join(other.name for other in same if other is not nodule)
+            yield nodule.name, f"it is the same nodule as {others}, with contradicting labels"
+        elif nodules.index(same[0]) < index:
+            yield nodule.name, f"it is the same nodule as {same[0].name}, listed before"
+
+
+def _is_same(one: LabelledNodule, other: LabelledNodule) -> bool:
+    return math.dist(one.centre_lps_mm, other.centre_lps_mm) < SAME_MM
+
+
+def _contradicts(one: LabelledNodule, other: LabelledNodule) -> bool:
+    both = one.labels.keys() & other.labels.keys()
+    return any(one.labels[task] != other.labels[task] for task in both)
 
 
 def _path(folder: Path, row: Row, *columns: str) -> Path:
@@ -315,20 +499,16 @@ def _path(folder: Path, row: Row, *columns: str) -> Path:
     return folder / text.replace("\\", "/")
 
 
-def _nodule(row: Row, ct: CT, folder: Path) -> LabelledNodule:
-    patient, centre = _patient(row), _centre(row, ct)
-    split, evidence, labels, size = (
-        split_in(row),
-        evidence_in(row),
-        _labels(row),
-        positive_number(row, *SIZE),
-    )
+def _nodule(row: Row, ct: CT, folder: Path, cancers_invasive: bool) -> LabelledNodule:
+    patient, centre = cell(row, *PATIENT), _centre(row, ct)
+    split, evidence, size = split_in(row), evidence_in(row), size_mm(row)
+    labels = _labels(row, cancers_invasive)
     box = box_around(ct, centre, CROP_MM)
     mask = _mask(row, ct, centre, folder)
     if mask is not None and size is None:
         size = equivalent_diameter_mm(mask, ct.spacing_mm)
     return LabelledNodule(
-        name=_name(row),
+        name=row[NAME],
         patient=patient,
         ct=cropped(ct, box),
         centre_lps_mm=centre,
@@ -339,23 +519,53 @@ def _nodule(row: Row, ct: CT, folder: Path) -> LabelledNodule:
         split=split or split_of(patient),
         pathology=cell(row, *PATHOLOGY),
         fold=fold_in(row),
+        cells=row,
     )
 
 
-def _patient(row: Row) -> str:
-    """Returns the pseudonym, else a hash of the CT's path, which may contain a name."""
-    path = cell(row, *CT_PATH) + cell(row, *SERIES)
-    return cell(row, *PATIENT) or f"ct-{hashlib.sha256(path.encode()).hexdigest()[:12]}"
+def _patient(rows: list[Row]) -> str:
+    """Returns the pseudonym of a CT's rows, else a hash of its path, which may contain a name.
+
+    Raises:
+        NoduleRiskError: they give several.
+    """
+    given: dict[str, str] = {}
+    for row in rows:
+        given.setdefault(cell(row, *PATIENT), row[LINE])
+    given.pop("", None)
+    different = list(dict.fromkeys(first_spellings(given).values()))
+    if len(different) > 1:
+        raise NoduleRiskError(
+            f"One CT is of two patients, {different[0]} in line {given[different[0]]} and"
+            f" {different[1]} in line {given[different[1]]}: correct the path or the patient."
+        )
+    path = cell(rows[0], *CT_PATH) + cell(rows[0], *SERIES)
+    return (different or [f"ct-{hashlib.sha256(path.encode()).hexdigest()[:12]}"])[0]
 
 
-def _labels(row: Row) -> dict[str, int]:
-    pathology = labels_of(cell(row, *PATHOLOGY))
-    labels = pathology | labels_in(row)
+def _labels(row: Row, cancers_invasive: bool) -> dict[str, int]:
+    pathology = _pathology_labels(row, cancers_invasive)
+    labels = pathology | _hospital_grade(row, pathology) | labels_in(row)
     if pathology and "grade" in labels and labels.get("invasiveness") != 1:
         raise NoduleRiskError(
             "only invasive adenocarcinoma has a grade: correct the pathology or leave the grade out"
         )
     return labels
+
+
+def _pathology_labels(row: Row, cancers_invasive: bool) -> dict[str, int]:
+    pathology = cell(row, *PATHOLOGY)
+    word = _word_of(pathology)
+    is_other = plain(chinese.PATHOLOGY.get(word, word)) in OTHER_CANCERS
+    return labels_of(pathology) | (INVASIVE_CANCER if cancers_invasive and is_other else {})
+
+
+def _hospital_grade(row: Row, pathology: dict[str, int]) -> dict[str, int]:
+    """Returns the grade in the authors' own column, if the nodule has one."""
+    grade = row.get(HOSPITAL_GRADE)
+    if not grade or pathology.get("invasiveness") != 1:
+        return {}
+    return {"grade": class_index("grade", grade.removesuffix("级"))}
 
 
 def _centre(row: Row, ct: CT) -> tuple[float, float, float]:
@@ -365,19 +575,19 @@ def _centre(row: Row, ct: CT) -> tuple[float, float, float]:
     )
     if columns is None:
         raise NoduleRiskError("the row has no centre")
-    system = (
-        CENTRES[columns]
-        if CENTRES[columns] != BY_COLUMN
-        else plain(cell(row, "coordinates")) or "lps"
-    )
-    values = np.array([number(row[column], column) for column in columns])
-    if system not in ("lps", "ras", "voxel"):
+    said = plain(cell(row, COORDINATES)) or "lps"
+    system = said if CENTRES[columns] == BY_COLUMN else CENTRES[columns]
+    if system not in SYSTEMS:
         raise NoduleRiskError(
-            f"unknown coordinates '{row['coordinates']}': write LPS, RAS or voxel"
+            f"unknown coordinates '{row[COORDINATES]}': write slice, LPS, RAS or voxel"
         )
+    x, y = (number(row[column], column) for column in columns[:2])
+    if system == "slice":
+        return triple(ct.point_on_image(x, y, slice_number(row[columns[2]], columns[2])))
+    z = number(row[columns[2]], columns[2])
     if system == "voxel":
-        return triple(ct.point_of(values))
-    return lps_of(triple(values), "ras" if system == "ras" else "lps")
+        return triple(ct.point_of((x, y, z)))
+    return lps_of((x, y, z), "ras" if system == "ras" else "lps")
 
 
 def _mask(row: Row, ct: CT, centre_lps_mm, folder: Path) -> np.ndarray | None:

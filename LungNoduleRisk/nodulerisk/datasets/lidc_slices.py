@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import center_of_mass
 
-from nodulerisk.ct.volume import AIR_HU, CT
+from nodulerisk.ct.volume import AIR_HU, CT, to_hounsfield
 from nodulerisk.datasets.lidc_ratings import ATTRIBUTION, beliefs_from, consensus, labels_from
 from nodulerisk.datasets.nodules import (
     LabelledNodule,
@@ -51,7 +51,7 @@ def read_lidc_slices(folder: Path) -> NoduleDataset:
         ) from error
 
     def name_of(row: Row) -> str:
-        return files[row["patient"], row["nodule"]]
+        return files.get(key := (row["patient"], row["nodule"]), " nodule ".join(key))
 
     nodules, broken = read_each(
         rows, name_of, lambda row: archive.nodule(row, name_of(row), agreed[name_of(row)])
@@ -114,7 +114,7 @@ class _Slices:
             self.image[chosen] * self.slope[chosen, None, None] + self.intercept[chosen, None, None]
         )
         readers = np.unpackbits(self.packed[chosen], axis=-1).astype(bool).swapaxes(0, 1)
-        return np.maximum(np.rint(hu), AIR_HU).astype(np.int16), readers
+        return to_hounsfield(np.maximum(hu, AIR_HU)), readers
 
 
 def _share(marked: np.ndarray, readers: int) -> np.ndarray:

@@ -7,7 +7,9 @@ here needs torch.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence, Set
+import zipfile
+import zlib
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import TypeVar
@@ -16,12 +18,27 @@ import numpy as np
 
 from nodulerisk.ct.volume import CT, triple
 from nodulerisk.datasets.crops import kept
+from nodulerisk.datasets.spelling import first_spellings, patient_key
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.tasks import EvidenceLevel
 
 SPLITS = ("train", "validation", "test")
 # around the centre: the widest published view (62.5 mm) at any rotation about z, and its shifts
 CROP_MM = 100.0
+
+# What numpy, zip files and conversions raise for values that nobody foresaw.
+DAMAGE = (
+    ArithmeticError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 Row = TypeVar("Row")
 
@@ -36,7 +53,8 @@ class LabelledNodule:
         ct: HU around the nodule.
         centre_lps_mm: the nodule's centre (x, y, z), LPS mm.
         evidence: what its labels rest on: ``pathology``, ``reader`` or ``simulated``.
-        labels: task -> index of its class in ``TASKS``; tasks without a decided label are absent.
+        labels: task -> index of its class in ``TASKS``, or of its own; tasks without a decided
+            label are absent.
         beliefs: task -> class probabilities to train towards, if they say more than the label (when
             readers disagree); see ``target``.
         marked: float32 (z, y, x) on the CT's grid, the share (0..1) of readers who marked a voxel
@@ -49,6 +67,7 @@ class LabelledNodule:
         readers_dice: mean Dice of the readers' outlines with each other; None with fewer than two.
         ratings: every reader's rating of malignancy, 1 to 5; empty: not known.
         fold: of the source's own cross-validation; None: it has none.
+        cells: its row of the source's table by column, for own tasks; written nowhere.
     """
 
     name: str
@@ -66,6 +85,7 @@ class LabelledNodule:
     readers_dice: float | None = None
     ratings: tuple[float, ...] = ()
     fold: int | None = None
+    cells: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def mask(self) -> np.ndarray | None:
@@ -108,6 +128,8 @@ class NoduleDataset:
         name: the name of the data on a card.
         nodules: in the order of the source.
         broken: cases that could not be read.
+        unused: columns of its table, as written, that were not used.
+        remarks: what else the user must know about how it was read, in sentences.
         attribution: the text that the data's licence requires; empty: none known.
     """
 
@@ -115,6 +137,8 @@ class NoduleDataset:
     nodules: tuple[LabelledNodule, ...]
     broken: tuple[Broken, ...] = ()
     attribution: str = ""
+    unused: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def of_split(self, split: str) -> tuple[LabelledNodule, ...]:
         return tuple(nodule for nodule in self.nodules if nodule.split == split)
@@ -144,13 +168,15 @@ def _share(patient: str) -> float:
 
 
 def joined(datasets: Sequence[NoduleDataset]) -> NoduleDataset:
-    """Joins several datasets into one.
+    """Joins several datasets into one; a patient whom they spell differently is one.
 
     Raises:
         NoduleRiskError: a patient is in two splits.
     """
     nodules = tuple(nodule for dataset in datasets for nodule in dataset.nodules)
     refuse_leak(nodules)
+    spelled = first_spellings(nodule.patient for nodule in nodules)
+    nodules = tuple(replace(nodule, patient=spelled[nodule.patient]) for nodule in nodules)
     return NoduleDataset(
         name=" and ".join(dataset.name for dataset in datasets),
         nodules=nodules,
@@ -158,22 +184,33 @@ def joined(datasets: Sequence[NoduleDataset]) -> NoduleDataset:
         attribution=" ".join(
             dict.fromkeys(filter(None, (dataset.attribution for dataset in datasets)))
         ),
+        unused=tuple(name for dataset in datasets for name in dataset.unused),
+        remarks=tuple(remark for dataset in datasets for remark in dataset.remarks),
     )
 
 
 def refuse_leak(nodules: Iterable[LabelledNodule]) -> None:
-    """Raises NoduleRiskError if a patient has nodules in two splits: testing would use a patient
-    seen in training."""
+    """Raises NoduleRiskError if a patient or a CT has nodules in two splits: testing would use a
+    patient seen in training."""
+    nodules = list(nodules)
     refuse_two_splits((nodule.patient, nodule.split) for nodule in nodules)
+    series = [(nodule.ct.acquisition.series_uid, nodule.split) for nodule in nodules]
+    _refuse_two_splits("CT series", ((uid, uid, split) for uid, split in series if uid))
 
 
 def refuse_two_splits(patients: Iterable[tuple[str, str]]) -> None:
-    """Like ``refuse_leak``, but for patients and their splits, without nodules."""
-    splits: dict[str, str] = {}
-    for patient, split in patients:
-        if splits.setdefault(patient, split) != split:
+    """Like ``refuse_leak``, but for patients, however spelled, and their splits, without
+    nodules."""
+    keyed = ((patient_key(patient), patient, split) for patient, split in patients)
+    _refuse_two_splits("Patient", keyed)
+
+
+def _refuse_two_splits(what: str, keyed: Iterable[tuple[Hashable, str, str]]) -> None:
+    splits: dict[Hashable, str] = {}
+    for key, name, split in keyed:
+        if splits.setdefault(key, split) != split:
             raise NoduleRiskError(
-                f"Patient {patient} is in both {splits[patient]} and {split}: "
+                f"{what} {name} is in both {splits[key]} and {split}: "
                 "give all nodules of a patient the same split."
             )
 
@@ -200,11 +237,15 @@ def cropped(ct: CT, box: tuple[slice, slice, slice]) -> CT:
     """Returns the box (z, y, x) of the CT as a CT of its own, with its voxels copied and in the
     same place.
 
-    ``filled_slices`` refer to the whole array, and are dropped here.
+    ``filled_slices`` and ``image_numbers`` refer to the whole array, and are dropped here.
     """
     first = [part.start for part in reversed(box)]
     return replace(
-        ct, hu=ct.hu[box].copy(), origin_lps_mm=triple(ct.point_of(first)), filled_slices=()
+        ct,
+        hu=ct.hu[box].copy(),
+        origin_lps_mm=triple(ct.point_of(first)),
+        filled_slices=(),
+        image_numbers={},
     )
 
 
@@ -225,8 +266,8 @@ def read_each(
     read: Callable[[Row], LabelledNodule],
     twice: Set[str] = frozenset(),
 ) -> tuple[tuple[LabelledNodule, ...], tuple[Broken, ...]]:
-    """Reads every row; one that raises NoduleRiskError, or whose name is in ``twice``, becomes a
-    broken case, and the rest are still read."""
+    """Reads every row; one that cannot be read, whatever is wrong with its values, or whose name is
+    in ``twice``, becomes a broken case, and the rest are still read."""
     nodules, broken = [], []
     for row in rows:
         try:
@@ -235,4 +276,7 @@ def read_each(
             nodules.append(_kept(read(row)))
         except NoduleRiskError as error:
             broken.append(Broken(name_of(row), str(error)))
+        except DAMAGE as error:
+            reason = f"its values cannot be used ({type(error).__name__}: {error})"
+            broken.append(Broken(name_of(row), reason))
     return tuple(nodules), tuple(broken)

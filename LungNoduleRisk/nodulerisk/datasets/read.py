@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from nodulerisk.datasets.densesharp_format import holds_densesharp, read_densesharp
@@ -19,8 +20,12 @@ FORMATS = (
 )
 
 
-def read_dataset(path: str | Path) -> NoduleDataset:
+def read_dataset(path: str | Path, *, cancers_invasive: bool = False) -> NoduleDataset:
     """Recognises the format of a dataset and reads it.
+
+    Args:
+        path: a table or a folder.
+        cancers_invasive: see ``read_emv_table``.
 
     Raises:
         NoduleRiskError: nothing is there, the format is unknown, or it cannot be read.
@@ -29,7 +34,7 @@ def read_dataset(path: str | Path) -> NoduleDataset:
     if not path.exists():
         raise NoduleRiskError(f"There is no file or folder at {path}: check the path.")
     if path.suffix.lower() in (".csv", ".tsv") and path.is_file():
-        return read_emv_table(path)
+        return read_emv_table(path, cancers_invasive=cancers_invasive)
     if (path / "slices.npz").is_file():
         return read_lidc_slices(path)
     if holds_densesharp(path):
@@ -39,3 +44,11 @@ def read_dataset(path: str | Path) -> NoduleDataset:
     raise NoduleRiskError(
         f"{path} holds no dataset in a known format. Give {'; or '.join(FORMATS)}."
     )
+
+
+def said_of(dataset: NoduleDataset) -> Iterator[str]:
+    """Yields, a line each, how its source was read and what was left out, with the reason."""
+    if dataset.unused:
+        yield f"Columns that were not used: {', '.join(dataset.unused)}."
+    yield from dataset.remarks
+    yield from (f"Left out: {case.name}: {case.reason}" for case in dataset.broken)

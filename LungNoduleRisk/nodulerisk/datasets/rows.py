@@ -6,17 +6,33 @@ from __future__ import annotations
 import csv
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from nodulerisk.datasets.nodules import SPLITS
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.files import column_name, table_cells, text_in
 from nodulerisk.tasks import TASKS, EvidenceLevel
 
 Row = dict[str, str]
 LINE = "#line"  # never a header: headers keep only letters, digits and underscores
-DELIMITERS = ",;\t"
+NAMES = ("name", "nodule", "index", "id", "file")
+# What R, pandas and spreadsheets write for a value that is not there.
+MISSING = ("na", "n/a", "#n/a", "null")
+SIZES_MM: dict[str, float | None] = {  # mm of one unit; None: the column does not say
+    "size_mm": 1.0,
+    "size_cm": 10.0,
+    "size": None,
+    "diameter_mm": 1.0,
+    "diameter_cm": 10.0,
+    "diameter": None,
+}
+UNITS_MM = {"mm": 1.0, "毫米": 1.0, "cm": 10.0, "厘米": 10.0}
+SIZE = re.compile(rf"(.*?)\s*({'|'.join(UNITS_MM)})?", re.IGNORECASE)
+SMALLEST_MM = 3.0  # of the nodules that such tables list; smaller numbers look like cm
 EVIDENCE: dict[str, EvidenceLevel] = {
     "pathology": "pathology",
     "reader": "reader",
@@ -24,38 +40,76 @@ EVIDENCE: dict[str, EvidenceLevel] = {
 }
 
 
-def read_rows(table: Path) -> list[Row]:
-    """Reads the rows of a UTF-8 table, separated by comma, semicolon or tab, whichever occurs most
-    in its header.
+@dataclass(frozen=True)
+class Table:
+    """A table's rows, and its columns' names as written, by their plain names.
 
-    Headers are read in lower case with underscores (``CT path`` is ``ct_path``), cells are stripped
-    of surrounding spaces, and ``row[LINE]`` is the line in the file. Rows without any text are
-    skipped.
+    Attributes:
+        name: the file's.
+        rows: with plain names (``CT path`` is ``ct_path``), cells without spaces around them;
+            ``row[LINE]`` is the line in the file.
+        columns: plain name -> every name as written that becomes it.
+    """
+
+    name: str
+    rows: list[Row]
+    columns: dict[str, list[str]]
+
+    def unused(self, *wanted: tuple[str, ...]) -> tuple[str, ...]:
+        """Returns the names, as written, of the columns that say something and are not asked.
+
+        Args:
+            wanted: for each thing to know, the columns that may say it, the first that does first.
+
+        Raises:
+            NoduleRiskError: two columns have the name of one that is asked.
+        """
+        filled = {name for row in self.rows for name, text in row.items() if text}
+        asked = {next(filter(row.get, names), "") for row in self.rows for names in wanted}
+        for name in asked & self.columns.keys():
+            if len(self.columns[name]) > 1:
+                raise NoduleRiskError(
+                    f"Several columns of {self.name} are called '{name}': keep one of them."
+                )
+        others = [self.columns[name] for name in self.columns if name in filled - asked]
+        return tuple(name for names in others for name in names if name)
+
+
+def read_table(path: Path) -> Table:
+    """Reads a table as spreadsheets save it: see ``text_in`` and ``table_cells``. What stands for a
+    missing value (``NA``) becomes empty.
 
     Raises:
-        NoduleRiskError: no such file, not UTF-8 text, no rows, or a row with more cells than the
+        NoduleRiskError: no such file, not a text table, no rows, or a row with more cells than the
             header.
     """
     try:
-        with open(table, newline="", encoding="utf-8-sig") as file:
-            header = file.readline()
-            file.seek(0)
-            reader = csv.DictReader(file, delimiter=max(DELIMITERS, key=header.count), strict=True)
-            rows = [_row(cells, reader.line_num, table) for cells in reader]
+        header, *lines = [*table_cells(text_in(path.read_bytes()))] or [(0, [])]
     except OSError as error:
         raise NoduleRiskError(
-            f"{table.name} cannot be read ({error.strerror}): check the path."
+            f"{path.name} cannot be read ({error.strerror}): check the path."
         ) from error
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (ValueError, csv.Error) as error:
         raise NoduleRiskError(
-            f"{table.name} is not a table in UTF-8: save it as 'CSV UTF-8'."
+            f"{path.name} is not a table of text: save it as 'CSV UTF-8'."
         ) from error
-    rows = [row for row in rows if any(text for key, text in row.items() if key != LINE)]
-    if not rows:
-        raise NoduleRiskError(
-            f"{table.name} has no rows: write a header and a row for each nodule."
-        )
-    return rows
+    if not lines:
+        raise NoduleRiskError(f"{path.name} has no rows: write a header and a row for each nodule.")
+    names = [column_name(name) for name in header[1]]
+    columns: dict[str, list[str]] = {}
+    for name, written in zip(names, header[1], strict=True):
+        columns.setdefault(name, []).append(written)
+    return Table(path.name, [_row(names, cells, line, path) for line, cells in lines], columns)
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Reads a table and returns all cells of its rows; see ``read_table``."""
+    return read_table(path).rows
+
+
+def known(text: str) -> str:
+    """Returns a cell's text; empty if it stands for a missing value."""
+    return "" if text.lower() in MISSING else text
 
 
 def refuse_missing_column(
@@ -67,17 +121,17 @@ def refuse_missing_column(
         raise NoduleRiskError(f"{table.name} has no column '{columns[0]}' with {holds}: add it.")
 
 
-def _row(cells: dict, line: int, table: Path) -> Row:
-    if None in cells:  # every cell after the surplus one would be read as its neighbour's
+def _row(names: list[str], cells: list[str], line: int, path: Path) -> Row:
+    if any(cells[len(names) :]):  # every cell after the surplus one would be taken for another
         raise NoduleRiskError(
-            f"Line {line} of {table.name} has more cells than the header: quote cells that contain"
+            f"Line {line} of {path.name} has more cells than the header: quote cells that contain"
             " the separator."
         )
-    named = {
-        re.sub(r"\W+", "_", key.strip().lower()).strip("_"): (text or "").strip()
-        for key, text in cells.items()
+    filled = [*cells, *[""] * (len(names) - len(cells))]
+    row = dict(zip(names, filled, strict=False))
+    return {key: text if key in NAMES else known(text) for key, text in row.items()} | {
+        LINE: str(line)
     }
-    return named | {LINE: str(line)}
 
 
 def cell(row: Row, *columns: str) -> str:
@@ -85,19 +139,51 @@ def cell(row: Row, *columns: str) -> str:
     return next((row[column] for column in columns if row.get(column)), "")
 
 
-def positive_number(row: Row, *columns: str) -> float | None:
-    """Returns a size in mm; None if the cell is empty.
+def size_mm(row: Row) -> float | None:
+    """Returns a size in mm, in the unit of the cell, such as ``0.9 cm``, else of the column, else
+    mm; None if there is none.
 
     Raises:
         NoduleRiskError: not a positive, finite number.
     """
-    text = cell(row, *columns)
-    if not text:
+    column = next((column for column in SIZES_MM if row.get(column)), None)
+    if column is None:
         return None
-    value = number(text, columns[0])
+    text, unit = _split_size(row[column])
+    value = number(text, column)
     if value <= 0:
-        raise NoduleRiskError(f"{columns[0]} '{text}' is not positive")
-    return value
+        raise NoduleRiskError(f"{column} '{row[column]}' is not positive")
+    return value * (unit or SIZES_MM[column] or 1.0)
+
+
+def refuse_sizes_without_unit(rows: list[Row], table: str) -> None:
+    """Asks for the unit of sizes that may be cm.
+
+    Raises:
+        NoduleRiskError: neither the column nor the cell says the unit, and a number looks like cm.
+    """
+    for row in rows:
+        for column in (column for column, mm in SIZES_MM.items() if mm is None and row.get(column)):
+            text, unit = _split_size(row[column])
+            if unit is None and _is_small(text):
+                raise NoduleRiskError(
+                    f"{table} has sizes under '{column}' without a unit, such as {text}: call the"
+                    f" column {column}_cm if they are in cm, or {column}_mm if they are in mm."
+                )
+
+
+def _split_size(text: str) -> tuple[str, float | None]:
+    """Returns the number's text, and the mm of its unit; None: it has none."""
+    found = SIZE.fullmatch(text)
+    digits, unit = found.groups() if found else (text, None)
+    return digits, None if unit is None else UNITS_MM[unit.lower()]
+
+
+def _is_small(text: str) -> bool:
+    try:
+        return 0 < float(text) < SMALLEST_MM
+    except ValueError:
+        return False
 
 
 def number(text: str, what: str) -> float:
@@ -107,7 +193,7 @@ def number(text: str, what: str) -> float:
         NoduleRiskError: anything else; ``what`` names the cell.
     """
     try:
-        value = float(text)
+        value = math.nan if "_" in text else float(text)  # Python alone reads 1_0 as 10
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
@@ -116,9 +202,9 @@ def number(text: str, what: str) -> float:
 
 
 def plain(text: str) -> str:
-    """Keeps only letters and digits, in lower case, so that ``Pre-invasive`` and ``pre invasive``
-    are the same."""
-    return re.sub(r"[\W_]+", "", text.casefold())
+    """Keeps only letters and digits, in lower case and normal width, so that ``Pre-invasive`` and
+    ``pre invasive`` are the same."""
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", text).casefold())
 
 
 def split_in(row: Row) -> str | None:

@@ -3,7 +3,7 @@ from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from nodulerisk.evaluation.calibration import fit_calibration
 from nodulerisk.evaluation.figures import youden
 from nodulerisk.evaluation.predictions import Prediction
 from nodulerisk.evaluation.samples import TaskSample, task_sample, with_task
-from nodulerisk.tasks import TASKS, two_class_tasks
+from nodulerisk.tasks import TASKS, Task, two_class_tasks
 from nodulerisk.weights.calibration import Line
 
 ENOUGH = 5  # nodules needed in every class to choose anything
@@ -33,10 +33,12 @@ class Threshold:
         return np.where(probabilities[..., -1] >= self.value, probabilities.shape[-1] - 1, 0)
 
 
-def chosen_thresholds(predictions: Iterable[Prediction]) -> dict[str, float]:
+def chosen_thresholds(
+    predictions: Iterable[Prediction], tasks: Mapping[str, Task] = TASKS
+) -> dict[str, float]:
     """Returns thresholds for a card: those with the largest Youden index on the validation
     predictions, for every two-class task with enough of them."""
-    samples = {task: _validation(predictions, task) for task in two_class_tasks()}
+    samples = {task: _validation(predictions, tasks[task]) for task in two_class_tasks(tasks)}
     return {
         task: youden(s.labels == 1, s.probabilities[:, 1])
         for task, s in samples.items()
@@ -44,10 +46,12 @@ def chosen_thresholds(predictions: Iterable[Prediction]) -> dict[str, float]:
     }
 
 
-def chosen_calibration(predictions: Iterable[Prediction]) -> dict[str, Line]:
+def chosen_calibration(
+    predictions: Iterable[Prediction], tasks: Mapping[str, Task] = TASKS
+) -> dict[str, Line]:
     """Returns calibrations for a card: the line that fits the validation predictions best, for
     every task with enough of them."""
-    samples = {task: _validation(predictions, task) for task in TASKS}
+    samples = {name: _validation(predictions, task) for name, task in tasks.items()}
     return {
         task: fit_calibration(s.members, s.labels) for task, s in samples.items() if s is not None
     }
@@ -64,9 +68,9 @@ def threshold_for(task: str, chosen: dict[str, float], answered: Iterable[Predic
     return Threshold(None, "the most probable class")
 
 
-def _validation(predictions: Iterable[Prediction], task: str) -> TaskSample | None:
+def _validation(predictions: Iterable[Prediction], task: Task) -> TaskSample | None:
     """Returns the validation nodules with an answer to the task; None with fewer than ``ENOUGH`` of
     a class."""
-    answered = with_task([o for o in predictions if o.split == "validation"], task)
-    counts = np.bincount([o.labels[task] for o in answered], minlength=len(TASKS[task].classes))
-    return task_sample(answered, task) if counts.min() >= ENOUGH else None
+    answered = with_task([o for o in predictions if o.split == "validation"], task.name)
+    counts = np.bincount([o.labels[task.name] for o in answered], minlength=len(task.classes))
+    return task_sample(answered, task.name) if counts.min() >= ENOUGH else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from nodulerisk import RESEARCH_USE_ONLY
@@ -12,7 +12,7 @@ from nodulerisk.evaluation.predictions import Prediction
 from nodulerisk.evaluation.samples import Group
 from nodulerisk.evaluation.summary import Evaluation
 from nodulerisk.files import write_table, written_whole
-from nodulerisk.tasks import TASKS
+from nodulerisk.tasks import TASKS, Task, title_of
 
 FIGURE_COLUMNS = (
     "task",
@@ -51,14 +51,16 @@ def write_figures_csv(evaluation: Evaluation, path: Path) -> None:
     write_table(path, FIGURE_COLUMNS, figure_rows(evaluation))
 
 
-def write_nodules_csv(predictions: Sequence[Prediction], path: Path) -> None:
-    """Writes one row per nodule with labels, mean probabilities of every class and how well the
-    mask fits.
+def write_nodules_csv(
+    predictions: Sequence[Prediction], path: Path, tasks: Mapping[str, Task] = TASKS
+) -> None:
+    """Writes one row per nodule with labels, mean probabilities of every class of the tasks, and
+    how well the mask fits.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    rows = [_nodule_row(prediction) for prediction in predictions]
+    rows = [_nodule_row(prediction, tasks) for prediction in predictions]
     write_table(path, list(dict.fromkeys(column for row in rows for column in row)), rows)
 
 
@@ -103,7 +105,7 @@ def _numbers(figure: Figure) -> tuple[Cell, ...]:
     return (figure.name, *rounded, figure.nodules, figure.patients)
 
 
-def _nodule_row(prediction: Prediction) -> Row:
+def _nodule_row(prediction: Prediction, tasks: Mapping[str, Task]) -> Row:
     row: Row = {
         "name": prediction.name,
         "patient": prediction.patient,
@@ -111,7 +113,7 @@ def _nodule_row(prediction: Prediction) -> Row:
         "evidence": prediction.evidence,
         "diameter_mm": _rounded(prediction.diameter_mm),
     }
-    for task, known in TASKS.items():
+    for task, known in tasks.items():
         classes, mean = known.classes, prediction.mean(task)
         label = prediction.labels.get(task)
         row[f"{task}_label"] = None if label is None else classes[label]
@@ -147,7 +149,7 @@ def _markdown(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _section(title: str, evidence: str, labels: str, figures: Iterable[Figure]) -> Iterator[str]:
-    yield f"## {title.capitalize()}\n\n{labels[0].upper()}{labels[1:]}.\n"
+    yield f"## {title_of(title)}\n\n{labels[0].upper()}{labels[1:]}.\n"
     yield "| figure | value (95 % interval) | nodules | patients | labels |\n|---|---|---|---|---|"
     for f in figures:
         yield f"| {f.name} | {with_interval(f)} | {f.nodules} | {f.patients} | {evidence} |"

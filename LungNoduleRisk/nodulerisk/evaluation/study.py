@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from nodulerisk.assess import Progress
@@ -28,7 +28,7 @@ from nodulerisk.evaluation.samples import (
 from nodulerisk.evaluation.summary import About, Evaluation, MaskEvaluation, MaskPoint
 from nodulerisk.evaluation.task_figures import evaluate_task
 from nodulerisk.outputs.style import EVALUATION_FILES
-from nodulerisk.tasks import TASKS
+from nodulerisk.tasks import TASKS, Task
 from nodulerisk.weights.card import WeightSet
 
 
@@ -45,7 +45,7 @@ def evaluate_dataset(
 
     Args:
         weights: the weight set.
-        dataset: labelled nodules.
+        dataset: labelled nodules; those of own tasks too.
         networks: a warm Engine or Worker of the same weights.
         out: folder for ``EVALUATION_FILES``.
         clicks: at how many points 2 mm off the centre to assess each nodule as well.
@@ -62,8 +62,8 @@ def evaluate_dataset(
         raise NoduleRiskError(
             f"No nodule of {dataset.name} could be assessed: {(*dataset.broken, *broken)[:1]}"
         )
-    evaluation = evaluate(answered, about(weights, dataset, broken))
-    write_evaluation(evaluation, answered, out)
+    evaluation = evaluate(answered, about(weights, dataset, broken), weights.table)
+    write_evaluation(evaluation, answered, out, weights.table)
     return evaluation
 
 
@@ -84,9 +84,13 @@ def about(weights: WeightSet, dataset: NoduleDataset, broken: Iterable[Broken]) 
     )
 
 
-def evaluate(answered: Sequence[Prediction], about: About | None = None) -> Evaluation:
-    """Returns figures on the test predictions, with thresholds and calibration from the validation
-    predictions.
+def evaluate(
+    answered: Sequence[Prediction],
+    about: About | None = None,
+    tasks: Mapping[str, Task] = TASKS,
+) -> Evaluation:
+    """Returns figures of the tasks on the test predictions, with thresholds and calibration from
+    the validation predictions.
 
     Without test predictions the figures are on all, nothing is chosen on them, and ``split`` says
     ``all``.
@@ -94,8 +98,9 @@ def evaluate(answered: Sequence[Prediction], about: About | None = None) -> Eval
     test = [o for o in answered if o.split == "test"]
     validation = [o for o in answered if o.split == "validation"] if test else []
     counted = test or list(answered)
-    thresholds, lines = chosen_thresholds(validation), chosen_calibration(validation)
-    found = {task: those for task in TASKS if (those := with_task(counted, task))}
+    thresholds = chosen_thresholds(validation, tasks)
+    lines = chosen_calibration(validation, tasks)
+    found = {task: those for task in tasks if (those := with_task(counted, task))}
     masks = with_mask(counted)
     return Evaluation(
         about=about or About(),
@@ -105,16 +110,21 @@ def evaluate(answered: Sequence[Prediction], about: About | None = None) -> Eval
         validation=len(validation),
         tasks={
             task: evaluate_task(
-                task, those, threshold_for(task, thresholds, those), lines.get(task)
+                tasks[task], those, threshold_for(task, thresholds, those), lines.get(task)
             )
             for task, those in found.items()
         },
-        left_out={task: _why_left_out(counted, task) for task in TASKS if task not in found},
+        left_out={task: _why_left_out(counted, task) for task in tasks if task not in found},
         mask=_evaluate_mask(masks) if masks else None,
     )
 
 
-def write_evaluation(evaluation: Evaluation, answered: Sequence[Prediction], folder: Path) -> None:
+def write_evaluation(
+    evaluation: Evaluation,
+    answered: Sequence[Prediction],
+    folder: Path,
+    tasks: Mapping[str, Task] = TASKS,
+) -> None:
     """Writes ``EVALUATION_FILES``; from the predictions every figure can be recomputed without
     networks.
 
@@ -125,7 +135,7 @@ def write_evaluation(evaluation: Evaluation, answered: Sequence[Prediction], fol
     write_page(evaluation, page)
     write_figures_csv(evaluation, figures)
     write_figures_markdown(evaluation, figures_text)
-    write_nodules_csv(answered, nodules)
+    write_nodules_csv(answered, nodules, tasks)
     write_predictions(answered, lines)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,7 +23,7 @@ from nodulerisk.evaluation.figures import (
 from nodulerisk.evaluation.predictions import Prediction
 from nodulerisk.evaluation.samples import TaskSample, task_sample, weakest_evidence
 from nodulerisk.evaluation.summary import GRID, DecisionCurve, Points, RocCurve, TaskEvaluation
-from nodulerisk.tasks import TASKS, EvidenceLevel
+from nodulerisk.tasks import TASKS, EvidenceLevel, Task
 from nodulerisk.weights.calibration import Line, calibrated
 
 SMALL_MM = (6.0, 12.0)  # the sizes where size helps least
@@ -55,38 +55,49 @@ class Contrast:
 
 
 def evaluate_task(
-    task: str, predictions: Sequence[Prediction], threshold: Threshold, line: Line | None
+    task: Task, predictions: Sequence[Prediction], threshold: Threshold, line: Line | None
 ) -> TaskEvaluation:
     """Returns figures for predictions that all have the task's label and answer.
 
     Args:
-        task: of ``TASKS``.
+        task: one of the set's.
         predictions: at least one.
         threshold: what decides.
         line: calibration chosen on other nodules, whose effect on these is shown; None: there is
             none.
     """
-    sample = task_sample(predictions, task)
-    evaluation = evaluate_sample(task, sample, weakest_evidence(predictions), threshold)
+    sample = task_sample(predictions, task.name)
+    evaluation = _evaluated(task, sample, weakest_evidence(predictions, task), threshold)
     return evaluation if line is None else _with_line(evaluation, sample, line)
 
 
 def evaluate_sample(
-    task: str, sample: TaskSample, evidence: EvidenceLevel, threshold: Threshold
+    task: str,
+    sample: TaskSample,
+    evidence: EvidenceLevel,
+    threshold: Threshold,
+    tasks: Mapping[str, Task] = TASKS,
 ) -> TaskEvaluation:
     """Returns figures for at least one nodule; those that need diameters, density types or clicks
     only if there are some.
 
     Args:
-        task: of ``TASKS``.
+        task: of ``tasks``.
         sample: its draws give the intervals.
         evidence: what the labels rest on.
         threshold: what decides.
+        tasks: those of the set.
     """
-    n_classes = len(TASKS[task].classes)
+    return _evaluated(tasks[task], sample, evidence, threshold)
+
+
+def _evaluated(
+    task: Task, sample: TaskSample, evidence: EvidenceLevel, threshold: Threshold
+) -> TaskEvaluation:
+    n_classes = len(task.classes)
     return TaskEvaluation(
-        task=task,
-        classes=TASKS[task].classes,
+        task=task.name,
+        classes=task.classes,
         evidence=evidence,
         nodules=len(sample),
         patients=len(set(sample.patients)),
@@ -102,14 +113,14 @@ def evaluate_sample(
     )
 
 
-def contrasts(task: str) -> tuple[Contrast, ...]:
+def contrasts(task: Task) -> tuple[Contrast, ...]:
     """Returns the contrasts of a task: for two classes, the last against the first; for more, each
     against the rest.
 
     If all but the first class have a common name, they replace the first one: for the subtype, this
     is what DenseSharp's authors call invasive.
     """
-    classes, but_first = TASKS[task].classes, TASKS[task].but_first
+    classes, but_first = task.classes, task.but_first
     if len(classes) == 2:
         return (Contrast(classes[1], (1,)),)
     first, *others = (Contrast(name, (index,)) for index, name in enumerate(classes))
@@ -118,8 +129,8 @@ def contrasts(task: str) -> tuple[Contrast, ...]:
     return (first, *others)
 
 
-def _task_figures(task: str, sample: TaskSample, threshold: Threshold) -> Iterator[Figure | None]:
-    n_classes = len(TASKS[task].classes)
+def _task_figures(task: Task, sample: TaskSample, threshold: Threshold) -> Iterator[Figure | None]:
+    n_classes = len(task.classes)
     for contrast in contrasts(task):
         suffix = "" if n_classes == 2 else f", {contrast.name}"
         yield sample.figure(f"AUC{suffix}", _auc(contrast, sample))
@@ -153,11 +164,11 @@ def _auc(contrast: Contrast, sample: TaskSample) -> np.ndarray:
 
 
 def _decision_figures(
-    task: str, sample: TaskSample, threshold: Threshold
+    task: Task, sample: TaskSample, threshold: Threshold
 ) -> Iterator[Figure | None]:
     """Returns the rates for two classes; for more, accuracy and F1, and the rates of the contrasts
     with the last class."""
-    n_classes, table = len(TASKS[task].classes), _decisions(sample, threshold)
+    n_classes, table = len(task.classes), _decisions(sample, threshold)
     if n_classes == 2:
         yield from (sample.figure(name, rows) for name, rows in two_class_rates(table).items())
         return
@@ -171,9 +182,9 @@ def _decision_figures(
             )
 
 
-def _group_figures(task: str, group: TaskSample, threshold: Threshold) -> Iterator[Figure | None]:
+def _group_figures(task: Task, group: TaskSample, threshold: Threshold) -> Iterator[Figure | None]:
     table = _decisions(group, threshold)
-    if len(TASKS[task].classes) == 2:
+    if len(task.classes) == 2:
         (contrast,) = contrasts(task)
         yield group.figure("AUC", _auc(contrast, group))
         rates = two_class_rates(table)

@@ -115,6 +115,16 @@ def axes_mm(region: np.ndarray, ct: CT) -> tuple[float, float]:
     return long.length_mm, short.length_mm
 
 
+def axes_lps_mm(nodule: NoduleMask | None, ct: CT) -> np.ndarray:
+    """Returns both ends of ``drawn_axes``, the long one first: (2, 2, 3), LPS mm; (0, 2, 3) where
+    the mask is empty or on another grid than the CT's."""
+    if nodule is None or nodule.ct_shape != ct.hu.shape:
+        return np.zeros((0, 2, 3))
+    axes = drawn_axes(nodule.region, ct.direction, ct.spacing_mm) or ()
+    ends = [[ct.point_of((end + nodule.first_voxel)[::-1]) for end in axis.ends] for axis in axes]
+    return np.reshape(ends, (-1, 2, 3))
+
+
 def drawn_axes(
     region: np.ndarray, direction: np.ndarray, spacing_mm: Sequence[float]
 ) -> tuple[Axis, Axis] | None:

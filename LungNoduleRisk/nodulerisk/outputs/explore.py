@@ -1,5 +1,5 @@
-"""Plots for getting to know a nodule and the networks; ``Resources/Notebooks/explore.ipynb`` shows
-them all.
+"""Plots for getting to know a nodule, or any voxels with a mask, and the networks;
+``Resources/Notebooks/explore.ipynb`` shows them all.
 
 Matplotlib figures are kept out of global state: a notebook shows what a cell returns (``%matplotlib
 inline``). Lengths are mm, densities HU; volumes are indexed z, y, x.
@@ -32,12 +32,12 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from torch.utils.flop_counter import FlopCounterMode
 
 from nodulerisk.assessment import Assessment, NoduleMask
-from nodulerisk.ct.cubes import DENSESHARP_SIDE, DENSESHARP_SPACING_MM, EMV_SPACING_MM
-from nodulerisk.ct.volume import CT, to_lps, triple
+from nodulerisk.ct.cubes import DENSESHARP_SIDE, DENSESHARP_SPACING_MM, EMV_SPACING_MM, Grid
+from nodulerisk.ct.volume import CT, INT16, to_lps, triple
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.networks.build import outlined
 from nodulerisk.networks.kinds import recipe_of
-from nodulerisk.nodule.mask import MASK_LEVEL
+from nodulerisk.nodule.mask import MASK_LEVEL, centroid_lps_mm, hand_mask
 from nodulerisk.outputs.html.interactive import LIGHT
 from nodulerisk.outputs.mesh import nodule_mesh
 from nodulerisk.outputs.picture import HALO
@@ -49,16 +49,18 @@ from nodulerisk.outputs.slices import (
     Slice,
     nodule_slices,
     probability_at,
+    slices_at,
 )
 from nodulerisk.outputs.style import BLUE, CONTOUR, SURFACE
 from nodulerisk.tasks import TASKS
 from nodulerisk.weights.card import WeightSet
 
+Shown = Assessment | NoduleMask
 CHECKOUT = "NODULERISK_CHECKOUT"  # environment variable: the folder with pyproject.toml
 MARGIN_MM = 15.0  # of lung around the nodule in the pictures of slices
 RIM_MM = 5.0  # the shell around the mask whose densities the histogram compares
 LEVELS = (MASK_LEVEL, 0.7, 0.9)  # of the contours of the mask's probability
-LEVEL_COLOURS = (CONTOUR, "#dc267f", "#648fff")
+LEVEL_COLOURS = (CONTOUR, "#dc267f", "#648fff")  # from the lowest level; more begin again
 CLOSE_MM = 20.0  # from the centre to the edge of a contour plot
 SMOOTHING_MM = 0.8  # of the densities that contours are drawn through: noise would break them up
 DENSITIES_HU = np.arange(-1000, 201, 100)
@@ -111,39 +113,97 @@ def checkout() -> Path:
     )
 
 
+# --- What is shown: an assessed nodule, or any voxels with a mask
+
+
+def pair(
+    voxels: np.ndarray,
+    mask: np.ndarray,
+    spacing_mm: Sequence[float] = (1.0, 1.0, 1.0),
+    window: tuple[float, float] = LUNG_WINDOW_HU,
+) -> tuple[CT, NoduleMask]:
+    """Returns any voxels and their mask as what the plots take.
+
+    Args:
+        voxels: numbers (z, y, x), HU or others, with the axes towards the head, back and left.
+        mask: the same shape: bool, labels (not 0: inside) or probabilities (0.5 and more: inside).
+        spacing_mm: of the voxels, x, y, z.
+        window: the values to show as black and as white. The values of another window than the
+            lung's are stretched onto it, and densities in HU then mean nothing.
+
+    Raises:
+        NoduleRiskError: not two volumes of one shape, or an empty mask.
+    """
+    if voxels.ndim != 3 or voxels.shape != mask.shape:
+        raise NoduleRiskError("Voxels and mask must be two volumes (z, y, x) of the same shape.")
+    low, high = LUNG_WINDOW_HU
+    share = (np.asarray(voxels, float) - window[0]) / (window[1] - window[0])
+    hu = np.clip(np.rint(low + share * (high - low)), INT16.min, INT16.max).astype(np.int16)
+    ct = CT(hu, triple(spacing_mm), (0.0, 0.0, 0.0))
+    inside = np.asarray(mask) >= MASK_LEVEL
+    if not inside.any():
+        raise NoduleRiskError("The mask is empty: there is nothing to show.")
+    nodule = hand_mask(inside, (0, 0, 0), ct)
+    if not np.issubdtype(mask.dtype, np.floating):
+        return ct, nodule
+    grid = Grid(np.zeros(3), np.diag(ct.spacing_mm))
+    return ct, replace(nodule, probability=np.asarray(mask, np.float32), grid=grid)
+
+
+def _nodule_of(shown: Shown) -> NoduleMask:
+    nodule = shown.nodule if isinstance(shown, Assessment) else shown
+    if nodule is None or not nodule.region.any():
+        name = shown.name if isinstance(shown, Assessment) else "This"
+        raise NoduleRiskError(
+            f"{name} has no mask to show: assess with a weight set that draws masks."
+        )
+    return nodule
+
+
+def _planes_of(ct: CT, shown: Shown) -> list[Slice]:
+    if isinstance(shown, Assessment):
+        return nodule_slices(ct, shown)
+    return slices_at(ct, centroid_lps_mm(_nodule_of(shown)), shown)
+
+
 # --- Slices
 
 
-def slices_figure(ct: CT, assessment: Assessment) -> Figure:
+def slices_figure(ct: CT, shown: Shown) -> Figure:
     """The axial, coronal and sagittal slice through the nodule's centre, with the mask laid over
     them."""
     figure = Figure((13, 4.6), layout="constrained")
-    for axes, picture in zip(figure.subplots(1, 3), nodule_slices(ct, assessment), strict=True):
+    for axes, picture in zip(figure.subplots(1, 3), _planes_of(ct, shown), strict=True):
         _draw_plane(axes, picture)
-        probability = _probability_in(picture, assessment)
+        probability = _probability_in(picture, shown)
         axes.contourf(TICKS_MM, TICKS_MM, probability, [MASK_LEVEL, 1], colors=CONTOUR, alpha=0.3)
         axes.contour(TICKS_MM, TICKS_MM, probability, [MASK_LEVEL], colors=CONTOUR)
     return figure
 
 
-def contours_figure(ct: CT, assessment: Assessment) -> Figure:
-    """Above, lines of equal probability of the mask; below, steps of density with the mask's
-    outline."""
+def contours_figure(
+    ct: CT,
+    shown: Shown,
+    levels: Sequence[float] = LEVELS,
+    densities_hu: Sequence[float] = DENSITIES_HU,
+) -> Figure:
+    """Above, lines where the mask's probability has these levels; below, steps of density with the
+    mask's outline."""
     figure = Figure((12, 9), layout="constrained")
     rows = figure.subplots(2, 3)
-    for (above, below), picture in zip(rows.T, nodule_slices(ct, assessment), strict=True):
-        probability = _probability_in(picture, assessment)
+    for (above, below), picture in zip(rows.T, _planes_of(ct, shown), strict=True):
+        probability = _probability_in(picture, shown)
         _draw_plane(above, picture, CLOSE_MM)
-        lines = above.contour(TICKS_MM, TICKS_MM, probability, LEVELS, colors=LEVEL_COLOURS)
+        lines = above.contour(TICKS_MM, TICKS_MM, probability, levels, colors=LEVEL_COLOURS)
         smooth = gaussian_filter(picture.hu, SMOOTHING_MM / PIXEL_MM)
         _draw_plane(below, picture, CLOSE_MM)
         steps = below.contourf(
-            TICKS_MM, TICKS_MM, smooth, DENSITIES_HU, cmap="viridis", extend="both"
+            TICKS_MM, TICKS_MM, smooth, densities_hu, cmap="viridis", extend="both"
         )
         below.contour(TICKS_MM, TICKS_MM, probability, [MASK_LEVEL], colors="white", linewidths=2)
     above.legend(
         lines.legend_elements()[0],
-        [f"probability {level:g}" for level in LEVELS],
+        [f"probability {level:g}" for level in levels],
         loc="lower right",
     )
     figure.colorbar(
@@ -170,18 +230,9 @@ def _draw_grey(axes: Axes, hu: np.ndarray, **place) -> None:
     axes.imshow(hu, cmap="gray", vmin=low, vmax=high, interpolation="bilinear", **place)
 
 
-def _probability_in(picture: Slice, assessment: Assessment) -> np.ndarray:
-    """Returns the mask network's probability (0..1) in a picture, at ``TICKS_MM`` down and
-    right."""
-    return probability_at(picture.points, _nodule_of(assessment))
-
-
-def _nodule_of(assessment: Assessment) -> NoduleMask:
-    if assessment.nodule is None or not assessment.nodule.region.any():
-        raise NoduleRiskError(
-            f"{assessment.name} has no mask to show: assess with a weight set that draws masks."
-        )
-    return assessment.nodule
+def _probability_in(picture: Slice, shown: Shown) -> np.ndarray:
+    """Returns the mask's probability (0..1) in a picture, at ``TICKS_MM`` down and right."""
+    return probability_at(picture.points, _nodule_of(shown))
 
 
 # --- The CT's own voxels
@@ -205,9 +256,9 @@ class Surroundings:
         return float(self.ct.point_of((columns / 2, rows / 2, index))[2])
 
 
-def surroundings(ct: CT, assessment: Assessment, margin_mm: float = MARGIN_MM) -> Surroundings:
+def surroundings(ct: CT, shown: Shown, margin_mm: float = MARGIN_MM) -> Surroundings:
     """Returns the box around the mask with a margin, as far as the scan reaches."""
-    on_ct = _nodule_of(assessment).on_ct().astype(np.int16)
+    on_ct = _nodule_of(shown).on_ct().astype(np.int16)
     straight, mask = to_lps(ct), to_lps(replace(ct, hu=on_ct)).hu > 0
     voxels, margin = (
         np.argwhere(mask),
@@ -219,10 +270,10 @@ def surroundings(ct: CT, assessment: Assessment, margin_mm: float = MARGIN_MM) -
     return Surroundings(replace(straight, hu=straight.hu[box], origin_lps_mm=corner), mask[box])
 
 
-def montage_figure(ct: CT, assessment: Assessment) -> Figure:
-    """Every axial slice that the mask reaches, from the feet upwards, in the scanner's own
-    voxels."""
-    around = surroundings(ct, assessment)
+def montage_figure(ct: CT, shown: Shown, *, overlay: bool = False) -> Figure:
+    """Every axial slice that the mask reaches, from the feet upwards, in the scanner's own voxels;
+    with ``overlay``, the mask in colour besides its outline."""
+    around = surroundings(ct, shown)
     slices = np.flatnonzero(around.mask.any(axis=(1, 2)))
     columns = math.ceil(math.sqrt(1.6 * len(slices)))
     rows = math.ceil(len(slices) / columns)
@@ -231,14 +282,16 @@ def montage_figure(ct: CT, assessment: Assessment) -> Figure:
     for axes in every:
         axes.set_axis_off()
     for axes, index in zip(every, slices, strict=False):
-        _draw_axial(axes, around, int(index))
+        _draw_axial(axes, around, int(index), overlay)
     return figure
 
 
-def animated_slices(ct: CT, assessment: Assessment, frames_per_second: int = 6) -> str:
+def animated_slices(
+    ct: CT, shown: Shown, frames_per_second: int = 6, *, overlay: bool = False
+) -> str:
     """A player (HTML) that walks through the axial slices around the nodule, up and down; needs no
     ffmpeg."""
-    around = surroundings(ct, assessment)
+    around = surroundings(ct, shown)
     figure = Figure((5, 5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
@@ -246,7 +299,7 @@ def animated_slices(ct: CT, assessment: Assessment, frames_per_second: int = 6) 
     def draw(index: int) -> list:
         axes.clear()
         axes.set_axis_off()
-        _draw_axial(axes, around, index)
+        _draw_axial(axes, around, index, overlay)
         return []
 
     animation = FuncAnimation(figure, draw, frames=len(around.mask), init_func=list)
@@ -260,20 +313,22 @@ def _without_internet(player: str) -> str:
     return re.sub(icon, lambda found: "◀" if found[2] else ICONS.get(found[1], found[1]), plain)
 
 
-def _draw_axial(axes: Axes, around: Surroundings, index: int) -> None:
+def _draw_axial(axes: Axes, around: Surroundings, index: int, overlay: bool) -> None:
     """Draws one axial slice seen from the feet, with the mask outlined in the CT's voxels."""
     x_mm, y_mm, _ = around.ct.spacing_mm
     _draw_grey(axes, around.ct.hu[index], aspect=y_mm / x_mm)
     if around.mask[index].any():
         axes.contour(around.mask[index], [0.5], colors=CONTOUR)
+        if overlay:
+            axes.contourf(around.mask[index], [0.5, 1], colors=CONTOUR, alpha=0.35)
     height = f"z {around.z_mm(index):.1f} mm"
     axes.text(0.04, 0.93, height, transform=axes.transAxes, color="white", path_effects=HALO)
 
 
-def histogram_figure(ct: CT, assessment: Assessment, rim_mm: float = RIM_MM) -> Figure:
+def histogram_figure(ct: CT, shown: Shown, rim_mm: float = RIM_MM) -> Figure:
     """Densities inside the mask against those of the shell of ``rim_mm`` around it, as shares of
     each volume."""
-    around = surroundings(ct, assessment, rim_mm)
+    around = surroundings(ct, shown, rim_mm)
     distance = distance_transform_edt(~around.mask, sampling=around.ct.spacing_mm[::-1])
     figure = Figure((9, 4), layout="constrained")
     axes = figure.subplots()
@@ -312,15 +367,17 @@ def _plain(figure: Figure) -> Figure:
 # --- Meshes
 
 
-def meshes_figure(nodule: NoduleMask, step_sizes: Sequence[int] = STEP_SIZES) -> go.Figure:
+def meshes_figure(
+    nodule: NoduleMask, step_sizes: Sequence[int] = STEP_SIZES, threshold: float = MASK_LEVEL
+) -> go.Figure:
     """The nodule's mesh at several step sizes side by side, rotatable; titles give each one's cost
-    and volume."""
+    and volume. ``threshold``: the probability at its surface."""
     scenes = [[{"type": "scene"} for _ in step_sizes]]
     figure = make_subplots(1, len(step_sizes), specs=scenes, subplot_titles=[" "] * len(step_sizes))
     for column, step_size in enumerate(step_sizes, start=1):
-        mesh = nodule_mesh(nodule, step_size)
+        mesh = nodule_mesh(nodule, step_size, threshold)
         milliseconds = 1000 * min(
-            timeit.repeat(partial(nodule_mesh, nodule, step_size), number=1, repeat=3)
+            timeit.repeat(partial(nodule_mesh, nodule, step_size, threshold), number=1, repeat=3)
         )
         x, y, z = (
             mesh.vertices_lps_mm - nodule.grid.origin_lps_mm

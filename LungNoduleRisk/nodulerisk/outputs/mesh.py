@@ -1,4 +1,4 @@
-"""The nodule's surface as a closed triangle mesh."""
+"""Surfaces as closed triangle meshes: a nodule's, or that of anything denser than a threshold."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from skimage.measure import marching_cubes
 
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import NoduleMask
+from nodulerisk.ct.cubes import Grid
+from nodulerisk.ct.volume import CT, INT16
 from nodulerisk.files import written_whole
 from nodulerisk.nodule.mask import MASK_LEVEL
 
@@ -39,26 +41,45 @@ class Mesh:
         return self.vertices_lps_mm.mean(axis=0, dtype=float) if len(self.faces) else np.zeros(3)
 
 
-def nodule_mesh(nodule: NoduleMask, step_size: int = 1) -> Mesh:
+def nodule_mesh(nodule: NoduleMask, step_size: int = 1, threshold: float = MASK_LEVEL) -> Mesh:
     """Returns the surface where the nodule's probability map is 0.5, closed at the map's edges.
 
     Args:
         nodule: its ``probability`` (z, y, x) and ``grid`` are used.
         step_size: voxels of 1 mm per step; larger is coarser and faster.
+        threshold: another probability for the surface.
 
     Returns:
-        The mesh; without faces if the map stays below 0.5 or the nodule is smaller than a step.
+        The mesh; without faces if the map stays below the threshold or the nodule is smaller than a
+        step.
     """
-    # a border of zeros, one step wide, closes the surface
-    probability = np.pad(nodule.probability, step_size)
+    return surface(nodule.probability, nodule.grid, threshold, step_size)
+
+
+def ct_mesh(ct: CT, threshold_hu: float, step_size: int = 1) -> Mesh:
+    """Returns the surface of everything denser than a threshold in HU, closed at the CT's edges;
+    ``step_size`` in voxels."""
+    grid = Grid(np.array(ct.origin_lps_mm), ct.direction * ct.spacing_mm)
+    return surface(ct.hu, grid, threshold_hu, step_size, outside=INT16.min)
+
+
+def surface(
+    values: np.ndarray, grid: Grid, level: float, step_size: int = 1, outside: float = 0
+) -> Mesh:
+    """Returns where a volume (z, y, x) on a grid crosses a level; without faces if it never does.
+
+    ``outside``, below the level, is what lies beyond the volume: it closes the surface there.
+    """
+    # a border, one step wide
+    padded = np.pad(values, step_size, constant_values=outside)
     try:
         vertices_zyx, faces, *_ = marching_cubes(
-            probability, MASK_LEVEL, step_size=step_size, allow_degenerate=False
+            padded, level, step_size=step_size, allow_degenerate=False
         )
     except (ValueError, RuntimeError):  # skimage: the level is outside the data; no surface found
         return Mesh(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32))
     voxels = vertices_zyx[:, ::-1] - step_size
-    vertices = nodule.grid.origin_lps_mm + voxels @ nodule.grid.axes.T
+    vertices = grid.origin_lps_mm + voxels @ grid.axes.T
     return _facing_outward(Mesh(vertices.astype(np.float32), faces.astype(np.int32)))
 
 

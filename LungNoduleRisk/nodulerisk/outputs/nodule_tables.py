@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -15,7 +16,8 @@ from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import Assessment, Measurement, Place, TaskResult
 from nodulerisk.clinical.rules.guideline import Guideline
 from nodulerisk.clinical.scores import SCORES
-from nodulerisk.files import write_table
+from nodulerisk.errors import NoduleRiskError
+from nodulerisk.files import NOTICE, write_table
 from nodulerisk.nodule.measure import density_type
 from nodulerisk.outputs.outcome import Outcome
 from nodulerisk.outputs.words import (
@@ -31,11 +33,15 @@ from nodulerisk.outputs.words import (
     stability_words,
     withheld_words,
 )
-from nodulerisk.tasks import DEMONSTRATION, EVIDENCE_WORDS, TASKS, in_group
+from nodulerisk.tasks import DEMONSTRATION, EVIDENCE_WORDS, TASKS, in_group, title_of
 from nodulerisk.weights.card import Evidence, TaskCard, WeightSet
+
+if TYPE_CHECKING:
+    import pandas
 
 SIZES = ("long axis", "volume")  # measurements shown in the table
 CELL = 12  # characters: narrow enough for all columns to fit in 80
+ABREAST = 4  # tasks in one table, for the same reason
 SCORE_NAMES = tuple(score.name for score in SCORES)
 Row = dict[str, str | float | None]
 
@@ -55,7 +61,9 @@ def weights_view(weights: WeightSet) -> RenderableType:
     for title in ("Answers", "Networks", "Evidence", "Held-out figures, with 95 % intervals"):
         table.add_column(title, overflow="fold")
     for name, task in weights.tasks.items():
-        table.add_row(name, "\n".join(task.networks) or "none", *_evidence_cells(task.evidence))
+        own = weights.own_tasks.get(name)  # whose classes the reader cannot know
+        answers = f"{name}: {', '.join(own.classes)}" if own else name
+        table.add_row(answers, "\n".join(task.networks) or "none", *_evidence_cells(task.evidence))
     table.add_row("mask", weights.mask_network or "none", *_evidence_cells(weights.mask_evidence))
     models = [risk_view(task) for task in weights.tasks.values() if task.risk]
     about = Text(
@@ -89,6 +97,24 @@ def write_csv(outcomes: Sequence[Outcome], path: Path) -> None:
     write_table(path, columns, rows)
 
 
+def to_pandas(outcomes: Iterable[Outcome]) -> pandas.DataFrame:
+    """Returns one row per nodule: the ``case``, if there are several, the columns of
+    ``outcome_row``, the features, if computed, and the notice.
+
+    Raises:
+        NoduleRiskError: pandas is not installed.
+    """
+    try:
+        import pandas
+    except ImportError as error:
+        raise NoduleRiskError("Tables need pandas: pip install pandas.") from error
+    rows = [
+        ({"case": one.case} if one.case else {}) | outcome_row(one) | dict(one.features)
+        for one in outcomes
+    ]
+    return pandas.DataFrame([row | {NOTICE: RESEARCH_USE_ONLY} for row in rows])
+
+
 def outcome_row(outcome: Outcome) -> Row:
     """Returns a point's outcome as one row of a table.
 
@@ -114,7 +140,7 @@ def outcome_row(outcome: Outcome) -> Row:
             score.name: score.words,
             f"{score.name} probability": _rounded(score.probability),
         }
-    for name in TASKS:
+    for name in {**TASKS, **({} if assessment is None else assessment.tasks)}:
         row |= _task_columns(name, assessment)
     if assessment is not None:
         row["mask_evidence"] = None if assessment.nodule is None else assessment.nodule.evidence
@@ -137,23 +163,34 @@ def _computed_scores(outcomes: Iterable[Outcome]) -> Iterator[Text]:
 
 
 def _tables(outcomes: Sequence[Outcome]) -> Iterator[RenderableType]:
-    shown = demonstrated(outcome.assessment for outcome in outcomes)
-    yield _table(outcomes, [task for task in in_group("main") if task not in shown], _size_cell)
+    assessments = [outcome.assessment for outcome in outcomes]
+    shown = demonstrated(assessments)
+    first, *others = _abreast([name for name in _main(assessments) if name not in shown])
+    yield _table(outcomes, first, _size_cell)
+    for names in others:
+        yield _table(outcomes, names)
     if shown:
         yield Text(f"\n{DEMONSTRATION}", "dim")
-        yield _table(outcomes, shown)
+        for names in _abreast(shown):
+            yield _table(outcomes, names)
+
+
+def _abreast(names: Sequence[str]) -> list[Sequence[str]]:
+    """Returns the tasks of each table; one table if there are none."""
+    return [names[start : start + ABREAST] for start in range(0, max(len(names), 1), ABREAST)]
+
+
+def _main(assessments: Iterable[Assessment | None]) -> list[str]:
+    """Returns the main tasks: those of ``TASKS``, then the sets' own."""
+    own = {name: None for one in assessments if one for name in one.tasks if name not in TASKS}
+    return [*in_group("main"), *own]
 
 
 def demonstrated(assessments: Iterable[Assessment | None]) -> list[str]:
     """Returns the main tasks that are demonstrations for any of the nodules."""
-    found = {
-        name
-        for one in assessments
-        if one is not None
-        for name in one.tasks
-        if one.stated(name).demonstration
-    }
-    return [name for name in in_group("main") if name in found]
+    made = [one for one in assessments if one is not None]
+    found = {name for one in made for name in one.tasks if one.stated(name).demonstration}
+    return [name for name in _main(made) if name in found]
 
 
 def _table(
@@ -163,8 +200,8 @@ def _table(
 ) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column("Nodule", overflow="fold", min_width=8)
-    for title in (*(TASKS[task].title for task in tasks), *(["Size"] if size else [])):
-        table.add_column(title, no_wrap=True)
+    for title in (*map(title_of, tasks), *(["Size"] if size else [])):
+        table.add_column("\n".join(textwrap.wrap(title, CELL)), no_wrap=True)
     for outcome in outcomes:
         table.add_row(*map(Text, _cells(outcome, tasks, size)))
     return table
@@ -197,11 +234,22 @@ def _task_cell(assessment: Assessment, name: str) -> str:
     task = assessment.tasks.get(name)
     if task is None or task.mean is None:
         return "not run"
-    shown = [] if assessment.stated(name).demonstration else [short_words(assessment, name)]
-    lines = [*shown, number_words(task), *textwrap.wrap(by_volume_words(task), CELL)]
+    shown = "" if assessment.stated(name).demonstration else short_words(assessment, name)
+    lines = [
+        *textwrap.wrap(shown, CELL),
+        *_number_lines(task),
+        *textwrap.wrap(by_volume_words(task), CELL),
+    ]
     if task.spread is not None:
         lines.append(f"spread {task.spread:.2f}")
     return "\n".join([*lines, f"({task.evidence})"])
+
+
+def _number_lines(task: TaskResult) -> list[str]:
+    """Returns its probabilities, at most three a line."""
+    numbers = number_words(task).split("/")
+    lines = ["/".join(numbers[start : start + 3]) for start in range(0, len(numbers), 3)]
+    return [*(f"{line}/" for line in lines[:-1]), lines[-1]]
 
 
 def _evidence_cells(evidence: Evidence) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from nodulerisk.assessment import Assessment, NoduleMask
 from nodulerisk.ct.cubes import Grid
 from nodulerisk.ct.volume import CT
 from nodulerisk.nodule.mask import MASK_LEVEL
-from nodulerisk.nodule.measure import drawn_axes
+from nodulerisk.nodule.measure import axes_lps_mm
 
 FIELD_MM = 60.0
 PIXEL_MM = 0.4
@@ -75,7 +75,7 @@ def nodule_slices(ct: CT, assessment: Assessment) -> list[Slice]:
     """Returns the axial, coronal and sagittal slices through ``assessment.centre_lps_mm``, the
     axial one moved to where the axes were measured."""
     axial, *others = slices_at(ct, assessment.centre_lps_mm, assessment.nodule)
-    ends = _axes_lps_mm(ct, assessment)
+    ends = axes_lps_mm(assessment.nodule, ct)
     if not len(ends):
         return [axial, *others]
     height = float(ends[..., 2].mean())
@@ -89,17 +89,6 @@ def nodule_slices(ct: CT, assessment: Assessment) -> list[Slice]:
 def slices_at(ct: CT, centre_lps_mm, nodule: NoduleMask | None = None) -> list[Slice]:
     """Returns the axial, coronal and sagittal slices through any position (x, y, z), LPS mm."""
     return [_slice(ct, plane, centre_lps_mm, nodule) for plane in PLANES]
-
-
-def _axes_lps_mm(ct: CT, assessment: Assessment) -> np.ndarray:
-    """Returns both ends of long and short axis: (2, 2, 3), LPS mm; (0, 2, 3) without a mask on
-    this CT's grid."""
-    nodule = assessment.nodule
-    if nodule is None or nodule.ct_shape != ct.hu.shape:
-        return np.zeros((0, 2, 3))
-    axes = drawn_axes(nodule.region, ct.direction, ct.spacing_mm) or ()
-    ends = [[ct.point_of((end + nodule.first_voxel)[::-1]) for end in axis.ends] for axis in axes]
-    return np.reshape(ends, (-1, 2, 3))
 
 
 def probability_at(points: np.ndarray, nodule: NoduleMask) -> np.ndarray:

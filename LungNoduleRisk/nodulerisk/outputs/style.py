@@ -40,6 +40,11 @@ RISK_COLOURS: dict[str, Rgb] = {  # of a task's classes, by rank; Okabe and Ito'
 }
 RANKS = {2: ("first", "last"), 3: ("first", "middle", "last")}  # by the number of classes
 NO_RISK_KNOWN: Rgb = (0.34, 0.71, 0.91)
+# Of an own task's classes, whose order need not be one of risk: shades from light to dark.
+OWN_COLOURS: dict[str, Rgb] = {
+    f"class {number}": (0.87 - 0.08 * number, 0.89 - 0.08 * number, 0.96 - 0.05 * number)
+    for number in range(1, 11)
+}
 
 # --- Files
 

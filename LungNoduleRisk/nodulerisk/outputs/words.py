@@ -21,6 +21,7 @@ from nodulerisk.tasks import (
     EVIDENCE_WORDS,
     FIRST_TASK,
     NO_PRESENCE,
+    TASKS,
     in_group,
     task_of,
 )
@@ -129,6 +130,14 @@ def probability_words(task: TaskResult) -> str:
     so written, a class is no decision. Empty if the task was not run."""
     labels = "/".join(bar.label for bar in task_bars(task))
     return f"p({labels}) {number_words(task)}" if labels else ""
+
+
+def named_probability_words(assessment: Assessment, name: str) -> str:
+    """Returns the same after the title of an own task: its classes may be no more than yes and
+    no."""
+    task = assessment.tasks[name]
+    title = "" if name in TASKS else task_of(name, task.classes).title
+    return f"{title} {probability_words(task)}".lstrip()
 
 
 def stated_words(assessment: Assessment, name: str) -> str:

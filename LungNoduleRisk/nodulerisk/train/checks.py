@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from nodulerisk.ct.cubes import DENSESHARP_SIDE, EMV_BLOCK
 from nodulerisk.networks.build import outlined
 from nodulerisk.networks.kinds import NETWORKS, DenseSharpCubes, kind_of, recipe_of
-from nodulerisk.tasks import TASKS
 from nodulerisk.train.plan_faults import At, Fault
 from nodulerisk.train.rates import is_in, rate_of
 
@@ -37,7 +36,7 @@ def run_faults(index: int, run: Run, data: Sequence[str], whole: bool = True) ->
         return
     cubes = list(_cube_faults(at, run))
     yield from cubes
-    if not cubes and set(run.tasks) <= set(TASKS):
+    if not cubes and set(run.tasks) <= set(run.table):
         yield from _shape_faults(at, run)
     if run.monitor == "dice" and not run.draws_mask:
         yield Fault(
@@ -48,8 +47,8 @@ def run_faults(index: int, run: Run, data: Sequence[str], whole: bool = True) ->
 def _names_faults(at: At, run: Run, data: Sequence[str]) -> Iterator[Fault]:
     if not set(run.data) <= set(data):
         yield Fault((*at, "data"), f"data must be some of {', '.join(data)}")
-    if not set(run.tasks) <= set(TASKS):
-        yield Fault((*at, "tasks"), f"tasks must be some of {', '.join(TASKS)}")
+    if not set(run.tasks) <= set(run.table):
+        yield Fault((*at, "tasks"), f"tasks must be some of {', '.join(run.table)}")
     for key, names in (("data", run.data), ("tasks", run.tasks)):
         if len(set(names)) < len(names):
             yield Fault((*at, key), f"{key} names one of them twice")
@@ -209,7 +208,7 @@ def member_faults(runs: Sequence[Run], members: Mapping[str, Sequence[str]]) -> 
             )
 
 
-def fold_faults(folds: Folds | None, splits: Mapping[str, Any]) -> Iterator[Fault]:
+def fold_faults(folds: Folds | None, splits: Mapping[Any, Any]) -> Iterator[Fault]:
     """Yields what does not go together in the ways to split the data."""
     if folds is not None and splits:
         yield Fault(("splits",), "splits and folds are two ways to split the data: keep one")

@@ -20,7 +20,6 @@ from lightning.pytorch.callbacks import (
     LearningRateMonitor,
     ModelCheckpoint,
 )
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch.utils.data import DataLoader
 
@@ -28,8 +27,8 @@ from nodulerisk.datasets.nodules import LabelledNodule
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import written_whole
 from nodulerisk.networks.layers import Network
-from nodulerisk.tasks import TASKS
 from nodulerisk.train.batches import Batches
+from nodulerisk.train.loggers import USUAL, loggers_named
 from nodulerisk.train.module import NetworksInTraining
 from nodulerisk.train.plan import Run
 from nodulerisk.train.samples import RandomSamples, exact_samples
@@ -52,6 +51,7 @@ def fit(
     nodes: int = 1,
     workers: int = 0,
     say: Callable[[str], None] | None = None,
+    loggers: Sequence[str] = USUAL,
 ) -> NetworksInTraining:
     """Trains a run's networks; an interrupted run continues after its last complete epoch, with the
     same result, and a finished one if it is to have more epochs.
@@ -64,18 +64,21 @@ def fit(
         accelerator, devices, nodes: as in Lightning; several devices or nodes train by DDP.
         workers: processes that prepare samples.
         say: called with what the networks began with, and after epochs with the time left.
+        loggers: names in ``LOGGERS``.
 
     Returns:
         The trained networks, in eval mode on the CPU.
 
     Raises:
-        NoduleRiskError: no nodule to train on or validate with, or a checkpoint of another run.
+        NoduleRiskError: no nodule to train on or validate with, a checkpoint of another run, or no
+            such logger.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises at INFO
     data = NoduleData(run, nodules, seed, workers)
     module = NetworksInTraining(run, seed)
     several = nodes > 1 or (isinstance(devices, int) and devices > 1)
-    machine = {"accelerator": accelerator, "devices": devices, "num_nodes": nodes}
+    machine: dict[str, Any] = {"accelerator": accelerator, "devices": devices, "num_nodes": nodes}
+    machine["logger"] = loggers_named(loggers, out)
     told = [TimeLeft(run, say)] if say else []
     trainer = _trainer(run, out, told, strategy="ddp" if several else "auto", **machine)
     last = out / LAST
@@ -158,7 +161,8 @@ class NoduleData(lightning.LightningDataModule):
         self._train, self._validation = (_useful(run, nodules, s) for s in ("train", "validation"))
 
     def setup(self, stage: str) -> None:
-        self._exact = exact_samples(self._validation, self._view, self._run.tasks)
+        run = self._run
+        self._exact = exact_samples(self._validation, self._view, run.tasks, run.table)
 
     def train_dataloader(self) -> DataLoader:
         run, trainer = self._run, self.trainer
@@ -172,6 +176,7 @@ class NoduleData(lightning.LightningDataModule):
             pose=run.pose,
             scans=run.scans,
             beside=run.beside,
+            table=run.table,
             **draws,
         )
         groups = [_group(nodule, run) for nodule in self._train]
@@ -210,7 +215,6 @@ def _trainer(run: Run, out: Path, told: Sequence[Callback], **machine) -> lightn
         max_epochs=run.epochs,
         precision=run.precision,  # type: ignore[arg-type]
         callbacks=[checkpoints, LearningRateMonitor(), *_early_stopping(run), *told],
-        logger=[CSVLogger(out, name="logs"), TensorBoardLogger(out, name="tensorboard")],
         plugins=[WholeCheckpoints()],
         use_distributed_sampler=False,  # Batches divides the samples itself
         reload_dataloaders_every_n_epochs=1,
@@ -265,7 +269,8 @@ def _teaches(nodule: LabelledNodule, run: Run) -> bool:
 
 
 def _labelled(nodule: LabelledNodule, run: Run) -> bool:
-    return any(nodule.target(task, len(TASKS[task].classes)) is not None for task in run.tasks)
+    heads = zip(run.tasks, run.heads, strict=True)
+    return any(nodule.target(task, count) is not None for task, count in heads)
 
 
 def _group(nodule: LabelledNodule, run: Run) -> str:
@@ -273,7 +278,7 @@ def _group(nodule: LabelledNodule, run: Run) -> str:
     if nodule.pathology in run.balance:
         return nodule.pathology
     task = run.tasks[0]
-    return TASKS[task].classes[nodule.labels[task]] if task in nodule.labels else ""
+    return run.table[task].classes[nodule.labels[task]] if task in nodule.labels else ""
 
 
 def _early_stopping(run: Run) -> list[Callback]:

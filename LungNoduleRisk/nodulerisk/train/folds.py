@@ -20,7 +20,6 @@ from nodulerisk.evaluation.predictions import Prediction, read_predictions
 from nodulerisk.evaluation.study import about, evaluate, write_evaluation
 from nodulerisk.evaluation.summary import Evaluation
 from nodulerisk.outputs.style import EVALUATION_FILES
-from nodulerisk.tasks import TASKS
 from nodulerisk.train.plan import Folds, Plan
 from nodulerisk.train.weight_set import evaluation_folder
 from nodulerisk.weights.card import Evidence, TaskCard, WeightSet, save_card
@@ -213,7 +212,8 @@ def _pooled(
 ) -> dict[Path, Evaluation]:
     """Writes the evaluation of every group of datasets that networks were trained on; returns them
     by their folders."""
-    thresholds = {task: _mean_threshold(task, sets.values()) for task in TASKS}
+    first = next(iter(sets.values()))
+    thresholds = {task: _mean_threshold(task, sets.values()) for task in first.tasks}
     found = {}
     for names in dict.fromkeys(run.data for run in plan.runs):
         answered: list[Prediction] = []
@@ -224,13 +224,11 @@ def _pooled(
                 for o in read_predictions(lines)
                 if o.split == "test"
             ]
-        described = about(
-            next(iter(sets.values())), joined([_all_test(data[name]) for name in names]), ()
-        )
+        described = about(first, joined([_all_test(data[name]) for name in names]), ())
         described = replace(described, weight_set=plan.name, hashes=_hashes(sets))
-        evaluation = evaluate(answered, described)
+        evaluation = evaluate(answered, described, first.table)
         folder = evaluation_folder(out, names)
-        write_evaluation(evaluation, answered, folder)
+        write_evaluation(evaluation, answered, folder, first.table)
         found[folder] = evaluation
     return found
 

@@ -16,7 +16,8 @@
     size = 60
     epochs = 200
 
-Everything else has a default: the published value, if both papers agree; see ``Run``.
+Everything else has a default: the published value, if both papers agree; see ``Run``. ``[tasks]``
+holds tasks of your own, or ``tasks`` names a file of them; see ``nodulerisk.own_tasks``.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ from pydantic.dataclasses import dataclass
 
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.networks.kinds import CUBES, Cubes, kind_of, trust
-from nodulerisk.tasks import TASKS
+from nodulerisk.own_tasks import OwnTask, own_tasks_from, read_own_tasks
+from nodulerisk.tasks import TASKS, Task
 from nodulerisk.train.checks import fold_faults, member_faults, plan_faults, run_faults
 from nodulerisk.train.plan_faults import Fault, fault_of, refusal
 
@@ -110,6 +112,7 @@ class Run:
         task_weights: factor on a task's cross-entropy (1).
         dice, mask_cross_entropy: factors on the mask's losses.
         precision: ``32``, ``16-mixed`` or ``bf16-mixed``.
+        own_tasks: the plan's own among its tasks, by name; not a key of the file.
     """
 
     name: Name
@@ -137,6 +140,7 @@ class Run:
     dice: Factor = 0.2
     mask_cross_entropy: Factor = 0.0
     precision: Literal["32", "16-mixed", "bf16-mixed"] = "32"
+    own_tasks: dict[str, Any] = Field(default_factory=dict)
 
     @property
     def mode(self) -> Literal["min", "max"]:
@@ -144,9 +148,14 @@ class Run:
         return "min" if self.monitor == "loss" else "max"
 
     @property
+    def table(self) -> dict[str, Task]:
+        """Every task that it may have: the rows of ``TASKS`` and its own."""
+        return TASKS | self.own_tasks
+
+    @property
     def heads(self) -> tuple[int, ...]:
         """The number of classes of each task."""
-        return tuple(len(TASKS[task].classes) for task in self.tasks)
+        return tuple(len(self.table[task].classes) for task in self.tasks)
 
     @property
     def cubes(self) -> type[Cubes]:
@@ -194,6 +203,7 @@ class Plan:
         folds: cross-validation, in place of the datasets' splits.
         splits: ``train``, ``test`` and perhaps ``validation`` -> a list of nodules or patients, one
             a line, in place of the datasets' splits. Without validation, a fifth of train is.
+        own_tasks: by name, also those that no run learns; from the file's ``tasks``.
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -205,6 +215,7 @@ class Plan:
     members: dict[str, Names] = Field(default_factory=dict)
     folds: Folds | None = None
     splits: dict[Literal["train", "validation", "test"], Path] = Field(default_factory=dict)
+    own_tasks: dict[str, Any] = Field(default_factory=dict)
 
     def on(self, data: Mapping[str, Path]) -> Plan:
         """Returns the plan with these datasets in place of its own with the same names.
@@ -220,8 +231,9 @@ class Plan:
         return replace(self, data={**self.data, **data})
 
 
+OWN = "own_tasks"  # an attribute, but not a key of the file
 KNOWN = {
-    name: tuple(field.name for field in fields(kind))
+    name: tuple(field.name for field in fields(kind) if field.name != OWN)
     for name, kind in (("plan", Plan), ("run", Run), ("network", NetworkPlan), ("folds", Folds))
 }
 
@@ -240,7 +252,7 @@ def read_plan(path: Path) -> Plan:
         values = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise NoduleRiskError(f"{path} is not a readable TOML file: {error}") from error
-    plan, faults = _checked(values)
+    plan, faults = _checked(values, path.parent)
     if plan is None or faults:
         raise refusal(path.name, text, values, faults)
     return _from_folder(plan, path.parent)
@@ -270,12 +282,15 @@ def _init_from(plan: NetworkPlan, folder: Path) -> NetworkPlan:
     return replace(plan, init=str(folder / plan.init))
 
 
-def _checked(values: dict[str, Any]) -> tuple[Plan | None, list[Fault]]:
+def _checked(values: dict[str, Any], folder: Path) -> tuple[Plan | None, list[Fault]]:
     """Returns the plan, None if a key is not of the right kind, and all faults."""
+    own, faults = _own_tasks(values.get("tasks", {}), folder)
+    values = {key: value for key, value in values.items() if key != "tasks"}
+    plan = None
     try:
-        plan, faults = _parsed(Plan, values), []
+        plan = _with_own(_parsed(Plan, values), own)
     except ValidationError as error:
-        plan, faults = None, [fault_of(found, KNOWN) for found in error.errors()]
+        faults += [fault_of(found, KNOWN) for found in error.errors()]
     runs, data = values.get("runs"), values.get("data")
     names = list(data) if isinstance(data, dict) else []
     readable = {}
@@ -283,6 +298,7 @@ def _checked(values: dict[str, Any]) -> tuple[Plan | None, list[Fault]]:
         run, whole = _run(found)
         if run is not None:
             _trust_code(run)
+            run = _run_with(run, own)
             readable[index] = run
             faults += run_faults(index, run, names, whole)
     faults += plan_faults(readable)
@@ -315,6 +331,24 @@ def _without(values: Any, wrong: list[tuple[str | int, ...]]) -> Any:
         for key, value in values.items()
         if key not in dropped
     }
+
+
+def _own_tasks(values: Any, folder: Path) -> tuple[dict[str, OwnTask], list[Fault]]:
+    """Returns the tasks of a table, or of the file that is named."""
+    try:
+        if isinstance(values, str):
+            return read_own_tasks(folder / values), []
+        return own_tasks_from(values), []
+    except (NoduleRiskError, ValueError) as error:
+        return {}, [Fault(("tasks",), str(error).rstrip("."))]
+
+
+def _with_own(plan: Plan, own: dict[str, OwnTask]) -> Plan:
+    return replace(plan, runs=tuple(_run_with(run, own) for run in plan.runs), own_tasks=own)
+
+
+def _run_with(run: Run, own: dict[str, OwnTask]) -> Run:
+    return replace(run, own_tasks={task: own[task] for task in run.tasks if task in own})
 
 
 def _trust_code(run: Run) -> None:

@@ -26,10 +26,11 @@ from nodulerisk.evaluation.calibration import brier, calibration_error
 from nodulerisk.evaluation.evidence import LABEL_WORDS
 from nodulerisk.evaluation.figures import auc, youden
 from nodulerisk.evaluation.task_figures import SMALL_MM
+from nodulerisk.files import column_name
 from nodulerisk.nodule.drawing import draw
 from nodulerisk.nodule.quantities import RADIOMICS
 from nodulerisk.nodule.radiomics import radiomics
-from nodulerisk.tasks import EVIDENCE_LEVELS, TASKS, two_class_tasks
+from nodulerisk.tasks import EVIDENCE_LEVELS, TASKS, Task, two_class_tasks
 from nodulerisk.train.logistic import FOLDS, Cases, chosen, cross_validated, patient_folds
 from nodulerisk.weights.card import LOG_ODDS, Evidence, TaskCard, WeightSet
 
@@ -90,13 +91,13 @@ def fit_risk(
             is unknown, ``extra`` or ``folds`` lacks a nodule, or no mask was drawn on any.
     """
     nodules = [n for n in dataset.nodules if decided_label(n, task) is not None]
-    _refuse_unfit(nodules, task, terms, extra or {}, folds)
+    _refuse_unfit(nodules, task, weights.table, terms, extra or {}, folds)
     measured = measured_nodules(weights, nodules, networks, task, extra or {}, progress)
     if folds is None:
         fold = patient_folds(measured.cases)
     else:
         fold = np.array([folds[name] for name in measured.names])
-    about = _about(dataset.name, nodules, measured)
+    about = _about(dataset.name, nodules, measured, weights.table[task])
     card = risk_card(weights.tasks[task], measured, fold, terms, about)
     return replace(weights, tasks=weights.tasks | {task: card})
 
@@ -169,7 +170,7 @@ def risk_card(
     )
 
 
-def read_extra(path: Path) -> dict[str, dict[str, float]]:
+def read_extra(path: Path, tasks: Mapping[str, Task] = TASKS) -> dict[str, dict[str, float]]:
     """Reads further inputs from a table: ``name`` (the nodule's), and columns named like tasks,
     with the log-odds of their last class by networks that were not trained on the nodule.
 
@@ -177,11 +178,13 @@ def read_extra(path: Path) -> dict[str, dict[str, float]]:
         NoduleRiskError: the file cannot be read, has no such column, or a value is not a number.
     """
     rows = read_rows(path)
-    tasks = [task for task in TASKS if task in rows[0]]
-    if not tasks:
+    columns = {task: column_name(task) for task in tasks if column_name(task) in rows[0]}
+    if not columns:
         raise NoduleRiskError(f"{path.name} has no column named like a task, such as malignancy.")
     return {
-        _name(row, path): {LOG_ODDS + task: number(row[task], task) for task in tasks}
+        _name(row, path): {
+            LOG_ODDS + task: number(row[column], task) for task, column in columns.items()
+        }
         for row in rows
     }
 
@@ -202,6 +205,7 @@ def _ct(nodule: LabelledNodule) -> CT:
 def _refuse_unfit(
     nodules: Sequence[LabelledNodule],
     task: str,
+    table: Mapping[str, Task],
     terms: Sequence[str],
     extra: Extra,
     folds: Mapping[str, int] | None,
@@ -211,9 +215,9 @@ def _refuse_unfit(
     Raises:
         NoduleRiskError: see ``fit_risk``.
     """
-    if task not in two_class_tasks():
+    if task not in two_class_tasks(table):
         raise NoduleRiskError(f"A risk model needs a task of two classes, which '{task}' is not.")
-    for index, name in enumerate(TASKS[task].classes):
+    for index, name in enumerate(table[task].classes):
         count = len({n.patient for n in nodules if decided_label(n, task) == index})
         if count < ENOUGH:
             raise NoduleRiskError(
@@ -229,9 +233,11 @@ def _refuse_unfit(
         raise NoduleRiskError(f"There is no input '{unknown[0]}': choose among {', '.join(known)}.")
 
 
-def _about(dataset: str, nodules: Sequence[LabelledNodule], measured: Measured) -> Evidence:
+def _about(
+    dataset: str, nodules: Sequence[LabelledNodule], measured: Measured, task: Task
+) -> Evidence:
     """Returns the evidence without its figures; its level is the weakest of all nodules."""
-    level = max((n.evidence for n in nodules), key=EVIDENCE_LEVELS.index)
+    level = max((task.evidence[0], *(n.evidence for n in nodules)), key=EVIDENCE_LEVELS.index)
     patients = measured.cases.patients.tolist()
     data = (
         f"{dataset}, all nodules with a decided label, on the set's own masks, in {FOLDS}"

@@ -3,7 +3,7 @@ mask it should draw."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from nodulerisk.ct.volume import CT
 from nodulerisk.datasets.context import KINDS, WITHOUT_NODULE, with_context
 from nodulerisk.datasets.crops import kept
 from nodulerisk.datasets.nodules import LabelledNodule
-from nodulerisk.tasks import TASKS
+from nodulerisk.tasks import TASKS, Task
 from nodulerisk.train.augment import POSES, Pose, other_scans
 from nodulerisk.train.view import View, targets_of
 
@@ -43,6 +43,7 @@ class RandomSamples(Dataset):
         beside: float = 0.0,
         seed: int = 0,
         epoch: int = 0,
+        table: Mapping[str, Task] = TASKS,
     ):
         """
         Args:
@@ -53,8 +54,10 @@ class RandomSamples(Dataset):
             scans: whether HU vary as between scanners.
             beside: share of samples beside the nodule: with an empty mask, and unknown tasks.
             seed, epoch: of the random draws.
+            table: where the tasks are.
         """
-        self.nodules, self.view, self.tasks = nodules, view, tuple(tasks)
+        self.nodules, self.view = nodules, view
+        self.tasks, self._table = tuple(tasks), table
         self._draw_pose, self._beside, self._seed, self.epoch = POSES[pose], beside, seed, epoch
         self._scans = other_scans() if scans else None
         self._offsets_mm = view.offsets_mm()
@@ -84,9 +87,9 @@ class RandomSamples(Dataset):
         part, first = _part_around(voxels, ct.hu.shape)
         hu = self._on_another_scanner(torch.from_numpy(ct.hu[part].astype(np.float32))[None], rng)
         targets = (
-            torch.full((_width(self.tasks),), torch.nan)
+            torch.full((_width(self.tasks, self._table),), torch.nan)
             if beside
-            else targets_of(nodule, self.tasks)
+            else targets_of(nodule, self.tasks, self._table)
         )
         sample = {"cube": self.view.windowed(_sampled(hu, voxels - first)), "targets": targets}
         if self.view.draws_mask:
@@ -102,14 +105,22 @@ class RandomSamples(Dataset):
 
 
 def exact_samples(
-    nodules: Sequence[LabelledNodule], view: View, tasks: Sequence[str]
+    nodules: Sequence[LabelledNodule],
+    view: View,
+    tasks: Sequence[str],
+    table: Mapping[str, Task] = TASKS,
 ) -> list[Sample]:
     """Returns samples cut as in ``assess``, for validation: cut once and kept."""
-    samples = (exact_sample(nodule, view, tasks) for nodule in nodules)
+    samples = (exact_sample(nodule, view, tasks, table) for nodule in nodules)
     return [{k: torch.from_numpy(kept(v.numpy())) for k, v in one.items()} for one in samples]
 
 
-def exact_sample(nodule: LabelledNodule, view: View, tasks: Sequence[str]) -> Sample:
+def exact_sample(
+    nodule: LabelledNodule,
+    view: View,
+    tasks: Sequence[str],
+    table: Mapping[str, Task] = TASKS,
+) -> Sample:
     """Returns a sample without augmentation, its cube from the published preprocessing; see
     ``RandomSamples``."""
     ct, marked = nodule.ct, nodule.marked
@@ -117,7 +128,7 @@ def exact_sample(nodule: LabelledNodule, view: View, tasks: Sequence[str]) -> Sa
         ct, marked = with_context(nodule, np.random.default_rng(0))
     cubes = view.cubes(ct, nodule.centre_lps_mm)
     cube = cubes.cut(view.sides, view.size).astype(np.float32)
-    sample = {"cube": torch.from_numpy(cube), "targets": targets_of(nodule, tasks)}
+    sample = {"cube": torch.from_numpy(cube), "targets": targets_of(nodule, tasks, table)}
     if not view.draws_mask:
         return sample
     grid = cubes.grid(view.sides, view.size)
@@ -126,8 +137,8 @@ def exact_sample(nodule: LabelledNodule, view: View, tasks: Sequence[str]) -> Sa
     return sample | {"mask": _mask(marked, voxels)}
 
 
-def _width(tasks: Sequence[str]) -> int:
-    return sum(len(TASKS[task].classes) for task in tasks)
+def _width(tasks: Sequence[str], table: Mapping[str, Task]) -> int:
+    return sum(len(table[task].classes) for task in tasks)
 
 
 def _past_the_rim(nodule: LabelledNodule, rng: np.random.Generator) -> np.ndarray:

@@ -39,8 +39,8 @@ def refuse_other_settings(settings: dict[str, Any], folder: Path) -> None:
             return
         raise NoduleRiskError(
             f"{folder} holds a run that began with other settings (epochs), and its one-cycle"
-            f" schedule ends at epoch {began['epochs']}: for more, begin a run in another --out with"
-            " init, from the finished weights."
+            f" schedule ends at epoch {began['epochs']}: for more, begin a run in another --out,"
+            " with the finished weights as its init."
         )
     raise NoduleRiskError(
         f"{folder} holds a run that began with other settings ({', '.join(sorted(other))}): use its"

@@ -13,10 +13,12 @@ from safetensors.torch import save_file
 
 from nodulerisk.datasets.crops import crops_on_disk
 from nodulerisk.datasets.nodules import LabelledNodule, NoduleDataset, joined
-from nodulerisk.datasets.read import read_dataset
+from nodulerisk.datasets.own_labels import refuse_unseen_classes, with_own_labels
+from nodulerisk.datasets.read import read_dataset, said_of
 from nodulerisk.errors import NoduleRiskError, SeveralFaultsError
 from nodulerisk.evaluation.predictions import Progress
 from nodulerisk.files import written_whole
+from nodulerisk.own_tasks import OwnTask
 from nodulerisk.train.fit import data_faults, fit, machine_faults, settings_of
 from nodulerisk.train.folds import parts_of, pooled_set, split_by_lists
 from nodulerisk.train.module import network_of
@@ -48,7 +50,7 @@ def train_set(
         only: fit this one run and stop.
         say: called with messages about progress, and about every case that was left out.
         progress: called with what is being evaluated and the share done, 0..1.
-        machine: ``accelerator``, ``devices``, ``nodes`` and ``workers`` of ``fit``.
+        machine: ``accelerator``, ``devices``, ``nodes``, ``workers`` and ``loggers`` of ``fit``.
 
     Returns:
         The set; None after a single run, if folds ship no set, and in all but the first of several
@@ -113,14 +115,18 @@ def _init_faults(run: Run, name: str, network: NetworkPlan) -> list[str]:
 def _read(plan: Plan, runs: Sequence[Run], say: Say) -> dict[str, NoduleDataset]:
     """Returns the datasets of the runs, all of which they can be trained on."""
     names = dict.fromkeys(name for run in runs for name in run.data)
-    data = {name: _dataset(plan.data[name], say) for name in names}
+    data = {name: _dataset(plan.data[name], plan.own_tasks, say) for name in names}
+    for run in runs:
+        refuse_unseen_classes(
+            run.own_tasks.values(), (n for name in run.data for n in data[name].nodules)
+        )
     return split_by_lists(data, plan.splits, say) if plan.splits else data
 
 
-def _dataset(path: Path, say: Say) -> NoduleDataset:
-    dataset = read_dataset(path)
-    for case in dataset.broken:
-        say(f"Left out: {case.name}: {case.reason}")
+def _dataset(path: Path, own: dict[str, OwnTask], say: Say) -> NoduleDataset:
+    dataset = with_own_labels(read_dataset(path), own)
+    for line in said_of(dataset):
+        say(line)
     say(
         f"{dataset.name}:"
         f" {', '.join(f'{len(dataset.of_split(s))} {s}' for s in ('train', 'validation', 'test'))}"

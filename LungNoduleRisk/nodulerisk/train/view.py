@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nodulerisk.datasets.nodules import LabelledNodule
 from nodulerisk.networks.kinds import Cubes
-from nodulerisk.tasks import TASKS
+from nodulerisk.tasks import TASKS, Task
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,13 @@ class View:
         return self.cubes.scaled((hu.clamp(low, high) - low) / (high - low))
 
 
-def targets_of(nodule: LabelledNodule, tasks: Sequence[str]) -> Tensor:
+def targets_of(
+    nodule: LabelledNodule, tasks: Sequence[str], table: Mapping[str, Task] = TASKS
+) -> Tensor:
     """Returns the class probabilities of the tasks side by side, float32 (C,), NaN if not known."""
-    known = [nodule.target(task, len(TASKS[task].classes)) for task in tasks]
+    counts = [len(table[task].classes) for task in tasks]
+    known = [nodule.target(task, count) for task, count in zip(tasks, counts, strict=True)]
     parts = [
-        np.full(len(TASKS[task].classes), np.nan) if p is None else p
-        for task, p in zip(tasks, known, strict=True)
+        np.full(count, np.nan) if p is None else p for count, p in zip(counts, known, strict=True)
     ]
     return torch.from_numpy(np.concatenate(parts).astype(np.float32))

@@ -26,6 +26,7 @@ from nodulerisk.evaluation.summary import Evaluation
 from nodulerisk.files import written_whole
 from nodulerisk.networks.layers import Network
 from nodulerisk.nodule.mask import REFLECTIONS, nodule_mask
+from nodulerisk.own_tasks import OwnTask
 from nodulerisk.tasks import TASKS
 from nodulerisk.train.module import network_of
 from nodulerisk.train.plan import Plan, Run
@@ -89,6 +90,9 @@ def run_folder(out: Path, run: Run) -> Path:
 
 def _stored(plan: Plan, data: dict[str, NoduleDataset], out: Path) -> WeightSet:
     networks = {name: _store(run, name, out, data) for run in plan.runs for name in run.networks}
+    own: dict[str, OwnTask] = {}
+    for run in plan.runs:
+        own |= run.own_tasks
     return WeightSet(
         folder=out,
         name=plan.name,
@@ -96,10 +100,11 @@ def _stored(plan: Plan, data: dict[str, NoduleDataset], out: Path) -> WeightSet:
         licence=plan.licence,
         attribution=_attribution(plan, data, out),
         networks=networks,
-        tasks={task: _task(task, networks, plan) for task in TASKS},
+        tasks={task: _task(task, networks, plan) for task in TASKS | own},
         mask_network=next((name for name, network in networks.items() if network.draws_mask), None),
         mask_evidence=NOT_EVALUATED,
         mask_reflected=True,
+        own_tasks=own,
     )
 
 
@@ -137,6 +142,7 @@ def _store(run: Run, name: str, out: Path, data: dict[str, NoduleDataset]) -> Ne
         sees=plan.sees,
         mask=plan.mask,
         arguments=plan.arguments,
+        own_tasks=run.own_tasks,
     )
 
 
@@ -204,13 +210,14 @@ def _with_figures_of(
     nodules = (*dataset.of_split("validation"), *dataset.of_split("test"))
     answered, broken = predictions(weights, nodules, Engine(weights), CLICKS, progress)
     trained = {task for run in runs for task in run.tasks}
-    lines = {task: line for task, line in chosen_calibration(answered).items() if task in trained}
+    chosen = chosen_calibration(answered, weights.table)
+    lines = {task: line for task, line in chosen.items() if task in trained}
     answered = [prediction.recalibrated(lines) for prediction in answered]
-    evaluation = evaluate(answered, about(weights, dataset, broken))
-    write_evaluation(evaluation, answered, evaluation_folder(weights.folder, runs[0].data))
-    tasks = _cards(
-        trained & evaluation.tasks.keys(), weights, evaluation, lines, chosen_thresholds(answered)
-    )
+    evaluation = evaluate(answered, about(weights, dataset, broken), weights.table)
+    folder = evaluation_folder(weights.folder, runs[0].data)
+    write_evaluation(evaluation, answered, folder, weights.table)
+    thresholds = chosen_thresholds(answered, weights.table)
+    tasks = _cards(trained & evaluation.tasks.keys(), weights, evaluation, lines, thresholds)
     weights = replace(weights, tasks=weights.tasks | tasks)
     draws_mask = any(weights.mask_network in run.networks for run in runs)
     return replace(weights, mask_evidence=mask_evidence_of(evaluation)) if draws_mask else weights
@@ -242,7 +249,9 @@ def _bf16_drift(weights: WeightSet, plan: Plan, data: dict[str, NoduleDataset]) 
         nodules = [n for name in run.data for n in data[name].of_split("validation")][
             :DRIFT_NODULES
         ]
-        cubes = torch.stack([exact_sample(n, _view_of(run), run.tasks)["cube"] for n in nodules])
+        cubes = torch.stack(
+            [exact_sample(n, _view_of(run), run.tasks, run.table)["cube"] for n in nodules]
+        )
         for name in run.networks:
             farthest = max(farthest, _moved(load_network(weights, name), cubes))
     return round(farthest, 4)

@@ -11,7 +11,7 @@ from nodulerisk.assessment import Assessment, TaskResult
 from nodulerisk.ct.cubes import Grid
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.tasks import FIRST_TASK
+from nodulerisk.tasks import FIRST_TASK, task_of
 from nodulerisk.weights.card import NetworkCard, WeightSet
 
 NOT_EVIDENCE = "explanation, not evidence; research use only"
@@ -53,7 +53,7 @@ def explain(
     weights: WeightSet,
     networks: Explainer,
     network: str | None = None,
-    task: str = FIRST_TASK,
+    task: str | None = None,
 ) -> Explanation:
     """Returns Grad-CAM of one network for the class decided on, around the assessment's centre.
 
@@ -67,12 +67,14 @@ def explain(
         networks: an Engine or Worker of the same weights.
         network: one that answers the task; None: the member whose answer lies nearest to the
             ensemble's, among those whose map is not all 0.
-        task: one that was run.
+        task: one that was run; None: malignancy or, where it was not run, the first main task that
+            was.
 
     Raises:
         NoduleRiskError: the task was not run, no such network answers it, or MONAI is not
             installed.
     """
+    task = task or _first(assessment)
     result = assessment.tasks.get(task)
     if result is None or result.decision is None:
         raise NoduleRiskError(
@@ -91,6 +93,15 @@ def explain(
         if values.any():
             break
     return Explanation(name, task, result.decision, values, grid, len(cube))
+
+
+def _first(assessment: Assessment) -> str:
+    run = [
+        name
+        for name, result in assessment.tasks.items()
+        if result.decision is not None and task_of(name, result.classes).group == "main"
+    ]
+    return FIRST_TASK if FIRST_TASK in run else next(iter(run), FIRST_TASK)
 
 
 def _nearest_first(task: str, result: TaskResult, weights: WeightSet) -> list[str]:

@@ -17,7 +17,8 @@ from nodulerisk.errors import WeightsError
 from nodulerisk.files import written_whole
 from nodulerisk.networks.kinds import CUBES, Cubes, kind_of
 from nodulerisk.nodule.quantities import RADIOMICS
-from nodulerisk.tasks import EVIDENCE_LEVELS, TASKS, EvidenceLevel, two_class_tasks
+from nodulerisk.own_tasks import OwnTask, own_tasks_from, values_of
+from nodulerisk.tasks import EVIDENCE_LEVELS, TASKS, EvidenceLevel, Task, two_class_tasks
 
 LARGEST_ARGUMENT = 4096
 LOG_ODDS = "log-odds of "  # prefix of a task's name: an input of risk models
@@ -56,6 +57,7 @@ class NetworkCard:
         sides: for EMV networks, the cubes in voxels of 0.625 mm, outer first; None if the network
             sees one cube.
         size: side of the input.
+        own_tasks: the set's own, which are written only once, in its own entry.
     """
 
     kind: str
@@ -68,6 +70,7 @@ class NetworkCard:
     sees: str | None = None
     mask: bool = False
     arguments: dict[str, Any] = field(default_factory=dict)
+    own_tasks: dict[str, OwnTask] = field(default_factory=dict)
 
     @property
     def cubes(self) -> type[Cubes]:
@@ -77,12 +80,14 @@ class NetworkCard:
     @property
     def heads(self) -> tuple[int, ...]:
         """The number of classes of each task."""
-        return tuple(len(TASKS[task].classes) for task in self.tasks)
+        known = TASKS | self.own_tasks
+        return tuple(len(known[task].classes) for task in self.tasks)
 
     def columns(self, task: str) -> slice:
         """Returns which of its probabilities answer the task."""
-        start = sum(self.heads[: self.tasks.index(task)])
-        return slice(start, start + len(TASKS[task].classes))
+        index = self.tasks.index(task)
+        start = sum(self.heads[:index])
+        return slice(start, start + self.heads[index])
 
     @property
     def draws_mask(self) -> bool:
@@ -162,7 +167,6 @@ class TaskCard:
     size: RiskModel | None = None
 
 
-RISK_INPUTS = (*RADIOMICS, *(f"{LOG_ODDS}{task}" for task in TASKS))
 NOT_ANSWERED = TaskCard((), Evidence("none", "this weight set has no network for it"))
 
 
@@ -172,13 +176,14 @@ class WeightSet:
 
     Attributes:
         networks: by name.
-        tasks: by task name, every key of ``TASKS``.
+        tasks: by task name, every key of ``table``.
         mask_network: name of the network that draws the mask; None: no mask.
         mask_evidence: what the mask rests on.
         mask_reflected: the mask is the mean over the cube and its in-plane reflections.
         bf16_drift: how far bf16 moved a probability on real nodules; None: not measured.
         scan_order: cubes follow the scan's InstanceNumber order along z (as the EMV authors do), if
             it is known.
+        own_tasks: those of its tasks that are no rows of ``TASKS``.
         thresholds: the user's own, by task, which replace the card's; see ``with_thresholds``. Not
             part of the card.
     """
@@ -195,7 +200,13 @@ class WeightSet:
     mask_reflected: bool = False
     scan_order: bool = False
     bf16_drift: float | None = None
+    own_tasks: dict[str, OwnTask] = field(default_factory=dict)
     thresholds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def table(self) -> dict[str, Task]:
+        """Every task that it may be asked: the rows of ``TASKS`` and its own."""
+        return TASKS | self.own_tasks
 
     def threshold(self, task: str) -> float | None:
         """Returns the probability from which the last class is decided for: the user's own
@@ -205,7 +216,7 @@ class WeightSet:
     def card_threshold(self, task: str) -> float | None:
         """Returns the same without the user's own."""
         given = self.tasks[task].threshold
-        return TASKS[task].threshold if given is None else given
+        return self.table[task].threshold if given is None else given
 
     def with_thresholds(self, thresholds: Mapping[str, float]) -> WeightSet:
         """Returns the set with the user's own thresholds for two-class tasks, such as
@@ -215,8 +226,8 @@ class WeightSet:
             WeightsError: no task of two classes has this name, or the value is not within 0..1.
         """
         for task, value in thresholds.items():
-            if task not in two_class_tasks():
-                names = ", ".join(two_class_tasks())
+            if task not in (known := two_class_tasks(self.table)):
+                names = ", ".join(known)
                 raise WeightsError(f"There is no threshold for '{task}': choose one of {names}.")
             if not 0 <= value <= 1:
                 raise WeightsError(
@@ -230,21 +241,33 @@ class WeightSet:
 
 def save_card(weights: WeightSet) -> None:
     """Writes ``card.json`` into the set's folder."""
-    values = asdict(weights)
-    del values["folder"], values["thresholds"]
     with written_whole(weights.folder / "card.json") as partial:
-        partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(card_values(weights), indent=2) + "\n", encoding="utf-8")
+
+
+def card_values(weights: WeightSet) -> dict[str, Any]:
+    """Returns what the card holds, as JSON-ready values; own tasks only if there are some."""
+    values = asdict(replace(weights, own_tasks={}))
+    del values["folder"], values["thresholds"], values["own_tasks"]
+    for network in values["networks"].values():
+        del network["own_tasks"]
+    own = {name: values_of(task) for name, task in weights.own_tasks.items()}
+    return values | ({"own_tasks": own} if own else {})
 
 
 def weight_set_from(values: dict, folder: Path) -> WeightSet:
     try:
-        networks = {name: _network_from(network) for name, network in values["networks"].items()}
-        named = {
-            name: _task_from(name, task, networks)
-            for name, task in values["tasks"].items()
-            if name in TASKS
+        own = own_tasks_from(values.get("own_tasks", {}))
+        table = TASKS | own
+        networks = {
+            name: _network_from(network, own) for name, network in values["networks"].items()
         }
-        tasks = dict.fromkeys(TASKS, NOT_ANSWERED) | named
+        named = {
+            name: _task_from(name, task, networks, table)
+            for name, task in values["tasks"].items()
+            if name in table
+        }
+        tasks = dict.fromkeys(table, NOT_ANSWERED) | named
         mask_network = values.get("mask_network")
         if mask_network is not None and not networks[mask_network].draws_mask:
             raise ValueError(f"{mask_network} draws no mask")
@@ -261,6 +284,7 @@ def weight_set_from(values: dict, folder: Path) -> WeightSet:
             mask_reflected=bool(values.get("mask_reflected", False)),
             scan_order=bool(values.get("scan_order", False)),
             bf16_drift=values.get("bf16_drift"),
+            own_tasks=own,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise WeightsError(
@@ -268,9 +292,9 @@ def weight_set_from(values: dict, folder: Path) -> WeightSet:
         ) from error
 
 
-def _network_from(values: dict) -> NetworkCard:
+def _network_from(values: dict, own: dict[str, OwnTask]) -> NetworkCard:
     sides, tasks = values.get("sides"), tuple(values["tasks"])
-    unknown = [task for task in tasks if task not in TASKS]
+    unknown = [task for task in tasks if task not in TASKS | own]
     if unknown:
         raise ValueError(f"unknown task {unknown[0]}")
     kind_of(values["kind"])
@@ -282,6 +306,7 @@ def _network_from(values: dict) -> NetworkCard:
             **values,
             "tasks": tasks,
             "sides": None if sides is None else tuple(int(s) for s in sides),
+            "own_tasks": {task: own[task] for task in tasks if task in own},
         }
     )
 
@@ -296,35 +321,37 @@ def _refuse_huge(value: Any) -> None:
         raise ValueError(f"{value} is too large for a network's recipe")
 
 
-def _task_from(task: str, values: dict, networks: dict[str, NetworkCard]) -> TaskCard:
+def _task_from(
+    task: str, values: dict, networks: dict[str, NetworkCard], table: dict[str, Task]
+) -> TaskCard:
     names = tuple(values["networks"])
     for name in names:
         if name not in networks or task not in networks[name].tasks:
             raise ValueError(f"no network {name} that answers {task}")
     evidence, calibration = _evidence_from(values["evidence"]), values.get("calibration")
-    if evidence.level not in TASKS[task].evidence:
+    if evidence.level not in table[task].evidence:
         raise ValueError(f"{task} cannot rest on {evidence.level} evidence")
     line = None if calibration is None else tuple(float(number) for number in calibration)
-    risk, size = (_risk_from(task, values.get(model)) for model in ("risk", "size"))
+    risk, size = (_risk_from(task, values.get(model), table) for model in ("risk", "size"))
     return TaskCard(names, evidence, values.get("threshold"), line, risk, size)
 
 
-def _risk_from(task: str, values: dict | None) -> RiskModel | None:
+def _risk_from(task: str, values: dict | None, table: dict[str, Task]) -> RiskModel | None:
     if values is None:
         return None
-    if task not in two_class_tasks():
+    if task not in two_class_tasks(table):
         raise ValueError(f"{task} does not have the two classes that a risk model needs")
     slope, offset = (_finite(number) for number in values["calibration"])
     return RiskModel(
-        terms={name: _term_from(name, term) for name, term in values["terms"].items()},
+        terms={name: _term_from(name, term, table) for name, term in values["terms"].items()},
         intercept=_finite(values["intercept"]),
         calibration=(slope, offset),
         left_out={name: [*map(_finite, gain)] for name, gain in values["left_out"].items()},
     )
 
 
-def _term_from(name: str, values: dict) -> Term:
-    if name not in RISK_INPUTS:
+def _term_from(name: str, values: dict, table: dict[str, Task]) -> Term:
+    if name not in (*RADIOMICS, *(f"{LOG_ODDS}{task}" for task in table)):
         raise ValueError(f"a risk model has the unknown term {name}")
     term = Term(**{key: _finite(number) for key, number in values.items()})
     if not (term.low <= term.high and term.sd > 0):

@@ -4,13 +4,12 @@ code in them."""
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from nodulerisk.errors import OutputError, WeightsError
+from nodulerisk.errors import WeightsError
+from nodulerisk.files import folder_written_whole
 from nodulerisk.tasks import TASKS, EvidenceLevel
 from nodulerisk.weights.card import (
     NOT_ANSWERED,
@@ -65,25 +64,13 @@ def import_keras(
             import.
         OutputError: the target exists or cannot be written.
     """
-    if target.exists():
-        raise OutputError(f"{target} already exists: delete it first, or choose another --name.")
-    found = _recognised(source)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".partial-", dir=target.parent) as partial:
-            folder = Path(partial) / "set"
-            folder.mkdir()
-            networks = {}
-            for index, (key, path) in enumerate(found.items()):
-                (report or (lambda *_: None))(path.name, index / len(found))
-                networks[key] = _import_network(key, path, folder)
-            weights = _weight_set(folder, name, networks, densesharp_evidence)
-            save_card(weights)
-            shutil.move(folder, target)
-    except OSError as error:
-        raise OutputError(
-            f"{target} cannot be written ({error.strerror}): choose another folder with --out."
-        ) from error
+    found, networks = _recognised(source), {}
+    with folder_written_whole(target) as folder:
+        for index, (key, path) in enumerate(found.items()):
+            (report or (lambda *_: None))(path.name, index / len(found))
+            networks[key] = _import_network(key, path, folder)
+        weights = _weight_set(folder, name, networks, densesharp_evidence)
+        save_card(weights)
     return replace(weights, folder=target)
 
 

@@ -110,6 +110,30 @@ def test_compacting_changes_no_row(store, tmp_path):
     assert len(parts(tmp_path)) == 1
 
 
+def test_gathering_merges_only_what_was_added_since(store, tmp_path):
+    for number in range(7):
+        store.add([made_row(f"C{number}", size=number)])
+        if store.loose == 3:
+            store.gather()
+            assert store.loose == 0
+    before, gathered = list(store.rows()), parts(tmp_path)[:2]
+    assert [path.name.split("-")[2:4] for path in parts(tmp_path)] == [
+        ["000001", "000003"],
+        ["000004", "000006"],
+        ["000007", "000007"],
+    ]
+    written = [path.stat().st_mtime_ns for path in gathered]
+    store.add([made_row("C7")])
+    store.gather()
+    assert parts(tmp_path)[:2] == gathered  # whatever it costs, it does not grow with these
+    assert [path.stat().st_mtime_ns for path in gathered] == written
+    assert list(store.rows())[:7] == before and len(parts(tmp_path)) == 3
+    store.compact()
+    assert len(parts(tmp_path)) == 1
+    store.close()
+    assert cases_in(tmp_path) == [f"C{number}" for number in range(8)]
+
+
 def test_many_rows_are_read_some_at_a_time(store, tmp_path, monkeypatch):
     monkeypatch.setattr(store_module, "ROWS", 7)
     for number in range(9):
@@ -234,14 +258,15 @@ def test_fault_48_killed_at_any_line_an_addition_is_whole_or_not_there(tmp_path,
     assert seen == {1, 3} and line > 30
 
 
-def test_fault_48_killed_at_any_line_compacting_loses_and_doubles_nothing(tmp_path, killer):
+@pytest.mark.parametrize("job", ["compact", "gather"])
+def test_fault_48_killed_at_any_line_merging_loses_and_doubles_nothing(tmp_path, killer, job):
     with Store(tmp_path / "start", made_set()) as opened:
         for case in "ABC":
             opened.add([made_row(case)])
     seen = set()
     for line in count():
         folder = shutil.copytree(tmp_path / "start", tmp_path / str(line))
-        killed = killer.run(folder, "compact", line)
+        killed = killer.run(folder, job, line)
         seen.add(len(parts(folder)))
         assert cases_in(folder) == ["A", "B", "C"]
         assert len(parts(folder)) in (1, 3)  # opening completed the removal
@@ -253,9 +278,9 @@ def test_fault_48_killed_at_any_line_compacting_loses_and_doubles_nothing(tmp_pa
 
 STEPS = st.one_of(
     st.tuples(st.just("add"), st.integers(1, 3)),
-    st.tuples(st.just("compact"), st.none()),
+    st.tuples(st.sampled_from(("gather", "compact")), st.none()),
     st.tuples(st.just("killed add"), st.integers(0, 50)),
-    st.tuples(st.just("killed compact"), st.integers(0, 80)),
+    st.tuples(st.sampled_from(("killed gather", "killed compact")), st.integers(0, 80)),
     st.tuples(st.just("reopen"), st.none()),
 )
 
@@ -279,15 +304,15 @@ def test_fault_48_any_order_of_adding_dying_and_compacting_keeps_every_key_once(
             cases = [next(names) for _ in range(argument)]
             opened.add([made_row(case) for case in cases])
             sure += cases
-        elif step == "compact":
-            opened.compact()
+        elif step in ("gather", "compact"):
+            getattr(opened, step)()
         else:
             opened.close()
             if step == "killed add":
                 perhaps.append(next(names))
                 killer.run(folder, "add", argument, perhaps[-1:])
-            elif step == "killed compact":
-                killer.run(folder, "compact", argument)
+            elif step != "reopen":
+                killer.run(folder, step.removeprefix("killed "), argument)
             opened = Store(folder, made_set())
         found = [row["case"] for row in opened.rows()]
         assert len(found) == len(set(found)) and {*sure} <= {*found} <= {*sure, *perhaps}

@@ -18,9 +18,11 @@ from nodulerisk.tasks import TASKS
 
 @pytest.fixture
 def table(tmp_path):
-    """Writes a table of lines beside two CTs, ``a.nii.gz`` and the folder ``dicom``."""
+    """Writes a table of lines beside ``a.nii.gz`` and the folder ``dicom``, which holds a CT for
+    each of the cases A to H."""
     (tmp_path / "a.nii.gz").touch()
-    (tmp_path / "dicom").mkdir()
+    for case in "ABCDEFGH":
+        (tmp_path / "dicom" / case).mkdir(parents=True)
 
     def written(*lines: str, name: str = "cohort.csv", encoding: str = "utf-8") -> Path:
         path = tmp_path / name
@@ -97,15 +99,15 @@ def test_semicolons_byte_order_marks_spaces_and_empty_rows_are_accepted(table):
 def test_cts_of_a_patient_share_a_number(table):
     path = table(
         "case,ct,x,y,z,patient,earlier",
-        "A,dicom,1,2,3,Zed,",
-        "A,dicom,4,5,6,Zed,",
-        "B,dicom,1,2,3,,",
-        "C,dicom,1,2,3,,D",  # Yan's: D names no one, but E, which is earlier than both, does
-        "D,dicom,1,2,3,,E",
-        "E,dicom,1,2,3,Yan,",
-        "F,dicom,1,2,3,zed,",
-        "G,dicom,1,2,3,,H",
-        "H,dicom,1,2,3,,",
+        "A,dicom/A,1,2,3,Zed,",
+        "A,dicom/A,4,5,6,Zed,",
+        "B,dicom/B,1,2,3,,",
+        "C,dicom/C,1,2,3,,D",  # Yan's: D names no one, but E, which is earlier than both, does
+        "D,dicom/D,1,2,3,,E",
+        "E,dicom/E,1,2,3,Yan,",
+        "F,dicom/F,1,2,3,zed,",
+        "G,dicom/G,1,2,3,,H",
+        "H,dicom/H,1,2,3,,",
     )
     cohort = read_cohort(path)
     ids = {case.case: case.patient_id for case in cohort.cases}
@@ -209,7 +211,7 @@ def test_everything_wrong_is_listed_at_once_with_its_row(table):
         "row 4: case 'A' has another ct in row 2: a case is one CT",
         "row 4: case 'A' has another series in row 2: a case is one CT",
         "row 5: case '../B' cannot be used in file names: write '___B'",
-        "row 5: unknown coordinates 'lsp': write lps, ras, voxel",
+        "row 5: unknown coordinates 'lsp': write lps, ras, voxel, slice",
         "row 5: The age must be from 1 to 120 years",
         "row 5: status must be one of baseline, new, stable, slowly growing, growing",
         "row 5: unknown malignancy 'perhaps': write benign, malignant, or leave it empty",
@@ -231,15 +233,15 @@ def test_everything_wrong_is_listed_at_once_with_its_row(table):
 def test_one_case_or_pair_has_one_patient(table):
     path = table(
         "case,ct,x,y,z,patient,earlier",
-        "A,dicom,1,2,3,Zed,",
-        "A,dicom,1,2,3,Yan,",
-        "B,dicom,1,2,3,Yan,a",
-        "C,dicom,1,2,3,,A",
-        "D,dicom,1,2,3,Wu,C",
-        "E,dicom,1,2,3,,",
-        "F,dicom,1,2,3,Wu,E",
-        "G,dicom,1,2,3,Yan,E",
-        "H,dicom,1,2,3,Zed,A",
+        "A,dicom/A,1,2,3,Zed,",
+        "A,dicom/A,1,2,3,Yan,",
+        "B,dicom/B,1,2,3,Yan,a",
+        "C,dicom/C,1,2,3,,A",
+        "D,dicom/D,1,2,3,Wu,C",
+        "E,dicom/E,1,2,3,,",
+        "F,dicom/F,1,2,3,Wu,E",
+        "G,dicom/G,1,2,3,Yan,E",
+        "H,dicom/H,1,2,3,Zed,A",
     )
     assert problems(path) == [
         "row 3: case 'A' has another patient in row 2: a case is one CT",
@@ -284,10 +286,10 @@ def test_fault_46_no_path_is_quoted(table):
 
 
 def test_fault_46_no_patient_is_quoted_or_kept(table):
-    lines = ("case,ct,x,y,z,patient,earlier", "A,dicom,1,2,3,Smith,")
+    lines = ("case,ct,x,y,z,patient,earlier", "A,dicom/A,1,2,3,Smith,")
     assert "smith" not in repr(read_cohort(table(*lines))).lower()
     with pytest.raises(CohortError) as refusal:
-        read_cohort(table(*lines, "A,dicom,1,2,3,Smithy,", "B,dicom,1,2,3,Smitty,A"))
+        read_cohort(table(*lines, "A,dicom/A,1,2,3,Smithy,", "B,dicom/B,1,2,3,Smitty,A"))
     assert "Smi" not in str(refusal.value)
 
 
@@ -299,7 +301,7 @@ def test_a_table_without_rows_is_refused(table, text):
 
 
 def test_files_that_are_no_tables_are_refused(table, tmp_path):
-    (tmp_path / "other.csv").write_bytes("case;Öl".encode("utf-16"))
+    (tmp_path / "other.csv").write_bytes(b"case;\x81\x8d")
     (tmp_path / "quote.csv").write_text('case,ct,x,y,z\n"A,dicom,1,2,3')
     (tmp_path / "other.parquet").write_text("case,ct,x,y,z\nA,dicom,1,2,3\n")
     for name in ("other.csv", "quote.csv", "other.parquet"):
@@ -412,3 +414,76 @@ def test_fault_65_a_luna25_table(tmp_path):
 def test_fault_65_a_luna_table_without_its_cts_is_refused(tmp_path):
     (problem,) = problems(luna(tmp_path, "seriesuid,coordX,coordY,coordZ", "1.2.9,1,2,3"))
     assert "no CT lies beside the table" in problem
+
+
+# --- Tables that cannot lie (faults 87 to 90)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "gb18030"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_fault_89_a_cohort_is_read_as_a_spreadsheet_saves_it(table, encoding, separator):
+    lines = (
+        "case,ct,x,y,z,age,sex,remark",
+        "甲,a.nii.gz,1,2,3,062Y,M,备注",
+        "乙,dicom,1,2,3,NA,女,",
+    )
+    path = table(*(line.replace(",", separator) for line in lines), encoding=encoding)
+    cohort = read_cohort(path)
+    assert [case.case for case in cohort.cases] == ["甲", "乙"] and cohort.unused == ("remark",)
+    first, second = (case.nodules[0].patient for case in cohort.cases)
+    assert (first.age, first.sex, second.age, second.sex) == (62, "male", None, "female")
+
+
+def test_fault_90_bad_rows_are_left_out_on_request_and_said(table):
+    path = table(
+        "case,ct,x,y,z,nodule,label_malignancy",
+        "A,dicom/A,1,2,3,N1,benign",
+        "B,dicom/B,one,2,3,N1,",
+        "C,gone.nii,1,2,3,N1,",
+        "C,gone.nii,4,5,6,N2,",
+        "D,dicom/D,1,2,3,N1,malignant",
+        "D,dicom/D,1,2,3,N2,benign",  # contradicts the row before: which is right is not known
+        "D,dicom/D,9,2,3,N3,",
+    )
+    cohort = read_cohort(path, skip_bad=True)
+    assert list(cohort.keys) == [("A", "N1"), ("D", "N3")]
+    assert [line.split(":")[0] for line in cohort.skipped] == ["row 3", "row 4", "row 7"]
+    assert len(problems(path)) == 3
+
+
+def test_a_table_whose_columns_are_missing_or_whose_rows_are_all_bad_is_refused(table):
+    assert problems(table("case,ct,x,y", "A,dicom/A,1,2"), skip_bad=True)
+    found = problems(table("case,ct,x,y,z", "A,dicom/A,1,2,?"), skip_bad=True)
+    assert "row 2" in found[0] and "no rows" in found[1]
+
+
+def test_fault_88_one_ct_and_one_patient_in_every_spelling(table, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "dicom" / "B")
+    path = table(
+        "case,ct,x,y,z,patient",
+        "A,dicom/A,1,2,3,P-04",
+        "A,./dicom\\A,4,5,6,p4",
+        "B,dicom/B,1,2,3,P1",
+        "C,link,1,2,3,",
+        "D,dicom/D,1,2,3,P 004",
+    )
+    ids = [case.patient_id for case in read_cohort(path).cases]
+    assert ids[0] == ids[3] and ids[1] == ids[2] != ids[0]
+    path = table("case,ct,x,y,z,patient", "B,dicom/B,1,2,3,P1", "C,link,1,2,3,P2")
+    assert problems(path) == ["row 3: case 'C' has the CT of 'B', but another patient"]
+
+
+def test_fault_88_two_labels_of_one_nodule_are_refused(table):
+    head = "case,ct,x,y,z,coordinates,label_malignancy"
+    path = table(head, "A,dicom/A,1,2,3,lps,benign", "B,./dicom/A,-1,-2,3,ras,malignant")
+    assert problems(path) == ["row 3: the same nodule is benign in row 2, and malignant here"]
+
+
+def test_slices_are_counted_by_instance_number(table):
+    for head in ("case,ct,x,y,slice", "case,ct,i,j,slice", "case,ct,x,y,z,coordinates"):
+        end = ",slice" if "coordinates" in head else ""
+        path = table(head, f"A,dicom/A,110,168,30-34{end}", f"B,dicom/B,110,168,7{end}")
+        first, second = (case.nodules[0] for case in read_cohort(path).cases)
+        assert (first.point, first.coordinates) == ((110, 168, 32), "slice")
+        assert second.point == (110, 168, 7)
+    assert "no slice number" in problems(table("case,ct,x,y,slice", "A,dicom/A,1,2,x"))[0]

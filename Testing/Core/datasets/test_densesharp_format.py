@@ -237,7 +237,7 @@ def test_a_name_that_leads_out_of_the_folder_is_no_file_of_it(tmp_path):
         ({"a.csv": "name,label\n,\n"}, "no rows"),
         ({"a.csv": "colour\nred\n"}, "no column 'name'"),
         ({"a.csv": "name,label\na,IA,0\n"}, "more cells"),
-        ({"a.csv": b"name\n\xff\xfe\n"}, "UTF-8"),
+        ({"a.csv": b"name\n\x81\x8d\n"}, "UTF-8"),
     ],
 )
 def test_a_table_that_cannot_be_used_refuses_the_folder(tmp_path, tables, problem):
@@ -561,3 +561,20 @@ def test_real_nodules(data, tmp_path):
         )
         inside = [float(n.ct.hu[n.mask].mean()) for n in (before, after)]
         assert abs(inside[0] - inside[1]) < 60
+
+
+@pytest.mark.parametrize("kind", ["uint16", "uint64", "int8", "bool", "float16", "int64"])
+def test_fault_90_a_cube_of_any_number_type_is_read_or_left_out_by_name(tmp_path, kind):
+    values = lung().astype(kind) if kind in ("float16", "int64") else abs(lung()).astype(kind)
+    values[0, 0, 0] = 0 if kind == "int8" else values[0, 0, 0]
+    folder = folder_of(tmp_path, "name,label\na,IA\nb,IA\n", b={"voxel": values.clip(0, 127)})
+    dataset = read_densesharp(folder)
+    assert [nodule.name for nodule in dataset.nodules] == ["a"]
+    assert [case.name for case in dataset.broken] == ["b"]
+
+
+def test_fault_88_a_patient_in_two_spellings_is_one(tmp_path):
+    first, second = read_densesharp(folder_of(tmp_path, "name,patient\na,P-4\nb,p04\n")).nodules
+    assert first.patient == second.patient == "P-4" and first.split == second.split
+    with pytest.raises(NoduleRiskError, match="in both train and validation"):
+        read_densesharp(folder_of(tmp_path, "name,patient,subset\na,P-4,0\nb,p04,4\n"))

@@ -16,6 +16,7 @@ from nodulerisk.ct.volume import CT, with_geometry
 from nodulerisk.datasets import emv_table
 from nodulerisk.datasets.emv_table import PATHOLOGIES, labels_of, read_emv_table
 from nodulerisk.datasets.nodules import CROP_MM, NoduleDataset, box_around, cropped, split_of
+from nodulerisk.datasets.read import said_of
 from nodulerisk.errors import NoduleRiskError
 
 X, Y, Z = CENTRE_LPS_MM
@@ -125,13 +126,14 @@ def test_a_grade_goes_with_invasive_adenocarcinoma_alone(scan, cells):
 
 def test_rows_of_every_kind(scan, ct):
     save_dicom(ct, scan / "dicom")
+    save(ct, scan / "other.nrrd")
     dataset = table_of(
         scan,
         "Name,CT path,X,Y,Z,Size (mm),Pathology,Patient ID,Split,Evidence\n"
         f"a,ct.nrrd,{X},{Y},{Z},12.5,Benign,p1,test,\n"
         f"b,dicom,{X + 4},{Y},{Z},,IA grade 2,p2,train,reader\n"
         f"c,ct.nrrd,{X},{Y - 5},{Z + 6},8,MIA,p1,test,simulated\n"
-        f"d,{scan / 'ct.nrrd'},{X},{Y},{Z},8,,p3,,\n",
+        f"d,{scan / 'other.nrrd'},{X},{Y},{Z},8,,p3,,\n",
     )
     assert dataset.broken == () and dataset.name == "nodules"
     a, b, c, d = dataset.nodules
@@ -192,7 +194,8 @@ def test_each_ct_is_read_once(scan, monkeypatch):
     monkeypatch.setattr(
         emv_table, "read_ct", lambda path, **kw: read.append(path) or whole(path, **kw)
     )
-    rows = "".join(f"n{i},{'ct.nrrd' if i % 2 else 'gone.nrrd'},{X},{Y},{Z}\n" for i in range(6))
+    cts = ["gone.nrrd", "ct.nrrd"] * 3
+    rows = "".join(f"n{i},{path},{X + i},{Y},{Z}\n" for i, path in enumerate(cts))
     dataset = table_of(scan, "name,ct,x,y,z\n" + rows)
     assert sorted(path.name for path in read) == ["ct.nrrd", "gone.nrrd"]
     assert [n.name for n in dataset.nodules] == ["n1", "n3", "n5"]
@@ -355,7 +358,7 @@ def test_fault_65_a_luna_table_is_read_with_the_cts_at_hand(tmp_path, ct):
 def test_fault_65_the_label_of_a_luna25_table_is_malignancy(tmp_path, ct):
     header = "SeriesInstanceUID,PatientID,StudyDate,CoordX,CoordY,CoordZ,LesionID,label"
     save_dicom(ct, tmp_path / "1.2.3")
-    rows = [f"1.2.3,P1,19990102,{X},{Y},{Z},{label},{label}" for label in (0, 1)]
+    rows = [f"1.2.3,P1,19990102,{X + label},{Y},{Z},{label},{label}" for label in (0, 1)]
     nodules = table_of(tmp_path, "\n".join([header, *rows])).nodules
     assert [nodule.labels["malignancy"] for nodule in nodules] == [0, 1]
     assert {nodule.patient for nodule in nodules} == {"P1"}
@@ -364,3 +367,141 @@ def test_fault_65_the_label_of_a_luna25_table_is_malignancy(tmp_path, ct):
 def test_fault_65_a_luna_table_without_its_cts_is_refused(tmp_path):
     with pytest.raises(NoduleRiskError, match="named by its SeriesInstanceUID"):
         table_of(tmp_path, f"seriesuid,coordX,coordY,coordZ\n1.2.9,{X},{Y},{Z}\n")
+
+
+# --- Tables that cannot lie (faults 88 to 90)
+
+
+def test_fault_89_columns_that_are_not_used_are_named(scan):
+    header = "name,ct,x,y,z,pathology,size_cm,flag,EGFR (exon),empty"
+    text = f"{header}\na,ct.nrrd,{X},{Y},{Z},malignant,2.2,grade1,yes,\n"
+    dataset = table_of(scan, text)
+    assert [*said_of(dataset)] == ["Columns that were not used: flag, EGFR (exon)."]
+    assert dataset.nodules[0].diameter_mm == 22
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "mm"),
+    [
+        ("size_cm", "2.2", 22), ("Size.cm.", "0.9", 9), ("Diameter (cm)", "1", 10),
+        ("size", "0.9 cm", 9), ("size", "9 mm", 9), ("size", "12", 12), ("size_mm", "0.9CM", 9),
+    ],
+)  # fmt: skip
+def test_fault_89_sizes_are_read_in_their_unit(scan, column, cell, mm):
+    (nodule,) = table_of(scan, f"ct,x,y,z,{column}\nct.nrrd,{X},{Y},{Z},{cell}\n").nodules
+    assert nodule.diameter_mm == pytest.approx(mm)
+
+
+def test_fault_89_sizes_that_look_like_cm_are_asked(scan):
+    rows = f"ct.nrrd,{X},{Y},{Z},4\nct.nrrd,{X + 9},{Y},{Z},2.5\n"
+    with pytest.raises(NoduleRiskError, match="call the column size_cm if .* size_mm if"):
+        table_of(scan, "ct,x,y,z,size\n" + rows)
+
+
+def test_fault_89_two_columns_of_one_name_are_refused(scan):
+    with pytest.raises(NoduleRiskError, match="Several columns .* 'size_mm'"):
+        table_of(scan, f"ct,x,y,z,size_mm,Size (mm)\nct.nrrd,{X},{Y},{Z},8,9\n")
+
+
+def test_fault_88_a_patient_is_one_in_every_spelling(scan, ct):
+    save(ct, scan / "b.nrrd")
+    save(ct, scan / "c.nrrd")
+    rows = "".join(
+        f"{name},{X},{Y},{Z},{patient}\n"
+        for name, patient in (("ct.nrrd", "P-04"), ("b.nrrd", "p4"), ("c.nrrd", "Ｐ４"))
+    )
+    nodules = table_of(scan, "ct,x,y,z,patient\n" + rows).nodules
+    assert [nodule.patient for nodule in nodules] == ["P-04"] * 3
+    assert len({nodule.split for nodule in nodules}) == 1
+    rows = f"ct.nrrd,{X},{Y},{Z},P4,train\nb.nrrd,{X},{Y},{Z},p04,test\n"
+    with pytest.raises(NoduleRiskError, match="in both train and test"):
+        table_of(scan, "ct,x,y,z,patient,split\n" + rows)
+
+
+def test_fault_88_a_ct_is_one_by_every_path(scan):
+    (scan / "sub").mkdir()
+    (scan / "link.nrrd").symlink_to(scan / "ct.nrrd")
+    paths = ("ct.nrrd", "./ct.nrrd", "sub/../ct.nrrd", "sub\\..\\ct.nrrd", "link.nrrd")
+    rows = "".join(f"{path},{X + i},{Y},{Z}\n" for i, path in enumerate(paths))
+    nodules = table_of(scan, "ct,x,y,z\n" + rows).nodules
+    assert len({nodule.patient for nodule in nodules}) == 1 and len(nodules) == 5
+    rows = f"ct.nrrd,{X},{Y},{Z},train\n./ct.nrrd,{X + 9},{Y},{Z},test\n"
+    with pytest.raises(NoduleRiskError, match="in both train and test"):
+        table_of(scan, "ct,x,y,z,split\n" + rows)
+    rows = f"ct.nrrd,{X},{Y},{Z},P4\nct.nrrd,{X + 9},{Y},{Z},\n./ct.nrrd,{X},{Y + 9},{Z},P1\n"
+    with pytest.raises(NoduleRiskError, match="two patients, P4 in line 2 and P1 in line 4"):
+        table_of(scan, "ct,x,y,z,patient\n" + rows)
+
+
+def test_fault_88_rows_of_one_nodule_agree_or_are_left_out(scan):
+    rows = [(X, "malignant"), (X, "malignant"), (X, "benign"), (X + 9, "AIS"), (X + 9, "AIS")]
+    text = "".join(f"ct.nrrd,{x},{Y},{Z},{word}\n" for x, word in rows)
+    dataset = table_of(scan, "ct,x,y,z,pathology\n" + text)
+    assert [nodule.name for nodule in dataset.nodules] == ["line 5"]
+    found = reasons(dataset)
+    for name in ("line 2", "line 3", "line 4"):
+        assert "contradicting labels" in found[name]
+    assert found["line 6"] == "it is the same nodule as line 5, listed before"
+
+
+def test_fault_90_numbers_that_only_a_computer_language_reads_are_left_out(scan):
+    rows = f"a,ct.nrrd,{X},{Y},{Z},1_0\nb,ct.nrrd,{X + 9},{Y},{Z},NA\n"
+    dataset = table_of(scan, "name,ct,x,y,z,size_mm\n" + rows)
+    assert "not a number" in reasons(dataset)["a"]
+    assert [nodule.diameter_mm for nodule in dataset.nodules] == [None]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "gb18030", "utf-8-sig"])
+def test_fault_89_a_table_is_read_as_a_spreadsheet_saves_it(scan, encoding):
+    text = f"sep=;\nname;ct;x;y;z;pathology\n结节;ct.nrrd;{X},5;{Y};{Z};浸润性腺癌（二级）\n"
+    (scan / "nodules.csv").write_bytes(text.replace(".0,5", ",5").encode(encoding))
+    (nodule,) = read_emv_table(scan / "nodules.csv").nodules
+    assert nodule.name == "结节" and nodule.labels["invasiveness"] == 1
+    assert nodule.centre_lps_mm == (X + np.copysign(0.5, X), Y, Z)
+
+
+# --- The authors' own tables
+
+AUTHORS = "ID,X,Y,Z,lung,position,Image.type,Pathology,病理分级,Size.cm.\n"
+
+
+def test_the_authors_table_is_read_as_it_is(tmp_path, ct):
+    i, j, k = np.rint(ct.voxel_of(CENTRE_LPS_MM)).astype(int)
+    image = len(ct.hu) - k  # InstanceNumber from the head down
+    save_dicom(ct, tmp_path / "1")
+    text = (
+        f"{AUTHORS}1,{i},{j},{image - 2}-{image + 2},右肺,上叶,纯实性,鳞癌,3,2.2\n"
+        f"2,{i},{j},80-82,右肺,上叶,纯磨玻璃,AAH,,0.3\n"
+    )
+    (tmp_path / "authors.csv").write_bytes(text.encode("gbk"))
+    dataset = read_emv_table(tmp_path / "authors.csv")
+    (nodule,) = dataset.nodules
+    assert nodule.centre_lps_mm == pytest.approx(tuple(ct.point_of((i, j, k))))
+    assert (nodule.name, nodule.diameter_mm) == ("1", 22)
+    assert nodule.labels == {"malignancy": 1, "density": 2}
+    assert "no file or folder" in reasons(dataset)["2"]
+    assert dataset.unused == ("lung", "position")
+    assert any("grades of 1 nodules" in remark for remark in dataset.remarks)
+    (theirs,) = read_emv_table(tmp_path / "authors.csv", cancers_invasive=True).nodules
+    assert theirs.labels == {"malignancy": 1, "invasiveness": 1, "grade": 2, "density": 2}
+
+
+def test_their_second_table_holds_the_label_under_flag(scan, ct):
+    i, j, k = np.rint(ct.voxel_of(CENTRE_LPS_MM)).astype(int)
+    words = ("良性", "grade3", "浸润前病变")
+    rows = "".join(f"ct.nrrd,{n},{i + n},{j},{k},2.2,{word}\n" for n, word in enumerate(words))
+    nodules = table_of(scan, "ct,ID,i,j,k,Size.cm.,flag\n" + rows).nodules
+    assert [nodule.labels["malignancy"] for nodule in nodules] == [0, 1, 1]
+    assert [nodule.labels.get("invasiveness") for nodule in nodules] == [None, 1, 0]
+    assert [nodule.name for nodule in nodules] == ["0", "1", "2"]
+
+
+def test_a_slice_is_counted_by_instance_number(tmp_path, ct):
+    i, j, k = np.rint(ct.voxel_of(CENTRE_LPS_MM)).astype(int)
+    save_dicom(ct, tmp_path / "ct")
+    save(ct, tmp_path / "ct.nrrd")
+    rows = f"a,ct,{i},{j},{len(ct.hu) - k}\nb,ct,{i},{j},999\nc,ct.nrrd,{i},{j},1\n"
+    dataset = table_of(tmp_path, "name,ct,i,j,slice\n" + rows)
+    assert dataset.nodules[0].centre_lps_mm == pytest.approx(tuple(ct.point_of((i, j, k))))
+    assert "no image of this ct has the number 999" in reasons(dataset)["b"].lower()
+    assert "no numbers of their own" in reasons(dataset)["c"]

@@ -26,7 +26,7 @@ from nodulerisk.weights.card import Evidence, NetworkCard, TaskCard, WeightSet
 
 READER, SIMULATED = Evidence("reader", "made up"), Evidence("simulated", "made up")
 # Functions that change the folder.
-WRITING = ("add", "compact", "_write", "written_whole", "_to_disk", "_remove")
+WRITING = ("add", "gather", "compact", "_merge", "_write", "written_whole", "_to_disk", "_remove")
 ANSWERED = {"malignancy": (READER, 0.4), "grade": (SIMULATED, None), "density": (READER, None)}
 
 
@@ -118,12 +118,12 @@ class Killer:
         self._process.communicate()
 
     def run(self, folder: Path, job: str, at_line: int, cases: Iterable[str] = ()) -> bool:
-        """Adds a result of each case to the folder's store, or compacts it; True if it was killed
-        before it was done.
+        """Adds a result of each case to the folder's store, or merges its parts; True if it was
+        killed before it was done.
 
         Args:
             folder: of the store.
-            job: ``add`` or ``compact``.
+            job: ``add``, ``gather`` or ``compact``.
             at_line: how many lines of the functions in ``WRITING`` run before the kill.
             cases: to add.
         """
@@ -140,7 +140,8 @@ def _serve() -> None:
         if child == 0:
             with Store(folder, made_set()) as store:
                 _die_at(at_line)
-                store.add([made_row(case) for case in cases]) if job == "add" else store.compact()
+                added = ([made_row(case) for case in cases],) if job == "add" else ()
+                getattr(store, job)(*added)
                 sys.settrace(None)
             os._exit(0)
         _, status = os.waitpid(child, 0)

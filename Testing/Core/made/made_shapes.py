@@ -38,6 +38,19 @@ def ellipsoid(
     return hand_mask(inside, (0, 0, 0), ct), ct
 
 
+def shaded(semi_mm, spacing_mm) -> Shape:
+    """An ellipsoid that is densest in its middle, in a CT that slopes from side to side."""
+    counts = [int(np.ceil(40 / mm)) for mm in spacing_mm[::-1]]
+    axes = [
+        (np.arange(n) - (n - 1) / 2) * mm for n, mm in zip(counts, spacing_mm[::-1], strict=True)
+    ]
+    z, y, x = np.meshgrid(*axes, indexing="ij")
+    distance = np.sqrt(sum((axis / mm) ** 2 for axis, mm in zip((x, y, z), semi_mm, strict=True)))
+    hu = (-850 + 1100 * np.clip(1.3 - distance, 0, 1) + 12 * x - 7 * y).astype(np.int16)
+    ct = CT(hu, spacing_mm, (0.0, 0.0, 0.0))
+    return hand_mask(distance <= 1, (0, 0, 0), ct), ct
+
+
 def reoriented(ct: CT, order, flips) -> CT:
     """The same voxels at the same places, stored with other array axes."""
     # new array axis a (x = 0) is old axis order[a]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,22 +10,29 @@ import torch
 from safetensors.torch import save_file
 
 from nodulerisk.networks.build import build_network
-from nodulerisk.tasks import TASKS
+from nodulerisk.own_tasks import OwnTask
+from nodulerisk.tasks import TASKS, Task
 from nodulerisk.weights.card import Evidence, NetworkCard, TaskCard, WeightSet, save_card
 from nodulerisk.weights.store import load_weight_set, sha256_of
 
 SIDES, SIZE, WIDTH = (60, 40, 20), 40, 0.125
 
 
-def made_weights(folder: Path, seed: int = 0) -> WeightSet:
-    """Malignancy by three narrow networks, subtype and mask by a narrow DenseSharp; the rest not
-    run."""
+def made_weights(
+    folder: Path, seed: int = 0, own_tasks: Mapping[str, OwnTask] | None = None
+) -> WeightSet:
+    """Malignancy by three narrow networks, subtype and mask by a narrow DenseSharp, each own task
+    by a narrow inception; the rest not run."""
     torch.manual_seed(seed)
     folder.mkdir(parents=True, exist_ok=True)
     networks = {
-        kind: _network(folder, kind, "malignancy") for kind in ("inception", "vgg", "resnet")
+        kind: _network(folder, kind, TASKS["malignancy"]) for kind in ("inception", "vgg", "resnet")
     }
-    networks["densesharp"] = _network(folder, "densesharp", "subtype")
+    networks["densesharp"] = _network(folder, "densesharp", TASKS["subtype"])
+    own = dict(own_tasks or {})
+    for name, task in own.items():
+        card = _network(folder, "inception", task, f"own-{name}")
+        networks[f"own-{name}"] = replace(card, own_tasks={name: task})
     reader, none = Evidence("reader", "made up", "made up"), Evidence("none", "no weights for it")
     tasks = {
         "malignancy": TaskCard(("inception", "vgg", "resnet"), reader, 0.4),
@@ -32,26 +40,29 @@ def made_weights(folder: Path, seed: int = 0) -> WeightSet:
         "grade": TaskCard((), none),
         "subtype": TaskCard(("densesharp",), replace(reader, level="simulated")),
     }
-    save_card(
-        WeightSet(folder, "made", "1", "none", "nobody", networks, tasks, "densesharp", reader)
-    )
+    tasks |= {
+        name: TaskCard((f"own-{name}",), replace(reader, level=task.evidence[0]))
+        for name, task in own.items()
+    }
+    about = folder, "made", "1", "none", "nobody"
+    save_card(WeightSet(*about, networks, tasks, "densesharp", reader, own_tasks=own))
     return load_weight_set(folder)
 
 
-def _network(folder: Path, kind: str, task: str) -> NetworkCard:
+def _network(folder: Path, kind: str, task: Task, name: str = "") -> NetworkCard:
     mask = kind == "densesharp"
     network = build_network(
-        kind, input_size=32 if mask else SIZE, n_classes=len(TASKS[task].classes), width=WIDTH
+        kind, input_size=32 if mask else SIZE, n_classes=len(task.classes), width=WIDTH
     )
     if mask:
         draw_bright_blobs(network)
-    file = folder / f"{kind}.safetensors"
+    file = folder / f"{name or kind}.safetensors"
     save_file(network.state_dict(), file)
     return NetworkCard(
         kind,
         file.name,
         sha256_of(file),
-        (task,),
+        (task.name,),
         WIDTH,
         None if mask else SIDES,
         32 if mask else SIZE,

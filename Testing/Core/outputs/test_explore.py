@@ -12,9 +12,11 @@ from scipy.ndimage import center_of_mass
 from scipy.spatial.transform import Rotation
 
 from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_assessment, made_ct
+from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.ct.cubes import densesharp_cube, emv_views
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.outputs import explore
+from nodulerisk.outputs.html.scan import write_scan
 
 TILTED = Rotation.from_euler("x", 10, degrees=True).as_matrix()
 DIRECTIONS = [
@@ -89,6 +91,60 @@ def test_montage_has_every_slice_of_the_mask(ct, assessment):
     heights = [float(re.search(r"-?[\d.]+", axes.texts[0].get_text())[0]) for axes in shown]
     assert heights == sorted(heights)
     assert has_colour(drawn(figure), explore.CONTOUR)
+
+
+def test_an_overlay_lays_the_mask_over_every_slice(ct, assessment):
+    plain, filled = (
+        drawn(explore.montage_figure(ct, assessment, overlay=overlay)) for overlay in (False, True)
+    )
+    assert np.ptp(filled.astype(int), axis=-1).mean() > 2 * np.ptp(plain, axis=-1).mean()
+    player = explore.animated_slices(ct, assessment, overlay=True)
+    assert len(player) > len(explore.animated_slices(ct, assessment))
+
+
+BALL = np.linalg.norm(np.indices((24, 32, 32)) - [[[[12]]], [[[16]]], [[[16]]]], axis=0)
+
+
+@pytest.mark.parametrize("mask", [BALL <= 6, (BALL <= 6) * 3, np.clip(1 - BALL / 12, 0, 1)])
+def test_any_voxels_with_a_mask_are_shown(mask):
+    """Grey levels of 0..255, and a mask as bool, labels or probabilities."""
+    ct, nodule = explore.pair(np.where(BALL <= 6, 200, 20), mask, (1, 1, 2), window=(0, 255))
+    assert nodule.region.sum() == (BALL <= 6).sum()
+    for figure in (
+        explore.montage_figure(ct, nodule, overlay=True),
+        explore.slices_figure(ct, nodule),
+        explore.contours_figure(ct, nodule, levels=(0.6, 0.8), densities_hu=(-1000, -500, 0)),
+    ):
+        assert has_colour(drawn(figure), explore.CONTOUR)
+    assert len([a for a in explore.montage_figure(ct, nodule).axes if a.images]) == 13
+    assert explore.animated_slices(ct, nodule).count("data:image/png;base64") == 24
+    (mesh,) = explore.meshes_figure(nodule, (1,), threshold=0.5).data
+    assert np.ptp(mesh.z) == pytest.approx(2 * np.ptp(mesh.x), abs=1.5)
+
+
+def test_hu_stay_what_they_are():
+    voxels = np.arange(24 * 32 * 32).reshape(BALL.shape) % 3000 - 1024
+    ct, _ = explore.pair(voxels, BALL <= 6)
+    np.testing.assert_array_equal(ct.hu, voxels)
+
+
+@pytest.mark.parametrize(
+    ("mask", "why"),
+    [(BALL[1:] <= 6, "same shape"), (BALL < 0, "mask is empty")],
+    ids=["shape", "empty"],
+)
+def test_a_pair_that_is_none_is_refused(mask, why):
+    with pytest.raises(NoduleRiskError, match=why):
+        explore.pair(BALL, mask)
+
+
+def test_a_scan_is_one_page_with_the_nodule_inside(ct, assessment, tmp_path):
+    write_scan(ct, tmp_path / "scan.html", assessment.nodule, threshold_hu=-300, step_size=2)
+    page = (tmp_path / "scan.html").read_text()
+    assert RESEARCH_USE_ONLY in page
+    assert '"name":"denser than -300 HU"' in page and '"name":"nodule"' in page
+    with pytest.raises(NoduleRiskError, match="no surface at 3000 HU"):
+        write_scan(ct, tmp_path / "none.html", threshold_hu=3000)
 
 
 def test_player_needs_neither_ffmpeg_nor_the_internet(ct, assessment):

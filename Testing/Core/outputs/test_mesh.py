@@ -11,7 +11,7 @@ import pytest
 from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_ct, sphere_nodule
 from nodulerisk.ct.cubes import Grid
 from nodulerisk.errors import OutputError
-from nodulerisk.outputs.mesh import Mesh, nodule_mesh, write_ply
+from nodulerisk.outputs.mesh import Mesh, ct_mesh, nodule_mesh, write_ply
 
 SPHERE_MM3 = 4 / 3 * np.pi * RADIUS_MM**3
 
@@ -57,6 +57,22 @@ def test_mirrored_and_stretched_grid_still_faces_outward(nodule):
 def test_nodule_that_fills_its_map_is_closed_at_the_edges(nodule, step_size, side):
     full = replace(nodule, probability=np.ones((side, side, side), np.float32))
     assert is_closed(nodule_mesh(full, step_size))
+
+
+def test_a_higher_threshold_encloses_less(nodule):
+    inner, outer = (nodule_mesh(nodule, threshold=level).volume_mm3 for level in (0.9, 0.5))
+    assert 0 < inner < outer
+
+
+@pytest.mark.parametrize("step_size", [1, 2])
+def test_a_cts_surface_is_closed_where_the_scan_ends_and_lies_where_it_is(step_size):
+    ct = made_ct()
+    mesh = ct_mesh(ct, -2000, step_size)  # everything: the box of the scan
+    assert is_closed(mesh)
+    ends = [ct.point_of(corner) for corner in ((0, 0, 0), np.array(ct.hu.shape[::-1]) - 1)]
+    reach = step_size * max(ct.spacing_mm)
+    np.testing.assert_allclose(mesh.vertices_lps_mm.min(axis=0), ends[0], atol=reach)
+    np.testing.assert_allclose(mesh.vertices_lps_mm.max(axis=0), ends[1], atol=reach)
 
 
 @pytest.mark.parametrize("map_of", [np.zeros, lambda shape: np.full(shape, 0.4)])

@@ -19,6 +19,7 @@ SHOWN = {
     "show-animation": "text/html",
     "show-mesh": "application/vnd.plotly.v1+json",
     "show-steps": "application/vnd.plotly.v1+json",
+    "show-pair": "image/png",
     "show-cubes": "image/png",
     "show-published": "text/html",
     "show-open": "text/html",

@@ -19,6 +19,13 @@ class QWidget(QObject):
     accessibleName: str
     toolTip: str
 
+class QAction(QObject):
+    triggered: _Signal
+
+class QMenu(QWidget):
+    def __init__(self, parent: QWidget) -> None: ...
+    def addAction(self, text: str) -> QAction: ...
+
 class QPushButton(QWidget):
     clicked: _Signal
     enabled: bool

@@ -4,27 +4,49 @@
   document.querySelector("meta[name=viewport]").content = "width=device-width, initial-scale=1";  // fingers may zoom
   const say = (text) => state().update({ message: text, is_error: true });
 
+  const MEGABYTE = 1e6;
+  const size = (bytes) => bytes < 1e9 ? `${(bytes / MEGABYTE).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
+  let sending = null;
+
   function send(files) {
-    if (!files.length) return;
-    if (state().get("busy")) return say("Something else is running: wait until it has finished, or cancel it.");
+    if (!files.length) return say("There is no file in what was dropped.");
+    if (state().get("busy") || sending) return say("Something else is running: wait until it has finished, or cancel it.");
     const form = new FormData();
     files.forEach((file) => form.append("file", file));
-    const bar = document.getElementById("sent");
-    const request = new XMLHttpRequest();
-    request.upload.onprogress = (event) => { bar.value = event.loaded / event.total; };
-    request.onloadend = () => { bar.hidden = true; };
-    request.onerror = () => say("The upload was cut off: try again.");
-    request.onload = () => { if (request.status >= 400) say(request.responseText); };
-    bar.value = 0;
-    bar.hidden = false;
-    request.open("POST", "upload");
-    request.send(form);
+    const whole = size(files.reduce((sum, file) => sum + file.size, 0));
+    const show = (share) => {
+      document.getElementById("sent").value = share;
+      document.getElementById("sent-words").textContent = share < 1
+        ? `${Math.floor(100 * share)} % of ${whole} sent` : `${whole} sent: the server reads the CT…`;
+    };
+    sending = new XMLHttpRequest();
+    sending.upload.onprogress = (event) => show(event.loaded / event.total);
+    sending.onloadend = () => { sending = null; document.getElementById("sending").hidden = true; };
+    sending.onerror = () => unreadable(files).then((name) => say(name
+      ? `'${name}' cannot be read, such as a link to a file that is gone: take it out, and try again.`
+      : "The upload was cut off: try again."));
+    sending.onabort = () => state().update({ message: "The upload was cancelled.", is_error: false });
+    const request = sending;
+    sending.onload = () => { if (request.status >= 400) say(request.responseText); };
+    show(0);
+    document.getElementById("sending").hidden = false;
+    sending.open("POST", "upload");
+    sending.send(form);
+  }
+
+  // The name of a file that the browser lists but cannot read; undefined where all can be read.
+  async function unreadable(files) {
+    for (const file of files) {
+      const readable = await file.slice(0, 1).arrayBuffer().then(() => true, () => false);
+      if (!readable) return file.name;
+    }
   }
 
   // The session ended, or the network was away: the server says which, and what is shown is the session's own.
   window.trame.client.onConnectionClose(() => setTimeout(() => location.reload(), 1000));
 
   document.addEventListener("click", (event) => {
+    if (event.target.closest("#cancel-upload")) return sending?.abort();
     const button = event.target.closest("#choose-folder, #choose-file");
     if (!button) return;
     const input = document.createElement("input");
@@ -35,7 +57,10 @@
 
   // A browser lists a dropped folder entry by entry, at most 100 at a time.
   async function filesIn(entry) {
-    if (entry.isFile) return [await new Promise((done, failed) => entry.file(done, failed))];
+    if (entry.isFile) {
+      const file = (done, failed) => entry.file(done, () => failed(new Error(entry.name)));
+      return [await new Promise(file)];
+    }
     const reader = entry.createReader(), found = [];
     for (;;) {
       const entries = await new Promise((done, failed) => reader.readEntries(done, failed));
@@ -53,18 +78,12 @@
     event.preventDefault();
     document.getElementById("drop")?.classList.remove("over");
     const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
-    send((await Promise.all(entries.map(filesIn))).flat());
-  });
-
-  // The views take the keyboard's focus without a name.
-  new MutationObserver(() => {
-    for (const area of document.querySelectorAll(".remote-controlled-area:not([aria-label])")) {
-      const name = area.parentElement.querySelector(".view-name");
-      if (name) area.setAttribute("aria-label", `${name.textContent} view`);
-      area.setAttribute("role", "img");
+    try {
+      send((await Promise.all(entries.map(filesIn))).flat());
+    } catch (error) {
+      say(`'${error.message}' cannot be read, such as a link to a file that is gone: take it out, and try again.`);
     }
-    for (const picture of document.querySelectorAll(".remote-controlled-area img:not([alt])")) picture.alt = "";
-  }).observe(document.documentElement, { childList: true, subtree: true });
+  });
 
   const KEYS = {
     p: () => state().set("placing", !state().get("placing")),
@@ -72,11 +91,14 @@
     Escape: () => document.getElementById("cancel")?.click(),
     j: () => window.trame.trigger("step", [1]),
     k: () => window.trame.trigger("step", [-1]),
+    "?": () => state().set("helping", true),
   };
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest("input, textarea, select, [contenteditable]");
     const open = document.querySelector(".v-overlay--active");  // a menu or the report, whose keys these are
-    if (typing || open || event.ctrlKey || event.altKey || event.metaKey) return;
+    if (typing || open) return;
+    if ((event.ctrlKey || event.metaKey) && event.key === "z") return window.trame.trigger("undo");
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
     KEYS[event.key]?.();
   });
 })();

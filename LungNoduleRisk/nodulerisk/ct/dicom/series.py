@@ -30,7 +30,7 @@ from nodulerisk.ct.dicom.files import (
 )
 from nodulerisk.ct.dicom.left_out import is_remainder, left_out_checks, number_checks
 from nodulerisk.ct.dicom.pixels import fill_missing, lossy_checks, read_pixels, rescale_checks
-from nodulerisk.ct.dicom.slice_stack import stacked
+from nodulerisk.ct.dicom.slice_stack import SliceStack, stacked
 from nodulerisk.ct.dicom.volumes import (
     MIN_SLICES,
     Planes,
@@ -314,7 +314,7 @@ def read_volume(volume: Volume, images: Images) -> CT:
     filled = fill_missing(hu, stack.index)
     unnamed = not volume.identity.uid and len(images.volumes) == 1
     acquisition = acquisition_of(stack.planes)
-    return CT.from_array(
+    ct = CT.from_array(
         hu,
         stack.spacing_mm,
         stack.planes[0].position,
@@ -329,6 +329,15 @@ def read_volume(volume: Volume, images: Images) -> CT:
         ),
         filled_slices=filled,
     )
+    return replace(ct, image_numbers=_image_places(stack))
+
+
+def _image_places(stack: SliceStack) -> dict[int, int]:
+    """Returns the z index of every image by its number, if they have numbers of their own."""
+    frames = [plane.frame + 1 for plane in stack.planes]
+    alone = len(set(frames)) == len(frames)  # of one file
+    numbers = _image_numbers(stack.planes) or (frames if alone else [])
+    return dict(zip(numbers, stack.index.tolist(), strict=False))
 
 
 def beside(volume: Volume, images: Images) -> Planes:

@@ -17,7 +17,10 @@ from nodulerisk.evaluation.summary import (
 )
 from nodulerisk.outputs.style import BLUE, INK
 
-COLOURS = (BLUE, "#d55e00", "#009e73", "#a05195")  # distinguishable for colour-blind readers too
+COLOURS = (  # distinguishable for colour-blind readers too; one for each of the most classes
+    *(BLUE, "#d55e00", "#009e73", "#a05195", "#e69f00"),
+    *("#56b4e9", "#000000", "#7a5c00", "#f0a3c4", "#8c8c8c"),
+)
 GREY, GRID_GREY, PALE = "#7b8794", "#e6eaee", 0.12
 HEIGHT = 330  # pixels
 FONT = {"family": "system-ui, sans-serif", "size": 12, "color": INK}

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from nodulerisk.assessment import NoduleMask
-from nodulerisk.outputs.mesh import nodule_mesh
+from nodulerisk.outputs.mesh import Mesh, nodule_mesh
 from nodulerisk.outputs.slices import FIELD_MM, LUNG_WINDOW_HU, TICKS_MM, Slice
-from nodulerisk.outputs.style import CALIPER, CONTOUR, SURFACE
+from nodulerisk.outputs.style import CALIPER, CONTOUR, GREY, SURFACE
 
 STEP_SIZES = (1, 2, 3)
 LIGHT = {
@@ -43,10 +44,8 @@ def mesh_figure(nodule: NoduleMask) -> go.Figure:
             "hoverinfo": "skip",
         }
         figure.add_mesh3d(x=x, y=y, z=z, i=i, j=j, k=k, **LIGHT, **look)
-    titles = {"xaxis": "R – L", "yaxis": "A – P", "zaxis": "I – S"}
-    axes = {axis: {"title": title, "showticklabels": False} for axis, title in titles.items()}
     figure.update_layout(
-        scene={"aspectmode": "data", "camera": _camera(-60), **axes},
+        scene={"aspectmode": "data", "camera": _camera(-60), **_directions()},
         updatemenus=[_detail(), _turn()],
     )
     figure.frames = [
@@ -54,6 +53,32 @@ def mesh_figure(nodule: NoduleMask) -> go.Figure:
         for n in range(1, TURN_FRAMES + 1)
     ]
     return figure
+
+
+def surfaces_figure(surfaces: Mapping[str, Mesh]) -> go.Figure:
+    """Named meshes in one scene, in mm from their common corner, the first one translucent."""
+    figure = go.Figure(layout={"height": 2 * HEIGHT, "margin": dict.fromkeys("lrtb", 0)})
+    shown = {name: mesh for name, mesh in surfaces.items() if len(mesh.faces)}
+    corners = [mesh.vertices_lps_mm.min(axis=0) for mesh in shown.values()]
+    for number, (name, mesh) in enumerate(shown.items()):
+        x, y, z = (mesh.vertices_lps_mm - np.min(corners, axis=0)).T
+        i, j, k = mesh.faces.T
+        look = {"color": SURFACE, "opacity": 1.0} if number else {"color": GREY, "opacity": 0.25}
+        figure.add_mesh3d(
+            x=x,
+            y=y,
+            z=z,
+            i=i,
+            j=j,
+            k=k,
+            name=name,
+            showlegend=True,
+            hoverinfo="name",
+            **look,
+            **LIGHT,
+        )
+    scene = {"aspectmode": "data", "camera": _camera(-90), **_directions()}
+    return figure.update_layout(scene=scene, legend={"x": 0.01, "y": 0.99})
 
 
 def slices_figure(slices: list[Slice]) -> go.Figure:
@@ -95,6 +120,11 @@ def _add_slice(figure: go.Figure, picture: Slice, column: int) -> None:
     ):
         figure.add_annotation(x=x, y=y, text=letter, **look, **place)
     figure.update_yaxes(scaleanchor=f"x{column}", **place)
+
+
+def _directions() -> dict:
+    titles = {"xaxis": "R – L", "yaxis": "A – P", "zaxis": "I – S"}
+    return {axis: {"title": title, "showticklabels": False} for axis, title in titles.items()}
 
 
 def _camera(degrees: float) -> dict:

@@ -19,6 +19,7 @@ from plotly.offline import get_plotlyjs
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.files import written_whole
 from nodulerisk.outputs import style
+from nodulerisk.tasks import title_of
 
 # the wheel scrolls the page
 CONFIG = {"displayModeBar": False, "responsive": True, "scrollZoom": False}
@@ -66,7 +67,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"plot": _plot, "style": style}
+    environment.globals |= {"plot": _plot, "style": style, "title_of": title_of}
     return environment
 
 

@@ -11,7 +11,7 @@ from nodulerisk.ct.points import read_points
 from nodulerisk.ct.read import read_ct
 from nodulerisk.datasets.folds import read_folds
 from nodulerisk.datasets.nodules import SPLITS, LabelledNodule
-from nodulerisk.datasets.read import read_dataset
+from nodulerisk.datasets.read import read_dataset, said_of
 from nodulerisk.engine.engine import choose_device
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import written_whole
@@ -116,8 +116,8 @@ class HeldOut:
 def _nodules(data: Path, held_out: HeldOut, device: str, say: Say, report: Progress) -> list[Lung]:
     report("reading nodules", None)
     dataset = read_dataset(data)
-    for case in dataset.broken:
-        say(f"Left out: {case.name}: {case.reason}")
+    for line in said_of(dataset):
+        say(line)
     outlined = [n for n in held_out.kept(dataset.nodules) if n.mask is not None and n.mask.any()]
     if not outlined:
         raise NoduleRiskError(

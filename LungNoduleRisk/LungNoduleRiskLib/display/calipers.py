@@ -1,0 +1,97 @@
+"""The chosen nodule's diameters, as lines in the views on the slice where they were measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLScene
+
+from LungNoduleRiskLib.display.results import withMask
+from LungNoduleRiskLib.scene import rasOf
+from nodulerisk.assessment import Assessment
+from nodulerisk.nodule.measure import axes_lps_mm
+from nodulerisk.outputs.style import CALIPER
+
+AXES = "long axis", "short axis"
+AXIS = "LungNoduleRisk.Axis"  # node attribute: which of them
+COLOUR = [int(CALIPER[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+GLYPH = 1.0  # size, % of the view
+
+
+def showCalipers(assessment: Assessment | None, volumeNode: vtkMRMLScalarVolumeNode | None) -> None:
+    """Draws the axes of a nodule's mask as it is now; without an assessment or a mask, none."""
+    nodule, ends = None, np.zeros((0, 2, 3))
+    if assessment is not None and volumeNode is not None:
+        ct, assessment = withMask(assessment, volumeNode, 0)
+        nodule, ends = assessment.nodule, axes_lps_mm(assessment.nodule, ct)
+    if assessment is None or nodule is None or not len(ends):
+        for axis in AXES:
+            _hide(axis)
+        return
+    for axis, pair in zip(AXES, ends, strict=True):
+        _draw(axis, f"{assessment.name} {axis} ({nodule.evidence})", pair)
+
+
+def _draw(axis: str, name: str, pair_lps_mm: np.ndarray) -> None:
+    """Shows a line, whose label is its name and its length; nothing where it is there already."""
+    node, ras = _line(axis) or _newLine(axis), [rasOf(end) for end in pair_lps_mm]
+    node.SetName(name)
+    node.SetDisplayVisibility(True)
+    there = [
+        node.GetNthControlPointPositionWorld(n) for n in range(node.GetNumberOfControlPoints())
+    ]
+    if len(there) == len(ras) and np.allclose(there, ras):
+        return
+    node.RemoveAllControlPoints()
+    for end in ras:
+        node.AddControlPointWorld(vtk.vtkVector3d(*end))
+
+
+def _hide(axis: str) -> None:
+    node = _line(axis)
+    if node is not None:
+        node.SetDisplayVisibility(False)
+
+
+def _line(axis: str) -> Any:
+    lines = slicer.util.getNodesByClass("vtkMRMLMarkupsLineNode")
+    return next((line for line in lines if line.GetAttribute(AXIS) == axis), None)
+
+
+def _newLine(axis: str) -> Any:
+    """Not saved, since the mask has all that it says, and listed nowhere."""
+    node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLMarkupsLineNode")
+    node.UnRegister(None)
+    node.SetAttribute(AXIS, axis)
+    node.SetHideFromEditors(True)
+    node.SetSaveWithScene(False)
+    node.SetLocked(True)
+    with _samePlacing(slicer.mrmlScene):
+        slicer.mrmlScene.AddNode(node)
+    node.CreateDefaultDisplayNodes()
+    displayNode = node.GetDisplayNode()
+    displayNode.SetSaveWithScene(False)
+    displayNode.SetColor(*COLOUR)
+    displayNode.SetSelectedColor(*COLOUR)
+    displayNode.SetGlyphScale(GLYPH)
+    displayNode.SetPointLabelsVisibility(False)
+    displayNode.SetPropertiesLabelVisibility(True)
+    return node
+
+
+@contextmanager
+def _samePlacing(scene: vtkMRMLScene) -> Iterator[None]:
+    """Keeps the list into which points are placed: Slicer places into each new one."""
+    selection = scene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
+    if selection is None:
+        yield
+        return
+    before = selection.GetActivePlaceNodeClassName(), selection.GetActivePlaceNodeID()
+    yield
+    selection.SetActivePlaceNodeClassName(before[0])
+    selection.SetActivePlaceNodeID(before[1])

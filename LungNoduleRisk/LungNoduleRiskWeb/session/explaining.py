@@ -1,0 +1,48 @@
+"""Where a network looked at the chosen nodule, shown over the CT."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from trame_server.utils.asynchronous import create_task
+
+from LungNoduleRiskLib.display import results
+
+if TYPE_CHECKING:
+    from LungNoduleRiskWeb.session.controller import Controller
+
+
+class Explaining:
+    """Finds a map of where a network looked, and shows or hides it over the slices."""
+
+    def __init__(self, controller: Controller):
+        self._page, self._state = controller, controller.state
+        self._map: Any = None
+        self._state.explained = ""  # the map's name, which says that it is no evidence
+
+    def explain(self) -> None:
+        """Finds and shows the map of the chosen nodule."""
+        create_task(self._explain())
+
+    async def _explain(self) -> None:
+        page = self._page
+        with page.notices.refusals_said():
+            with page.notices.busy("Finding where a network looked…"):
+                page.notices.say("")
+                find = page.session.explainer(page.weights, page.device)
+                chosen, volume_node = page.session.chosen, page.session.volumeNode
+                explanation = await asyncio.to_thread(find)
+            if chosen is not None and volume_node is not None and volume_node.GetScene():
+                with self._state:
+                    self.hide()
+                    self._map = results.showExplanation(explanation, chosen.name, volume_node)
+                    self._state.explained = self._map.GetName()
+                    page.viewer.show_over(self._map)
+
+    def hide(self) -> None:
+        """Takes the map away."""
+        self._page.viewer.show_over(None)
+        if self._map is not None and self._map.GetScene() is not None:
+            self._map.GetScene().RemoveNode(self._map)
+        self._map, self._state.explained = None, ""

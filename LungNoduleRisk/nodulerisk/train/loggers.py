@@ -1,0 +1,41 @@
+"""Where a training run writes its figures, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lightning.pytorch import loggers
+from lightning.pytorch.loggers import Logger
+
+from nodulerisk.errors import NoduleRiskError
+
+USUAL = ("csv", "tensorboard")
+LOGGERS: dict[str, Callable[[Path], Logger]] = {
+    "csv": lambda out: loggers.CSVLogger(out, name="logs"),
+    "tensorboard": lambda out: loggers.TensorBoardLogger(out, name="tensorboard"),
+    # the server of MLFLOW_TRACKING_URI, else a folder
+    "mlflow": lambda out: loggers.MLFlowLogger(
+        "nodulerisk", out.name, save_dir=str(out / "mlflow")
+    ),
+    # as WANDB_MODE and wandb's login say
+    "wandb": lambda out: loggers.WandbLogger(out.name, out, project="nodulerisk"),
+}
+
+
+def loggers_named(names: Sequence[str], out: Path) -> list[Logger]:
+    """Returns Lightning's loggers of these names, for a run's folder.
+
+    Raises:
+        NoduleRiskError: an unknown name, or a package that a logger needs is missing.
+    """
+    return [_logger(name, out) for name in dict.fromkeys(names)]
+
+
+def _logger(name: str, out: Path) -> Logger:
+    if name not in LOGGERS:
+        raise NoduleRiskError(f"There is no logger '{name}': choose from {', '.join(LOGGERS)}.")
+    try:
+        return LOGGERS[name](out)
+    except ImportError as error:
+        raise NoduleRiskError(f"Logging to {name} needs a package: pip install {name}.") from error

@@ -1,0 +1,39 @@
+"""Loggers are chosen by name, and a missing package is asked for in words."""
+
+from __future__ import annotations
+
+import pytest
+from lightning.pytorch import loggers as lightning_loggers
+
+from nodulerisk.errors import NoduleRiskError
+from nodulerisk.train import loggers
+from nodulerisk.train.loggers import USUAL, loggers_named
+
+
+def test_the_usual_ones_write_into_the_runs_folder(tmp_path):
+    csv, tensorboard = loggers_named(USUAL, tmp_path)
+    csv.log_metrics({"loss": 0.5}, step=0)
+    csv.save()
+    assert "0.5" in (tmp_path / "logs" / "version_0" / "metrics.csv").read_text()
+    assert tensorboard.log_dir.startswith(str(tmp_path / "tensorboard"))
+
+
+@pytest.mark.parametrize(("name", "kind"), [("mlflow", "MLFlowLogger"), ("wandb", "WandbLogger")])
+def test_others_get_the_runs_name_and_folder(name, kind, tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(lightning_loggers, kind, lambda *given, **more: made.append((given, more)))
+    loggers_named([name, name], tmp_path / "malignancy")
+    ((given, more),) = made
+    assert "malignancy" in given
+    assert str(tmp_path / "malignancy") in str((given, more))
+
+
+def test_a_missing_package_and_an_unknown_name_are_refused(tmp_path, monkeypatch):
+    def missing(out):
+        raise ModuleNotFoundError("No module named 'wandb'")
+
+    monkeypatch.setitem(loggers.LOGGERS, "wandb", missing)
+    with pytest.raises(NoduleRiskError, match="pip install wandb"):
+        loggers_named(["wandb"], tmp_path)
+    with pytest.raises(NoduleRiskError, match="choose from csv, tensorboard, mlflow, wandb"):
+        loggers_named(["neptune"], tmp_path)
