@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -286,26 +286,39 @@ def _checked(values: dict[str, Any], folder: Path) -> tuple[Plan | None, list[Fa
     """Returns the plan, None if a key is not of the right kind, and all faults."""
     own, faults = _own_tasks(values.get("tasks", {}), folder)
     values = {key: value for key, value in values.items() if key != "tasks"}
+    runs, data = values.get("runs"), values.get("data")
+    runs = runs if isinstance(runs, list) else []
     plan = None
     try:
         plan = _with_own(_parsed(Plan, values), own)
     except ValidationError as error:
-        faults += [fault_of(found, KNOWN) for found in error.errors()]
-    runs, data = values.get("runs"), values.get("data")
-    names = list(data) if isinstance(data, dict) else []
-    readable = {}
-    for index, found in enumerate(runs if isinstance(runs, list) else []):
-        run, whole = _run(found)
-        if run is not None:
-            _trust_code(run)
-            run = _run_with(run, own)
-            readable[index] = run
-            faults += run_faults(index, run, names, whole)
-    faults += plan_faults(readable)
+        # of a list whose items are wrong, pydantic also says that it is empty
+        found = [e for e in error.errors() if not (e["type"] == "too_short" and e["input"])]
+        faults += [fault_of(error, KNOWN) for error in found]
+    faults += _own_key_faults(values, runs)
+    faults += _faults_among(runs, own, list(data) if isinstance(data, dict) else [])
     if plan is not None:
         faults += member_faults(plan.runs, plan.members)
         faults += fold_faults(plan.folds, plan.splits)
     return plan, faults
+
+
+def _own_key_faults(values: dict[str, Any], runs: list[Any]) -> Iterator[Fault]:
+    tables = {(): values, **{("runs", index): run for index, run in enumerate(runs)}}
+    for at, table in tables.items():
+        if isinstance(table, dict) and OWN in table:
+            yield Fault((*at, OWN), f"'{OWN}' is not understood: write a table [tasks]")
+
+
+def _faults_among(runs: list[Any], own: dict[str, OwnTask], data: list[str]) -> Iterator[Fault]:
+    readable = {}
+    for index, values in enumerate(runs):
+        run, whole = _run(values)
+        if run is not None:
+            _trust_code(run)
+            readable[index] = _run_with(run, own)
+            yield from run_faults(index, readable[index], data, whole)
+    yield from plan_faults(readable)
 
 
 def _run(values: Any) -> tuple[Run | None, bool]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from nodulerisk.ct.points import read_points
-from nodulerisk.ct.read import read_ct
 from nodulerisk.datasets.folds import read_folds
 from nodulerisk.datasets.nodules import SPLITS, LabelledNodule
 from nodulerisk.datasets.read import read_dataset, said_of
@@ -127,6 +126,10 @@ def _nodules(data: Path, held_out: HeldOut, device: str, say: Say, report: Progr
 
 
 def _whole(lungs: Sequence[str], held_out: HeldOut, device: str, report: Progress) -> list[Lung]:
+    if not lungs:
+        return []
+    from nodulerisk.ct.read import read_ct  # it needs SimpleITK, which nodules alone do not
+
     report("reading CTs", None)
     given = [(path, points) for path, points in map(_ct_and_points, lungs)]
     kept = [(path, points) for path, points in given if not held_out.holds_ct(path)]
