@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +13,7 @@ from nodulerisk.networks.build import outlined
 from nodulerisk.networks.kinds import NETWORKS, DenseSharpCubes, kind_of, recipe_of
 from nodulerisk.train.plan_faults import At, Fault
 from nodulerisk.train.rates import is_in, rate_of
-
-if TYPE_CHECKING:
-    from nodulerisk.train.plan import Folds, NetworkPlan, Run
+from nodulerisk.train.runs import Folds, NetworkPlan, Run
 
 
 def run_faults(index: int, run: Run, data: Sequence[str], whole: bool = True) -> Iterator[Fault]:

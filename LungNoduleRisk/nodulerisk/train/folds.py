@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from nodulerisk.evaluation.predictions import Prediction, read_predictions
 from nodulerisk.evaluation.study import about, evaluate, write_evaluation
 from nodulerisk.evaluation.summary import Evaluation
 from nodulerisk.outputs.style import EVALUATION_FILES
-from nodulerisk.train.plan import Folds, Plan
+from nodulerisk.train.runs import Folds, Plan, Run
 from nodulerisk.train.weight_set import evaluation_folder
 from nodulerisk.weights.card import Evidence, TaskCard, WeightSet, save_card
 from nodulerisk.weights.store import load_weight_set
@@ -36,22 +36,32 @@ ENSEMBLE = (
 
 @dataclass(frozen=True)
 class Part:
-    """One fold: its plan, data and folder, as of a training of its own."""
+    """One fold, or all of a training without any: its plan, data and folder."""
 
     number: int
     plan: Plan
-    data: dict[str, NoduleDataset]
+    data: Mapping[str, NoduleDataset]
     folder: Path
 
+    def nodules_of(self, run: Run) -> tuple[LabelledNodule, ...]:
+        """Returns the nodules of the run's datasets.
 
-def parts_of(plan: Plan, data: Mapping[str, NoduleDataset], out: Path) -> Iterator[Part]:
-    """Yields the folds, with the next one as validation and the others to train on.
+        Raises:
+            NoduleRiskError: a patient is in two splits.
+        """
+        return joined([self.data[name] for name in run.data]).nodules
+
+
+def parts_of(plan: Plan, data: Mapping[str, NoduleDataset], out: Path) -> list[Part]:
+    """Returns the folds, with the next one as validation and the others to train on; without folds,
+    the whole.
 
     Raises:
         NoduleRiskError: a nodule has no fold, a patient two, there are fewer than three, or the one
             to ship is not among them.
     """
-    assert plan.folds is not None
+    if plan.folds is None:
+        return [Part(0, plan, data, out)]
     fold_of = patient_folds(plan, data)
     folds = sorted(set(fold_of.values()))
     if len(folds) < 3:
@@ -62,26 +72,27 @@ def parts_of(plan: Plan, data: Mapping[str, NoduleDataset], out: Path) -> Iterat
         raise NoduleRiskError(
             f"There is no fold {plan.folds.ship} to ship, only {', '.join(map(str, folds))}."
         )
-    for index, fold in enumerate(folds):
-        roles = {fold: "test", folds[(index + 1) % len(folds)]: "validation"}
-        yield Part(
+    return [
+        Part(
             fold,
             replace(plan, name=f"{plan.name}-fold{fold}", folds=None),
-            {name: _with_roles(dataset, fold_of, roles) for name, dataset in data.items()},
+            _with_roles(data, fold_of, {fold: "test", following: "validation"}),
             out / "folds" / str(fold),
         )
+        for fold, following in zip(folds, (*folds[1:], folds[0]), strict=True)
+    ]
 
 
 def _with_roles(
-    dataset: NoduleDataset, fold_of: Mapping[str, int], roles: Mapping[int, str]
-) -> NoduleDataset:
-    return replace(
-        dataset,
-        nodules=tuple(
-            replace(nodule, split=roles.get(fold_of[nodule.patient], "train"))
-            for nodule in dataset.nodules
-        ),
-    )
+    data: Mapping[str, NoduleDataset], fold_of: Mapping[str, int], roles: Mapping[int, str]
+) -> dict[str, NoduleDataset]:
+    def moved(nodule: LabelledNodule) -> LabelledNodule:
+        return replace(nodule, split=roles.get(fold_of[nodule.patient], "train"))
+
+    return {
+        name: replace(dataset, nodules=tuple(map(moved, dataset.nodules)))
+        for name, dataset in data.items()
+    }
 
 
 def patient_folds(plan: Plan, data: Mapping[str, NoduleDataset]) -> dict[str, int]:

@@ -30,7 +30,7 @@ def keep_settings(settings: dict[str, Any], folder: Path) -> None:
 def refuse_other_settings(settings: dict[str, Any], folder: Path) -> None:
     """Raises NoduleRiskError if the folder's run began with other settings, beyond fewer
     ``epochs``."""
-    began = _began(folder)
+    began = _completed(_began(folder), settings)
     other = [key for key in began.keys() | settings.keys() if began.get(key) != settings.get(key)]
     if not other:
         return
@@ -46,6 +46,15 @@ def refuse_other_settings(settings: dict[str, Any], folder: Path) -> None:
         f"{folder} holds a run that began with other settings ({', '.join(sorted(other))}): use its"
         " original plan, or choose another --out."
     )
+
+
+def _completed(began: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """Returns the settings of a run with the keys that an older version did not know yet."""
+    networks = {
+        name: settings["networks"].get(name, {}) | network
+        for name, network in began.get("networks", {}).items()
+    }
+    return settings | began | ({"networks": networks} if networks else {})
 
 
 def is_longer(settings: dict[str, Any], folder: Path) -> bool:

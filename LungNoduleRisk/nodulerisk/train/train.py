@@ -12,7 +12,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from safetensors.torch import save_file
 
 from nodulerisk.datasets.crops import crops_on_disk
-from nodulerisk.datasets.nodules import LabelledNodule, NoduleDataset, joined
+from nodulerisk.datasets.nodules import NoduleDataset
 from nodulerisk.datasets.own_labels import refuse_unseen_classes, with_own_labels
 from nodulerisk.datasets.read import read_dataset, said_of
 from nodulerisk.errors import NoduleRiskError, SeveralFaultsError
@@ -20,9 +20,9 @@ from nodulerisk.evaluation.predictions import Progress
 from nodulerisk.files import written_whole
 from nodulerisk.own_tasks import OwnTask
 from nodulerisk.train.fit import data_faults, fit, machine_faults, settings_of
-from nodulerisk.train.folds import parts_of, pooled_set, split_by_lists
+from nodulerisk.train.folds import Part, parts_of, pooled_set, split_by_lists
 from nodulerisk.train.module import network_of
-from nodulerisk.train.plan import NetworkPlan, Plan, Run
+from nodulerisk.train.runs import NetworkPlan, Plan, Run
 from nodulerisk.train.settings import is_longer, refuse_other_settings
 from nodulerisk.train.start import take_weights
 from nodulerisk.train.weight_set import make_weight_set, run_file, run_folder
@@ -69,22 +69,18 @@ def train_set(
     say = say if _first_process() else _silent
     with crops_on_disk(out.parent):
         data = _read(plan, runs, say)
-        if plan.folds is None:
-            _fit_runs(plan, runs, data, out, say, machine)
-            if only is not None or not _first_process():
-                return None
-            say("Evaluating on validation and test nodules.")
-            return make_weight_set(plan, data, out, progress)
-        parts = list(parts_of(plan, data, out))
-        for part in parts:
-            say(f"Fold {part.number} of {len(parts)}.")
-            _fit_runs(part.plan, runs, part.data, part.folder, say, machine)
+        parts = parts_of(plan, data, out)
+        _refuse_data(parts, runs)
+        for place, part in enumerate(parts, 1):
+            if plan.folds is not None:
+                say(f"Fold {part.number} ({place} of {len(parts)}).")
+            for run in runs:
+                _finish(run, part, say, machine)
         if only is not None or not _first_process():
             return None
-        for part in parts:
-            say(f"Evaluating fold {part.number}.")
-            make_weight_set(part.plan, part.data, part.folder, progress)
-        return pooled_set(plan, parts, data, out, say)
+        say("Evaluating on validation and test nodules.")
+        sets = [make_weight_set(part.plan, part.data, part.folder, progress) for part in parts]
+        return sets[0] if plan.folds is None else pooled_set(plan, parts, data, out, say)
 
 
 def _refuse_start(plan: Plan, runs: Sequence[Run], accelerator: str) -> None:
@@ -134,32 +130,18 @@ def _dataset(path: Path, own: dict[str, OwnTask], say: Say) -> NoduleDataset:
     return dataset
 
 
-def _fit_runs(
-    plan: Plan,
-    runs: Sequence[Run],
-    data: dict[str, NoduleDataset],
-    out: Path,
-    say: Say,
-    machine: dict,
-) -> None:
-    nodules = {run.name: joined([data[name] for name in run.data]).nodules for run in runs}
-    faults = [fault for run in runs for fault in data_faults(run, nodules[run.name])]
+def _refuse_data(parts: Sequence[Part], runs: Sequence[Run]) -> None:
+    """Raises an error that lists every run that cannot be trained on its nodules."""
+    faults = [
+        fault for part in parts for run in runs for fault in data_faults(run, part.nodules_of(run))
+    ]
     if faults:
-        raise SeveralFaultsError("The training's data", tuple(faults))
-    for run in runs:
-        _finish(run, nodules[run.name], out, plan.seed, say, machine)
+        raise SeveralFaultsError("The data for the training", tuple(dict.fromkeys(faults)))
 
 
-def _finish(
-    run: Run,
-    nodules: Sequence[LabelledNodule],
-    out: Path,
-    seed: int,
-    say: Say,
-    machine: dict,
-) -> None:
-    files = {name: run_file(out, run, name) for name in run.networks}
-    settings, folder = settings_of(run, seed), run_folder(out, run)
+def _finish(run: Run, part: Part, say: Say, machine: dict) -> None:
+    files = {name: run_file(part.folder, run, name) for name in run.networks}
+    settings, folder = settings_of(run, part.plan.seed), run_folder(part.folder, run)
     if all(file.exists() for file in files.values()):
         refuse_other_settings(settings, folder)
         if not is_longer(settings, folder):
@@ -168,7 +150,7 @@ def _finish(
     say(f"Run {run.name}: {', '.join(run.networks)}")
     for file in files.values() if _first_process() else ():
         file.unlink(missing_ok=True)  # of fewer epochs
-    module = fit(run, nodules, folder, seed=seed, say=say, **machine)
+    module = fit(run, part.nodules_of(run), folder, seed=part.plan.seed, say=say, **machine)
     for name, file in files.items() if _first_process() else ():
         with written_whole(file) as partial:
             state = module.networks[name].state_dict()

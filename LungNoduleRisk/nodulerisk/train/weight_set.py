@@ -3,7 +3,7 @@ figures from test."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from nodulerisk.nodule.mask import REFLECTIONS, nodule_mask
 from nodulerisk.own_tasks import OwnTask
 from nodulerisk.tasks import TASKS
 from nodulerisk.train.module import network_of
-from nodulerisk.train.plan import Plan, Run
+from nodulerisk.train.runs import Plan, Run
 from nodulerisk.train.samples import exact_sample
 from nodulerisk.train.start import terms_of
 from nodulerisk.train.view import View
@@ -45,7 +45,7 @@ DRIFT_NODULES = 100
 
 
 def make_weight_set(
-    plan: Plan, data: dict[str, NoduleDataset], out: Path, progress: Progress | None = None
+    plan: Plan, data: Mapping[str, NoduleDataset], out: Path, progress: Progress | None = None
 ) -> WeightSet:
     """Writes the set of a plan whose runs are finished, evaluates it on every dataset, and fills in
     its card.
@@ -88,7 +88,7 @@ def run_folder(out: Path, run: Run) -> Path:
 # --- Files and the first card
 
 
-def _stored(plan: Plan, data: dict[str, NoduleDataset], out: Path) -> WeightSet:
+def _stored(plan: Plan, data: Mapping[str, NoduleDataset], out: Path) -> WeightSet:
     networks = {name: _store(run, name, out, data) for run in plan.runs for name in run.networks}
     own: dict[str, OwnTask] = {}
     for run in plan.runs:
@@ -108,14 +108,14 @@ def _stored(plan: Plan, data: dict[str, NoduleDataset], out: Path) -> WeightSet:
     )
 
 
-def _attribution(plan: Plan, data: dict[str, NoduleDataset], out: Path) -> str:
+def _attribution(plan: Plan, data: Mapping[str, NoduleDataset], out: Path) -> str:
     """Returns what it was trained on, and the weights that it began with, with their terms."""
     sources = "; ".join(dict.fromkeys(d.attribution or d.name for d in data.values()))
     begun = [words for run in plan.runs for words in terms_of(run_folder(out, run))]
     return "; ".join((f"Trained on {sources}", *dict.fromkeys(begun)))
 
 
-def _store(run: Run, name: str, out: Path, data: dict[str, NoduleDataset]) -> NetworkCard:
+def _store(run: Run, name: str, out: Path, data: Mapping[str, NoduleDataset]) -> NetworkCard:
     arrays = load_file(run_file(out, run, name))
     if run.networks[name].draws_mask:
         nodules = [
@@ -241,7 +241,7 @@ def _cards(
     }
 
 
-def _bf16_drift(weights: WeightSet, plan: Plan, data: dict[str, NoduleDataset]) -> float:
+def _bf16_drift(weights: WeightSet, plan: Plan, data: Mapping[str, NoduleDataset]) -> float:
     """Returns the largest change of a network's class probability by bf16 arithmetic on validation
     nodules."""
     farthest = 0.0
