@@ -74,6 +74,8 @@ def fit(
             such logger.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises at INFO
+    for fault in machine_faults([run], accelerator):
+        raise NoduleRiskError(fault)
     data = NoduleData(run, nodules, seed, workers)
     module = NetworksInTraining(run, seed)
     several = nodes > 1 or (isinstance(devices, int) and devices > 1)
@@ -253,10 +255,10 @@ def machine_faults(runs: Sequence[Run], accelerator: str) -> Iterator[str]:
         yield f"this machine has no {accelerator} that torch can use: choose cpu or auto."
     if accelerator == "cpu" or not present["gpu"]:
         for run in runs:
-            if run.precision == "16-mixed":
+            if run.precision != "32":
                 yield (
-                    f"run {run.name}: precision 16-mixed needs a GPU: write 32, or bf16-mixed,"
-                    " which few CPUs compute faster."
+                    f'run {run.name}: precision {run.precision} needs a GPU: write "32". On a CPU,'
+                    " torch's bf16 gradients of small maps are wrong or not finite."
                 )
 
 

@@ -25,16 +25,6 @@ def network_of(run: Run, name: str) -> Network:
     return build_network(plan.kind, input_size=run.size, n_classes=run.heads, **recipe_of(plan))
 
 
-def layout(device: str, precision: str) -> torch.memory_format:
-    """Returns the order of arrays in memory: the channels last, but not for bf16 on a CPU.
-
-    There torch 2.13 (oneDNN) gives wrong gradients for small maps with the channels last, and says
-    nothing.
-    """
-    plain = device == "cpu" and precision != "32"
-    return torch.contiguous_format if plain else torch.channels_last_3d
-
-
 class NetworksInTraining(lightning.LightningModule):
     """The networks of a run. Their losses are summed, which trains each one independently."""
 
@@ -45,18 +35,9 @@ class NetworksInTraining(lightning.LightningModule):
         self.networks = nn.ModuleDict({name: network_of(run, name) for name in run.networks})
         self.networks.train()
         self._freeze()
-        self.lay_out(torch.channels_last_3d)  # twice as fast on CPUs
+        self.networks.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # twice as fast on CPUs
         # the published loss, plus 1
         self._dice_loss = DiceLoss(sigmoid=True, batch=True, smooth_nr=1.0, smooth_dr=1.0)
-
-    def lay_out(self, memory_format: torch.memory_format) -> None:
-        """Stores the networks' arrays, and the cubes that they see, in this order."""
-        self._layout = memory_format
-        self.networks.to(memory_format=memory_format)  # type: ignore[call-overload]
-
-    def setup(self, stage: str) -> None:
-        device = self.trainer.strategy.root_device.type
-        self.lay_out(layout(device, self.run.precision))
 
     def on_train_epoch_start(self) -> None:
         # dropout continues unchanged after a restart
@@ -74,7 +55,7 @@ class NetworksInTraining(lightning.LightningModule):
 
     def validation_step(self, batch: Sample) -> None:
         for name, network in self._each():
-            answers = self._answers(network, batch["cube"])
+            answers = _answers(network, batch["cube"])
             figures = {"loss": self._loss_of(*answers, batch), **self._figures(*answers, batch)}
             self._log(
                 {f"val_{figure}/{name}": value for figure, value in figures.items()},
@@ -128,12 +109,7 @@ class NetworksInTraining(lightning.LightningModule):
         self.log_dict(values, batch_size=count, on_step=False, on_epoch=True, sync_dist=True)
 
     def _loss(self, network: Network, batch: Sample) -> Tensor:
-        return self._loss_of(*self._answers(network, batch["cube"]), batch)
-
-    def _answers(self, network: Network, cube: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Returns class logits and mask logits."""
-        logits = network.logits(cube.contiguous(memory_format=self._layout))
-        return logits if isinstance(logits, tuple) else (logits, None)
+        return self._loss_of(*_answers(network, batch["cube"]), batch)
 
     def _loss_of(self, logits: Tensor, mask: Tensor | None, batch: Sample) -> Tensor:
         loss = torch.stack(
@@ -179,6 +155,12 @@ class NetworksInTraining(lightning.LightningModule):
             if mask is None
             else figures | {"dice": _mean_dice(mask > 0, batch["mask"] >= 0.5)}
         )
+
+
+def _answers(network: Network, cube: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Returns class logits and mask logits."""
+    logits = network.logits(cube.contiguous(memory_format=torch.channels_last_3d))
+    return logits if isinstance(logits, tuple) else (logits, None)
 
 
 def _mean_dice(drawn: Tensor, marked: Tensor) -> Tensor:

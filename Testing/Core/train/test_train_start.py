@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from golden import Golden
@@ -16,7 +17,7 @@ from nodulerisk.datasets.nodules import NoduleDataset
 from nodulerisk.datasets.read import read_dataset
 from nodulerisk.errors import NoduleRiskError, WeightsError
 from nodulerisk.train.fit import fit
-from nodulerisk.train.module import NetworksInTraining, layout, network_of
+from nodulerisk.train.module import NetworksInTraining, network_of
 from nodulerisk.train.plan import NetworkPlan, Run
 from nodulerisk.train.rates import parameter_groups
 from nodulerisk.train.settings import SETTINGS
@@ -69,8 +70,8 @@ def test_the_bundled_set_gives_the_layers_that_fit():
         size=40,
     )
     start = take_weights(network_of(run, "new"), "new", run.networks["new"], run)
-    assert start.left.keys() == {"head.1.weight", "head.1.bias"}
-    assert "there, 3 × 256 here" in start.left["head.1.weight"] and "CC BY" in start.terms
+    assert start.left["head.1.weight"] == "13 × 128 there, 3 × 128 here" and len(start.left) == 2
+    assert "CC BY" in start.terms
     with pytest.raises(WeightsError, match="name one network of open"):
         take_weights(network_of(run, "new"), "new", replace(run.networks["new"], init="open"), run)
 
@@ -79,10 +80,8 @@ def test_a_keras_file_gives_its_layers(data, tmp_path):
     file = Golden("densesharp", data / "golden").write_h5(tmp_path / "densesharp.h5")
     run = having(kind="densesharp", width=1.0, init=str(file))
     start = take_weights(network_of(run, "small"), "small", run.networks["small"], run)
-    assert start.left == {
-        "head.weight": "3 × 239 there, 2 × 239 here",
-        "head.bias": "3 there, 2 here",
-    } or set(start.left) == {"head.weight", "head.bias"}
+    assert start.left.keys() == {"head.weight", "head.bias"}
+    assert start.left["head.bias"] == "3 there, 2 here"
 
 
 @pytest.mark.parametrize(
@@ -128,34 +127,25 @@ def test_layers_of_one_rate_share_a_group():
     assert sorted(group["lr"] for group in groups) == pytest.approx([1e-3, 5e-3, 1e-2])
 
 
-@pytest.mark.parametrize("kind", ["densenet", "inception"])
-def test_gradients_of_bf16_on_a_cpu_are_those_of_fp32(kind):
-    """With the channels last, oneDNN's are wrong for small maps: the layout is then the plain
-    one."""
-    emv = {"sides": (60, 40, 20), "size": 20} if kind == "inception" else {}
-    run = replace(RUN, networks={"small": NetworkPlan(kind, 0.125)}, **emv)
-    module = NetworksInTraining(run, seed=0)
-    torch.manual_seed(1)
-    size = run.size
-    cube = run.cubes.scaled(torch.rand(4, run.cubes.channels, size, size, size))
+@pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])
+def test_a_cpu_trains_in_fp32_alone(made, tmp_path, precision):
+    """With torch 2.13, bf16 gradients of small maps came out as NaN, infinite or another network's,
+    silently."""
+    run = replace(RUN, precision=precision)
+    with pytest.raises(NoduleRiskError, match=f"precision {precision} needs a GPU"):
+        fit(run, made.nodules, tmp_path, accelerator="cpu")
+
+
+def test_gradients_are_those_of_the_plain_layout():
+    """As training stores arrays, channels last, and as torch does by itself."""
+    module = NetworksInTraining(having(kind="densenet"), seed=0)
+    network = module.networks["small"].eval()
+    cube = torch.rand(4, 1, 32, 32, 32) * 255
     batch = {"cube": cube, "targets": torch.eye(2).repeat(2, 1)}
-    module.networks.eval()  # no dropout: the same function twice
-    exact = gradients(module, batch, "32")
-    rounded = gradients(module, batch, "bf16-mixed")
-    assert torch.cosine_similarity(exact, rounded, dim=0) > 0.98
-    assert 0.9 < rounded.norm() / exact.norm() < 1.1
-
-
-def gradients(module: NetworksInTraining, batch: dict, precision: str) -> torch.Tensor:
-    module.lay_out(layout("cpu", precision))
-    module.zero_grad()
-    with torch.autocast("cpu", torch.bfloat16, enabled=precision != "32"):
-        loss = module._loss(module.networks["small"], batch)
-    loss.backward()
-    return torch.cat([p.grad.float().flatten() for p in module.parameters()])
-
-
-def test_a_run_in_bf16_on_a_cpu_keeps_the_plain_layout(made, tmp_path):
-    run = replace(RUN, precision="bf16-mixed")
-    module = fit(run, made.nodules, tmp_path, accelerator="cpu")
-    assert module._layout == torch.contiguous_format
+    module._loss(network, batch).backward()
+    trained = [p.grad.clone() for p in network.parameters()]
+    plain = network_of(having(kind="densenet"), "small")
+    plain.load_state_dict(network.state_dict())
+    F.cross_entropy(plain.logits(cube), batch["targets"]).backward()
+    for one, other in zip(trained, plain.parameters(), strict=True):
+        torch.testing.assert_close(one, other.grad, rtol=1e-3, atol=1e-5)
