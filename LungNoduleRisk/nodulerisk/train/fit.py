@@ -257,7 +257,7 @@ def machine_faults(runs: Sequence[Run], accelerator: str) -> Iterator[str]:
         for run in runs:
             if run.precision != "32":
                 yield (
-                    f'run {run.name}: precision {run.precision} needs a GPU: write "32". On a CPU,'
+                    f"run {run.name}: precision {run.precision} needs a GPU: write 32. On a CPU,"
                     " torch's bf16 gradients of small maps are wrong or not finite."
                 )
 
