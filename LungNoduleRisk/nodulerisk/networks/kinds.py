@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import entry_points
 from typing import Any, ClassVar
 
@@ -258,6 +258,7 @@ def kind_of(name: str) -> NetworkKind:
     return _factory(name)
 
 
+@cache
 def _entry_point(name: str) -> str:
     """Returns the code of an installed package that has this name."""
     for entry_point in entry_points(group=GROUP, name=name):

@@ -89,10 +89,7 @@ def _with_roles(
     def moved(nodule: LabelledNodule) -> LabelledNodule:
         return replace(nodule, split=roles.get(fold_of[nodule.patient], "train"))
 
-    return {
-        name: replace(dataset, nodules=tuple(map(moved, dataset.nodules)))
-        for name, dataset in data.items()
-    }
+    return _changed(data, moved)
 
 
 def patient_folds(plan: Plan, data: Mapping[str, NoduleDataset]) -> dict[str, int]:
@@ -143,8 +140,7 @@ def stratified(
     def place(patient: str) -> tuple:
         labels = [max(n.labels.get(task, -1) for n in own[patient]) for task in tasks]
         size = np.searchsorted(limits, max(n.diameter_mm or 0 for n in own[patient]))
-        digest = hashlib.sha256(patient.encode()).hexdigest()
-        return labels[0], int(size), *labels[1:], digest
+        return labels[0], int(size), *labels[1:], _digest(patient)
 
     return {patient: i % count for i, patient in enumerate(sorted(own, key=place))}
 
@@ -163,26 +159,43 @@ def split_by_lists(
         for name in read_list(path):
             if split_of.setdefault(name, split) != split:
                 raise NoduleRiskError(f"{name} is in the lists of {split_of[name]} and {split}.")
-    found = {name: _listed(dataset, split_of, lists) for name, dataset in data.items()}
+    found = {name: _listed(dataset, split_of) for name, dataset in data.items()}
     for name, dataset in found.items():
         count = len(data[name].nodules) - len(dataset.nodules)
         if count:
             say(f"{dataset.name}: {count} nodules are in no list and are left out.")
-    return found
+    return found if "validation" in lists else _with_validation(found)
 
 
-def _listed(
-    dataset: NoduleDataset, split_of: Mapping[str, str], lists: Mapping[Any, Path]
-) -> NoduleDataset:
-    def split(nodule: LabelledNodule) -> str | None:
-        found = split_of.get(nodule.name, split_of.get(nodule.patient))
-        if found != "train" or "validation" in lists:
-            return found
-        digest = int(hashlib.sha256(nodule.patient.encode()).hexdigest(), 16)
-        return "train" if digest % VALIDATION_SHARE else "validation"
+def _listed(dataset: NoduleDataset, split_of: Mapping[str, str]) -> NoduleDataset:
+    splits = ((n, split_of.get(n.name, split_of.get(n.patient))) for n in dataset.nodules)
+    return replace(dataset, nodules=tuple(replace(n, split=s) for n, s in splits if s))
 
-    nodules = ((nodule, split(nodule)) for nodule in dataset.nodules)
-    return replace(dataset, nodules=tuple(replace(n, split=s) for n, s in nodules if s))
+
+def _with_validation(data: Mapping[str, NoduleDataset]) -> dict[str, NoduleDataset]:
+    """Returns the datasets with some of the patients to train on as validation; a hash says
+    which."""
+    patients = {n.patient for dataset in data.values() for n in dataset.of_split("train")}
+    chosen = set(sorted(patients, key=_digest)[::VALIDATION_SHARE])
+
+    def moved(nodule: LabelledNodule) -> LabelledNodule:
+        later = nodule.split == "train" and nodule.patient in chosen
+        return replace(nodule, split="validation") if later else nodule
+
+    return _changed(data, moved)
+
+
+def _changed(
+    data: Mapping[str, NoduleDataset], change: Callable[[LabelledNodule], LabelledNodule]
+) -> dict[str, NoduleDataset]:
+    return {
+        name: replace(dataset, nodules=tuple(map(change, dataset.nodules)))
+        for name, dataset in data.items()
+    }
+
+
+def _digest(patient: str) -> str:
+    return hashlib.sha256(patient.encode()).hexdigest()
 
 
 # --- The set that is made of the folds' sets
@@ -225,6 +238,7 @@ def _pooled(
     by their folders."""
     first = next(iter(sets.values()))
     thresholds = {task: _mean_threshold(task, sets.values()) for task in first.tasks}
+    tested = _changed(data, lambda nodule: replace(nodule, split="test"))
     found = {}
     for names in dict.fromkeys(run.data for run in plan.runs):
         answered: list[Prediction] = []
@@ -235,17 +249,13 @@ def _pooled(
                 for o in read_predictions(lines)
                 if o.split == "test"
             ]
-        described = about(first, joined([_all_test(data[name]) for name in names]), ())
+        described = about(first, joined([tested[name] for name in names]), ())
         described = replace(described, weight_set=plan.name, hashes=_hashes(sets))
         evaluation = evaluate(answered, described, first.table)
         folder = evaluation_folder(out, names)
         write_evaluation(evaluation, answered, folder, first.table)
         found[folder] = evaluation
     return found
-
-
-def _all_test(dataset: NoduleDataset) -> NoduleDataset:
-    return replace(dataset, nodules=tuple(replace(n, split="test") for n in dataset.nodules))
 
 
 def _hashes(sets: Mapping[int, WeightSet]) -> dict[str, str]:
