@@ -5,12 +5,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 TORCH := 2.13.0
 KERAS := build/keras-venv/bin/python
+# The panel is for Slicer 5.12 and later; the page's views exist for slicer-core 5.11 alone, which .venv has.
+NEWER_SLICER := slicer-core==5.13.31053.0 vtk==9.6.2
+NEWER := build/newer-slicer-venv
 
-.PHONY: demo serve test test-all bench bench-cohort phantoms follow-pairs evidence faults fuzz parity docs lint clean
+.PHONY: demo serve test test-all test-newer-slicer bench bench-cohort phantoms follow-pairs evidence faults fuzz parity docs lint clean
 
 demo: $(VENV)/.core
+	$(BIN)/nodulerisk assess Resources/SampleData/demo-thin-ct.mha \
+		--points Resources/SampleData/demo-thin-point.mrk.json --out demo-output/thin
 	$(BIN)/nodulerisk assess Resources/SampleData/demo-chest-ct.zip \
-		--points Resources/SampleData/demo-point.mrk.json --out demo-output
+		--points Resources/SampleData/demo-point.mrk.json --out demo-output/thick
 
 serve: $(VENV)/.web
 	$(BIN)/nodulerisk serve
@@ -20,6 +25,10 @@ test: $(VENV)/.test lint # the quick tests, of Testing/Data alone: they prove as
 
 test-all: $(VENV)/.test lint # the long ones too; a few need whole data sets in ../shared and are listed where it is missing
 	$(BIN)/python -m pytest -m "slow or not slow"
+	$(MAKE) test-newer-slicer
+
+test-newer-slicer: $(NEWER)/.made # scene and panel again, with the MRML of a Slicer that the panel is for
+	PYTHONPATH=LungNoduleRisk $(NEWER)/bin/python -m pytest -m "slow or not slow" Testing/Scene Testing/Panel
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -71,6 +80,13 @@ $(VENV)/.test: $(VENV)/.core
 
 $(VENV)/.docs: $(VENV)/.core
 	$(BIN)/python -m pip install --quiet -c Resources/constraints.txt -e ".[docs]"
+	touch $@
+
+$(NEWER)/.made: $(VENV)/.test # all of .venv, but for slicer-core and its VTK
+	$(BIN)/python -m venv $(NEWER)
+	$(BIN)/python -c "import site; print(site.getsitepackages()[0])" > \
+		$$($(NEWER)/bin/python -c "import site; print(site.getsitepackages()[0])")/of-venv.pth
+	$(NEWER)/bin/python -m pip install --quiet --no-deps $(NEWER_SLICER)
 	touch $@
 
 $(KERAS): # a throw-away environment: TensorFlow is measured against, never used

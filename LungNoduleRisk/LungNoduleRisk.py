@@ -84,9 +84,9 @@ class LungNoduleRiskLogic(ScriptedLoadableModuleLogic):
 
     def __init__(self, parent: Any = None):
         super().__init__(parent)
-        from LungNoduleRiskLib.assessing import Assessor
+        from LungNoduleRiskLib.assessing import SceneAssessor
 
-        self.nodules = Assessor()
+        self.nodules = SceneAssessor()
 
 
 class LungNoduleRiskTest(ScriptedLoadableModuleTest):

@@ -44,6 +44,8 @@ class AssessmentRun:
     assessments: list[Assessment] = field(default_factory=list)
     refusals: dict[str, str] = field(default_factory=dict)  # name of the point -> why
     shown: int = 0  # of the assessments
+    summarised: int = 0  # of those
+    over: bool = False  # nothing is added any more
 
     def add(self, outcome: Outcome) -> None:
         """Takes what became of a point."""
@@ -53,7 +55,7 @@ class AssessmentRun:
             self.assessments.append(outcome.assessment)
 
 
-class Assessor:
+class SceneAssessor:
     """Assesses the points of a list on a CT and shows the results in the scene.
 
     ``assess`` blocks. A GUI calls its three parts: ``prepare`` and ``show`` on the main thread,
@@ -139,6 +141,12 @@ class Assessor:
             NoduleRiskError: the CT or the weight set does not serve, the networks failed, or the
                 run was cancelled.
         """
+        try:
+            self._compute(run, progress)
+        finally:
+            run.over = True
+
+    def _compute(self, run: AssessmentRun, progress: Progress | None) -> None:
         # needs packages that are installed only when the user first assesses
         from nodulerisk.assess_points import assess_points
 
@@ -165,9 +173,10 @@ class Assessor:
         self.summarise(run)
 
     def showNext(self, run: AssessmentRun) -> bool:
-        """Shows one nodule of those; False where there is none. ``summarise`` follows the last."""
+        """Shows one nodule of those, or after the last fills table and chart; False where nothing
+        is left to do now."""
         if run.shown == len(run.assessments):
-            return False
+            return run.over and self.summarise(run)
         assessment = run.assessments[run.shown]
         run.shown += 1
         kept = assessment.name in run.keptMasks
@@ -176,10 +185,12 @@ class Assessor:
             results.colourPoints(run.markupsNode, {assessment.name: assessment})
         return True
 
-    def summarise(self, run: AssessmentRun) -> None:
-        """Fills table and chart with what was shown."""
-        if run.shown and run.volumeNode.GetScene() is not None:
+    def summarise(self, run: AssessmentRun) -> bool:
+        """Fills table and chart with what was shown since; whether there was anything."""
+        new, run.summarised = run.shown > run.summarised, run.shown
+        if new and run.volumeNode.GetScene() is not None:
             results.summarise(run.volumeNode)
+        return new
 
     def explainer(
         self,

@@ -17,7 +17,7 @@ import slicer
 from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
 
 from LungNoduleRiskLib import comparing, exporting, scene
-from LungNoduleRiskLib.assessing import AssessmentRun, Assessor
+from LungNoduleRiskLib.assessing import AssessmentRun, SceneAssessor
 from LungNoduleRiskLib.display import results
 from LungNoduleRiskLib.facts import NoduleFacts, Summary, noduleFacts, summary
 from LungNoduleRiskLib.nodules import SceneNodule, deleteNodule, sceneNodules
@@ -156,8 +156,8 @@ class Session:
     """The state and actions of panel and page. Call all but ``compute`` and ``tell`` on the main
     thread."""
 
-    def __init__(self, assessor: Assessor | None = None):
-        self._assessor = assessor or Assessor()
+    def __init__(self, assessor: SceneAssessor | None = None):
+        self._assessor = assessor or SceneAssessor()
         self._state = SessionState()
 
     # What is chosen
@@ -272,7 +272,8 @@ class Session:
         all nodes that refer to each other take part, up to the CT.
 
         Raises:
-            NoduleRiskError: there is nothing to undo, or names were changed since.
+            NoduleRiskError: there is nothing to undo, names were changed since, or a mask that was
+                changed by hand since would be lost.
         """
         self.refresh()
         last = self._last()
@@ -424,11 +425,12 @@ class Session:
         thresholds: Mapping[str, float] | None = None,
         replaceMasks: bool = False,
     ) -> None:
-        """Reads the scene for a run on all points: see ``Assessor.prepare``. ``compute`` is to be
-        called next, on another thread; then ``showNext`` while there is something; then ``end``.
+        """Reads the scene for a run on all points: see ``SceneAssessor.prepare``. ``compute`` is to
+        be called next, on another thread; then ``showNext`` while there is something; then ``end``.
 
         Raises:
-            NoduleRiskError: see ``Assessor.prepare``; what was known of an earlier run is gone.
+            NoduleRiskError: see ``SceneAssessor.prepare``; what was known of an earlier run is
+                gone.
         """
         self._did("assessing", self._runTakenBack())
         self._known.refusals, self._known.earlier, self._known.gone = {}, {}, {}
@@ -445,7 +447,7 @@ class Session:
         )
 
     def compute(self) -> None:
-        """Does the run's work; for any thread: see ``Assessor.compute``."""
+        """Does the run's work; for any thread: see ``SceneAssessor.compute``."""
         assert self.run is not None
         self._assessor.compute(self.run, lambda what, share: self._tell(News(what, share)))
 
@@ -454,7 +456,8 @@ class Session:
         self._tell(News(what, self.news.share))
 
     def showNext(self) -> bool:
-        """Shows one nodule that the run has assessed; whether there was one.
+        """Shows one nodule that the run has assessed, or after the last fills table and chart;
+        whether there was anything to do.
 
         Raises:
             NoduleRiskError: see ``results.showAssessment``.
@@ -486,7 +489,8 @@ class Session:
         """A function that finds out where a network looked at the chosen nodule.
 
         Raises:
-            NoduleRiskError: no nodule with an assessment is chosen; see ``Assessor.explainer``.
+            NoduleRiskError: no nodule with an assessment is chosen; see
+                ``SceneAssessor.explainer``.
         """
         if self.chosen is None or self.chosen.assessment is None:
             raise NoduleRiskError("Choose a nodule that was assessed.")
@@ -580,10 +584,18 @@ class Session:
         self._state.chosen = name
 
     def _unplace(self, ID: str) -> None:
-        """Undoes placing a point; whoever removed it since has done that already."""
+        """Undoes placing a point; whoever removed it since has done that already.
+
+        Raises:
+            NoduleRiskError: there is more of it than a point by now.
+        """
         name = (self._state.named or {}).get(ID)
-        if name is not None:
-            deleteNodule(self._named(name), self.volumeNode, self.markupsNode)
+        if name is None:
+            return
+        nodule = self._named(name)
+        if nodule.assessment is not None or name in self.handDrawn():
+            raise NoduleRiskError(f"{name} has results or a mask by now: delete it instead.")
+        deleteNodule(nodule, self.volumeNode, self.markupsNode)
 
     def _runTakenBack(self) -> Callable[[], None]:
         """A function that undoes the run that starts now, whether it ends or is cancelled."""

@@ -23,7 +23,7 @@ from nodulerisk.checks import (
     Check,
 )
 from nodulerisk.ct.volume import CT, triple
-from nodulerisk.engine.engine import Engine, Networks
+from nodulerisk.engine.engine import Engine, Networks, first_use
 from nodulerisk.networks.kinds import Cubes
 from nodulerisk.nodule.drawing import Drawing, draw
 from nodulerisk.nodule.findings import block_checks, nodule_checks, refuse_missing_slices
@@ -81,7 +81,7 @@ def assess(
         refuse_missing_slices(ct, point_lps_mm)
     with stages("weights", 0.05):
         networks = networks or Engine(weights, device, keep=False)
-    with stages("mask", 0.1):
+    with stages("mask", 0.1, first_use(weights, weights.mask_network, networks)):
         drawing = draw(ct, np.asarray(point_lps_mm, float), weights, networks)
         presence = _presence(drawing, weights)
         if presence.decision == NO_PRESENCE:
@@ -328,7 +328,9 @@ class _Questions:
             set(names) - set(self.answers), key=lambda name: (name != mask_network, name)
         ):
             done = len(self.answers)
-            self._report(f"network {done + 1} of {self._count}", 0.2 + 0.75 * done / self._count)
+            once = first_use(self._weights, name, self._networks)
+            stage = f"network {done + 1} of {self._count}{once}"
+            self._report(stage, 0.2 + 0.75 * done / self._count)
             self.answers[name] = self._networks.predict(name, self._cubes.of(name)[None])[0][0]
 
 
@@ -365,8 +367,8 @@ class _Stages:
         self.seconds: dict[str, float] = {}
 
     @contextmanager
-    def __call__(self, stage: str, share: float) -> Iterator[None]:
-        self.report(stage, share)
+    def __call__(self, stage: str, share: float, more: str = "") -> Iterator[None]:
+        self.report(f"{stage}{more}", share)
         start = time.perf_counter()
         yield
         self.seconds[stage] = time.perf_counter() - start

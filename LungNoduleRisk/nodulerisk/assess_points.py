@@ -16,7 +16,6 @@ from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT
 from nodulerisk.engine.engine import Engine, Networks
 from nodulerisk.errors import CTError, NoduleRiskError, PointError
-from nodulerisk.nodule.features import pyradiomics_features
 from nodulerisk.nodule.same import told_apart
 from nodulerisk.outputs.outcome import Outcome
 from nodulerisk.trust.stability import stability as stability_of
@@ -57,6 +56,12 @@ class Assessor:
         found = weights if isinstance(weights, WeightSet) else load_weight_set(weights)
         self.weights = found.with_thresholds(thresholds or {})
         self.networks = networks or Engine(self.weights, device)
+
+    def warm_up(self) -> None:
+        """Begins to load the network that draws the mask, on a thread of its own: call it before a
+        CT is read."""
+        if self.weights.mask_network is not None and isinstance(self.networks, Engine):
+            self.networks.warm_up(self.weights.mask_network)
 
     def assess(self, ct: CT | File, point: Point | Position, **choices: Any) -> Assessment:
         """Assesses the nodule at a point, LPS mm; ``choices`` as for ``assess_points``.
@@ -125,9 +130,14 @@ class Assessor:
             yield from (Outcome(point, refusal=str(refusal)) for point in points)
             return
         for outcome in self.assess_points(ct, points, progress=progress, **choices):
-            nodule = outcome.assessment and outcome.assessment.nodule
-            known = pyradiomics_features(nodule, ct) if features and nodule else {}
-            yield replace(outcome, features=known)
+            yield _with_features(outcome, ct) if features else outcome
+
+
+def _with_features(outcome: Outcome, ct: CT) -> Outcome:
+    from nodulerisk.nodule.features import pyradiomics_features  # few runs need it
+
+    nodule = outcome.assessment and outcome.assessment.nodule
+    return replace(outcome, features=pyradiomics_features(nodule, ct)) if nodule else outcome
 
 
 def _read(ct: CT | File) -> CT:

@@ -113,15 +113,14 @@ class OwnTask(Task):
             NoduleRiskError: a word of no class, or words of two.
         """
         indices, unknown = self.indices, {"", *map(plain_word, self.unknown)}
-        whole = plain_word(text)
-        parts = [whole] if whole in indices else [*map(plain_word, re.split("[,;]", text))]
-        told = [part for part in parts if part not in unknown]
-        if strangers := [part for part in told if part not in indices]:
+        parts = [text] if plain_word(text) in indices else re.split("[,;]", text)
+        told = {plain_word(part): part.strip() for part in parts}
+        if strangers := [part for word, part in told.items() if word not in {*indices, *unknown}]:
             raise NoduleRiskError(
                 f"{self.column} '{text}' names no class of {self.name}: list '{strangers[0]}' among"
                 " the task's words, or as unknown"
             )
-        return self.agreed({indices[part] for part in told}, text)
+        return self.agreed({indices[word] for word in told if word in indices}, text)
 
     def agreed(self, found: set[int], text: str) -> int | None:
         """Returns the one index among those found; None if there is none.
@@ -141,8 +140,9 @@ def own_tasks_from(values: Any) -> dict[str, OwnTask]:
     Raises:
         ValueError: one cannot be a task beside the others; the message says why.
     """
-    tasks = {name: _own_task(name, row) for name, row in _table("tasks", values).items()}
-    _refuse_alike("task", [*TASKS, *tasks])
+    rows = _table("tasks", values)
+    _refuse_alike("task", [*TASKS, *rows])
+    tasks = {name: _own_task(name, row) for name, row in rows.items()}
     for first, twice in _repeated(chain.from_iterable(map(_columns, (TASKS | tasks).values()))):
         raise ValueError(f"{first} and {twice} would be one column of the tables: rename a class")
     return tasks
@@ -259,7 +259,7 @@ def _evidence(row: dict[str, Any]) -> tuple[EvidenceLevel, ...]:
 
 def _column(text: Any) -> str:
     column = column_name(text) if isinstance(text, str) else ""
-    if column in ("label", "class"):
+    if column in ("label", "class", "flag"):
         raise ValueError(f"tables have pathologies in the column '{text}': give yours another name")
     if not column or column in NO_LABELS:
         raise ValueError(f"column '{text}' holds no labels: name the one that does")

@@ -13,7 +13,7 @@ from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assess import assess
 from nodulerisk.assess_points import Assessor
 from nodulerisk.ct.points import Point
-from nodulerisk.engine import engine as engines
+from nodulerisk.engine.engine import OpenVINOBackend
 from nodulerisk.errors import NoduleRiskError, PointError
 
 OUTSIDE = (500.0, 0.0, 0.0)
@@ -25,8 +25,10 @@ def assessor(weights) -> Assessor:
 
 
 def test_it_answers_as_assess_does_with_networks_loaded_once(ct, weights, monkeypatch):
-    loaded, real = [], engines.converted
-    monkeypatch.setattr(engines, "converted", lambda *a: (loaded.append(a[1]), real(*a))[1])
+    loaded, real = [], OpenVINOBackend._compile
+    monkeypatch.setattr(
+        OpenVINOBackend, "_compile", lambda *asked: (loaded.append(asked[1]), real(*asked))[1]
+    )
     assessor = Assessor(weights.folder, "cpu", thresholds={"malignancy": 0.3})
     found = [assessor.assess(ct, CENTRE_LPS_MM) for _ in range(2)]
     assert sorted(loaded) == sorted(weights.networks)

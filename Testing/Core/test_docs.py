@@ -100,8 +100,8 @@ def test_the_readme_shows_what_the_demo_prints(tmp_path, monkeypatch):
     printed = CliRunner().invoke(
         app,
         [
-            *("assess", str(sample / "demo-chest-ct.zip")),
-            *("--points", str(sample / "demo-point.mrk.json")),
+            *("assess", str(sample / "demo-thin-ct.mha")),
+            *("--points", str(sample / "demo-thin-point.mrk.json")),
             *("--out", str(tmp_path)),
         ],
     )
@@ -109,7 +109,7 @@ def test_the_readme_shows_what_the_demo_prints(tmp_path, monkeypatch):
     shown = next(
         block for _, block in FENCED.findall(text_of(PROJECT / "README.md")) if "N1" in block
     )
-    assert words_in(shown.replace("demo-output", "")) == words_in(
+    assert words_in(shown.replace("demo-output/thin", "")) == words_in(
         printed.output.replace(str(tmp_path), "")
     )
 

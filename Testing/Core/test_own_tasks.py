@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom import dcmread
+from rich.console import Console
 from typer.testing import CliRunner
 
 from made_assessment import CENTRE_LPS_MM, made_ct
@@ -21,10 +22,14 @@ from made_nodules import made_background, made_dataset
 from made_own_tasks import EGFR, SITE, own_tasks
 from made_weights import made_weights
 from nodulerisk.assess import assess
+from nodulerisk.assessment import Assessment
+from nodulerisk.checks import THICK_SLICES
 from nodulerisk.cli import app
 from nodulerisk.cohort.table import CohortError, read_cohort
+from nodulerisk.ct.points import Point
 from nodulerisk.datasets.nodules import NoduleDataset
 from nodulerisk.datasets.own_labels import refuse_unseen_classes, with_own_labels
+from nodulerisk.engine.engine import Engine
 from nodulerisk.errors import NoduleRiskError, WeightsError
 from nodulerisk.evaluation.html.plots import COLOURS
 from nodulerisk.evaluation.predictions import Prediction
@@ -55,39 +60,34 @@ TWO = {"classes": ["a", "b"], "evidence": "reader"}
         ("eg fr", TWO, "its name must be up to 16 letters"),
         ("1st", TWO, "its name must be"),
         ("../x", TWO, "its name must be"),
-        ("x", TWO | {"classes": ["only"]}, "it needs 2 to 10 classes, and has 1"),
-        ("x", TWO | {"classes": [f"c{n}" for n in range(11)]}, "and has 11"),
-        ("x", TWO | {"classes": "ab"}, "classes must be a list of words"),
-        ("x", TWO | {"classes": ["a", "A"]}, "there is a class 'a' already"),
-        ("x", TWO | {"classes": ["wild type", "wild-type"]}, "there is a class 'wild type'"),
-        ("x", TWO | {"classes": ["a", "<b>"]}, "the class '<b>' must be"),
-        ("x", TWO | {"classes": ["a", "=1+1"]}, "the class '=1\\+1' must be"),
-        ("x", TWO | {"classes": ["a", "withheld"]}, "'withheld' stands for no class"),
-        ("x", TWO | {"classes": ["a", "decision"]}, "one column of the tables"),
-        ("grade_grade", TWO | {"classes": ["1", "b"]}, ""),
-        ("malignancy_x", TWO, ""),
-        ("x", {"classes": ["a", "b"]}, "evidence must say what its labels rest on"),
-        ("x", TWO | {"evidence": "outcome"}, "evidence must say"),
-        ("x", TWO | {"column": "patient"}, "column 'patient' holds no labels"),
-        ("x", TWO | {"column": "class"}, "tables have pathologies in the column 'class'"),
-        ("x", TWO | {"colum": "x"}, "'colum' is not understood"),
-        ("x", TWO | {"words": {"c": ["d"]}}, "words of 'c', which is not one of its classes"),
-        ("x", TWO | {"words": {"a": ["yes"], "b": ["Yes"]}}, "'Yes' would be both a and b"),
-        ("x", TWO | {"words": {"a": ["b"]}}, "'b' would be both a and b"),
-        ("x", TWO | {"words": {"a": ["IAC"], "b": ["invasive adenocarcinoma"]}}, "both a and b"),
-        ("x", TWO | {"unknown": ["a"]}, "'a' would be both unknown and a"),
-        ("x", TWO | {"words": {"a": [True]}}, "words of a must be a list of words"),
-        ("x", TWO | {"words": {"a": [""]}}, "'' would be both unknown and a"),
-        ("x", TWO | {"step": 0}, "step must be a whole number from 1"),
-        ("x", TWO | {"lets_through": ["c"]}, "lets_through must be some of a, b"),
-        ("x", TWO | {"column": "subtype"}, "'a' is no class of subtype"),
-        ("x", ["a", "b"], "it must be a table"),
+        ("own", TWO | {"classes": ["only"]}, "it needs 2 to 10 classes, and has 1"),
+        ("own", TWO | {"classes": [f"c{n}" for n in range(11)]}, "and has 11"),
+        ("own", TWO | {"classes": "ab"}, "classes must be a list of words"),
+        ("own", TWO | {"classes": ["a", "A"]}, "there is a class 'a' already"),
+        ("own", TWO | {"classes": ["wild type", "wild-type"]}, "there is a class 'wild type'"),
+        ("own", TWO | {"classes": ["a", "<b>"]}, "the class '<b>' must be"),
+        ("own", TWO | {"classes": ["a", "=1+1"]}, "the class '=1\\+1' must be"),
+        ("own", TWO | {"classes": ["a", "withheld"]}, "'withheld' stands for no class"),
+        ("own", TWO | {"classes": ["a", "decision"]}, "one column of the tables"),
+        ("own", {"classes": ["a", "b"]}, "evidence must say what its labels rest on"),
+        ("own", TWO | {"evidence": "outcome"}, "evidence must say"),
+        ("own", TWO | {"column": "patient"}, "column 'patient' holds no labels"),
+        ("own", TWO | {"column": "class"}, "tables have pathologies in the column 'class'"),
+        ("own", TWO | {"colum": "x"}, "'colum' is not understood"),
+        ("own", TWO | {"words": {"c": ["d"]}}, "words of 'c', which is not one of its classes"),
+        ("own", TWO | {"words": {"a": ["yes"], "b": ["Yes"]}}, "'Yes' would be both a and b"),
+        ("own", TWO | {"words": {"a": ["b"]}}, "'b' would be both a and b"),
+        ("own", TWO | {"words": {"a": ["IAC"], "b": ["invasive adenocarcinoma"]}}, "both a and b"),
+        ("own", TWO | {"unknown": ["a"]}, "'a' would be both unknown and a"),
+        ("own", TWO | {"words": {"a": [True]}}, "words of a must be a list of words"),
+        ("own", TWO | {"words": {"a": [""]}}, "'' would be both unknown and a"),
+        ("own", TWO | {"step": 0}, "step must be a whole number from 1"),
+        ("own", TWO | {"lets_through": ["c"]}, "lets_through must be some of a, b"),
+        ("own", TWO | {"column": "subtype"}, "'a' is no class of subtype"),
+        ("own", ["a", "b"], "it must be a table"),
     ],
 )
 def test_what_is_no_task_is_refused(name, row, message):
-    if not message:
-        assert own_tasks(**{name: row})[name].classes
-        return
     with pytest.raises(ValueError, match=message):
         own_tasks(**{name: row})
 
@@ -168,6 +168,7 @@ def test_a_table_without_the_column_has_no_labels():
         ("minimally invasive adenocarcinoma (R0)", 1),
         ("IAC, grade 2", 1),
         ("invasive adenocarcinoma G3", 1),
+        ("原位腺癌", 0),
         ("benign", None),
         ("", None),
     ],
@@ -213,17 +214,39 @@ def test_a_cohort_is_labelled_by_the_same_words(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory):
-    """A set with a task of two classes, and one of ten in the cascade."""
-    tasks = own_tasks(EGFR=EGFR, site=SITE | {"step": 2, "adenocarcinoma_only": True})
-    return made_weights(tmp_path_factory.mktemp("own"), own_tasks=tasks)
+def asked(tmp_path_factory, ct):
+    """`asked(cascade, EGFR=0.3)`: a nodule's assessment by a set with own tasks of two classes and
+    of ten, beside the others and in the cascade."""
+    gate = {"classes": ["no", "yes"], "evidence": "reader", "lets_through": ["yes"]}
+    tasks = own_tasks(
+        EGFR=EGFR,
+        site=SITE | {"step": 2, "adenocarcinoma_only": True},
+        gate=gate,
+        made=TWO | {"evidence": "simulated"},
+    )
+    weights = made_weights(tmp_path_factory.mktemp("own"), own_tasks=tasks)
+    networks = Engine(weights, "cpu")
+
+    def ask(cascade: bool = False, **thresholds: float) -> Assessment:
+        those = weights.with_thresholds(thresholds)
+        return assess(ct, CENTRE_LPS_MM, those, networks=networks, cascade=cascade)
+
+    return ask
 
 
-def test_two_classes_and_ten_stand_in_every_table(two, ct, tmp_path):
-    found = assess(ct, CENTRE_LPS_MM, two, "cpu")
+@pytest.fixture(scope="module")
+def found(asked) -> Assessment:
+    return asked()
+
+
+def outcome(found: Assessment) -> Outcome:
+    return Outcome(Point("N1", CENTRE_LPS_MM), assessment=found)
+
+
+def test_two_classes_and_ten_stand_in_every_table(found, ct, tmp_path):
     assert len(found.tasks["site"].mean) == MOST
     assert any("subtype, site" in check.message for check in found.checks)
-    row = outcome_row(Outcome(point=found, assessment=found) if False else made_outcome(found))
+    row = outcome_row(outcome(found))
     assert row["EGFR_evidence"] == "pathology" and row["site_evidence"] == "reader"
     assert row["EGFR_wild type"] == round(found.tasks["EGFR"].mean[0], 4)
     assert row["site_wild type"] == round(found.tasks["site"].mean[0], 4)
@@ -234,52 +257,35 @@ def test_two_classes_and_ten_stand_in_every_table(two, ct, tmp_path):
     assert risk_colour(replace(found, tasks={"EGFR": found.tasks["EGFR"]})) == NO_RISK_KNOWN
 
 
-def made_outcome(found) -> Outcome:
-    from nodulerisk.ct.points import Point
-
-    return Outcome(Point("N1", CENTRE_LPS_MM), assessment=found)
-
-
-def test_the_terminal_never_cuts_a_number_off(two, ct):
-    from rich.console import Console
-
+def test_the_terminal_never_cuts_a_number_off(found):
     text = StringIO()
-    found = assess(ct, CENTRE_LPS_MM, two, "cpu")
-    Console(file=text, width=80).print(results_view([made_outcome(found)]))
+    Console(file=text, width=80).print(results_view([outcome(found)]))
     printed = text.getvalue()
     assert "…" not in printed
-    for name in ("EGFR", "site"):
-        for p in found.tasks[name].mean[-1:]:
-            assert f"{p:.2f}" in printed
-    assert all(f"{p:.2f}" in printed for p in found.tasks["site"].mean)
+    for name in ("EGFR", "gate", "site"):
+        task = found.tasks[name]
+        assert all(f"{p:.2f}" in printed for p in task.mean[-1:] + task.mean[: len(task.mean) - 2])
 
 
-def test_the_cascade_asks_it_in_its_step(two, ct):
-    benign = two.with_thresholds({"malignancy": 1.0})
-    found = assess(ct, CENTRE_LPS_MM, benign, "cpu", cascade=True)
-    assert found.tasks["site"].note == "skipped: the nodule was decided benign"
-    assert found.tasks["EGFR"].mean is not None
-    malignant = two.with_thresholds({"malignancy": 0.0})
-    found = assess(ct, CENTRE_LPS_MM, malignant, "cpu", cascade=True)
-    assert found.tasks["site"].mean is not None
+def test_the_cascade_asks_it_in_its_step(asked):
+    benign = asked(cascade=True, malignancy=1.0)
+    assert benign.tasks["site"].note == "skipped: the nodule was decided benign"
+    assert benign.tasks["EGFR"].mean is not None
+    assert asked(cascade=True, malignancy=0.0, gate=0.0).tasks["site"].mean is not None
 
 
-def test_an_own_task_may_bar_the_later_ones(tmp_path, ct):
-    gate = {"classes": ["no", "yes"], "evidence": "reader", "lets_through": ["yes"]}
-    late = {"classes": ["early", "late"], "evidence": "reader", "step": 2}
-    weights = made_weights(tmp_path, own_tasks=own_tasks(gate=gate, late=late))
-    weights = weights.with_thresholds({"malignancy": 0.0, "gate": 1.0})
-    found = assess(ct, CENTRE_LPS_MM, weights, "cpu", cascade=True)
-    assert found.tasks["late"].note == "skipped: the nodule was decided no"
+def test_an_own_task_may_bar_the_later_ones(asked):
+    barred = asked(cascade=True, malignancy=0.0, gate=1.0)
+    assert barred.tasks["site"].note == "skipped: the nodule was decided no"
 
 
-def test_a_simulated_task_is_a_demonstration_and_a_withheld_one_is_not_decided(tmp_path, ct):
-    weights = made_weights(tmp_path, own_tasks=own_tasks(x=TWO | {"evidence": "simulated"}, y=TWO))
-    found = assess(ct, CENTRE_LPS_MM, weights, "cpu")
-    assert found.stated("x").demonstration and found.stated("x").decision is None
-    assert found.stated("y").withheld  # there is no air in this CT
-    row = outcome_row(made_outcome(found))
-    assert (row["x_decision"], row["y_decision"]) == ("demonstration", "withheld")
+def test_a_simulated_task_is_a_demonstration_and_a_withheld_one_is_not_decided(found):
+    assert found.stated("gate").decision in ("no", "yes")
+    doubted = replace(found, checks=(*found.checks, THICK_SLICES.check(thickest=3)))
+    assert doubted.stated("made").demonstration and doubted.stated("made").decision is None
+    assert doubted.stated("gate").reasons == ("the slices are thick",)
+    row = outcome_row(outcome(doubted))
+    assert (row["made_decision"], row["gate_decision"]) == ("demonstration", "withheld")
 
 
 def test_codes_are_short_and_tell_tasks_of_one_name_apart():
@@ -370,33 +376,44 @@ def ran(*arguments) -> str:
     return done.stdout
 
 
-def test_the_documented_plan_is_learnt_and_a_stranger_assesses_with_it(tmp_path):
-    data, out = hospital(tmp_path / "data"), tmp_path / "set"
-    given = ("--data", f"hospital={data}", "--out", out, "--accelerator", "cpu")
-    ran("train", "--config", documented_plan(tmp_path), *given)
-    weights = load_weight_set(out)
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory) -> Path:
+    """The set that the documented plan gives, where that plan is not, and the data beside it."""
+    folder = tmp_path_factory.mktemp("stranger")
+    given = ("--data", f"hospital={hospital(folder / 'data')}", "--out", folder / "trained")
+    ran("train", "--config", documented_plan(folder), *given, "--accelerator", "cpu")
+    return (folder / "trained").rename(folder / "set")
+
+
+def test_the_documented_plan_is_learnt(stranger):
+    weights = load_weight_set(stranger)
     assert weights.tasks["EGFR"].evidence.level == "pathology"
     assert weights.tasks["EGFR"].evidence.nodules == 2
     assert weights.tasks["invasion"].networks == ("inception",)
-    stranger = tmp_path / "stranger"
-    out.rename(stranger)  # the plan is not there
-    ran("evaluate", stranger, data, "--out", tmp_path / "report", "--clicks", 0)
-    figures = (tmp_path / "report" / "figures.md").read_text("utf-8")
+    assert "EGFR" not in TASKS
+
+
+def test_a_stranger_evaluates_the_set_by_the_column_on_its_card(stranger, tmp_path):
+    data = stranger.with_name("data")
+    ran("evaluate", stranger, data, "--out", tmp_path, "--clicks", 0)
+    figures = (tmp_path / "figures.md").read_text("utf-8")
     assert "## EGFR" in figures and "## Invasion" in figures
 
+
+def test_a_stranger_assesses_with_the_set_alone(stranger, tmp_path):
     hu = made_ct().hu.copy()
     hu[:, :4] = -1000  # without air the values would be in doubt, and the decision withheld
     write_study(replace(made_ct(), hu=hu), tmp_path / "ct")
     where = ("--point", ",".join(map(str, CENTRE_LPS_MM)), "--threshold", "EGFR=0")
-    asked = ("assess", tmp_path / "ct", *where, "--weights", stranger)
-    printed = ran(*asked, "--out", tmp_path / "results", "--dicom")
-    assert "EGFR" in printed and "mutated" in printed
     results = tmp_path / "results"
+    asked = ("assess", tmp_path / "ct", *where, "--weights", stranger)
+    printed = ran(*asked, "--out", results, "--dicom")
+    assert "EGFR" in printed and "mutated" in printed
     values = json.loads(next(results.rglob("assessment.json")).read_text("utf-8"))["tasks"]
     (row,) = csv.DictReader(StringIO(next(results.rglob("nodules.csv")).read_text("utf-8-sig")))
     assert values["EGFR"]["decision"] == row["EGFR_decision"] == "mutated"
     assert values["EGFR"]["evidence"] == row["EGFR_evidence"] == "pathology"
-    assert "EGFR: mutated" in next(results.rglob("report.html")).read_text("utf-8")
+    assert "EGFR: mutated" in next(results.rglob("nodule.html")).read_text("utf-8")
     report = str(dcmread(next(results.rglob("*.sr.dcm"))))
     task = task_of("EGFR", ("wild type", "mutated"))
     for words in ("Evidence for EGFR", f"{task.stem}-1-P", "Probability of mutated (EGFR)"):
@@ -421,7 +438,7 @@ def test_a_plan_says_which_task_is_wrong(tmp_path):
     text = documented_plan(tmp_path).read_text("utf-8")
     path = tmp_path / "plan.toml"
     path.write_text(text.replace('evidence = "pathology"', "", 1), "utf-8")
-    with pytest.raises(NoduleRiskError, match="plan.toml: task EGFR: evidence must say what"):
+    with pytest.raises(NoduleRiskError, match="line 6: task EGFR: evidence must say what"):
         read_plan(path)
     path.write_text(text.replace('tasks = ["EGFR",', 'tasks = ["ALK",'), "utf-8")
     with pytest.raises(NoduleRiskError, match="tasks must be some of presence.*, EGFR, invasion"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -423,6 +424,15 @@ def test_the_page_opens_in_the_web_view_or_the_browser(
     path = panel.panel._page.url.removeprefix("file://") if hasWebView else opened[0]
     page = Path(path).read_text(encoding="utf-8")
     assert "mesh3d" in page and RESEARCH_USE_ONLY in page
+
+
+def test_the_next_page_takes_the_window_of_the_last(host, assessed, ui, panel, finished):
+    ui.pageButton.click()
+    finished()
+    first = weakref.ref(panel.panel._page)
+    ui.pageButton.click()
+    finished()
+    assert first() is None and panel.panel._page is not None
 
 
 def test_the_report_of_all_nodules_is_written_where_the_user_wants(

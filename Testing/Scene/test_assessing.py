@@ -19,7 +19,7 @@ import vtk
 from pydicom import dcmread
 from typer.testing import CliRunner
 
-from LungNoduleRiskLib.assessing import Assessor
+from LungNoduleRiskLib.assessing import SceneAssessor
 from LungNoduleRiskLib.display.results import remeasure, resultNode, savedAssessments, withMasks
 from LungNoduleRiskLib.exporting import dicomWriter, reportWriter
 from LungNoduleRiskLib.nodules import deleteNodule, sceneNodules
@@ -86,7 +86,7 @@ def assessor(started):
         started.append(MadeNetworks(*args))
         return started[-1]
 
-    return Assessor(make)
+    return SceneAssessor(make)
 
 
 def results(volumeNode) -> tuple[list[str], list[str], list[str]]:
@@ -130,7 +130,7 @@ def test_real_networks_in_a_child_process_draw_the_nodule(
     loaded, placed, weights, ct, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    volumeNode, assessor = loaded(ct), Assessor()
+    volumeNode, assessor = loaded(ct), SceneAssessor()
     off_centre = np.add(CENTRE_LPS_MM, (3, -2, 1))
     run = assessor.assess(volumeNode, placed(N1=off_centre), weights, "cpu")
     assessor.close()
@@ -400,7 +400,7 @@ def test_the_scene_and_the_terminal_agree(
         stored_away(volumeNode, markupsNode, rigid())
         for node in (volumeNode, markupsNode):
             transformed(node, rigid())
-    assessor = Assessor()
+    assessor = SceneAssessor()
     (shown,) = assessor.assess(volumeNode, markupsNode, weights, "cpu").assessments
     assessor.close()
     expected = in_terminal(tmp_path / "ct.nrrd", CENTRE_LPS_MM, weights, tmp_path / "out")

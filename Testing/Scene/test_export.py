@@ -11,7 +11,7 @@ import SimpleITK as sitk
 import slicer
 import vtk
 
-from LungNoduleRiskLib.assessing import Assessor
+from LungNoduleRiskLib.assessing import SceneAssessor
 from LungNoduleRiskLib.display.results import resultNode, showAssessment
 from LungNoduleRiskLib.exporting import exportNodules
 from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_assessment, made_ct, positions_of
@@ -111,7 +111,7 @@ def volume_mm3(nodule: LabelledNodule) -> float:
 def test_assessed_edited_and_exported(exported, loaded, placed, tmp_path, ct):
     weights, logic, volumeNode = (
         made_weights(tmp_path / "weights").folder,
-        Assessor(BallNetworks),
+        SceneAssessor(BallNetworks),
         loaded(ct),
     )
     markupsNode = described(placed(N1=CENTRE_LPS_MM, second=BESIDE_LPS_MM), "AIS, part-solid", "")

@@ -9,7 +9,7 @@ import pytest
 import slicer
 
 from LungNoduleRiskLib import comparing
-from LungNoduleRiskLib.assessing import Assessor
+from LungNoduleRiskLib.assessing import SceneAssessor
 from LungNoduleRiskLib.display import results
 from LungNoduleRiskLib.session import Session
 from made_assessment import CENTRE_LPS_MM, made_ct
@@ -31,7 +31,7 @@ def weights(tmp_path_factory) -> str:
 @pytest.fixture
 def session(loaded, placed, ct) -> Session:
     """With a CT, a nodule A on it, and a point B that lies elsewhere."""
-    session = Session(Assessor(BallNetworks))
+    session = Session(SceneAssessor(BallNetworks))
     session.use(loaded(ct), placed(A=CENTRE_LPS_MM, B=OUTSIDE_MM))
     session.refresh()
     return session
@@ -137,6 +137,23 @@ def test_undoing_a_run_brings_back_what_it_replaced(session, weights):
     assert results.remeasure(session.volumeNode) == []
     assert session.markupsNode.GetNthControlPointSelected(0)  # its colour, as it is malignant
     assert [one.name for one in session.drawn] == ["A"] and session.answers["spiculation"] == "yes"
+
+
+def test_undo_takes_no_mask_along_that_was_drawn_by_hand_since(session, weights):
+    session.markupsNode.AddControlPoint([0, 0, 0], "C")
+    session.refresh()
+    assess(session, weights)
+    session.refresh()
+    edit(session.volumeNode, slicer.util.arrayFromVolume(session.volumeNode) > -500, "A")
+    with pytest.raises(NoduleRiskError, match="changed by hand since.*: A"):
+        session.undo()
+    assert results.handDrawn(session.volumeNode, ["A"]) == ["A"]
+    results.removeAssessment("A", session.volumeNode)
+    session.undo()
+    results.segmentToEdit("C", session.volumeNode)
+    edit(session.volumeNode, slicer.util.arrayFromVolume(session.volumeNode) > -500, "C")
+    with pytest.raises(NoduleRiskError, match="C has results or a mask"):
+        session.undo()
 
 
 def test_a_run_is_not_undone_under_other_names(session, weights):

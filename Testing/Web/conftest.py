@@ -17,6 +17,7 @@ from needs import CHROMIUM
 
 LAPTOP = {"width": 1366, "height": 768}
 PATIENCE_MS = 30_000  # for what computes
+STARTING_MS = 90_000  # as long as a session may take to start, and more
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -41,8 +42,14 @@ def serving(*options: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with serving("--sessions", "4", "--max-upload-gb", "0.1") as address:
+def options() -> list[str]:
+    """Of the server; a module may need others."""
+    return ["--sessions", "4", "--max-upload-gb", "0.1"]
+
+
+@pytest.fixture(scope="module")
+def address(options) -> Iterator[str]:
+    with serving(*options) as address:
         yield address
 
 
@@ -74,7 +81,7 @@ def visit(browser, address) -> Iterator:
         )
         page.asked = []
         page.on("request", lambda request: page.asked.append(request.url))
-        page.goto(address)
+        page.goto(address, timeout=STARTING_MS)
         page.get_by_role("button", name="Sample").wait_for()
         return page
 

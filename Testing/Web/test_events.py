@@ -12,9 +12,10 @@ import pytest
 import slicer
 import vtk
 
-from LungNoduleRiskLib.sample import loadSample
+from LungNoduleRiskLib.sample import THICK, loadSample
 from LungNoduleRiskWeb.session.numbers import number, typed_number
 from LungNoduleRiskWeb.session.pictures import MOST_PIXELS, MOVING_PIXELS, Picture
+from LungNoduleRiskWeb.session.reading import Numbering
 from LungNoduleRiskWeb.session.shown import SliceShown
 from LungNoduleRiskWeb.session.viewer import Viewer
 
@@ -34,7 +35,7 @@ def viewer() -> Iterator[Viewer]:
         server = Server()
         made = Viewer(server)
         server.state.ready()
-        made.points = loadSample()[1]
+        made.points = loadSample(THICK)[1]
         made.show_ct(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")[0])
         yield made
         for task in asyncio.all_tasks(loop):
@@ -124,7 +125,20 @@ def test_the_words_in_a_picture(axial):
     words = axial.number_it()["said"]
     assert {words[edge] for edge in ("left", "right", "top", "bottom")} == {"R", "L", "A", "P"}
     assert words["left"] == "R" and words["top"] == "A"
-    assert "of 56" in words["corner"] and "W 1500 L −600" in words["corner"]
+    assert "of 38–93" in words["corner"] and "W 1500 L −600" in words["corner"]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "at", "words"),
+    [
+        (1, 56, (2, 26, 56), "Slice 27 of 56"),
+        (97, 42, (2, 26, 56), "Slice 71 of 42–97"),
+        (1, 56, (0, 26, 256), "Slice 27 of 256"),
+        (1, 56, (2, -1, 56), "Beside the CT"),
+    ],
+)
+def test_slices_are_counted_as_the_series_counts(first, last, at, words):
+    assert Numbering(2, first, last).words(*at) == words
 
 
 def test_the_hu_under_the_cursor_are_the_cts(viewer, axial):

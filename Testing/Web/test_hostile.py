@@ -25,7 +25,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import msgpack
 import numpy as np
@@ -55,7 +55,7 @@ from LungNoduleRiskWeb.session.downloads import FILES
 from LungNoduleRiskWeb.session.viewer import Viewer
 from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_ct
 from made_dicom import write_series
-from made_front import KEY, made_front, run
+from made_front import KEY, browser, made_front, run
 from made_weights import made_weights
 from nodulerisk.errors import NoduleRiskError, WorkerError
 
@@ -503,7 +503,8 @@ def test_twenty_sessions_leave_nothing_behind(tmp_path, monkeypatch):
             before = held()
             for _ in range(10):
                 for _ in range(2):
-                    await user.start_session()
+                    async with browser(user.address) as another:
+                        await another.start_session()
                 await asyncio.gather(
                     *(sessions._end(one, "the test is over") for one in sessions._sessions.values())
                 )
@@ -538,6 +539,7 @@ def served(tmp_path_factory) -> Iterator[Served]:
         "0",
         "--sessions",
         "4",
+        "--no-reserve",  # the newest process is the test's own
     ]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with log.open("w") as stderr:
@@ -666,9 +668,11 @@ class Place:
 
 
 async def started(served: Served) -> Place:
-    base = "{0.scheme}://{0.netloc}".format(urlsplit(served.address))
+    address = urlsplit(served.address)
+    base = f"{address.scheme}://{address.netloc}"
     async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as client:
-        await client.get(served.address, allow_redirects=False)
+        token = {"token": parse_qs(address.fragment)["token"][0]}
+        await client.post(f"{base}/login", data=token, headers={"Origin": base})
         async with client.get(f"{base}/", allow_redirects=False) as answer:
             return Place(base, answer.headers["Location"], answer.request_info.headers["Cookie"])
 

@@ -142,6 +142,18 @@ def test_a_whole_ct_as_a_folder(page, terminal, shared, tmp_path):
     assert_same_assessment(page, terminal(archive), tmp_path)
 
 
+ASKED_WRONGLY = """async () => {
+  const session = trame.client.getConnection().getSession();
+  return JSON.stringify(await session.call("trame.state.update", [5]).catch(e => e));
+}"""
+
+
+def test_what_fails_tells_the_page_nothing_of_the_servers_files(page):
+    said = page.evaluate(ASKED_WRONGLY)
+    assert "Exception raised" in said and "Traceback" not in said
+    assert not re.search(r"\.py|/\w+/", said)
+
+
 def middle_of(page: Page, view: str) -> tuple[float, float]:
     """The middle of a view on the screen, where its crosshair lines meet."""
     box = (

@@ -204,10 +204,10 @@ def test_a_session_that_does_not_start_says_why_to_who_runs_the_server(base, cap
 
     caplog.set_level(logging.INFO)
     run(test())
-    assert "did not start: no display" in caplog.text
+    assert "did not start: no display (code 1)" in caplog.text
 
 
-def test_fault_44_a_disk_without_room_for_a_session_costs_no_place(base):
+def test_fault_44_a_disk_without_room_for_a_session_costs_no_place(base, caplog):
     async def test() -> None:
         async with made_front(made_sessions(most=1)) as user:
             [folder] = base.iterdir()
@@ -215,6 +215,7 @@ def test_fault_44_a_disk_without_room_for_a_session_costs_no_place(base):
             for _ in range(2):
                 answer = await user.get("/")
                 assert answer.status == 503 and "did not start" in await answer.text()
+            assert "did not start: [Errno 2]" in caplog.text
             folder.mkdir()
             assert (await user.get("/")).status == 303
 

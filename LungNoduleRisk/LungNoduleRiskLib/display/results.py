@@ -13,7 +13,7 @@ import json
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -157,11 +157,13 @@ def takeOut(name: str, volumeNode: vtkMRMLScalarVolumeNode) -> Callable[[], None
 
 def keeper(names: Collection[str], volumeNode: vtkMRMLScalarVolumeNode) -> Callable[[], None]:
     """A function that brings nodules' results back as they are now, in place of what they have
-    then."""
+    then; it raises ``NoduleRiskError`` where a mask that was changed by hand since would be lost.
+    """
     entries = {name: one for name, one in _entries(volumeNode).items() if name in names}
     copies = {name: _segmentCopy(name, volumeNode) for name in names}
     segments = {name: segment for name, segment in copies.items() if segment is not None}
-    return partial(_putBack, names, entries, segments, volumeNode)
+    prints = {name: _fingerprintOf(name, volumeNode) for name in segments}
+    return partial(_putBack, names, entries, segments, prints, volumeNode)
 
 
 def rename(old: str, new: str, volumeNode: vtkMRMLScalarVolumeNode) -> None:
@@ -199,9 +201,12 @@ def savedAssessments(volumeNode: vtkMRMLScalarVolumeNode) -> dict[str, Assessmen
     Raises:
         NoduleRiskError: the text node was edited into something else.
     """
+    textNode = resultNode("text", volumeNode)
+    if textNode is None:
+        return {}
     try:
-        return {name: Assessment.from_dict(entry) for name, entry in _entries(volumeNode).items()}
-    except (KeyError, TypeError, ValueError) as error:
+        return dict(_assessmentsIn(textNode.GetText()))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(volumeNode) from error
 
 
@@ -363,8 +368,15 @@ def _putBack(
     names: Collection[str],
     entries: dict[str, Entry],
     segments: dict[str, Any],
+    prints: dict[str, str],
     volumeNode: vtkMRMLScalarVolumeNode,
 ) -> None:
+    byHand = handDrawn(volumeNode, names)
+    lost = [name for name in byHand if _fingerprintOf(name, volumeNode) != prints.get(name)]
+    if lost:
+        raise NoduleRiskError(
+            f"These masks were changed by hand since, and would be lost: {', '.join(lost)}."
+        )
     removeAssessments(names, volumeNode)
     for name, segment in segments.items():
         segmentToEdit(name, volumeNode).GetSegmentation().GetSegment(name).DeepCopy(segment)
@@ -457,12 +469,25 @@ def _entries(volumeNode: vtkMRMLScalarVolumeNode) -> dict[str, Entry]:
     if textNode is None:
         return {}
     try:
-        entries = json.loads(textNode.GetText())
-        if not all(set(entry[MASK]) == {"drawn", "measured"} for entry in entries.values()):
-            raise ValueError(MASK)
+        return dict(_entriesIn(textNode.GetText()))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _damaged(volumeNode) from error
+
+
+# Of a text that is read many times between two changes; what comes back is not to be changed.
+
+
+@lru_cache(maxsize=2)
+def _entriesIn(text: str) -> dict[str, Entry]:
+    entries = json.loads(text)
+    if not all(set(entry[MASK]) == {"drawn", "measured"} for entry in entries.values()):
+        raise ValueError(MASK)
     return entries
+
+
+@lru_cache(maxsize=2)
+def _assessmentsIn(text: str) -> dict[str, Assessment]:
+    return {name: Assessment.from_dict(entry) for name, entry in _entriesIn(text).items()}
 
 
 def _damaged(volumeNode: vtkMRMLScalarVolumeNode) -> NoduleRiskError:

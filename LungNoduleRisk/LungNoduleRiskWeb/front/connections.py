@@ -16,6 +16,7 @@ if sys.platform != "win32":
 
 KEPT_HANDLES = 64  # for files, sessions that start, and the networks
 MOST_CONNECTIONS = 4096
+BACKLOG = 32  # connections that are accepted at once, before they can be counted
 HANDSHAKE_SECONDS = 5.0  # for TLS; until then a connection cannot be counted
 
 
@@ -30,7 +31,7 @@ class Connections:
         self._server: web.Server | None = None
 
     def __len__(self) -> int:
-        return len(self._server.connections) if self._server is not None else 0
+        return len(self._open())
 
     def of_visitors(self, is_visitor: Callable[[web.Request], bool]) -> Middleware:
         """Keeps the connections by which these ask."""
@@ -54,16 +55,19 @@ class Connections:
         return lambda: server() if self._make_room() else _Refused()
 
     def _make_room(self) -> bool:
-        assert self._server is not None
-        there = self._server.connections
+        there = self._open()
         self._known.intersection_update(there)
         if len(there) < self._most:
             return True
         idle = [one for one in there if one not in self._asking]
         for one in sorted(idle, key=self._known.__contains__)[:1]:  # the oldest of strangers first
-            if one.transport is not None:
-                one.transport.abort()
+            assert one.transport is not None
+            one.transport.abort()
         return bool(idle)
+
+    def _open(self) -> list[RequestHandler]:
+        there = self._server.connections if self._server is not None else []
+        return [one for one in there if one.transport and not one.transport.is_closing()]
 
 
 class _Refused(asyncio.Protocol):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from aiohttp import web
-
-from nodulerisk.errors import NoduleRiskError
 
 PATIENCE_SECONDS = 30.0  # without an answer, nor any movement in the line before it
 FRESH_SECONDS = 5.0  # an answer is good for so long: anyone may ask
@@ -21,13 +21,13 @@ class Health:
     """Asks the networks, one question at a time however many want to know.
 
     Args:
-        ask: asks them one question, and raises NoduleRiskError where they cannot answer; told
-            whenever the line before it moves. It is called on another thread.
+        ask: asks them one question, and raises where they cannot answer; told whenever the
+            line before it moves. It is called on another thread.
     """
 
     def __init__(self, ask: Callable[[Callable[[int], None]], None]):
         self._ask = ask
-        self._question: asyncio.Task[bool] | None = None
+        self._question: asyncio.Future[bool] | None = None
         self._asked = self._heard = 0.0
 
     async def answer(self, _: web.Request) -> web.Response:
@@ -43,23 +43,25 @@ class Health:
             return question.result()
         return time.monotonic() - self._heard < PATIENCE_SECONDS
 
-    def _current_question(self) -> asyncio.Task[bool]:
+    def _current_question(self) -> asyncio.Future[bool]:
         now = time.monotonic()
-        is_old = self._question is None or (
-            self._question.done() and now - self._asked > FRESH_SECONDS
-        )
-        if self._question is None or is_old:
+        is_old = now - self._asked > FRESH_SECONDS
+        if self._question is None or (self._question.done() and is_old):
             self._asked = self._heard = now
-            self._question = asyncio.create_task(self._put())
+            self._question = asyncio.get_running_loop().create_future()
+            # no thread of the loop's own, which would be waited for when the server ends
+            threading.Thread(target=self._put, args=(self._question,), daemon=True).start()
         return self._question
 
-    async def _put(self) -> bool:
+    def _put(self, question: asyncio.Future[bool]) -> None:
         try:
-            await asyncio.to_thread(self._ask, self._hear)
-        except NoduleRiskError as error:
+            self._ask(self._hear)
+            is_well = True
+        except Exception as error:  # whatever it is, they do not answer
             logger.error("the networks do not answer: %s", error)
-            return False
-        return True
+            is_well = False
+        with suppress(RuntimeError):  # the server has ended
+            question.get_loop().call_soon_threadsafe(question.set_result, is_well)
 
     def _hear(self, _: int) -> None:
         self._heard = time.monotonic()

@@ -22,7 +22,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from LungNoduleRiskWeb.agreed import NETWORKS_VARIABLE
-from LungNoduleRiskWeb.front.connections import HANDSHAKE_SECONDS, Connections
+from LungNoduleRiskWeb.front.connections import BACKLOG, HANDSHAKE_SECONDS, Connections
 from LungNoduleRiskWeb.front.forwarded import Forwarded
 from LungNoduleRiskWeb.front.gate import (
     HEALTH_PATH,
@@ -151,6 +151,7 @@ async def _run(app: web.Application, listener: socket.socket, tls: ssl.SSLContex
         server = await asyncio.get_running_loop().create_server(
             app[CONNECTIONS].bounded(runner.server),
             sock=listener,
+            backlog=BACKLOG,
             ssl=tls,
             ssl_handshake_timeout=HANDSHAKE_SECONDS if tls else None,
         )
@@ -264,12 +265,11 @@ def networks_question(
     import numpy as np
 
     from nodulerisk.engine.queue import SharedNetworks
-    from nodulerisk.networks.kinds import NETWORKS
     from nodulerisk.weights.store import load_weight_set
 
     weight_set = load_weight_set(weights)
     name, card = min(weight_set.networks.items(), key=lambda one: one[1].size)
-    cubes = np.zeros((1, NETWORKS[card.kind].cubes.channels, *3 * [card.size]), np.float32)
+    cubes = np.zeros((1, card.cubes.channels, *3 * [card.size]), np.float32)
 
     def ask(on_waiting: Callable[[int], None]) -> None:
         options = {"address": address, "key": key, "on_waiting": on_waiting}

@@ -291,6 +291,8 @@ class Sessions:
     def _end(self, session: Session, why: str, detail: str = "") -> asyncio.Task:
         """Ends a session, once, however often it is asked."""
         if session.ending is None:
+            code = session.process.poll()
+            detail = detail or ("" if code is None else f"code {code}")
             _log(session, f"{why}: {detail}" if detail else why)
             self.ended[why] += 1
             session.ending = asyncio.create_task(self._end_process(session))

@@ -16,7 +16,7 @@ from trame_server import Server
 from trame_server.utils.asynchronous import create_task
 
 from LungNoduleRiskLib import scene
-from LungNoduleRiskLib.assessing import Assessor
+from LungNoduleRiskLib.assessing import SceneAssessor
 from LungNoduleRiskLib.facts import NoduleFacts, Summary
 from LungNoduleRiskLib.session import Session
 from LungNoduleRiskWeb.session.correcting import Correcting, CorrectingState
@@ -30,14 +30,12 @@ from nodulerisk.clinical.patient import Patient
 from nodulerisk.ct.dicom.identity import identity_in
 from nodulerisk.ct.points import Point, Position, parse_point
 from nodulerisk.engine.worker import RemoteNetworks
-from nodulerisk.errors import NoduleRiskError
-from nodulerisk.outputs.html.nodule_report import AT_A_GLANCE
+from nodulerisk.outputs.words import AT_A_GLANCE
 from nodulerisk.weights.store import weight_set_names
 
 SYSTEMS = ("LPS", "RAS", "voxel")  # of typed coordinates: mm, mm, and voxels x, y, z counted from 0
 PATIENT = tuple(get_type_hints(Patient))
 POLL_S = 0.1
-PLACED, DELETED = "placed", "deleted"
 
 
 @dataclass(frozen=True)
@@ -53,6 +51,7 @@ class PageState:
         running: an assessment, which can be cancelled.
         identity: reports name the patient.
         percent: of it.
+        undoable: what can be undone, in words.
         report_url: shown over the page.
     """
 
@@ -68,6 +67,7 @@ class PageState:
     stability: bool = False
     dark: bool = True
     identity: bool = False
+    undoable: str = ""
     report_url: str = ""
 
 
@@ -96,9 +96,8 @@ class Controller:
     ):
         """``make_networks``: as ``SharedNetworks``, once it knows its queue."""
         self.viewer = viewer
-        self.session = Session(Assessor(partial(make_networks, on_waiting=self._on_waiting)))
+        self.session = Session(SceneAssessor(partial(make_networks, on_waiting=self._on_waiting)))
         self.notices, self.state = Notices(server.state), server.state
-        self._done: list[tuple[str, str]] = []  # what may be undone: placed or deleted, and a name
         self.weight_sets, self.device = list(dict.fromkeys([weights, *weight_set_names()])), device
         self._refreshing: asyncio.Task | None = None
         self.state.update(STATE | {"weights": weights})
@@ -150,7 +149,6 @@ class Controller:
         self.session.use(None, None)
         self.scans.clear()
         self.following.clear()
-        self._done.clear()
         self.state.update({name: STATE[name] for name in CLOSED})
         self._show_answers()
 
@@ -165,7 +163,6 @@ class Controller:
         self.reading.show_ct(volume_node)
         self.viewer.on_points_changed(points_node, self._refresh_soon)
         self.refresh()
-        self._done.clear()
 
     # Points
 
@@ -238,27 +235,15 @@ class Controller:
         with self.notices.refusals_said():
             self.notices.refuse_busy()  # a run under way would bring its results back
             self.session.delete(name)
-            self._done.append((DELETED, name))
             self.refresh()
 
     def undo(self) -> None:
-        """Takes back the last point that was placed, unless it was assessed since, or brings back
-        the nodule that was deleted last."""
+        """Takes back the last stroke of the brush, or what was done last: see ``Session.undo``."""
         with self.notices.refusals_said():
             self.notices.refuse_busy()
-            if self.correcting.undo():
-                return
-            fresh = [one.name for one in self.session.nodules if one.assessment is None]
-            may = [(PLACED, name) for name in fresh] + [(DELETED, self.session.deleted)]
-            self._done = [one for one in self._done if one in may]
-            if not self._done:
-                raise NoduleRiskError("There is nothing to undo.")
-            what, name = self._done.pop()
-            if what == DELETED:
-                self.session.undoDelete()
-            else:
-                self.session.delete(name)
-            self.refresh()
+            if not self.correcting.undo():
+                self.session.undo()
+                self.refresh()
 
     # A run
 
@@ -335,10 +320,9 @@ class Controller:
 
     def refresh(self) -> None:
         """Reads the nodules from the scene again, and chooses a new one if there is one."""
-        new = self.session.refresh()
-        self._done += [(PLACED, name) for name in new]
-        for name in new[-1:]:
+        for name in self.session.refresh()[-1:]:
             self.session.choose(name)
+        self.state.undoable = self.session.undoable or ""
         places = self.session.places()
         self.state.nodules = [
             _row(one, places.get(one.name, "")) for one in self.session.summaries()

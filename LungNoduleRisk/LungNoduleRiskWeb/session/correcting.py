@@ -96,4 +96,6 @@ class Correcting:
             return
         with self._state, self._page.notices.refusals_said():
             if results.remeasure(volume_node):
+                # a stroke takes the mesh away
+                self._editor.active_segmentation_node.CreateClosedSurfaceRepresentation()
                 self._page.refresh()

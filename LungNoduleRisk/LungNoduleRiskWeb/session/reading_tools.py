@@ -154,6 +154,7 @@ class ReadingTools:
             self._state.placing = False
             self._line = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsLineNode", "Length")
             self._line.CreateDefaultDisplayNodes()
+            self._viewer.mark_points(self._line)
             self._line.AddObserver(
                 self._line.PointPositionDefinedEvent, lambda *_: self._on_measured()
             )

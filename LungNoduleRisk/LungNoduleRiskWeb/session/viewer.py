@@ -26,7 +26,7 @@ from vtkmodules.vtkCommonCore import VTK_IMAGE_SLAB_MAX
 
 from LungNoduleRiskLib.scene import lookAt, rasOf
 from LungNoduleRiskWeb.session.pictures import Picture, PictureFactory, Place, Shown, View, turn
-from LungNoduleRiskWeb.session.reading import readout, written
+from LungNoduleRiskWeb.session.reading import Numbering, readout, written
 from LungNoduleRiskWeb.session.shown import SliceShown
 from LungNoduleRiskWeb.session.view_bars import readout_of, slice_bar, space_bar
 from nodulerisk.errors import OutputError
@@ -63,6 +63,7 @@ class Viewer:
         _stand_in_for_slicer(self._app)
         self._state = server.state
         self._volume_node: Any = None
+        self._numbering = Numbering(2, 1, 1)
         self._last: SliceView | None = None  # that a button was pressed in
         self.on_pressed: Callable[[], None] = lambda: None  # called before a press does anything
         told: dict[str, Any] = {
@@ -99,7 +100,7 @@ class Viewer:
             view.set_ruler(node.RulerTypeThin, node.RulerColorYellow)  # seen on white, too
             view.set_background_volume_id(volume_node.GetID())
             view.reset_view()
-        self._volume_node = volume_node
+        self._volume_node, self._numbering = volume_node, Numbering.of(volume_node)
         self._crosshair.SetCrosshairRAS(*self.where_slices_meet({}))
         self._drag_windows()
 
@@ -159,7 +160,7 @@ class Viewer:
         return np.linalg.solve(normals, (normals * places).sum(axis=1))
 
     def mark_points(self, markups_node) -> None:
-        """Has points drawn as thin crosses, through which the nodule is seen."""
+        """Has points drawn as small, thin crosses, which do not cover the nodule."""
         display_node = markups_node.GetDisplayNode()
         display_node.SetGlyphTypeFromString("Cross2D")
         display_node.SetGlyphScale(MARK_PERCENT)
@@ -228,14 +229,16 @@ class Viewer:
         if self._volume_node is None or not isinstance(view, SliceView):
             return {}
         slab_mm = view.get_slab_thickness() if view.is_slab_enabled() else 0.0
-        return written(SliceShown.by(view), slab_mm, self._volume_node)
+        return written(SliceShown.by(view), slab_mm, self._volume_node, self._numbering)
 
     def _on_pointed(self, view: View, shown: Shown, place: Place | None) -> None:
         """Says what lies under the cursor in the picture that the user saw."""
-        if isinstance(shown, SliceShown):
-            out = place is None or self._volume_node is None
-            said = "" if out else readout(shown.ras(*place), self._volume_node)
-            self._state[readout_of(view)] = said
+        if not isinstance(shown, SliceShown):
+            return
+        said = ""
+        if place is not None and self._volume_node is not None:
+            said = readout(shown.ras(*place), self._volume_node)
+        self._state[readout_of(view)] = said
 
     def _on_pressed(self, view: View) -> None:
         if isinstance(view, SliceView):

@@ -25,6 +25,7 @@ from nodulerisk.files import stem_of
 from nodulerisk.outputs.style import REPORT_NAME, SEG_NAME, SR_NAME, TABLE_NAME
 
 if TYPE_CHECKING:
+    from nodulerisk.assess_points import Assessor
     from nodulerisk.assessment import Assessment
     from nodulerisk.clinical.followup import FollowUp
     from nodulerisk.clinical.patient import Patient
@@ -124,13 +125,14 @@ def assess(
         path = retrieved.enter_context(at_hand(ct, pacs))
         listed = _listed_series(points)
         named = _named_by(path, series)
-        if len(listed) > 1 and not set(listed) & set(named):  # only the CT says which rows are its
+        unnamed = len(listed) > 1 and not set(listed) & set(named)
+        if unnamed or _counts_slices(points):  # only the CT says which rows are its, and where
             scan = read_scan(path, series)
             named += [scan.acquisition.series_uid or ""]
         else:
             scan = None
         own = next((uid for uid in named if uid in listed), None)
-        asked = asked_points(point, points, ras, lps, series=own)
+        asked = asked_points(point, points, ras, lps, series=own, ct=scan)
         thresholds = thresholds_of(threshold or [])
         known = known_patient(patient, len(asked))
         earlier = earlier_report(out) if dicom else None  # before old results are removed
@@ -140,14 +142,14 @@ def assess(
             source = dicom_source(path, series) if dicom else None
             who = identity_of(path, series) if identity else None
             weight_set = chosen_weights(weights, thresholds)
+            assessor = assessor_of(weight_set, device, several=stability or len(asked) > 1)
             show("reading the CT", None)
             scan = of_listed_series(scan or read_scan(path, series), listed, named)
             outcomes = assess_and_write(
                 scan,
                 asked,
                 folders,
-                weight_set,
-                device,
+                assessor,
                 show,
                 cascade=cascade,
                 stability=stability,
@@ -171,8 +173,10 @@ def asked_points(
     ras: bool,
     lps: bool,
     series: str | None = None,
+    ct: CT | None = None,
 ) -> list[Point]:
-    """Returns the points given on the command line; of a table that names series, those of one.
+    """Returns the points given on the command line; of a table that names series, those of one; of
+    one that counts slices, where they lie in the CT.
 
     Raises:
         PointError: no points, both options, both coordinate systems, or an unreadable file.
@@ -181,7 +185,7 @@ def asked_points(
 
     refuse_unclear_points(texts, file, ras, lps)
     if file is not None:
-        return read_points(file, "ras" if ras else "lps" if lps else None, series=series)
+        return read_points(file, "ras" if ras else "lps" if lps else None, series=series, ct=ct)
     return named_points(("", parse_point(text, "ras" if ras else "lps")) for text in texts or ())
 
 
@@ -197,6 +201,12 @@ def _listed_series(file: Path | None) -> list[str]:
     from nodulerisk.ct.points import series_in
 
     return series_in(file) if file is not None else []
+
+
+def _counts_slices(file: Path | None) -> bool:
+    from nodulerisk.ct.points import counts_slices
+
+    return file is not None and counts_slices(file)
 
 
 def _named_by(ct: Path, series: str | None) -> list[str]:
@@ -254,6 +264,17 @@ def chosen_weights(name: str, thresholds: dict[str, float]) -> WeightSet:
     from nodulerisk.weights.store import load_weight_set
 
     return load_weight_set(name).with_thresholds(thresholds)
+
+
+def assessor_of(weights: WeightSet, device: str, *, several: bool) -> Assessor:
+    """Returns one that begins to load its first network while the CT is read; for a single nodule,
+    it holds only one network at a time."""
+    from nodulerisk.assess_points import Assessor
+    from nodulerisk.engine.engine import Engine
+
+    assessor = Assessor(weights, networks=Engine(weights, device, keep=several))
+    assessor.warm_up()
+    return assessor
 
 
 def prepared_folders(out: Path, points: list[Point], inputs: list[Path]) -> list[Path]:
@@ -330,8 +351,7 @@ def assess_and_write(
     ct: CT,
     points: list[Point],
     folders: list[Path],
-    weights: WeightSet,
-    device: str,
+    assessor: Assessor,
     show: Show,
     *,
     cascade: bool = False,
@@ -342,18 +362,13 @@ def assess_and_write(
 ) -> list[Outcome]:
     """Assesses every point and writes its results; a refused point does not stop the others (fault
     25). ``change_of`` says how a nodule has changed since earlier scans."""
-    from nodulerisk.assess_points import assess_points
     from nodulerisk.clinical.advice import NO_ADVICE, advise
-    from nodulerisk.engine.engine import Engine
     from nodulerisk.nodule.same import is_twin
     from nodulerisk.outputs.results import write_results
 
-    networks = Engine(weights, device, keep=stability or len(points) > 1)
-    found = assess_points(
+    found = assessor.assess_points(
         ct,
         points,
-        weights,
-        networks,
         cascade=cascade,
         stability=stability,
         progress=lambda stage, share: show(stage, share * len(points)),

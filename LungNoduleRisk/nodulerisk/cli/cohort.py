@@ -118,9 +118,8 @@ def cohort(
                 )
             store.compact()
             store.export_csv(out / COHORT_TABLE_NAME)
-            write_summary(store, asked, out / SUMMARY_NAME)
+            found = write_summary(store, asked, out / SUMMARY_NAME)
             write_growth(asked, store, out / GROWTH_NAME)
-            found = Counter(row["status"] for row in store.rows(["status"]))
     typer.echo(f"{_counted(found)}. Results: {out}")
     if found["failed"] or found["refused"]:
         raise typer.Exit(FAILED)
@@ -154,9 +153,14 @@ def _say(asked: Cohort, store: Store) -> tuple[int, int]:
     Returns:
         How many nodules there are, and how many of them are done.
     """
-    keys = set(asked.keys)
-    total, done = len(keys), len(keys & store.done())
+    from nodulerisk.cohort.inputs import inputs_of
+    from nodulerisk.cohort.run import done_of
+
+    inputs = inputs_of(asked)
+    total, done = len(inputs), len(done_of(store, inputs))
     typer.echo(f"{total} nodules on {len(asked.cases)} CTs; {done} already done.")
+    if again := len(inputs.keys() & store.done()) - done:
+        typer.echo(f"{again} to be done again: their rows or CTs have changed.")
     if asked.unused:
         typer.echo(f"Unused columns: {', '.join(asked.unused)}.")
     for problem in asked.skipped:

@@ -16,6 +16,7 @@ import typer
 from nodulerisk.cli.assess import (
     asked_points,
     assess_and_write,
+    assessor_of,
     chosen_weights,
     dicom_source,
     known_patient,
@@ -36,6 +37,7 @@ from nodulerisk.outputs.style import (
 )
 
 if TYPE_CHECKING:
+    from nodulerisk.assess_points import Assessor
     from nodulerisk.assessment import Assessment
     from nodulerisk.clinical.followup import FollowUp
     from nodulerisk.clinical.patient import Patient
@@ -47,7 +49,6 @@ if TYPE_CHECKING:
     from nodulerisk.outputs.dicom import DicomSource, EarlierReport
     from nodulerisk.outputs.not_found import NotFound
     from nodulerisk.outputs.outcome import Outcome
-    from nodulerisk.weights.card import WeightSet
 
 TWO = ("before", "after")  # names of two scans, and of their folders among the results
 OWN_FILES = (REPORT_NAME, FOLLOW_UP_TABLE_NAME, FOLLOW_UP_JSON_NAME)
@@ -151,7 +152,7 @@ def follow_up(
         with progress(1) as show:
             show("loading", None)
             sources = [*map(dicom_source, paths, uids)] if dicom else []
-            weight_set = chosen_weights(weights, {})
+            assessor = assessor_of(chosen_weights(weights, {}), device, several=True)
             show("reading the CTs", None)
             scans = [read_scan(ct, uid) for ct, uid in zip(paths, uids, strict=True)]
         gaps = _gaps(days, paths, scans)
@@ -159,9 +160,9 @@ def follow_up(
             alignments = [_aligned(*two, bool(named), show) for two in pairwise(scans)]
         timeline = _timeline(scans, gaps, asked, named, alignments, yes, known)
         with progress(sum(map(len, asked))) as show:
-            outcomes = _assess_scans(timeline, asked, folders, weight_set, device, show, known)
+            outcomes = _assess_scans(timeline, asked, folders, assessor, show, known)
             show("looking where nodules were", None)
-            not_found = _looked_for(timeline, weight_set, device)
+            not_found = _looked_for(timeline, assessor)
             show("writing the report", None)
             _write_report(timeline, outcomes[-1], not_found, out)
             _write_tables(timeline, out)
@@ -389,8 +390,7 @@ def _assess_scans(
     timeline: Timeline,
     points: list[list[Point]],
     folders: list[list[Path]],
-    weights: WeightSet,
-    device: str,
+    assessor: Assessor,
     show: Show,
     known: Patient | None,
 ) -> list[list[Outcome]]:
@@ -402,8 +402,7 @@ def _assess_scans(
             timeline.ct(scan),
             asked,
             places,
-            weights,
-            device,
+            assessor,
             _onward(show, sum(map(len, outcomes))),
             patient=known if scan == last else None,
             change_of=partial(_change, timeline, scan),
@@ -426,32 +425,29 @@ def _onward(show: Show, done: int) -> Show:
     return lambda stage, more: show(stage, None if more is None else done + more)
 
 
-def _looked_for(timeline: Timeline, weights: WeightSet, device: str) -> list[tuple[Step, NotFound]]:
+def _looked_for(timeline: Timeline, assessor: Assessor) -> list[tuple[Step, NotFound]]:
     """Looks for the nodules that a later scan does not show, where they would be."""
     from nodulerisk.outputs.not_found import not_found
 
     names = _scan_names(len(timeline.cts))
     return [
-        (step, not_found(timeline, step, names, _seen(timeline, step, weights, device)))
+        (step, not_found(timeline, step, names, _seen(timeline, step, assessor)))
         for track in timeline.tracks
         for step in timeline.steps(track)
         if step.is_not_found
     ]
 
 
-def _seen(timeline: Timeline, step: Step, weights: WeightSet, device: str) -> Outcome | None:
+def _seen(timeline: Timeline, step: Step, assessor: Assessor) -> Outcome | None:
     """Returns what is at the place where a nodule was; None if the place is not known, or has a
     point that was assessed."""
-    from nodulerisk.assess_points import assess_points
     from nodulerisk.ct.points import Point
-    from nodulerisk.engine.engine import Engine
 
     place = timeline.place(step)
     if place is None or step.before is None or step.after is not None:
         return None
     there = [Point(step.before.name, place)]
-    engine = Engine(weights, device, keep=False)
-    return next(assess_points(timeline.ct(step.scans[1]), there, weights, engine))
+    return next(assessor.assess_points(timeline.ct(step.scans[1]), there))
 
 
 def _write_report(

@@ -21,6 +21,12 @@ def list_weights(verbose: Verbose = False) -> None:
 
 def show_weights(
     weights: Annotated[str, typer.Argument(help="Weight set: its name or folder.")] = "open",
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Compute every file's hash again, also where it seems unchanged."
+        ),
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
     """Show a weight set's card: its networks, and the evidence behind their numbers."""
@@ -30,7 +36,9 @@ def show_weights(
         from nodulerisk.outputs.nodule_tables import weights_view
         from nodulerisk.weights.store import load_weight_set
 
-        Console().print(weights_view(load_weight_set(weights)))
+        Console().print(weights_view(load_weight_set(weights, anew=check)))
+    if check:
+        typer.echo("Every file has the hash that the card gives.")
 
 
 def import_weights(

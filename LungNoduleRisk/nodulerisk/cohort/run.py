@@ -11,7 +11,7 @@ import asyncio
 import logging
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from distributed.scheduler import NoWorkerError
 from distributed.security import Security
 from distributed.utils import silence_logging_cmgr
 
+from nodulerisk.cohort.inputs import inputs_of
 from nodulerisk.cohort.networks import serving_networks
 from nodulerisk.cohort.store import Store
 from nodulerisk.cohort.table import Cohort, CtCase, Key
@@ -140,8 +141,8 @@ def run(
     retries: int = 2,
     on_rows: Callable[[Sequence[Row]], None] = lambda rows: None,
 ) -> None:
-    """Assesses every nodule that has no result in the store yet; however it was stopped, it
-    continues when called again.
+    """Assesses every nodule that has no result in the store yet, or one from another point, patient
+    or CT; however it was stopped, it continues when called again.
 
     A CT that cannot be assessed is refused with the reason. One that makes the program fail is
     retried, and one whose worker dies is retried alone at the end, so that no CT fails because of
@@ -163,15 +164,21 @@ def run(
         NoduleRiskError: the cluster or the networks were lost, the weights or the results' folder
             cannot be used.
     """
-    done = store.done()
+    inputs = inputs_of(cohort)
+    done = done_of(store, inputs)
     with (
         _loss_refused(client),
         serving_networks(client, store.weights, device, batch) as (find, key),
     ):
         job = Job(store.weights, find, key, masks and masks.absolute())
-        one_run = _Dispatcher(client, store, job, retries, on_rows, done)
+        one_run = _Dispatcher(client, store, job, retries, on_rows, inputs, done)
         one_run.settle(map(_Try, _left(cohort, done)), alone=False)
         one_run.settle(iter(one_run.suspects), alone=True)
+
+
+def done_of(store: Store, inputs: Mapping[Key, str]) -> set[Key]:
+    """Returns the keys of the results that rest on these inputs."""
+    return {key for key, known in store.inputs().items() if inputs.get(key) == known}
 
 
 def _left(cohort: Cohort, done: set[Key]) -> Iterator[CtCase]:
@@ -212,6 +219,7 @@ class _Dispatcher:
     """Hands out CTs until each has its rows.
 
     Attributes:
+        inputs: what every result rests on.
         done: keys of results that existed before.
         suspects: CTs whose worker died, possibly because of another CT on it: they must be retried
             alone.
@@ -222,6 +230,7 @@ class _Dispatcher:
     job: Job
     retries: int
     on_rows: Callable[[Sequence[Row]], None]
+    inputs: Mapping[Key, str]
     done: set[Key]
     suspects: list[_Try] = field(default_factory=list)
 
@@ -245,9 +254,9 @@ class _Dispatcher:
 
     def _write(self, one: _Try, rows: Iterable[Row]) -> None:
         new = [
-            row | {"attempts": one.number}
+            row | {"attempts": one.number, "input_sha256": self.inputs[key]}
             for row in rows
-            if (row["case"], row["nodule"]) not in self.done
+            if (key := (row["case"], row["nodule"])) not in self.done
         ]
         self.store.add(new)
         if self.store.loose >= MOST_LOOSE:

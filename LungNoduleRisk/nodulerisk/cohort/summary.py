@@ -57,7 +57,7 @@ SINGLE = re.compile(r"(?<!\w)'[^']*'(?!\w)|\"[^\"]*\"|\S*[/\\]\S*|[-+]?\d[\d.,]*
 HEIGHT = 240  # pixels
 
 
-def write_summary(store: Store, cohort: Cohort, path: Path) -> None:
+def write_summary(store: Store, cohort: Cohort, path: Path) -> Counter[str]:
     """Writes one HTML file, about 5 MB with plotly.js inside, that opens without a network and
     names no case.
 
@@ -65,6 +65,9 @@ def write_summary(store: Store, cohort: Cohort, path: Path) -> None:
         store: results; those of nodules that are not in the table are only counted.
         cohort: the table's nodules.
         path: the file.
+
+    Returns:
+        How many of the table's nodules have each status.
 
     Raises:
         OutputError: the file cannot be written, or a result cannot be read.
@@ -100,6 +103,7 @@ def write_summary(store: Store, cohort: Cohort, path: Path) -> None:
         evidence_words=EVIDENCE_WORDS,
         label_words=LABEL_WORDS,
     )
+    return tally.statuses
 
 
 def answered_groups(tally: Tally, weights: WeightSet) -> dict[str, dict[str, TaskCard]]:

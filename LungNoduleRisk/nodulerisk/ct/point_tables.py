@@ -21,6 +21,8 @@ AXES: dict[tuple[str, str, str], str | None] = {
     ("xcoord", "ycoord", "zcoord"): None,
     ("x", "y", "z"): None,
     ("posx", "posy", "posz"): None,
+    ("i", "j", "slice"): "slice",  # pixels from 0, on the image with this InstanceNumber
+    ("x", "y", "slice"): "slice",
 }
 NAMES = ("name", "label", "nodule")
 SERIES = ("seriesuid", "seriesinstanceuid")
@@ -37,7 +39,7 @@ class PointRow:
 
     Attributes:
         label: what it calls the point; empty: nothing.
-        cells: x, y, z as text, with a decimal point.
+        cells: x, y, z as text, with a decimal point; or column, row and InstanceNumber.
         system: what the table says of its coordinates, in its own word; None: nothing.
         series: the SeriesInstanceUID that the point is of; empty: not said.
     """
@@ -88,7 +90,8 @@ def _axes(names: Sequence[str]) -> tuple[str, str, str]:
     if axes is None:
         raise PointError(
             "Columns are missing: the table's first line must be x,y,z (mm), with name if you like;"
-            " or r,a,s or l,p,s, as Slicer writes; or coordX,coordY,coordZ, as in LUNA16."
+            " or r,a,s or l,p,s, as Slicer writes; or coordX,coordY,coordZ, as in LUNA16; or"
+            " i,j,slice."
         )
     if repeated := [name for name in KNOWN if Counter(names)[name] > 1]:
         raise PointError(f"Several columns are called '{repeated[0]}': keep one of them.")

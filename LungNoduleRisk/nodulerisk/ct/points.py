@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from nodulerisk.ct.point_tables import PointRow, read_point_rows
+from nodulerisk.ct.volume import CT, triple
 from nodulerisk.errors import PointError
 from nodulerisk.files import text_in
 
@@ -28,6 +29,7 @@ FCSV_COLUMNS = (  # unchanged since Slicer 4
     "id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID"
 )
 SLICES = re.compile(r"(\d+)\s*[-–—~至]\s*(\d+)")  # a range of InstanceNumbers
+SLICE = "slice"
 COORDINATE_SYSTEMS: dict[str, Coordinates] = {"lps": "lps", "1": "lps", "ras": "ras", "0": "ras"}
 FCSV_DEFINED = "2"  # vtkMRMLMarkupsNode::PositionDefined
 TABLES = (".csv", ".tsv")
@@ -66,7 +68,11 @@ def parse_point(text: str, coordinates: Coordinates = "lps") -> Position:
 
 
 def read_points(
-    path: str | Path, coordinates: Coordinates | None = None, *, series: str | None = None
+    path: str | Path,
+    coordinates: Coordinates | None = None,
+    *,
+    series: str | None = None,
+    ct: CT | None = None,
 ) -> list[Point]:
     """Reads the points of a Slicer markups file (``.mrk.json``, ``.fcsv``) or a table (``.csv``,
     ``.tsv``), in the file's order; those that Slicer calls undefined or missing are left out.
@@ -78,6 +84,7 @@ def read_points(
             table.
         series: the SeriesInstanceUID of the CT; only its rows of a table with such a column count,
             as in LUNA16; None: all rows, if they are of one series.
+        ct: where the slices of a table lie that counts them; see ``counts_slices``.
 
     Raises:
         PointError: no such file, another format, damaged, no points, a position that is not three
@@ -95,7 +102,7 @@ def read_points(
     with _damage_refused(path):
         text = text_in(path.read_bytes())
         if suffix in TABLES:
-            labelled = list(_read_table(text, coordinates, series))
+            labelled = list(_read_table(text, coordinates, series, ct))
         else:
             labelled = list(readers[suffix](text, coordinates))
     if not labelled:
@@ -112,11 +119,24 @@ def series_in(path: Path) -> list[str]:
     Raises:
         PointError: the table cannot be read.
     """
+    return list(dict.fromkeys(row.series for row in _rows_of(path) if row.series))
+
+
+def counts_slices(path: Path) -> bool:
+    """Whether a table gives positions by slice numbers, which only the CT can place.
+
+    Raises:
+        PointError: the table cannot be read.
+    """
+    return any(row.system == SLICE for row in _rows_of(path))
+
+
+def _rows_of(path: Path) -> list[PointRow]:
+    """Returns the rows of a table; none of another file."""
     if path.suffix.lower() not in TABLES:
         return []
     with _damage_refused(path):
-        rows = list(read_point_rows(text_in(path.read_bytes())))
-    return list(dict.fromkeys(row.series for row in rows if row.series))
+        return list(read_point_rows(text_in(path.read_bytes())))
 
 
 @contextmanager
@@ -203,12 +223,23 @@ def _read_fcsv(text: str, asked: Coordinates | None) -> Iterator[tuple[str, Posi
 
 
 def _read_table(
-    text: str, asked: Coordinates | None, series: str | None
+    text: str, asked: Coordinates | None, series: str | None, ct: CT | None
 ) -> Iterator[tuple[str, Position]]:
     rows = _of_series(list(read_point_rows(text)), series)
     for number, row in enumerate(rows, start=1):
+        if row.system == SLICE:
+            yield row.label, _on_image(row, f"Point {number}", ct)
+            continue
         coordinates = _agreed(row.system, asked) if row.system else asked or "lps"
         yield row.label, _position(row.cells, coordinates, f"Point {number}")
+
+
+def _on_image(row: PointRow, what: str, ct: CT | None) -> Position:
+    if ct is None:
+        raise PointError("The table counts slices, which only the CT places: give x,y,z in mm.")
+    column, line, number = row.cells
+    x, y, _ = _position((column, line, 0), "lps", what)
+    return triple(ct.point_on_image(x, y, slice_number(number, f"{what}: slice")))
 
 
 def _of_series(rows: list[PointRow], series: str | None) -> list[PointRow]:

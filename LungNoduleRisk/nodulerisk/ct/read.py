@@ -25,8 +25,6 @@ def read_ct(path: str | Path, *, series_uid: str | None = None) -> CT:
         CTError: the file cannot be read, or its geometry, intensities or modality cannot be
             trusted.
     """
-    from nodulerisk.ct.dicom import series  # needs pydicom, which may not be installed yet
-
     path = Path(path)
     if not path.exists():
         raise CTError(
@@ -35,6 +33,8 @@ def read_ct(path: str | Path, *, series_uid: str | None = None) -> CT:
         )
     if image_files.can_read(path):
         return _without_padding(image_files.read_image(path))
+    from nodulerisk.ct.dicom import series  # needs pydicom, which may not be installed yet
+
     if series.can_read(path):
         return _without_padding(series.read_dicom(path, series_uid=series_uid))
     raise CTError(

@@ -201,7 +201,7 @@ def labels_of(pathology: str) -> dict[str, int]:
     if not pathology:
         return {}
     _refuse_doubt(pathology)
-    grade, word = GRADE.search(pathology), _word_of(pathology)
+    grade, word = GRADE.search(pathology), word_of(pathology)
     if word not in BY_PLAIN_WORD or not (word or grade):
         raise NoduleRiskError(
             f"unknown pathology '{pathology}': write {', '.join(PATHOLOGIES)} or invasive"
@@ -218,8 +218,8 @@ def grade_index(found: re.Match[str]) -> int:
     return int(text) - 1 if text.isdigit() else len(text) - 1
 
 
-def _word_of(pathology: str) -> str:
-    """Returns the plain word without its grade and remark."""
+def word_of(pathology: str) -> str:
+    """Returns the plain word of a pathology, without its grade and remark."""
     return plain(re.split(r"[(:,]", GRADE.sub("", unicodedata.normalize("NFKC", pathology)))[0])
 
 
@@ -555,7 +555,7 @@ def _labels(row: Row, cancers_invasive: bool) -> dict[str, int]:
 
 def _pathology_labels(row: Row, cancers_invasive: bool) -> dict[str, int]:
     pathology = cell(row, *PATHOLOGY)
-    word = _word_of(pathology)
+    word = word_of(pathology)
     is_other = plain(chinese.PATHOLOGY.get(word, word)) in OTHER_CANCERS
     return labels_of(pathology) | (INVASIVE_CANCER if cancers_invasive and is_other else {})
 

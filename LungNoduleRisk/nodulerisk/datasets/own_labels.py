@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from nodulerisk.datasets.emv_table import GRADE, grade_index
+from nodulerisk.datasets import chinese
+from nodulerisk.datasets.emv_table import GRADE, grade_index, word_of
 from nodulerisk.datasets.nodules import LabelledNodule, NoduleDataset, read_each
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import column_name
@@ -71,7 +71,10 @@ def _by_pathology(text: str, task: OwnTask) -> int | None:
 
 
 def _pathology_words(text: str) -> Iterator[str]:
-    """Yields the plain words of a pathology: without remarks, its grade apart."""
+    """Yields the plain words of a pathology: without remarks, in its own language and in English,
+    its grade apart."""
     if grade := GRADE.search(text):
         yield plain_word(f"grade {grade_index(grade) + 1}")
-    yield plain_word(re.split(r"[(:,]", GRADE.sub("", text))[0])
+    word = word_of(text)
+    yield word
+    yield plain_word(chinese.PATHOLOGY.get(word, word))

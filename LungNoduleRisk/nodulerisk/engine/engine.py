@@ -2,19 +2,22 @@
 
 The networks stay plain torch modules. On CUDA and MPS torch runs them; on a CPU OpenVINO does if it
 is installed: it optimises the graph by itself. Converted networks are cached by the file's hash, so
-that later starts need no torch at all.
+that later starts need no torch at all, and what OpenVINO compiled of them beside them, so that they
+need not compile again.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import sys
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock, Thread
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,6 +31,7 @@ from nodulerisk.weights.store import read_arrays
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16")
+OPENVINO = "CPU (OpenVINO"  # how the name of its device begins
 BF16_TOLERANCE = 0.01  # how far bf16 may move a probability before fp32 is kept
 
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # openvino then uses its own silent stub
@@ -90,6 +94,11 @@ class Engine:
         self.checks.append(GPU_OUT_OF_MEMORY.check(device=self.device))
         self._use("cpu")
         return self._backend.predict(network, cubes)
+
+    def warm_up(self, network: str) -> None:
+        """Begins to load a network, for one cube at a time, on another thread, so that a CT can be
+        read meanwhile. What goes wrong is said when it is first used."""
+        Thread(target=self._backend.warm_up, args=(network,)).start()
 
     def gradcam(self, network: str, cubes: np.ndarray, column: int) -> np.ndarray:
         """See ``gradcam.class_activation``; uses torch on the CPU, whatever else runs the
@@ -156,18 +165,29 @@ class Backend(ABC):
         self._weights = weights
         self._keep = keep
         self._loaded: dict[Any, Any] = {}
+        self._loading = Lock()
 
     @abstractmethod
     def predict(self, network: str, cubes: np.ndarray) -> tuple[np.ndarray, ...]:
         """See ``Networks.predict``."""
 
+    def warm_up(self, network: str) -> None:
+        """See ``Engine.warm_up``."""
+        with suppress(Exception):
+            self._ready_for(network, 1)
+
+    @abstractmethod
+    def _ready_for(self, network: str, count: int) -> Any:
+        """Returns the network, ready for so many cubes at once."""
+
     def _ready(self, key, load: Callable[[], Any]):
         """Returns what ``load`` gives for the key, loaded only once while it is kept."""
-        if key not in self._loaded:
-            if not self._keep:
-                self._loaded.clear()
-            self._loaded[key] = load()
-        return self._loaded[key]
+        with self._loading:
+            if key not in self._loaded:
+                if not self._keep:
+                    self._loaded.clear()
+                self._loaded[key] = load()
+            return self._loaded[key]
 
 
 class TorchBackend(Backend):
@@ -182,13 +202,16 @@ class TorchBackend(Backend):
     def predict(self, network: str, cubes: np.ndarray) -> tuple[np.ndarray, ...]:
         import torch
 
-        ready = self._ready(network, lambda: load_network(self._weights, network).to(self.kind))
+        ready = self._ready_for(network, len(cubes))
         with torch.inference_mode(), tf32(False):
             answer = ready(torch.from_numpy(cubes).to(self.kind))
         return tuple(
             part.float().cpu().numpy()
             for part in (answer if isinstance(answer, tuple) else (answer,))
         )
+
+    def _ready_for(self, network: str, count: int) -> Any:
+        return self._ready(network, lambda: load_network(self._weights, network).to(self.kind))
 
 
 @contextmanager
@@ -216,20 +239,24 @@ class OpenVINOBackend(Backend):
     def __init__(self, weights: WeightSet, precision: str = "auto", *, keep: bool = True):
         super().__init__(weights, keep=keep)
         self._precision = choose_precision(precision, weights)
-        self.name = f"CPU (OpenVINO, {self._precision})"
+        self.name = f"{OPENVINO}, {self._precision})"
 
     def predict(self, network: str, cubes: np.ndarray) -> tuple[np.ndarray, ...]:
-        compiled = self._ready((network, len(cubes)), lambda: self._compile(network, cubes.shape))
+        compiled = self._ready_for(network, len(cubes))
         answer = compiled(cubes)
         return tuple(np.array(answer[port]) for port in compiled.outputs)
 
-    def _compile(self, network: str, shape: tuple[int, ...]):
-        model = converted(self._weights, network)
-        model.reshape(list(shape))
+    def _ready_for(self, network: str, count: int) -> Any:
+        return self._ready((network, count), lambda: self._compile(network, count))
+
+    def _compile(self, network: str, count: int) -> Any:
         precision = {"fp32": "f32", "bf16": "bf16"}[self._precision]
-        return _core().compile_model(
-            model, "CPU", {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
-        )
+        hints = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+        if count == 1:
+            return _compiled_for_one(self._weights, network, hints)
+        model = converted(self._weights, network)
+        model.reshape([count, *cube_shape(self._weights.networks[network])])
+        return _core().compile_model(model, "CPU", hints)
 
 
 @lru_cache(maxsize=1)
@@ -301,14 +328,44 @@ def load_network(weights: WeightSet, name: str):
     return network.eval()
 
 
-def converted(weights: WeightSet, name: str):
-    """Returns a network as an OpenVINO model, from the cache or converted and cached."""
-    import openvino
+def cube_shape(card: NetworkCard) -> tuple[int, ...]:
+    """Returns (channels, S, S, S) of one cube that the network sees."""
+    return (card.cubes.channels, *(card.size,) * 3)
 
+
+def first_use(weights: WeightSet, name: str | None, networks: Networks) -> str:
+    """Returns what to say of a network that OpenVINO has never run on this computer, and must
+    convert first, which takes seconds; else nothing."""
+    if name is None or not networks.device.startswith(OPENVINO):
+        return ""
+    with suppress(importlib.metadata.PackageNotFoundError):  # it runs on another computer
+        if not converted_file(weights.networks[name]).exists():
+            return ": preparing it for this computer, only this once"
+    return ""
+
+
+def converted_file(card: NetworkCard) -> Path:
+    """Returns where the network is cached, converted for one cube at a time."""
+    version = importlib.metadata.version("openvino").split("-")[0]
+    return _cache_folder() / f"{card.sha256[:32]}-{card.size}x1-{version}.xml"
+
+
+def _compiled_for_one(weights: WeightSet, name: str, hints: dict[str, str]) -> Any:
+    """Returns the network compiled for one cube; OpenVINO keeps that in its own cache, by the
+    converted file's path and time."""
+    path = converted_file(weights.networks[name])
+    model = None if path.exists() else converted(weights, name)
+    try:
+        return _core().compile_model(path, "CPU", hints | {"CACHE_DIR": str(path.parent)})
+    except RuntimeError:  # the cache is damaged, or could not be written
+        return _core().compile_model(model or converted(weights, name), "CPU", hints)
+
+
+def converted(weights: WeightSet, name: str):
+    """Returns a network as an OpenVINO model for one cube, from the cache or converted and
+    cached."""
     card = weights.networks[name]
-    path = (
-        _cache_folder() / f"{card.sha256[:32]}-{card.size}-{openvino.__version__.split('-')[0]}.xml"
-    )
+    path = converted_file(card)
     if path.exists():
         try:
             return _core().read_model(path)
@@ -324,14 +381,16 @@ def _convert(network, card: NetworkCard):
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    cubes = torch.zeros(1, card.cubes.channels, *(card.size,) * 3)
+    cubes = torch.zeros(1, *cube_shape(card))
     unchecked = {"check_trace": False}  # the verification would run the network twice more
     with warnings.catch_warnings(), torch.no_grad():
         # tracing warns that it fixes the padding for this input size, which is intended
         warnings.simplefilter("ignore")
         decoder = TorchScriptPythonDecoder(network, example_input=cubes, trace_kwargs=unchecked)
         frontend = FrontEndManager().load_by_framework("pytorch")
-        return frontend.convert(frontend.load(decoder))
+        model = frontend.convert(frontend.load(decoder))
+    model.reshape(list(cubes.shape))
+    return model
 
 
 def _keep(model, path: Path) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.engine.engine import load_network
+from nodulerisk.engine.engine import cube_shape, load_network
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.export.model_card import front_matter, greys_of, input_words, model_card, outputs_of
 from nodulerisk.files import NOTICE, folder_written_whole
@@ -139,8 +139,7 @@ def _onnx() -> Any:
 
 
 def _example(weights: WeightSet, name: str) -> torch.Tensor:
-    card = weights.networks[name]
-    return torch.zeros(1, card.cubes.channels, *(card.size,) * 3)
+    return torch.zeros(1, *cube_shape(weights.networks[name]))
 
 
 def _save_script(weights: WeightSet, name: str, path: Path, form: str) -> None:

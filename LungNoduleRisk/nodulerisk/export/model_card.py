@@ -12,7 +12,7 @@ import numpy as np
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.networks.kinds import Cubes
 from nodulerisk.outputs.words import figure_words
-from nodulerisk.tasks import EVIDENCE_WORDS, TASKS
+from nodulerisk.tasks import EVIDENCE_WORDS
 from nodulerisk.weights.card import Evidence, TaskCard, WeightSet
 
 USES = {
@@ -102,7 +102,7 @@ def outputs_of(weights: WeightSet, name: str) -> dict[str, list[str]]:
     """Returns the network's outputs: the ``probabilities``' columns, and the ``mask`` if it draws
     one."""
     card = weights.networks[name]
-    columns = [f"{task}: {label}" for task in card.tasks for label in TASKS[task].classes]
+    columns = [f"{task}: {label}" for task in card.tasks for label in weights.table[task].classes]
     drawn = ["probability of the nodule in each voxel of the cube"]
     return {"probabilities": columns} | ({"mask": drawn} if card.draws_mask else {})
 
@@ -146,13 +146,13 @@ def _network_row(weights: WeightSet, name: str) -> str:
 def _rules(weights: WeightSet) -> Iterator[str]:
     for name, task in weights.tasks.items():
         if task.networks:
-            yield f"* {name}: {_rule(name, task, weights.threshold(name))}"
+            last = weights.table[name].classes[-1]
+            yield f"* {name}: {_rule(last, task, weights.threshold(name))}"
 
 
-def _rule(name: str, task: TaskCard, threshold: float | None) -> str:
+def _rule(last: str, task: TaskCard, threshold: float | None) -> str:
     answer = f"mean of {', '.join(task.networks)}" if task.risk is None else _answered_by(task)
     line = "" if task.calibration is None else f", calibrated by {json.dumps(task.calibration)}"
-    last = TASKS[name].classes[-1]
     decided = "the most probable class" if threshold is None else f"{last} from {threshold:g} on"
     return f"{answer}{line}; decides for {decided}"
 

@@ -76,6 +76,19 @@ def keras_classes(path: Path) -> int:
         ) from error
 
 
+def layer_names(path: Path) -> list[str]:
+    """Returns the names of all layers that hold arrays in a Keras 2 HDF5 file.
+
+    Raises:
+        WeightsError: it cannot be read.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            return list(_keras_layers(file, path.name))
+    except OSError as error:
+        raise WeightsError(f"{path.name} cannot be read as HDF5: copy it again.") from error
+
+
 def _keras_layers(file: h5py.File, name: str) -> dict[str, dict[str, h5py.Dataset]]:
     """Returns {layer name: {parameter name: dataset}} for every layer that holds arrays."""
     if "layers" in file or "_layer_checkpoint_dependencies" in file:

@@ -46,6 +46,7 @@ OWN_COLOURS: dict[str, Rgb] = {
     for number in range(1, 11)
 }
 
+
 # --- Files
 
 MASK_NIFTI_NAME, MESH_NAME, PAGE_NAME, PICTURE_NAME = (  # of one nodule

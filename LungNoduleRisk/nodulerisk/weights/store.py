@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,9 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from nodulerisk.errors import OutputError, WeightsError
+from nodulerisk.files import written_whole
 from nodulerisk.weights.card import NetworkCard, WeightSet, weight_set_from
 
 MAX_FILE_BYTES = 1 << 30  # the largest published network is 177 MB in float32
+SETTLED_NS = 2_000_000_000  # a file changed this recently may change again in the same tick
 PICKLES = {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin"}
 
 
@@ -111,8 +114,13 @@ def _is_set(folder: Path) -> bool:
     return (folder / "card.json").is_file()
 
 
-def load_weight_set(name_or_folder: str | Path = "open") -> WeightSet:
+def load_weight_set(name_or_folder: str | Path = "open", *, anew: bool = False) -> WeightSet:
     """Reads a weight set by name (``open``) or folder and verifies its card and its files' hashes.
+
+    Args:
+        name_or_folder: of the set.
+        anew: computes every hash again; otherwise only those of files that were changed or moved
+            since they were last verified, by their size, times and inode.
 
     Raises:
         WeightsError: no such set, a damaged card, or a file that is missing, changed, a pickle or
@@ -132,7 +140,7 @@ def load_weight_set(name_or_folder: str | Path = "open") -> WeightSet:
         ) from error
     weights = weight_set_from(values, folder)
     for network in weights.networks.values():
-        _verify(folder, network)
+        _verify(folder, network, anew)
     return weights
 
 
@@ -181,7 +189,35 @@ def refuse_pickle(path: Path) -> None:
         )
 
 
-def _verify(folder: Path, network: NetworkCard) -> None:
+def _is_described(path: Path, sha256: str, anew: bool) -> bool:
+    """Whether a file has this hash; remembers that it has, in the user's cache."""
+    note = None
+    with suppress(ImportError):  # no platformdirs: as in _roots
+        from platformdirs import user_cache_path
+
+        name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32]
+        note = user_cache_path("nodulerisk") / "verified" / name
+    state = _state_of(path)
+    said = f"{sha256} {state}"
+    if note is not None and not anew:
+        with suppress(OSError, ValueError):
+            if note.read_text(encoding="ascii") == said:
+                return True
+    if sha256_of(path) != sha256:
+        return False
+    if note is not None and time.time_ns() - max(state[1:3]) > SETTLED_NS:
+        with suppress(OutputError), written_whole(note) as partial:
+            partial.write_text(said, encoding="ascii")
+    return True
+
+
+def _state_of(path: Path) -> tuple[int, ...]:
+    """Returns the size, when content and entry were changed (ns), the inode and its device."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev
+
+
+def _verify(folder: Path, network: NetworkCard, anew: bool) -> None:
     path = folder / network.file
     if path.resolve().parent != folder.resolve():
         raise WeightsError(
@@ -198,7 +234,7 @@ def _verify(folder: Path, network: NetworkCard) -> None:
             f"{network.file} is larger than {MAX_FILE_BYTES >> 20} MiB: this is not one of our"
             " networks."
         )
-    if sha256_of(path) != network.sha256:
+    if not _is_described(path, network.sha256, anew):
         raise WeightsError(
             f"{network.file} is not the file that the card of '{folder.name}' describes (its"
             " SHA-256 differs): it is truncated or was changed. Copy or import the set again."

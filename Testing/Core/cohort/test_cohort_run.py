@@ -503,3 +503,19 @@ def until(happened: Callable[[], bool], seconds: float = 10) -> None:
     while not happened():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_fault_87_a_corrected_row_and_a_replaced_ct_are_assessed_again(client, store, case):
+    one, two, three = case("one"), case("two"), case("three")
+    run(cohort(one, two, three), store, client)
+    told: list[str] = []
+    x, y, z = CENTRE_LPS_MM
+    corrected = replace(one, nodules=(CohortNodule("centre", (x + 2, y, z)),))
+    labelled = replace(two, nodules=(replace(CENTRE, labels={"malignancy": "benign"}),))
+    other = replace(MADE, hu=MADE.hu // 2)
+    three.ct.unlink()
+    sitk.WriteImage(other.to_sitk(), three.ct)
+    again = cohort(corrected, labelled, three)
+    run(again, store, client, on_rows=lambda rows: told.extend(row["case"] for row in rows))
+    assert sorted(told) == ["one", "three"] and sorted(rows_of(store)) == ["one", "three", "two"]
+    assert json.loads(rows_of(store)["one"]["assessment"])["point_lps_mm"][0] == x + 2

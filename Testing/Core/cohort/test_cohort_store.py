@@ -464,3 +464,36 @@ def test_fault_47_csv_holds_all_rows_and_no_formula(store, tmp_path):
     assert (first["reason"], first["size"], first["'@x"]) == ("'=cmd()", "-1.5", "'+1")
     assert (second["case"], second["reason"], second["size"]) == ("B", 'é, "quoted"\nline', "")
     assert "assessment" not in first
+
+
+# --- What a result rests on (fault 87)
+
+
+def test_fault_87_a_result_from_another_input_replaces_the_one_before(tmp_path):
+    with Store(tmp_path, made_set()) as store:
+        store.add([made_row("A", input_sha256="1", seconds=1.0), made_row("B", input_sha256="1")])
+        store.add([made_row("A", input_sha256="2", seconds=2.0)])
+        store.add([made_row("A", input_sha256="1", seconds=3.0), made_row("C", input_sha256="1")])
+        with pytest.raises(StoreError, match="twice"):
+            store.add([made_row("A", input_sha256="1")])
+    expected = [("B", 0.5), ("A", 3.0), ("C", 0.5)]
+    for _ in range(2):  # as it was written, and merged into one part
+        with Store(tmp_path, made_set()) as store:
+            assert [(row["case"], row["seconds"]) for row in store.rows()] == expected
+            assert store.inputs()["A", "N1"] == "1"
+            store.compact()
+            assert [(row["case"], row["seconds"]) for row in store.rows()] == expected
+
+
+def test_results_of_other_thresholds_stand_beside_in_the_csv(tmp_path):
+    mine, other = made_set(), replace(made_set(), thresholds={"malignancy": 0.3})
+    with Store(tmp_path, other) as store:
+        store.add([made_row("A", malignancy_threshold=0.3)])
+    with Store(tmp_path, mine) as store:
+        store.add([made_row("A", malignancy_threshold=0.4)])
+        store.export_csv(tmp_path / "cohort.csv")
+        assert len(list(store.rows())) == 1
+    with (tmp_path / "cohort.csv").open(newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["malignancy_threshold"] for row in rows] == ["0.4", "0.3"]
+    assert len({row["weight_set_sha256"] for row in rows}) == 2

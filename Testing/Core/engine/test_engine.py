@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from nodulerisk.engine.engine import (
     TorchBackend,
     choose_device,
     choose_precision,
+    first_use,
     load_network,
     tf32,
 )
@@ -67,12 +69,51 @@ def test_converted_networks_are_cached_by_hash(weights, views, tmp_path, monkeyp
     np.testing.assert_array_equal(OpenVINOBackend(weights).predict("inception", views)[0], first[0])
 
 
+def test_what_openvino_compiled_is_cached_and_answers_the_same(
+    weights, views, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(engines, "_cache_folder", lambda: tmp_path)
+    one = views[:1]
+    first = OpenVINOBackend(weights).predict("vgg", one)[0]
+    (kept,) = tmp_path.glob("*.blob")
+    again = OpenVINOBackend(weights).predict("vgg", one)[0]
+    np.testing.assert_array_equal(again, first)
+    os.truncate(kept, kept.stat().st_size // 2)
+    np.testing.assert_array_equal(OpenVINOBackend(weights).predict("vgg", one)[0], first)
+
+
+def test_a_network_is_loaded_while_something_else_is_done(weights, views):
+    engine, loaded = Engine(weights, "cpu", keep=False), []
+    real = engine._backend._compile
+    engine._backend._compile = lambda *asked: (
+        loaded.append(threading.current_thread()),
+        real(*asked),
+    )[1]
+    engine.warm_up("vgg")
+    engine.predict("vgg", views[:1])
+    assert len(loaded) == 1 and loaded[0] is not threading.current_thread()
+    engine.warm_up("no such network")  # is said when it is used, not here
+
+
+def test_the_first_use_ever_says_what_it_prepares(weights, views, tmp_path, monkeypatch):
+    monkeypatch.setattr(engines, "_cache_folder", lambda: tmp_path)
+    engine = Engine(weights, "cpu")
+    assert "preparing it for this computer" in first_use(weights, "vgg", engine)
+    engine.predict("vgg", views[:1])
+    assert first_use(weights, "vgg", engine) == ""
+    assert first_use(weights, None, engine) == ""
+    engine.device = "CUDA (torch, fp32, TF32 off)"  # which converts nothing
+    assert first_use(weights, "resnet", engine) == ""
+
+
 def test_a_damaged_cache_is_rebuilt(weights, views, tmp_path, monkeypatch):
     monkeypatch.setattr(engines, "_cache_folder", lambda: tmp_path)
     first = OpenVINOBackend(weights).predict("vgg", views)
-    for path in tmp_path.glob("*.xml"):
-        path.write_text("<net")
-    np.testing.assert_array_equal(OpenVINOBackend(weights).predict("vgg", views)[0], first[0])
+    for batch in (views, views[:1]):
+        for path in tmp_path.glob("*.xml"):
+            path.write_text("<net")
+        again = OpenVINOBackend(weights).predict("vgg", batch)[0]
+        np.testing.assert_allclose(again, first[0][: len(batch)], atol=1e-6)
 
 
 def test_one_network_at_a_time_answers_the_same(weights, views):

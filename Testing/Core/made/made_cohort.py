@@ -50,6 +50,7 @@ def made_row(case: str, nodule: str = "N1", **changes: Any) -> Row:
         "reason": "",
         "attempts": 1,
         "weight_set": "made 1.0",
+        "input_sha256": "made",
     }
     return row | {"seconds": 0.5, "assessment": "{}", "malignancy_malignant": 0.25} | changes
 

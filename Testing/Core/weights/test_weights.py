@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import shutil
 import struct
 import sys
+import time
 from dataclasses import replace
 
 import pytest
@@ -16,6 +18,7 @@ from golden import Golden
 from nodulerisk.engine.engine import load_network
 from nodulerisk.errors import OutputError, WeightsError
 from nodulerisk.tasks import TASKS
+from nodulerisk.weights import store
 from nodulerisk.weights.card import NetworkCard, save_card
 from nodulerisk.weights.import_keras import import_keras
 from nodulerisk.weights.store import (
@@ -47,6 +50,58 @@ def test_card_round_trips(weights, copy):
     assert loaded == replace(weights, folder=copy)
     save_card(loaded)
     assert load_weight_set(copy) == loaded
+
+
+@pytest.fixture
+def hashed(monkeypatch) -> list[str]:
+    """The names of the files whose hash is computed, at a time well after they were written."""
+    names: list[str] = []
+    monkeypatch.setattr(
+        store, "sha256_of", lambda path: (names.append(path.name), sha256_of(path))[1]
+    )
+    later = time.time_ns() + 60 * 10**9
+    monkeypatch.setattr(store.time, "time_ns", lambda: later)
+    return names
+
+
+def test_a_files_hash_is_computed_once_until_it_changes(weights, copy, hashed):
+    every = sorted(network.file for network in weights.networks.values())
+    load_weight_set(copy)
+    assert sorted(hashed) == every
+    load_weight_set(copy)
+    assert sorted(hashed) == every  # remembered
+    load_weight_set(copy, anew=True)
+    assert sorted(hashed) == sorted(every * 2)  # on demand
+    hashed.clear()
+    vgg = copy / "vgg.safetensors"
+    before = vgg.stat()
+    content = bytearray(vgg.read_bytes())
+    content[-1] ^= 1
+    vgg.write_bytes(content)
+    os.utime(vgg, ns=(before.st_atime_ns, before.st_mtime_ns))  # as if nothing had happened
+    with pytest.raises(WeightsError, match="vgg.safetensors is not the file"):
+        load_weight_set(copy)
+    assert hashed == ["vgg.safetensors"]
+
+
+def test_a_file_written_this_moment_is_hashed_again(weights, copy, monkeypatch):
+    names: list[str] = []
+    monkeypatch.setattr(
+        store, "sha256_of", lambda path: (names.append(path.name), sha256_of(path))[1]
+    )
+    for _ in range(2):
+        load_weight_set(copy)
+    assert len(names) == 2 * len(weights.networks)
+
+
+def test_without_a_place_to_remember_hashes_are_computed_each_time(
+    copy, hashed, monkeypatch, tmp_path
+):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    for _ in range(2):
+        load_weight_set(copy)
+    assert len(hashed) == len(set(hashed)) * 2
 
 
 def test_sets_are_found_by_name(weights, monkeypatch):
@@ -294,6 +349,34 @@ def test_an_incomplete_ensemble_is_refused_and_nothing_is_left(emv_files, tmp_pa
     with pytest.raises(WeightsError, match="another network"):
         import_keras(partial, tmp_path / "set", "EMV")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["partial"]
+
+
+def test_one_network_alone_has_no_figures_and_several_epochs_one_that_answers(emv_files, tmp_path):
+    alone = tmp_path / "alone" / "task2"
+    alone.mkdir(parents=True)
+    source = next(emv_files.rglob("Inc*"))
+    for name in ("Inception_40_Epoch.41-0.8504.h5", "Inception_40_Epoch.52-0.8100.h5"):
+        shutil.copy(source, alone / name)
+    weights = import_keras(alone.parent, tmp_path / "set", "one")
+    assert load_weight_set(tmp_path / "set") == weights
+    assert [*weights.networks] == [
+        "invasiveness-inception-40",
+        "invasiveness-inception-40-epoch-52",
+    ]
+    task = weights.tasks["invasiveness"]
+    assert task.networks == ("invasiveness-inception-40",)
+    assert task.threshold is None and task.evidence.figures == {}
+    assert "DenseSharp" not in weights.licence
+
+
+def test_densesharp_as_its_code_names_its_files(data, tmp_path):
+    (tmp_path / "theirs").mkdir()
+    for name in ("best.h5", "weights.07.h5"):
+        Golden("densesharp", data / "golden").write_h5(tmp_path / "theirs" / name)
+    weights = import_keras(tmp_path / "theirs", tmp_path / "set", "sharp")
+    assert [*weights.networks] == ["densesharp", "densesharp-epoch-7"]
+    assert weights.mask_network == "densesharp" and "Apache-2.0" in weights.licence
+    assert "EMV" not in weights.licence and "Cancer Research" in weights.attribution
 
 
 def test_import_refuses_nothing_to_import_and_existing_targets(tmp_path):

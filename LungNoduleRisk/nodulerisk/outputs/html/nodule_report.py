@@ -27,7 +27,6 @@ from nodulerisk.tasks import DEMONSTRATED, DEMONSTRATION, EVIDENCE_WORDS, Eviden
 
 # nodules; browsers draw at most 16 meshes at a time, and opening takes half a second per nodule
 INTERACTIVE = 6
-AT_A_GLANCE = ("long axis", "volume")
 NOT_ON_A_RATIO_SCALE = ("HU", "")
 
 
@@ -165,7 +164,7 @@ def at_a_glance(assessment: Assessment) -> list[str]:
     return [
         f"{m.name} {words.measurement_value(m)}"
         for m in assessment.measurements
-        if m.name in AT_A_GLANCE
+        if m.name in words.AT_A_GLANCE
     ]
 
 
