@@ -16,17 +16,19 @@ from nodulerisk.train.rates import is_in, rate_of
 from nodulerisk.train.runs import Folds, NetworkPlan, Run
 
 
-def run_faults(index: int, run: Run, data: Sequence[str], whole: bool = True) -> Iterator[Fault]:
+def run_faults(
+    index: int, run: Run, data: Sequence[str], tasks: Sequence[str], whole: bool = True
+) -> Iterator[Fault]:
     """Yields the faults of one run.
 
     Args:
         index: its place in the plan.
         run: its keys are each of the right kind.
-        data: names of the plan's datasets.
+        data, tasks: names of the plan's datasets, and of all tasks that it knows.
         whole: whether it has all its keys; else only what needs no other key is checked.
     """
     at: At = ("runs", index)
-    yield from _names_faults(at, run, data)
+    yield from _names_faults(at, run, data, tasks)
     kinds = {name: list(_kind_faults(at, name, plan)) for name, plan in run.networks.items()}
     for faults in kinds.values():
         yield from faults
@@ -42,11 +44,11 @@ def run_faults(index: int, run: Run, data: Sequence[str], whole: bool = True) ->
         )
 
 
-def _names_faults(at: At, run: Run, data: Sequence[str]) -> Iterator[Fault]:
+def _names_faults(at: At, run: Run, data: Sequence[str], tasks: Sequence[str]) -> Iterator[Fault]:
     if not set(run.data) <= set(data):
         yield Fault((*at, "data"), f"data must be some of {', '.join(data)}")
-    if not set(run.tasks) <= set(run.table):
-        yield Fault((*at, "tasks"), f"tasks must be some of {', '.join(run.table)}")
+    if not set(run.tasks) <= set(tasks):
+        yield Fault((*at, "tasks"), f"tasks must be some of {', '.join(tasks)}")
     for key, names in (("data", run.data), ("tasks", run.tasks)):
         if len(set(names)) < len(names):
             yield Fault((*at, key), f"{key} names one of them twice")

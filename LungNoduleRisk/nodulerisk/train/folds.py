@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from nodulerisk.datasets.folds import read_folds, read_list
-from nodulerisk.datasets.nodules import LabelledNodule, NoduleDataset, joined
+from nodulerisk.datasets.nodules import Broken, LabelledNodule, NoduleDataset, joined
+from nodulerisk.datasets.spelling import first_spellings
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.evaluation.evidence import evidence_of, mask_evidence_of
 from nodulerisk.evaluation.predictions import Prediction, read_predictions
@@ -62,6 +63,8 @@ def parts_of(plan: Plan, data: Mapping[str, NoduleDataset], out: Path) -> list[P
     """
     if plan.folds is None:
         return [Part(0, plan, data, out)]
+    spelled = first_spellings(n.patient for dataset in data.values() for n in dataset.nodules)
+    data = _changed(data, lambda nodule: replace(nodule, patient=spelled[nodule.patient]))
     fold_of = patient_folds(plan, data)
     folds = sorted(set(fold_of.values()))
     if len(folds) < 3:
@@ -249,13 +252,23 @@ def _pooled(
                 for o in read_predictions(lines)
                 if o.split == "test"
             ]
-        described = about(first, joined([tested[name] for name in names]), ())
+        whole = joined([tested[name] for name in names])
+        described = about(first, whole, _unanswered(whole, answered))
         described = replace(described, weight_set=plan.name, hashes=_hashes(sets))
         evaluation = evaluate(answered, described, first.table)
         folder = evaluation_folder(out, names)
         write_evaluation(evaluation, answered, folder, first.table)
         found[folder] = evaluation
     return found
+
+
+def _unanswered(dataset: NoduleDataset, answered: Iterable[Prediction]) -> list[Broken]:
+    names = {prediction.name for prediction in answered}
+    return [
+        Broken(nodule.name, "its fold's report says why")
+        for nodule in dataset.nodules
+        if nodule.name not in names
+    ]
 
 
 def _hashes(sets: Mapping[int, WeightSet]) -> dict[str, str]:

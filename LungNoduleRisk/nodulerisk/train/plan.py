@@ -34,6 +34,7 @@ from pydantic import TypeAdapter, ValidationError
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.networks.kinds import trust
 from nodulerisk.own_tasks import OwnTask, own_tasks_from, read_own_tasks
+from nodulerisk.tasks import TASKS
 from nodulerisk.train.checks import fold_faults, member_faults, plan_faults, run_faults
 from nodulerisk.train.plan_faults import Fault, fault_of, refusal
 from nodulerisk.train.runs import Folds, NetworkPlan, Plan, Run
@@ -124,7 +125,7 @@ def _faults_among(runs: list[Any], own: dict[str, OwnTask], data: list[str]) -> 
         if run is not None:
             _trust_code(run)
             readable[index] = _run_with(run, own)
-            yield from run_faults(index, readable[index], data, whole)
+            yield from run_faults(index, readable[index], data, [*TASKS, *own], whole)
     yield from plan_faults(readable)
 
 
