@@ -21,7 +21,7 @@ from nodulerisk.datasets.read import read_dataset
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.evaluation.predictions import read_predictions
 from nodulerisk.outputs.style import EVALUATION_FILES
-from nodulerisk.train.folds import patient_folds, split_by_lists, stratified
+from nodulerisk.train.folds import parts_of, patient_folds, split_by_lists, stratified
 from nodulerisk.train.plan import Folds, NetworkPlan, Plan, Run
 from nodulerisk.weights.store import load_weight_set
 
@@ -172,6 +172,15 @@ def test_folds_of_the_source_or_of_a_table(tmp_path):
     lacking = replace(many(), nodules=(replace(many().nodules[0], fold=None),))
     with pytest.raises(NoduleRiskError, match="n0 has no fold"):
         patient_folds(plan_of(own=True), {"d": lacking})
+
+
+def test_a_patient_under_two_spellings_is_in_one_fold():
+    shouted = [replace(n, patient=n.patient.upper()) for n in many(30).nodules]
+    data = {"d": many(30), "e": NoduleDataset("shouted", tuple(shouted))}
+    for part in parts_of(plan_of(count=3), data, Path("out")):
+        split_of: dict[str, str] = {}
+        for nodule in (n for dataset in part.data.values() for n in dataset.nodules):
+            assert split_of.setdefault(nodule.patient.lower(), nodule.split) == nodule.split
 
 
 def test_densesharp_s_subsets_are_its_folds(folder, tmp_path):
