@@ -122,7 +122,7 @@ SYSTEMS = ("lps", "ras", "voxel", "slice")
 COLUMNS = (
     *(CT_PATH, SERIES, PATIENT, PATHOLOGY, MASK, tuple(SIZES_MM)),
     (NAME, ID),
-    *((name,) for name in (SPLIT, EVIDENCE, COORDINATES, HOSPITAL_GRADE, *TASKS)),
+    *((name,) for name in (SPLIT, "fold", EVIDENCE, COORDINATES, HOSPITAL_GRADE, *TASKS)),
     *(tuple(dict.fromkeys(axis)) for axis in zip(*CENTRES, strict=True)),
 )
 SAME_MM = 0.3  # two centres that differ by less, as after rounding, are of one nodule

@@ -225,15 +225,9 @@ def split_in(row: Row) -> str | None:
 
 
 def fold_in(row: Row) -> int | None:
-    """Returns the ``fold`` column; None if it is empty.
-
-    Raises:
-        NoduleRiskError: not a whole number.
-    """
+    """Returns the ``fold`` column; None if it is not a whole number."""
     text = cell(row, "fold").removesuffix(".0")
-    if text and not text.isdecimal():
-        raise NoduleRiskError(f"unknown fold '{text}': write a whole number, such as 0")
-    return int(text) if text else None
+    return int(text) if text.isdecimal() else None
 
 
 def evidence_in(row: Row) -> EvidenceLevel:
