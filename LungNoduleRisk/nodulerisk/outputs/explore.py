@@ -36,8 +36,8 @@ from nodulerisk.assessment import Assessment, NoduleMask
 from nodulerisk.ct.cubes import DENSESHARP_SIDE, DENSESHARP_SPACING_MM, EMV_SPACING_MM, Grid
 from nodulerisk.ct.volume import CT, INT16, Acquisition, to_lps, triple
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.networks.build import build_network
-from nodulerisk.networks.kinds import NETWORKS
+from nodulerisk.networks.build import outlined
+from nodulerisk.networks.kinds import recipe_of
 from nodulerisk.nodule.mask import MASK_LEVEL, centroid_lps_mm, hand_mask
 from nodulerisk.outputs.html.interactive import LIGHT
 from nodulerisk.outputs.mesh import nodule_mesh
@@ -469,12 +469,19 @@ class NetworkSize:
 
 
 def network_size(
-    name: str, kind: str, side: int, n_classes: int | Sequence[int], width: float = 1.0
+    name: str,
+    kind: str,
+    side: int,
+    n_classes: int | Sequence[int],
+    width: float = 1.0,
+    **recipe: Any,
 ) -> NetworkSize:
-    """Counts on torch's meta device, without allocating or computing anything."""
-    with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network = build_network(kind, input_size=side, n_classes=n_classes, width=width)
-        network(torch.empty(1, NETWORKS[kind].cubes.channels, side, side, side))
+    """Counts on torch's meta device, without computing anything; ``recipe``: more arguments of
+    ``build_network``."""
+    network = outlined(kind, input_size=side, n_classes=n_classes, width=width, **recipe)
+    cube = torch.empty(1, network.cubes.channels, side, side, side, device="meta")
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(cube)
     parameters = sum(
         array.numel() for array in network.state_dict().values() if array.is_floating_point()
     )
@@ -492,7 +499,8 @@ def published_sizes() -> list[NetworkSize]:
 def sizes_of(weights: WeightSet) -> list[NetworkSize]:
     """Returns the sizes of a weight set's networks."""
     return [
-        network_size(name, n.kind, n.size, n.heads, n.width) for name, n in weights.networks.items()
+        network_size(name, n.kind, n.size, n.heads, **recipe_of(n))
+        for name, n in weights.networks.items()
     ]
 
 

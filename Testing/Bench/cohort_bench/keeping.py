@@ -1,7 +1,7 @@
 """What keeping a result costs the process that runs a cohort, as the results become many.
 
 ``python -m cohort_bench.keeping`` fills stores with made results and prints the CPU seconds (user
-and system) of the next five hundred: as the run keeps them, and, side by side, with the merging of all
+and system) of the next five hundred: as the run keeps them, and, by turns, with the merging of all
 results every 500 CTs that it did before.
 """
 
