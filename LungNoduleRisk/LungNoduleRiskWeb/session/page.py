@@ -185,7 +185,7 @@ def _nodules_section(controller: Controller) -> None:
                 id="assess",
             )
             if len(controller.weight_sets) > 1:
-                choice("weights", controller.weight_sets, "Weights")
+                choice("weights", list(controller.weight_sets), "Weights")
             button(
                 "Cancel", controller.cancel, icon="mdi-stop", disabled=("!running",), id="cancel"
             )

@@ -25,7 +25,8 @@ from undo_stack import UndoStack
 from vtkmodules.vtkCommonCore import VTK_IMAGE_SLAB_MAX
 
 from LungNoduleRiskLib.scene import lookAt, rasOf
-from LungNoduleRiskWeb.session.pictures import Picture, PictureFactory, Place, Shown, View, turn
+from LungNoduleRiskWeb.session.moving import turn
+from LungNoduleRiskWeb.session.pictures import Picture, PictureFactory, Place, Shown, View
 from LungNoduleRiskWeb.session.reading import Numbering, readout, written
 from LungNoduleRiskWeb.session.shown import SliceShown
 from LungNoduleRiskWeb.session.view_bars import readout_of, slice_bar, space_bar
