@@ -66,8 +66,7 @@ class ReadingTools:
         """Shows a CT that was just opened, with the tools as they are."""
         self._show_named_window()
         self._show_slab()
-        display_node = volume_node.GetDisplayNode()
-        display_node.AddObserver("ModifiedEvent", lambda *_: self._say_window())
+        self._viewer.on_window_changed(volume_node, self._say_window)
         self._say_window()
 
     def reset(self) -> None:
@@ -176,5 +175,6 @@ class ReadingTools:
 
     def remove_lengths(self) -> None:
         """Removes all lengths that were measured."""
+        self._state.measuring = False
         for node in slicer.util.getNodesByClass("vtkMRMLMarkupsLineNode"):
             slicer.mrmlScene.RemoveNode(node)
