@@ -3,17 +3,18 @@ nodule, CSV or TSV.
 
 Required columns, in any order and case, separated by comma, semicolon or tab:
 
-* ``ct`` (or ct_path, path, scan, image): a DICOM folder, a .zip of one, NRRD, NIfTI or MHA;
-  relative to the table. ``series_uid`` (or series) chooses where there are several series.
-  Without this column, as in LUNA16's and LUNA25's tables, the CT lies beside the table or below
-  it and is named by ``seriesuid`` (or SeriesInstanceUID); rows whose CT is not there are left out.
-  Without that too, as in the authors' own table, it is named by ``ID``.
-* the nodule's centre: ``x, y, z`` in mm, LPS unless the column ``coordinates`` says ``ras``,
-  ``voxel`` or ``slice``; or ``x_lps, y_lps, z_lps``; ``x_ras, y_ras, z_ras``; ``coordX, coordY,
-  coordZ`` (LPS); ``i, j, k`` (voxels from 0 as in ITK and Slicer: k of a DICOM series runs along
-  its slice normal, whatever its InstanceNumber); or ``i, j, slice`` (or ``x, y, slice``): the pixel
-  from 0 on the image with that InstanceNumber, or in the middle of a range of them such as
-  ``30-34``. Where a ``z`` is such a range, every z of the table is a slice.
+* ``ct`` (or ct_path, path, scan, image): a DICOM folder, a .zip of one, NRRD, NIfTI or MHA, or the
+  authors' block of one nodule (.npy, see ``emv_blocks``); relative to the table. ``series_uid`` (or
+  series) chooses where there are several series. Without this column, as in LUNA16's and LUNA25's
+  tables, the CT lies beside the table or below it and is named by ``seriesuid`` (or
+  SeriesInstanceUID); rows whose CT is not there are left out. Without that too, as in the authors'
+  own table, it is named by ``ID``.
+* the nodule's centre, which of a block is its middle: ``x, y, z`` in mm, LPS unless the column
+  ``coordinates`` says ``ras``, ``voxel`` or ``slice``; or ``x_lps, y_lps, z_lps``; ``x_ras, y_ras,
+  z_ras``; ``coordX, coordY, coordZ`` (LPS); ``i, j, k`` (voxels from 0 as in ITK and Slicer: k of a
+  DICOM series runs along its slice normal, whatever its InstanceNumber); or ``i, j, slice`` (or
+  ``x, y, slice``): the pixel from 0 on the image with that InstanceNumber, or in the middle of a
+  range of them such as ``30-34``. Where a ``z`` is such a range, every z of the table is a slice.
 * ``pathology`` (or diagnosis, label, class, flag): see ``labels_of``; empty: unknown.
 
 Optional columns:
@@ -23,6 +24,7 @@ Optional columns:
 * ``name`` (or an ``ID`` that no other row has), by default the line; ``patient`` (or patient_id), a
   pseudonym: without it each CT counts as a patient of its own.
 * ``split``: train, validation or test; by default decided by a hash of the patient.
+* ``fold``: of the source's own cross-validation, a whole number; see ``[folds]`` of a plan.
 * ``evidence``: pathology (if empty), reader or simulated.
 * ``mask`` (or mask_path, segmentation): an image on the CT's grid; the connected part at the centre
   is the nodule.
@@ -56,6 +58,7 @@ from nodulerisk.ct.points import SLICES, lps_of, slice_number
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT, triple
 from nodulerisk.datasets import chinese
+from nodulerisk.datasets.emv_blocks import MIDDLE, SUFFIX, read_block
 from nodulerisk.datasets.luna import cts_by_name, cts_by_series
 from nodulerisk.datasets.nodules import (
     CROP_MM,
@@ -78,6 +81,7 @@ from nodulerisk.datasets.rows import (
     cell,
     class_index,
     evidence_in,
+    fold_in,
     labels_in,
     number,
     plain,
@@ -120,7 +124,7 @@ SYSTEMS = ("lps", "ras", "voxel", "slice")
 COLUMNS = (
     *(CT_PATH, SERIES, PATIENT, PATHOLOGY, MASK, tuple(SIZES_MM)),
     (NAME, ID),
-    *((name,) for name in (SPLIT, EVIDENCE, COORDINATES, HOSPITAL_GRADE, *TASKS)),
+    *((name,) for name in (SPLIT, "fold", EVIDENCE, COORDINATES, HOSPITAL_GRADE, *TASKS)),
     *(tuple(dict.fromkeys(axis)) for axis in zip(*CENTRES, strict=True)),
 )
 SAME_MM = 0.3  # two centres that differ by less, as after rounding, are of one nodule
@@ -288,7 +292,8 @@ def read_emv_table(path: Path, *, cancers_invasive: bool = False) -> NoduleDatas
     if not {*CT_PATH} & table.columns.keys():
         rows, remarks = _with_paths(rows, path)
     refuse_missing_column(rows, CT_PATH, path, "the paths of the CTs")
-    _refuse_without_centres(rows[0], path)
+    if not all(map(_is_block, rows)):
+        _refuse_without_centres(rows[0], path)
     refuse_sizes_without_unit(rows, path.name)
     rows = _with_people(_with_names(_with_slices(rows)), path.parent)
     nodules: list[LabelledNodule] = []
@@ -430,6 +435,10 @@ def _malignancy_in(row: Row) -> Row:
     return {"label": "", "malignancy": TASKS["malignancy"].classes[int(row["label"])]}
 
 
+def _is_block(row: Row) -> bool:
+    return cell(row, *CT_PATH).lower().endswith(SUFFIX)
+
+
 def _refuse_without_centres(row: Row, table: Path) -> None:
     if not any(set(columns) <= row.keys() for columns in CENTRES):
         raise NoduleRiskError(
@@ -454,9 +463,7 @@ def _read_group(
 ) -> tuple[tuple[LabelledNodule, ...], tuple[Broken, ...]]:
     """Reads the nodules of one CT."""
     try:
-        ct = read_ct(
-            _path(folder, rows[0], *CT_PATH), series_uid=cell(rows[0], *SERIES[:2]) or None
-        )
+        ct = _ct_of(rows[0], folder)
     except NoduleRiskError as error:
         return (), tuple(Broken(row[NAME], str(error)) for row in rows)
     nodules, broken = read_each(
@@ -467,6 +474,13 @@ def _read_group(
         *broken,
         *(Broken(name, reason) for name, reason in repeats.items()),
     )
+
+
+def _ct_of(row: Row, folder: Path) -> CT:
+    path = _path(folder, row, *CT_PATH)
+    if _is_block(row):
+        return read_block(path)
+    return read_ct(path, series_uid=cell(row, *SERIES[:2]) or None)
 
 
 def _repeats(nodules: Sequence[LabelledNodule]) -> Iterator[tuple[str, str]]:
@@ -516,6 +530,7 @@ def _nodule(row: Row, ct: CT, folder: Path, cancers_invasive: bool) -> LabelledN
         diameter_mm=size,
         split=split or split_of(patient),
         pathology=cell(row, *PATHOLOGY),
+        fold=fold_in(row),
         cells=row,
     )
 
@@ -567,6 +582,8 @@ def _hospital_grade(row: Row, pathology: dict[str, int]) -> dict[str, int]:
 
 def _centre(row: Row, ct: CT) -> tuple[float, float, float]:
     """Returns the centre in LPS mm."""
+    if _is_block(row):
+        return triple(ct.point_of(MIDDLE))
     columns = next(
         (columns for columns in CENTRES if all(row.get(column) for column in columns)), None
     )

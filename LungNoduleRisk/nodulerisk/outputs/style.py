@@ -66,4 +66,7 @@ COHORT_TABLE_NAME, GROWTH_NAME, SUMMARY_NAME, MASKS_NAME = (
     "summary.html",
     "masks",
 )
-EVALUATION_FILES = ("evaluation.html", "figures.csv", "figures.md", "nodules.csv", "outcomes.jsonl")
+EVALUATION_FILES = (
+    *("evaluation.html", "figures.csv", "figures.md", "nodules.csv", "outcomes.jsonl"),
+    *("curves.csv", "plots"),
+)
