@@ -13,9 +13,9 @@ from trame_server.utils.asynchronous import create_task
 from LungNoduleRiskLib.display import results
 from LungNoduleRiskLib.scene import WINDOWS_HU
 from LungNoduleRiskLib.session import Session
-from LungNoduleRiskWeb.session.numbers import number, typed_number
-from LungNoduleRiskWeb.session.reading import window_of
 from LungNoduleRiskWeb.session.viewer import LAYOUTS, Viewer
+from LungNoduleRiskWeb.session.views.numbers import number, typed_number
+from LungNoduleRiskWeb.session.views.reading import window_of
 
 WINDOWS = {name.capitalize(): window for name, window in WINDOWS_HU.items()}
 FREE = "Free"  # any other window

@@ -25,11 +25,11 @@ from undo_stack import UndoStack
 from vtkmodules.vtkCommonCore import VTK_IMAGE_SLAB_MAX, vtkCommand
 
 from LungNoduleRiskLib.scene import lookAt, rasOf
-from LungNoduleRiskWeb.session.moving import turn
-from LungNoduleRiskWeb.session.pictures import Picture, PictureFactory, Place, Shown, View
-from LungNoduleRiskWeb.session.reading import Numbering, readout, written
-from LungNoduleRiskWeb.session.shown import SliceShown
-from LungNoduleRiskWeb.session.view_bars import readout_of, slice_bar, space_bar
+from LungNoduleRiskWeb.session.views.bars import readout_of, slice_bar, space_bar
+from LungNoduleRiskWeb.session.views.moving import turn
+from LungNoduleRiskWeb.session.views.pictures import Picture, PictureFactory, Place, Shown, View
+from LungNoduleRiskWeb.session.views.reading import Numbering, readout, written
+from LungNoduleRiskWeb.session.views.shown import SliceShown
 from nodulerisk.errors import OutputError
 
 AXIAL, CORONAL, SAGITTAL = (
