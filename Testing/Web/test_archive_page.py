@@ -63,7 +63,8 @@ def find(page: Page, name: str) -> None:
 
 
 def close(page: Page) -> None:
-    page.get_by_role("button", name="Close", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Find a CT")
+    dialog.get_by_role("button", name="Close", exact=True).click()
 
 
 def test_from_the_list_of_studies_to_the_masks_found_again(visit, server, studies):
