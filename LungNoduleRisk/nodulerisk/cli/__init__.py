@@ -30,6 +30,7 @@ from nodulerisk.cli.research import (
     train_unet,
 )
 from nodulerisk.cli.weights import import_weights, list_weights, show_weights
+from nodulerisk.networks.kinds import trust
 
 app = typer.Typer(
     add_completion=False,
@@ -51,9 +52,19 @@ def main(
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
+    code: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trust",
+            metavar="PACKAGE.MODULE:FACTORY",
+            help="Code that may build networks of a weight set; repeatable.",
+        ),
+    ] = None,
 ) -> None:
     """Lung nodule characterisation on CT. Research use only: not a medical device, not for
     diagnosis."""
+    for name in code or ():
+        trust(name)
 
 
 OF_THE_CORE = (

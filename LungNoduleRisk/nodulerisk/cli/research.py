@@ -168,6 +168,7 @@ def fit_risk(
     with errors_in_one_line(verbose):
         from rich.console import Console
 
+        from nodulerisk.datasets.folds import read_folds
         from nodulerisk.datasets.own_labels import with_own_labels
         from nodulerisk.datasets.read import read_dataset
         from nodulerisk.engine.engine import Engine
@@ -186,7 +187,7 @@ def fit_risk(
                 task=task,
                 terms=term or risk.TERMS,
                 extra=risk.read_extra(extra, weight_set.table) if extra else None,
-                folds=risk.read_folds(folds) if folds else None,
+                folds=read_folds(folds) if folds else None,
                 progress=show,
             )
         save_card(fitted)

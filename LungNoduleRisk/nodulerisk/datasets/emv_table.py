@@ -24,6 +24,7 @@ Optional columns:
 * ``name`` (or an ``ID`` that no other row has), by default the line; ``patient`` (or patient_id), a
   pseudonym: without it each CT counts as a patient of its own.
 * ``split``: train, validation or test; by default decided by a hash of the patient.
+* ``fold``: of the source's own cross-validation, a whole number; see ``[folds]`` of a plan.
 * ``evidence``: pathology (if empty), reader or simulated.
 * ``mask`` (or mask_path, segmentation): an image on the CT's grid; the connected part at the centre
   is the nodule.
@@ -84,6 +85,7 @@ from nodulerisk.datasets.rows import (
     cell,
     class_index,
     evidence_in,
+    fold_in,
     labels_in,
     number,
     plain,
@@ -126,7 +128,7 @@ SYSTEMS = ("lps", "ras", "voxel", "slice")
 COLUMNS = (
     *(CT_PATH, SERIES, PATIENT, PATHOLOGY, MASK, tuple(SIZES_MM)),
     (NAME, ID),
-    *((name,) for name in (SPLIT, EVIDENCE, COORDINATES, HOSPITAL_GRADE, *TASKS)),
+    *((name,) for name in (SPLIT, "fold", EVIDENCE, COORDINATES, HOSPITAL_GRADE, *TASKS)),
     *(tuple(dict.fromkeys(axis)) for axis in zip(*CENTRES, strict=True)),
 )
 SAME_MM = 0.3  # two centres that differ by less, as after rounding, are of one nodule
@@ -391,6 +393,7 @@ def _nodule(row: Row, ct: CT, folder: Path, cancers_invasive: bool) -> LabelledN
         diameter_mm=size,
         split=split or split_of(patient),
         pathology=cell(row, *PATHOLOGY),
+        fold=fold_in(row),
         cells=row,
     )
 

@@ -224,6 +224,12 @@ def split_in(row: Row) -> str | None:
     return word
 
 
+def fold_in(row: Row) -> int | None:
+    """Returns the ``fold`` column; None if it is not a whole number."""
+    text = cell(row, "fold").removesuffix(".0")
+    return int(text) if text.isdecimal() else None
+
+
 def evidence_in(row: Row) -> EvidenceLevel:
     """Returns the ``evidence`` column: pathology if it is empty.
 
