@@ -314,8 +314,8 @@ def compare_evaluations(
         from nodulerisk.evaluation.paired import compare_predictions, write_comparison
         from nodulerisk.evaluation.predictions import read_predictions
 
-        name = OUTCOMES
-        found = compare_predictions(read_predictions(first / name), read_predictions(second / name))
+        both = (read_predictions(folder / OUTCOMES) for folder in (first, second))
+        found = compare_predictions(*both)
         write_comparison(found, out)
     for one in found:
         difference, low, high = one.difference
