@@ -30,7 +30,6 @@ from nodulerisk.cli.research import (
     train_unet,
 )
 from nodulerisk.cli.weights import import_weights, list_weights, show_weights
-from nodulerisk.networks.kinds import trust
 
 app = typer.Typer(
     add_completion=False,
@@ -63,8 +62,11 @@ def main(
 ) -> None:
     """Lung nodule characterisation on CT. Research use only: not a medical device, not for
     diagnosis."""
-    for name in code or ():
-        trust(name)
+    if code:
+        from nodulerisk.networks.kinds import trust
+
+        for name in code:
+            trust(name)
 
 
 OF_THE_CORE = (
