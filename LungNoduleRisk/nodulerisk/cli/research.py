@@ -314,8 +314,8 @@ def compare_evaluations(
         from nodulerisk.evaluation.paired import compare_predictions, write_comparison
         from nodulerisk.evaluation.predictions import read_predictions
 
-        both = (read_predictions(folder / OUTCOMES) for folder in (first, second))
-        found = compare_predictions(*both)
+        ours, theirs = (read_predictions(folder / OUTCOMES) for folder in (first, second))
+        found = compare_predictions(ours, theirs)
         write_comparison(found, out)
     for one in found:
         difference, low, high = one.difference
