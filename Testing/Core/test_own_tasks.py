@@ -17,6 +17,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from made_assessment import CENTRE_LPS_MM, made_ct
+from made_cohort import made_row
 from made_dicom import write_study
 from made_nodules import made_background, made_dataset
 from made_own_tasks import EGFR, SITE, own_tasks
@@ -25,7 +26,9 @@ from nodulerisk.assess import assess
 from nodulerisk.assessment import Assessment
 from nodulerisk.checks import THICK_SLICES
 from nodulerisk.cli import app
-from nodulerisk.cohort.table import CohortError, read_cohort
+from nodulerisk.cohort.store import Store
+from nodulerisk.cohort.summary import COLUMNS, Tally, evaluations, write_summary
+from nodulerisk.cohort.table import Cohort, CohortError, CohortNodule, CtCase, read_cohort
 from nodulerisk.ct.points import Point
 from nodulerisk.datasets.nodules import NoduleDataset
 from nodulerisk.datasets.own_labels import refuse_unseen_classes, with_own_labels
@@ -42,6 +45,7 @@ from nodulerisk.outputs.style import NO_RISK_KNOWN, OWN_COLOURS
 from nodulerisk.own_tasks import FEWEST, MOST, OwnTask, values_of
 from nodulerisk.tasks import TASKS, task_of
 from nodulerisk.train.plan import read_plan
+from nodulerisk.weights.card import WeightSet
 from nodulerisk.weights.store import load_weight_set
 
 DOCS = Path(__file__).parents[2] / "Docs" / "training.md"
@@ -214,9 +218,8 @@ def test_a_cohort_is_labelled_by_the_same_words(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory, ct):
-    """`asked(cascade, EGFR=0.3)`: a nodule's assessment by a set with own tasks of two classes and
-    of ten, beside the others and in the cascade."""
+def own_set(tmp_path_factory) -> WeightSet:
+    """A set with own tasks of two classes and of ten, beside the others and in the cascade."""
     gate = {"classes": ["no", "yes"], "evidence": "reader", "lets_through": ["yes"]}
     tasks = own_tasks(
         EGFR=EGFR,
@@ -224,11 +227,16 @@ def asked(tmp_path_factory, ct):
         gate=gate,
         made=TWO | {"evidence": "simulated"},
     )
-    weights = made_weights(tmp_path_factory.mktemp("own"), own_tasks=tasks)
-    networks = Engine(weights, "cpu")
+    return made_weights(tmp_path_factory.mktemp("own"), own_tasks=tasks)
+
+
+@pytest.fixture(scope="module")
+def asked(own_set, ct):
+    """`asked(cascade, EGFR=0.3)`: a nodule's assessment by that set."""
+    networks = Engine(own_set, "cpu")
 
     def ask(cascade: bool = False, **thresholds: float) -> Assessment:
-        those = weights.with_thresholds(thresholds)
+        those = own_set.with_thresholds(thresholds)
         return assess(ct, CENTRE_LPS_MM, those, networks=networks, cascade=cascade)
 
     return ask
@@ -286,6 +294,30 @@ def test_a_simulated_task_is_a_demonstration_and_a_withheld_one_is_not_decided(f
     assert doubted.stated("gate").reasons == ("the slices are thick",)
     row = outcome_row(outcome(doubted))
     assert (row["made_decision"], row["gate_decision"]) == ("demonstration", "withheld")
+
+
+def test_a_cohorts_page_counts_and_evaluates_them(own_set, found, tmp_path):
+    nodules = [
+        CohortNodule(
+            f"N{n}",
+            (0, 0, 0),
+            labels={"EGFR": EGFR["classes"][n], "site": SITE["classes"][n]},
+            label_evidence="pathology",
+        )
+        for n in (0, 1)
+    ]
+    rows = [made_row("A", one.name, assessment=json.dumps(found.to_dict())) for one in nodules]
+    with Store(tmp_path, own_set) as store:
+        store.add(rows)
+        cohort = Cohort("table.csv", (CtCase("A", Path("a.nrrd"), tuple(nodules)),))
+        write_summary(store, cohort, tmp_path / "summary.html")
+        tally = Tally(cohort, own_set.table)
+        for row in store.rows(COLUMNS):
+            tally.add(row)
+    assert tally.answers["site"].nodules == 2
+    assert evaluations(tally, own_set)["site"].evidence == "reader"  # as it says of itself
+    page = (tmp_path / "summary.html").read_text("utf-8")
+    assert '<th scope="row">EGFR</th>' in page and '<th scope="row">Site</th>' in page
 
 
 def test_codes_are_short_and_tell_tasks_of_one_name_apart():
@@ -438,7 +470,7 @@ def test_a_plan_says_which_task_is_wrong(tmp_path):
     text = documented_plan(tmp_path).read_text("utf-8")
     path = tmp_path / "plan.toml"
     path.write_text(text.replace('evidence = "pathology"', "", 1), "utf-8")
-    with pytest.raises(NoduleRiskError, match="plan.toml: task EGFR: evidence must say what"):
+    with pytest.raises(NoduleRiskError, match="line 6: task EGFR: evidence must say what"):
         read_plan(path)
     path.write_text(text.replace('tasks = ["EGFR",', 'tasks = ["ALK",'), "utf-8")
     with pytest.raises(NoduleRiskError, match="tasks must be some of presence.*, EGFR, invasion"):

@@ -859,6 +859,7 @@ def test_fault_46_uploads_results_and_logs_name_nobody(served, tmp_path):
                 status, body = await raw.get(f"download/{name}")
                 assert status == 200, name
                 found += [body, *unpacked(body)]
+            assert b"nodulerisk-web-" not in b"".join(found)  # nor where the server keeps its files
             log = files_of(served.session())
             found += [
                 str(log).encode(),

@@ -32,6 +32,19 @@ BAR_CONTRASTS = """() => {
 }"""
 
 
+# A folder is dropped in which a link leads nowhere: the browser lists the file, and cannot read it.
+DROP_A_DEAD_LINK = """() => {
+  const gone = { isFile: true, name: "gone.dcm", file: (done, failed) => failed(new Error()) };
+  const folder = { isFile: false, createReader: () => {
+    const found = [[gone], []];
+    return { readEntries: (done) => done(found.shift()) };
+  } };
+  const drop = new Event("drop", { cancelable: true });
+  drop.dataTransfer = { items: [{ webkitGetAsEntry: () => folder }] };
+  document.dispatchEvent(drop);
+}"""
+
+
 def with_sample(page: Page) -> None:
     page.get_by_role("button", name="Sample").click()
     expect(page.locator(".nodule")).to_have_count(1)
@@ -163,7 +176,7 @@ def test_results_fit_a_low_window_and_can_be_read_on_light_and_dark(visit):
     page.get_by_role("dialog").get_by_role("button", name="Close").click()
 
 
-def test_an_upload_says_how_far_it_is_and_can_be_cancelled(page, tmp_path):
+def test_an_upload_says_how_far_it_is_can_be_cancelled_and_names_dead_links(page, tmp_path):
     with_sample(page)
     page.context.new_cdp_session(page).send(
         "Network.emulateNetworkConditions",
@@ -181,3 +194,5 @@ def test_an_upload_says_how_far_it_is_and_can_be_cancelled(page, tmp_path):
     page.get_by_role("button", name="Cancel upload").click()
     expect(page.get_by_text("The upload was cancelled.")).to_be_visible()
     expect(page.locator(".nodule")).to_have_count(1)
+    page.evaluate(DROP_A_DEAD_LINK)
+    expect(page.get_by_role("alert")).to_contain_text("'gone.dcm' cannot be read")

@@ -222,13 +222,13 @@ class Archiving:
         page = self._page
         with self._notices.refusals_said(), self._notices.busy("Reading whose CT this is…"):
             self._notices.say("")
-            if page.upload is None:
+            if page.upload is None or self._access is None:
                 raise PacsError("Only results of a DICOM series can be sent to the archive.")
             reader = partial(identity_in, [page.upload], page.series_uid)
             who = await asyncio.to_thread(reader)
             nodules = ", ".join(one.name for one in page.session.drawn)
             self._state.sending = [
-                f"To: {self._state.archive}",
+                f"To: {self._access.address}",
                 f"Masks (SEG) and report (SR) of {nodules}",
                 *(f"{label}: {text}" for label, text in who.items()),
             ]

@@ -98,12 +98,16 @@ class Controller:
         self.viewer = viewer
         self.session = Session(SceneAssessor(partial(make_networks, on_waiting=self._on_waiting)))
         self.notices, self.state = Notices(server.state), server.state
-        self.weight_sets, self.device = list(dict.fromkeys([weights, *weight_set_names()])), device
+        # by name: a folder's place on the server is nobody's business
+        self.weight_sets = {Path(weights).name: weights} | {
+            name: name for name in weight_set_names() if name != Path(weights).name
+        }
+        self.device = device
         self._refreshing: asyncio.Task | None = None
-        self.state.update(STATE | {"weights": weights})
+        self.state.update(STATE | {"weights": Path(weights).name})
         self.reading = ReadingTools(server.state, viewer, self.session)
         self.scans = Scans(self)
-        self.following = Following(self)
+        self.following = Following(self, self.scans)
         self.correcting = Correcting(self)
         self.explaining = Explaining(self)
         self._listen()
@@ -272,8 +276,8 @@ class Controller:
     @property
     def weights(self) -> str:
         """The chosen weight set; a page can choose among those that there are."""
-        chosen = str(self.state.weights)
-        return chosen if chosen in self.weight_sets else self.weight_sets[0]
+        first = next(iter(self.weight_sets.values()))
+        return self.weight_sets.get(str(self.state.weights), first)
 
     def cancel(self) -> None:
         """Ends the run under way; what was assessed stays."""
@@ -371,8 +375,11 @@ class Controller:
 
 
 def plain(typed: object) -> str:
-    """Coordinates as ``parse_point`` takes them, from what people type or paste: (−81.5; 192 3)."""
+    """Coordinates as ``parse_point`` takes them, from what people type or paste, such as
+    ``(−81.5; 192; 3)``, or with decimal commas ``−81,5; 192; 3``."""
     text = str(typed).replace("\N{MINUS SIGN}", "-").replace("\N{EN DASH}", "-")
+    if ";" in text:
+        text = text.replace(",", ".")
     return ",".join(re.sub(r"[\s,;()\[\]{}<>]+", " ", text).split())
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -19,14 +19,12 @@ from LungNoduleRiskLib import scene
 from LungNoduleRiskLib.display import results
 from LungNoduleRiskLib.facts import ctFacts
 from LungNoduleRiskLib.sample import THICK, loadSample
+from LungNoduleRiskWeb.session.part import Page
 from nodulerisk.ct.dicom.identity import LABELS, identity_in
 from nodulerisk.ct.dicom.preview import previews
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError, SeveralSeriesError
-
-if TYPE_CHECKING:
-    from LungNoduleRiskWeb.session.controller import Controller
 
 CT_NAME = "CT"  # of the volume node: no file's name, which may be a patient's
 SAMPLE = "The sample"
@@ -86,9 +84,8 @@ class ScansState:
 class Scans:
     """Opens CTs, asks before points are lost, and shows one of those that are open."""
 
-    def __init__(self, controller: Controller):
-        self._page = controller
-        self._state, self._notices = controller.state, controller.notices
+    def __init__(self, page: Page):
+        self._page, self._state, self._notices = page, page.state, page.notices
         self.opened: list[Scan] = []
         self.shown: Scan | None = None
         self.pending: Path | None = None  # is being read, or has a series or a question to answer

@@ -37,7 +37,7 @@ from nodulerisk.outputs.words import ClassProbability
 
 SIZE_INCHES = (16, 10)
 DPI = 100
-ROWS = 24  # of the probability panel: enough for every task of ours; own ones make them narrower
+ROWS = 24  # of the probability panel: enough for our tasks; own ones may make all smaller
 # keeps white letters readable on bone and wall
 HALO = [withStroke(linewidth=2.5, foreground="black")]
 BOTTOM = 0.055
@@ -165,6 +165,8 @@ def _draw_probabilities(axes: Axes, assessment: Assessment) -> None:
     for heading, names in groups.items():
         y = _draw_lines(axes, y, (heading, 11, FAINT, "normal")) + 0.5
         y = _draw_tasks(axes, y, assessment, names)
+    for text in axes.texts if y > ROWS else ():
+        text.set_fontsize(float(text.get_fontsize()) * ROWS / y)
     axes.set(xlim=(-0.3, 1.1), ylim=(max(ROWS, y), -0.5))
     axes.set_axis_off()
 
