@@ -288,20 +288,21 @@ def _saidIn(files: list[Path]) -> dict[str, Any]:
 
 def _counting(volumeNode: vtkMRMLScalarVolumeNode) -> Acquisition:
     """How the CT's series counts its slices, by the first and the last: Slicer loads a series in
-    the order in which its slices lie."""
+    the order in which its slices lie. Unknown where its files or the packages do not serve, which
+    is said when the user assesses."""
     said = volumeNode.GetAttribute(READING)
     if said:
         return _readingIn(said)["acquisition"]
     first, *others = _instancesOf(volumeNode) or [""]
-    return _countingIn(*_filesOf([first, *others[-1:]]))
+    try:
+        return _countingIn(*_filesOf([first, *others[-1:]]))
+    except (CTError, ImportError):
+        return Acquisition()
 
 
 @lru_cache(maxsize=32)
 def _countingIn(*files: Path) -> Acquisition:
-    try:
-        return _saidIn(list(files)).get("acquisition", Acquisition())
-    except CTError:  # said when the user assesses
-        return Acquisition()
+    return _saidIn(list(files)).get("acquisition", Acquisition())
 
 
 def gridLps(volumeNode: vtkMRMLScalarVolumeNode) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -7,5 +7,7 @@ KEY_VARIABLE = (
 NETWORKS_VARIABLE = (
     "NODULERISK_WEB_NETWORKS"  # a session's environment: host and port of the networks' queue
 )
+# a session's environment: the folder of CTs received by C-STORE
+RECEIVED_VARIABLE = "NODULERISK_RECEIVED"
 # on a session's standard output, once it listens; trame's launcher's word
 READY_LINE = "wslink: Starting factory"

@@ -17,10 +17,13 @@ from typing import Annotated
 
 import typer
 
+from LungNoduleRiskWeb.agreed import RECEIVED_VARIABLE
 from LungNoduleRiskWeb.front.tokens import SHORTEST_TOKEN
 from nodulerisk import RESEARCH_USE_ONLY
+from nodulerisk.cli.pacs import Pacs, open_archive
 from nodulerisk.cli.shared import Verbose, errors_in_one_line
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.pacs.access import ADDRESS
 
 NEEDED = ("aiohttp", "prometheus_client", "slicer", "trame", "trame_slicer", "wslink")
 TOKEN_VARIABLE = "NODULERISK_TOKEN"
@@ -96,6 +99,10 @@ def serve(
     key_file: Annotated[
         Path | None, typer.Option(help="Its key (PEM), where the certificate's file has none.")
     ] = None,
+    pacs: Pacs = None,
+    received: Annotated[
+        Path | None, typer.Option(help="Folder of nodulerisk listen, whose CTs the page offers.")
+    ] = None,
     verbose: Verbose = False,
 ) -> None:
     """Serve the web page: upload a CT, click the nodule, read the risk."""
@@ -118,6 +125,7 @@ def serve(
             raise NoduleRiskError(
                 "Anyone can send this header: name the proxy that alone may, by --trusted-proxy."
             )
+        _offer(pacs, received)
         if key_file and not certificate:
             raise NoduleRiskError("A key alone does not encrypt: give --certificate too.")
         tls = server.tls_context(certificate, key_file) if certificate else None
@@ -143,6 +151,18 @@ def _say_where(address: str, secret: bool) -> None:
     """Says what to open; a token that the user gave stays out of logs."""
     shown = address.partition("#")[0] + "#token=…, with your token" if secret else address
     typer.echo(f"{RESEARCH_USE_ONLY}\nOpen {shown}\nCtrl-C ends it.")
+
+
+def _offer(pacs: str | None, received: Path | None) -> None:
+    """Hands the archive and what was received on to the sessions, in their environment.
+
+    Raises:
+        PacsError: the archive's address, credentials or certificate cannot be used.
+    """
+    if pacs:
+        os.environ[ADDRESS] = open_archive(pacs).access.address
+    if received:
+        os.environ[RECEIVED_VARIABLE] = str(received.resolve())
 
 
 def _refuse_without_extra() -> None:

@@ -24,7 +24,7 @@ from nodulerisk.checks import (
 )
 from nodulerisk.ct.volume import CT, triple
 from nodulerisk.engine.engine import Engine, Networks, first_use
-from nodulerisk.networks.kinds import NETWORKS, Cubes
+from nodulerisk.networks.kinds import Cubes
 from nodulerisk.nodule.drawing import Drawing, draw
 from nodulerisk.nodule.findings import block_checks, nodule_checks, refuse_missing_slices
 from nodulerisk.nodule.measure import measure
@@ -345,7 +345,7 @@ class NetworkCubes:
     def of(self, network: str) -> np.ndarray:
         """float32 or uint8 (channels, S, S, S)."""
         card = self._weights.networks[network]
-        kind = NETWORKS[card.kind].cubes
+        kind = card.cubes
         view = kind, card.sides, card.size
         if view not in self._cut:
             self._cut[view] = self._cubes(kind).cut(card.sides, card.size)

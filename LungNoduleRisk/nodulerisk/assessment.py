@@ -95,6 +95,14 @@ class TaskResult:
         """Whether two members, each on its own, would lead to different decisions."""
         return len({decided(member, self.threshold) for member in self.members.values()}) > 1
 
+    @property
+    def margin(self) -> float | None:
+        """How far (0..1) the risk model's probability lies from the threshold; None where no model
+        decides."""
+        if not self.inputs or self.mean is None or self.threshold is None:
+            return None
+        return abs(self.mean[-1] - self.threshold)
+
 
 def decided(probabilities: Sequence[float], threshold: float | None) -> int:
     """Index of the class decided on: the last one at or above its threshold; without a threshold,

@@ -6,6 +6,20 @@ class NoduleRiskError(Exception):
     identity."""
 
 
+class SeveralFaultsError(NoduleRiskError):
+    """A file with one fault or more.
+
+    Attributes:
+        heading: which file, and how many faults.
+        faults: a sentence for each.
+    """
+
+    def __init__(self, name: str, faults: tuple[str, ...]):
+        many = f"{len(faults)} faults" if len(faults) > 1 else "a fault"
+        self.heading, self.faults = f"{name} has {many}; nothing was started:", faults
+        super().__init__("\n".join((self.heading, *faults)))
+
+
 class CTError(NoduleRiskError):
     """The CT cannot be read, or cannot be trusted (geometry, intensity, modality)."""
 

@@ -487,7 +487,7 @@ def test_a_plan_says_which_task_is_wrong(tmp_path):
     text = documented_plan(tmp_path).read_text("utf-8")
     path = tmp_path / "plan.toml"
     path.write_text(text.replace('evidence = "pathology"', "", 1), "utf-8")
-    with pytest.raises(NoduleRiskError, match="plan.toml: task EGFR: evidence must say what"):
+    with pytest.raises(NoduleRiskError, match="line 6: task EGFR: evidence must say what"):
         read_plan(path)
     path.write_text(text.replace('tasks = ["EGFR",', 'tasks = ["ALK",'), "utf-8")
     with pytest.raises(NoduleRiskError, match="tasks must be some of presence.*, EGFR, invasion"):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from itertools import permutations, product
 from types import SimpleNamespace
@@ -203,6 +204,13 @@ def test_a_points_slice_is_counted_as_an_assessment_counts_it(from_dicom, tmp_pa
     assert counted == {point.name: place_of(ct, point.lps_mm) for point in points}
     assert {place.slice_number for place in counted.values()} == {37 + k for k in range(len(ct.hu))}
     assert placesIn(volumeNode, [Point("far", (900.0, 0.0, 0.0))]) == {}
+
+
+def test_a_points_slice_is_said_before_packages_are_installed(from_dicom, monkeypatch):
+    volumeNode = from_dicom()
+    point = Point("N1", triple(ctFromNode(volumeNode).point_of((5, 6, 7))))
+    monkeypatch.setitem(sys.modules, "nodulerisk.ct.dicom.series", None)
+    assert placesIn(volumeNode, [point])["N1"].slice_number == 8  # as they lie
 
 
 def test_fault_19_a_volume_of_another_modality_is_refused(from_dicom, tmp_path):

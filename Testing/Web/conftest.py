@@ -42,8 +42,14 @@ def serving(*options: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with serving("--sessions", "4", "--max-upload-gb", "0.1") as address:
+def options() -> list[str]:
+    """Of the server; a module may need others."""
+    return ["--sessions", "4", "--max-upload-gb", "0.1"]
+
+
+@pytest.fixture(scope="module")
+def address(options) -> Iterator[str]:
+    with serving(*options) as address:
         yield address
 
 

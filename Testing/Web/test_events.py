@@ -13,10 +13,13 @@ import slicer
 import vtk
 
 from LungNoduleRiskLib.sample import THICK, loadSample
-from LungNoduleRiskWeb.session.numbers import number, typed_number
-from LungNoduleRiskWeb.session.pictures import MOST_PIXELS, MOVING_PIXELS, Picture
-from LungNoduleRiskWeb.session.shown import SliceShown
+from LungNoduleRiskWeb.session.controller import plain
 from LungNoduleRiskWeb.session.viewer import Viewer
+from LungNoduleRiskWeb.session.views.numbers import number, typed_number
+from LungNoduleRiskWeb.session.views.pictures import MOST_PIXELS, MOVING_PIXELS, Picture
+from LungNoduleRiskWeb.session.views.reading import Numbering
+from LungNoduleRiskWeb.session.views.shown import SliceShown
+from nodulerisk.ct.points import parse_point
 
 ABSURD = (math.nan, math.inf, -math.inf, 1e308, -(10**400), 10**400, "1", None, [], {}, True)
 SIZE = {"w": 400, "h": 300, "p": 1}
@@ -61,6 +64,14 @@ def test_only_numbers_within_bounds_are_numbers():
     assert number(3, 0, 5) == 3.0 and typed_number("\N{MINUS SIGN}600", -1000, 0) == -600.0
     assert [number(value, -1e6, 1e6) for value in ABSURD] == [None] * len(ABSURD)
     assert typed_number("nan", -1e6, 1e6) is None and typed_number("wide", -1e6, 1e6) is None
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["-81.5, 192, 3", "(−81.5; 192; 3)", "[-81.5 192 3]", "–81,5; 192; 3", " −81.5\t192\t3"],
+)
+def test_coordinates_are_read_as_people_write_them(typed):
+    assert parse_point(plain(typed)) == (-81.5, 192.0, 3.0)
 
 
 @pytest.mark.parametrize("absurd", ABSURD, ids=str)
@@ -120,11 +131,32 @@ def test_drawing_is_bounded_and_the_zoom_stays(axial):
     assert axial.view.render_window().GetMultiSamples() == 0
 
 
+def test_no_pinching_leads_where_nothing_can_be_seen(viewer, axial):
+    for view in (axial, next(one for one in viewer._pictures if one.area_name == "ThreeD")):
+        for factor in (2.0, 0.5):
+            for _ in range(60):
+                view.on_interaction("", event("Pinch", factor=factor))
+    assert 2 <= SliceShown.by(axial.view).field_of_view_mm[0] <= 5000
+
+
 def test_the_words_in_a_picture(axial):
     words = axial.number_it()["said"]
     assert {words[edge] for edge in ("left", "right", "top", "bottom")} == {"R", "L", "A", "P"}
     assert words["left"] == "R" and words["top"] == "A"
-    assert "of 56" in words["corner"] and "W 1500 L −600" in words["corner"]
+    assert "of 38–93" in words["corner"] and "W 1500 L −600" in words["corner"]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "at", "words"),
+    [
+        (1, 56, (2, 26, 56), "Slice 27 of 56"),
+        (97, 42, (2, 26, 56), "Slice 71 of 42–97"),
+        (1, 56, (0, 26, 256), "Slice 27 of 256"),
+        (1, 56, (2, -1, 56), "Beside the CT"),
+    ],
+)
+def test_slices_are_counted_as_the_series_counts(first, last, at, words):
+    assert Numbering(2, first, last).words(*at) == words
 
 
 def test_the_hu_under_the_cursor_are_the_cts(viewer, axial):

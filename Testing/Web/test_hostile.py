@@ -244,6 +244,21 @@ def test_a_nodule_that_is_assessed_cannot_be_deleted(user):
     assert user.rows["N1"]["placed"] and user.rows["N1"]["answers"]
 
 
+def test_deleting_assessing_and_placing_are_undone_the_last_first(user):
+    user.open()
+    user.type_point()
+    user.assess()
+    user.do(lambda: user.controller.delete("N1"))
+    assert not user.rows
+    for answered in (True, False):
+        user.do(user.controller.undo)
+        assert bool(user.rows["N1"]["answers"]) == answered
+    user.do(user.controller.undo)
+    assert not user.rows and not user.state.is_error
+    user.do(user.controller.undo)
+    assert user.state.is_error and "nothing to undo" in user.state.message
+
+
 def test_an_error_message_goes_away_once_the_error_is_corrected(user):
     user.open()
     user.type_point("here")
@@ -844,6 +859,7 @@ def test_fault_46_uploads_results_and_logs_name_nobody(served, tmp_path):
                 status, body = await raw.get(f"download/{name}")
                 assert status == 200, name
                 found += [body, *unpacked(body)]
+            assert b"nodulerisk-web-" not in b"".join(found)  # nor where the server keeps its files
             log = files_of(served.session())
             found += [
                 str(log).encode(),

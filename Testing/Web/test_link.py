@@ -220,6 +220,18 @@ def test_nobody_else_comes_into_a_session_by_its_address():
     with_sessions(test)
 
 
+def test_one_session_does_not_take_all_connections(monkeypatch):
+    monkeypatch.setattr("LungNoduleRiskWeb.front.proxy.MOST_AT_ONCE", 1)
+
+    async def test(user: Browser, _: Sessions) -> None:
+        session = await user.start_session()
+        async with user.talk(session):
+            assert (await user.get(session)).status == 429
+        assert (await user.get(f"{session}idle")).status == 200
+
+    with_sessions(test)
+
+
 def test_one_user_does_not_take_all_places(tmp_path):
     file = tmp_path / "tokens"
     file.write_text(f"anna {'a' * 16}\nbert {'b' * 16}\n")

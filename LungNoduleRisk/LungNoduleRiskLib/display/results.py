@@ -162,7 +162,12 @@ def keeper(names: Collection[str], volumeNode: vtkMRMLScalarVolumeNode) -> Calla
     entries = {name: one for name, one in _entries(volumeNode).items() if name in names}
     copies = {name: _segmentCopy(name, volumeNode) for name in names}
     segments = {name: segment for name, segment in copies.items() if segment is not None}
-    prints = {name: _fingerprintOf(name, volumeNode) for name in segments}
+    prints = {
+        name: entries[name][MASK]["measured"]
+        if name in entries
+        else _fingerprintOf(name, volumeNode)
+        for name in segments
+    }
     return partial(_putBack, names, entries, segments, prints, volumeNode)
 
 

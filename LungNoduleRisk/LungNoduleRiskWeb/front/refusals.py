@@ -22,7 +22,7 @@ footer { margin-top: 3rem; color: #a8adb3; }
 """
 # A link may hold the token behind "#", which browsers send to nobody; older ones behind "?".
 SCRIPT = """\
-function open() {
+function openWithToken() {
   const form = document.querySelector("form");
   const token = new URLSearchParams(location.hash.slice(1) || location.search).get("token");
   if (!form || !token) return;
@@ -30,8 +30,8 @@ function open() {
   form.token.value = token;
   form.submit();
 }
-addEventListener("hashchange", open);
-open();
+addEventListener("hashchange", openWithToken);
+openWithToken();
 """
 HTML = """\
 <!doctype html>

@@ -265,16 +265,15 @@ def networks_question(
     import numpy as np
 
     from nodulerisk.engine.queue import SharedNetworks
-    from nodulerisk.networks.kinds import NETWORKS
     from nodulerisk.weights.store import load_weight_set
 
     weight_set = load_weight_set(weights)
     name, card = min(weight_set.networks.items(), key=lambda one: one[1].size)
-    cubes = np.zeros((1, NETWORKS[card.kind].cubes.channels, *3 * [card.size]), np.float32)
+    cubes = np.zeros((1, card.cubes.channels, *3 * [card.size]), np.float32)
 
     def ask(on_waiting: Callable[[int], None]) -> None:
-        options = {"address": address, "key": key, "on_waiting": on_waiting}
-        with SharedNetworks(weight_set, **options) as networks:
+        shared = SharedNetworks(weight_set, address=address, key=key, on_waiting=on_waiting)
+        with shared as networks:
             networks.predict(name, cubes)
 
     return ask

@@ -16,13 +16,20 @@ from trame_slicer import module as trame_slicer_module
 from wslink import protocol as wslink_protocol
 from wslink.chunking import StreamUnChunker
 
-from LungNoduleRiskWeb.agreed import KEY_VARIABLE, NETWORKS_VARIABLE, READY_LINE
+from LungNoduleRiskWeb.agreed import (
+    KEY_VARIABLE,
+    NETWORKS_VARIABLE,
+    READY_LINE,
+    RECEIVED_VARIABLE,
+)
+from LungNoduleRiskWeb.session.archiving import Archiving
 from LungNoduleRiskWeb.session.controller import Controller
 from LungNoduleRiskWeb.session.page import build_page
 from LungNoduleRiskWeb.session.routes import Routes, only_with
 from LungNoduleRiskWeb.session.uploads import Limits
 from LungNoduleRiskWeb.session.viewer import Viewer
 from nodulerisk.engine.queue import SharedNetworks
+from nodulerisk.pacs.access import ADDRESS, access_to
 
 POLL_S = 1.0
 
@@ -34,8 +41,12 @@ def make_server(options: argparse.Namespace, key: str, networks: str) -> Server:
     viewer = Viewer(server)
     make_networks = partial(SharedNetworks, address=networks, key=key)
     controller = Controller(server, viewer, make_networks, options.weights, options.device)
-    build_page(server, controller, viewer)
-    routes = Routes(controller, options.folder, Limits(max_bytes=int(1e9 * options.max_upload_gb)))
+    limits = Limits(max_bytes=int(1e9 * options.max_upload_gb))
+    access = access_to(None) if ADDRESS in os.environ else None
+    received_in = Path(os.environ[RECEIVED_VARIABLE]) if RECEIVED_VARIABLE in os.environ else None
+    archiving = Archiving(controller, access, received_in, options.folder, limits)
+    build_page(server, controller, viewer, archiving)
+    routes = Routes(controller, options.folder, limits)
 
     @server.controller.add("on_server_bind")
     def _bind(wslink_server) -> None:

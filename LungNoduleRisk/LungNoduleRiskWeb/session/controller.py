@@ -30,7 +30,7 @@ from nodulerisk.clinical.patient import Patient
 from nodulerisk.ct.dicom.identity import identity_in
 from nodulerisk.ct.points import Point, Position, parse_point
 from nodulerisk.engine.worker import RemoteNetworks
-from nodulerisk.outputs.style import AT_A_GLANCE
+from nodulerisk.outputs.words import AT_A_GLANCE
 from nodulerisk.weights.store import weight_set_names
 
 SYSTEMS = ("LPS", "RAS", "voxel")  # of typed coordinates: mm, mm, and voxels x, y, z counted from 0
@@ -51,6 +51,7 @@ class PageState:
         running: an assessment, which can be cancelled.
         identity: reports name the patient.
         percent: of it.
+        undoable: what can be undone, in words.
         report_url: shown over the page.
     """
 
@@ -66,6 +67,7 @@ class PageState:
     stability: bool = False
     dark: bool = True
     identity: bool = False
+    undoable: str = ""
     report_url: str = ""
 
 
@@ -96,12 +98,16 @@ class Controller:
         self.viewer = viewer
         self.session = Session(SceneAssessor(partial(make_networks, on_waiting=self._on_waiting)))
         self.notices, self.state = Notices(server.state), server.state
-        self.weight_sets, self.device = list(dict.fromkeys([weights, *weight_set_names()])), device
+        # by name: a folder's place on the server is nobody's business
+        self.weight_sets = {Path(weights).name: weights} | {
+            name: name for name in weight_set_names() if name != Path(weights).name
+        }
+        self.device = device
         self._refreshing: asyncio.Task | None = None
-        self.state.update(STATE | {"weights": weights})
+        self.state.update(STATE | {"weights": Path(weights).name})
         self.reading = ReadingTools(server.state, viewer, self.session)
         self.scans = Scans(self)
-        self.following = Following(self)
+        self.following = Following(self, self.scans)
         self.correcting = Correcting(self)
         self.explaining = Explaining(self)
         self._listen()
@@ -236,8 +242,7 @@ class Controller:
             self.refresh()
 
     def undo(self) -> None:
-        """Undoes the last stroke of a brush in use, else what was done last: see
-        ``Session.undo``."""
+        """Takes back the last stroke of the brush, or what was done last: see ``Session.undo``."""
         with self.notices.refusals_said():
             self.notices.refuse_busy()
             if not self.correcting.undo():
@@ -271,8 +276,8 @@ class Controller:
     @property
     def weights(self) -> str:
         """The chosen weight set; a page can choose among those that there are."""
-        chosen = str(self.state.weights)
-        return chosen if chosen in self.weight_sets else self.weight_sets[0]
+        first = next(iter(self.weight_sets.values()))
+        return self.weight_sets.get(str(self.state.weights), first)
 
     def cancel(self) -> None:
         """Ends the run under way; what was assessed stays."""
@@ -319,9 +324,9 @@ class Controller:
 
     def refresh(self) -> None:
         """Reads the nodules from the scene again, and chooses a new one if there is one."""
-        new = self.session.refresh()
-        for name in new[-1:]:
+        for name in self.session.refresh()[-1:]:
             self.session.choose(name)
+        self.state.undoable = self.session.undoable or ""
         places = self.session.places()
         self.state.nodules = [
             _row(one, places.get(one.name, "")) for one in self.session.summaries()
@@ -370,8 +375,11 @@ class Controller:
 
 
 def plain(typed: object) -> str:
-    """Coordinates as ``parse_point`` takes them, from what people type or paste: (−81.5; 192 3)."""
+    """Coordinates as ``parse_point`` takes them, from what people type or paste, such as
+    ``(−81.5; 192; 3)``, or with decimal commas ``−81,5; 192; 3``."""
     text = str(typed).replace("\N{MINUS SIGN}", "-").replace("\N{EN DASH}", "-")
+    if ";" in text:
+        text = text.replace(",", ".")
     return ",".join(re.sub(r"[\s,;()\[\]{}<>]+", " ", text).split())
 
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from trame_server.utils.asynchronous import create_task
 from trame_slicer.segmentation import SegmentationEffectErase, SegmentationEffectPaint
 
 from LungNoduleRiskLib.display import results
-from LungNoduleRiskWeb.session.numbers import number
+from LungNoduleRiskWeb.session.part import Page
+from LungNoduleRiskWeb.session.views.numbers import number
 from nodulerisk.errors import NoduleRiskError
-
-if TYPE_CHECKING:
-    from LungNoduleRiskWeb.session.controller import Controller
 
 BRUSHES = {"Paint": SegmentationEffectPaint, "Erase": SegmentationEffectErase}
 BRUSH_MM = (1, 30)  # the least and the largest diameter
@@ -32,9 +30,9 @@ class CorrectingState:
 class Correcting:
     """Paints and erases the chosen nodule's mask, and measures it again after each stroke."""
 
-    def __init__(self, controller: Controller):
-        self._page, self._state = controller, controller.state
-        self._editor = controller.viewer.mask_editor
+    def __init__(self, page: Page):
+        self._page, self._state = page, page.state
+        self._editor = page.viewer.mask_editor
         self._strokes = self._editor.undo_stack
         self._measuring: asyncio.Task | None = None
         self._state.update(asdict(CorrectingState()))
@@ -96,4 +94,6 @@ class Correcting:
             return
         with self._state, self._page.notices.refusals_said():
             if results.remeasure(volume_node):
+                # a stroke takes the mesh away
+                self._editor.active_segmentation_node.CreateClosedSurfaceRepresentation()
                 self._page.refresh()

@@ -71,17 +71,23 @@ def _results(controller: Controller, path: Path) -> Writer:
     )
 
 
-def _dicom(controller: Controller, path: Path) -> Writer:
-    """SEG and SR, which hold the patient's name and ID as the series does."""
-    from nodulerisk.outputs.dicom import read_source
+def dicom_writer(controller: Controller, folder: Path) -> Writer:
+    """A function that writes SEG and SR, which hold the patient's name and ID as the series does.
+
+    Raises:
+        OutputError: the CT is no DICOM series.
+    """
+    from nodulerisk.outputs.dicom import read_source  # highdicom alone takes a third of a second
 
     if controller.upload is None or controller.series_uid is None:
         raise OutputError("DICOM results belong to a DICOM series: upload the CT as DICOM.")
-    folder, source = (
-        path.with_suffix(""),
-        partial(read_source, controller.upload, controller.series_uid),
-    )
-    return partial(_zipped, controller.session.dicomWriter(folder, source), folder, path)
+    source = partial(read_source, controller.upload, controller.series_uid)
+    return controller.session.dicomWriter(folder, source)
+
+
+def _dicom(controller: Controller, path: Path) -> Writer:
+    folder = path.with_suffix("")
+    return partial(_zipped, dicom_writer(controller, folder), folder, path)
 
 
 def _scene(controller: Controller, path: Path) -> Writer:
@@ -131,7 +137,7 @@ def _write_results(
     outcomes: Sequence[Outcome],
     folder: Path,
 ) -> None:
-    from nodulerisk.outputs.results import write_results
+    from nodulerisk.outputs.results import write_results  # with matplotlib and plotly
 
     ct, who = read_ct(), read_identity() if read_identity else None
     write_csv(outcomes, folder / TABLE_NAME)

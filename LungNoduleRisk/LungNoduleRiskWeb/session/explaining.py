@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from trame_server.utils.asynchronous import create_task
 
 from LungNoduleRiskLib.display import results
-
-if TYPE_CHECKING:
-    from LungNoduleRiskWeb.session.controller import Controller
+from LungNoduleRiskWeb.session.part import Page
 
 
 class Explaining:
     """Finds a map of where a network looked, and shows or hides it over the slices."""
 
-    def __init__(self, controller: Controller):
-        self._page, self._state = controller, controller.state
+    def __init__(self, page: Page):
+        self._page, self._state = page, page.state
         self._map: Any = None
         self._state.explained = ""  # the map's name, which says that it is no evidence
 

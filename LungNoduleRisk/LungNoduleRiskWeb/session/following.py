@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 import math
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from trame_server.utils.asynchronous import create_task
 
 from LungNoduleRiskLib import comparing
-from LungNoduleRiskWeb.session.numbers import typed_number
-from LungNoduleRiskWeb.session.scans import Scan
+from LungNoduleRiskWeb.session.part import Page
+from LungNoduleRiskWeb.session.scans import Scan, Scans
+from LungNoduleRiskWeb.session.views.numbers import typed_number
 from nodulerisk.clinical.registration import Alignment, Pair
 from nodulerisk.clinical.timeline import Timeline
 from nodulerisk.ct.dicom.dates import days_between
 from nodulerisk.errors import NoduleRiskError
-
-if TYPE_CHECKING:
-    from LungNoduleRiskWeb.session.controller import Controller
 
 MOST_DAYS = 36_525  # a hundred years
 WRONG_ORDER = (
@@ -47,8 +45,8 @@ class FollowingState:
 class Following:
     """Aligns two CTs, asks which nodules are the same, and compares those."""
 
-    def __init__(self, controller: Controller):
-        self._page, self._state = controller, controller.state
+    def __init__(self, page: Page, scans: Scans):
+        self._page, self._scans, self._state = page, scans, page.state
         self._proposed: tuple[Alignment | None, Scan, Scan, float, list[Pair]] | None = None
         self._state.update(asdict(FollowingState()))
         self._state.change("earlier", "scan")(lambda **_: self._fill_days())
@@ -59,13 +57,13 @@ class Following:
         self._state.update(asdict(FollowingState()))
 
     def _earlier(self) -> Scan | None:
-        index, opened = self._state.earlier, self._page.scans.opened
+        index, opened = self._state.earlier, self._scans.opened
         return opened[index] if isinstance(index, int) and 0 <= index < len(opened) else None
 
     def _fill_days(self) -> None:
         """From the DICOM dates of both, if they have any."""
         self._proposed, self._state.pairs = None, []
-        before, after = self._earlier(), self._page.scans.shown
+        before, after = self._earlier(), self._scans.shown
         if before is not None and after is not None and before is not after:
             create_task(self._read_days(before, after))
 
@@ -84,7 +82,7 @@ class Following:
 
     async def _compare(self) -> None:
         with self._page.notices.refusals_said():
-            before, after = self._earlier(), self._page.scans.shown
+            before, after = self._earlier(), self._scans.shown
             if before is None or after is None or before is after:
                 raise NoduleRiskError("Choose the earlier CT to compare with.")
             with self._page.notices.busy("Aligning the lungs…"):
@@ -114,7 +112,7 @@ class Following:
         """
         with self._page.notices.refusals_said():
             self._page.notices.refuse_busy()
-            if self._proposed is None or self._page.scans.shown is not self._proposed[2]:
+            if self._proposed is None or self._scans.shown is not self._proposed[2]:
                 raise NoduleRiskError("Compare the CTs first.")
             alignment, before, after, days, pairs = self._proposed
             said = same if isinstance(same, list) else []

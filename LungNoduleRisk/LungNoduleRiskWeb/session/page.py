@@ -13,13 +13,15 @@ from trame.widgets import vuetify3 as vuetify
 from trame_server import Server
 
 from LungNoduleRiskLib import resource
+from LungNoduleRiskWeb.session.archiving import Archiving
+from LungNoduleRiskWeb.session.cards.archive import archive_card, finding_dialog, sending_dialog
+from LungNoduleRiskWeb.session.cards.cts import ct_card, losing_dialog
+from LungNoduleRiskWeb.session.cards.follow_up import follow_card
+from LungNoduleRiskWeb.session.cards.help import help_dialog
+from LungNoduleRiskWeb.session.cards.mask import mask_tools
+from LungNoduleRiskWeb.session.cards.reading import reading_bar
 from LungNoduleRiskWeb.session.controller import SYSTEMS, Controller
-from LungNoduleRiskWeb.session.ct_card import ct_card, losing_dialog
 from LungNoduleRiskWeb.session.downloads import FILES
-from LungNoduleRiskWeb.session.follow_card import follow_card
-from LungNoduleRiskWeb.session.help_dialog import help_dialog
-from LungNoduleRiskWeb.session.mask_tools import mask_tools
-from LungNoduleRiskWeb.session.reading_bar import reading_bar
 from LungNoduleRiskWeb.session.viewer import Viewer
 from LungNoduleRiskWeb.session.widgets import (
     SPOKEN,
@@ -49,7 +51,9 @@ DOWNLOADS = {
 assert DOWNLOADS.keys() == FILES.keys()
 
 
-def build_page(server: Server, controller: Controller, viewer: Viewer) -> None:
+def build_page(
+    server: Server, controller: Controller, viewer: Viewer, archiving: Archiving
+) -> None:
     """Builds the page of a session."""
     server.trigger("step")(controller.step)
     server.trigger("undo")(controller.undo)
@@ -77,6 +81,7 @@ def build_page(server: Server, controller: Controller, viewer: Viewer) -> None:
                 html.P(RESEARCH_USE_ONLY, classes="research", role="note", **SPOKEN)
                 _message()
                 ct_card(controller)
+                archive_card(archiving)
                 _nodules_section(controller)
                 follow_card(controller.following)
                 _facts_section(controller)
@@ -84,6 +89,8 @@ def build_page(server: Server, controller: Controller, viewer: Viewer) -> None:
                 _patient_section()
         _report_dialog()
         losing_dialog(controller.scans)
+        finding_dialog(archiving)
+        sending_dialog(archiving)
         help_dialog()
 
 
@@ -119,7 +126,7 @@ def _message() -> None:
 
 
 def _nodules_section(controller: Controller) -> None:
-    with section("Nodules", v_if="ct"):
+    with section("Nodules", v_if="ct", id="nodules"):
         with html.Div(classes="row"):
             toggle(
                 "placing",
@@ -133,11 +140,14 @@ def _nodules_section(controller: Controller) -> None:
                 icon="mdi-crosshairs-gps",
                 title="Adds a point where the three slices meet, which their sliders move",
             )
-        with html.Form(
-            classes="row",
-            submit=controller.add_typed_point,
-            __events=[("submit", "submit.prevent")],
-        ):
+            button(
+                "",
+                controller.undo,
+                icon="mdi-undo",
+                title="Undo (Ctrl+Z)",
+                disabled=("!!busy || !(undoable || brush)",),
+            )
+        with html.Div(classes="row"):
             vuetify.VTextField(
                 v_model=("coordinates",),
                 label=(
@@ -149,6 +159,8 @@ def _nodules_section(controller: Controller) -> None:
                 name="coordinates",
                 hide_details=True,
                 density="compact",
+                enter=controller.add_typed_point,
+                __events=[("enter", "keydown.enter.prevent")],
             )
             choice("system", list(SYSTEMS), "Coordinates")
             button("Add", controller.add_typed_point, disabled=("!coordinates",))
@@ -173,7 +185,7 @@ def _nodules_section(controller: Controller) -> None:
                 id="assess",
             )
             if len(controller.weight_sets) > 1:
-                choice("weights", controller.weight_sets, "Weights")
+                choice("weights", list(controller.weight_sets), "Weights")
             button(
                 "Cancel", controller.cancel, icon="mdi-stop", disabled=("!running",), id="cancel"
             )

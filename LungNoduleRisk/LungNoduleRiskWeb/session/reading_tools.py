@@ -13,9 +13,9 @@ from trame_server.utils.asynchronous import create_task
 from LungNoduleRiskLib.display import results
 from LungNoduleRiskLib.scene import WINDOWS_HU
 from LungNoduleRiskLib.session import Session
-from LungNoduleRiskWeb.session.numbers import number, typed_number
-from LungNoduleRiskWeb.session.reading import window_of
 from LungNoduleRiskWeb.session.viewer import LAYOUTS, Viewer
+from LungNoduleRiskWeb.session.views.numbers import number, typed_number
+from LungNoduleRiskWeb.session.views.reading import window_of
 
 WINDOWS = {name.capitalize(): window for name, window in WINDOWS_HU.items()}
 FREE = "Free"  # any other window
@@ -66,8 +66,7 @@ class ReadingTools:
         """Shows a CT that was just opened, with the tools as they are."""
         self._show_named_window()
         self._show_slab()
-        display_node = volume_node.GetDisplayNode()
-        display_node.AddObserver("ModifiedEvent", lambda *_: self._say_window())
+        self._viewer.on_window_changed(volume_node, self._say_window)
         self._say_window()
 
     def reset(self) -> None:
@@ -154,6 +153,7 @@ class ReadingTools:
             self._state.placing = False
             self._line = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsLineNode", "Length")
             self._line.CreateDefaultDisplayNodes()
+            self._viewer.mark_points(self._line)
             self._line.AddObserver(
                 self._line.PointPositionDefinedEvent, lambda *_: self._on_measured()
             )
@@ -175,5 +175,6 @@ class ReadingTools:
 
     def remove_lengths(self) -> None:
         """Removes all lengths that were measured."""
+        self._state.measuring = False
         for node in slicer.util.getNodesByClass("vtkMRMLMarkupsLineNode"):
             slicer.mrmlScene.RemoveNode(node)

@@ -69,7 +69,8 @@ class Routes:
             upload = await receive(request, self._folder, self._limits)
             await self._controller.open(upload, ask=True)
         except NoduleRiskError as refusal:
-            self._controller.notices.say(str(refusal), is_error=True)
+            if request.transport is not None:  # else the browser has given up, and says so itself
+                self._controller.notices.say(str(refusal), is_error=True)
             return web.Response(status=422, text=without_folders(str(refusal)))
         finally:
             self._delete_unused()

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+from PIL import Image
 from trame_server.utils.asynchronous import create_task
 
 from LungNoduleRiskLib import scene
 from LungNoduleRiskLib.display import results
 from LungNoduleRiskLib.facts import ctFacts
 from LungNoduleRiskLib.sample import THICK, loadSample
+from LungNoduleRiskWeb.session.part import Page
 from nodulerisk.ct.dicom.identity import LABELS, identity_in
+from nodulerisk.ct.dicom.preview import previews
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError, SeveralSeriesError
-
-if TYPE_CHECKING:
-    from LungNoduleRiskWeb.session.controller import Controller
 
 CT_NAME = "CT"  # of the volume node: no file's name, which may be a patient's
 SAMPLE = "The sample"
@@ -64,7 +67,8 @@ class ScansState:
         about: what it is: its date, and on a tick (``who``) all that it says of the patient.
         scans: of all, to choose from.
         scan: index of the one that is shown.
-        series: to choose from, where a folder held several: ``uid`` and ``text``.
+        series: to choose from, where a folder held several: ``uid``, ``text``, and ``seen``, a
+            slice of it as the address of a picture, once it was read.
         asking: what would be lost by opening ``what``; None: nothing is asked.
     """
 
@@ -80,9 +84,8 @@ class ScansState:
 class Scans:
     """Opens CTs, asks before points are lost, and shows one of those that are open."""
 
-    def __init__(self, controller: Controller):
-        self._page = controller
-        self._state, self._notices = controller.state, controller.notices
+    def __init__(self, page: Page):
+        self._page, self._state, self._notices = page, page.state, page.notices
         self.opened: list[Scan] = []
         self.shown: Scan | None = None
         self.pending: Path | None = None  # is being read, or has a series or a question to answer
@@ -113,12 +116,27 @@ class Scans:
                 ct = await asyncio.to_thread(read_ct, upload, series_uid=series_uid)
             except SeveralSeriesError as error:
                 found = error.series.items()
-                self._state.series = [{"uid": uid, "text": text} for uid, text in found]
+                self._state.series = [{"uid": uid, "text": text, "seen": ""} for uid, text in found]
+                create_task(self._show_previews(upload))
                 raise NoduleRiskError(SEVERAL) from error
             except NoduleRiskError:
                 self.pending = None
                 raise
             self._open_or_ask(partial(self._add, upload, ct), "this CT", ask)
+
+    async def _show_previews(self, upload: Path) -> None:
+        """Adds a slice of each series to those to choose from."""
+        names = [one["uid"] for one in self._state.series]
+        try:
+            seen = await asyncio.to_thread(lambda: dict(previews(upload, names)))
+        except NoduleRiskError:  # said when one of them is opened
+            return
+        with self._state:
+            if self.pending == upload:
+                self._state.series = [
+                    one | {"seen": _as_picture(seen[one["uid"]]) if one["uid"] in seen else ""}
+                    for one in self._state.series
+                ]
 
     def open_series(self, uid: str) -> None:
         """Reads one series of an upload that holds several."""
@@ -168,7 +186,7 @@ class Scans:
         scan = Scan(*nodes, facts, upload, ct.acquisition.series_uid)
         self._show(scan)
         if scan.series_uid is not None:
-            create_task(self._read_about(scan))
+            create_task(self._read_about(scan, upload))
 
     def _add_sample(self, beside: bool) -> None:
         if not beside:
@@ -203,8 +221,8 @@ class Scans:
             _set_visible(one, one is scan)
         self._say_about()
 
-    async def _read_about(self, scan: Scan) -> None:
-        reader = partial(identity_in, [scan.upload], scan.series_uid)
+    async def _read_about(self, scan: Scan, upload: Path) -> None:
+        reader = partial(identity_in, [upload], scan.series_uid)
         try:
             scan.said = await asyncio.to_thread(reader)
         except NoduleRiskError:  # said by what needs it
@@ -232,6 +250,15 @@ class Scans:
                 "scan": self.opened.index(shown),
             }
         )
+
+
+def _as_picture(hu: np.ndarray) -> str:
+    """A slice in the lung window, as the address of a picture."""
+    width, centre = scene.LUNG_WINDOW_HU
+    grey = np.clip((hu - (centre - width / 2)) / width, 0, 1) * 255
+    file = BytesIO()
+    Image.fromarray(grey.astype(np.uint8)).save(file, "JPEG")
+    return f"data:image/jpeg;base64,{b64encode(file.getvalue()).decode()}"
 
 
 def _set_visible(scan: Scan, visible: bool) -> None:

@@ -1,7 +1,7 @@
 """The terminal: ``nodulerisk assess``, ``explain``, ``follow-up``, ``cohort``, ``list-weights``,
-``show-weights``, ``import-weights``, ``export``, ``simulate``, ``train``, ``train-unet``,
-``fit-risk``, ``evaluate``, ``find``, ``push`` and ``listen``, and commands added by other packages,
-such as ``serve``.
+``show-weights``, ``import-weights``, ``export``, ``simulate``, ``convert``, ``train``,
+``train-unet``, ``fit-risk``, ``evaluate``, ``compare-evaluations``, ``find``, ``push`` and
+``listen``, and commands added by other packages, such as ``serve``.
 
 Slow imports are inside the commands, so that ``--help`` and a mistyped option respond at once.
 """
@@ -20,7 +20,15 @@ from nodulerisk.cli.explain import explain
 from nodulerisk.cli.export import export
 from nodulerisk.cli.followup import follow_up
 from nodulerisk.cli.pacs import find, listen, push
-from nodulerisk.cli.research import evaluate, fit_risk, simulate, train, train_unet
+from nodulerisk.cli.research import (
+    compare_evaluations,
+    convert,
+    evaluate,
+    fit_risk,
+    simulate,
+    train,
+    train_unet,
+)
 from nodulerisk.cli.weights import import_weights, list_weights, show_weights
 
 app = typer.Typer(
@@ -43,9 +51,22 @@ def main(
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
+    code: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trust",
+            metavar="PACKAGE.MODULE:FACTORY",
+            help="Code that may build networks of a weight set; repeatable.",
+        ),
+    ] = None,
 ) -> None:
     """Lung nodule characterisation on CT. Research use only: not a medical device, not for
     diagnosis."""
+    if code:
+        from nodulerisk.networks.kinds import trust
+
+        for name in code:
+            trust(name)
 
 
 OF_THE_CORE = (
@@ -58,10 +79,12 @@ OF_THE_CORE = (
     import_weights,
     export,
     simulate,
+    convert,
     train,
     train_unet,
     fit_risk,
     evaluate,
+    compare_evaluations,
     find,
     push,
     listen,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SCHEME = "dicomweb://"
 NEEDED = ("dicomweb_client", "pynetdicom")
-MOST_SHOWN = 20  # studies whose series are looked up
+MOST_SHOWN = 10  # studies whose series are looked up
 Pacs = Annotated[
     str | None,
     typer.Option(

@@ -1,16 +1,18 @@
-"""``nodulerisk simulate``, ``train``, ``train-unet``, ``fit-risk`` and ``evaluate``: your own
-weight sets."""
+"""``nodulerisk simulate``, ``convert``, ``train``, ``train-unet``, ``fit-risk``, ``evaluate`` and
+``compare-evaluations``: your own weight sets."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.cli.shared import Verbose, errors_in_one_line, late_progress, progress
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.outputs.style import OUTCOMES
 
 if TYPE_CHECKING:
     from nodulerisk.datasets.nodules import LabelledNodule
@@ -56,6 +58,32 @@ def simulate(
     typer.echo(
         f"{count} simulated nodules: {out}; look at {out / 'sheet.png'} and {out / 'features'}"
     )
+
+
+def convert(
+    dataset: Annotated[Path, typer.Argument(help="Folder or table of labelled nodules.")],
+    out: Annotated[Path, typer.Argument(help="New folder.")],
+    to: Annotated[
+        Literal["densesharp", "emv"],
+        typer.Option(
+            help="densesharp: cubes of 80 mm with masks (.npz); emv: the EMV-3D-CNN authors' blocks"
+            " (.npy)."
+        ),
+    ] = "densesharp",
+    verbose: Verbose = False,
+) -> None:
+    """Write labelled nodules in the format of one of the two papers' code."""
+    with errors_in_one_line(verbose):
+        from nodulerisk.datasets.densesharp_format import write_densesharp
+        from nodulerisk.datasets.emv_blocks import write_blocks
+        from nodulerisk.datasets.read import read_dataset, said_of
+
+        found = read_dataset(dataset)
+        for line in said_of(found):
+            typer.echo(line, err=True)
+        write = write_densesharp if to == "densesharp" else write_blocks
+        write(found.nodules, out)
+    typer.echo(f"{len(found.nodules)} nodules: {out}")
 
 
 def train(
@@ -140,6 +168,7 @@ def fit_risk(
     with errors_in_one_line(verbose):
         from rich.console import Console
 
+        from nodulerisk.datasets.folds import read_folds
         from nodulerisk.datasets.own_labels import with_own_labels
         from nodulerisk.datasets.read import read_dataset
         from nodulerisk.engine.engine import Engine
@@ -158,7 +187,7 @@ def fit_risk(
                 task=task,
                 terms=term or risk.TERMS,
                 extra=risk.read_extra(extra, weight_set.table) if extra else None,
-                folds=risk.read_folds(folds) if folds else None,
+                folds=read_folds(folds) if folds else None,
                 progress=show,
             )
         save_card(fitted)
@@ -216,6 +245,27 @@ def evaluate(
     weights: Annotated[str, typer.Argument(help="Weight set: its name or folder.")],
     dataset: Annotated[Path, typer.Argument(help="Folder or table of labelled nodules.")],
     out: Annotated[Path, typer.Option(help="Folder for the report and its tables.")],
+    split: Annotated[
+        Literal["all", "train", "validation", "test"] | None,
+        typer.Option(
+            help="Count only the nodules of this split, and choose nothing on others; all: every"
+            " nodule, of data that the set was not trained on."
+        ),
+    ] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN", help="A column of the table to give figures by; repeatable."
+        ),
+    ] = None,
+    cancers_invasive: Annotated[
+        bool,
+        typer.Option(
+            "--cancers-invasive",
+            help="Cancers other than adenocarcinoma count as invasive, as the EMV-3D-CNN authors"
+            " count them.",
+        ),
+    ] = False,
     clicks: Annotated[
         int, typer.Option(min=0, help="Further clicks 2 mm off, to test whether the class flips.")
     ] = 2,
@@ -231,10 +281,51 @@ def evaluate(
         from nodulerisk.weights.store import load_weight_set
 
         weight_set = load_weight_set(weights)
-        nodules = with_own_labels(read_dataset(dataset), weight_set.own_tasks)
+        nodules = with_own_labels(
+            read_dataset(dataset, cancers_invasive=cancers_invasive), weight_set.own_tasks
+        )
         with progress(1) as show:
-            evaluate_dataset(weight_set, nodules, Engine(weight_set, device), out, clicks, show)
+            found = evaluate_dataset(
+                weight_set,
+                nodules,
+                Engine(weight_set, device),
+                out,
+                clicks,
+                show,
+                split=split,
+                by=by or (),
+            )
+    for remark in found.about.remarks:
+        typer.echo(remark)
+    for case in found.about.broken:
+        typer.echo(f"Left out: {case.name}: {case.reason}", err=True)
     typer.echo(f"Report: {out / 'evaluation.html'}")
+
+
+def compare_evaluations(
+    first: Annotated[Path, typer.Argument(help="Folder of an evaluation.")],
+    second: Annotated[Path, typer.Argument(help="Folder of another set's, on the same nodules.")],
+    out: Annotated[Path, typer.Option(help="Table to write (.csv).")],
+    verbose: Verbose = False,
+) -> None:
+    """Test whether two weight sets differ on the same nodules: AUC by DeLong, decisions by
+    McNemar."""
+    with errors_in_one_line(verbose):
+        from nodulerisk.evaluation.paired import compare_predictions, write_comparison
+        from nodulerisk.evaluation.predictions import read_predictions
+
+        ours, theirs = (read_predictions(folder / OUTCOMES) for folder in (first, second))
+        found = compare_predictions(ours, theirs)
+        write_comparison(found, out)
+    for one in found:
+        difference, low, high = one.difference
+        p = "unknown" if one.delong_p is None else f"{one.delong_p:.3f}"
+        typer.echo(
+            f"{one.task}, {one.contrast}: AUC {one.auc[0]:.3f} and {one.auc[1]:.3f}, difference"
+            f" {difference:+.3f} ({low:+.3f} to {high:+.3f}), DeLong p {p}; McNemar p"
+            f" {one.mcnemar_p:.3f}; {one.nodules} nodules"
+        )
+    typer.echo(f"{RESEARCH_USE_ONLY}\nTable: {out}")
 
 
 def _named(text: str) -> tuple[str, Path]:

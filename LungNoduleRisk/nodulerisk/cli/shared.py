@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import Annotated, NoReturn
 
 import typer
 
-from nodulerisk.errors import NoduleRiskError
+from nodulerisk.errors import NoduleRiskError, SeveralFaultsError
 
 FAILED, CANCELLED = 2, 130
 
@@ -55,12 +55,14 @@ def late_progress(steps: int) -> Iterator[Show]:
 
 @contextmanager
 def errors_in_one_line(verbose: bool) -> Iterator[None]:
-    """Turns errors into one line on stderr and an exit code."""
+    """Turns errors into one line on stderr, or one for each of several faults, and an exit code."""
     try:
         yield
     except KeyboardInterrupt:
         typer.echo("Cancelled.", err=True)
         raise typer.Exit(CANCELLED) from None
+    except SeveralFaultsError as error:
+        _fail(error.heading, verbose, error.faults)
     except NoduleRiskError as error:
         _fail(str(error), verbose)
     except MemoryError:
@@ -76,10 +78,12 @@ def errors_in_one_line(verbose: bool) -> Iterator[None]:
         )
 
 
-def _fail(message: str, verbose: bool) -> NoReturn:
+def _fail(message: str, verbose: bool, faults: Sequence[str] = ()) -> NoReturn:
     if verbose:
         traceback.print_exc()
     echo_error(message)
+    for fault in faults:
+        typer.echo(f"  {' '.join(fault.split())}", err=True)
     raise typer.Exit(FAILED)
 
 

@@ -314,6 +314,7 @@ def _sample(n_classes: int, labelled: Labelled) -> TaskSample:
         patients=patients,
         diameters_mm=np.full(count, np.nan),
         densities=np.full(count, UNKNOWN),
+        groups_by=np.zeros(count, []),
         weights=patient_weights(patients, draws_for(count)),
         labels=np.array(labelled.labels, int),
         members=np.array(labelled.probabilities).reshape(count, 1, n_classes),

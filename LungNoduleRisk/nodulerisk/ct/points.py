@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from nodulerisk.ct.point_tables import PointRow, read_point_rows
 from nodulerisk.ct.volume import CT, triple
@@ -173,7 +173,7 @@ def as_points(given: Points) -> list[Point]:
     """
     if isinstance(given, str | Path):
         return read_points(given)
-    several = list(given)
+    several: list[Any] = list(given)
     if several and isinstance(several[0], Real):
         several = [several]
     return named_points(

@@ -171,13 +171,18 @@ def _nodule(row: Row, files: dict[str, Path]) -> LabelledNodule:
         diameter_mm=size_mm(row) or equivalent_diameter_mm(marked >= 0.5, ct.spacing_mm),
         split=split,
         pathology=diagnosis,
+        fold=int(subset) if (subset := _subset(row)) else None,
         cells=row,
     )
 
 
-def _split(row: Row, patient: str) -> str:
+def _subset(row: Row) -> str:
     # Spreadsheets and pandas write columns with gaps as floats.
-    subset = cell(row, *SUBSET).removesuffix(".0")
+    return cell(row, *SUBSET).removesuffix(".0")
+
+
+def _split(row: Row, patient: str) -> str:
+    subset = _subset(row)
     if subset and subset not in SUBSETS:
         raise NoduleRiskError(f"unknown subset '{subset}': 0 to 3 train, 4 validation")
     return split_in(row) or (SUBSETS[subset] if subset else split_of(patient))

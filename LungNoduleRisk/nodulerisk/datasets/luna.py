@@ -11,7 +11,7 @@ from nodulerisk.ct.image_files import META, NIFTI, NRRD
 from nodulerisk.files import stem_of
 
 UID = re.compile(r"\d+(\.\d+)+")
-READABLE = (*META, *NIFTI, *NRRD, ".zip")
+READABLE = (*META, *NIFTI, *NRRD, ".zip", ".npy")
 
 
 def cts_by_series(folder: Path) -> dict[str, Path]:

@@ -17,6 +17,7 @@ from typing import TypeVar
 import numpy as np
 
 from nodulerisk.ct.volume import CT, triple
+from nodulerisk.datasets.crops import kept
 from nodulerisk.datasets.spelling import first_spellings, patient_key
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.tasks import EvidenceLevel
@@ -65,6 +66,7 @@ class LabelledNodule:
         pathology: in the source's words, such as ``AAH``; empty: not known.
         readers_dice: mean Dice of the readers' outlines with each other; None with fewer than two.
         ratings: every reader's rating of malignancy, 1 to 5; empty: not known.
+        fold: of the source's own cross-validation; None: it has none.
         cells: its row of the source's table by column, for own tasks; written nowhere.
     """
 
@@ -82,6 +84,7 @@ class LabelledNodule:
     pathology: str = ""
     readers_dice: float | None = None
     ratings: tuple[float, ...] = ()
+    fold: int | None = None
     cells: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
@@ -139,6 +142,12 @@ class NoduleDataset:
 
     def of_split(self, split: str) -> tuple[LabelledNodule, ...]:
         return tuple(nodule for nodule in self.nodules if nodule.split == split)
+
+    def counted(self, split: str) -> NoduleDataset:
+        """Returns only the nodules of this split, or those of all for ``all``, as test nodules: of
+        a dataset that was not trained on."""
+        chosen = self.nodules if split == "all" else self.of_split(split)
+        return replace(self, nodules=tuple(replace(nodule, split="test") for nodule in chosen))
 
     def in_folds(self, count: int, fold: int) -> NoduleDataset:
         """Returns the dataset with fold ``fold`` of ``count`` as validation and the rest as train,
@@ -251,6 +260,12 @@ def equivalent_diameter_mm(mask: np.ndarray, spacing_mm: tuple[float, float, flo
     return float(np.cbrt(6 / np.pi * mask.sum() * np.prod(spacing_mm)))
 
 
+def _kept(nodule: LabelledNodule) -> LabelledNodule:
+    """Returns the nodule with its arrays where ``crops`` keeps them."""
+    ct = replace(nodule.ct, hu=kept(nodule.ct.hu))
+    return replace(nodule, ct=ct, marked=None if nodule.marked is None else kept(nodule.marked))
+
+
 def read_each(
     rows: Iterable[Row],
     name_of: Callable[[Row], str],
@@ -264,7 +279,7 @@ def read_each(
         try:
             if name_of(row) in twice:
                 raise NoduleRiskError("the table has several rows with this name")
-            nodules.append(read(row))
+            nodules.append(_kept(read(row)))
         except NoduleRiskError as error:
             broken.append(Broken(name_of(row), str(error)))
         except DAMAGE as error:

@@ -1,4 +1,7 @@
-"""Reads any dataset of labelled nodules, recognising it by what is at its path."""
+"""Reads any dataset of labelled nodules, recognising it by what is at its path.
+
+Formats with images or DICOM are imported only where they lie: cubes and slices need no SimpleITK.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nodulerisk.datasets.densesharp_format import holds_densesharp, read_densesharp
-from nodulerisk.datasets.emv_table import read_emv_table
 from nodulerisk.datasets.lidc_slices import read_lidc_slices
-from nodulerisk.datasets.lidc_xml import is_lidc_download, read_lidc_xml
 from nodulerisk.datasets.nodules import NoduleDataset
 from nodulerisk.errors import NoduleRiskError
 
@@ -34,11 +35,15 @@ def read_dataset(path: str | Path, *, cancers_invasive: bool = False) -> NoduleD
     if not path.exists():
         raise NoduleRiskError(f"There is no file or folder at {path}: check the path.")
     if path.suffix.lower() in (".csv", ".tsv") and path.is_file():
+        from nodulerisk.datasets.emv_table import read_emv_table
+
         return read_emv_table(path, cancers_invasive=cancers_invasive)
     if (path / "slices.npz").is_file():
         return read_lidc_slices(path)
     if holds_densesharp(path):
         return read_densesharp(path)
+    from nodulerisk.datasets.lidc_xml import is_lidc_download, read_lidc_xml
+
     if path.is_dir() and is_lidc_download(path):
         return read_lidc_xml(path)
     raise NoduleRiskError(
@@ -48,7 +53,12 @@ def read_dataset(path: str | Path, *, cancers_invasive: bool = False) -> NoduleD
 
 def said_of(dataset: NoduleDataset) -> Iterator[str]:
     """Yields, a line each, how its source was read and what was left out, with the reason."""
+    yield from remarks_of(dataset)
+    yield from (f"Left out: {case.name}: {case.reason}" for case in dataset.broken)
+
+
+def remarks_of(dataset: NoduleDataset) -> Iterator[str]:
+    """Yields how its source was read, in sentences."""
     if dataset.unused:
         yield f"Columns that were not used: {', '.join(dataset.unused)}."
     yield from dataset.remarks
-    yield from (f"Left out: {case.name}: {case.reason}" for case in dataset.broken)

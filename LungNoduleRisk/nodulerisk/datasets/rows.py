@@ -14,7 +14,7 @@ from pathlib import Path
 
 from nodulerisk.datasets.nodules import SPLITS
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.files import column_name, table_cells, text_in
+from nodulerisk.files import NOTICE, column_name, table_cells, text_in
 from nodulerisk.tasks import TASKS, EvidenceLevel
 
 Row = dict[str, str]
@@ -72,7 +72,7 @@ class Table:
                     f"Several columns of {self.name} are called '{name}': keep one of them."
                 )
         others = [self.columns[name] for name in self.columns if name in filled - asked]
-        return tuple(name for names in others for name in names if name)
+        return tuple(name for names in others for name in names if name not in ("", NOTICE))
 
 
 def read_table(path: Path) -> Table:
@@ -222,6 +222,12 @@ def split_in(row: Row) -> str | None:
     if word not in SPLITS:
         raise NoduleRiskError(f"unknown split '{text}': write {', '.join(SPLITS)}")
     return word
+
+
+def fold_in(row: Row) -> int | None:
+    """Returns the ``fold`` column; None if it is not a whole number."""
+    text = cell(row, "fold").removesuffix(".0")
+    return int(text) if text.isdecimal() else None
 
 
 def evidence_in(row: Row) -> EvidenceLevel:

@@ -25,7 +25,7 @@ import numpy as np
 from nodulerisk.checks import GPU_OUT_OF_MEMORY, Check
 from nodulerisk.errors import NoduleRiskError, WeightsError
 from nodulerisk.files import written_whole
-from nodulerisk.networks.kinds import NETWORKS
+from nodulerisk.networks.kinds import recipe_of
 from nodulerisk.weights.card import NetworkCard, WeightSet
 from nodulerisk.weights.store import read_arrays
 
@@ -300,7 +300,17 @@ def load_network(weights: WeightSet, name: str):
     from nodulerisk.networks.build import build_network
 
     card = weights.networks[name]
-    network = build_network(card.kind, input_size=card.size, n_classes=card.heads, width=card.width)
+    try:
+        network = build_network(
+            card.kind,
+            input_size=card.size,
+            n_classes=card.heads,
+            **recipe_of(card),
+        )
+    except (ValueError, TypeError) as error:
+        raise WeightsError(
+            f"Network {name} of '{weights.name}' cannot be built: {error}."
+        ) from error
     arrays = read_arrays(weights.folder, card)
     needed = {
         key: value
@@ -320,7 +330,7 @@ def load_network(weights: WeightSet, name: str):
 
 def cube_shape(card: NetworkCard) -> tuple[int, ...]:
     """Returns (channels, S, S, S) of one cube that the network sees."""
-    return (NETWORKS[card.kind].cubes.channels, *(card.size,) * 3)
+    return (card.cubes.channels, *(card.size,) * 3)
 
 
 def first_use(weights: WeightSet, name: str | None, networks: Networks) -> str:

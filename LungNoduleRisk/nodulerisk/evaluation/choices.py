@@ -38,7 +38,7 @@ def chosen_thresholds(
 ) -> dict[str, float]:
     """Returns thresholds for a card: those with the largest Youden index on the validation
     predictions, for every two-class task with enough of them."""
-    samples = {task: _validation(predictions, tasks[task]) for task in two_class_tasks(tasks)}
+    samples = {task: validation_sample(predictions, tasks[task]) for task in two_class_tasks(tasks)}
     return {
         task: youden(s.labels == 1, s.probabilities[:, 1])
         for task, s in samples.items()
@@ -51,7 +51,7 @@ def chosen_calibration(
 ) -> dict[str, Line]:
     """Returns calibrations for a card: the line that fits the validation predictions best, for
     every task with enough of them."""
-    samples = {name: _validation(predictions, task) for name, task in tasks.items()}
+    samples = {name: validation_sample(predictions, task) for name, task in tasks.items()}
     return {
         task: fit_calibration(s.members, s.labels) for task, s in samples.items() if s is not None
     }
@@ -68,7 +68,7 @@ def threshold_for(task: str, chosen: dict[str, float], answered: Iterable[Predic
     return Threshold(None, "the most probable class")
 
 
-def _validation(predictions: Iterable[Prediction], task: Task) -> TaskSample | None:
+def validation_sample(predictions: Iterable[Prediction], task: Task) -> TaskSample | None:
     """Returns the validation nodules with an answer to the task; None with fewer than ``ENOUGH`` of
     a class."""
     answered = with_task([o for o in predictions if o.split == "validation"], task.name)

@@ -87,6 +87,8 @@ def _parts(evaluation: Evaluation) -> Iterator[tuple[str, str, str, tuple[Figure
     for task in evaluation.tasks.values():
         yield task.task, task.evidence, "all", task.figures
         yield task.task, task.evidence, AFTER_LINE, task.figures_after_line
+        for at in task.at_thresholds:
+            yield task.task, task.evidence, f"threshold {at.value:.4f}: {at.source}", at.figures
         yield from (
             (task.task, task.evidence, _group_name(group), group.figures) for group in task.groups
         )
@@ -123,6 +125,8 @@ def _nodule_row(prediction: Prediction, tasks: Mapping[str, Task]) -> Row:
     row["mask_dice"] = None if fit is None else _rounded(fit.dice)
     row["mask_surface_mm"] = None if fit is None else _rounded(fit.surface_mm)
     row["mask_hausdorff95_mm"] = None if fit is None else _rounded(fit.hausdorff95_mm)
+    row["mask_precision"] = None if fit is None else _rounded(fit.precision)
+    row["mask_recall"] = None if fit is None else _rounded(fit.recall)
     return row
 
 

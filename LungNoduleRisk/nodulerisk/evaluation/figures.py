@@ -103,6 +103,27 @@ def youden(positive: np.ndarray, scores: np.ndarray) -> float:
     return float(cuts[np.argmax((found - alarms)[0].round(12))])
 
 
+def threshold_rules(positive: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+    """Returns thresholds by the rules of both papers' code: where sensitivity exceeds 1 -
+    specificity most (Kolmogorov and Smirnov), where it is nearest to specificity, the share of
+    positives, and 0.5.
+
+    Examples:
+        >>> malignant = np.array([False, False, True, True])
+        >>> threshold_rules(malignant, np.array([0.1, 0.4, 0.35, 0.8]))
+        {'KS': 0.35, 'sensitivity = specificity': 0.4, 'prevalence': 0.5, 'one half': 0.5}
+    """
+    once, cuts = np.ones((1, len(scores))), np.unique(scores)[::-1]
+    alarms = share_reaching(cuts, scores[~positive], once[:, ~positive])[0]
+    found = share_reaching(cuts, scores[positive], once[:, positive])[0]
+    return {
+        "KS": float(cuts[np.argmax((found - alarms).round(12))]),
+        "sensitivity = specificity": float(cuts[np.argmin(np.abs(found - (1 - alarms)).round(12))]),
+        "prevalence": float(positive.mean()),
+        "one half": 0.5,
+    }
+
+
 def net_benefit(
     positive: np.ndarray, scores: np.ndarray, cuts: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:

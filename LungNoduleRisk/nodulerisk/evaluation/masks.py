@@ -17,11 +17,15 @@ class MaskFit:
         surface_mm: mean distance between the two surfaces, both ways; None where one of the masks
             is empty.
         hausdorff95_mm: 95th percentile of those distances, the larger of both ways; None likewise.
+        precision: share of the mask that lies in the reference; None likewise.
+        recall: share of the reference that lies in the mask; None likewise.
     """
 
     dice: float
     surface_mm: float | None = None
     hausdorff95_mm: float | None = None
+    precision: float | None = None
+    recall: float | None = None
 
     @property
     def found(self) -> bool:
@@ -37,9 +41,13 @@ def mask_fit(
     there, back = surface_distances_mm(mask, reference, spacing_mm)
     if not there.size:
         return MaskFit(dice(mask, reference))
-    mean = float(np.concatenate([there, back]).mean())
+    common = float((mask & reference).sum())
     return MaskFit(
-        dice(mask, reference), mean, float(max(np.percentile(there, 95), np.percentile(back, 95)))
+        dice(mask, reference),
+        float(np.concatenate([there, back]).mean()),
+        float(max(np.percentile(there, 95), np.percentile(back, 95))),
+        common / float(mask.sum()),
+        common / float(reference.sum()),
     )
 
 

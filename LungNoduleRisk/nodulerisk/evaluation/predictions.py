@@ -15,12 +15,13 @@ from nodulerisk.assess_points import assess_points
 from nodulerisk.assessment import Assessment
 from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import CT, triple
+from nodulerisk.datasets import chinese
 from nodulerisk.datasets.context import with_context
 from nodulerisk.datasets.nodules import Broken, LabelledNodule
 from nodulerisk.engine.engine import Networks
 from nodulerisk.errors import NoduleRiskError, PointError
 from nodulerisk.evaluation.masks import MaskFit, dice, mask_fit
-from nodulerisk.files import written_whole
+from nodulerisk.files import column_name, written_whole
 from nodulerisk.tasks import EvidenceLevel
 from nodulerisk.weights.calibration import Line, calibrated
 from nodulerisk.weights.card import WeightSet
@@ -42,6 +43,7 @@ class Prediction:
         mask: the mask against the nodule's; None without a mask network or a mask to compare with.
         clicks: like ``members``, for every click off the centre.
         click_dice: for every such click, Dice of its mask with that of the centre.
+        groups: column of the source's table -> its word, for the columns asked for.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Prediction:
     clicks: tuple[Answers, ...] = ()
     click_dice: tuple[float, ...] = ()
     readers_dice: float | None = None
+    groups: dict[str, str] = field(default_factory=dict)
 
     def mean(self, task: str) -> np.ndarray | None:
         """Returns class probabilities (C,), the members' plain mean; None if the task was not
@@ -75,6 +78,7 @@ def predictions(
     networks: Networks,
     clicks: int = 0,
     progress: Progress | None = None,
+    by: Sequence[str] = (),
 ) -> tuple[list[Prediction], list[Broken]]:
     """Assesses every nodule at its centre, and at ``clicks`` points 2 mm off in random directions.
 
@@ -88,13 +92,15 @@ def predictions(
         networks: a warm Engine or Worker of the same weights.
         clicks: how many further points per nodule.
         progress: called with the nodule's name and the share done, 0..1.
+        by: columns of the source's table to remember.
     """
     answered, broken = [], []
     for index, nodule in enumerate(nodules):
         if progress is not None:
             progress(nodule.name, index / len(nodules))
         try:
-            answered.append(_prediction(nodule, weights, networks, _clicks_mm(clicks, index)))
+            found = _prediction(nodule, weights, networks, _clicks_mm(clicks, index))
+            answered.append(replace(found, groups=_groups(nodule, by)))
         except PointError as refusal:
             broken.append(Broken(nodule.name, str(refusal)))
     return answered, broken
@@ -148,6 +154,11 @@ def _prediction(
         click_dice=tuple(_click_dice(first, others)),
         readers_dice=nodule.readers_dice,
     )
+
+
+def _groups(nodule: LabelledNodule, by: Sequence[str]) -> dict[str, str]:
+    words = {column: nodule.cells.get(column_name(column), "") for column in by}
+    return {column: chinese.PLACE.get(word, word) for column, word in words.items()}
 
 
 def _assessments(

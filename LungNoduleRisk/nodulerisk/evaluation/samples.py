@@ -40,12 +40,14 @@ class Sample:
         patients: (n,), a name or number that all nodules of a patient share.
         diameters_mm: float (n,), NaN if not known.
         densities: int (n,), the labelled density type's class, -1 if not known.
+        groups_by: (n,), a record of the words in the columns of the source's table asked for.
         weights: float (1 + draws, n), see ``bootstrap``.
     """
 
     patients: np.ndarray
     diameters_mm: np.ndarray
     densities: np.ndarray
+    groups_by: np.ndarray
     weights: np.ndarray
 
     def __len__(self) -> int:
@@ -81,8 +83,8 @@ class Sample:
         return chosen.figure(name, weighted_mean(values[known], chosen.weights))
 
     def groups(self, figures: Callable[[Self], Iterable[Figure | None]]) -> tuple[Group, ...]:
-        """Returns figures for the nodules of each size and each density type; empty groups are left
-        out."""
+        """Returns figures for the nodules of each size, each density type and each word of the
+        columns asked for; empty groups are left out."""
         return tuple(
             Group(
                 by,
@@ -109,6 +111,10 @@ class Sample:
             yield "size", name, self.where(sized & (step == index))
         for index, name in enumerate(TASKS["density"].classes):
             yield "density", name, self.where(self.densities == index)
+        for column in self.groups_by.dtype.names or ():
+            words = self.groups_by[column]
+            for word in sorted(set(words.tolist())):
+                yield column, word or "not given", self.where(words == word)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +148,8 @@ class MaskSample(Sample):
     dice: np.ndarray
     surface_mm: np.ndarray
     hausdorff95_mm: np.ndarray
+    precision: np.ndarray
+    recall: np.ndarray
     click_dice: np.ndarray
     readers_dice: np.ndarray
 
@@ -186,6 +194,8 @@ def mask_sample(predictions: Sequence[Prediction]) -> MaskSample:
         dice=np.array([fit.dice for fit in fits], float),
         surface_mm=np.array([fit.surface_mm for fit in fits], float),
         hausdorff95_mm=np.array([fit.hausdorff95_mm for fit in fits], float),
+        precision=np.array([fit.precision for fit in fits], float),
+        recall=np.array([fit.recall for fit in fits], float),
         click_dice=np.array([_mean(o.click_dice) for o in predictions], float),
         readers_dice=np.array([o.readers_dice for o in predictions], float),
     )
@@ -204,8 +214,15 @@ def _common(predictions: Sequence[Prediction]) -> dict[str, np.ndarray]:
         "patients": np.array(patients, str),
         "diameters_mm": np.array([o.diameter_mm for o in predictions], float),  # None becomes NaN
         "densities": np.array([o.labels.get("density", UNKNOWN) for o in predictions], int),
+        "groups_by": _groups(predictions),
         "weights": patient_weights(patients),
     }
+
+
+def _groups(predictions: Sequence[Prediction]) -> np.ndarray:
+    columns = list(dict.fromkeys(column for o in predictions for column in o.groups))
+    rows = [tuple(o.groups.get(column, "") for column in columns) for o in predictions]
+    return np.array(rows, dtype=[(column, object) for column in columns])
 
 
 def _mean(values: Sequence[float]) -> float:

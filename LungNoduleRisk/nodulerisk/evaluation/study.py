@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from nodulerisk.assess import Progress
 from nodulerisk.datasets.nodules import Broken, NoduleDataset
+from nodulerisk.datasets.read import remarks_of
 from nodulerisk.engine.engine import Networks
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.evaluation.bootstrap import Figure, kept
-from nodulerisk.evaluation.choices import chosen_calibration, chosen_thresholds, threshold_for
+from nodulerisk.evaluation.choices import (
+    chosen_calibration,
+    chosen_thresholds,
+    threshold_for,
+    validation_sample,
+)
+from nodulerisk.evaluation.curves import write_curves_csv, write_plots
 from nodulerisk.evaluation.figure_tables import (
     write_figures_csv,
     write_figures_markdown,
@@ -21,15 +29,25 @@ from nodulerisk.evaluation.predictions import Prediction, predictions, write_pre
 from nodulerisk.evaluation.samples import (
     MaskSample,
     mask_sample,
+    task_sample,
     weakest_evidence,
     with_mask,
     with_task,
 )
-from nodulerisk.evaluation.summary import About, Evaluation, MaskEvaluation, MaskPoint
-from nodulerisk.evaluation.task_figures import evaluate_task
+from nodulerisk.evaluation.summary import (
+    About,
+    Evaluation,
+    MaskEvaluation,
+    MaskPoint,
+    TaskEvaluation,
+)
+from nodulerisk.evaluation.task_figures import at_thresholds, evaluate_task
+from nodulerisk.files import column_name
 from nodulerisk.outputs.style import EVALUATION_FILES
 from nodulerisk.tasks import TASKS, Task
 from nodulerisk.weights.card import WeightSet
+
+MOST_GROUPS = 20  # of a column
 
 
 def evaluate_dataset(
@@ -39,6 +57,9 @@ def evaluate_dataset(
     out: Path,
     clicks: int = 0,
     progress: Progress | None = None,
+    *,
+    split: str | None = None,
+    by: Sequence[str] = (),
 ) -> Evaluation:
     """Assesses the data's validation and test nodules (all nodules, if there are none for test) and
     writes the evaluation.
@@ -50,21 +71,54 @@ def evaluate_dataset(
         out: folder for ``EVALUATION_FILES``.
         clicks: at how many points 2 mm off the centre to assess each nodule as well.
         progress: called with the nodule's name and the share done, 0..1.
+        split: count only the nodules of this split, or of ``all``, and choose nothing on others.
+        by: columns of the data's table, for whose words there are figures too.
 
     Raises:
-        NoduleRiskError: no nodule could be assessed.
+        NoduleRiskError: no nodule could be assessed, or there is no such column.
         OutputError: the folder cannot be written.
     """
+    whole, dataset = dataset, dataset.counted(split) if split else dataset
+    refuse_unknown_columns(by, dataset)
     test = dataset.of_split("test")
     nodules = (*dataset.of_split("validation"), *test) if test else dataset.nodules
-    answered, broken = predictions(weights, nodules, networks, clicks, progress)
+    answered, broken = predictions(weights, nodules, networks, clicks, progress, by)
     if not answered:
         raise NoduleRiskError(
             f"No nodule of {dataset.name} could be assessed: {(*dataset.broken, *broken)[:1]}"
         )
-    evaluation = evaluate(answered, about(weights, dataset, broken), weights.table)
+    remarks = (*remarks_of(whole), *_remarks_on(split, len(whole.nodules), len(nodules)))
+    described = replace(about(weights, dataset, broken), remarks=remarks)
+    evaluation = evaluate(answered, described, weights.table)
     write_evaluation(evaluation, answered, out, weights.table)
     return evaluation
+
+
+def _remarks_on(split: str | None, there: int, assessed: int) -> Iterator[str]:
+    if split:
+        which = "All" if split == "all" else f"The {split}"
+        yield (
+            f"{which} nodules ({assessed} of {there}) count as test nodules, as requested: whether"
+            " training has seen them is not known here."
+        )
+    elif left := there - assessed:
+        yield (
+            f"{left} of {there} nodules are for training by the data's split, and not counted. If"
+            " this set was not trained on these data, --split all counts every nodule."
+        )
+
+
+def refuse_unknown_columns(by: Sequence[str], dataset: NoduleDataset) -> None:
+    """Raises NoduleRiskError for a column that the data's table does not have, or that has too many
+    words for groups."""
+    for column in by:
+        words = {nodule.cells.get(column_name(column)) for nodule in dataset.nodules} - {None}
+        if not words or len(words) > MOST_GROUPS:
+            problem = f"has {len(words)} different words" if words else "is not there"
+            raise NoduleRiskError(
+                f"Groups by '{column}' are not possible: in the table of {dataset.name} this column"
+                f" {problem}; choose one with at most {MOST_GROUPS}."
+            )
 
 
 def about(weights: WeightSet, dataset: NoduleDataset, broken: Iterable[Broken]) -> About:
@@ -109,14 +163,30 @@ def evaluate(
         patients=len({o.patient for o in counted}),
         validation=len(validation),
         tasks={
-            task: evaluate_task(
-                tasks[task], those, threshold_for(task, thresholds, those), lines.get(task)
+            task: _with_rules(
+                evaluate_task(
+                    tasks[task], those, threshold_for(task, thresholds, those), lines.get(task)
+                ),
+                *(tasks[task], those, validation),
             )
             for task, those in found.items()
         },
         left_out={task: _why_left_out(counted, task) for task in tasks if task not in found},
         mask=_evaluate_mask(masks) if masks else None,
     )
+
+
+def _with_rules(
+    evaluation: TaskEvaluation,
+    task: Task,
+    counted: Sequence[Prediction],
+    validation: Sequence[Prediction],
+) -> TaskEvaluation:
+    if len(task.classes) != 2:
+        return evaluation
+    chosen_on = validation_sample(validation, task)
+    at = at_thresholds(task, task_sample(counted, task.name), chosen_on)
+    return replace(evaluation, at_thresholds=at)
 
 
 def write_evaluation(
@@ -131,12 +201,16 @@ def write_evaluation(
     Raises:
         OutputError: the folder cannot be written.
     """
-    page, figures, figures_text, nodules, lines = (folder / name for name in EVALUATION_FILES)
+    page, figures, figures_text, nodules, lines, curves, plots = (
+        folder / name for name in EVALUATION_FILES
+    )
     write_page(evaluation, page)
     write_figures_csv(evaluation, figures)
     write_figures_markdown(evaluation, figures_text)
     write_nodules_csv(answered, nodules, tasks)
     write_predictions(answered, lines)
+    write_curves_csv(evaluation, curves)
+    write_plots(evaluation, plots)
 
 
 def _why_left_out(answered: Iterable[Prediction], task: str) -> str:
@@ -164,6 +238,8 @@ def _evaluate_mask(compared: list[Prediction]) -> MaskEvaluation:
 def _mask_figures(sample: MaskSample) -> Iterator[Figure | None]:
     yield sample.mean_of("Dice", sample.dice)
     yield sample.mean_of("Dice of readers with each other", sample.readers_dice)
+    yield sample.mean_of("mask precision", sample.precision)
+    yield sample.mean_of("mask recall", sample.recall)
     yield sample.mean_of("nodules found", (sample.dice > 0).astype(float))
     yield sample.mean_of("mean surface distance (mm)", sample.surface_mm)
     yield sample.mean_of("95 % Hausdorff distance (mm)", sample.hausdorff95_mm)

@@ -24,6 +24,7 @@ class RocCurve:
     """The ROC curve of a contrast: x is 1 - specificity, y sensitivity.
 
     Attributes:
+        cuts: the probability from which on each point decides; None: none reaches it.
         low, high: 95 % band of the sensitivity at ``GRID``.
         size_x, size_y: the curve of the diameter alone; empty if it is unknown or meaningless.
         gain: AUC of the networks less that of the diameter; None without both.
@@ -34,6 +35,7 @@ class RocCurve:
     contrast: str
     x: Points
     y: Points
+    cuts: tuple[float | None, ...]
     low: Points
     high: Points
     size_x: Points = ()
@@ -53,6 +55,15 @@ class DecisionCurve:
 
 
 @dataclass(frozen=True)
+class AtThreshold:
+    """The rates of a two-class task at a threshold that is not the one that decides."""
+
+    value: float
+    source: str
+    figures: tuple[Figure, ...]
+
+
+@dataclass(frozen=True)
 class TaskEvaluation:
     """The evaluation of one task.
 
@@ -64,6 +75,7 @@ class TaskEvaluation:
         reliability: as the set answers.
         line: calibration that fits the validation nodules best; None: too few of them.
         reliability_after_line, figures_after_line: for the same nodules, calibrated by that line.
+        at_thresholds: of a two-class task, the rates at thresholds by other rules.
     """
 
     task: str
@@ -81,6 +93,7 @@ class TaskEvaluation:
     line: Line | None = None
     reliability_after_line: tuple[ReliabilityBin, ...] = ()
     figures_after_line: tuple[Figure, ...] = ()
+    at_thresholds: tuple[AtThreshold, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,6 +125,7 @@ class About:
     Attributes:
         hashes: SHA-256 of the networks, by name.
         broken: cases that could not be read or assessed.
+        remarks: what else the user must know about how the data were read and chosen.
         shared_patients: how many patients of test nodules also have nodules for training or
             validation: none should.
     """
@@ -122,6 +136,7 @@ class About:
     dataset: str = "nodules"
     attribution: str = ""
     broken: tuple[Broken, ...] = ()
+    remarks: tuple[str, ...] = ()
     shared_patients: int = 0
 
 

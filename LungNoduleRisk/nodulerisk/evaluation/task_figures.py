@@ -17,12 +17,20 @@ from nodulerisk.evaluation.figures import (
     delong_p,
     net_benefit,
     roc,
+    threshold_rules,
     two_class_rates,
     weighted_f1,
 )
 from nodulerisk.evaluation.predictions import Prediction
 from nodulerisk.evaluation.samples import TaskSample, task_sample, weakest_evidence
-from nodulerisk.evaluation.summary import GRID, DecisionCurve, Points, RocCurve, TaskEvaluation
+from nodulerisk.evaluation.summary import (
+    GRID,
+    AtThreshold,
+    DecisionCurve,
+    Points,
+    RocCurve,
+    TaskEvaluation,
+)
 from nodulerisk.tasks import TASKS, EvidenceLevel, Task
 from nodulerisk.weights.calibration import Line, calibrated
 
@@ -110,6 +118,33 @@ def _evaluated(
         reliability=reliability(*confidence(sample.probabilities, sample.labels), sample.weights),
         decision_curve=_decision_curve(sample) if n_classes == 2 else None,
         groups=sample.groups(lambda group: _group_figures(task, group, threshold)),
+    )
+
+
+def at_thresholds(
+    task: Task, sample: TaskSample, chosen_on: TaskSample | None
+) -> tuple[AtThreshold, ...]:
+    """Returns the rates of a two-class task at the thresholds that ``threshold_rules`` choose.
+
+    Args:
+        task: with two classes.
+        sample: what the rates are of.
+        chosen_on: validation nodules; None: there are too few, so that they are chosen on the same
+            nodules, which the source then says.
+    """
+    where = "on validation nodules" if chosen_on else "on these same nodules, so too optimistic"
+    source = chosen_on or sample
+    positive = source.labels == 1
+    if not positive.any() or positive.all():
+        return ()
+    rules = threshold_rules(positive, source.probabilities[:, 1])
+    return tuple(
+        AtThreshold(
+            value,
+            rule if rule == "one half" else f"{rule} {where}",
+            kept(_decision_figures(task, sample, Threshold(value, rule))),
+        )
+        for rule, value in rules.items()
     )
 
 
@@ -249,7 +284,11 @@ def _roc_curve(contrast: Contrast, sample: TaskSample) -> RocCurve:
     x, y = next(curves)
     drawn = [np.interp(GRID, *xy) for xy in curves if np.isfinite(xy).all()]
     low, high = np.percentile(drawn, [2.5, 97.5], axis=0) if drawn else (np.interp(GRID, x, y),) * 2
-    curve = RocCurve(contrast.name, _points(x), _points(y), _points(low), _points(high))
+    cuts = np.append(np.unique(scores), np.inf)[::-1]
+    curve = RocCurve(
+        *(contrast.name, _points(x), _points(y), (None, *_points(cuts)[1:])),
+        *(_points(low), _points(high)),
+    )
     sized = sample.where(np.isfinite(sample.diameters_mm))
     if not (contrast.is_upper(sample.probabilities.shape[1]) and contrast.parts(sized)):
         return curve

@@ -22,7 +22,6 @@ from nodulerisk.engine.engine import cube_shape, load_network
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.export.model_card import front_matter, greys_of, input_words, model_card, outputs_of
 from nodulerisk.files import NOTICE, folder_written_whole
-from nodulerisk.networks.kinds import NETWORKS
 from nodulerisk.weights.card import WeightSet
 
 Progress = Callable[[str, float], None]
@@ -170,7 +169,7 @@ def _about(weights: WeightSet, name: str) -> dict[str, str]:
 def _metadata(weights: WeightSet, name: str) -> dict[str, Any]:
     """Returns MONAI's description of a bundle."""
     card = weights.networks[name]
-    cubes = NETWORKS[card.kind].cubes
+    cubes = card.cubes
     shape = {"dtype": "float32", "spatial_shape": [card.size] * 3}
     outputs = outputs_of(weights, name)
     answer = {

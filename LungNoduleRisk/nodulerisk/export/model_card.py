@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.networks.kinds import NETWORKS, Cubes
+from nodulerisk.networks.kinds import Cubes
 from nodulerisk.outputs.words import figure_words
 from nodulerisk.tasks import EVIDENCE_WORDS
 from nodulerisk.weights.card import Evidence, TaskCard, WeightSet
@@ -77,7 +77,7 @@ def front_matter(weights: WeightSet) -> str:
 def input_words(weights: WeightSet, name: str) -> str:
     """Returns what a network sees, in words."""
     card = weights.networks[name]
-    cubes = NETWORKS[card.kind].cubes
+    cubes = card.cubes
     low, high = greys_of(cubes)
     if card.sides is None:
         field = f"one cube of {card.size}³ voxels of {cubes.spacing_mm:g} mm"

@@ -7,6 +7,7 @@ localization, ICCV 2017.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -92,9 +93,14 @@ def _last_spatial_layer(network: nn.Module, x: Tensor) -> str:
     return found[-1]
 
 
-def _note_map(name: str, found: list[str]) -> Callable[[nn.Module, tuple, Tensor], None]:
-    def note(layer: nn.Module, inputs: tuple, output: Tensor) -> None:
-        if min(output.shape[2:], default=0) >= COARSEST_MAP:
+def _is_map(shape: torch.Size) -> bool:
+    """Whether it is (N, C, n, n, n), with n large enough, not channels last."""
+    return len(shape) == 5 and shape[2] == shape[3] == shape[4] >= COARSEST_MAP
+
+
+def _note_map(name: str, found: list[str]) -> Callable[[nn.Module, tuple, Any], None]:
+    def note(layer: nn.Module, inputs: tuple, output: Any) -> None:
+        if isinstance(output, Tensor) and _is_map(output.shape):
             found.append(name)
 
     return note

@@ -59,6 +59,23 @@ def load_keras_weights(network: nn.Module, path: str | Path) -> nn.Module:
     return network
 
 
+def keras_classes(path: Path) -> int:
+    """Returns the number of outputs of the last dense layer of a Keras 2 HDF5 file.
+
+    Raises:
+        WeightsError: it cannot be read, or has no dense layer.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            layers = _keras_layers(file, path.name)
+            dense = [name for name, arrays in layers.items() if _kind(name, arrays) is nn.Linear]
+            return int(layers[max(dense, key=_number)]["kernel"].shape[1])
+    except (OSError, ValueError) as error:
+        raise WeightsError(
+            f"{path.name} is not a Keras 2 HDF5 file with a dense layer: copy it again."
+        ) from error
+
+
 def layer_names(path: Path) -> list[str]:
     """Returns the names of all layers that hold arrays in a Keras 2 HDF5 file.
 

@@ -2,13 +2,19 @@
 
 Read without torch, so that Slicer's own process can show cards and cut cubes. To add a kind, add a
 row here and a file; if it sees a new kind of cube, add a subclass of ``Cubes``.
+
+A kind may also be code of the user's own: an entry point of the group ``nodulerisk.networks`` that
+an installed package has, or ``package.module:factory``, if the user has named it. A weight set is
+data, perhaps a stranger's: what its card alone names is never imported.
 """
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from importlib.metadata import entry_points
 from typing import Any, ClassVar
 
 import numpy as np
@@ -174,22 +180,35 @@ def _offsets(ticks: np.ndarray) -> np.ndarray:
     return np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij"), axis=-1).astype(np.float32)
 
 
+CUBES: dict[str, type[Cubes]] = {
+    "emv": EmvCubes,
+    "densesharp": DenseSharpCubes,
+    "patient": PatientCubes,
+}
+
+
 @dataclass(frozen=True)
 class NetworkKind:
     """The properties of all networks of a kind.
 
     Attributes:
         network: ``module:class`` of the torch module, imported only when one is built.
-        cubes: what it sees.
+        cubes: what it sees; for a factory, unless a plan or card chooses others of ``CUBES``.
         size: side of its input as published.
         draws_mask: its second output is a mask (N, 1, size, size, size) on the grid of its cube,
             from a last layer ``mask_head``.
+        factory: ``network`` is a function that makes modules for any cubes; see ``build_network``.
     """
 
     network: str
     cubes: type[Cubes]
     size: int
     draws_mask: bool = False
+    factory: bool = False
+
+
+def _factory(network: str, draws_mask: bool = False) -> NetworkKind:
+    return NetworkKind(network, PatientCubes, 64, draws_mask, factory=True)
 
 
 NETWORKS: dict[str, NetworkKind] = {
@@ -201,4 +220,58 @@ NETWORKS: dict[str, NetworkKind] = {
     ),
     "densenet": NetworkKind("nodulerisk.networks.densesharp:DenseNet", DenseSharpCubes, 32),
     "unet": NetworkKind("nodulerisk.networks.unet:NoduleUNet", PatientCubes, 64, draws_mask=True),
+    "monai-densenet121": _factory("nodulerisk.networks.monai_networks:densenet121"),
+    "monai-seresnet50": _factory("nodulerisk.networks.monai_networks:seresnet50"),
+    "monai-segresnet": _factory("nodulerisk.networks.monai_networks:SegResNet", draws_mask=True),
+    "monai-swinunetr": _factory("nodulerisk.networks.monai_networks:SwinUNETR", draws_mask=True),
 }
+GROUP = "nodulerisk.networks"  # of entry points
+TRUSTED = "NODULERISK_NETWORKS"  # environment, and so of child processes: see trust()
+
+
+def trust(code: str) -> None:
+    """Lets networks be built by ``package.module:factory``, here and in child processes: the user
+    has named it."""
+    os.environ[TRUSTED] = ",".join(dict.fromkeys((*_trusted(), code)))
+
+
+def _trusted() -> list[str]:
+    return [name.strip() for name in os.environ.get(TRUSTED, "").split(",") if name.strip()]
+
+
+def kind_of(name: str) -> NetworkKind:
+    """Returns the kind of this name; imports nothing.
+
+    Raises:
+        ValueError: no such kind, or code that the user has not named.
+    """
+    if name in NETWORKS:
+        return NETWORKS[name]
+    if ":" not in name:
+        return _factory(_entry_point(name))
+    if name not in _trusted():
+        raise ValueError(
+            f"it names the code {name} to build a network, and weights alone must not run code: if"
+            f" you trust it, run nodulerisk --trust {name} and then the command, set {TRUSTED}, or"
+            " install it as an entry point"
+        )
+    return _factory(name)
+
+
+@cache
+def _entry_point(name: str) -> str:
+    """Returns the code of an installed package that has this name."""
+    for entry_point in entry_points(group=GROUP, name=name):
+        return entry_point.value
+    raise ValueError(f"unknown kind {name}: choose one of {', '.join(NETWORKS)}")
+
+
+def recipe_of(network: Any) -> dict[str, Any]:
+    """Returns what ``build_network`` needs beside kind, size and classes, from a card's or plan's
+    network."""
+    return {
+        "width": network.width,
+        "sees": network.sees,
+        "draws_mask": network.mask,
+        "arguments": network.arguments,
+    }

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nodulerisk.networks.kinds import Cubes
+
 
 def scaled(channels: int, width: float) -> int:
     """Returns channels times the width factor, as a multiple of 8 (for vector units), at least
@@ -76,10 +78,12 @@ class Network(nn.Module, ABC):
     Attributes:
         input_size: side of the input cube.
         heads: how many classes each of its answers has; one answer in the published networks.
+        cubes: what it sees.
     """
 
     input_size: int
     heads: tuple[int, ...]
+    cubes: type[Cubes]
 
     @abstractmethod
     def logits(self, x: Tensor) -> Any:

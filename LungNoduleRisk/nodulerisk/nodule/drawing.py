@@ -11,7 +11,6 @@ from nodulerisk.assessment import NoduleMask
 from nodulerisk.ct.cubes import lps_block
 from nodulerisk.ct.volume import CT
 from nodulerisk.engine.engine import Networks
-from nodulerisk.networks.kinds import NETWORKS
 from nodulerisk.nodule.mask import (
     REFLECTIONS,
     centroid_lps_mm,
@@ -69,7 +68,7 @@ def draw(ct: CT, point_lps_mm: np.ndarray, weights: WeightSet, networks: Network
     if weights.mask_network is None:
         return Drawing(None, point_lps_mm)
     card = weights.networks[weights.mask_network]
-    first, *wider = NETWORKS[card.kind].cubes.enlargements
+    first, *wider = card.cubes.enlargements
     found = _drawn(ct, point_lps_mm, weights, networks, first)
     for enlarged in wider:
         if not _may_be_larger(found, ct, point_lps_mm):
@@ -120,7 +119,7 @@ def _look(
     """Runs the mask network once, centred there, and returns the nodule at the point."""
     assert weights.mask_network is not None
     card = weights.networks[weights.mask_network]
-    cubes = NETWORKS[card.kind].cubes(ct, centre, scan_order=weights.scan_order, enlarged=enlarged)
+    cubes = card.cubes(ct, centre, scan_order=weights.scan_order, enlarged=enlarged)
     answer, probability = _answer_and_map(cubes.cut(card.sides, card.size), card, weights, networks)
     if not np.isfinite(probability).all():
         return Drawing(None, point)

@@ -16,10 +16,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 import torch
+from matplotlib import colormaps
 from matplotlib.animation import FuncAnimation
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -32,10 +34,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nodulerisk.assessment import Assessment, NoduleMask
 from nodulerisk.ct.cubes import DENSESHARP_SIDE, DENSESHARP_SPACING_MM, EMV_SPACING_MM, Grid
-from nodulerisk.ct.volume import CT, INT16, to_lps, triple
+from nodulerisk.ct.volume import CT, INT16, Acquisition, to_lps, triple
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.networks.build import build_network
-from nodulerisk.networks.kinds import NETWORKS
+from nodulerisk.networks.build import outlined
+from nodulerisk.networks.kinds import recipe_of
 from nodulerisk.nodule.mask import MASK_LEVEL, centroid_lps_mm, hand_mask
 from nodulerisk.outputs.html.interactive import LIGHT
 from nodulerisk.outputs.mesh import nodule_mesh
@@ -55,14 +57,15 @@ from nodulerisk.tasks import TASKS
 from nodulerisk.weights.card import WeightSet
 
 Shown = Assessment | NoduleMask
+GREY_LEVELS = "stretched grey levels"  # of voxels that are not HU
 CHECKOUT = "NODULERISK_CHECKOUT"  # environment variable: the folder with pyproject.toml
 MARGIN_MM = 15.0  # of lung around the nodule in the pictures of slices
 RIM_MM = 5.0  # the shell around the mask whose densities the histogram compares
 LEVELS = (MASK_LEVEL, 0.7, 0.9)  # of the contours of the mask's probability
-LEVEL_COLOURS = (CONTOUR, "#dc267f", "#648fff")  # from the lowest level; more begin again
+LEVEL_COLOURS = (CONTOUR, "#dc267f", "#648fff")  # of up to three levels
 CLOSE_MM = 20.0  # from the centre to the edge of a contour plot
 SMOOTHING_MM = 0.8  # of the densities that contours are drawn through: noise would break them up
-DENSITIES_HU = np.arange(-1000, 201, 100)
+DENSITIES_HU = range(-1000, 201, 100)
 BINS_HU = range(-1025, 301, 25)
 STEP_SIZES = (1, 2, 4)
 ICONS = {  # of matplotlib's player, in letters
@@ -127,8 +130,8 @@ def pair(
         voxels: numbers (z, y, x), HU or others, with the axes towards the head, back and left.
         mask: the same shape: bool, labels (not 0: inside) or probabilities (0.5 and more: inside).
         spacing_mm: of the voxels, x, y, z.
-        window: the values to show as black and as white. The values of another window than the
-            lung's are stretched onto it, and densities in HU then mean nothing.
+        window: the values to show as black and as white. Those of another window than the lung's
+            are stretched onto it, and no plot calls them HU.
 
     Raises:
         NoduleRiskError: not two volumes of one shape, or an empty mask.
@@ -138,7 +141,8 @@ def pair(
     low, high = LUNG_WINDOW_HU
     share = (np.asarray(voxels, float) - window[0]) / (window[1] - window[0])
     hu = np.clip(np.rint(low + share * (high - low)), INT16.min, INT16.max).astype(np.int16)
-    ct = CT(hu, triple(spacing_mm), (0.0, 0.0, 0.0))
+    said = Acquisition(modality=None if tuple(window) == LUNG_WINDOW_HU else GREY_LEVELS)
+    ct = CT(hu, triple(spacing_mm), (0.0, 0.0, 0.0), acquisition=said)
     inside = np.asarray(mask) >= MASK_LEVEL
     if not inside.any():
         raise NoduleRiskError("The mask is empty: there is nothing to show.")
@@ -157,6 +161,10 @@ def _nodule_of(shown: Shown) -> NoduleMask:
             f"{name} has no mask to show: assess with a weight set that draws masks."
         )
     return nodule
+
+
+def _unit(ct: CT) -> str:
+    return GREY_LEVELS if ct.acquisition.modality == GREY_LEVELS else "HU"
 
 
 def _planes_of(ct: CT, shown: Shown) -> list[Slice]:
@@ -193,7 +201,7 @@ def contours_figure(
     for (above, below), picture in zip(rows.T, _planes_of(ct, shown), strict=True):
         probability = _probability_in(picture, shown)
         _draw_plane(above, picture, CLOSE_MM)
-        lines = above.contour(TICKS_MM, TICKS_MM, probability, levels, colors=LEVEL_COLOURS)
+        lines = above.contour(TICKS_MM, TICKS_MM, probability, levels, colors=_colours(levels))
         smooth = gaussian_filter(picture.hu, SMOOTHING_MM / PIXEL_MM)
         _draw_plane(below, picture, CLOSE_MM)
         steps = below.contourf(
@@ -206,9 +214,20 @@ def contours_figure(
         loc="lower right",
     )
     figure.colorbar(
-        steps, ax=rows, label="HU of the lower row", location="bottom", shrink=0.5, aspect=40
+        steps,
+        ax=rows,
+        label=f"{_unit(ct)} of the lower row",
+        location="bottom",
+        shrink=0.5,
+        aspect=40,
     )
     return figure
+
+
+def _colours(levels: Sequence[float]) -> Sequence[Any]:
+    if len(levels) <= len(LEVEL_COLOURS):
+        return LEVEL_COLOURS[: len(levels)]
+    return [*colormaps["plasma"](np.linspace(0, 1, len(levels)))]
 
 
 def _draw_plane(axes: Axes, picture: Slice, half_mm: float = FIELD_MM / 2) -> None:
@@ -339,7 +358,7 @@ def histogram_figure(ct: CT, shown: Shown, rim_mm: float = RIM_MM) -> Figure:
         hu = around.ct.hu[where]
         label = (
             f"{name}: {np.prod(around.ct.spacing_mm) * hu.size / 1000:.1f} ml, mean"
-            f" {hu.mean():.0f} HU"
+            f" {hu.mean():.0f} {_unit(ct)}"
         )
         shares = np.full(hu.size, 100 / hu.size)
         axes.hist(
@@ -351,7 +370,7 @@ def histogram_figure(ct: CT, shown: Shown, rim_mm: float = RIM_MM) -> Figure:
             label=label,
         )
         axes.axvline(hu.mean(), color=colour, linestyle="--")
-    axes.set(xlabel="HU", ylabel="% of its voxels", xlim=(BINS_HU[0], BINS_HU[-1]))
+    axes.set(xlabel=_unit(ct), ylabel="% of its voxels", xlim=(BINS_HU[0], BINS_HU[-1]))
     axes.legend(frameon=False)
     return _plain(figure)
 
@@ -451,12 +470,19 @@ class NetworkSize:
 
 
 def network_size(
-    name: str, kind: str, side: int, n_classes: int | Sequence[int], width: float = 1.0
+    name: str,
+    kind: str,
+    side: int,
+    n_classes: int | Sequence[int],
+    width: float = 1.0,
+    **recipe: Any,
 ) -> NetworkSize:
-    """Counts on torch's meta device, without allocating or computing anything."""
-    with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network = build_network(kind, input_size=side, n_classes=n_classes, width=width)
-        network(torch.empty(1, NETWORKS[kind].cubes.channels, side, side, side))
+    """Counts on torch's meta device, without computing anything; ``recipe``: more arguments of
+    ``build_network``."""
+    network = outlined(kind, input_size=side, n_classes=n_classes, width=width, **recipe)
+    cube = torch.empty(1, network.cubes.channels, side, side, side, device="meta")
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(cube)
     parameters = sum(
         array.numel() for array in network.state_dict().values() if array.is_floating_point()
     )
@@ -474,7 +500,8 @@ def published_sizes() -> list[NetworkSize]:
 def sizes_of(weights: WeightSet) -> list[NetworkSize]:
     """Returns the sizes of a weight set's networks."""
     return [
-        network_size(name, n.kind, n.size, n.heads, n.width) for name, n in weights.networks.items()
+        network_size(name, n.kind, n.size, n.heads, **recipe_of(n))
+        for name, n in weights.networks.items()
     ]
 
 

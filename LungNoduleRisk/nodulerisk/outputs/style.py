@@ -46,7 +46,6 @@ OWN_COLOURS: dict[str, Rgb] = {
     for number in range(1, 11)
 }
 
-AT_A_GLANCE = ("long axis", "volume")  # the measurements that stand beside a nodule's name
 
 # --- Files
 
@@ -67,4 +66,8 @@ COHORT_TABLE_NAME, GROWTH_NAME, SUMMARY_NAME, MASKS_NAME = (
     "summary.html",
     "masks",
 )
-EVALUATION_FILES = ("evaluation.html", "figures.csv", "figures.md", "nodules.csv", "outcomes.jsonl")
+OUTCOMES = "outcomes.jsonl"  # of these, the predictions
+EVALUATION_FILES = (
+    *("evaluation.html", "figures.csv", "figures.md", "nodules.csv", OUTCOMES),
+    *("curves.csv", "plots"),
+)

@@ -26,6 +26,7 @@ from nodulerisk.tasks import (
     task_of,
 )
 
+AT_A_GLANCE = ("long axis", "volume")  # the measurements that a line or a header has room for
 DENSITY = "density by threshold"  # neither the networks' density type nor a reader's
 DENSITY_SOURCE = (
     f"solid from {SOLID_SHARE:.0%} of the volume in one part above {SOLID_HU:.0f} HU; ground glass"

@@ -27,7 +27,7 @@ class Access:
     Attributes:
         address: of its DICOMweb service; shown to users, so that it holds no secrets.
         authorization: the value of the HTTP header; empty: none.
-        ca_file: whom to trust besides the usual authorities.
+        ca_file: the authority to trust instead of the usual ones.
     """
 
     address: str

@@ -59,14 +59,15 @@ class Connection(requests.Session):
         super().__init__()
         self.auth = _Authorization(access.authorization)
         self.headers["Accept"] = JSON
-        if access.ca_file:
-            self.verify = str(access.ca_file)
+        self._ca_file = access.ca_file
 
     def send(self, request: requests.PreparedRequest, **options) -> requests.Response:
         """As ``requests.Session`` does it; of a media type, dicomweb-client takes the bare name."""
         request.headers.pop("Host", None)  # dicomweb-client leaves out the port
         # Orthanc's plugin takes escaped wildcards for letters; in a query they need no escape
         request.url = (request.url or "").replace("%2A", "*").replace("%3F", "?")
+        if self._ca_file is not None:  # a session's own setting would yield to REQUESTS_CA_BUNDLE
+            options["verify"] = str(self._ca_file)
         answer = super().send(request, **options)
         kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if kind in KINDS:

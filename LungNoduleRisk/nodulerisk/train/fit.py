@@ -1,12 +1,13 @@
 """Fitting one run of a plan with Lightning: checkpoints after every epoch, and continuing from the
-last one after a kill."""
+last one after a kill, or for more epochs."""
 
 from __future__ import annotations
 
 import json
 import logging
+import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,18 @@ from torch.utils.data import DataLoader
 from nodulerisk.datasets.nodules import LabelledNodule
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import written_whole
+from nodulerisk.networks.layers import Network
 from nodulerisk.train.batches import Batches
 from nodulerisk.train.loggers import USUAL, loggers_named
 from nodulerisk.train.module import NetworksInTraining
-from nodulerisk.train.plan import Run
-from nodulerisk.train.samples import RandomSamples, View, exact_samples
+from nodulerisk.train.runs import Run
+from nodulerisk.train.samples import RandomSamples, exact_samples
+from nodulerisk.train.settings import LAST, keep_settings
+from nodulerisk.train.start import keep_starts, take_weights
+from nodulerisk.train.view import View
+
+ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
+SAY_SECONDS = 30.0  # between two messages about epochs
 
 
 def fit(
@@ -42,10 +50,11 @@ def fit(
     devices: int | str = "auto",
     nodes: int = 1,
     workers: int = 0,
+    say: Callable[[str], None] | None = None,
     loggers: Sequence[str] = USUAL,
 ) -> NetworksInTraining:
     """Trains a run's networks; an interrupted run continues after its last complete epoch, with the
-    same result.
+    same result, and a finished one if it is to have more epochs.
 
     Args:
         run: of a plan.
@@ -54,6 +63,7 @@ def fit(
         seed: of all random draws.
         accelerator, devices, nodes: as in Lightning; several devices or nodes train by DDP.
         workers: processes that prepare samples.
+        say: called with what the networks began with, and after epochs with the time left.
         loggers: names in ``LOGGERS``.
 
     Returns:
@@ -63,15 +73,20 @@ def fit(
         NoduleRiskError: no nodule to train on or validate with, a checkpoint of another run, or no
             such logger.
     """
-    refuse_other_settings(asdict(run) | {"seed": seed}, out / "run.json")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises at INFO
+    for fault in machine_faults([run], accelerator):
+        raise NoduleRiskError(fault)
+    data = NoduleData(run, nodules, seed, workers)
     module = NetworksInTraining(run, seed)
     several = nodes > 1 or (isinstance(devices, int) and devices > 1)
     machine: dict[str, Any] = {"accelerator": accelerator, "devices": devices, "num_nodes": nodes}
     machine["logger"] = loggers_named(loggers, out)
-    trainer = _trainer(run, out, strategy="ddp" if several else "auto", **machine)
-    last = out / "last.ckpt"
-    data = NoduleData(run, nodules, seed, workers)
+    told = [TimeLeft(run, say)] if say else []
+    trainer = _trainer(run, out, told, strategy="ddp" if several else "auto", **machine)
+    last = out / LAST
+    if not last.exists():
+        _start(module, out, say)
+    keep_settings(settings_of(run, seed), out)
     warnings.filterwarnings("ignore", message="Checkpoint directory")  # it holds the settings
     try:
         trainer.fit(module, data, ckpt_path=last if last.exists() else None, weights_only=True)
@@ -83,6 +98,59 @@ def fit(
     return module.cpu().eval()
 
 
+def settings_of(run: Run, seed: int) -> dict[str, Any]:
+    """Returns what a run must keep if it goes on, as JSON holds it."""
+    return json.loads(json.dumps(asdict(run) | {"seed": seed}))
+
+
+def _start(module: NetworksInTraining, out: Path, say: Callable[[str], None] | None) -> None:
+    """Fills the networks with the weights that they are to begin with, and keeps what was taken."""
+    run, starts = module.run, {}
+    for name, plan in run.networks.items():
+        if plan.init is not None:
+            network = module.networks[name]
+            assert isinstance(network, Network)
+            starts[name] = take_weights(network, name, plan, run)
+            if say:
+                say(f"Network {name} begins with {starts[name].words()}.")
+    if starts:
+        keep_starts(starts, out)
+
+
+class TimeLeft(Callback):
+    """Says after an epoch, but not too often, what it gave and how long the others will take."""
+
+    def __init__(self, run: Run, say: Callable[[str], None]):
+        self._run, self._say = run, say
+        self._began = self._said = time.monotonic()
+        self._first = 0
+
+    def on_train_start(self, trainer: lightning.Trainer, *_: Any) -> None:
+        self._began, self._first = time.monotonic(), trainer.current_epoch
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        done, now, monitor = trainer.current_epoch + 1, time.monotonic(), f"val_{self._run.monitor}"
+        is_first_or_last = done in (self._first + 1, self._run.epochs)
+        if not is_first_or_last and now - self._said < SAY_SECONDS:
+            return
+        self._said = now
+        left = (now - self._began) / (done - self._first) * (self._run.epochs - done)
+        figure = trainer.callback_metrics.get(monitor)
+        self._say(
+            f"Run {self._run.name}: epoch {done} of {self._run.epochs}"
+            + (f", {monitor} {float(figure):.4g}" if figure is not None else "")
+            + (f", at most {time_words(left)} left" if left else "")
+        )
+
+
+def time_words(seconds: float) -> str:
+    """Returns ``40 s``, ``12 min`` or ``3 h 20 min``."""
+    minutes = round(seconds / 60)
+    if minutes < 2:
+        return f"{max(1, round(seconds))} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
 class NoduleData(lightning.LightningDataModule):
     """The batches of a run."""
 
@@ -90,14 +158,9 @@ class NoduleData(lightning.LightningDataModule):
         super().__init__()
         self._run, self._seed, self._workers = run, seed, workers
         self._view = View(run.cubes, run.sides, run.size)
-        useful = [nodule for nodule in nodules if _teaches(nodule, run)]
-        self._train = [nodule for nodule in useful if nodule.split == "train"]
-        self._validation = [nodule for nodule in useful if nodule.split == "validation"]
-        for split, found in (("train on", self._train), ("validate with", self._validation)):
-            if not found:
-                raise NoduleRiskError(
-                    f"Run {run.name} has no nodule to {split}: check its data, tasks and splits."
-                )
+        for fault in data_faults(run, nodules):
+            raise NoduleRiskError(fault)
+        self._train, self._validation = (_useful(run, nodules, s) for s in ("train", "validation"))
 
     def setup(self, stage: str) -> None:
         run = self._run
@@ -125,7 +188,7 @@ class NoduleData(lightning.LightningDataModule):
     def val_dataloader(self) -> DataLoader:
         """Every process validates on all nodules: the figures are then exact, not means over uneven
         shares."""
-        return DataLoader(self._exact, batch_size=32)
+        return DataLoader(self._exact, batch_size=32)  # type: ignore[arg-type]  # a list has what it needs
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -138,7 +201,7 @@ class WholeCheckpoints(TorchCheckpointIO):
             super().save_checkpoint(checkpoint, partial, storage_options)
 
 
-def _trainer(run: Run, out: Path, **machine) -> lightning.Trainer:
+def _trainer(run: Run, out: Path, told: Sequence[Callback], **machine) -> lightning.Trainer:
     """Returns a trainer that keeps ``best.ckpt``, ``last.ckpt`` and the logs in the folder;
     ``machine`` is passed to Lightning unchanged."""
     checkpoints = ModelCheckpoint(
@@ -153,7 +216,7 @@ def _trainer(run: Run, out: Path, **machine) -> lightning.Trainer:
     return lightning.Trainer(
         max_epochs=run.epochs,
         precision=run.precision,  # type: ignore[arg-type]
-        callbacks=[checkpoints, LearningRateMonitor(), *_early_stopping(run)],
+        callbacks=[checkpoints, LearningRateMonitor(), *_early_stopping(run), *told],
         plugins=[WholeCheckpoints()],
         use_distributed_sampler=False,  # Batches divides the samples itself
         reload_dataloaders_every_n_epochs=1,
@@ -164,27 +227,52 @@ def _trainer(run: Run, out: Path, **machine) -> lightning.Trainer:
     )
 
 
-def refuse_other_settings(settings: dict[str, Any], path: Path) -> None:
-    """Keeps the settings beside the checkpoints: a run goes on as it began.
+def data_faults(run: Run, nodules: Sequence[LabelledNodule]) -> Iterator[str]:
+    """Yields why the run cannot be trained on these nodules."""
+    train, validation = (_useful(run, nodules, split) for split in ("train", "validation"))
+    for what, found in (("train on", train), ("validate with", validation)):
+        if not found:
+            yield f"Run {run.name} has no nodule to {what}: check its data, tasks and splits."
+    groups = {_group(nodule, run) for nodule in train}
+    for group in run.balance if train else ():
+        if group not in groups:
+            yield (
+                f"Run {run.name}: there is no '{group}' to train on, which the plan's balance"
+                " requires: leave it out."
+            )
+    if run.monitor == "accuracy" and validation and not any(_labelled(n, run) for n in validation):
+        yield f"Run {run.name}: no validation nodule has a label for the accuracy: monitor loss."
 
-    Raises:
-        NoduleRiskError: there are others.
-    """
-    text = json.dumps(settings, indent=2) + "\n"
-    if not path.exists():
-        with written_whole(path) as partial:
-            partial.write_text(text, encoding="utf-8")
-    elif path.read_text(encoding="utf-8") != text:
-        raise NoduleRiskError(
-            f"{path.parent} holds a run that began with other settings: use its original plan, or"
-            " choose another --out."
-        )
+
+def machine_faults(runs: Sequence[Run], accelerator: str) -> Iterator[str]:
+    """Yields what this machine cannot do; ``accelerator`` as for ``fit``."""
+    if accelerator not in ACCELERATORS:
+        yield f"accelerator is '{accelerator}': choose one of {', '.join(ACCELERATORS)}."
+        return
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    present |= {"auto": True, "cpu": True, "gpu": any(present.values())}
+    if not present[accelerator]:
+        yield f"this machine has no {accelerator} that torch can use: choose cpu or auto."
+    if accelerator == "cpu" or not present["gpu"]:
+        for run in runs:
+            if run.precision != "32":
+                yield (
+                    f"run {run.name}: precision {run.precision} needs a GPU: write 32. On a CPU,"
+                    " torch's bf16 gradients of small maps are wrong or not finite."
+                )
+
+
+def _useful(run: Run, nodules: Sequence[LabelledNodule], split: str) -> list[LabelledNodule]:
+    return [nodule for nodule in nodules if nodule.split == split and _teaches(nodule, run)]
 
 
 def _teaches(nodule: LabelledNodule, run: Run) -> bool:
+    return _labelled(nodule, run) or (run.draws_mask and nodule.marked is not None)
+
+
+def _labelled(nodule: LabelledNodule, run: Run) -> bool:
     heads = zip(run.tasks, run.heads, strict=True)
-    known = any(nodule.target(task, count) is not None for task, count in heads)
-    return known or (run.draws_mask and nodule.marked is not None)
+    return any(nodule.target(task, count) is not None for task, count in heads)
 
 
 def _group(nodule: LabelledNodule, run: Run) -> str:

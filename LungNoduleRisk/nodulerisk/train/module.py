@@ -11,17 +11,18 @@ from monai.losses import DiceLoss
 from torch import Tensor, nn
 
 from nodulerisk.networks.build import build_network
+from nodulerisk.networks.kinds import recipe_of
 from nodulerisk.networks.layers import Network
-from nodulerisk.train.plan import Run
+from nodulerisk.train.rates import freeze, parameter_groups
+from nodulerisk.train.runs import Run
 from nodulerisk.train.samples import Sample
-
-CLIP = 5.0  # norm of a step's gradient
+from nodulerisk.train.settings import CLIP
 
 
 def network_of(run: Run, name: str) -> Network:
     """Returns a network of the run as it is before training."""
     plan = run.networks[name]
-    return build_network(plan.kind, input_size=run.size, n_classes=run.heads, width=plan.width)
+    return build_network(plan.kind, input_size=run.size, n_classes=run.heads, **recipe_of(plan))
 
 
 class NetworksInTraining(lightning.LightningModule):
@@ -33,6 +34,7 @@ class NetworksInTraining(lightning.LightningModule):
         self.run, self.seed = run, seed
         self.networks = nn.ModuleDict({name: network_of(run, name) for name in run.networks})
         self.networks.train()
+        self._freeze()
         self.networks.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # twice as fast on CPUs
         # the published loss, plus 1
         self._dice_loss = DiceLoss(sigmoid=True, batch=True, smooth_nr=1.0, smooth_dr=1.0)
@@ -40,6 +42,11 @@ class NetworksInTraining(lightning.LightningModule):
     def on_train_epoch_start(self) -> None:
         # dropout continues unchanged after a restart
         torch.manual_seed(self.seed * 1000 + self.current_epoch)
+        self._freeze()
+
+    def _freeze(self) -> None:
+        for name, network in self._each():
+            freeze(network, self.run.networks[name].rates)
 
     def training_step(self, batch: Sample) -> Tensor:
         losses = {name: self._loss(network, batch) for name, network in self._each()}
@@ -66,14 +73,17 @@ class NetworksInTraining(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         run = self.run
         kind = torch.optim.AdamW if run.optimiser == "adamw" else torch.optim.Adam
-        optimiser = kind(self.parameters(), lr=run.learning_rate, weight_decay=run.weight_decay)
+        groups = parameter_groups(
+            ((network, run.networks[name].rates) for name, network in self._each()),
+            run.learning_rate,
+        )
+        optimiser = kind(groups, lr=run.learning_rate, weight_decay=run.weight_decay)
         if run.schedule == "constant":
             return optimiser
         if run.schedule == "one-cycle":
             steps = int(self.trainer.estimated_stepping_batches)
-            cycle = torch.optim.lr_scheduler.OneCycleLR(
-                optimiser, run.learning_rate, total_steps=steps
-            )
+            highest = [group["lr"] for group in groups]
+            cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, highest, total_steps=steps)
             return {
                 "optimizer": optimiser,
                 "lr_scheduler": {"scheduler": cycle, "interval": "step"},

@@ -189,15 +189,6 @@ def read_extra(path: Path, tasks: Mapping[str, Task] = TASKS) -> dict[str, dict[
     }
 
 
-def read_folds(path: Path) -> dict[str, int]:
-    """Reads folds from a table with the columns ``name`` (the nodule's) and ``fold``.
-
-    Raises:
-        NoduleRiskError: the file cannot be read, or a fold is not a number.
-    """
-    return {_name(row, path): int(number(cell(row, "fold"), "fold")) for row in read_rows(path)}
-
-
 def _name(row: Row, path: Path) -> str:
     if not (name := cell(row, "name")):
         raise NoduleRiskError(f"{path.name} needs a column 'name' with the nodules' names.")

@@ -4,49 +4,24 @@ mask it should draw."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from monai.data import CacheDataset
 from monai.transforms import Randomizable
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from nodulerisk.ct.volume import CT
 from nodulerisk.datasets.context import KINDS, WITHOUT_NODULE, with_context
+from nodulerisk.datasets.crops import kept
 from nodulerisk.datasets.nodules import LabelledNodule
-from nodulerisk.networks.kinds import Cubes
 from nodulerisk.tasks import TASKS, Task
 from nodulerisk.train.augment import POSES, Pose, other_scans
+from nodulerisk.train.view import View, targets_of
 
 Sample = dict[str, Tensor]
 BESIDE_MM = (8.0, 26.0)  # how far past the nodule's rim a cube without a nodule is centred
-
-
-@dataclass(frozen=True)
-class View:
-    """A network's view: its kind's cubes, with these sides if they are concentric, of ``size``
-    voxels per side."""
-
-    cubes: type[Cubes]
-    sides: tuple[int, int, int] | None
-    size: int
-
-    @property
-    def draws_mask(self) -> bool:
-        return not self.cubes.concentric
-
-    def offsets_mm(self) -> np.ndarray:
-        """Returns float32 (channels, size, size, size, 3): z, y, x in mm of every voxel from the
-        centre."""
-        return self.cubes.offsets_mm(self.sides, self.size)
-
-    def windowed(self, hu: Tensor) -> Tensor:
-        """Returns HU as the network's input."""
-        low, high = self.cubes.window_hu
-        return self.cubes.scaled((hu.clamp(low, high) - low) / (high - low))
 
 
 class RandomSamples(Dataset):
@@ -134,13 +109,10 @@ def exact_samples(
     view: View,
     tasks: Sequence[str],
     table: Mapping[str, Task] = TASKS,
-) -> CacheDataset:
+) -> list[Sample]:
     """Returns samples cut as in ``assess``, for validation: cut once and kept."""
-    return CacheDataset(
-        list(nodules),
-        transform=lambda nodule: exact_sample(nodule, view, tasks, table),
-        progress=False,
-    )
+    samples = (exact_sample(nodule, view, tasks, table) for nodule in nodules)
+    return [{k: torch.from_numpy(kept(v.numpy())) for k, v in one.items()} for one in samples]
 
 
 def exact_sample(
@@ -163,18 +135,6 @@ def exact_sample(
     indices = np.moveaxis(np.indices(cube.shape[1:]), 0, -1)[None, ..., ::-1]  # x, y, z
     voxels = _voxels_at(ct, grid.origin_lps_mm + indices @ grid.axes.T)
     return sample | {"mask": _mask(marked, voxels)}
-
-
-def targets_of(
-    nodule: LabelledNodule, tasks: Sequence[str], table: Mapping[str, Task] = TASKS
-) -> Tensor:
-    """Returns the class probabilities of the tasks side by side, float32 (C,), NaN if not known."""
-    counts = [len(table[task].classes) for task in tasks]
-    known = [nodule.target(task, count) for task, count in zip(tasks, counts, strict=True)]
-    parts = [
-        np.full(count, np.nan) if p is None else p for count, p in zip(counts, known, strict=True)
-    ]
-    return torch.from_numpy(np.concatenate(parts).astype(np.float32))
 
 
 def _width(tasks: Sequence[str], table: Mapping[str, Task]) -> int:

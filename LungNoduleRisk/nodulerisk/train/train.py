@@ -5,22 +5,27 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from safetensors.torch import save_file
 
-from nodulerisk.datasets.nodules import NoduleDataset, joined
+from nodulerisk.datasets.crops import crops_on_disk
+from nodulerisk.datasets.nodules import NoduleDataset
 from nodulerisk.datasets.own_labels import refuse_unseen_classes, with_own_labels
 from nodulerisk.datasets.read import read_dataset, said_of
-from nodulerisk.errors import NoduleRiskError
+from nodulerisk.errors import NoduleRiskError, SeveralFaultsError
 from nodulerisk.evaluation.predictions import Progress
 from nodulerisk.files import written_whole
 from nodulerisk.own_tasks import OwnTask
-from nodulerisk.train.fit import fit
-from nodulerisk.train.plan import Plan, Run
-from nodulerisk.train.weight_set import make_weight_set, run_file
+from nodulerisk.train.fit import data_faults, fit, machine_faults, settings_of
+from nodulerisk.train.folds import Part, parts_of, pooled_set, split_by_lists
+from nodulerisk.train.module import network_of
+from nodulerisk.train.runs import NetworkPlan, Plan, Run
+from nodulerisk.train.settings import is_longer, refuse_other_settings
+from nodulerisk.train.start import take_weights
+from nodulerisk.train.weight_set import make_weight_set, run_file, run_folder
 from nodulerisk.weights.card import WeightSet
 
 Say = Callable[[str], None]
@@ -36,7 +41,8 @@ def train_set(
     progress: Progress | None = None,
     **machine,
 ) -> WeightSet | None:
-    """Fits the plan's unfinished runs, each in ``out/runs/NAME``, then makes the weight set.
+    """Fits the plan's unfinished runs, each in ``out/runs/NAME``, then makes the weight set; with
+    folds, does so for each, see ``folds``.
 
     Args:
         plan: from ``read_plan``.
@@ -47,7 +53,8 @@ def train_set(
         machine: ``accelerator``, ``devices``, ``nodes``, ``workers`` and ``loggers`` of ``fit``.
 
     Returns:
-        The set; None after a single run, and in all but the first of several processes.
+        The set; None after a single run, if folds ship no set, and in all but the first of several
+        processes.
 
     Raises:
         NoduleRiskError: the data cannot be read or trained on, or the run is unknown.
@@ -57,25 +64,62 @@ def train_set(
         raise NoduleRiskError(
             f"The plan has no run '{only}', only {', '.join(run.name for run in plan.runs)}."
         )
+    _refuse_start(plan, runs, machine.get("accelerator", "auto"))
     _keep_freed_memory()
     say = say if _first_process() else _silent
-    data = {
-        name: _read(plan.data[name], plan.own_tasks, say)
-        for name in dict.fromkeys(name for run in runs for name in run.data)
-    }
+    with crops_on_disk(out.parent):
+        data = _read(plan, runs, say)
+        parts = parts_of(plan, data, out)
+        _refuse_data(parts, runs)
+        for place, part in enumerate(parts, 1):
+            if plan.folds is not None:
+                say(f"Fold {part.number} ({place} of {len(parts)}).")
+            for run in runs:
+                _finish(run, part, say, machine)
+        if only is not None or not _first_process():
+            return None
+        say("Evaluating on validation and test nodules.")
+        sets = [make_weight_set(part.plan, part.data, part.folder, progress) for part in parts]
+        return sets[0] if plan.folds is None else pooled_set(plan, parts, data, out, say)
+
+
+def _refuse_start(plan: Plan, runs: Sequence[Run], accelerator: str) -> None:
+    """Raises an error that lists all that would stop the training later, whatever the data."""
+    used = dict.fromkeys(name for run in runs for name in run.data)
+    faults = [
+        f"data '{name}': there is no file or folder at {plan.data[name]}."
+        for name in used
+        if not plan.data[name].exists()
+    ]
+    faults += machine_faults(runs, accelerator)
+    for run in runs:
+        for name, network in run.networks.items():
+            if network.init is not None:
+                faults += _init_faults(run, name, network)
+    if faults:
+        raise SeveralFaultsError("The training", tuple(faults))
+
+
+def _init_faults(run: Run, name: str, network: NetworkPlan) -> list[str]:
+    try:
+        take_weights(network_of(run, name), name, network, run)
+    except NoduleRiskError as error:
+        return [str(error)]
+    return []
+
+
+def _read(plan: Plan, runs: Sequence[Run], say: Say) -> dict[str, NoduleDataset]:
+    """Returns the datasets of the runs, all of which they can be trained on."""
+    names = dict.fromkeys(name for run in runs for name in run.data)
+    data = {name: _dataset(plan.data[name], plan.own_tasks, say) for name in names}
     for run in runs:
         refuse_unseen_classes(
             run.own_tasks.values(), (n for name in run.data for n in data[name].nodules)
         )
-    for run in runs:
-        _finish(run, data, out, plan.seed, say, machine)
-    if only is not None or not _first_process():
-        return None
-    say("Evaluating on validation and test nodules.")
-    return make_weight_set(plan, data, out, progress)
+    return split_by_lists(data, plan.splits, say) if plan.splits else data
 
 
-def _read(path: Path, own: dict[str, OwnTask], say: Say) -> NoduleDataset:
+def _dataset(path: Path, own: dict[str, OwnTask], say: Say) -> NoduleDataset:
     dataset = with_own_labels(read_dataset(path), own)
     for line in said_of(dataset):
         say(line)
@@ -86,16 +130,27 @@ def _read(path: Path, own: dict[str, OwnTask], say: Say) -> NoduleDataset:
     return dataset
 
 
-def _finish(
-    run: Run, data: dict[str, NoduleDataset], out: Path, seed: int, say: Say, machine: dict
-) -> None:
-    files = {name: run_file(out, run, name) for name in run.networks}
+def _refuse_data(parts: Sequence[Part], runs: Sequence[Run]) -> None:
+    """Raises an error that lists every run that cannot be trained on its nodules."""
+    faults = [
+        fault for part in parts for run in runs for fault in data_faults(run, part.nodules_of(run))
+    ]
+    if faults:
+        raise SeveralFaultsError("The data for the training", tuple(dict.fromkeys(faults)))
+
+
+def _finish(run: Run, part: Part, say: Say, machine: dict) -> None:
+    files = {name: run_file(part.folder, run, name) for name in run.networks}
+    settings, folder = settings_of(run, part.plan.seed), run_folder(part.folder, run)
     if all(file.exists() for file in files.values()):
-        say(f"Run {run.name} is finished.")
-        return
+        refuse_other_settings(settings, folder)
+        if not is_longer(settings, folder):
+            say(f"Run {run.name} is finished.")
+            return
     say(f"Run {run.name}: {', '.join(run.networks)}")
-    nodules = joined([data[name] for name in run.data]).nodules
-    module = fit(run, nodules, out / "runs" / run.name, seed=seed, **machine)
+    for file in files.values() if _first_process() else ():
+        file.unlink(missing_ok=True)  # of fewer epochs
+    module = fit(run, part.nodules_of(run), folder, seed=part.plan.seed, say=say, **machine)
     for name, file in files.items() if _first_process() else ():
         with written_whole(file) as partial:
             state = module.networks[name].state_dict()

@@ -3,7 +3,7 @@ figures from test."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,13 +24,14 @@ from nodulerisk.evaluation.predictions import Progress, predictions
 from nodulerisk.evaluation.study import about, evaluate, write_evaluation
 from nodulerisk.evaluation.summary import Evaluation
 from nodulerisk.files import written_whole
-from nodulerisk.networks.kinds import NETWORKS
 from nodulerisk.networks.layers import Network
 from nodulerisk.nodule.mask import REFLECTIONS, nodule_mask
 from nodulerisk.tasks import TASKS
 from nodulerisk.train.module import network_of
-from nodulerisk.train.plan import Plan, Run
-from nodulerisk.train.samples import View, exact_sample
+from nodulerisk.train.runs import Plan, Run
+from nodulerisk.train.samples import exact_sample
+from nodulerisk.train.start import terms_of
+from nodulerisk.train.view import View
 from nodulerisk.weights.calibration import Line
 from nodulerisk.weights.card import Evidence, NetworkCard, TaskCard, WeightSet, save_card
 from nodulerisk.weights.store import load_weight_set, sha256_of
@@ -43,7 +44,7 @@ DRIFT_NODULES = 100
 
 
 def make_weight_set(
-    plan: Plan, data: dict[str, NoduleDataset], out: Path, progress: Progress | None = None
+    plan: Plan, data: Mapping[str, NoduleDataset], out: Path, progress: Progress | None = None
 ) -> WeightSet:
     """Writes the set of a plan whose runs are finished, evaluates it on every dataset, and fills in
     its card.
@@ -70,13 +71,23 @@ def make_weight_set(
 
 def run_file(out: Path, run: Run, network: str) -> Path:
     """Returns the file in which a finished run leaves a network, in full precision."""
-    return out / "runs" / run.name / f"{network}.safetensors"
+    return run_folder(out, run) / f"{network}.safetensors"
+
+
+def evaluation_folder(out: Path, data: Sequence[str]) -> Path:
+    """Returns the folder of the report on these datasets."""
+    return out / "evaluation" / "-".join(data)
+
+
+def run_folder(out: Path, run: Run) -> Path:
+    """Returns the folder of a run's checkpoints, logs and networks."""
+    return out / "runs" / run.name
 
 
 # --- Files and the first card
 
 
-def _stored(plan: Plan, data: dict[str, NoduleDataset], out: Path) -> WeightSet:
+def _stored(plan: Plan, data: Mapping[str, NoduleDataset], out: Path) -> WeightSet:
     networks = {name: _store(run, name, out, data) for run in plan.runs for name in run.networks}
     own = {name: task for run in plan.runs for name, task in run.own_tasks.items()}
     return WeightSet(
@@ -84,8 +95,7 @@ def _stored(plan: Plan, data: dict[str, NoduleDataset], out: Path) -> WeightSet:
         name=plan.name,
         version=plan.version,
         licence=plan.licence,
-        attribution="Trained on "
-        + "; ".join(dict.fromkeys(d.attribution or d.name for d in data.values())),
+        attribution=_attribution(plan, data, out),
         networks=networks,
         tasks={task: _task(task, networks, plan) for task in TASKS | own},
         mask_network=next((name for name, network in networks.items() if network.draws_mask), None),
@@ -95,9 +105,16 @@ def _stored(plan: Plan, data: dict[str, NoduleDataset], out: Path) -> WeightSet:
     )
 
 
-def _store(run: Run, name: str, out: Path, data: dict[str, NoduleDataset]) -> NetworkCard:
+def _attribution(plan: Plan, data: Mapping[str, NoduleDataset], out: Path) -> str:
+    """Returns what it was trained on, and the weights that it began with, with their terms."""
+    sources = "; ".join(dict.fromkeys(d.attribution or d.name for d in data.values()))
+    begun = [words for run in plan.runs for words in terms_of(run_folder(out, run))]
+    return "; ".join((f"Trained on {sources}", *dict.fromkeys(begun)))
+
+
+def _store(run: Run, name: str, out: Path, data: Mapping[str, NoduleDataset]) -> NetworkCard:
     arrays = load_file(run_file(out, run, name))
-    if NETWORKS[run.networks[name].kind].draws_mask:
+    if run.networks[name].draws_mask:
         nodules = [
             n
             for source in run.data
@@ -110,16 +127,19 @@ def _store(run: Run, name: str, out: Path, data: dict[str, NoduleDataset]) -> Ne
     file = out / f"{name}.safetensors"
     with written_whole(file) as partial:
         save_file({k: v.half() if v.is_floating_point() else v for k, v in arrays.items()}, partial)
-    kind = run.networks[name]
+    plan = run.networks[name]
     return NetworkCard(
-        kind.kind,
-        file.name,
-        sha256_of(file),
-        run.tasks,
-        kind.width,
-        run.sides,
-        run.size,
-        run.own_tasks,
+        kind=plan.kind,
+        file=file.name,
+        sha256=sha256_of(file),
+        tasks=run.tasks,
+        width=plan.width,
+        sides=run.sides,
+        size=run.size,
+        sees=plan.sees,
+        mask=plan.mask,
+        arguments=plan.arguments,
+        own_tasks=run.own_tasks,
     )
 
 
@@ -191,7 +211,7 @@ def _with_figures_of(
     lines = {task: line for task, line in chosen.items() if task in trained}
     answered = [prediction.recalibrated(lines) for prediction in answered]
     evaluation = evaluate(answered, about(weights, dataset, broken), weights.table)
-    folder = weights.folder / "evaluation" / "-".join(runs[0].data)
+    folder = evaluation_folder(weights.folder, runs[0].data)
     write_evaluation(evaluation, answered, folder, weights.table)
     thresholds = chosen_thresholds(answered, weights.table)
     tasks = _cards(trained & evaluation.tasks.keys(), weights, evaluation, lines, thresholds)
@@ -218,7 +238,7 @@ def _cards(
     }
 
 
-def _bf16_drift(weights: WeightSet, plan: Plan, data: dict[str, NoduleDataset]) -> float:
+def _bf16_drift(weights: WeightSet, plan: Plan, data: Mapping[str, NoduleDataset]) -> float:
     """Returns the largest change of a network's class probability by bf16 arithmetic on validation
     nodules."""
     farthest = 0.0

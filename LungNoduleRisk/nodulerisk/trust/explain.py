@@ -11,7 +11,6 @@ from nodulerisk.assessment import Assessment, TaskResult
 from nodulerisk.ct.cubes import Grid
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.networks.kinds import NETWORKS
 from nodulerisk.tasks import FIRST_TASK, task_of
 from nodulerisk.weights.card import NetworkCard, WeightSet
 
@@ -126,6 +125,6 @@ def _card(weights: WeightSet, name: str, task: str) -> NetworkCard:
 def _cube(ct: CT, centre_lps_mm, card: NetworkCard, scan_order: bool) -> tuple[np.ndarray, Grid]:
     """Returns the network's cube, float32 (channels, S, S, S), and where its voxels lie; for three
     views, the middle one's."""
-    cubes = NETWORKS[card.kind].cubes(ct, centre_lps_mm, scan_order=scan_order)
+    cubes = card.cubes(ct, centre_lps_mm, scan_order=scan_order)
     cube = cubes.cut(card.sides, card.size).astype(np.float32)
     return cube, cubes.grid(card.sides, card.size)

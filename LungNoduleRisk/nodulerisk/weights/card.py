@@ -15,11 +15,12 @@ import numpy as np
 
 from nodulerisk.errors import WeightsError
 from nodulerisk.files import written_whole
-from nodulerisk.networks.kinds import NETWORKS
+from nodulerisk.networks.kinds import CUBES, Cubes, kind_of
 from nodulerisk.nodule.quantities import RADIOMICS
 from nodulerisk.own_tasks import OwnTask, own_tasks_from, values_of
 from nodulerisk.tasks import EVIDENCE_LEVELS, TASKS, EvidenceLevel, Task, two_class_tasks
 
+LARGEST_ARGUMENT = 4096
 LOG_ODDS = "log-odds of "  # prefix of a task's name: an input of risk models
 
 
@@ -48,8 +49,9 @@ class NetworkCard:
     """One network file: how to build it, what to feed it, and its hash.
 
     Attributes:
-        kind: of ``NETWORKS``.
-        width: as for ``build_network``.
+        kind: as in ``kind_of``.
+        width, sees, arguments: as for ``build_network``.
+        mask: a factory's network also gives a mask, as no kind of ours needs to say.
         file, sha256: in the set's folder.
         tasks: the tasks it answers, in the order of its probabilities.
         sides: for EMV networks, the cubes in voxels of 0.625 mm, outer first; None if the network
@@ -65,7 +67,15 @@ class NetworkCard:
     width: float = 1.0
     sides: tuple[int, int, int] | None = None
     size: int = 32
+    sees: str | None = None
+    mask: bool = False
+    arguments: dict[str, Any] = field(default_factory=dict)
     own_tasks: dict[str, OwnTask] = field(default_factory=dict)
+
+    @property
+    def cubes(self) -> type[Cubes]:
+        """The cubes that it sees."""
+        return CUBES[self.sees] if self.sees else kind_of(self.kind).cubes
 
     @property
     def heads(self) -> tuple[int, ...]:
@@ -81,7 +91,7 @@ class NetworkCard:
 
     @property
     def draws_mask(self) -> bool:
-        return NETWORKS[self.kind].draws_mask
+        return self.mask or kind_of(self.kind).draws_mask
 
 
 @dataclass(frozen=True)
@@ -287,8 +297,10 @@ def _network_from(values: dict, own: dict[str, OwnTask]) -> NetworkCard:
     unknown = [task for task in tasks if task not in TASKS | own]
     if unknown:
         raise ValueError(f"unknown task {unknown[0]}")
-    if values["kind"] not in NETWORKS:
-        raise ValueError(f"unknown kind {values['kind']}")
+    kind_of(values["kind"])
+    if values.get("sees") not in (None, *CUBES):
+        raise ValueError(f"unknown cubes {values['sees']}")
+    _refuse_huge([values.get("width", 1), values.get("arguments", {})])
     return NetworkCard(
         **{
             **values,
@@ -297,6 +309,16 @@ def _network_from(values: dict, own: dict[str, OwnTask]) -> NetworkCard:
             "own_tasks": {task: own[task] for task in tasks if task in own},
         }
     )
+
+
+def _refuse_huge(value: Any) -> None:
+    """Raises ValueError for a number that no network's recipe needs: it would only fill memory."""
+    parts = value.values() if isinstance(value, dict) else value
+    if isinstance(value, (dict, list)):
+        for part in parts:
+            _refuse_huge(part)
+    elif isinstance(value, (int, float)) and not abs(value) <= LARGEST_ARGUMENT:
+        raise ValueError(f"{value} is too large for a network's recipe")
 
 
 def _task_from(

@@ -190,25 +190,35 @@ def refuse_pickle(path: Path) -> None:
 
 
 def _is_described(path: Path, sha256: str, anew: bool) -> bool:
-    """Whether a file has this hash; remembers that it has, in the user's cache."""
-    note = None
-    with suppress(ImportError):  # no platformdirs: as in _roots
-        from platformdirs import user_cache_path
-
-        name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32]
-        note = user_cache_path("nodulerisk") / "verified" / name
-    state = _state_of(path)
+    """Whether a file has this hash; that it has is remembered in the user's cache."""
+    note, state = _note_of(path), _state_of(path)
     said = f"{sha256} {state}"
-    if note is not None and not anew:
-        with suppress(OSError, ValueError):
-            if note.read_text(encoding="ascii") == said:
-                return True
+    if not anew and _text_of(note) == said:
+        return True
     if sha256_of(path) != sha256:
         return False
     if note is not None and time.time_ns() - max(state[1:3]) > SETTLED_NS:
         with suppress(OutputError), written_whole(note) as partial:
             partial.write_text(said, encoding="ascii")
     return True
+
+
+def _note_of(path: Path) -> Path | None:
+    """Returns where it is remembered that a file was verified; None without platformdirs: see
+    ``_roots``."""
+    try:
+        from platformdirs import user_cache_path
+    except ImportError:
+        return None
+    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32]
+    return user_cache_path("nodulerisk") / "verified" / name
+
+
+def _text_of(note: Path | None) -> str:
+    try:
+        return "" if note is None else note.read_text(encoding="ascii")
+    except (OSError, ValueError):
+        return ""
 
 
 def _state_of(path: Path) -> tuple[int, ...]:

@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 
 from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_ct, positions_of
 from made_dicom import write_series
+from nodulerisk.ct.cubes import emv_block
 from nodulerisk.ct.volume import CT, with_geometry
 from nodulerisk.datasets import emv_table
-from nodulerisk.datasets.emv_table import PATHOLOGIES, labels_of, read_emv_table
+from nodulerisk.datasets.emv_blocks import write_blocks
+from nodulerisk.datasets.emv_table import read_emv_table
 from nodulerisk.datasets.nodules import CROP_MM, NoduleDataset, box_around, cropped, split_of
+from nodulerisk.datasets.pathology import PATHOLOGIES, labels_of
 from nodulerisk.datasets.read import said_of
-from nodulerisk.errors import NoduleRiskError
+from nodulerisk.errors import NoduleRiskError, OutputError
 
 X, Y, Z = CENTRE_LPS_MM
 OBLIQUE = np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1.0]])
@@ -505,3 +508,22 @@ def test_a_slice_is_counted_by_instance_number(tmp_path, ct):
     assert dataset.nodules[0].centre_lps_mm == pytest.approx(tuple(ct.point_of((i, j, k))))
     assert "no image of this ct has the number 999" in reasons(dataset)["b"].lower()
     assert "no numbers of their own" in reasons(dataset)["c"]
+
+
+def test_the_authors_blocks_are_written_and_read(scan, ct):
+    rows = f"a,ct.nrrd,{X},{Y},{Z},AIS,9\nb,ct.nrrd,{X + 9},{Y},{Z},benign,\n"
+    dataset = table_of(scan, "name,ct,x,y,z,pathology,size_mm\n" + rows)
+    folder = write_blocks(dataset.nodules, scan / "blocks")
+    np.save(folder / "broken.npy", np.zeros((5, 5, 5)))
+    (folder / "blocks.csv").open("a", encoding="utf-8").write("broken.npy,c\n")
+    block = np.load(folder / "a.npy")
+    assert block.shape == (100, 100, 100) and -0.5 < block.min() < block.max() < 1
+    again = read_emv_table(folder / "blocks.csv")
+    assert [n.labels for n in again.nodules] == [n.labels for n in dataset.nodules]
+    assert [n.diameter_mm for n in again.nodules] == [9, None]
+    first = again.nodules[0]
+    wanted = emv_block(dataset.nodules[0].ct, CENTRE_LPS_MM)
+    assert np.abs(emv_block(first.ct, first.centre_lps_mm) - wanted).max() < 0.01
+    assert "not numbers of shape" in reasons(again)["c"]
+    with pytest.raises(OutputError, match="not empty"):
+        write_blocks(dataset.nodules, folder)

@@ -42,7 +42,7 @@ def test_a_mask_moved_by_two_voxels_is_two_spacings_away():
 
 
 def test_equal_masks_are_perfect():
-    assert mask_fit(blob(0), blob(0), SPACING_MM) == MaskFit(1.0, 0.0, 0.0)
+    assert mask_fit(blob(0), blob(0), SPACING_MM) == MaskFit(1.0, 0.0, 0.0, 1.0, 1.0)
 
 
 @pytest.mark.parametrize("seed", range(4))

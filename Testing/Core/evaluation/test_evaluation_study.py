@@ -25,6 +25,7 @@ from nodulerisk.errors import NoduleRiskError
 from nodulerisk.evaluation import samples, study
 from nodulerisk.evaluation.choices import Threshold, chosen_calibration, chosen_thresholds
 from nodulerisk.evaluation.evidence import evidence_of, mask_evidence_of
+from nodulerisk.evaluation.paired import compare_predictions, write_comparison
 from nodulerisk.evaluation.predictions import read_predictions
 from nodulerisk.evaluation.samples import UNKNOWN, task_sample
 from nodulerisk.evaluation.study import evaluate, evaluate_dataset, write_evaluation
@@ -488,3 +489,93 @@ def test_the_open_set_on_lidc(data, tmp_path):
 def test_data_without_any_assessable_nodule_are_refused(weights, tmp_path):
     with pytest.raises(NoduleRiskError, match="No nodule of nothing"):
         evaluate_dataset(weights, NoduleDataset("nothing", ()), Engine(weights, "cpu"), tmp_path)
+
+
+# --- Everything counts
+
+
+def test_an_external_dataset_is_all_test_and_what_is_left_out_is_said():
+    nodules = [
+        replace(made_nodule(name, name, split), cells={"lung": word})
+        for name, split, word in (
+            ("a", "train", "右肺"),
+            ("b", "validation", ""),
+            ("c", "test", ""),
+        )
+    ]
+    dataset = NoduleDataset("theirs", tuple(nodules))
+    assert {nodule.split for nodule in dataset.counted("all").nodules} == {"test"}
+    assert [nodule.name for nodule in dataset.counted("train").nodules] == ["a"]
+    (said,) = study._remarks_on(None, 3, 2)
+    assert "1 of 3 nodules are for training" in said and "--split all" in said
+    (said,) = study._remarks_on("all", 3, 3)
+    assert "All nodules (3 of 3) count as test nodules" in said
+    study.refuse_unknown_columns(["lung"], dataset)
+    with pytest.raises(NoduleRiskError, match="'EGFR' are not possible.*is not there"):
+        study.refuse_unknown_columns(["EGFR"], dataset)
+
+
+def test_groups_by_any_column_partition_the_nodules(answered):
+    by_sex = [
+        replace(o, groups={"sex": "F" if index % 3 else "M"}) for index, o in enumerate(answered)
+    ]
+    groups = [g for g in evaluate(by_sex).tasks["malignancy"].groups if g.by == "sex"]
+    assert [group.name for group in groups] == ["F", "M"]
+    assert sum(group.nodules for group in groups) == 160 and groups[0].figures
+
+
+def test_curves_and_plots_are_files_for_a_paper(folder, evaluation):
+    with open(folder / "curves.csv", encoding="utf-8-sig", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["task"] == "malignancy"]
+    points = [row for row in rows if row["curve"] == "ROC"]
+    assert (points[0]["x"], points[0]["cut"], points[-1]["y"]) == ("0.0", "", "1.0")
+    assert {"ROC", "ROC band", "ROC of diameter", "reliability", "net benefit"} == {
+        row["curve"] for row in rows
+    }
+    for name in ("roc", "reliability", "net-benefit"):
+        assert (folder / "plots" / f"malignancy-{name}.pdf").read_bytes().startswith(b"%PDF")
+        assert "</svg>" in (folder / "plots" / f"malignancy-{name}.svg").read_text("utf-8")
+
+
+def test_two_sets_are_compared_on_the_same_nodules(tmp_path):
+    labels = [index % 2 for index in range(40)]
+    good = [(0.9, 0.1) if not label else (0.1, 0.9) for label in labels]
+    poor = [(0.9, 0.1) if index % 4 < 2 else (0.1, 0.9) for index in range(40)]
+    first, second = (
+        [
+            made_prediction("malignancy", label, p, name=f"N{i}", patient=f"P{i}")
+            for i, (label, p) in enumerate(zip(labels, answers, strict=True))
+        ]
+        for answers in (poor, good)
+    )
+    (found,) = compare_predictions(first, second[:-1])
+    assert (found.nodules, found.auc[1]) == (39, 1.0)
+    assert found.difference[0] == pytest.approx(1 - found.auc[0])
+    assert found.difference[1] > 0 and found.delong_p < 0.01
+    assert (found.only_first_right, found.only_second_right) == (0, 20)
+    assert found.mcnemar_p == pytest.approx(2 * 0.5**20)
+    write_comparison([found], tmp_path / "compared.csv")
+    assert "mcnemar_p" in (tmp_path / "compared.csv").read_text("utf-8-sig")
+    with pytest.raises(NoduleRiskError, match="no nodule in common"):
+        compare_predictions(first, [replace(o, name=f"x{o.name}") for o in second])
+    with pytest.raises(NoduleRiskError, match="other labels"):
+        compare_predictions(first, [replace(o, labels={"malignancy": 0}) for o in second])
+
+
+def test_rates_are_given_at_thresholds_by_the_papers_rules_which_say_where_they_were_chosen(
+    answered, folder
+):
+    chosen = evaluate(answered).tasks["malignancy"].at_thresholds
+    assert [at.source for at in chosen] == [
+        "KS on validation nodules",
+        "sensitivity = specificity on validation nodules",
+        "prevalence on validation nodules",
+        "one half",
+    ]
+    rates = {figure.name: figure.value for figure in chosen[1].figures}
+    assert rates["sensitivity"] == pytest.approx(rates["specificity"], abs=0.15)
+    same = evaluate(answered[120:]).tasks["malignancy"].at_thresholds
+    assert same[0].source == "KS on these same nodules, so too optimistic"
+    assert evaluate(answered).tasks["subtype"].at_thresholds == ()
+    text = (folder / "figures.csv").read_text("utf-8-sig")
+    assert "prevalence on validation nodules" in text and "mask recall" not in text

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import ssl
+import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,6 +33,7 @@ class MadeArchive:
         parts_besides: what stands between the images of an answer.
         answers: (status, media type, body) instead of its own, for addresses that end so.
         authorization: what it demands.
+        certificate: its certificate and key in one file; None: no TLS.
         asked: every request: method, address, headers.
     """
 
@@ -42,6 +45,7 @@ class MadeArchive:
     parts_besides: Sequence[bytes] = ()
     answers: dict[str, tuple[int, str, bytes]] = field(default_factory=dict)
     authorization: str | None = None
+    certificate: Path | None = None
     location: str = ""
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     address: str = ""
@@ -128,10 +132,23 @@ def made_archive(**how) -> Iterator[MadeArchive]:
         def log_message(self, *_) -> None: ...
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if made.certificate:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(made.certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    scheme = "https" if made.certificate else "http"
+    made.address = f"{scheme}://127.0.0.1:{server.server_address[1]}/rs"
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    made.address = f"http://127.0.0.1:{server.server_address[1]}/rs"
     try:
         yield made
     finally:
         server.shutdown()
         server.server_close()
+
+
+def own_certificate(file: Path) -> Path:
+    """Writes the certificate of an authority that nobody knows, and its key."""
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1"
+    command += " -subj /CN=pacs -addext subjectAltName=IP:127.0.0.1 -out - -keyout -"
+    file.write_bytes(subprocess.run(command.split(), check=True, capture_output=True).stdout)
+    return file

@@ -6,19 +6,24 @@ import json
 import socket
 import subprocess
 import time
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 import pytest
+from pydicom import dcmread
+from pydicom.uid import generate_uid
 
 from needs import program
 
 PLUGINS = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 PATIENCE_S = 60
+SAMPLE = Path(__file__).parents[3] / "Resources" / "SampleData"
 
 
 @dataclass(frozen=True)
@@ -82,3 +87,22 @@ def wait_for(server: Orthanc) -> None:
         except URLError:
             time.sleep(0.2)
     pytest.fail(f"Orthanc does not answer:\n{server.log.read_text()}")
+
+
+def sample_study(folder: Path, date: str, name: str) -> list[Path]:
+    """Writes the sample's images as a study of a patient of this name, with an ID of its first
+    letters."""
+    folder.mkdir()
+    study, series = generate_uid(), generate_uid()
+    files = []
+    with zipfile.ZipFile(SAMPLE / "demo-chest-ct.zip") as sample:
+        for one in [one for one in sample.namelist() if one.endswith(".dcm")]:
+            image = dcmread(BytesIO(sample.read(one)))
+            image.SpecificCharacterSet, image.PatientName = "ISO_IR 192", name
+            image.PatientID = name[:3].upper().replace("Ü", "U")
+            image.StudyInstanceUID, image.SeriesInstanceUID = study, series
+            image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+            image.StudyDate = image.AcquisitionDate = date
+            files.append(folder / f"{len(files)}.dcm")
+            image.save_as(files[-1])
+    return files

@@ -84,6 +84,12 @@ def test_contours_are_nested(ct, assessment):
     assert radii[0] == pytest.approx(RADIUS_MM, abs=0.2)
 
 
+def test_more_levels_than_colours_all_differ(ct, assessment):
+    figure = explore.contours_figure(ct, assessment, levels=(0.55, 0.65, 0.75, 0.85, 0.95))
+    (lines,) = figure.axes[0].collections
+    assert len({tuple(colour) for colour in lines.get_edgecolor()}) == 5
+
+
 def test_montage_has_every_slice_of_the_mask(ct, assessment):
     figure = explore.montage_figure(ct, assessment)
     shown = [axes for axes in figure.axes if axes.images]
@@ -117,6 +123,10 @@ def test_any_voxels_with_a_mask_are_shown(mask):
     ):
         assert has_colour(drawn(figure), explore.CONTOUR)
     assert len([a for a in explore.montage_figure(ct, nodule).axes if a.images]) == 13
+    labels = [
+        axes.get_xlabel() for axes in (*figure.axes, *explore.histogram_figure(ct, nodule).axes)
+    ]
+    assert not any("HU" in label for label in labels) and labels[-1] == explore.GREY_LEVELS
     assert explore.animated_slices(ct, nodule).count("data:image/png;base64") == 24
     (mesh,) = explore.meshes_figure(nodule, (1,), threshold=0.5).data
     assert np.ptp(mesh.z) == pytest.approx(2 * np.ptp(mesh.x), abs=1.5)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset, dcmread
 
-from made_archive import JSON, MadeArchive, listed_study, made_archive
+from made_archive import JSON, MadeArchive, listed_study, made_archive, own_certificate
 from made_dicom import item, phantom, write_series
 from nodulerisk.errors import PacsError
 from nodulerisk.pacs.access import CA_FILE, CREDENTIALS, CREDENTIALS_FILE, access_to
@@ -330,6 +330,16 @@ def test_redirections_do_not_leave_the_archive():
         made.location = "/rs/here"
         made.answers["/here"] = (200, JSON, b"[]")
         assert archive.find(Wanted()) == ([], False)
+
+
+def test_only_a_certificate_of_a_trusted_authority_is_taken(tmp_path, monkeypatch):
+    certificate, other = (own_certificate(tmp_path / name) for name in ("own", "other"))
+    with made_archive(certificate=certificate) as made:
+        for environment in ({}, {CA_FILE: str(other)}):
+            words = refusal_of(archive_of(made, **environment).find, Wanted(name="Grün"))
+            assert CA_FILE in words and "not to be trusted" in words
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other))
+        assert archive_of(made, **{CA_FILE: str(certificate)}).find(Wanted()) == ([], False)
 
 
 # Storing

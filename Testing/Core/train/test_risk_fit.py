@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from made_shapes import ellipsoid
 from nodulerisk.cli import app
+from nodulerisk.datasets.folds import read_folds
 from nodulerisk.datasets.nodules import LabelledNodule, NoduleDataset
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.train import risk
@@ -227,7 +228,7 @@ def test_files_of_folds_and_further_inputs(tmp_path):
     path = tmp_path / "extra.csv"
     path.write_text("name,patient,fold,malignancy\nN1,P1,3,-0.5\n")
     assert risk.read_extra(path) == {"N1": {"log-odds of malignancy": -0.5}}
-    assert risk.read_folds(path) == {"N1": 3}
+    assert read_folds(path) == {"N1": 3}
     for text, why in (
         ("name,malignancy\nN1,much\n", "malignancy 'much' is not a number"),
         ("malignancy\n1\n", "column 'name'"),

@@ -46,7 +46,7 @@ def test_the_papers_settings_are_shipped():
     emv = read_plan(SHIPPED / "emv.toml")
     assert len(emv.runs) == 9
     assert {run.batch for run in emv.runs if "inception" in run.name} == {30}
-    assert all(run.epochs == 200 and run.stop_after == 60 and run.pose == "emv" for run in emv.runs)
+    assert all(run.epochs == 200 and run.stop_after == 0 and run.pose == "emv" for run in emv.runs)
     grade_vgg = next(run for run in emv.runs if run.name == "grade_vgg80")
     assert (grade_vgg.sides, grade_vgg.size) == ((100, 80, 60), 80)
     (densesharp,) = read_plan(SHIPPED / "densesharp.toml").runs

@@ -4,11 +4,14 @@ can be loaded for assessing."""
 from __future__ import annotations
 
 import csv
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from monai.losses import DiceLoss
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
@@ -20,7 +23,7 @@ from nodulerisk.errors import NoduleRiskError
 from nodulerisk.tasks import PRESENCE, TASKS
 from nodulerisk.train.unet.batches import Examples, Lungs, batch
 from nodulerisk.train.unet.fit import LEARNING_RATE, Settings, Training, fit, learning_rate
-from nodulerisk.train.unet.losses import losses, weighted
+from nodulerisk.train.unet.losses import SMOOTH_VOXELS, dice_loss, losses, weighted
 from nodulerisk.train.unet.lungs import lung_of_ct, lung_of_nodule
 from nodulerisk.train.unet.network import ANSWERS, HelpedUNet, exported
 from nodulerisk.train.unet.train import HeldOut
@@ -198,3 +201,30 @@ def _short(table):
     lines = table.read_text(encoding="utf-8").splitlines()
     table.write_text("\n".join(lines[: len(lines) // 2]), encoding="utf-8")
     return table
+
+
+def test_the_dice_is_monai_s():
+    torch.manual_seed(0)
+    logits, masks = torch.randn(3, 2, 8, 8, 8), torch.rand(3, 2, 8, 8, 8).round()
+    monai = DiceLoss(
+        sigmoid=True, reduction="none", smooth_nr=SMOOTH_VOXELS, smooth_dr=SMOOTH_VOXELS
+    )
+    torch.testing.assert_close(dice_loss(logits, masks), monai(logits, masks)[..., 0, 0, 0])
+
+
+def test_training_needs_little_beyond_torch(folder, tmp_path):
+    """On a GPU machine: without SimpleITK, MONAI, Lightning and what reads or shows CTs."""
+    absent = (
+        "SimpleITK monai lightning pydantic pydicom openvino matplotlib plotly highdicom".split()
+    )
+    code = f"""
+import sys
+sys.modules.update(dict.fromkeys({absent!r}))
+from pathlib import Path
+from nodulerisk.train.unet.fit import Settings
+from nodulerisk.train.unet.train import train_unet
+settings = Settings(steps=1, batch=4, width=0.125, side=32)
+train_unet(Path({str(folder)!r}), [], Path({str(tmp_path)!r}), settings=settings, device="cpu")
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert "mask_head.weight" in load_file(tmp_path / "unet.safetensors")

@@ -45,6 +45,14 @@
   // The session ended, or the network was away: the server says which, and what is shown is the session's own.
   window.trame.client.onConnectionClose(() => setTimeout(() => location.reload(), 1000));
 
+  // Results come into sight by themselves, also in a low window.
+  let ran = false;
+  window.trame.state.addListener(({ type }) => {
+    if (type !== "dirty-state" || ran === state().get("running")) return;
+    ran = state().get("running");
+    if (!ran) document.getElementById("nodules")?.scrollIntoView();
+  });
+
   document.addEventListener("click", (event) => {
     if (event.target.closest("#cancel-upload")) return sending?.abort();
     const button = event.target.closest("#choose-folder, #choose-file");

@@ -23,7 +23,6 @@ from nodulerisk.outputs.mesh import Mesh, nodule_mesh
 from nodulerisk.outputs.nodule_tables import demonstrated
 from nodulerisk.outputs.not_found import NotFound
 from nodulerisk.outputs.slices import FIELD_MM, PIXEL_MM, Slice, nodule_slices
-from nodulerisk.outputs.style import AT_A_GLANCE
 from nodulerisk.tasks import DEMONSTRATED, DEMONSTRATION, EVIDENCE_WORDS, EvidenceLevel
 
 # nodules; browsers draw at most 16 meshes at a time, and opening takes half a second per nodule
@@ -165,7 +164,7 @@ def at_a_glance(assessment: Assessment) -> list[str]:
     return [
         f"{m.name} {words.measurement_value(m)}"
         for m in assessment.measurements
-        if m.name in AT_A_GLANCE
+        if m.name in words.AT_A_GLANCE
     ]
 
 

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from nodulerisk.networks.kinds import NETWORKS
-from nodulerisk.train.samples import View
 from nodulerisk.train.unet.cubes import Look, box_around, first_of, pose
 from nodulerisk.train.unet.draws import Draws
 from nodulerisk.train.unet.lungs import PERCENT, Lung
 from nodulerisk.train.unet.phantoms import Host, with_nodule, with_vessels
 from nodulerisk.train.unet.places import KIND_SHARES
 from nodulerisk.train.unet.surface import soft_target
+from nodulerisk.train.view import View
 
 # Of 34 cubes. Readers' nodules and made-up ones weigh about the same: the one teaches what nodules
 # look like, the other how large they are. Nearly as many cubes show none.

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from nodulerisk.files import written_whole
-from nodulerisk.train.fit import refuse_other_settings
-from nodulerisk.train.module import CLIP
+from nodulerisk.train.settings import CLIP, keep_settings
 from nodulerisk.train.unet.batches import Lungs, batch, roles_of
 from nodulerisk.train.unet.losses import losses, weighted
 from nodulerisk.train.unet.network import HelpedUNet
@@ -76,7 +75,7 @@ def fit(
         NoduleRiskError: the folder holds a run with other settings, or on other data.
     """
     pieces = {"nodules": len(lungs.nodules), "whole_cts": len(lungs.whole)}
-    refuse_other_settings(asdict(settings) | pieces, out / "run.json")
+    keep_settings(asdict(settings) | pieces, out)
     training = Training(settings, device)
     if (out / "last.ckpt").exists():
         training.go_on_from(out)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from monai.losses import DiceLoss
 from torch import Tensor
 
 from nodulerisk.train.unet.batches import Examples
@@ -14,9 +13,6 @@ WEIGHTS = {"presence": 0.5, "malignancy": 0.5, "mask": 1.0}
 HELPER_WEIGHT = 0.05  # of every other answer: together half of malignancy's weight
 VOXELS_WEIGHT = 4.0  # the mean over all voxels is small beside Dice
 SMOOTH_VOXELS = 10.0  # keeps the Dice of masks of few voxels, or none, from jumping
-_dice_loss = DiceLoss(
-    sigmoid=True, reduction="none", smooth_nr=SMOOTH_VOXELS, smooth_dr=SMOOTH_VOXELS
-)
 
 
 def losses(classes: Tensor, masks: Tensor, wanted: Examples) -> dict[str, Tensor]:
@@ -53,5 +49,12 @@ def _answer_loss(logits: Tensor, target: Tensor) -> Tensor:
 def _mask_loss(logits: Tensor, wanted: Examples) -> Tensor:
     """Returns cross-entropy and Dice of each known mask."""
     voxels = F.binary_cross_entropy_with_logits(logits, wanted.masks, reduction="none")
-    each = VOXELS_WEIGHT * voxels.mean((2, 3, 4)) + _dice_loss(logits, wanted.masks)[..., 0, 0, 0]
+    each = VOXELS_WEIGHT * voxels.mean((2, 3, 4)) + dice_loss(logits, wanted.masks)
     return (each * wanted.mask_known).sum() / wanted.mask_known.sum()
+
+
+def dice_loss(logits: Tensor, masks: Tensor) -> Tensor:
+    """Returns 1 - Dice of every mask, (N, C), from logits and shares (N, C, S, S, S)."""
+    drawn, axes = torch.sigmoid(logits), (2, 3, 4)
+    both, sizes = (drawn * masks).sum(axes), drawn.sum(axes) + masks.sum(axes)
+    return 1 - (2 * both + SMOOTH_VOXELS) / (sizes + SMOOTH_VOXELS)

@@ -14,9 +14,9 @@ from nodulerisk.ct.volume import CT, to_lps
 from nodulerisk.datasets.context import with_context, without_nodule
 from nodulerisk.datasets.nodules import LabelledNodule, equivalent_diameter_mm
 from nodulerisk.tasks import TASKS
-from nodulerisk.train.samples import targets_of
 from nodulerisk.train.unet.places import places_without_nodule
 from nodulerisk.train.unet.surface import Surface, surface_of
+from nodulerisk.train.view import targets_of
 
 # The readers' descriptions: networks that also learn these draw better masks. Not kept after
 # training.

@@ -8,13 +8,12 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from nodulerisk.ct.points import read_points
-from nodulerisk.ct.read import read_ct
+from nodulerisk.datasets.folds import read_folds
 from nodulerisk.datasets.nodules import SPLITS, LabelledNodule
 from nodulerisk.datasets.read import read_dataset, said_of
 from nodulerisk.engine.engine import choose_device
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import written_whole
-from nodulerisk.train.risk import read_folds
 from nodulerisk.train.unet.batches import Lungs
 from nodulerisk.train.unet.fit import Progress, Settings, fit
 from nodulerisk.train.unet.lungs import Lung, lung_of_ct, lung_of_nodule
@@ -127,6 +126,10 @@ def _nodules(data: Path, held_out: HeldOut, device: str, say: Say, report: Progr
 
 
 def _whole(lungs: Sequence[str], held_out: HeldOut, device: str, report: Progress) -> list[Lung]:
+    if not lungs:
+        return []
+    from nodulerisk.ct.read import read_ct  # it needs SimpleITK, which nodules alone do not
+
     report("reading CTs", None)
     given = [(path, points) for path, points in map(_ct_and_points, lungs)]
     kept = [(path, points) for path, points in given if not held_out.holds_ct(path)]

@@ -28,8 +28,9 @@ from trame_slicer.views import (
     ViewType,
 )
 
-from LungNoduleRiskWeb.session.numbers import number
-from LungNoduleRiskWeb.session.shown import SliceShown, SpaceShown, shown_by
+from LungNoduleRiskWeb.session.views.moving import turn, zoom
+from LungNoduleRiskWeb.session.views.numbers import number
+from LungNoduleRiskWeb.session.views.shown import SliceShown, SpaceShown, shown_by
 
 MOST_PIXELS = 1920 * 1080  # of a view at rest; a CT's slice has a quarter of a million
 MOVING_PIXELS = 960 * 540  # of a view that moves
@@ -39,11 +40,12 @@ FPS, BLUR_FPS = 30.0, 10.0  # of the view with the mouse, and of the others
 MOST_PICTURES = 2**53  # of a session: numbers beyond are not whole in a browser
 KEPT = 500  # pictures whose numbers are remembered: what takes longer to be seen is not clicked on
 MOST_NOTCHES = 1000  # of a wheel at once
+NOTCH_ZOOM = 1.1  # of a 3D view, by a notch
 EVENTS = {
     f"{button}Button{what}": f"{button}Button{what}Event"
     for button in ("Left", "Middle", "Right")
     for what in ("Press", "Release")
-} | {"MouseMove": "MouseMoveEvent", "Enter": "EnterEvent", "Leave": "LeaveEvent"}
+} | {"MouseMove": "MouseMoveEvent", "Leave": "LeaveEvent"}
 
 View: TypeAlias = SliceView | ThreeDView
 Shown: TypeAlias = SliceShown | SpaceShown
@@ -108,7 +110,7 @@ class Picture:
         if kind == "MouseWheel":
             self._wheel(number(said.get("notches"), -MOST_NOTCHES, MOST_NOTCHES))
         elif kind == "Pinch":
-            self._zoom(number(said.get("factor"), 0.5, 2.0))
+            zoom(self.view, number(said.get("factor"), 0.5, 2.0) or 1.0)
         elif kind == "Leave":
             self._on_pointed(self.view, shown or shown_by(self.view), None)
             self.scheduler.target_fps = BLUR_FPS
@@ -150,6 +152,7 @@ class Picture:
             if button not in self._held:
                 return
             self._held.discard(button)
+            self.scheduler.schedule_render()  # finer again, once it rests
         elif shown is None:
             return
         elif kind.endswith("Press"):
@@ -181,12 +184,7 @@ class Picture:
         if isinstance(self.view, SliceView):
             turn(self.view, round(notches))
         else:
-            self._zoom(1.1 ** max(-5.0, min(5.0, notches)))
-
-    def _zoom(self, factor: float | None) -> None:
-        if factor is not None:
-            self.view.zoom(1 - 1 / factor)
-            self.view.schedule_render()
+            zoom(self.view, NOTCH_ZOOM ** max(-5.0, min(5.0, notches)))
 
     # Pictures
 
@@ -320,13 +318,6 @@ class PictureFactory(IViewFactory):
     async def _register(self, picture: Picture) -> None:
         await self._server.ready
         self._server.root_server.controller.rc_area_register(picture)
-
-
-def turn(view: SliceView, slices: int) -> None:
-    """Moves a slice view by so many slices, within the CT."""
-    low, high = view.get_slice_range()
-    wanted = view.get_slice_value() + slices * view.get_slice_step()
-    view.set_slice_value(max(low, min(high, wanted)))
 
 
 def _share(pixels: object, whole: object) -> float | None:

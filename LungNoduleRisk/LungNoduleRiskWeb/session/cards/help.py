@@ -12,7 +12,7 @@ KEYS = {
     "A": "assess",
     "Esc": "cancel",
     "J, K": "next and previous nodule",
-    "Ctrl+Z": "undo placing, deleting or assessing",
+    "Ctrl+Z": "undo placing, deleting, assessing, or a stroke of the brush",
     "?": "this help",
     "Arrows, Page up, Page down": "turn the slices of the view with the focus",
 }

@@ -30,7 +30,7 @@ def ct_card(controller: Controller) -> None:
 
 
 def _open(scans: Scans) -> None:
-    with html.Div(id="drop", classes="drop"):
+    with html.Div(id="drop", classes=("['drop', {slim: ct}]",)):
         html.P(
             "Drop a DICOM folder, zip, NRRD or NIfTI file anywhere on the page, or choose:",
             v_if="!ct",
@@ -53,9 +53,10 @@ def _open(scans: Scans) -> None:
 def _series(scans: Scans) -> None:
     """Those of an upload that holds several."""
     with (
-        html.Ul(v_if="series.length", aria_label="Series", **SPOKEN),
+        html.Ul(v_if="series.length", classes="series", aria_label="Series", **SPOKEN),
         html.Li(v_for="one in series", key="one.uid"),
     ):
+        html.Img(src=("one.seen",), v_if="one.seen", alt="")
         button(
             "{{ one.text }}",
             (scans.open_series, "[one.uid]"),

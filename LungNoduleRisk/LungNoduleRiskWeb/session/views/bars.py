@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from trame.widgets import html
 from trame.widgets import vuetify3 as vuetify
 from trame_server import Server
 from trame_slicer.views import SliceView, ThreeDView
 
-from LungNoduleRiskWeb.session.numbers import number
+from LungNoduleRiskWeb.session.views.moving import zoom
+from LungNoduleRiskWeb.session.views.numbers import number
 from LungNoduleRiskWeb.session.widgets import SPOKEN
+
+STEP = 1.25  # of the zoom, by a button
 
 
 def slice_bar(server: Server, view: SliceView) -> None:
@@ -66,8 +71,8 @@ def _bar(name: str, view: SliceView | ThreeDView) -> html.Div:
     with bar:
         html.Span(name, classes="view-name")
         for icon, what, action in (
-            ("mdi-magnify-plus-outline", "Zoom in", view.zoom_in),
-            ("mdi-magnify-minus-outline", "Zoom out", view.zoom_out),
+            ("mdi-magnify-plus-outline", "Zoom in", partial(zoom, view, STEP)),
+            ("mdi-magnify-minus-outline", "Zoom out", partial(zoom, view, 1 / STEP)),
             ("mdi-fit-to-page-outline", "Show all", view.reset_view),
         ):
             label = f"{what} ({name})"

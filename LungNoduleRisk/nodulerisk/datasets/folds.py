@@ -1,0 +1,30 @@
+"""Which nodules belong together: tables of folds, and lists of names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nodulerisk.datasets.rows import cell, number, read_rows
+from nodulerisk.errors import NoduleRiskError
+
+
+def read_folds(path: Path) -> dict[str, int]:
+    """Reads folds from a table with the columns ``name`` (a nodule's or patient's) and ``fold``.
+
+    Raises:
+        NoduleRiskError: the file cannot be read, or a fold is not a number.
+    """
+    rows = read_rows(path)
+    if not all(cell(row, "name") for row in rows):
+        raise NoduleRiskError(f"{path.name} needs a column 'name' with the nodules' names.")
+    return {cell(row, "name"): int(number(cell(row, "fold"), "fold")) for row in rows}
+
+
+def read_list(path: Path) -> list[str]:
+    """Returns the first cells of a text file's lines, without empty ones."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise NoduleRiskError(f"{path} is not a readable list, one name a line.") from error
+    cells = (line.replace("\t", ",").replace(";", ",").split(",")[0].strip() for line in lines)
+    return [text for text in cells if text]
