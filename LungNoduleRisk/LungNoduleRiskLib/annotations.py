@@ -23,7 +23,7 @@ from LungNoduleRiskLib.display.segments import regionOnCt
 from LungNoduleRiskLib.scene import ctFromNode, placed, pointsLps
 from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import CT, triple
-from nodulerisk.datasets.emv_table import REACH_MM, labels_in_words
+from nodulerisk.datasets.emv_table import REACH_MM
 from nodulerisk.datasets.nodules import (
     CROP_MM,
     LabelledNodule,
@@ -33,6 +33,7 @@ from nodulerisk.datasets.nodules import (
     read_each,
     split_of,
 )
+from nodulerisk.datasets.pathology import labels_in_words
 from nodulerisk.datasets.rows import evidence_in, split_in
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import FORMULA_STARTS, inert, written_whole
@@ -166,7 +167,7 @@ def writeLabels(
     patient: str | None = None,
 ) -> None:
     """Writes the points' annotations as CSV, with the columns of an EMV table (see
-    ``datasets.emv_table``).
+    ``datasets.pathology``).
 
     Columns: ``ct`` (a hash of its voxels: put the CT's path there to train on the table),
     ``patient``, ``name``, ``x_lps``, ``y_lps``, ``z_lps`` (mm), ``pathology`` (the label; empty:

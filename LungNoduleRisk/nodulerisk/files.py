@@ -18,6 +18,7 @@ from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.errors import OutputError
 
 NOTICE = "research_use_only"  # the field, key or column that holds it
+PARTIAL = ".partial-"  # begins the name of a file that is being written
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 SEPARATORS = ",;\t"
 DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
@@ -32,7 +33,7 @@ def written_whole(path: Path) -> Iterator[Path]:
         OutputError: the folder is read-only, the disk is full, or the name is impossible; nothing
             is left behind.
     """
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial

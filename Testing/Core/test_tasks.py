@@ -22,7 +22,8 @@ from nodulerisk.assess import assess
 from nodulerisk.assessment import write_image
 from nodulerisk.cli import app
 from nodulerisk.cohort.table import label_columns
-from nodulerisk.datasets.emv_table import labels_in_words, read_emv_table
+from nodulerisk.datasets.emv_table import read_emv_table
+from nodulerisk.datasets.pathology import labels_in_words
 from nodulerisk.errors import WeightsError
 from nodulerisk.evaluation.task_figures import contrasts
 from nodulerisk.nodule.quantities import Code

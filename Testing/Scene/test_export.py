@@ -19,8 +19,8 @@ from made_scene import BallNetworks, edit
 from made_weights import made_weights
 from nodulerisk.ct.volume import CT
 from nodulerisk.datasets.densesharp_format import read_densesharp
-from nodulerisk.datasets.emv_table import labels_in_words
 from nodulerisk.datasets.nodules import LabelledNodule, split_of
+from nodulerisk.datasets.pathology import labels_in_words
 from nodulerisk.errors import CTError, NoduleRiskError, OutputError, PointError
 
 SPACING_MM = (2.0, 2.2, 2.5)

@@ -82,9 +82,7 @@ def test_from_the_list_of_studies_to_the_masks_found_again(visit, server, studie
     page.locator("#assess").click()
     expect(page.get_by_text("nodules assessed.")).to_be_visible()
     page.get_by_role("button", name="Send results").click()
-    dialog = page.get_by_text("Send to the archive?").locator(
-        "xpath=ancestor::*[contains(@class,'v-card')][1]"
-    )
+    dialog = page.get_by_role("dialog", name="Send to the archive?")
     expect(dialog).to_contain_text(server.address)
     expect(dialog).to_contain_text("Grün^Jörg")
     assert violations(page) == {}
@@ -114,5 +112,7 @@ def test_an_archive_that_is_gone_is_said(visit, server):  # the last one: it sta
     server.process.terminate()
     server.process.wait(30)
     find(page, "grün")
-    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("cannot be reached")
+    expect(page.get_by_role("dialog", name="Find a CT").get_by_role("alert")).to_contain_text(
+        "cannot be reached"
+    )
     assert page.locator(".studies").count() == 0

@@ -14,11 +14,11 @@ import vtk
 
 from LungNoduleRiskLib.sample import THICK, loadSample
 from LungNoduleRiskWeb.session.controller import plain
-from LungNoduleRiskWeb.session.numbers import number, typed_number
-from LungNoduleRiskWeb.session.pictures import MOST_PIXELS, MOVING_PIXELS, Picture
-from LungNoduleRiskWeb.session.reading import Numbering
-from LungNoduleRiskWeb.session.shown import SliceShown
 from LungNoduleRiskWeb.session.viewer import Viewer
+from LungNoduleRiskWeb.session.views.numbers import number, typed_number
+from LungNoduleRiskWeb.session.views.pictures import MOST_PIXELS, MOVING_PIXELS, Picture
+from LungNoduleRiskWeb.session.views.reading import Numbering
+from LungNoduleRiskWeb.session.views.shown import SliceShown
 from nodulerisk.ct.points import parse_point
 
 ABSURD = (math.nan, math.inf, -math.inf, 1e308, -(10**400), 10**400, "1", None, [], {}, True)

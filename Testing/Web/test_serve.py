@@ -39,6 +39,23 @@ def test_a_token_that_can_be_guessed_is_refused():
     )
 
 
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--tokens", "tokens", "--no-token"], "There is one way in"),
+        (["--trust-user-header", "X-Remote-User"], "--trusted-proxy"),
+        (["--trusted-proxy", "proxy"], "named by its address"),
+        (["--tokens", "missing"], "cannot be read"),
+        (["--root-path", "//elsewhere.example"], "--root-path"),
+        (["--root-path", "nodules"], "--root-path"),
+        (["--root-path", "/.."], "--root-path"),
+        (["--root-path", "/a\r\nSet-Cookie: x"], "--root-path"),
+    ],
+)
+def test_a_way_in_that_is_not_meant_or_not_safe_is_refused(options, why):
+    assert why in " ".join(refused(*options).split())
+
+
 def test_a_key_without_a_certificate_is_refused():
     assert "--certificate" in refused("--key-file", "key.pem")
 

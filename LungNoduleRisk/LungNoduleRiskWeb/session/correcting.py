@@ -10,8 +10,8 @@ from trame_server.utils.asynchronous import create_task
 from trame_slicer.segmentation import SegmentationEffectErase, SegmentationEffectPaint
 
 from LungNoduleRiskLib.display import results
-from LungNoduleRiskWeb.session.numbers import number
 from LungNoduleRiskWeb.session.part import Page
+from LungNoduleRiskWeb.session.views.numbers import number
 from nodulerisk.errors import NoduleRiskError
 
 BRUSHES = {"Paint": SegmentationEffectPaint, "Erase": SegmentationEffectErase}

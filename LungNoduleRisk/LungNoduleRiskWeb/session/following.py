@@ -10,9 +10,9 @@ from typing import Any
 from trame_server.utils.asynchronous import create_task
 
 from LungNoduleRiskLib import comparing
-from LungNoduleRiskWeb.session.numbers import typed_number
 from LungNoduleRiskWeb.session.part import Page
 from LungNoduleRiskWeb.session.scans import Scan, Scans
+from LungNoduleRiskWeb.session.views.numbers import typed_number
 from nodulerisk.clinical.registration import Alignment, Pair
 from nodulerisk.clinical.timeline import Timeline
 from nodulerisk.ct.dicom.dates import days_between

@@ -13,15 +13,15 @@ from trame.widgets import vuetify3 as vuetify
 from trame_server import Server
 
 from LungNoduleRiskLib import resource
-from LungNoduleRiskWeb.session.archive_card import archive_card, finding_dialog, sending_dialog
 from LungNoduleRiskWeb.session.archiving import Archiving
+from LungNoduleRiskWeb.session.cards.archive import archive_card, finding_dialog, sending_dialog
+from LungNoduleRiskWeb.session.cards.cts import ct_card, losing_dialog
+from LungNoduleRiskWeb.session.cards.follow_up import follow_card
+from LungNoduleRiskWeb.session.cards.help import help_dialog
+from LungNoduleRiskWeb.session.cards.mask import mask_tools
+from LungNoduleRiskWeb.session.cards.reading import reading_bar
 from LungNoduleRiskWeb.session.controller import SYSTEMS, Controller
-from LungNoduleRiskWeb.session.ct_card import ct_card, losing_dialog
 from LungNoduleRiskWeb.session.downloads import FILES
-from LungNoduleRiskWeb.session.follow_card import follow_card
-from LungNoduleRiskWeb.session.help_dialog import help_dialog
-from LungNoduleRiskWeb.session.mask_tools import mask_tools
-from LungNoduleRiskWeb.session.reading_bar import reading_bar
 from LungNoduleRiskWeb.session.viewer import Viewer
 from LungNoduleRiskWeb.session.widgets import (
     SPOKEN,

@@ -13,9 +13,9 @@ from trame_server.utils.asynchronous import create_task
 from LungNoduleRiskLib.display import results
 from LungNoduleRiskLib.scene import WINDOWS_HU
 from LungNoduleRiskLib.session import Session
-from LungNoduleRiskWeb.session.numbers import number, typed_number
-from LungNoduleRiskWeb.session.reading import window_of
 from LungNoduleRiskWeb.session.viewer import LAYOUTS, Viewer
+from LungNoduleRiskWeb.session.views.numbers import number, typed_number
+from LungNoduleRiskWeb.session.views.reading import window_of
 
 WINDOWS = {name.capitalize(): window for name, window in WINDOWS_HU.items()}
 FREE = "Free"  # any other window
@@ -66,8 +66,7 @@ class ReadingTools:
         """Shows a CT that was just opened, with the tools as they are."""
         self._show_named_window()
         self._show_slab()
-        display_node = volume_node.GetDisplayNode()
-        display_node.AddObserver("ModifiedEvent", lambda *_: self._say_window())
+        self._viewer.on_window_changed(volume_node, self._say_window)
         self._say_window()
 
     def reset(self) -> None:
@@ -176,5 +175,6 @@ class ReadingTools:
 
     def remove_lengths(self) -> None:
         """Removes all lengths that were measured."""
+        self._state.measuring = False
         for node in slicer.util.getNodesByClass("vtkMRMLMarkupsLineNode"):
             slicer.mrmlScene.RemoveNode(node)

@@ -3,7 +3,7 @@ to the page."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,14 +22,14 @@ from trame_slicer.views import (
     ViewType,
 )
 from undo_stack import UndoStack
-from vtkmodules.vtkCommonCore import VTK_IMAGE_SLAB_MAX
+from vtkmodules.vtkCommonCore import VTK_IMAGE_SLAB_MAX, vtkCommand
 
 from LungNoduleRiskLib.scene import lookAt, rasOf
-from LungNoduleRiskWeb.session.moving import turn
-from LungNoduleRiskWeb.session.pictures import Picture, PictureFactory, Place, Shown, View
-from LungNoduleRiskWeb.session.reading import Numbering, readout, written
-from LungNoduleRiskWeb.session.shown import SliceShown
-from LungNoduleRiskWeb.session.view_bars import readout_of, slice_bar, space_bar
+from LungNoduleRiskWeb.session.views.bars import readout_of, slice_bar, space_bar
+from LungNoduleRiskWeb.session.views.moving import turn
+from LungNoduleRiskWeb.session.views.pictures import Picture, PictureFactory, Place, Shown, View
+from LungNoduleRiskWeb.session.views.reading import Numbering, readout, written
+from LungNoduleRiskWeb.session.views.shown import SliceShown
 from nodulerisk.errors import OutputError
 
 AXIAL, CORONAL, SAGITTAL = (
@@ -66,6 +66,7 @@ class Viewer:
         self._volume_node: Any = None
         self._numbering = Numbering(2, 1, 1)
         self._last: SliceView | None = None  # that a button was pressed in
+        self._watched: list[Any] = []  # nodes
         self.on_pressed: Callable[[], None] = lambda: None  # called before a press does anything
         told: dict[str, Any] = {
             "said_of": self._said_of,
@@ -202,17 +203,25 @@ class Viewer:
 
     def on_points_changed(self, markups_node, slot: Callable[[], None]) -> None:
         """Has a function called whenever a point is placed, moved, renamed or removed."""
-        for event in (
-            markups_node.PointPositionDefinedEvent,
-            markups_node.PointModifiedEvent,
-            markups_node.PointRemovedEvent,
-        ):
-            markups_node.AddObserver(event, lambda *_: slot())
+        events = "PointPositionDefinedEvent", "PointModifiedEvent", "PointRemovedEvent"
+        self._watch(markups_node, [getattr(markups_node, event) for event in events], slot)
+
+    def on_window_changed(self, volume_node, slot: Callable[[], None]) -> None:
+        """Has a function called whenever a CT's window changes, as by dragging."""
+        self._watch(volume_node.GetDisplayNode(), [vtkCommand.ModifiedEvent], slot)
+
+    def _watch(self, node, events: Sequence[int], slot: Callable[[], None]) -> None:
+        """Once, however often a CT is shown."""
+        if node not in self._watched:
+            self._watched.append(node)
+            for event in events:
+                node.AddObserver(event, lambda *_: slot())
 
     def clear(self) -> None:
         """Removes the CT and all that belongs to it; the views stay, and no click on what they
         showed counts any more."""
         self._volume_node = self._last = None
+        self._watched.clear()
         self.scene.Clear(False)
         for picture in self._pictures:
             picture.forget()

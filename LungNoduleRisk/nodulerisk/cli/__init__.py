@@ -31,7 +31,6 @@ from nodulerisk.cli.research import (
     train_unet,
 )
 from nodulerisk.cli.weights import import_weights, list_weights, show_weights
-from nodulerisk.networks.kinds import trust
 
 app = typer.Typer(
     add_completion=False,
@@ -66,8 +65,11 @@ def main(
     diagnosis."""
     # Imports make many objects and no garbage: looking for it takes a sixteenth of a short run.
     gc.set_threshold(50_000, 20, 20)
-    for name in code or ():
-        trust(name)
+    if code:
+        from nodulerisk.networks.kinds import trust
+
+        for name in code:
+            trust(name)
 
 
 OF_THE_CORE = (

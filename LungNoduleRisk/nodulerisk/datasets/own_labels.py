@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from nodulerisk.datasets import chinese
-from nodulerisk.datasets.emv_table import GRADE, grade_index, word_of
 from nodulerisk.datasets.nodules import LabelledNodule, NoduleDataset, read_each
+from nodulerisk.datasets.pathology import GRADE, grade_index, word_of
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import column_name
 from nodulerisk.own_tasks import PATHOLOGY, OwnTask, plain_word

@@ -166,7 +166,7 @@ def _draw_probabilities(axes: Axes, assessment: Assessment) -> None:
         y = _draw_lines(axes, y, (heading, 11, FAINT, "normal")) + 0.5
         y = _draw_tasks(axes, y, assessment, names)
     for text in axes.texts if y > ROWS else ():
-        text.set_fontsize(text.get_fontsize() * ROWS / y)
+        text.set_fontsize(float(text.get_fontsize()) * ROWS / y)
     axes.set(xlim=(-0.3, 1.1), ylim=(max(ROWS, y), -0.5))
     axes.set_axis_off()
 

@@ -11,6 +11,7 @@ from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 
 from nodulerisk.errors import PacsError
+from nodulerisk.files import folder_written_whole
 from nodulerisk.pacs.access import Access
 from nodulerisk.pacs.connection import Connection, refusals
 from nodulerisk.pacs.listing import (
@@ -29,7 +30,7 @@ from nodulerisk.pacs.listing import (
     with_uids,
 )
 from nodulerisk.pacs.query import Wanted
-from nodulerisk.pacs.retrieval import Kept, whole_folder
+from nodulerisk.pacs.retrieval import Kept
 from nodulerisk.pacs.storing import store
 
 MOST_STUDIES = 100  # of one answer
@@ -109,7 +110,7 @@ class Archive:
             OutputError: the folder cannot be written.
         """
         expected = self._images(study_uid, series_uid)
-        with whole_folder(folder) as partial, refusals(self.access):
+        with folder_written_whole(folder) as partial, refusals(self.access):
             kept = Kept(partial, series_uid, most_bytes)
             for image in self._client.iter_series(study_uid, series_uid, media_types=AS_STORED):
                 kept.keep(image)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from threading import Lock
 
 from pydicom import dcmread
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, Association, evt
@@ -24,7 +25,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 from pynetdicom.transport import ThreadedAssociationServer
 
 from nodulerisk.errors import OutputError, PacsError
-from nodulerisk.files import written_whole
+from nodulerisk.files import PARTIAL, written_whole
 from nodulerisk.pacs.received import series_folder
 from nodulerisk.pacs.retrieval import SPARE_BYTES, file_name
 
@@ -54,8 +55,11 @@ class Receiver:
         self._counts: dict[Association, Counter[int]] = {}
         self._coming: Counter[Association] = Counter()  # bytes of an image on its way
         self._entity = _entity(title, senders)
+        self._writing = Lock()  # two senders may send the same image
         _make(folder)
-        self._bytes = sum(path.stat().st_size for path in folder.rglob("*.dcm"))
+        for half in folder.rglob(f"{PARTIAL}*"):  # of a receiver that was killed
+            half.unlink()
+        self._bytes = _size(folder)
 
     @contextmanager
     def listening(self, host: str, port: int) -> Iterator[int]:
@@ -95,10 +99,14 @@ class Receiver:
         assert isinstance(event.request, C_STORE)
         if image_uid != event.request.AffectedSOPInstanceUID:
             return NOT_ITS_KIND
-        if not self._has_room(len(content)):
-            return NO_ROOM
         path = series_folder(self._folder, series_uid) / file_name(image_uid)
+        with self._writing:
+            return self._write(content, path)
+
+    def _write(self, content: bytes, path: Path) -> int:
         before = path.stat().st_size if path.exists() else 0
+        if not self._has_room(len(content) - before):
+            return NO_ROOM
         try:
             _make(path.parent)
             with written_whole(path) as partial:
@@ -109,6 +117,8 @@ class Receiver:
         return SUCCESS
 
     def _has_room(self, size: int) -> bool:
+        if self._bytes + size > self._most_bytes:
+            self._bytes = _size(self._folder)  # someone may have deleted what is not needed
         free = shutil.disk_usage(self._folder).free - SPARE_BYTES
         return size <= min(free, self._most_bytes - self._bytes)
 
@@ -151,6 +161,10 @@ def _uids(content: bytes) -> tuple[str, str]:
         warnings.simplefilter("ignore")  # they quote header values
         header = dcmread(BytesIO(content), stop_before_pixels=True)
     return str(header.SOPInstanceUID), str(header.SeriesInstanceUID)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*.dcm"))
 
 
 def _make(folder: Path) -> None:

@@ -4,39 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from pathlib import Path
-from secrets import token_hex
 
 from pydicom import Dataset
 from pydicom.pixels.utils import get_expected_length
 
-from nodulerisk.errors import OutputError, PacsError
+from nodulerisk.errors import PacsError
 
 MOST_FILES = 20_000  # as many as ``read_ct`` takes
 SPARE_BYTES = 1_000_000_000  # that stay free on the disk
-
-
-@contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
-    """Gives a folder beside ``folder``, for its owner alone, that takes its place when the block
-    succeeds.
-
-    Raises:
-        OutputError: it cannot be written; nothing is left behind.
-    """
-    partial = folder.with_name(f".partial-{token_hex(8)}")
-    try:
-        partial.mkdir(mode=0o700, parents=True)
-        yield partial
-        partial.rename(folder)
-    except OSError as error:
-        raise OutputError(
-            f"The images cannot be written ({error.strerror}): free some space on the disk."
-        ) from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def file_name(image_uid: str) -> str:

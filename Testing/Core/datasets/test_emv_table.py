@@ -16,8 +16,9 @@ from nodulerisk.ct.cubes import emv_block
 from nodulerisk.ct.volume import CT, with_geometry
 from nodulerisk.datasets import emv_table
 from nodulerisk.datasets.emv_blocks import write_blocks
-from nodulerisk.datasets.emv_table import PATHOLOGIES, labels_of, read_emv_table
+from nodulerisk.datasets.emv_table import read_emv_table
 from nodulerisk.datasets.nodules import CROP_MM, NoduleDataset, box_around, cropped, split_of
+from nodulerisk.datasets.pathology import PATHOLOGIES, labels_of
 from nodulerisk.datasets.read import said_of
 from nodulerisk.errors import NoduleRiskError, OutputError
 

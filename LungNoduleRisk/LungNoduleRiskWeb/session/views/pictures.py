@@ -28,9 +28,9 @@ from trame_slicer.views import (
     ViewType,
 )
 
-from LungNoduleRiskWeb.session.moving import turn, zoom
-from LungNoduleRiskWeb.session.numbers import number
-from LungNoduleRiskWeb.session.shown import SliceShown, SpaceShown, shown_by
+from LungNoduleRiskWeb.session.views.moving import turn, zoom
+from LungNoduleRiskWeb.session.views.numbers import number
+from LungNoduleRiskWeb.session.views.shown import SliceShown, SpaceShown, shown_by
 
 MOST_PIXELS = 1920 * 1080  # of a view at rest; a CT's slice has a quarter of a million
 MOVING_PIXELS = 960 * 540  # of a view that moves
@@ -45,7 +45,7 @@ EVENTS = {
     f"{button}Button{what}": f"{button}Button{what}Event"
     for button in ("Left", "Middle", "Right")
     for what in ("Press", "Release")
-} | {"MouseMove": "MouseMoveEvent", "Enter": "EnterEvent", "Leave": "LeaveEvent"}
+} | {"MouseMove": "MouseMoveEvent", "Leave": "LeaveEvent"}
 
 View: TypeAlias = SliceView | ThreeDView
 Shown: TypeAlias = SliceShown | SpaceShown

@@ -53,7 +53,14 @@ def archive_card(archiving: Archiving) -> None:
 def finding_dialog(archiving: Archiving) -> None:
     """Searches the archive, and lists what it has and what was received."""
     with (
-        vuetify.VDialog(model_value=("finding",), max_width=1100, update_modelValue=archiving.hide),
+        vuetify.VDialog(
+            model_value=("finding",),
+            max_width=1100,
+            update_modelValue=archiving.hide,
+            persistent=("!!busy",),
+            aria_label="Find a CT",
+            **SPOKEN,
+        ),
         vuetify.VCard(title="Find a CT", classes="finding"),
     ):
         with vuetify.VCardText():
@@ -137,7 +144,7 @@ def _series(archiving: Archiving) -> None:
             "{{ each.text }}{{ index ? '' : ' · proposed' }}",
             (archiving.retrieve, "[one.uid, each.uid]"),
             title="Retrieve this series",
-            aria_label=("`Retrieve ${each.text}`",),
+            aria_label=("`Retrieve ${each.text}${index ? '' : ' · proposed'}`",),
             icon="mdi-download-outline",
             disabled=("!!busy",),
         )
@@ -168,6 +175,8 @@ def sending_dialog(archiving: Archiving) -> None:
             max_width=620,
             update_modelValue=archiving.keep,
             persistent=("!!busy",),
+            aria_label="Send to the archive?",
+            **SPOKEN,
         ),
         vuetify.VCard(title="Send to the archive?"),
     ):

@@ -9,7 +9,7 @@ import slicer
 from slicer import vtkMRMLScalarVolumeNode
 
 from LungNoduleRiskLib.scene import gridLps, ijkToWorld, lpsOf, lpsOfVoxel, placesIn, voxelAt
-from LungNoduleRiskWeb.session.shown import LETTERS, SliceShown
+from LungNoduleRiskWeb.session.views.shown import LETTERS, SliceShown
 from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import axis_order, triple
 from nodulerisk.errors import NoduleRiskError

@@ -9,8 +9,8 @@ from trame.widgets import vuetify3 as vuetify
 from trame_server import Server
 from trame_slicer.views import SliceView, ThreeDView
 
-from LungNoduleRiskWeb.session.moving import zoom
-from LungNoduleRiskWeb.session.numbers import number
+from LungNoduleRiskWeb.session.views.moving import zoom
+from LungNoduleRiskWeb.session.views.numbers import number
 from LungNoduleRiskWeb.session.widgets import SPOKEN
 
 STEP = 1.25  # of the zoom, by a button

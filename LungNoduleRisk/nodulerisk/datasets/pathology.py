@@ -1,0 +1,156 @@
+"""What a pathology teaches: the labels of all tasks that follow from its words.
+
+Source of the rules: npj Digital Medicine 2023, doi:10.1038/s41746-023-00866-z.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from nodulerisk.datasets import chinese
+from nodulerisk.datasets.rows import plain
+from nodulerisk.errors import NoduleRiskError
+from nodulerisk.tasks import TASKS
+
+
+def _labels_by_class(**classes: str) -> dict[str, int]:
+    """Returns task -> index of the named class."""
+    return {task: TASKS[task].classes.index(name) for task, name in classes.items()}
+
+
+BENIGN = _labels_by_class(malignancy="benign")
+MALIGNANT = _labels_by_class(malignancy="malignant")
+PRE_INVASIVE = MALIGNANT | _labels_by_class(invasiveness="pre-invasive")
+AAH_AIS = PRE_INVASIVE | _labels_by_class(subtype="AAH-AIS")
+MIA = PRE_INVASIVE | _labels_by_class(subtype="MIA")
+INVASIVE_CANCER = MALIGNANT | _labels_by_class(invasiveness="invasive")
+INVASIVE = MALIGNANT | _labels_by_class(invasiveness="invasive", subtype="IA")
+PATHOLOGIES: dict[str, dict[str, int]] = {
+    "benign": BENIGN,
+    "hamartoma": BENIGN,
+    "granuloma": BENIGN,
+    "pre-invasive": PRE_INVASIVE,
+    "AAH": AAH_AIS,
+    "AIS": AAH_AIS,
+    "AAH-AIS": AAH_AIS,
+    "atypical adenomatous hyperplasia": AAH_AIS,
+    "adenocarcinoma in situ": AAH_AIS,
+    "MIA": MIA,
+    "minimally invasive adenocarcinoma": MIA,
+    "invasive adenocarcinoma": INVASIVE,
+    "IA": INVASIVE,
+    "IAC": INVASIVE,
+    "other malignant": MALIGNANT,
+    "malignant": MALIGNANT,
+    "adenocarcinoma": MALIGNANT,  # in situ or invasive is not stated
+    "squamous cell carcinoma": MALIGNANT,
+    "small cell carcinoma": MALIGNANT,
+    "large cell carcinoma": MALIGNANT,
+    "carcinoid": MALIGNANT,
+    "lymphoma": MALIGNANT,
+    "metastasis": MALIGNANT,
+}
+NOT_STATED = ("malignant", "adenocarcinoma")  # whether it is invasive
+OTHER_CANCERS = {
+    plain(word)
+    for word, labels in PATHOLOGIES.items()
+    if labels == MALIGNANT and word not in NOT_STATED
+}
+# An empty text stands for a grade on its own.
+BY_PLAIN_WORD = {plain(word): labels for word, labels in PATHOLOGIES.items()} | {"": INVASIVE}
+BY_PLAIN_WORD |= {word: BY_PLAIN_WORD[plain(known)] for word, known in chinese.PATHOLOGY.items()}
+GRADE = re.compile(r"(?<![a-z])(?:grade[\s_-]*(i{1,3}|[123])|g\s?([123]))(?!\w)", re.IGNORECASE)
+
+
+def labels_of(pathology: str) -> dict[str, int]:
+    """Returns labels by the published rules, whatever the case, width, spaces and hyphens; a remark
+    after ``(``, ``:`` or ``,`` is ignored. Chinese words are those of ``chinese.PATHOLOGY``.
+
+    * benign: malignancy 0.
+    * pre-invasive, AAH, AIS, MIA: malignancy 1, invasiveness 0, and the subtype where it is named.
+    * invasive adenocarcinoma, IA: malignancy 1, invasiveness 1, subtype IA; ``grade 1`` to ``grade
+      3`` (or grade I, G1) after it or on its own gives the grade.
+    * other malignant, squamous cell carcinoma, metastasis and the like: malignancy 1 only.
+
+    Raises:
+        NoduleRiskError: another word, or a question mark.
+
+    Examples:
+        >>> labels_of("AIS")
+        {'malignancy': 1, 'invasiveness': 0, 'subtype': 0}
+        >>> labels_of("invasive adenocarcinoma, grade 2")
+        {'malignancy': 1, 'invasiveness': 1, 'subtype': 2, 'grade': 1}
+    """
+    pathology = unicodedata.normalize("NFKC", pathology)
+    if not pathology:
+        return {}
+    _refuse_doubt(pathology)
+    grade, word = GRADE.search(pathology), word_of(pathology)
+    if word not in BY_PLAIN_WORD or not (word or grade):
+        raise NoduleRiskError(
+            f"unknown pathology '{pathology}': write {', '.join(PATHOLOGIES)} or invasive"
+            " adenocarcinoma grade 1, 2, 3"
+        )
+    if grade is None:
+        return BY_PLAIN_WORD[word]
+    return BY_PLAIN_WORD[word] | {"grade": grade_index(grade)}
+
+
+def grade_index(found: re.Match[str]) -> int:
+    """Returns the index of a grade that ``GRADE`` found."""
+    text = found[1] or found[2]
+    return int(text) - 1 if text.isdigit() else len(text) - 1
+
+
+def word_of(pathology: str) -> str:
+    """Returns the plain word of a pathology, without its grade and remark."""
+    return plain(re.split(r"[(:,]", GRADE.sub("", unicodedata.normalize("NFKC", pathology)))[0])
+
+
+def _classes() -> dict[str, dict[str, int]]:
+    """Returns labels by the names of tasks' classes, if they are not pathologies."""
+    return {
+        name: {task.name: index}
+        for task in TASKS.values()
+        for index, name in enumerate(task.classes)
+        if not task.numbered and plain(name) not in BY_PLAIN_WORD
+    }
+
+
+def _refuse_doubt(text: str) -> None:
+    if "?" in text:
+        raise NoduleRiskError(
+            f"'{text}' is undecided: leave out what is not decided, and the question mark"
+        )
+
+
+def labels_in_words(text: str) -> dict[str, int]:
+    """Returns labels of words separated by commas, each a pathology (``labels_of``) or a class of
+    ``TASKS``, such as ``AIS, part-solid``.
+
+    A word that is both counts as the pathology, which says more.
+
+    Raises:
+        NoduleRiskError: a word that is neither, two that contradict each other, or a question mark.
+    """
+    _refuse_doubt(text)
+    labels: dict[str, int] = {}
+    for word in filter(None, map(str.strip, text.split(","))):
+        for task, index in _labels_of_word(word).items():
+            if labels.setdefault(task, index) != index:
+                raise NoduleRiskError(
+                    f"'{word}' contradicts the rest of '{text}': leave out what does not apply"
+                )
+    return labels
+
+
+def _labels_of_word(word: str) -> dict[str, int]:
+    classes = _classes()
+    for name, labels in classes.items():
+        if plain(word) == plain(name):
+            return labels
+    try:
+        return labels_of(word)
+    except NoduleRiskError as error:
+        raise NoduleRiskError(f"{error}, or {', '.join(classes)}") from None
