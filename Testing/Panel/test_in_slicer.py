@@ -442,10 +442,11 @@ def test_the_list_says_where_a_nodule_lies_as_all_else_does(host, assessed, ui):
 def test_the_chosen_nodules_diameters_are_drawn_where_they_were_measured(host, assessed, ui):
     lines = {line.GetName(): line for line in slicer.util.getNodesByClass("vtkMRMLMarkupsLineNode")}
     measured = {m.name: m.value for m in results.savedAssessments(assessed.ct)["N1"].measurements}
-    assert set(lines) == {"N1 long axis (reader)", "N1 short axis (reader)"}
+    assert set(lines) == {"N1 long axis", "N1 short axis"}
     for name, line in lines.items():
-        axis = name.removeprefix("N1 ").removesuffix(" (reader)")
-        assert line.GetLineLengthWorld() == pytest.approx(measured[axis], abs=1e-6)
+        length = measured[name.removeprefix("N1 ")]
+        assert line.GetLineLengthWorld() == pytest.approx(length, abs=1e-6)
+        assert line.GetNthControlPointLabel(1) == f"{length:.1f} mm (reader)"
         assert line.GetLocked() and line.GetDisplayVisibility()
     selection = slicer.mrmlScene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
     assert selection.GetActivePlaceNodeID() == assessed.points.GetID()

@@ -16,6 +16,7 @@ from LungNoduleRiskLib.scene import rasOf
 from nodulerisk.assessment import Assessment
 from nodulerisk.nodule.measure import axes_lps_mm
 from nodulerisk.outputs.style import CALIPER
+from nodulerisk.tasks import EvidenceLevel
 
 AXES = "long axis", "short axis"
 AXIS = "LungNoduleRisk.Axis"  # node attribute: which of them
@@ -34,14 +35,22 @@ def showCalipers(assessment: Assessment | None, volumeNode: vtkMRMLScalarVolumeN
             _hide(axis)
         return
     for axis, pair in zip(AXES, ends, strict=True):
-        _draw(axis, f"{assessment.name} {axis} ({nodule.evidence})", pair)
+        _draw(axis, assessment.name, pair, nodule.evidence)
 
 
-def _draw(axis: str, name: str, pair_lps_mm: np.ndarray) -> None:
-    """Shows a line, whose label is its name and its length; nothing where it is there already."""
+def _draw(axis: str, nodule: str, pair_lps_mm: np.ndarray, evidence: EvidenceLevel) -> None:
+    """Shows a line with its length at one end, where the labels of two that cross lie apart."""
     node, ras = _line(axis) or _newLine(axis), [rasOf(end) for end in pair_lps_mm]
-    node.SetName(name)
+    node.SetName(f"{nodule} {axis}")
     node.SetDisplayVisibility(True)
+    _place(node, ras)
+    node.SetNthControlPointLabel(0, "")
+    length_mm = np.linalg.norm(np.subtract(*pair_lps_mm))
+    node.SetNthControlPointLabel(1, f"{length_mm:.1f} mm ({evidence})")
+
+
+def _place(node: Any, ras: list[tuple[float, float, float]]) -> None:
+    """Nothing where the line lies there already."""
     there = [
         node.GetNthControlPointPositionWorld(n) for n in range(node.GetNumberOfControlPoints())
     ]
@@ -79,8 +88,9 @@ def _newLine(axis: str) -> Any:
     displayNode.SetColor(*COLOUR)
     displayNode.SetSelectedColor(*COLOUR)
     displayNode.SetGlyphScale(GLYPH)
-    displayNode.SetPointLabelsVisibility(False)
-    displayNode.SetPropertiesLabelVisibility(True)
+    displayNode.SetPointLabelsVisibility(True)
+    displayNode.SetPropertiesLabelVisibility(False)
+    displayNode.SetVisibility3D(False)
     return node
 
 

@@ -272,8 +272,8 @@ def networks_question(
     cubes = np.zeros((1, card.cubes.channels, *3 * [card.size]), np.float32)
 
     def ask(on_waiting: Callable[[int], None]) -> None:
-        options = {"address": address, "key": key, "on_waiting": on_waiting}
-        with SharedNetworks(weight_set, **options) as networks:
+        shared = SharedNetworks(weight_set, address=address, key=key, on_waiting=on_waiting)
+        with shared as networks:
             networks.predict(name, cubes)
 
     return ask

@@ -8,6 +8,7 @@ Slow imports are inside the commands, so that ``--help`` and a mistyped option r
 
 from __future__ import annotations
 
+import gc
 from importlib.metadata import entry_points
 from typing import Annotated
 
@@ -30,7 +31,6 @@ from nodulerisk.cli.research import (
     train_unet,
 )
 from nodulerisk.cli.weights import import_weights, list_weights, show_weights
-from nodulerisk.networks.kinds import trust
 
 app = typer.Typer(
     add_completion=False,
@@ -63,8 +63,13 @@ def main(
 ) -> None:
     """Lung nodule characterisation on CT. Research use only: not a medical device, not for
     diagnosis."""
-    for name in code or ():
-        trust(name)
+    # Imports make many objects and no garbage: looking for it takes a sixteenth of a short run.
+    gc.set_threshold(50_000, 20, 20)
+    if code:
+        from nodulerisk.networks.kinds import trust
+
+        for name in code:
+            trust(name)
 
 
 OF_THE_CORE = (

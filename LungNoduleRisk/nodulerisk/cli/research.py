@@ -12,7 +12,7 @@ import typer
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.cli.shared import Verbose, errors_in_one_line, late_progress, progress
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.outputs.style import EVALUATION_FILES
+from nodulerisk.outputs.style import OUTCOMES
 
 if TYPE_CHECKING:
     from nodulerisk.datasets.nodules import LabelledNodule
@@ -314,8 +314,8 @@ def compare_evaluations(
         from nodulerisk.evaluation.paired import compare_predictions, write_comparison
         from nodulerisk.evaluation.predictions import read_predictions
 
-        name = EVALUATION_FILES[4]
-        found = compare_predictions(read_predictions(first / name), read_predictions(second / name))
+        ours, theirs = (read_predictions(folder / OUTCOMES) for folder in (first, second))
+        found = compare_predictions(ours, theirs)
         write_comparison(found, out)
     for one in found:
         difference, low, high = one.difference

@@ -489,8 +489,8 @@ class _Reading:
 
     def _check_people(self, cases: list[_Case]) -> None:
         """Gives all cases of one CT the patient that one of them names."""
-        naming = next((case for case in cases if case.told.patient), None)
-        for case in cases if naming else ():
+        naming = next((case for case in cases if case.told.patient), cases[0])
+        for case in cases:
             if case.told.patient not in (0, naming.told.patient):
                 words = f"case '{case.name}' has the CT of '{naming.name}', but another patient"
                 self._say(case.row, words, *case.rows.values(), *naming.rows.values())

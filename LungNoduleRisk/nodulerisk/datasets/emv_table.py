@@ -150,7 +150,8 @@ def read_emv_table(path: Path, *, cancers_invasive: bool = False) -> NoduleDatas
     """
     table = read_table(path)
     unused = table.unused(*COLUMNS, *_authors_columns(table))
-    rows, remarks = _with_density(table.rows, unused), []
+    rows = _with_density(table.rows, unused)
+    remarks: list[str] = []
     if not {*CT_PATH} & table.columns.keys():
         rows, remarks = _with_paths(rows, path)
     refuse_missing_column(rows, CT_PATH, path, "the paths of the CTs")

@@ -225,8 +225,9 @@ def contours_figure(
 
 
 def _colours(levels: Sequence[float]) -> Sequence[Any]:
-    few = LEVEL_COLOURS[: len(levels)]
-    return few if len(few) == len(levels) else colormaps["plasma"](np.linspace(0, 1, len(levels)))
+    if len(levels) <= len(LEVEL_COLOURS):
+        return LEVEL_COLOURS[: len(levels)]
+    return [*colormaps["plasma"](np.linspace(0, 1, len(levels)))]
 
 
 def _draw_plane(axes: Axes, picture: Slice, half_mm: float = FIELD_MM / 2) -> None:

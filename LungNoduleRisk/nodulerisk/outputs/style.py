@@ -66,7 +66,8 @@ COHORT_TABLE_NAME, GROWTH_NAME, SUMMARY_NAME, MASKS_NAME = (
     "summary.html",
     "masks",
 )
+OUTCOMES = "outcomes.jsonl"  # of these, the predictions
 EVALUATION_FILES = (
-    *("evaluation.html", "figures.csv", "figures.md", "nodules.csv", "outcomes.jsonl"),
+    *("evaluation.html", "figures.csv", "figures.md", "nodules.csv", OUTCOMES),
     *("curves.csv", "plots"),
 )

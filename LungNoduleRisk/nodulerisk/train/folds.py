@@ -20,7 +20,7 @@ from nodulerisk.evaluation.evidence import evidence_of, mask_evidence_of
 from nodulerisk.evaluation.predictions import Prediction, read_predictions
 from nodulerisk.evaluation.study import about, evaluate, write_evaluation
 from nodulerisk.evaluation.summary import Evaluation
-from nodulerisk.outputs.style import EVALUATION_FILES
+from nodulerisk.outputs.style import EVALUATION_FILES, OUTCOMES
 from nodulerisk.train.runs import Folds, Plan, Run
 from nodulerisk.train.weight_set import evaluation_folder
 from nodulerisk.weights.card import Evidence, TaskCard, WeightSet, save_card
@@ -246,7 +246,7 @@ def _pooled(
     for names in dict.fromkeys(run.data for run in plan.runs):
         answered: list[Prediction] = []
         for part in parts:
-            lines = evaluation_folder(part.folder, names) / EVALUATION_FILES[-1]
+            lines = evaluation_folder(part.folder, names) / OUTCOMES
             answered += [
                 replace(o, thresholds=thresholds)
                 for o in read_predictions(lines)

@@ -20,7 +20,7 @@ from nodulerisk.datasets.nodules import NoduleDataset
 from nodulerisk.datasets.read import read_dataset
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.evaluation.predictions import read_predictions
-from nodulerisk.outputs.style import EVALUATION_FILES
+from nodulerisk.outputs.style import OUTCOMES
 from nodulerisk.train.folds import parts_of, patient_folds, split_by_lists, stratified
 from nodulerisk.train.plan import Folds, NetworkPlan, Plan, Run
 from nodulerisk.weights.store import load_weight_set
@@ -78,12 +78,10 @@ def test_folds_become_one_report_and_an_ensemble(folder, tmp_path):
     said = trained(folder, out, '{ kind = "densenet", width = 0.125 }', "[folds]\ncount = 3")
     assert "Fold 2 (3 of 3)" in said and "Out-of-fold report" in said
     nodules = {nodule.name: nodule.patient for nodule in read_dataset(folder).nodules}
-    answered = read_predictions(out / "evaluation" / "made" / EVALUATION_FILES[-1])
+    answered = read_predictions(out / "evaluation" / "made" / OUTCOMES)
     assert sorted(o.name for o in answered) == sorted(nodules)  # each once
     for fold in range(3):
-        own = read_predictions(
-            out / "folds" / str(fold) / "evaluation" / "made" / EVALUATION_FILES[-1]
-        )
+        own = read_predictions(out / "folds" / str(fold) / "evaluation" / "made" / OUTCOMES)
         tested = {o.patient for o in own if o.split == "test"}
         assert tested and tested.isdisjoint(o.patient for o in own if o.split == "validation")
         assert load_weight_set(out / "folds" / str(fold)).name == f"mine-fold{fold}"

@@ -45,7 +45,7 @@ EVENTS = {
     f"{button}Button{what}": f"{button}Button{what}Event"
     for button in ("Left", "Middle", "Right")
     for what in ("Press", "Release")
-} | {"MouseMove": "MouseMoveEvent", "Enter": "EnterEvent", "Leave": "LeaveEvent"}
+} | {"MouseMove": "MouseMoveEvent", "Leave": "LeaveEvent"}
 
 View: TypeAlias = SliceView | ThreeDView
 Shown: TypeAlias = SliceShown | SpaceShown
