@@ -55,7 +55,6 @@ from scipy.ndimage import label
 from nodulerisk.ct.points import SLICES, lps_of, slice_number
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT, triple
-from nodulerisk.datasets import chinese
 from nodulerisk.datasets.emv_blocks import MIDDLE, SUFFIX, read_block
 from nodulerisk.datasets.luna import cts_by_name, cts_by_series
 from nodulerisk.datasets.nodules import (
@@ -72,6 +71,8 @@ from nodulerisk.datasets.nodules import (
     split_of,
 )
 from nodulerisk.datasets.pathology import (
+    CHINESE_DENSITY,
+    CHINESE_PATHOLOGY,
     INVASIVE_CANCER,
     OTHER_CANCERS,
     labels_of,
@@ -183,14 +184,14 @@ def _authors_columns(table: Table) -> Iterator[tuple[str, ...]]:
     if not {*CT_PATH, *SERIES} & table.columns.keys():
         yield (ID,)
     words = {row.get(IMAGE_TYPE, "") for row in table.rows} - {""}
-    if words and words <= chinese.DENSITY.keys():
+    if words and words <= CHINESE_DENSITY.keys():
         yield (IMAGE_TYPE,)
 
 
 def _with_density(rows: list[Row], unused: tuple[str, ...]) -> list[Row]:
     if IMAGE_TYPE in map(column_name, unused):
         return rows
-    words = chinese.DENSITY | {"": ""}
+    words = CHINESE_DENSITY | {"": ""}
     return [row | {"density": row.get("density") or words[row.get(IMAGE_TYPE, "")]} for row in rows]
 
 
@@ -432,7 +433,7 @@ def _labels(row: Row, cancers_invasive: bool) -> dict[str, int]:
 def _pathology_labels(row: Row, cancers_invasive: bool) -> dict[str, int]:
     pathology = cell(row, *PATHOLOGY)
     word = word_of(pathology)
-    is_other = plain(chinese.PATHOLOGY.get(word, word)) in OTHER_CANCERS
+    is_other = plain(CHINESE_PATHOLOGY.get(word, word)) in OTHER_CANCERS
     return labels_of(pathology) | (INVASIVE_CANCER if cancers_invasive and is_other else {})
 
 

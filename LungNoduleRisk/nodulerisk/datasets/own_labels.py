@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from nodulerisk.datasets import chinese
 from nodulerisk.datasets.nodules import LabelledNodule, NoduleDataset, read_each
-from nodulerisk.datasets.pathology import GRADE, grade_index, word_of
+from nodulerisk.datasets.pathology import CHINESE_PATHOLOGY, GRADE, grade_index, word_of
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import column_name
 from nodulerisk.own_tasks import PATHOLOGY, OwnTask, plain_word
@@ -77,4 +76,4 @@ def _pathology_words(text: str) -> Iterator[str]:
         yield plain_word(f"grade {grade_index(grade) + 1}")
     word = word_of(text)
     yield word
-    yield plain_word(chinese.PATHOLOGY.get(word, word))
+    yield plain_word(CHINESE_PATHOLOGY.get(word, word))

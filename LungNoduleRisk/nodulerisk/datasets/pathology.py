@@ -8,10 +8,85 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from nodulerisk.datasets import chinese
 from nodulerisk.datasets.rows import plain
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.tasks import TASKS
+
+# The words of Chinese hospitals' tables, as in the EMV-3D-CNN authors' own.
+CHINESE_PATHOLOGY = {
+    "良性": "benign",
+    "良性病变": "benign",
+    "炎症": "benign",
+    "炎性": "benign",
+    "炎性病变": "benign",
+    "炎性结节": "benign",
+    "炎性假瘤": "benign",
+    "结核": "benign",
+    "结核球": "benign",
+    "硬化性肺泡细胞瘤": "benign",
+    "硬化性血管瘤": "benign",
+    "肺内淋巴结": "benign",
+    "错构瘤": "hamartoma",
+    "肉芽肿": "granuloma",
+    "肉芽肿性炎": "granuloma",
+    "恶性": "malignant",
+    "浸润前病变": "pre-invasive",
+    "浸润前": "pre-invasive",
+    "不典型腺瘤样增生": "AAH",
+    "非典型腺瘤样增生": "AAH",
+    "原位腺癌": "AIS",
+    "微浸润": "MIA",
+    "微浸润腺癌": "MIA",
+    "微浸润性腺癌": "MIA",
+    "微小浸润腺癌": "MIA",
+    "微小浸润性腺癌": "MIA",
+    "浸润": "invasive adenocarcinoma",
+    "浸润癌": "invasive adenocarcinoma",
+    "浸润腺癌": "invasive adenocarcinoma",
+    "浸润性腺癌": "invasive adenocarcinoma",
+    "腺癌": "adenocarcinoma",
+    "肺腺癌": "adenocarcinoma",
+    "鳞癌": "squamous cell carcinoma",
+    "鳞状细胞癌": "squamous cell carcinoma",
+    "小细胞癌": "small cell carcinoma",
+    "小细胞肺癌": "small cell carcinoma",
+    "大细胞癌": "large cell carcinoma",
+    "腺鳞癌": "other malignant",
+    "肉瘤样癌": "other malignant",
+    "神经内分泌癌": "other malignant",
+    "类癌": "carcinoid",
+    "淋巴瘤": "lymphoma",
+    "转移": "metastasis",
+    "转移瘤": "metastasis",
+    "转移癌": "metastasis",
+    "肺转移瘤": "metastasis",
+}
+CHINESE_DENSITY = {
+    "实性": "solid",
+    "纯实性": "solid",
+    "实性结节": "solid",
+    "磨玻璃": "ground glass",
+    "纯磨玻璃": "ground glass",
+    "磨玻璃结节": "ground glass",
+    "纯磨玻璃结节": "ground glass",
+    "混合磨玻璃": "part-solid",
+    "混合性": "part-solid",
+    "混合性磨玻璃": "part-solid",
+    "混合磨玻璃结节": "part-solid",
+    "部分实性": "part-solid",
+    "部分实性结节": "part-solid",
+    "半实性": "part-solid",
+    "亚实性": "part-solid",
+}
+CHINESE_PLACE = {
+    "右肺": "right lung",
+    "左肺": "left lung",
+    "上叶": "upper lobe",
+    "中叶": "middle lobe",
+    "下叶": "lower lobe",
+    "舌叶": "lingula",
+    "舌段": "lingula",
+}
 
 
 def _labels_by_class(**classes: str) -> dict[str, int]:
@@ -59,13 +134,13 @@ OTHER_CANCERS = {
 }
 # An empty text stands for a grade on its own.
 BY_PLAIN_WORD = {plain(word): labels for word, labels in PATHOLOGIES.items()} | {"": INVASIVE}
-BY_PLAIN_WORD |= {word: BY_PLAIN_WORD[plain(known)] for word, known in chinese.PATHOLOGY.items()}
+BY_PLAIN_WORD |= {word: BY_PLAIN_WORD[plain(known)] for word, known in CHINESE_PATHOLOGY.items()}
 GRADE = re.compile(r"(?<![a-z])(?:grade[\s_-]*(i{1,3}|[123])|g\s?([123]))(?!\w)", re.IGNORECASE)
 
 
 def labels_of(pathology: str) -> dict[str, int]:
     """Returns labels by the published rules, whatever the case, width, spaces and hyphens; a remark
-    after ``(``, ``:`` or ``,`` is ignored. Chinese words are those of ``chinese.PATHOLOGY``.
+    after ``(``, ``:`` or ``,`` is ignored. Chinese words are those of ``CHINESE_PATHOLOGY``.
 
     * benign: malignancy 0.
     * pre-invasive, AAH, AIS, MIA: malignancy 1, invasiveness 0, and the subtype where it is named.

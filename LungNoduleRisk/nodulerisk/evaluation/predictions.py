@@ -15,9 +15,9 @@ from nodulerisk.assess_points import assess_points
 from nodulerisk.assessment import Assessment
 from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import CT, triple
-from nodulerisk.datasets import chinese
 from nodulerisk.datasets.context import with_context
 from nodulerisk.datasets.nodules import Broken, LabelledNodule
+from nodulerisk.datasets.pathology import CHINESE_PLACE
 from nodulerisk.engine.engine import Networks
 from nodulerisk.errors import NoduleRiskError, PointError
 from nodulerisk.evaluation.masks import MaskFit, dice, mask_fit
@@ -158,7 +158,7 @@ def _prediction(
 
 def _groups(nodule: LabelledNodule, by: Sequence[str]) -> dict[str, str]:
     words = {column: nodule.cells.get(column_name(column), "") for column in by}
-    return {column: chinese.PLACE.get(word, word) for column, word in words.items()}
+    return {column: CHINESE_PLACE.get(word, word) for column, word in words.items()}
 
 
 def _assessments(
