@@ -62,6 +62,10 @@ def find(page: Page, name: str) -> None:
     page.get_by_label("Patient's name").press("Enter")
 
 
+def close(page: Page) -> None:
+    page.get_by_role("button", name="Close", exact=True).click()
+
+
 def test_from_the_list_of_studies_to_the_masks_found_again(visit, server, studies):
     page, other = visit(), visit()
     find(page, "jörg grün")
@@ -87,7 +91,8 @@ def test_from_the_list_of_studies_to_the_masks_found_again(visit, server, studie
     expect(dialog).to_contain_text("Grün^Jörg")
     assert violations(page) == {}
     dialog.get_by_role("button", name="Send", exact=True).click()
-    expect(page.get_by_text("The archive has stored the masks and the report.")).to_be_visible()
+    panel = page.get_by_role("complementary", name="Nodules and results")
+    expect(panel.get_by_text("The archive has stored the masks and the report.")).to_be_visible()
     [study] = [
         one for one in archive_of(server).find(Wanted(name="Grün"))[0] if one.date == "2024-03-01"
     ]
@@ -97,6 +102,7 @@ def test_from_the_list_of_studies_to_the_masks_found_again(visit, server, studie
     find(other, "rot")
     expect(other.locator(".studies tbody tr")).to_have_count(1)
     assert "Grün" not in other.content()
+    close(other)
 
 
 def test_what_was_received_is_offered(visit):
@@ -116,3 +122,4 @@ def test_an_archive_that_is_gone_is_said(visit, server):  # the last one: it sta
         "cannot be reached"
     )
     assert page.locator(".studies").count() == 0
+    close(page)

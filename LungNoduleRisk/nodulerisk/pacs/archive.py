@@ -34,6 +34,7 @@ from nodulerisk.pacs.retrieval import Kept
 from nodulerisk.pacs.storing import store
 
 MOST_STUDIES = 100  # of one answer
+PAGE = 500  # images listed at a time: Orthanc opens each file for it
 TIMEOUT_S = (10, 120)  # to connect, and between two pieces of an answer: some fetch from tape
 AS_STORED = (("application/dicom", "*"),)  # in whatever transfer syntax the archive has it
 
@@ -155,7 +156,8 @@ class Archive:
         """The UIDs of a series' images, page by page: archives list no more at a time than they
         like, and some give the first page again."""
         found: set[str] = set()
-        while new := self._some_images(study_uid, series_uid, offset=len(found) or None) - found:
+        uids = study_uid, series_uid
+        while new := self._some_images(*uids, limit=PAGE, offset=len(found) or None) - found:
             found |= new
         if not found:
             raise PacsError("The archive has no images of this series.")

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
-from nodulerisk.ct.points import read_points, series_in
+from nodulerisk.ct.points import counts_slices, read_points, series_in
+from nodulerisk.ct.volume import CT
 from nodulerisk.errors import PointError
 
 AT = (-81.0, -192.0, -192.0)
@@ -238,3 +240,17 @@ def test_fault_65_a_table_of_one_ct(data):
     assert positions(path) == [AT]
     assert series_in(path) == ["1.2.3"]
     assert series_in(data / "cases" / "points" / "slicer_written.fcsv") == []
+
+
+def test_a_table_may_count_slices_by_instance_number(tmp_path):
+    numbers = {5 - k: k for k in range(5)}  # from the head down
+    ct = CT(np.zeros((5, 9, 9), np.int16), (1.0, 1.0, 2.0), (0.0, 0.0, 0.0), image_numbers=numbers)
+    path = tmp_path / "points.csv"
+    path.write_text("name,i,j,slice\nA,3,4,5\nB,3,4,1-2\n")
+    assert counts_slices(path)
+    assert [point.lps_mm for point in read_points(path, ct=ct)] == [(3, 4, 0), (3, 4, 7)]
+    with pytest.raises(PointError, match="only the CT places"):
+        read_points(path)
+    path.write_text("i,j,slice\n3,4,6\n")
+    with pytest.raises(PointError, match="No image of this CT has the number 6: .* from 1 to 5"):
+        read_points(path, ct=ct)
