@@ -19,7 +19,7 @@ from nodulerisk.ct.points import Position
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT, to_lps
 from nodulerisk.datasets.context import with_context
-from nodulerisk.datasets.lidc_slices import read_lidc_slices
+from nodulerisk.datasets.lidc.slices import read_lidc_slices
 from nodulerisk.datasets.nodules import LabelledNodule
 from nodulerisk.engine.engine import Engine
 from nodulerisk.outputs.slices import LUNG_WINDOW_HU, TICKS_MM, nodule_slices

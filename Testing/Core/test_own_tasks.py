@@ -41,10 +41,10 @@ from nodulerisk.outputs.html.nodule_report import ReportNodule, write_report
 from nodulerisk.outputs.nodule_tables import outcome_row, results_view
 from nodulerisk.outputs.outcome import Outcome
 from nodulerisk.outputs.style import NO_RISK_KNOWN, OWN_COLOURS
-from nodulerisk.own_tasks import FEWEST, MOST, OwnTask, values_of
 from nodulerisk.tasks import TASKS, task_of
-from nodulerisk.train.plan import read_plan
+from nodulerisk.train.plans.plan import read_plan
 from nodulerisk.weights.card import WeightSet
+from nodulerisk.weights.own_tasks import FEWEST, MOST, OwnTask, values_of
 from nodulerisk.weights.store import load_weight_set
 
 DOCS = Path(__file__).parents[2] / "Docs" / "training.md"

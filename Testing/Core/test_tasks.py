@@ -22,7 +22,7 @@ from nodulerisk.assess import assess
 from nodulerisk.assessment import write_image
 from nodulerisk.cli import app
 from nodulerisk.cohort.table import label_columns
-from nodulerisk.datasets.emv_table import read_emv_table
+from nodulerisk.datasets.emv.table import read_emv_table
 from nodulerisk.datasets.pathology import labels_in_words
 from nodulerisk.errors import WeightsError
 from nodulerisk.evaluation.task_figures import contrasts
@@ -31,7 +31,7 @@ from nodulerisk.outputs.html.nodule_report import ReportNodule, write_report
 from nodulerisk.outputs.nodule_tables import weights_view
 from nodulerisk.outputs.words import main_tasks, task_title
 from nodulerisk.tasks import TASKS, Task, cascade_steps, in_group
-from nodulerisk.train.plan import NetworkPlan, Run
+from nodulerisk.train.plans.plan import NetworkPlan, Run
 from nodulerisk.train.samples import targets_of
 from nodulerisk.weights.card import TaskCard, WeightSet, save_card
 from nodulerisk.weights.store import load_weight_set

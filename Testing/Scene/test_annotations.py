@@ -15,7 +15,7 @@ from LungNoduleRiskLib.display.results import showAssessment
 from LungNoduleRiskLib.exporting import exportLabels, exportNodules
 from made_assessment import CENTRE_LPS_MM, made_assessment
 from nodulerisk.datasets.densesharp_format import read_densesharp
-from nodulerisk.datasets.emv_table import read_emv_table
+from nodulerisk.datasets.emv.table import read_emv_table
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.tasks import TASKS
 

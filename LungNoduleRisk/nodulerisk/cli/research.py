@@ -75,7 +75,7 @@ def convert(
     """Write labelled nodules in the format of one of the two papers' code."""
     with errors_in_one_line(verbose):
         from nodulerisk.datasets.densesharp_format import write_densesharp
-        from nodulerisk.datasets.emv_blocks import write_blocks
+        from nodulerisk.datasets.emv.blocks import write_blocks
         from nodulerisk.datasets.read import read_dataset, said_of
 
         found = read_dataset(dataset)
@@ -122,7 +122,7 @@ def train(
     """Train a weight set: fit its networks, calibrate and evaluate them, and fill in its card."""
     with errors_in_one_line(verbose):
         from nodulerisk.train.loggers import USUAL
-        from nodulerisk.train.plan import read_plan
+        from nodulerisk.train.plans.plan import read_plan
         from nodulerisk.train.train import train_set
 
         plan = read_plan(config).on(dict(_named(text) for text in data or ()))
@@ -173,7 +173,7 @@ def fit_risk(
         from nodulerisk.datasets.read import read_dataset
         from nodulerisk.engine.engine import Engine
         from nodulerisk.outputs.nodule_tables import risk_view
-        from nodulerisk.train import risk
+        from nodulerisk.train.risk import fit as risk
         from nodulerisk.weights.card import save_card
         from nodulerisk.weights.store import load_weight_set
 

@@ -61,8 +61,8 @@ from nodulerisk.datasets.rows import EVIDENCE, class_index, known, number
 from nodulerisk.datasets.spelling import ct_key, patient_key
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import column_name, table_cells, text_in
-from nodulerisk.own_tasks import OwnTask
 from nodulerisk.tasks import TASKS, EvidenceLevel
+from nodulerisk.weights.own_tasks import OwnTask
 
 Coordinates = Literal["lps", "ras", "voxel", "slice"]
 COORDINATES: dict[str, Coordinates] = {word: word for word in get_args(Coordinates)}

@@ -9,8 +9,8 @@ from nodulerisk.datasets.nodules import LabelledNodule, NoduleDataset, read_each
 from nodulerisk.datasets.pathology import CHINESE_PATHOLOGY, GRADE, grade_index, word_of
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import column_name
-from nodulerisk.own_tasks import PATHOLOGY, OwnTask, plain_word
 from nodulerisk.tasks import TASKS
+from nodulerisk.weights.own_tasks import PATHOLOGY, OwnTask, plain_word
 
 EITHER = {"aahais": ("aah", "ais")}  # a pathology that is one of several
 

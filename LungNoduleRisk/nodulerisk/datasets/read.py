@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nodulerisk.datasets.densesharp_format import holds_densesharp, read_densesharp
-from nodulerisk.datasets.lidc_slices import read_lidc_slices
+from nodulerisk.datasets.lidc.slices import read_lidc_slices
 from nodulerisk.datasets.nodules import NoduleDataset
 from nodulerisk.errors import NoduleRiskError
 
@@ -35,14 +35,14 @@ def read_dataset(path: str | Path, *, cancers_invasive: bool = False) -> NoduleD
     if not path.exists():
         raise NoduleRiskError(f"There is no file or folder at {path}: check the path.")
     if path.suffix.lower() in (".csv", ".tsv") and path.is_file():
-        from nodulerisk.datasets.emv_table import read_emv_table
+        from nodulerisk.datasets.emv.table import read_emv_table
 
         return read_emv_table(path, cancers_invasive=cancers_invasive)
     if (path / "slices.npz").is_file():
         return read_lidc_slices(path)
     if holds_densesharp(path):
         return read_densesharp(path)
-    from nodulerisk.datasets.lidc_xml import is_lidc_download, read_lidc_xml
+    from nodulerisk.datasets.lidc.xml_files import is_lidc_download, read_lidc_xml
 
     if path.is_dir() and is_lidc_download(path):
         return read_lidc_xml(path)

@@ -30,7 +30,7 @@ from nodulerisk.networks.layers import Network
 from nodulerisk.train.batches import Batches
 from nodulerisk.train.loggers import USUAL, loggers_named
 from nodulerisk.train.module import NetworksInTraining
-from nodulerisk.train.runs import Run
+from nodulerisk.train.plans.runs import Run
 from nodulerisk.train.samples import RandomSamples, exact_samples
 from nodulerisk.train.settings import LAST, keep_settings
 from nodulerisk.train.start import keep_starts, take_weights

@@ -21,7 +21,7 @@ from nodulerisk.evaluation.predictions import Prediction, read_predictions
 from nodulerisk.evaluation.study import about, evaluate, write_evaluation
 from nodulerisk.evaluation.summary import Evaluation
 from nodulerisk.outputs.style import EVALUATION_FILES, OUTCOMES
-from nodulerisk.train.runs import Folds, Plan, Run
+from nodulerisk.train.plans.runs import Folds, Plan, Run
 from nodulerisk.train.weight_set import evaluation_folder
 from nodulerisk.weights.card import Evidence, TaskCard, WeightSet, save_card
 from nodulerisk.weights.store import load_weight_set

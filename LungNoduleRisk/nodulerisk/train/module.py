@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from nodulerisk.networks.build import build_network
 from nodulerisk.networks.kinds import recipe_of
 from nodulerisk.networks.layers import Network
+from nodulerisk.train.plans.runs import Run
 from nodulerisk.train.rates import freeze, parameter_groups
-from nodulerisk.train.runs import Run
 from nodulerisk.train.samples import Sample
 from nodulerisk.train.settings import CLIP
 

@@ -17,8 +17,8 @@ from nodulerisk.networks.build import build_network
 from nodulerisk.networks.keras_files import keras_classes, load_keras_weights
 from nodulerisk.networks.kinds import recipe_of
 from nodulerisk.networks.layers import Network
+from nodulerisk.train.plans.runs import NetworkPlan, Run
 from nodulerisk.train.rates import is_in
-from nodulerisk.train.runs import NetworkPlan, Run
 from nodulerisk.weights.card import NetworkCard, WeightSet
 from nodulerisk.weights.store import load_weight_set, read_arrays, refuse_pickle
 

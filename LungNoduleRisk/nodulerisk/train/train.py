@@ -18,15 +18,15 @@ from nodulerisk.datasets.read import read_dataset, said_of
 from nodulerisk.errors import NoduleRiskError, SeveralFaultsError
 from nodulerisk.evaluation.predictions import Progress
 from nodulerisk.files import written_whole
-from nodulerisk.own_tasks import OwnTask
 from nodulerisk.train.fit import data_faults, fit, machine_faults, settings_of
 from nodulerisk.train.folds import Part, parts_of, pooled_set, split_by_lists
 from nodulerisk.train.module import network_of
-from nodulerisk.train.runs import NetworkPlan, Plan, Run
+from nodulerisk.train.plans.runs import NetworkPlan, Plan, Run
 from nodulerisk.train.settings import is_longer, refuse_other_settings
 from nodulerisk.train.start import take_weights
 from nodulerisk.train.weight_set import make_weight_set, run_file, run_folder
 from nodulerisk.weights.card import WeightSet
+from nodulerisk.weights.own_tasks import OwnTask
 
 Say = Callable[[str], None]
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of mallopt(3)

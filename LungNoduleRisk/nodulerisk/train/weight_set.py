@@ -28,7 +28,7 @@ from nodulerisk.networks.layers import Network
 from nodulerisk.nodule.mask import REFLECTIONS, nodule_mask
 from nodulerisk.tasks import TASKS
 from nodulerisk.train.module import network_of
-from nodulerisk.train.runs import Plan, Run
+from nodulerisk.train.plans.runs import Plan, Run
 from nodulerisk.train.samples import exact_sample
 from nodulerisk.train.start import terms_of
 from nodulerisk.train.view import View

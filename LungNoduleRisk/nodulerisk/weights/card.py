@@ -17,8 +17,8 @@ from nodulerisk.errors import WeightsError
 from nodulerisk.files import written_whole
 from nodulerisk.networks.kinds import CUBES, Cubes, kind_of
 from nodulerisk.nodule.quantities import RADIOMICS
-from nodulerisk.own_tasks import OwnTask, own_tasks_from, values_of
 from nodulerisk.tasks import EVIDENCE_LEVELS, TASKS, EvidenceLevel, Task, two_class_tasks
+from nodulerisk.weights.own_tasks import OwnTask, own_tasks_from, values_of
 
 LARGEST_ARGUMENT = 4096
 LOG_ODDS = "log-odds of "  # prefix of a task's name: an input of risk models

@@ -546,7 +546,7 @@ def test_the_diagnosis_may_stand_among_other_words(tmp_path, pathology, written)
 
 
 def test_real_nodules(data, tmp_path):
-    from nodulerisk.datasets.lidc_slices import read_lidc_slices
+    from nodulerisk.datasets.lidc.slices import read_lidc_slices
 
     lidc = read_lidc_slices(data / "lidc").nodules[:6]
     for before, after in zip(

@@ -14,9 +14,9 @@ from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_ct, positions_of
 from made_dicom import write_series
 from nodulerisk.ct.cubes import emv_block
 from nodulerisk.ct.volume import CT, with_geometry
-from nodulerisk.datasets import emv_table
-from nodulerisk.datasets.emv_blocks import write_blocks
-from nodulerisk.datasets.emv_table import read_emv_table
+from nodulerisk.datasets.emv import table as emv_table
+from nodulerisk.datasets.emv.blocks import write_blocks
+from nodulerisk.datasets.emv.table import read_emv_table
 from nodulerisk.datasets.nodules import CROP_MM, NoduleDataset, box_around, cropped, split_of
 from nodulerisk.datasets.pathology import PATHOLOGIES, labels_of
 from nodulerisk.datasets.read import said_of

@@ -7,8 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
-from nodulerisk.datasets.lidc_ratings import beliefs_from, labels_from
-from nodulerisk.datasets.lidc_slices import read_lidc_slices
+from nodulerisk.datasets.lidc.ratings import beliefs_from, labels_from
+from nodulerisk.datasets.lidc.slices import read_lidc_slices
 from nodulerisk.datasets.nodules import NoduleDataset, refuse_leak
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.tasks import TASKS

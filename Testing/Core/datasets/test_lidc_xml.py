@@ -27,8 +27,8 @@ from made_lidc import (
     series,
     xml,
 )  # fmt: skip
-from nodulerisk.datasets.lidc_ratings import consensus
-from nodulerisk.datasets.lidc_xml import Outline, grouped, read_lidc_xml, read_reading
+from nodulerisk.datasets.lidc.ratings import consensus
+from nodulerisk.datasets.lidc.xml_files import Outline, grouped, read_lidc_xml, read_reading
 from nodulerisk.datasets.nodules import NoduleDataset, split_of
 from nodulerisk.errors import NoduleRiskError
 

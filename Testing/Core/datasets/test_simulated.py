@@ -20,7 +20,7 @@ from nodulerisk.cli import app
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT
 from nodulerisk.datasets.densesharp_format import write_densesharp
-from nodulerisk.datasets.lidc_slices import read_lidc_slices
+from nodulerisk.datasets.lidc.slices import read_lidc_slices
 from nodulerisk.datasets.nodules import LabelledNodule
 from nodulerisk.datasets.read import read_dataset
 from nodulerisk.datasets.simulated.features import (

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from made_predictions import made_prediction, made_predictions
 from nodulerisk.ct.volume import CT
-from nodulerisk.datasets.lidc_slices import read_lidc_slices
+from nodulerisk.datasets.lidc.slices import read_lidc_slices
 from nodulerisk.datasets.nodules import Broken, LabelledNodule, NoduleDataset
 from nodulerisk.engine.engine import Engine
 from nodulerisk.errors import NoduleRiskError

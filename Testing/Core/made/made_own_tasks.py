@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nodulerisk.own_tasks import OwnTask, own_tasks_from
+from nodulerisk.weights.own_tasks import OwnTask, own_tasks_from
 
 EGFR = {
     "classes": ["wild type", "mutated"],

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import save_file
 
 from nodulerisk.networks.build import build_network
-from nodulerisk.own_tasks import OwnTask
 from nodulerisk.tasks import TASKS, Task
 from nodulerisk.weights.card import Evidence, NetworkCard, TaskCard, WeightSet, save_card
+from nodulerisk.weights.own_tasks import OwnTask
 from nodulerisk.weights.store import load_weight_set, sha256_of
 
 SIDES, SIZE, WIDTH = (60, 40, 20), 40, 0.125

@@ -23,7 +23,7 @@ from nodulerisk.errors import WeightsError
 from nodulerisk.networks.build import build_network
 from nodulerisk.networks.kinds import NETWORKS, Cubes, NetworkKind
 from nodulerisk.networks.layers import Network
-from nodulerisk.train.plan import NetworkPlan, Run
+from nodulerisk.train.plans.plan import NetworkPlan, Run
 from nodulerisk.train.samples import RandomSamples, View, exact_sample
 from nodulerisk.weights.card import NetworkCard, WeightSet, save_card
 from nodulerisk.weights.store import load_weight_set, sha256_of

@@ -25,7 +25,7 @@ from made_shapes import (
 )
 from nodulerisk.assessment import Measurement, mask_image
 from nodulerisk.ct.volume import CT
-from nodulerisk.datasets.lidc_slices import read_lidc_slices
+from nodulerisk.datasets.lidc.slices import read_lidc_slices
 from nodulerisk.nodule.mask import hand_mask
 from nodulerisk.nodule.measure import (
     axes_mm,

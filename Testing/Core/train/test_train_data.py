@@ -15,7 +15,7 @@ from nodulerisk.datasets.nodules import split_of
 from nodulerisk.datasets.read import read_dataset
 from nodulerisk.train.fit import fit
 from nodulerisk.train.module import NetworksInTraining
-from nodulerisk.train.plan import NetworkPlan, Run
+from nodulerisk.train.plans.plan import NetworkPlan, Run
 
 
 def emv_table(folder: Path) -> Path:

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from made_nodules import made_dataset
 from nodulerisk.cli import app
 from nodulerisk.train.module import NetworksInTraining
-from nodulerisk.train.plan import NetworkPlan, Run
+from nodulerisk.train.plans.plan import NetworkPlan, Run
 from nodulerisk.weights.store import load_weight_set
 
 VIEWS_RUN = """

@@ -22,7 +22,7 @@ from nodulerisk.errors import NoduleRiskError
 from nodulerisk.evaluation.predictions import read_predictions
 from nodulerisk.outputs.style import OUTCOMES
 from nodulerisk.train.folds import parts_of, patient_folds, split_by_lists, stratified
-from nodulerisk.train.plan import Folds, NetworkPlan, Plan, Run
+from nodulerisk.train.plans.plan import Folds, NetworkPlan, Plan, Run
 from nodulerisk.weights.store import load_weight_set
 
 PLAN = """

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.train.plan import read_plan
+from nodulerisk.train.plans.plan import read_plan
 
 SHIPPED = Path(__file__).parents[3] / "Resources" / "Training"
 GOOD = """

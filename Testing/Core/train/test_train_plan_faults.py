@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nodulerisk.errors import SeveralFaultsError
-from nodulerisk.train.plan import Plan, read_plan
+from nodulerisk.train.plans.plan import Plan, read_plan
 
 HEAD = """
 name = "mine"

@@ -18,7 +18,7 @@ from nodulerisk.datasets.read import read_dataset
 from nodulerisk.errors import NoduleRiskError, WeightsError
 from nodulerisk.train.fit import fit
 from nodulerisk.train.module import NetworksInTraining, network_of
-from nodulerisk.train.plan import NetworkPlan, Run
+from nodulerisk.train.plans.plan import NetworkPlan, Run
 from nodulerisk.train.rates import parameter_groups
 from nodulerisk.train.settings import SETTINGS
 from nodulerisk.train.start import STARTED, take_weights, terms_of

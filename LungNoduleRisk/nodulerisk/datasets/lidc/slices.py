@@ -16,7 +16,7 @@ import numpy as np
 from scipy.ndimage import center_of_mass
 
 from nodulerisk.ct.volume import AIR_HU, CT, to_hounsfield
-from nodulerisk.datasets.lidc_ratings import ATTRIBUTION, beliefs_from, consensus, labels_from
+from nodulerisk.datasets.lidc.ratings import ATTRIBUTION, beliefs_from, consensus, labels_from
 from nodulerisk.datasets.nodules import (
     LabelledNodule,
     NoduleDataset,

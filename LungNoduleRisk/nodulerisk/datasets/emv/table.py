@@ -55,7 +55,7 @@ from scipy.ndimage import label
 from nodulerisk.ct.points import SLICES, lps_of, slice_number
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT, triple
-from nodulerisk.datasets.emv_blocks import MIDDLE, SUFFIX, read_block
+from nodulerisk.datasets.emv.blocks import MIDDLE, SUFFIX, read_block
 from nodulerisk.datasets.luna import cts_by_name, cts_by_series
 from nodulerisk.datasets.nodules import (
     CROP_MM,

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from nodulerisk.ct.cubes import DENSESHARP_SIDE, EMV_BLOCK
 from nodulerisk.networks.build import outlined
 from nodulerisk.networks.kinds import NETWORKS, DenseSharpCubes, kind_of, recipe_of
-from nodulerisk.train.plan_faults import At, Fault
+from nodulerisk.train.plans.faults import At, Fault
+from nodulerisk.train.plans.runs import Folds, NetworkPlan, Run
 from nodulerisk.train.rates import is_in, rate_of
-from nodulerisk.train.runs import Folds, NetworkPlan, Run
 
 
 def run_faults(

@@ -17,7 +17,7 @@
     epochs = 200
 
 Everything else has a default: the published value, if both papers agree; see ``runs``. ``[tasks]``
-holds tasks of your own, or ``tasks`` names a file of them; see ``nodulerisk.own_tasks``.
+holds tasks of your own, or ``tasks`` names a file of them; see ``nodulerisk.weights.own_tasks``.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.networks.kinds import trust
-from nodulerisk.own_tasks import OwnTask, own_tasks_from, read_own_tasks
 from nodulerisk.tasks import TASKS
-from nodulerisk.train.checks import fold_faults, member_faults, plan_faults, run_faults
-from nodulerisk.train.plan_faults import Fault, fault_of, refusal
-from nodulerisk.train.runs import Folds, NetworkPlan, Plan, Run
+from nodulerisk.train.plans.checks import fold_faults, member_faults, plan_faults, run_faults
+from nodulerisk.train.plans.faults import Fault, fault_of, refusal
+from nodulerisk.train.plans.runs import Folds, NetworkPlan, Plan, Run
+from nodulerisk.weights.own_tasks import OwnTask, own_tasks_from, read_own_tasks
 
 OWN = "own_tasks"  # an attribute, but not a key of the file
 KNOWN = {

@@ -16,7 +16,7 @@ import numpy as np
 from nodulerisk.assess import Progress
 from nodulerisk.ct.volume import CT
 from nodulerisk.datasets.context import with_context
-from nodulerisk.datasets.lidc_ratings import MIDDLE_RATING
+from nodulerisk.datasets.lidc.ratings import MIDDLE_RATING
 from nodulerisk.datasets.nodules import LabelledNodule, NoduleDataset
 from nodulerisk.datasets.rows import Row, cell, number, read_rows
 from nodulerisk.engine.engine import Networks
@@ -31,7 +31,7 @@ from nodulerisk.nodule.drawing import draw
 from nodulerisk.nodule.quantities import RADIOMICS
 from nodulerisk.nodule.radiomics import radiomics
 from nodulerisk.tasks import EVIDENCE_LEVELS, TASKS, Task, two_class_tasks
-from nodulerisk.train.logistic import FOLDS, Cases, chosen, cross_validated, patient_folds
+from nodulerisk.train.risk.fit.logistic import FOLDS, Cases, chosen, cross_validated, patient_folds
 from nodulerisk.weights.card import LOG_ODDS, Evidence, TaskCard, WeightSet
 
 TERMS = ("log axial area", "axial elongation", "core minus border", "calcified fraction")

@@ -30,7 +30,7 @@ from skimage.draw import polygon
 from nodulerisk.ct.dicom.files import DicomFile, damage_refused, open_binary, read_header
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT, triple
-from nodulerisk.datasets.lidc_ratings import ATTRIBUTION, beliefs_from, consensus, labels_from
+from nodulerisk.datasets.lidc.ratings import ATTRIBUTION, beliefs_from, consensus, labels_from
 from nodulerisk.datasets.nodules import (
     CROP_MM,
     Broken,

@@ -1,0 +1,1 @@
+"""Tables and blocks as EMV-3D-CNN's authors have them."""

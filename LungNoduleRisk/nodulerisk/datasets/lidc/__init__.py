@@ -1,0 +1,1 @@
+"""LIDC-IDRI, as downloaded or as slices, and its readers' ratings."""

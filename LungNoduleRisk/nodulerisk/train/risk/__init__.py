@@ -1,0 +1,1 @@
+"""Risk models: a logistic regression on numbers of the mask."""
