@@ -110,8 +110,8 @@ def threshold_rules(positive: np.ndarray, scores: np.ndarray) -> dict[str, float
 
     Examples:
         >>> malignant = np.array([False, False, True, True])
-        >>> threshold_rules(malignant, np.array([0.1, 0.4, 0.35, 0.8]))
-        {'KS': 0.35, 'sensitivity = specificity': 0.4, 'prevalence': 0.5, 'one half': 0.5}
+        >>> threshold_rules(malignant, np.array([0.1, 0.3, 0.35, 0.8]))
+        {'KS': 0.35, 'sensitivity = specificity': 0.35, 'prevalence': 0.5, 'one half': 0.5}
     """
     once, cuts = np.ones((1, len(scores))), np.unique(scores)[::-1]
     alarms = share_reaching(cuts, scores[~positive], once[:, ~positive])[0]
