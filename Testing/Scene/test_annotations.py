@@ -65,7 +65,8 @@ def test_a_point_keeps_what_is_said_of_it(placed):
 
 def test_labels_become_a_table_that_training_reads(loaded, placed, ct, tmp_path):
     """Once the CT's path is put where its hash is."""
-    volumeNode, markupsNode = loaded(ct), placed(A=CENTRE_LPS_MM, B=CENTRE_LPS_MM)
+    x, y, z = CENTRE_LPS_MM
+    volumeNode, markupsNode = loaded(ct), placed(A=(x, y, z), B=(x + 8, y, z))
     annotate(markupsNode, 0, Annotation("IA grade 2", "R1", "=cmd()"))
     annotate(markupsNode, 1, Annotation(UNSURE, "R1"))
     exportLabels(volumeNode, markupsNode, tmp_path / "labels.csv", "P7")
