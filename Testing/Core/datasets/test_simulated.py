@@ -104,7 +104,8 @@ def test_the_solid_part_lies_within_the_mask_and_is_as_long_as_asked(seed, patte
     assert not (growth.solid & ~growth.mask).any()
     whole = long_axis_mm(growth.mask)
     assert solid_axis_mm(growth) <= look.solid_mm + 0.5
-    assert solid_axis_mm(growth) > 0.4 * min(look.solid_mm, whole)  # shorter where islands part
+    if look.solid_mm >= 0.5:  # of half a voxel
+        assert solid_axis_mm(growth) > 0.4 * min(look.solid_mm, whole)  # shorter where islands part
 
 
 @settings(deadline=None, max_examples=15)

@@ -174,7 +174,10 @@ def _waves(direction: np.ndarray, detail: float, rng: np.random.Generator) -> np
 def _solid_depth(
     solid_mm: float, offsets: np.ndarray, mask: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Returns the depth (mm) of every voxel inside the solid part, which ends at the mask."""
+    """Returns the depth (mm) of every voxel inside the solid part, which ends at the mask; one
+    shorter than half a voxel fills none."""
+    if solid_mm < 0.5:
+        return np.full(mask.shape, -float(CUBE_MM), np.float32)
     axis = long_axis_mm(mask)
     centre = _point_within(0.25 * axis, rng)
     foci = [centre + _point_within(0.5 * solid_mm + 1, rng) for _ in range(rng.integers(*ISLANDS))]
