@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from nodulerisk.train.risk.fit.fit import TERMS, decided_label, measured_nodules, read_folds
-from nodulerisk.train.risk.fit.logistic import cross_validated
+from nodulerisk.train.risk.logistic import cross_validated
 from rich.progress import track
 
 from needs import SHARED

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from nodulerisk.assess import Progress
-from nodulerisk.assess_points import assess_points
+from nodulerisk.assess_points import Assessor
 from nodulerisk.assessment import Assessment
 from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import CT, triple
@@ -175,11 +175,9 @@ def _assessments(
     """
     centre = np.array(nodule.centre_lps_mm)
     offsets = (np.zeros(3), *clicks_mm)
-    points = [Point(nodule.name, triple(centre + offset)) for offset in offsets]
-    for outcome in assess_points(ct, points, weights, networks):
-        if outcome.assessment is None:
-            raise PointError(outcome.refusal)
-        yield outcome.assessment
+    assessor = Assessor(weights, networks=networks)
+    for offset in offsets:  # one by one: together, points on one nodule would be assessed as one
+        yield assessor.assess(ct, Point(nodule.name, triple(centre + offset)))
 
 
 def _answers(assessment: Assessment) -> Answers:

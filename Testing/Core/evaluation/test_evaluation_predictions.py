@@ -88,6 +88,22 @@ def test_clicks_lie_2_mm_off_and_are_always_the_same(weights, nodule, engine, mo
     assert not np.array_equal(points[1], points[2])
 
 
+def test_each_click_has_its_own_answer(weights, nodule, engine, monkeypatch):
+    """To whoever assesses several points at once, those on one nodule are one."""
+    given = []
+
+    def moved(ct, point, *args, **kwargs):
+        found = assess(ct, point, *args, **kwargs)
+        given.append({"network": (1 - len(given) / 10, len(given) / 10)})
+        malignancy = replace(found.tasks["malignancy"], members=given[-1], inputs={})
+        return replace(found, tasks=found.tasks | {"malignancy": malignancy})
+
+    monkeypatch.setattr("nodulerisk.assess_points.assess", moved)
+    (found,), _ = predictions(weights, [nodule], engine, clicks=2)
+    answers = [found.members, *found.clicks]
+    assert [answer["malignancy"] for answer in answers] == given
+
+
 def test_a_ct_that_ends_with_its_nodule_is_continued(weights, nodule, engine):
     short = replace(nodule.ct, hu=nodule.ct.hu[24:37], origin_lps_mm=(0.0, 0.0, 24.0))
     own = replace(nodule, ct=short, marked=nodule.marked[24:37], only_own_slices=True)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nodulerisk.train.risk.fit.logistic import (
+from nodulerisk.train.risk.logistic import (
     FOLDS,
     Cases,
     chosen,

@@ -31,7 +31,7 @@ from nodulerisk.nodule.drawing import draw
 from nodulerisk.nodule.quantities import RADIOMICS
 from nodulerisk.nodule.radiomics import radiomics
 from nodulerisk.tasks import EVIDENCE_LEVELS, TASKS, Task, two_class_tasks
-from nodulerisk.train.risk.fit.logistic import FOLDS, Cases, chosen, cross_validated, patient_folds
+from nodulerisk.train.risk.logistic import FOLDS, Cases, chosen, cross_validated, patient_folds
 from nodulerisk.weights.card import LOG_ODDS, Evidence, TaskCard, WeightSet
 
 TERMS = ("log axial area", "axial elongation", "core minus border", "calcified fraction")
