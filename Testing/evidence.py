@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from nodulerisk.train.risk.fit.fit import TERMS, decided_label, measured_nodules, read_folds
-from nodulerisk.train.risk.logistic import cross_validated
 from rich.progress import track
 
 from needs import SHARED
@@ -26,6 +24,7 @@ from nodulerisk.assessment import Assessment
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import to_lps
 from nodulerisk.datasets.context import with_context
+from nodulerisk.datasets.folds import read_folds
 from nodulerisk.datasets.lidc.slices import read_lidc_slices
 from nodulerisk.datasets.nodules import LabelledNodule
 from nodulerisk.engine.engine import Engine
@@ -35,6 +34,8 @@ from nodulerisk.evaluation.figures import auc, youden
 from nodulerisk.evaluation.masks import dice
 from nodulerisk.nodule.drawing import draw
 from nodulerisk.nodule.measure import value_of
+from nodulerisk.train.risk.fit import TERMS, decided_label, measured_nodules
+from nodulerisk.train.risk.logistic import cross_validated
 from nodulerisk.train.unet.places import places_without_nodule
 from nodulerisk.trust.withhold import withheld
 from nodulerisk.weights.card import WeightSet

@@ -12,14 +12,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nodulerisk.train.risk.logistic import (
-    FOLDS,
-    Cases,
-    chosen,
-    cross_validated,
-    fitted,
-    patient_folds,
-)
 from scipy.special import expit
 from typer.testing import CliRunner
 
@@ -29,6 +21,14 @@ from nodulerisk.datasets.folds import read_folds
 from nodulerisk.datasets.nodules import LabelledNodule, NoduleDataset
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.train.risk import fit as risk
+from nodulerisk.train.risk.logistic import (
+    FOLDS,
+    Cases,
+    chosen,
+    cross_validated,
+    fitted,
+    patient_folds,
+)
 from nodulerisk.weights.card import save_card
 from nodulerisk.weights.store import load_weight_set
 
