@@ -19,8 +19,9 @@ from nodulerisk.train.plans.plan import NetworkPlan, Run
 
 
 def emv_table(folder: Path) -> Path:
-    """Six nodules of six patients on one CT."""
-    sitk.WriteImage(made_ct().to_sitk(), str(folder / "ct.nrrd"))
+    """A nodule each of six patients, on CTs alike."""
+    for i in range(6):
+        sitk.WriteImage(made_ct().to_sitk(), str(folder / f"ct{i}.nrrd"))
     pathologies = [
         "benign",
         "MIA",
@@ -31,7 +32,7 @@ def emv_table(folder: Path) -> Path:
     ]
     x, y, z = CENTRE_LPS_MM
     rows = [
-        f"p{i},ct.nrrd,{x},{y},{z},12,{pathology},{'train' if i < 4 else 'validation'}"
+        f"p{i},ct{i}.nrrd,{x},{y},{z},12,{pathology},{'train' if i < 4 else 'validation'}"
         for i, pathology in enumerate(pathologies)
     ]
     table = folder / "nodules.csv"
