@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -130,10 +131,17 @@ def listen(
             typer.echo(
                 f"{RESEARCH_USE_ONLY}\n{title} listens at {host}, port {open_port}. Ctrl-C ends it."
             )
-            try:
-                threading.Event().wait()
-            except KeyboardInterrupt:
-                typer.echo("Ended.")
+            _until_stopped()
+    typer.echo("Ended.")
+
+
+def _until_stopped() -> None:
+    """Waits for Ctrl-C, or for the signal by which services are stopped: also where a shell started
+    us in the background, with Ctrl-C ignored."""
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    stopped.wait()
 
 
 def open_archive(pacs: str | None) -> Archive:

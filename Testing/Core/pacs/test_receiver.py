@@ -134,7 +134,9 @@ def test_a_title_or_port_that_cannot_be_is_refused(tmp_path):
         other.listening("127.0.0.1", port).__enter__()
 
 
-def test_the_command_ends_at_ctrl_c_and_leaves_only_whole_images(images, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_ends_when_asked_and_leaves_only_whole_images(number, images, tmp_path):
+    """Also as a shell starts it in the background: with Ctrl-C ignored."""
     command = [
         sys.executable,
         "-m",
@@ -150,12 +152,13 @@ def test_the_command_ends_at_ctrl_c_and_leaves_only_whole_images(images, tmp_pat
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
     ) as process:
         line = next(line for line in process.stdout if "port" in line)
         port = int(line.split("port ")[1].split(".")[0])
         with sending(port, title="ANYONE") as association:
             assert sent(association, *images) == [0] * 24
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             printed, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0 and "Ended." in printed and errors == ""
     assert not [name for name in NAMES if name in printed]
