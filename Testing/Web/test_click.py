@@ -76,7 +76,11 @@ def assert_the_point_is_in_what_was_seen(page: Page) -> None:
 
 @pytest.mark.parametrize(
     ("width", "height"),
-    [(1366, 768), (1920, 1080), pytest.param(3840, 2160, marks=pytest.mark.slow)],
+    [
+        (1366, 768),
+        pytest.param(1920, 1080, marks=pytest.mark.slow),
+        pytest.param(3840, 2160, marks=pytest.mark.slow),
+    ],
 )
 def test_fault_84_a_click_after_forty_notches_lies_in_the_slice_on_the_screen(visit, width, height):
     page = visit(viewport={"width": width, "height": height})

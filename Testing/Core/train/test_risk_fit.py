@@ -194,6 +194,7 @@ def test_a_card_with_fitted_models_can_be_read_again(made, tmp_path):
     assert load_weight_set(copy).tasks == made.tasks
 
 
+@pytest.mark.slow
 def test_further_inputs_are_judged_or_become_terms(weights, dataset, engine):
     told = {
         n.name: {"log-odds of malignancy": 3.0 * n.labels.get("malignancy", 0)}
