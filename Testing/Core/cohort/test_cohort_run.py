@@ -324,6 +324,8 @@ def test_an_error_common_to_all_cases_ends_the_run_and_is_recorded_for_none(
 
 PROGRAM = """
 import sys
+import time
+from itertools import count
 from pathlib import Path
 from nodulerisk.cohort.run import local_cluster, run
 from nodulerisk.cohort.store import Store
@@ -336,7 +338,11 @@ if __name__ == "__main__":
         Store(out, load_weight_set(weights)) as store,
         local_cluster(1, dashboard="127.0.0.1:0") as client,
     ):
-        tell = lambda rows: print(rows[0]["case"], flush=True)
+        told = count(1)
+        def tell(rows):
+            print(rows[0]["case"], flush=True)
+            if next(told) == 3:
+                time.sleep(600)  # until it is stopped, however late
         run(read_cohort(table), store, client, on_rows=tell)
 """
 
@@ -356,7 +362,7 @@ def test_fault_48_a_run_killed_and_then_cancelled_goes_on_where_it_was(
     ):
         started_and_stopped(tmp_path, weights, stop)
     with Store(tmp_path / "out", weights) as store:
-        assert 6 <= len(store.done()) <= len(cases)  # all, where the machine is slow to stop it
+        assert 6 <= len(store.done()) < len(cases)
         run(cohort(*cases), store, client)
         assert statuses(store) == {one.case: "assessed" for one in cases}
 
