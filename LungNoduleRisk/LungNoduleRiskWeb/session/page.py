@@ -306,13 +306,11 @@ def _downloads_section() -> None:
             "report_url = 'report?at=' + Date.now()",
             icon="mdi-file-document-outline",
         )
-        vuetify.VCheckbox(
-            v_model=("identity",),
+        checkbox(
+            "identity",
+            "As the DICOM series does; otherwise nothing identifies the patient",
+            "Name the patient in reports",
             v_if="ct.dicom",
-            label="Name the patient in reports",
-            title="As the DICOM series does; otherwise nothing identifies the patient",
-            hide_details=True,
-            density="compact",
         )
         with html.Ul(classes="downloads"):
             for name, words in DOWNLOADS.items():

@@ -55,9 +55,15 @@ def toggle(name: str, icon: str, title: str, text: str = "") -> None:
     )
 
 
-def checkbox(name: str, title: str) -> None:
+def checkbox(name: str, title: str, label: str = "", **options) -> None:
+    """A checkbox; without a label its name is one."""
     vuetify.VCheckbox(
-        v_model=(name,), label=name.capitalize(), title=title, hide_details=True, density="compact"
+        v_model=(name,),
+        label=label or name.capitalize(),
+        title=title,
+        hide_details=True,
+        density="compact",
+        **options,
     )
 
 

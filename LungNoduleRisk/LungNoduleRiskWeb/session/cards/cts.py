@@ -7,7 +7,7 @@ from trame.widgets import vuetify3 as vuetify
 
 from LungNoduleRiskWeb.session.controller import Controller
 from LungNoduleRiskWeb.session.scans import Scans
-from LungNoduleRiskWeb.session.widgets import SPOKEN, button, checks, section
+from LungNoduleRiskWeb.session.widgets import SPOKEN, button, checkbox, checks, section
 
 
 def ct_card(controller: Controller) -> None:
@@ -18,13 +18,11 @@ def ct_card(controller: Controller) -> None:
         _opened(controller.scans)
         html.P("{{ ct.text }}", v_if="ct", id="ct-text")
         html.P("{{ line }}", v_for="line in about", key="line", classes="about")
-        vuetify.VCheckbox(
-            v_model=("who",),
+        checkbox(
+            "who",
+            "Shows what the DICOM files say of patient and series, on this page alone",
+            "Say whose CT this is",
             v_if="ct && ct.dicom",
-            label="Say whose CT this is",
-            title="Shows what the DICOM files say of patient and series, on this page alone",
-            hide_details=True,
-            density="compact",
         )
         checks("ct")
 

@@ -6,7 +6,7 @@ from trame.widgets import html
 from trame.widgets import vuetify3 as vuetify
 
 from LungNoduleRiskWeb.session.following import Following
-from LungNoduleRiskWeb.session.widgets import SPOKEN, button, section
+from LungNoduleRiskWeb.session.widgets import SPOKEN, button, checkbox, section
 
 
 def follow_card(following: Following) -> None:
@@ -38,12 +38,10 @@ def follow_card(following: Following) -> None:
                 icon="mdi-compare-horizontal",
                 disabled=("!!busy || earlier === null || earlier === scan",),
             )
-            vuetify.VCheckbox(
-                v_model=("by_name",),
-                label="Pair by name",
-                title="Nodules of one name are one, where the lungs cannot be aligned",
-                hide_details=True,
-                density="compact",
+            checkbox(
+                "by_name",
+                "Nodules of one name are one, where the lungs cannot be aligned",
+                "Pair by name",
             )
         _pairs(following)
 
