@@ -22,6 +22,7 @@ from nodulerisk.cli.shared import (
 )
 from nodulerisk.errors import NoduleRiskError, OutputError, PointError, WeightsError
 from nodulerisk.files import stem_of
+from nodulerisk.language.texts import _, joined
 from nodulerisk.outputs.style import REPORT_NAME, SEG_NAME, SR_NAME, TABLE_NAME
 
 if TYPE_CHECKING:
@@ -192,9 +193,11 @@ def asked_points(
 def refuse_unclear_points(texts: list[str] | None, file: Path | None, ras: bool, lps: bool) -> None:
     """Raises PointError for no points, both options, or both coordinate systems."""
     if ras and lps:
-        raise PointError("The points cannot be both LPS and RAS: leave out --ras or --lps.")
+        raise PointError(_("The points cannot be both LPS and RAS: leave out --ras or --lps."))
     if bool(texts) == bool(file):
-        raise PointError("Say where the nodules are: --point X,Y,Z (repeatable) or --points FILE.")
+        raise PointError(
+            _("Say where the nodules are: --point X,Y,Z (repeatable) or --points FILE.")
+        )
 
 
 def _listed_series(file: Path | None) -> list[str]:
@@ -235,7 +238,7 @@ def thresholds_of(texts: list[str]) -> dict[str, float]:
         return {task: float(value) for task, value in (text.split("=") for text in texts)}
     except ValueError as error:
         raise WeightsError(
-            "This is not a threshold: write TASK=VALUE, such as malignancy=0.3."
+            _("This is not a threshold: write TASK=VALUE, such as malignancy=0.3.")
         ) from error
 
 
@@ -254,8 +257,9 @@ def known_patient(texts: list[str] | None, points: int) -> Patient | None:
         said := [name for name in OF_THE_NODULE if getattr(patient, name) is not None]
     ):
         raise NoduleRiskError(
-            f"{', '.join(said)} can only be given for a single nodule: assess the points one by"
-            " one."
+            _("{said} can only be given for a single nodule: assess the points one by one.").format(
+                said=joined(", ", said)
+            )
         )
     return patient
 
@@ -296,8 +300,10 @@ def prepared_folders(out: Path, points: list[Point], inputs: list[Path]) -> list
     ours |= {folder / name for folder in (out, *folders) for name in RESULT_FILES}
     if {path.resolve() for path in ours} & {path.resolve() for path in inputs}:
         raise OutputError(
-            f"{out} holds an input with the name of a result file: choose another folder with"
-            " --out."
+            _(
+                "{out} holds an input with the name of a result file: choose another folder"
+                " with --out."
+            ).format(out=out)
         )
     refuse_unwritable(out, len(points))
     for folder in (out, *folders):

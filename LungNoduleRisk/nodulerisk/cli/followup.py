@@ -28,6 +28,7 @@ from nodulerisk.cli.assess import (
 from nodulerisk.cli.pacs import Pacs, at_hand
 from nodulerisk.cli.shared import FAILED, Show, Verbose, errors_in_one_line, progress
 from nodulerisk.errors import NoduleRiskError, OutputError
+from nodulerisk.language.texts import _
 from nodulerisk.outputs.style import (
     FOLLOW_UP_JSON_NAME,
     FOLLOW_UP_TABLE_NAME,
@@ -185,21 +186,29 @@ def _per_ct(
         NoduleRiskError: there are fewer than two CTs, or more or fewer values than CTs.
     """
     if len(cts) < 2:
-        raise NoduleRiskError("There is one CT: name two or more, the oldest first.")
+        raise NoduleRiskError(_("There is one CT: name two or more, the oldest first."))
     if repeated and any(of_two):
-        raise NoduleRiskError(f"Give --{option} once per CT, or --{option}-before and -after.")
+        raise NoduleRiskError(
+            _("Give --{option} once per CT, or --{option}-before and -after.").format(option=option)
+        )
     if not repeated and len(cts) > 2 and (option == "points" or any(of_two)):
-        raise NoduleRiskError(f"There are {len(cts)} CTs: give --{option} once for each.")
+        raise NoduleRiskError(
+            _("There are {count} CTs: give --{option} once for each.").format(
+                count=len(cts), option=option
+            )
+        )
     values: list[str | None] = [*repeated] if repeated else [None] * len(cts)
     if not repeated and len(cts) == 2:
         values = [*of_two]
     if len(values) != len(cts):
         raise NoduleRiskError(
-            f"There are {len(cts)} CTs, but {len(values)} of --{option}: give it once for each, in"
-            " the same order."
+            _(
+                "There are {count} CTs, but {values} of --{option}: give it once for each, in"
+                " the same order."
+            ).format(count=len(cts), values=len(values), option=option)
         )
     if option == "points" and not any(value and value != NONE for value in values):
-        raise NoduleRiskError("Say where the nodules are: --points FILE, once per CT.")
+        raise NoduleRiskError(_("Say where the nodules are: --points FILE, once per CT."))
     return [None if value == NONE else value for value in values]
 
 
@@ -226,8 +235,10 @@ def _folders(out: Path, points: list[list[Point]], inputs: list[Path]) -> list[l
     ours = [*(out / name for name in OWN_FILES), *out.glob(NOT_FOUND_NAMES)]
     if {path.resolve() for path in ours} & {path.resolve() for path in inputs}:
         raise OutputError(
-            f"{out} holds an input with the name of a result file: choose another folder with"
-            " --out."
+            _(
+                "{out} holds an input with the name of a result file: choose another folder"
+                " with --out."
+            ).format(out=out)
         )
     folders = [
         prepared_folders(out / scan, asked, inputs)
@@ -246,7 +257,9 @@ def _gaps(given: list[float] | None, cts: Sequence[Path], scans: Sequence[CT]) -
     """
     if given and len(given) != len(cts) - 1:
         raise NoduleRiskError(
-            f"There are {len(cts)} CTs: give --days {len(cts) - 1} times, from each CT to the next."
+            _("There are {count} CTs: give --days {steps} times, from each CT to the next.").format(
+                count=len(cts), steps=len(cts) - 1
+            )
         )
     days: Sequence[float | None] = given or [None] * (len(cts) - 1)
     return [
@@ -265,17 +278,24 @@ def _days(given: float | None, before: Path, after: Path, first: CT, second: CT)
         days = typer.prompt(f"Days from {before.name} to {after.name}", type=float)
     if days is None:
         raise NoduleRiskError(
-            "The files do not give the dates of both scans: give the days between them with --days."
+            _(
+                "The files do not give the dates of both scans: give the days between them"
+                " with --days."
+            )
         )
     if not 0 < days < math.inf:
         raise NoduleRiskError(
-            "The later CT was not made on a later day: name the earlier one first, or give the days"
-            " between them with --days."
+            _(
+                "The later CT was not made on a later day: name the earlier one first, or give"
+                " the days between them with --days."
+            )
         )
     if dated is not None and dated < 0:
         raise NoduleRiskError(
-            "By their DICOM dates, the CT named first was made on a later day: name the earlier one"
-            " first."
+            _(
+                "By their DICOM dates, the CT named first was made on a later day: name the"
+                " earlier one first."
+            )
         )
     return days
 
@@ -293,7 +313,9 @@ def _aligned(before: CT, after: CT, may_fail: bool, show: Show) -> Alignment | N
     except NoduleRiskError as refusal:
         if may_fail:
             return None
-        raise NoduleRiskError(f"{refusal} Or name the pairs with --pair NAME=NAME.") from refusal
+        raise NoduleRiskError(
+            _("{refusal} Or name the pairs with --pair NAME=NAME.").format(refusal=str(refusal))
+        ) from refusal
 
 
 def _timeline(
@@ -322,8 +344,10 @@ def _timeline(
     _show_proposals(proposals, alignments, names)
     if any(one.pairs for one in proposals) and not yes and not _can_ask():
         raise NoduleRiskError(
-            "These pairs need confirmation, and there is no terminal to ask: check them, then run"
-            " again with --yes."
+            _(
+                "These pairs need confirmation, and there is no terminal to ask: check them,"
+                " then run again with --yes."
+            )
         )
     matches = [
         one if yes else one.confirmed(partial(_ask, scans=two))
@@ -331,7 +355,7 @@ def _timeline(
     ]
     if not named and any(p.pairs for p in proposals) and not any(m.pairs for m in matches):
         raise NoduleRiskError(
-            "No nodule is in both scans: check the points, or assess each scan on its own."
+            _("No nodule is in both scans: check the points, or assess each scan on its own.")
         )
     days = [sum(gaps[:number]) for number in range(len(scans))]
     density = known.density if known else None
@@ -500,7 +524,9 @@ def _earlier_reports(given: list[Path], out: Path, scans: int) -> list[EarlierRe
 
     named = {path: read_earlier(path) for path in given}
     if unread := [path for path, report in named.items() if report is None]:
-        raise OutputError(f"{unread[0]} is not a DICOM report of measurements (SR).")
+        raise OutputError(
+            _("{unread} is not a DICOM report of measurements (SR).").format(unread=unread[0])
+        )
     former = (read_earlier(out / scan / SR_NAME) for scan in _scan_names(scans))
     return [report for report in (*named.values(), *former) if report is not None]
 

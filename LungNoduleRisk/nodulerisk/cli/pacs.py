@@ -16,6 +16,7 @@ import typer
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.cli.shared import Verbose, echo_error, errors_in_one_line, progress
 from nodulerisk.errors import PacsError
+from nodulerisk.language.texts import _
 from nodulerisk.outputs.style import SEG_NAME, SR_NAME
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def push(
         }
         if not files:
             raise PacsError(
-                "There are no DICOM results in this folder: assess the CT with --dicom first."
+                _("There are no DICOM results in this folder: assess the CT with --dicom first.")
             )
         archive = open_archive(pacs)
         typer.echo(f"Sending to {archive.access.address}: {', '.join(files)}")
@@ -119,7 +120,7 @@ def listen(
         from nodulerisk.pacs.receiver import Receiver
 
         if not senders and not is_loopback(host):
-            raise PacsError("Say who may send: --from AE, once for each archive or scanner.")
+            raise PacsError(_("Say who may send: --from AE, once for each archive or scanner."))
         if not is_loopback(host):
             typer.echo(
                 "C-STORE is not encrypted, and an AE title is no password: let only the archive and"
@@ -224,4 +225,4 @@ def _study_words(study: Study) -> str:
 
 def _refuse_without_extra() -> None:
     if any(find_spec(name) is None for name in NEEDED):
-        raise PacsError("The archive needs more packages: pip install 'nodulerisk[pacs]'.")
+        raise PacsError(_("The archive needs more packages: pip install 'nodulerisk[pacs]'."))

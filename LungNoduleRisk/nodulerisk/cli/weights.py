@@ -9,6 +9,7 @@ import typer
 
 from nodulerisk.cli.shared import Verbose, errors_in_one_line, progress
 from nodulerisk.errors import WeightsError
+from nodulerisk.language.texts import _, joined
 
 
 def list_weights(verbose: Verbose = False) -> None:
@@ -66,8 +67,13 @@ def import_weights(
 
         if densesharp_evidence not in EVIDENCE_LEVELS:
             raise WeightsError(
-                f"There is no evidence level '{densesharp_evidence}': choose one of"
-                f" {', '.join(EVIDENCE_LEVELS)}."
+                _(
+                    "There is no evidence level '{densesharp_evidence}': choose one of"
+                    " {evidence_levels}."
+                ).format(
+                    densesharp_evidence=densesharp_evidence,
+                    evidence_levels=joined(", ", EVIDENCE_LEVELS),
+                )
             )
         target = out or user_set_folder(name)
         weights = import_keras(

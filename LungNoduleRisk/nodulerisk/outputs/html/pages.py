@@ -18,6 +18,8 @@ from plotly.offline import get_plotlyjs
 
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.files import written_whole
+from nodulerisk.language.spoken import language, say
+from nodulerisk.language.texts import Text, _, joined
 from nodulerisk.outputs import style
 from nodulerisk.tasks import title_of
 
@@ -51,6 +53,7 @@ def write_page(path: Path, template: str, **values: Any) -> None:
         "nonce": secrets.token_urlsafe(),
         "plotlyjs": Markup(get_plotlyjs()),
         "research": RESEARCH_USE_ONLY,
+        "language": language().replace("_", "-"),
     }
     page = _environment().get_template(template).render(common | values)
     with written_whole(path) as partial:
@@ -68,14 +71,16 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {"plot": _plot, "style": style, "title_of": title_of}
+    environment.globals |= {"_": _, "Text": Text, "joined": joined}
     return environment
 
 
 def _seen(value: Any) -> Any:
-    """Returns text without the characters that change how the text around them is displayed."""
-    return (
-        UNSEEN.sub("", value) if isinstance(value, str) and not isinstance(value, Markup) else value
-    )
+    """Returns text in the reader's language, without the characters that change how the text around
+    them is displayed."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return UNSEEN.sub("", say(value) if isinstance(value, Text) else value)
 
 
 @pass_context
@@ -84,4 +89,4 @@ def _plot(context: Context, name: str, figure: go.Figure, alt: str, **config: bo
     plotly's."""
     data = {"config": Markup(json.dumps(CONFIG | config)), "figure": Markup(figure.to_json())}
     # plotly itself escapes angle brackets
-    return PLOT.format(name=name, alt=alt, nonce=context["nonce"], **data)
+    return PLOT.format(name=name, alt=say(alt), nonce=context["nonce"], **data)
