@@ -94,7 +94,7 @@ def test_the_readme_is_short():
 
 
 def skeleton(path: Path) -> dict[str, list]:
-    """What a translation keeps: headings' levels, fenced blocks, links, code, table rows, figures."""
+    """What a translation keeps: headings, fenced blocks, links, code, table rows, figures."""
     text = text_of(path)
     prose = FENCED.sub("", text)
     links = re.findall(r"\]\(([^)]+)\)", prose)
