@@ -48,7 +48,7 @@ DROP_A_DEAD_LINK = """() => {
 def with_sample(page: Page) -> None:
     page.get_by_role("button", name="Sample").click()
     expect(page.locator(".nodule")).to_have_count(1)
-    expect(corner(page)).to_contain_text("Slice 67 of 38–93")
+    expect(corner(page)).to_contain_text("Slice 30 of 59")
 
 
 def view(page: Page, name: str = "Axial"):
@@ -77,7 +77,7 @@ def test_reading_a_slice(page):
     with_sample(page)
     page.mouse.move(*at(page, 40, 40))
     readout = page.locator(".readout")
-    expect(readout).to_have_text(re.compile(r"^−?\d+ HU · R [\d.]+ A [\d.]+ I [\d.]+ mm$"))
+    expect(readout).to_have_text(re.compile(r"^−?\d+ HU · L [\d.]+ P [\d.]+ I [\d.]+ mm$"))
     drag(page, at(page, 60, 60), at(page, 90, 20))
     expect(page.get_by_role("combobox", name="Window")).to_have_value("Free")
     expect(corner(page)).not_to_contain_text("W 1500")
@@ -92,7 +92,7 @@ def test_reading_a_slice(page):
     expect(corner(page)).to_contain_text("MIP 10 mm")
 
     page.get_by_role("button", name="Reset views and window").click()
-    expect(corner(page)).to_have_text(re.compile(r"^Slice \d+ of 38–93 · W 1500 L −600$"))
+    expect(corner(page)).to_have_text(re.compile(r"^Slice \d+ of 59 · W 1500 L −600$"))
     still = corner(page).text_content()
     page.get_by_role("button", name="Cine").click()
     expect(corner(page)).not_to_have_text(still)
@@ -112,10 +112,10 @@ def test_touchpad_steps_add_up_and_arrows_turn_slices(page):
     for _ in range(40):
         page.mouse.wheel(0, 1)
     page.mouse.wheel(0, 60)
-    expect(corner(page)).to_contain_text("Slice 68 of 38–93")
+    expect(corner(page)).to_contain_text("Slice 29 of 59")
     view(page).focus()
     page.keyboard.press("ArrowUp")
-    expect(corner(page)).to_contain_text("Slice 67 of 38–93")
+    expect(corner(page)).to_contain_text("Slice 30 of 59")
 
 
 def test_points_are_not_lost_unasked_and_follow_up_compares(page, tmp_path):
@@ -137,7 +137,8 @@ def test_points_are_not_lost_unasked_and_follow_up_compares(page, tmp_path):
     expect(dialog).to_contain_text("removes N1")
     dialog.get_by_role("button", name="Keep what is open").click()
     expect(page.locator(".nodule .sizes")).to_have_count(1)
-    page.get_by_role("button", name="Sample").click()
+    page.get_by_role("button", name="Choose a demonstration CT").click()
+    page.get_by_text("Thick slices").click()
     dialog.get_by_role("button", name="Open beside").click()
     expect(page.locator(".scans li")).to_have_count(2)
     expect(page.locator(".nodule")).to_contain_text("Not assessed yet")
@@ -168,6 +169,7 @@ def test_results_fit_a_low_window_and_can_be_read_on_light_and_dark(visit):
     assess(page)
     expect(page.locator(".nodule")).to_be_in_viewport(ratio=1)
     expect(page.locator("#facts p").first).to_be_in_viewport(ratio=1)
+    expect(page.get_by_role("heading", name="Malignancy: malignant")).to_be_visible()
     for _theme in ("dark", "light"):
         page.wait_for_function(f"Math.min(...({BAR_CONTRASTS})()) >= 4.5")
         page.get_by_role("button", name="Dark").click()

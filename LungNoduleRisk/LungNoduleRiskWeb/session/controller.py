@@ -140,7 +140,7 @@ class Controller:
         await self.scans.open(upload, series_uid, ask)
 
     def open_sample(self) -> None:
-        """Shows the demonstration CT and its point."""
+        """Shows the first demonstration CT and its point."""
         self.scans.open_sample()
 
     def close(self) -> None:

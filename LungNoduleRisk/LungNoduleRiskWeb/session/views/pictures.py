@@ -22,6 +22,7 @@ from trame_slicer.rca_view.rca_view_factory import RcaRenderStrategy, RcaWindow
 from trame_slicer.views import (
     CursorId,
     IViewFactory,
+    NoScheduleRendering,
     SliceView,
     ThreeDView,
     ViewLayout,
@@ -298,7 +299,8 @@ class PictureFactory(IViewFactory):
 
     def _create_view(self, view: Any, scene: Any, app_logic: Any) -> Picture:
         name = view.singleton_tag
-        made: View = self._make_view(scene=scene, app_logic=app_logic, name=name)
+        quiet = NoScheduleRendering()  # else it is drawn sixty times while it is made
+        made: View = self._make_view(scene, app_logic, name, scheduled_render_strategy=quiet)
         made.render_window().SetMultiSamples(0)  # eight samples take six times as long
         made.set_view_properties(view.properties)
         cursor = f"{name}_cursor"
