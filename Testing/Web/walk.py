@@ -145,6 +145,7 @@ class Walk:
         page.get_by_role("button", name="Compare these").wait_for()
         self.see("pairs")
         self.button("Compare these")
+        self.press(page.locator(".nodule").first)
         expect(page.locator(".earlier").first).to_be_visible()
         self.see("compared")
 
