@@ -157,7 +157,7 @@ class Walk:
         self.button("Send results")
         page.get_by_role("dialog", name="Send to the archive?").wait_for()
         self.see("sending")
-        self.button("Send")
+        self.press(page.get_by_role("dialog").get_by_role("button", name="Send", exact=True))
         expect(page.get_by_text("The archive has stored the masks")).to_be_visible()
         self.see("sent")
         studies = Archive(access_to(archive.address, {})).find(Wanted(name=PATIENT))[0]
