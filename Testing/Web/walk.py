@@ -158,7 +158,9 @@ class Walk:
         page.get_by_role("dialog", name="Send to the archive?").wait_for()
         self.see("sending")
         self.press(page.get_by_role("dialog").get_by_role("button", name="Send", exact=True))
-        expect(page.get_by_text("The archive has stored the masks")).to_be_visible()
+        panel = page.get_by_role("complementary", name="Nodules and results")
+        expect(panel.get_by_text("The archive has stored the masks")).to_be_visible()
+        expect(page.get_by_role("dialog")).to_have_count(0)
         self.see("sent")
         studies = Archive(access_to(archive.address, {})).find(Wanted(name=PATIENT))[0]
         assert {"CT", "SEG", "SR"} in [set(study.modalities) for study in studies]
