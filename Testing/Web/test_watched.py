@@ -233,9 +233,10 @@ def test_a_session_whose_front_was_killed_ends_also_while_it_starts(base, monkey
     monkeypatch.setattr(os, "_exit", ended)
     ours, fronts = os.pipe()
     os.close(fronts)
-    with os.fdopen(ours) as stdin, pytest.raises(SystemExit):
+    with os.fdopen(ours) as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)
-        _end_with_front(base / "session" / "uploads")
+        with pytest.raises(SystemExit):
+            _end_with_front(base / "session" / "uploads")
     assert not (base / "session").exists()
 
 

@@ -1,5 +1,7 @@
-"""The whole job as a new user does it, with a picture of each step to look at: from the studies of a
-real Orthanc to the masks found in it again. ``python Testing/Web/walk.py FOLDER [WINDOW ...]``
+"""The whole job as a new user does it, with a picture of each step to look at.
+
+``python Testing/Web/walk.py FOLDER [WINDOW ...]`` goes from the studies of a real Orthanc to the
+masks found in it again.
 
 Firefox is Debian's own, driven by WebDriver BiDi: Playwright 1.58 does that, newer ones ask more of
 it than Firefox ESR 153 knows.
@@ -139,12 +141,14 @@ class Walk:
         self.press(page.locator("#assess"))
         expect(page.get_by_text("1 of 1 nodules assessed.")).to_be_visible()
         self.press(page.get_by_role("button", name="Show this CT").first)
-        page.get_by_role("combobox", name="Earlier CT").click(force=True)
+        expect(page.locator(".nodule")).to_have_count(2)
+        self.press(page.locator("#follow-up .v-select"))
         page.get_by_role("option").first.click()
         self.button("Compare")
         page.get_by_role("button", name="Compare these").wait_for()
         self.see("pairs")
         self.button("Compare these")
+        self.press(page.locator(".nodule").first)
         expect(page.locator(".earlier").first).to_be_visible()
         self.see("compared")
 
@@ -153,8 +157,10 @@ class Walk:
         self.button("Send results")
         page.get_by_role("dialog", name="Send to the archive?").wait_for()
         self.see("sending")
-        self.button("Send")
-        expect(page.get_by_text("The archive has stored the masks")).to_be_visible()
+        self.press(page.get_by_role("dialog").get_by_role("button", name="Send", exact=True))
+        panel = page.get_by_role("complementary", name="Nodules and results")
+        expect(panel.get_by_text("The archive has stored the masks")).to_be_visible()
+        expect(page.get_by_role("dialog")).to_have_count(0)
         self.see("sent")
         studies = Archive(access_to(archive.address, {})).find(Wanted(name=PATIENT))[0]
         assert {"CT", "SEG", "SR"} in [set(study.modalities) for study in studies]

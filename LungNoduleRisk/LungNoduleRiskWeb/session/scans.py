@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
 from trame_server.utils.asynchronous import create_task
 
 from LungNoduleRiskLib import scene
 from LungNoduleRiskLib.display import results
 from LungNoduleRiskLib.facts import ctFacts
 from LungNoduleRiskLib.sample import SAMPLES, Sample, loadSample
+from LungNoduleRiskWeb.session.arriving import as_picture
 from LungNoduleRiskWeb.session.part import Page
 from nodulerisk.ct.dicom.identity import LABELS, identity_in
 from nodulerisk.ct.dicom.preview import previews
@@ -134,7 +131,7 @@ class Scans:
         with self._state:
             if self.pending == upload:
                 self._state.series = [
-                    one | {"seen": _as_picture(seen[one["uid"]]) if one["uid"] in seen else ""}
+                    one | {"seen": as_picture(seen[one["uid"]]) if one["uid"] in seen else ""}
                     for one in self._state.series
                 ]
 
@@ -252,15 +249,6 @@ class Scans:
                 "scan": self.opened.index(shown),
             }
         )
-
-
-def _as_picture(hu: np.ndarray) -> str:
-    """A slice in the lung window, as the address of a picture."""
-    width, centre = scene.LUNG_WINDOW_HU
-    grey = np.clip((hu - (centre - width / 2)) / width, 0, 1) * 255
-    file = BytesIO()
-    Image.fromarray(grey.astype(np.uint8)).save(file, "JPEG")
-    return f"data:image/jpeg;base64,{b64encode(file.getvalue()).decode()}"
 
 
 def _set_visible(scan: Scan, visible: bool) -> None:

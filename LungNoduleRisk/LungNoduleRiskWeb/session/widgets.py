@@ -68,8 +68,8 @@ def checkbox(name: str, title: str, label: str = "", **options) -> None:
 
 
 def button(text: str, click=None, icon: str = "", title: str = "", **options) -> vuetify.VBtn:
-    """A button, which is returned; its name holds the words on it, for those who speak them, and says what its icon
-    shows."""
+    """A button, which is returned; its name holds the words on it, for those who speak them, and
+    says what its icon shows."""
     named = {"title": title or text, "aria_label": ": ".join(filter(None, (text, title)))}
     options = (
         {"variant": "tonal", "size": "small"}

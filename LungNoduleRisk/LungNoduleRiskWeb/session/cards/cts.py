@@ -41,6 +41,7 @@ def _open(scans: Scans) -> None:
         with html.Div(id="sending", hidden=True, role="status", **SPOKEN):
             html.Progress(id="sent", max=1, value=0, aria_label="Upload", **SPOKEN)
             html.Span("", id="sent-words")
+            html.Img(src=("arriving",), v_if="arriving", alt="A slice that has arrived")
             button("Cancel upload", icon="mdi-stop", id="cancel-upload")
 
 

@@ -72,7 +72,8 @@ class Picture:
             name: of the area.
             view: whose pictures these are.
             window: its window.
-            said_of: what is written in a picture of the view as it is now.
+            said_of: what is written in a picture of the view as it is now: ``said``, words by
+                place, and ``scale``.
             on_pointed: told where in a picture the mouse is; None: it left.
             on_pressed: told that a button was pressed, before anything is done.
         """
@@ -214,7 +215,7 @@ class Picture:
         self._shown[numbered] = shown_by(self.view)
         if len(self._shown) > KEPT:
             del self._shown[next(iter(self._shown))]
-        return {"picture": numbered, "said": self._said_of(self.view)}
+        return {"picture": numbered, **self._said_of(self.view)}
 
     def push(self, content: bytes, meta: dict[str, Any]) -> None:
         """Sends a picture."""
