@@ -16,7 +16,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.checks import Check, message_from
+from nodulerisk.checks import Check, check_from
 from nodulerisk.ct.cubes import Grid
 from nodulerisk.ct.volume import CT, Technique, triple, with_geometry
 from nodulerisk.errors import NoduleRiskError
@@ -300,7 +300,7 @@ class Assessment:
             measurements=tuple(
                 _measurement_from(measurement) for measurement in values["measurements"]
             ),
-            checks=tuple(_check_from(check) for check in values["checks"]),
+            checks=tuple(check_from(check) for check in values["checks"]),
             provenance=_provenance_from(values["provenance"]),
             place=_made(Place, values["place"]) if values.get("place") else None,
             stability=_stability_from(values["stability"]) if values.get("stability") else None,
@@ -393,11 +393,6 @@ def _made(kind: type[Any], values: dict[str, Any]) -> Any:
     return kind(
         **{field.name: values[field.name] for field in fields(kind) if field.name in values}
     )
-
-
-def _check_from(values: dict[str, Any]) -> Check:
-    message = message_from(values["code"], values["message"])
-    return _made(Check, {**values, "message": message})
 
 
 def _measurement_from(values: dict[str, Any]) -> Measurement:

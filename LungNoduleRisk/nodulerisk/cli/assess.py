@@ -16,6 +16,7 @@ from nodulerisk.cli.shared import (
     Series,
     Show,
     Verbose,
+    echo,
     echo_error,
     errors_in_one_line,
     progress,
@@ -117,6 +118,14 @@ def assess(
             " does.",
         ),
     ] = False,
+    only_json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Write only assessment.json, its masks and the table: no page, picture or mesh;"
+            " takes two thirds of the time.",
+        ),
+    ] = False,
     pacs: Pacs = None,
     verbose: Verbose = False,
 ) -> None:
@@ -139,12 +148,12 @@ def assess(
         earlier = earlier_report(out) if dicom else None  # before old results are removed
         folders = prepared_folders(out, asked, [path, *([points] if points else [])])
         with progress(len(asked)) as show:
-            show("loading", None)
+            show(_("loading"), None)
             source = dicom_source(path, series) if dicom else None
             who = identity_of(path, series) if identity else None
             weight_set = chosen_weights(weights, thresholds)
             assessor = assessor_of(weight_set, device, several=stability or len(asked) > 1)
-            show("reading the CT", None)
+            show(_("reading the CT"), None)
             scan = of_listed_series(scan or read_scan(path, series), listed, named)
             outcomes = assess_and_write(
                 scan,
@@ -156,9 +165,10 @@ def assess(
                 stability=stability,
                 patient=known,
                 identity=who,
+                only_json=only_json,
             )
-            if len(asked) > 1:
-                show("writing the report", None)
+            if len(asked) > 1 and not only_json:
+                show(_("writing the report"), None)
                 _write_report(scan, outcomes, out / REPORT_NAME, who)
         report_outcomes(outcomes, out)
         if source is not None:
@@ -365,6 +375,7 @@ def assess_and_write(
     patient: Patient | None = None,
     change_of: Callable[[Assessment], FollowUp | None] | None = None,
     identity: Mapping[str, str] | None = None,
+    only_json: bool = False,
 ) -> list[Outcome]:
     """Assesses every point and writes its results; a refused point does not stop the others (fault
     25). ``change_of`` says how a nodule has changed since earlier scans."""
@@ -387,11 +398,11 @@ def assess_and_write(
     outcomes = []
     for number, (outcome, folder) in enumerate(zip(found, folders, strict=True), start=1):
         if (assessment := outcome.assessment) is not None:
-            show(f"{outcome.point.name}: writing", number)
+            show(_("{name}: writing").format(name=outcome.point.name), number)
             change = change_of(assessment) if change_of else None
             advice = advise(assessment, patient, listed, change) if patient else NO_ADVICE
             outcome = replace(outcome, advice=advice)
-            write_results(ct, assessment, folder, advice, identity)
+            write_results(ct, assessment, folder, advice, identity, only_json=only_json)
         outcomes.append(outcome)
     return outcomes
 
@@ -417,7 +428,7 @@ def report_outcomes(outcomes: list[Outcome], out: Path) -> None:
 
     write_csv(outcomes, out / TABLE_NAME)
     Console().print(results_view(outcomes))
-    typer.echo(f"Results: {out}")
+    echo(_("Results: {out}").format(out=out))
     for outcome in outcomes:
         if outcome.assessment is None:
-            echo_error(f"{outcome.point.name}: {outcome.refusal}")
+            echo_error(joined(": ", (outcome.point.name, outcome.refusal)))

@@ -61,7 +61,7 @@ def errors_in_one_line(verbose: bool) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo(say(_("Cancelled.")), err=True)
+        echo(_("Cancelled."), err=True)
         raise typer.Exit(CANCELLED) from None
     except SeveralFaultsError as error:
         _fail(error.heading, verbose, error.faults)
@@ -96,3 +96,8 @@ def _fail(message: str, verbose: bool, faults: Sequence[str] = ()) -> NoReturn:
 def echo_error(message: str) -> None:
     said = say(_("Error: {message}").format(message=message))
     typer.echo(" ".join(said.split()), err=True)
+
+
+def echo(words: str, *, err: bool = False) -> None:
+    """Prints words in the reader's language."""
+    typer.echo(say(words), err=err)

@@ -25,6 +25,7 @@ import numpy as np
 from nodulerisk.checks import GPU_OUT_OF_MEMORY, Check
 from nodulerisk.errors import NoduleRiskError, WeightsError
 from nodulerisk.files import written_whole
+from nodulerisk.language.texts import _, joined
 from nodulerisk.networks.kinds import recipe_of
 from nodulerisk.weights.card import NetworkCard, WeightSet
 from nodulerisk.weights.store import read_arrays
@@ -125,7 +126,11 @@ def choose_device(device: str = "auto") -> str:
         NoduleRiskError: the name is unknown or the machine has no such device.
     """
     if device not in DEVICES:
-        raise NoduleRiskError(f"Unknown device '{device}': choose {', '.join(DEVICES)}.")
+        raise NoduleRiskError(
+            _("Unknown device '{device}': choose {devices}.").format(
+                device=device, devices=joined(", ", DEVICES)
+            )
+        )
     if device == "cpu" or (device == "auto" and not _gpu_possible()):
         return "cpu"
     import torch
@@ -140,7 +145,10 @@ def choose_device(device: str = "auto") -> str:
     ]
     if device != "auto" and device not in present:
         raise NoduleRiskError(
-            f"This machine has no {device} device that torch can use: choose --device cpu or auto."
+            _(
+                "This machine has no {device} device that torch can use: choose --device cpu"
+                " or auto."
+            ).format(device=device)
         )
     return device if device != "auto" else (present + ["cpu"])[0]
 
@@ -274,7 +282,11 @@ def choose_precision(precision: str, weights: WeightSet) -> str:
         NoduleRiskError: an unknown precision.
     """
     if precision not in PRECISIONS:
-        raise NoduleRiskError(f"Unknown precision '{precision}': choose {', '.join(PRECISIONS)}.")
+        raise NoduleRiskError(
+            _("Unknown precision '{precision}': choose {precisions}.").format(
+                precision=precision, precisions=joined(", ", PRECISIONS)
+            )
+        )
     if precision != "auto":
         return precision
     drift = weights.bf16_drift
@@ -309,7 +321,9 @@ def load_network(weights: WeightSet, name: str):
         )
     except (ValueError, TypeError) as error:
         raise WeightsError(
-            f"Network {name} of '{weights.name}' cannot be built: {error}."
+            _("Network {name} of '{set}' cannot be built: {error}.").format(
+                name=name, set=weights.name, error=str(error)
+            )
         ) from error
     arrays = read_arrays(weights.folder, card)
     needed = {
@@ -321,8 +335,9 @@ def load_network(weights: WeightSet, name: str):
         if key not in arrays or arrays[key].shape != tuple(value.shape):
             found = arrays[key].shape if key in arrays else "missing"
             raise WeightsError(
-                f"{card.file} does not fit {card.kind}: {key} is {found}, needed"
-                f" {tuple(value.shape)}."
+                _("{file} does not fit {kind}: {key} is {found}, needed {shape}.").format(
+                    file=card.file, kind=card.kind, key=key, found=found, shape=tuple(value.shape)
+                )
             )
     network.load_state_dict({key: torch.from_numpy(arrays[key]) for key in needed}, strict=False)
     return network.eval()
@@ -340,7 +355,7 @@ def first_use(weights: WeightSet, name: str | None, networks: Networks) -> str:
         return ""
     with suppress(importlib.metadata.PackageNotFoundError):  # it runs on another computer
         if not converted_file(weights.networks[name]).exists():
-            return ": preparing it for this computer, only this once"
+            return _(": preparing it for this computer, only this once")
     return ""
 
 
