@@ -370,7 +370,7 @@ def _putBack(
     names: Collection[str],
     entries: dict[str, Entry],
     segments: dict[str, Any],
-    prints: dict[str, str],
+    prints: dict[str, str | None],
     volumeNode: vtkMRMLScalarVolumeNode,
 ) -> None:
     byHand = handDrawn(volumeNode, names)
