@@ -4,12 +4,13 @@ ended with it."""
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import shutil
+import sys
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from threading import Thread
 
 from trame_server import Server
 from trame_slicer import module as trame_slicer_module
@@ -30,8 +31,6 @@ from LungNoduleRiskWeb.session.uploads import Limits
 from LungNoduleRiskWeb.session.viewer import Viewer
 from nodulerisk.engine.queue import SharedNetworks
 from nodulerisk.pacs.access import ADDRESS, access_to
-
-POLL_S = 1.0
 
 
 def make_server(options: argparse.Namespace, key: str, networks: str) -> Server:
@@ -56,15 +55,13 @@ def make_server(options: argparse.Namespace, key: str, networks: str) -> Server:
     @server.controller.add("on_server_ready")
     def _ready(**_) -> None:
         print(READY_LINE, flush=True)  # trame keeps wslink from saying it
-        asyncio.get_running_loop().create_task(_end_with(os.getppid(), options.folder))
 
     return server
 
 
-async def _end_with(parent: int, folder: Path) -> None:
+def _end_with_front(folder: Path) -> None:
     """Leaves no process and no upload behind when the front was killed."""
-    while os.getppid() == parent:
-        await asyncio.sleep(POLL_S)
+    os.read(sys.stdin.fileno(), 1)  # nothing is ever written there, and its end closes it
     shutil.rmtree(folder.parent, ignore_errors=True)  # the session's own, with its temporary files
     os._exit(1)
 
@@ -100,6 +97,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--max-upload-gb", type=float, default=4.0)
     options = parser.parse_args()
+    Thread(target=_end_with_front, args=(options.folder,), daemon=True).start()
     _bound_memory()
     _keep_traces()
     server = make_server(options, os.environ[KEY_VARIABLE], os.environ[NETWORKS_VARIABLE])

@@ -21,6 +21,7 @@ WINDOWS = {name.capitalize(): window for name, window in WINDOWS_HU.items()}
 FREE = "Free"  # any other window
 SLABS_MM = {"Slices": 0.0, "MIP 5 mm": 5.0, "MIP 10 mm": 10.0, "MIP 20 mm": 20.0}
 CINE_S = 0.1  # a slice
+MOST_CINE = 3000  # slices, five minutes: it would keep a session that its user has left
 WIDTHS_HU, CENTRES_HU = (1, 10_000), (-5_000, 5_000)
 FIRST_WINDOW = next(iter(WINDOWS))
 
@@ -139,10 +140,14 @@ class ReadingTools:
             create_task(self._turn_on())
 
     async def _turn_on(self) -> None:
-        while self._state.cine is True and self._session.volumeNode is not None:
+        for _ in range(MOST_CINE):
+            if self._state.cine is not True or self._session.volumeNode is None:
+                return
             with self._state:
                 self._viewer.turn_on()
             await asyncio.sleep(CINE_S)
+        with self._state:
+            self.stop_cine()
 
     # Measuring
 

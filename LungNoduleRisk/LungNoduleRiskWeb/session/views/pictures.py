@@ -22,6 +22,7 @@ from trame_slicer.rca_view.rca_view_factory import RcaRenderStrategy, RcaWindow
 from trame_slicer.views import (
     CursorId,
     IViewFactory,
+    NoScheduleRendering,
     SliceView,
     ThreeDView,
     ViewLayout,
@@ -71,7 +72,8 @@ class Picture:
             name: of the area.
             view: whose pictures these are.
             window: its window.
-            said_of: what is written in a picture of the view as it is now.
+            said_of: what is written in a picture of the view as it is now: ``said``, words by
+                place, and ``scale``.
             on_pointed: told where in a picture the mouse is; None: it left.
             on_pressed: told that a button was pressed, before anything is done.
         """
@@ -213,7 +215,7 @@ class Picture:
         self._shown[numbered] = shown_by(self.view)
         if len(self._shown) > KEPT:
             del self._shown[next(iter(self._shown))]
-        return {"picture": numbered, "said": self._said_of(self.view)}
+        return {"picture": numbered, **self._said_of(self.view)}
 
     def push(self, content: bytes, meta: dict[str, Any]) -> None:
         """Sends a picture."""
@@ -298,7 +300,8 @@ class PictureFactory(IViewFactory):
 
     def _create_view(self, view: Any, scene: Any, app_logic: Any) -> Picture:
         name = view.singleton_tag
-        made: View = self._make_view(scene=scene, app_logic=app_logic, name=name)
+        quiet = NoScheduleRendering()  # else it is drawn sixty times while it is made
+        made: View = self._make_view(scene, app_logic, name, scheduled_render_strategy=quiet)
         made.render_window().SetMultiSamples(0)  # eight samples take six times as long
         made.set_view_properties(view.properties)
         cursor = f"{name}_cursor"
