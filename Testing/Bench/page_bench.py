@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psutil
-from conftest import STARTING_MS, serving
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from conftest import STARTING_MS, serving
 from needs import CHROMIUM
 
 ROUNDS = 3
@@ -24,11 +24,12 @@ REST_MS = 4000  # until nothing moves any more, and a session in reserve has sta
 TURNING_S = 3.0
 # Times of a view's pictures, while they come, in ms.
 WATCH = """(view) => {
-  window.times = [];
+  const times = window.times = [];
   let last = null;
   const look = () => {
+    if (window.times !== times) return;
     const shown = trame.utils.lnr.shown()[view];
-    if (shown !== last) window.times.push(performance.now());
+    if (shown !== last) times.push(performance.now());
     last = shown;
     requestAnimationFrame(look);
   };
@@ -122,7 +123,7 @@ def choose_layout(page: Page, name: str) -> None:
 def turned_fps(page: Page) -> float:
     """Pictures a second while the mouse turns the 3D view."""
     page.evaluate(WATCH, "ThreeD")
-    box = page.get_by_label("3D view").bounding_box()
+    box = page.get_by_role("img", name="3D view").bounding_box()
     assert box is not None
     left, top = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(left, top)
