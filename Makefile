@@ -1,4 +1,4 @@
-# make demo | serve | test | test-all | parity | faults | fuzz | docs | bench | bench-cohort: each sets up all it needs in .venv.
+# make demo | serve | test | test-all | parity | faults | fuzz | messages | docs | bench | bench-cohort: each sets up all it needs in .venv.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
@@ -9,7 +9,7 @@ KERAS := build/keras-venv/bin/python
 NEWER_SLICER := slicer-core==5.13.31053.0 vtk==9.6.2
 NEWER := build/newer-slicer-venv
 
-.PHONY: demo serve test test-all test-newer-slicer bench bench-cohort phantoms follow-pairs evidence faults fuzz parity docs lint clean
+.PHONY: demo serve test test-all test-newer-slicer bench bench-cohort phantoms follow-pairs evidence faults fuzz messages parity docs lint clean
 
 demo: $(VENV)/.core
 	$(BIN)/nodulerisk assess Resources/SampleData/demo-thin-ct.mha \
@@ -43,6 +43,9 @@ faults: $(VENV)/.test # the table of Testing/FAULTS.md with what its tests say
 
 fuzz: $(VENV)/.test # N mutated headers and point files against independent readers
 	$(BIN)/python Testing/fuzz.py -n $(or $(N),2000) --seed $(or $(SEED),18)
+
+messages: $(VENV)/.test # each language's catalog, with the words that the sources have now
+	PYTHONPATH=LungNoduleRisk $(BIN)/python Testing/messages.py
 
 phantoms: $(VENV)/.test
 	$(BIN)/python Testing/phantoms.py

@@ -24,6 +24,7 @@ from nodulerisk.checks import (
 )
 from nodulerisk.ct.volume import CT, triple
 from nodulerisk.engine.engine import Engine, Networks, first_use
+from nodulerisk.language.texts import Text, joined
 from nodulerisk.networks.kinds import Cubes
 from nodulerisk.nodule.drawing import Drawing, draw
 from nodulerisk.nodule.findings import block_checks, nodule_checks, refuse_missing_slices
@@ -278,7 +279,7 @@ def _answer_checks(
         if task.adenocarcinoma_only and tasks[name].mean is not None
     ]
     if adenocarcinoma:
-        yield ADENOCARCINOMA_ONLY.check(tasks=", ".join(adenocarcinoma))
+        yield ADENOCARCINOMA_ONLY.check(tasks=joined(", ", map(Text, adenocarcinoma)))
 
 
 def _threshold_checks(tasks: dict[str, TaskResult], weights: WeightSet) -> Iterator[Check]:
@@ -287,7 +288,7 @@ def _threshold_checks(tasks: dict[str, TaskResult], weights: WeightSet) -> Itera
         card = weights.card_threshold(task)
         card = 0.5 if card is None else card  # of two classes, the larger wins
         if tasks[task].mean is not None and own != card:
-            yield OWN_THRESHOLD.check(task=task, own=own, card=card)
+            yield OWN_THRESHOLD.check(task=Text(task), own=own, card=card)
 
 
 def _provenance(

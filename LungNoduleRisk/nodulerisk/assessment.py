@@ -16,11 +16,12 @@ import numpy as np
 import SimpleITK as sitk
 
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.checks import Check
+from nodulerisk.checks import Check, message_from
 from nodulerisk.ct.cubes import Grid
 from nodulerisk.ct.volume import CT, Technique, triple, with_geometry
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import NOTICE, written_whole
+from nodulerisk.language.texts import Text
 from nodulerisk.nodule.quantities import UNITS, Code
 from nodulerisk.tasks import EvidenceLevel
 from nodulerisk.trust.withhold import Statement, statement
@@ -294,7 +295,7 @@ class Assessment:
             measurements=tuple(
                 _measurement_from(measurement) for measurement in values["measurements"]
             ),
-            checks=tuple(_made(Check, check) for check in values["checks"]),
+            checks=tuple(_check_from(check) for check in values["checks"]),
             provenance=_provenance_from(values["provenance"]),
             place=_made(Place, values["place"]) if values.get("place") else None,
             stability=_stability_from(values["stability"]) if values.get("stability") else None,
@@ -387,6 +388,11 @@ def _made(kind: type[Any], values: dict[str, Any]) -> Any:
     )
 
 
+def _check_from(values: dict[str, Any]) -> Check:
+    message = message_from(values["code"], values["message"])
+    return _made(Check, {**values, "message": message})
+
+
 def _measurement_from(values: dict[str, Any]) -> Measurement:
     return _made(Measurement, {**values, "code": _made(Code, values["code"])})
 
@@ -399,9 +405,10 @@ def _provenance_from(values: dict[str, Any]) -> Provenance:
 def _task_from(values: dict[str, Any]) -> TaskResult:
     members = {name: tuple(member) for name, member in {**values["members"]}.items()}
     mean = None if values["mean"] is None else tuple(values["mean"])
+    said = {key: Text(values[key]) for key in ("decision", "note") if values.get(key)}
+    classes = tuple(map(Text, values["classes"]))
     return _made(
-        TaskResult,
-        {**values, "classes": tuple(values["classes"]), "mean": mean, "members": members},
+        TaskResult, {**values, "classes": classes, "mean": mean, "members": members, **said}
     )
 
 

@@ -93,6 +93,28 @@ def test_the_readme_is_short():
     assert len(text_of(PROJECT / "README.md").split()) <= 900
 
 
+def skeleton(path: Path) -> dict[str, list]:
+    """What a translation keeps: headings, fenced blocks, links, code, table rows, figures."""
+    text = text_of(path)
+    prose = FENCED.sub("", text)
+    links = re.findall(r"\]\(([^)]+)\)", prose)
+    return {
+        "headings": [len(marks) for marks in re.findall(r"^(#+) ", prose, re.MULTILINE)],
+        "blocks": [block for _, block in FENCED.findall(text)],
+        "links": [link for link in links if not link.startswith("README")],
+        "code": sorted(re.findall(r"`[^`\n]+`", prose)),
+        "rows": [row.count("|") for row in re.findall(r"^\|.*$", prose, re.MULTILINE)],
+        "figures": sorted(re.findall(r"\d[\d.]*\d", prose)),
+    }
+
+
+def test_the_chinese_readme_says_what_the_english_one_says():
+    english = skeleton(PROJECT / "README.md")
+
+    assert skeleton(PROJECT / "README.zh-CN.md") == english
+    assert len(english["blocks"]) >= 4 and len(english["headings"]) >= 10
+
+
 def test_the_readme_shows_what_the_demo_prints(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.chdir(PROJECT)

@@ -11,6 +11,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from nodulerisk.errors import NoduleRiskError, SeveralFaultsError
+from nodulerisk.language.spoken import say
+from nodulerisk.language.texts import _
 
 FAILED, CANCELLED = 2, 130
 
@@ -39,7 +41,7 @@ def progress(steps: int) -> Iterator[Show]:
 
         def show(stage: str, done: float | None) -> None:
             total = None if done is None else steps
-            bar.update(task, description=stage, completed=done or 0, total=total)
+            bar.update(task, description=say(stage), completed=done or 0, total=total)
 
         yield show
 
@@ -59,7 +61,7 @@ def errors_in_one_line(verbose: bool) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo("Cancelled.", err=True)
+        typer.echo(say(_("Cancelled.")), err=True)
         raise typer.Exit(CANCELLED) from None
     except SeveralFaultsError as error:
         _fail(error.heading, verbose, error.faults)
@@ -67,13 +69,17 @@ def errors_in_one_line(verbose: bool) -> Iterator[None]:
         _fail(str(error), verbose)
     except MemoryError:
         _fail(
-            "There is not enough memory: close other programs, or crop the CT around the nodules.",
+            _(
+                "There is not enough memory: close other programs, or crop the CT around the"
+                " nodules."
+            ),
             verbose,
         )
     except Exception as error:
         _fail(
-            f"This should not happen ({type(error).__name__}): run again with --verbose and report"
-            " it.",
+            _("This should not happen ({kind}): run again with --verbose and report it.").format(
+                kind=type(error).__name__
+            ),
             verbose,
         )
 
@@ -83,9 +89,10 @@ def _fail(message: str, verbose: bool, faults: Sequence[str] = ()) -> NoReturn:
         traceback.print_exc()
     echo_error(message)
     for fault in faults:
-        typer.echo(f"  {' '.join(fault.split())}", err=True)
+        typer.echo(f"  {' '.join(say(fault).split())}", err=True)
     raise typer.Exit(FAILED)
 
 
 def echo_error(message: str) -> None:
-    typer.echo(f"Error: {' '.join(message.split())}", err=True)
+    said = say(_("Error: {message}").format(message=message))
+    typer.echo(" ".join(said.split()), err=True)

@@ -3,7 +3,6 @@ made of the folds' sets."""
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +12,13 @@ from typing import Any
 import numpy as np
 
 from nodulerisk.datasets.folds import read_folds, read_list
-from nodulerisk.datasets.nodules import Broken, LabelledNodule, NoduleDataset, joined
+from nodulerisk.datasets.nodules import (
+    Broken,
+    LabelledNodule,
+    NoduleDataset,
+    joined,
+    patient_hash,
+)
 from nodulerisk.datasets.spelling import first_spellings
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.evaluation.evidence import evidence_of, mask_evidence_of
@@ -143,7 +148,7 @@ def stratified(
     def place(patient: str) -> tuple:
         labels = [max(n.labels.get(task, -1) for n in own[patient]) for task in tasks]
         size = np.searchsorted(limits, max(n.diameter_mm or 0 for n in own[patient]))
-        return labels[0], int(size), *labels[1:], _digest(patient)
+        return labels[0], int(size), *labels[1:], patient_hash(patient)
 
     return {patient: i % count for i, patient in enumerate(sorted(own, key=place))}
 
@@ -179,7 +184,7 @@ def _with_validation(data: Mapping[str, NoduleDataset]) -> dict[str, NoduleDatas
     """Returns the datasets with some of the patients to train on as validation; a hash says
     which."""
     patients = {n.patient for dataset in data.values() for n in dataset.of_split("train")}
-    chosen = set(sorted(patients, key=_digest)[::VALIDATION_SHARE])
+    chosen = set(sorted(patients, key=patient_hash)[::VALIDATION_SHARE])
 
     def moved(nodule: LabelledNodule) -> LabelledNodule:
         later = nodule.split == "train" and nodule.patient in chosen
@@ -195,10 +200,6 @@ def _changed(
         name: replace(dataset, nodules=tuple(map(change, dataset.nodules)))
         for name, dataset in data.items()
     }
-
-
-def _digest(patient: str) -> str:
-    return hashlib.sha256(patient.encode()).hexdigest()
 
 
 # --- The set that is made of the folds' sets

@@ -52,9 +52,9 @@ def write_page(path: Path, template: str, **values: Any) -> None:
         "plotlyjs": Markup(get_plotlyjs()),
         "research": RESEARCH_USE_ONLY,
     }
-    page = _environment().get_template(template).render(common | values)
+    page = _environment().get_template(template).stream(common | values)
     with written_whole(path) as partial:
-        partial.write_text(page, encoding="utf-8")
+        page.dump(str(partial), encoding="utf-8")  # piece by piece: a whole one takes 60 MB
 
 
 @lru_cache
