@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -89,3 +91,12 @@ def _fail(message: str, verbose: bool, faults: Sequence[str] = ()) -> NoReturn:
 
 def echo_error(message: str) -> None:
     typer.echo(f"Error: {' '.join(message.split())}", err=True)
+
+
+def until_stopped() -> None:
+    """Waits for Ctrl-C, or for the signal by which services are stopped: also where a shell started
+    us in the background, with Ctrl-C ignored."""
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    stopped.wait()
