@@ -282,11 +282,13 @@ def chosen_weights(name: str, thresholds: dict[str, float]) -> WeightSet:
 
 def assessor_of(weights: WeightSet, device: str, *, several: bool) -> Assessor:
     """Returns one that begins to load its first network while the CT is read; for a single nodule,
-    it holds only one network at a time."""
+    it holds only one network at a time. Networks that run already are used instead."""
     from nodulerisk.assess_points import Assessor
     from nodulerisk.engine.engine import Engine
+    from nodulerisk.engine.running import shared_networks
 
-    assessor = Assessor(weights, networks=Engine(weights, device, keep=several))
+    networks = shared_networks(weights) or Engine(weights, device, keep=several)
+    assessor = Assessor(weights, networks=networks)
     assessor.warm_up()
     return assessor
 
