@@ -40,8 +40,9 @@ def networks_for(
     weights: WeightSet, device: str, *, address: str, key: str, **choices: Any
 ) -> SharedNetworks:
     """The networks that run for all of this user's programs, if any do, else the page's own."""
-    own = {"address": address, "key": key}
-    return shared_networks(weights, **choices) or SharedNetworks(weights, device, **own, **choices)
+    return shared_networks(weights, **choices) or SharedNetworks(
+        weights, device, address=address, key=key, **choices
+    )
 
 
 def make_server(options: argparse.Namespace, key: str, networks: str) -> Server:
