@@ -94,7 +94,7 @@ def _title(row: Summary, place: str) -> str:
 def _state(row: Summary) -> str:
     """The text of a row without bars."""
     if row.assessed:
-        return ""
+        return "" if row.answers else row.notRun
     if row.refusal is None:
         return _("not assessed")
     return _("refused: {reason}").format(reason=row.refusal)
