@@ -58,6 +58,7 @@ evidence: $(VENV)/.test
 
 bench: $(VENV)/.test $(KERAS)
 	PYTHONPATH=Testing/Bench $(BIN)/python -m bench --keras-python $(KERAS) --out demo-output/bench.md
+	PYTHONPATH=Testing/Bench:Testing/Web:Testing $(BIN)/python -m page_bench
 
 bench-cohort: $(VENV)/.test
 	PYTHONPATH=Testing/Bench:Testing/Core/made $(BIN)/python -m cohort_bench --out demo-output/bench-cohort.md

@@ -6,7 +6,7 @@ checks reads these rows. Needs no package: Slicer reads it before any are instal
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -349,8 +349,12 @@ GPU_OUT_OF_MEMORY = _row(
 GPU_FAILED = _row("gpu-failed", "note", _("{device} failed: the CPU was used instead."), 40)
 
 
-def message_from(code: str, english: str) -> str:
-    """Returns a check's message that was read from a file, so that it can be said in every
-    language."""
-    kinds = (kind for kind in (*CHECKS.values(), MASK_NAN) if kind.code == code)
-    return read_back(english, [kind.words for kind in kinds])
+def check_from(values: Mapping[str, Any]) -> Check:
+    """Returns a check from its values in a file, or from another process; unknown ones are ignored.
+
+    Raises:
+        KeyError, TypeError: the values are damaged.
+    """
+    kinds = (kind for kind in (*CHECKS.values(), MASK_NAN) if kind.code == values["code"])
+    message = read_back(values["message"], [kind.words for kind in kinds])
+    return Check(values["code"], values["severity"], message, values["fault"])

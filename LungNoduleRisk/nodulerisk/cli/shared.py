@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -61,7 +63,7 @@ def errors_in_one_line(verbose: bool) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo(say(_("Cancelled.")), err=True)
+        echo(_("Cancelled."), err=True)
         raise typer.Exit(CANCELLED) from None
     except SeveralFaultsError as error:
         _fail(error.heading, verbose, error.faults)
@@ -96,3 +98,17 @@ def _fail(message: str, verbose: bool, faults: Sequence[str] = ()) -> NoReturn:
 def echo_error(message: str) -> None:
     said = say(_("Error: {message}").format(message=message))
     typer.echo(" ".join(said.split()), err=True)
+
+
+def echo(words: str, *, err: bool = False) -> None:
+    """Prints words in the reader's language."""
+    typer.echo(say(words), err=err)
+
+
+def until_stopped() -> None:
+    """Waits for Ctrl-C, or for the signal by which services are stopped: also where a shell started
+    us in the background, with Ctrl-C ignored."""
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    stopped.wait()

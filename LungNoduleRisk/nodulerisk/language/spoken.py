@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gettext
 import os
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -15,8 +16,9 @@ from numbers import Number
 from pathlib import Path
 from string import Formatter
 from typing import Any
+from unicodedata import east_asian_width
 
-from nodulerisk.language.texts import Text
+from nodulerisk.language.texts import Clause, Text
 
 LANGUAGES = {"en": "English", "zh_CN": "简体中文", "de": "Deutsch", "es": "Español"}
 VARIABLES = ("LUNGNODULERISK_LANGUAGE", "LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
@@ -79,12 +81,26 @@ def say(words: str) -> str:
     if _language == "en" or not words:
         return words
     text = words if isinstance(words, Text) else Text(words)
-    return _FORMATTER.vformat(_translated(text), (), text.values) if text.values else _word(text)
+    said = _FORMATTER.vformat(_translated(text), (), text.values) if text.values else _word(text)
+    return said.rstrip(".。") if isinstance(text, Clause) else said
 
 
 @cache
 def _catalog(language: str) -> gettext.NullTranslations:
     return gettext.translation(DOMAIN, LOCALE, [language])
+
+
+def lines(words: str, columns: int, **options: Any) -> list[str]:
+    """Returns words in the language in force, wrapped; characters as wide as two count twice.
+
+    Args:
+        words: as for ``say``.
+        columns: the width of a line, in narrow characters.
+        options: of ``textwrap.wrap``.
+    """
+    said = say(words)
+    is_wide = any(east_asian_width(character) in "WF" for character in said)
+    return textwrap.wrap(said, columns // 2 if is_wide else columns, **options)
 
 
 def _translated(text: Text) -> str:
@@ -108,7 +124,7 @@ class _SpokenFormatter(Formatter):
     """Fills templates with values as the reader's language writes them."""
 
     def format_field(self, value: Any, format_spec: str) -> str:
-        if isinstance(value, Text):
+        if isinstance(value, str):
             return format(say(value), format_spec)
         written = format(value, format_spec)
         return _number(written) if isinstance(value, Number) else written

@@ -29,7 +29,7 @@ class Text(str):
         template: what translators translate.
         plural: the template where ``number`` is not 1; empty: the same.
         number: what chooses between the two.
-        values: what fills the template; values that are Texts are said, too.
+        values: what fills the template; words among them are said, too.
     """
 
     template: str
@@ -57,10 +57,12 @@ class Text(str):
         return Text, (self.template, self.plural, self.number, dict(self.values))
 
 
-_ = Text  # the name by which gettext's tools know it
+def _(template: str) -> str:
+    """Returns words that are translated: a Text, which is a ``str`` to all code."""
+    return Text(template)
 
 
-def ngettext(singular: str, plural: str, count: int) -> Text:
+def ngettext(singular: str, plural: str, count: int) -> str:
     """Returns the words for one or for many; ``format`` fills in the count.
 
     Examples:
@@ -70,7 +72,13 @@ def ngettext(singular: str, plural: str, count: int) -> Text:
     return Text(singular, plural, count)
 
 
-LISTS = {", ": _("{first}, {second}"), "; ": _("{first}; {second}"), ": ": _("{first}: {second}")}
+LISTS = {
+    ", ": _("{first}, {second}"),
+    "; ": _("{first}; {second}"),
+    ": ": _("{first}: {second}"),
+    " and ": _("{first} and {second}"),
+    " or ": _("{first} or {second}"),
+}
 
 
 def joined(separator: str, texts: Iterable[str]) -> str:
@@ -85,7 +93,20 @@ def joined(separator: str, texts: Iterable[str]) -> str:
     return reduce(lambda a, b: pair.format(first=a, second=b), parts) if parts else ""
 
 
-def read_back(english: str, templates: Iterable[str]) -> Text:
+class Clause(Text):
+    """A sentence within another one: in English without its capital letter and full stop."""
+
+    def __new__(cls, sentence: str) -> Clause:
+        clause = str.__new__(cls, sentence[:1].lower() + sentence[1:].rstrip("."))
+        clause.template, clause.plural, clause.number = "{sentence}", "", 1
+        clause.values = {"sentence": sentence}
+        return clause
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Clause, (self.values["sentence"],)
+
+
+def read_back(english: str, templates: Iterable[str]) -> str:
     """Returns words that were read from a file, with the values that they were made of.
 
     Args:
@@ -120,5 +141,5 @@ def _pattern(template: str) -> str:
 def _value(said: str, spec: str) -> Any:
     """Returns the number that was formatted so, else the words, which may be a list."""
     if not spec:
-        return joined(", ", map(Text, said.split(", ")))
+        return joined(", ", said.split(", "))
     return float(said.removesuffix("%")) / (100 if spec.endswith("%") else 1)

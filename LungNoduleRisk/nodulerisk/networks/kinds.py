@@ -37,6 +37,7 @@ from nodulerisk.ct.cubes import (
     views_of,
 )
 from nodulerisk.ct.volume import CT
+from nodulerisk.language.texts import _, joined
 
 Sides = tuple[int, int, int]
 
@@ -251,9 +252,11 @@ def kind_of(name: str) -> NetworkKind:
         return _factory(_entry_point(name))
     if name not in _trusted():
         raise ValueError(
-            f"it names the code {name} to build a network, and weights alone must not run code: if"
-            f" you trust it, run nodulerisk --trust {name} and then the command, set {TRUSTED}, or"
-            " install it as an entry point"
+            _(
+                "it names the code {name} to build a network, and weights alone must not run"
+                " code: if you trust it, run nodulerisk --trust {name} and then the command,"
+                " set {trusted}, or install it as an entry point"
+            ).format(name=name, trusted=TRUSTED)
         )
     return _factory(name)
 
@@ -263,7 +266,11 @@ def _entry_point(name: str) -> str:
     """Returns the code of an installed package that has this name."""
     for entry_point in entry_points(group=GROUP, name=name):
         return entry_point.value
-    raise ValueError(f"unknown kind {name}: choose one of {', '.join(NETWORKS)}")
+    raise ValueError(
+        _("unknown kind {name}: choose one of {networks}").format(
+            name=name, networks=joined(", ", NETWORKS)
+        )
+    )
 
 
 def recipe_of(network: Any) -> dict[str, Any]:

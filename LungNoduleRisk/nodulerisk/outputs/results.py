@@ -18,6 +18,7 @@ from nodulerisk.assessment import (
 from nodulerisk.clinical.advice import NO_ADVICE, Advice
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import OutputError
+from nodulerisk.language.texts import _
 from nodulerisk.outputs.style import (
     MASK_NIFTI_NAME,
     MESH_NAME,
@@ -103,12 +104,16 @@ def refuse_unwritable(folder: Path, nodules: int) -> None:
         free = disk_usage(folder).free
     except OSError as error:
         raise OutputError(
-            f"{folder} cannot be written ({error.strerror}): choose another folder."
+            _("{folder} cannot be written ({reason}): choose another folder.").format(
+                folder=folder, reason=error.strerror
+            )
         ) from error
     if free < nodules * BYTES_A_NODULE:
         needed = nodules * BYTES_A_NODULE >> 20
         raise OutputError(
-            f"{folder} has {free >> 20} MB free, but {needed} MB are needed: choose another folder."
+            _(
+                "{folder} has {free} MB free, but {needed} MB are needed: choose another folder."
+            ).format(folder=folder, free=free >> 20, needed=needed)
         )
 
 
@@ -135,5 +140,7 @@ def remove_file(path: Path) -> None:
         pass
     except OSError as error:
         raise OutputError(
-            f"{path} cannot be replaced ({error.strerror}): choose another folder."
+            _("{path} cannot be replaced ({reason}): choose another folder.").format(
+                path=path, reason=error.strerror
+            )
         ) from error
