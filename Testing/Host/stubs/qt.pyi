@@ -7,6 +7,7 @@ class _Signal:
     def connect(self, slot: Callable[..., object]) -> None: ...
 
 class Qt:
+    ScrollBarAlwaysOn: Any
     WidgetWithChildrenShortcut: Any
 
 class QObject:
