@@ -612,6 +612,17 @@ def test_a_weight_set_is_shown_verified_and_deleted(
     assert not (tmp_path / "mine").exists() and panel.panel.parameters.weights == "open"
 
 
+def test_a_trained_set_is_imported_by_its_folder(host, panel, ui, finished, monkeypatch, tmp_path):
+    monkeypatch.setenv("NODULERISK_WEIGHTS", str(tmp_path / "own"))
+    trained = made_weights(tmp_path / "trained").folder
+    monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", lambda *_: str(trained))
+    ui.importButton.click()
+    finished()
+    assert ui.weightsSelector.currentText == "trained"
+    assert panel.panel.parameters.weights == "trained"
+    assert "CC BY 3.0" in text_of(ui.advancedBrowser)
+
+
 def test_fault_34_a_changed_weight_file_is_named(host, panel, ui, finished, monkeypatch, tmp_path):
     monkeypatch.setenv("NODULERISK_WEIGHTS", str(tmp_path))
     folder = made_weights(tmp_path / "mine").folder

@@ -99,17 +99,17 @@ class Advanced:
         )
 
     def onImport(self) -> None:
-        """Asks for a folder with Keras files, and imports it under its name."""
+        """Asks for a folder with Keras files or of a set, and imports it under its name."""
         ensurePackages()
-        from nodulerisk.weights.import_keras import import_keras  # needs them
+        from nodulerisk.weights.import_set import import_set  # Keras files need them
 
         folder = qt.QFileDialog.getExistingDirectory(
-            self._ui.importButton, _("Folder with the authors' .h5 files")
+            self._ui.importButton, _("Folder with the authors' .h5 files, or of a trained set")
         )
         if folder:
             name = Path(folder).name
             self._do(
-                lambda: import_keras(Path(folder), user_set_folder(name), name), self._onImported
+                lambda: import_set(Path(folder), user_set_folder(name), name), self._onImported
             )
 
     def onDelete(self) -> None:

@@ -149,28 +149,17 @@ class NoduleDataset:
         chosen = self.nodules if split == "all" else self.of_split(split)
         return replace(self, nodules=tuple(replace(nodule, split="test") for nodule in chosen))
 
-    def in_folds(self, count: int, fold: int) -> NoduleDataset:
-        """Returns the dataset with fold ``fold`` of ``count`` as validation and the rest as train,
-        by patient; test nodules stay test."""
-
-        def moved(nodule: LabelledNodule) -> LabelledNodule:
-            inside = int(_share(nodule.patient) * count) == fold
-            return replace(nodule, split="validation" if inside else "train")
-
-        return replace(
-            self, nodules=tuple(n if n.split == "test" else moved(n) for n in self.nodules)
-        )
-
 
 def split_of(patient: str) -> str:
     """Assigns a patient to train (65 %), validation (15 %) or test (20 %) by a hash: the same on
     every machine."""
-    share = _share(patient)
+    share = int(digest_of(patient)[:8], 16) / (0xFFFFFFFF + 1)
     return "train" if share < 0.65 else "validation" if share < 0.80 else "test"
 
 
-def _share(patient: str) -> float:
-    return int(hashlib.sha256(patient.encode()).hexdigest()[:8], 16) / (0xFFFFFFFF + 1)
+def digest_of(patient: str) -> str:
+    """Returns a hash that draws lots among patients, the same on every machine."""
+    return hashlib.sha256(patient.encode()).hexdigest()
 
 
 def joined(datasets: Sequence[NoduleDataset]) -> NoduleDataset:

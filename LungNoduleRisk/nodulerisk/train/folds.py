@@ -3,7 +3,6 @@ made of the folds' sets."""
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +12,13 @@ from typing import Any
 import numpy as np
 
 from nodulerisk.datasets.folds import read_folds, read_list
-from nodulerisk.datasets.nodules import Broken, LabelledNodule, NoduleDataset, joined
+from nodulerisk.datasets.nodules import (
+    Broken,
+    LabelledNodule,
+    NoduleDataset,
+    digest_of,
+    joined,
+)
 from nodulerisk.datasets.spelling import first_spellings
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.evaluation.evidence import evidence_of, mask_evidence_of
@@ -22,6 +27,7 @@ from nodulerisk.evaluation.study import about, evaluate, write_evaluation
 from nodulerisk.evaluation.summary import Evaluation
 from nodulerisk.outputs.style import EVALUATION_FILES, OUTCOMES
 from nodulerisk.train.plans.runs import Folds, Plan, Run
+from nodulerisk.train.start import with_starts
 from nodulerisk.train.weight_set import evaluation_folder
 from nodulerisk.weights.card import Evidence, TaskCard, WeightSet, save_card
 from nodulerisk.weights.store import load_weight_set
@@ -65,7 +71,7 @@ def parts_of(plan: Plan, data: Mapping[str, NoduleDataset], out: Path) -> list[P
         return [Part(0, plan, data, out)]
     spelled = first_spellings(n.patient for dataset in data.values() for n in dataset.nodules)
     data = _changed(data, lambda nodule: replace(nodule, patient=spelled[nodule.patient]))
-    fold_of = patient_folds(plan, data)
+    fold_of = folds_by_patient(plan, data)
     folds = sorted(set(fold_of.values()))
     if len(folds) < 3:
         raise NoduleRiskError(
@@ -95,7 +101,7 @@ def _with_roles(
     return _changed(data, moved)
 
 
-def patient_folds(plan: Plan, data: Mapping[str, NoduleDataset]) -> dict[str, int]:
+def folds_by_patient(plan: Plan, data: Mapping[str, NoduleDataset]) -> dict[str, int]:
     """Returns each patient's fold: the sources' own, those of a table, or new ones."""
     assert plan.folds is not None
     nodules = [nodule for dataset in data.values() for nodule in dataset.nodules]
@@ -143,7 +149,7 @@ def stratified(
     def place(patient: str) -> tuple:
         labels = [max(n.labels.get(task, -1) for n in own[patient]) for task in tasks]
         size = np.searchsorted(limits, max(n.diameter_mm or 0 for n in own[patient]))
-        return labels[0], int(size), *labels[1:], _digest(patient)
+        return labels[0], int(size), *labels[1:], digest_of(patient)
 
     return {patient: i % count for i, patient in enumerate(sorted(own, key=place))}
 
@@ -179,7 +185,7 @@ def _with_validation(data: Mapping[str, NoduleDataset]) -> dict[str, NoduleDatas
     """Returns the datasets with some of the patients to train on as validation; a hash says
     which."""
     patients = {n.patient for dataset in data.values() for n in dataset.of_split("train")}
-    chosen = set(sorted(patients, key=_digest)[::VALIDATION_SHARE])
+    chosen = set(sorted(patients, key=digest_of)[::VALIDATION_SHARE])
 
     def moved(nodule: LabelledNodule) -> LabelledNodule:
         later = nodule.split == "train" and nodule.patient in chosen
@@ -195,10 +201,6 @@ def _changed(
         name: replace(dataset, nodules=tuple(map(change, dataset.nodules)))
         for name, dataset in data.items()
     }
-
-
-def _digest(patient: str) -> str:
-    return hashlib.sha256(patient.encode()).hexdigest()
 
 
 # --- The set that is made of the folds' sets
@@ -254,6 +256,8 @@ def _pooled(
             ]
         whole = joined([tested[name] for name in names])
         described = about(first, whole, _unanswered(whole, answered))
+        runs = [run for run in plan.runs if run.data == names]
+        described = with_starts(described, runs)
         described = replace(described, weight_set=plan.name, hashes=_hashes(sets))
         evaluation = evaluate(answered, described, first.table)
         folder = evaluation_folder(out, names)

@@ -55,18 +55,6 @@ def test_any_pseudonym_has_a_split(patient):
     assert split_of(patient) in SPLITS
 
 
-def test_folds_split_by_patient_and_leave_test_nodules_unchanged():
-    dataset = of_patients(200)
-    folds = [dataset.in_folds(5, fold) for fold in range(5)]
-    held_out = [{nodule.name for nodule in fold.of_split("validation")} for fold in folds]
-    test = {nodule.name for nodule in dataset.of_split("test")}
-    assert sum(map(len, held_out)) + len(test) == len(dataset.nodules)
-    assert set.union(*held_out, test) == {nodule.name for nodule in dataset.nodules}
-    for fold in folds:
-        refuse_leak(fold.nodules)
-        assert {nodule.name for nodule in fold.of_split("test")} == test
-
-
 def test_a_leak_is_refused():
     with pytest.raises(NoduleRiskError, match="Patient p is in both train and test"):
         refuse_leak([NODULE, replace(NODULE, name="m", split="test")])

@@ -9,9 +9,11 @@ import sys
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from typer.testing import CliRunner
 
 from made_assessment import CENTRE_LPS_MM
 from made_lidc import ball, nodule, series, xml
+from nodulerisk.cli import app
 from nodulerisk.datasets.read import read_dataset
 from nodulerisk.errors import NoduleRiskError
 
@@ -70,3 +72,10 @@ def test_datasets_are_read_and_written_without_torch():
     program = "import sys, nodulerisk.datasets.read; sys.exit('torch' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     assert subprocess.run([sys.executable, "-c", program], env=environment).returncode == 0
+
+
+def test_what_the_licence_requires_goes_on_to_what_is_made_of_the_data(lidc_folder, tmp_path):
+    out = tmp_path / "cubes"
+    result = CliRunner().invoke(app, ["convert", str(lidc_folder), str(out)])
+    assert result.exit_code == 0, result.output
+    assert "doi:10.7937" in read_dataset(out).attribution
