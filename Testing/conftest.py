@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from needs import LIBRARIES, SHARED, WHOLE_DATA, how_to_get, lacking, must_be_here
 
 HERE = Path(__file__).parent
+os.environ["LUNGNODULERISK_LANGUAGE"] = "en"  # whatever this machine speaks
 DRAWING = [HERE / name for name in ("Panel", "Scene", "Web")]  # which Qt and VTK are loaded for
 LEFT_OUT = pytest.StashKey[dict[str, list[str]]]()  # tests, or folders of them, and what they lack
 

@@ -18,6 +18,7 @@ PROGRAMS = {  # to Debian's packages
     "dciodvfy": "dicom3tools",
     "dcm2json": "dcmtk",
     "dsrdump": "dcmtk",
+    "caddy": "caddy",
     "nginx": "nginx",
 }
 LIBRARIES = {  # that Qt and VTK load, to Debian's packages

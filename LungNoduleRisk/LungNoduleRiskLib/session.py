@@ -19,6 +19,7 @@ from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
 from LungNoduleRiskLib import comparing, exporting, scene
 from LungNoduleRiskLib.assessing import AssessmentRun, SceneAssessor
 from LungNoduleRiskLib.display import results
+from LungNoduleRiskLib.display.calipers import measuredAt
 from LungNoduleRiskLib.facts import NoduleFacts, Summary, noduleFacts, summary
 from LungNoduleRiskLib.nodules import SceneNodule, deleteNodule, sceneNodules
 from nodulerisk.assessment import Assessment, Place
@@ -236,11 +237,14 @@ class Session:
             self._state.chosen = names[(at + by) % len(names)]
 
     def position(self) -> Position | None:
-        """Position (LPS mm) of the chosen nodule's point, or of its mask if the point is gone; None
-        if no nodule is chosen."""
+        """Where to look at the chosen nodule, LPS mm: in the slice where its mask is measured;
+        without a mask, or once its point was moved, at the point. None if no nodule is chosen."""
         nodule = self.chosen
         if nodule is None:
             return None
+        measured = None if nodule.moved else measuredAt(nodule.assessment, self.volumeNode)
+        if measured is not None:
+            return measured
         if nodule.index is None:
             return None if nodule.assessment is None else nodule.assessment.centre_lps_mm
         return next((point.lps_mm for point in self.points() if point.name == nodule.name), None)

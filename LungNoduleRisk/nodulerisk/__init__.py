@@ -7,8 +7,10 @@ that ``import nodulerisk`` costs nothing.
 from pkgutil import resolve_name
 from typing import Any
 
+from nodulerisk.language.texts import _
+
 __version__ = "0.1.0"
-RESEARCH_USE_ONLY = "Research use only: not a medical device, not for diagnosis."
+RESEARCH_USE_ONLY = _("Research use only: not a medical device, not for diagnosis.")
 
 _PLACES = {
     "Assessor": "nodulerisk.assess_points",

@@ -12,7 +12,16 @@ from itertools import chain
 import numpy as np
 
 from nodulerisk import __version__
-from nodulerisk.assessment import Assessment, Provenance, TaskResult, decided
+from nodulerisk.assessment import (
+    DECIDED,
+    NO_NUMBER,
+    NOT_DECIDED,
+    NOT_KNOWN,
+    Assessment,
+    Provenance,
+    TaskResult,
+    decided,
+)
 from nodulerisk.checks import (
     ADENOCARCINOMA_ONLY,
     MASK_NAN,
@@ -24,6 +33,7 @@ from nodulerisk.checks import (
 )
 from nodulerisk.ct.volume import CT, triple
 from nodulerisk.engine.engine import Engine, Networks, first_use
+from nodulerisk.language.texts import _, joined
 from nodulerisk.networks.kinds import Cubes
 from nodulerisk.nodule.drawing import Drawing, draw
 from nodulerisk.nodule.findings import block_checks, nodule_checks, refuse_missing_slices
@@ -76,29 +86,29 @@ def assess(
         NoduleRiskError: the device or the weights cannot be used.
     """
     stages, table = _Stages(progress), weights.table
-    with stages("checks", 0.0):
+    with stages(_("checks"), 0.0):
         checks = [*ct.checks, *block_checks(ct, point_lps_mm)]
         refuse_missing_slices(ct, point_lps_mm)
-    with stages("weights", 0.05):
+    with stages(_("weights"), 0.05):
         networks = networks or Engine(weights, device, keep=False)
-    with stages("mask", 0.1, first_use(weights, weights.mask_network, networks)):
+    with stages(_("mask"), 0.1, first_use(weights, weights.mask_network, networks)):
         drawing = draw(ct, np.asarray(point_lps_mm, float), weights, networks)
         presence = _presence(drawing, weights)
         if presence.decision == NO_PRESENCE:
             drawing = drawing.emptied(point_lps_mm)
         nodule, centre = drawing.nodule, drawing.centre_lps_mm
         traits = {} if nodule is None else radiomics(nodule, ct)
-    with stages("networks", 0.2):
+    with stages(_("networks"), 0.2):
         refuse_missing_slices(ct, centre)
         questions = _Questions(ct, centre, weights, networks, stages.report)
         if drawing.is_empty:
-            why = "no nodule was found at the point"
+            why = _("no nodule was found at the point")
             tasks = {name: _not_run(task, why) for name, task in table.items()}
         else:
             tasks = _ask_tasks(questions, weights, cascade, traits)
         tasks |= {PRESENCE: presence}
         tasks = {task: tasks[task] for task in weights.tasks}
-    with stages("measurements", 0.95):
+    with stages(_("measurements"), 0.95):
         measurements = measure(nodule, ct) if nodule is not None else ()
         checks += nodule_checks(nodule, measurements, ct)
         checks += _drawing_checks(drawing, presence)
@@ -123,7 +133,9 @@ def _presence(drawing: Drawing, weights: WeightSet) -> TaskResult:
     """Whether it is a nodule at all, by the pass that drew it."""
     networks = weights.tasks[PRESENCE].networks
     if drawing.answer is None:
-        why = f"network {networks[0]} gave no number" if networks else "no network draws the nodule"
+        why = (
+            NO_NUMBER.format(network=networks[0]) if networks else _("no network draws the nodule")
+        )
         return _not_run(weights.table[PRESENCE], why)
     return task_result(PRESENCE, weights, dict.fromkeys(networks, drawing.answer))
 
@@ -149,11 +161,9 @@ def _barred(results: dict[str, TaskResult], table: dict[str, Task]) -> str | Non
     for task, result in results.items():
         passing = table[task].lets_through
         if passing is not None and result.decision not in passing:
-            return "skipped: " + (
-                f"the nodule was decided {result.decision}"
-                if result.decision
-                else f"{task} was not decided"
-            )
+            if result.decision:
+                return DECIDED.format(decision=result.decision)
+            return NOT_DECIDED.format(task=task)
     return None
 
 
@@ -222,8 +232,8 @@ def _modelled(
 
 def _why_missing(term: str, said: TaskResult) -> str:
     if term.startswith(LOG_ODDS):
-        return said.note if said.mean is None else f"the {term} is not known"
-    return "it is computed from the nodule's mask, and no mask was drawn at the point"
+        return said.note if said.mean is None else NOT_KNOWN.format(term=term)
+    return _("it is computed from the nodule's mask, and no mask was drawn at the point")
 
 
 def task_result(task: str, weights: WeightSet, answers: dict[str, np.ndarray]) -> TaskResult:
@@ -233,7 +243,7 @@ def task_result(task: str, weights: WeightSet, answers: dict[str, np.ndarray]) -
     members, threshold = _members(task, weights, answers), weights.threshold(task)
     broken = [name for name, member in members.items() if not np.isfinite(member).all()]
     if broken or not members:
-        note = f"network {broken[0]} gave no number" if broken else card.evidence.data
+        note = NO_NUMBER.format(network=broken[0]) if broken else card.evidence.data
         return _not_run(row, note)
     mean = np.mean(list(members.values()), axis=0)
     return TaskResult(
@@ -278,7 +288,7 @@ def _answer_checks(
         if task.adenocarcinoma_only and tasks[name].mean is not None
     ]
     if adenocarcinoma:
-        yield ADENOCARCINOMA_ONLY.check(tasks=", ".join(adenocarcinoma))
+        yield ADENOCARCINOMA_ONLY.check(tasks=joined(", ", adenocarcinoma))
 
 
 def _threshold_checks(tasks: dict[str, TaskResult], weights: WeightSet) -> Iterator[Check]:
@@ -329,7 +339,9 @@ class _Questions:
         ):
             done = len(self.answers)
             once = first_use(self._weights, name, self._networks)
-            stage = f"network {done + 1} of {self._count}{once}"
+            stage = _("network {done} of {count}{once}").format(
+                done=done + 1, count=self._count, once=once
+            )
             self._report(stage, 0.2 + 0.75 * done / self._count)
             self.answers[name] = self._networks.predict(name, self._cubes.of(name)[None])[0][0]
 
@@ -368,7 +380,7 @@ class _Stages:
 
     @contextmanager
     def __call__(self, stage: str, share: float, more: str = "") -> Iterator[None]:
-        self.report(f"{stage}{more}", share)
+        self.report(joined("", (stage, more)), share)
         start = time.perf_counter()
         yield
         self.seconds[stage] = time.perf_counter() - start

@@ -16,6 +16,7 @@ from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT
 from nodulerisk.engine.engine import Engine, Networks
 from nodulerisk.errors import CTError, NoduleRiskError, PointError
+from nodulerisk.language.texts import _, joined
 from nodulerisk.nodule.same import told_apart
 from nodulerisk.outputs.outcome import Outcome
 from nodulerisk.trust.stability import stability as stability_of
@@ -109,7 +110,9 @@ class Assessor:
         """
         scans, given = _by_name(cts), _by_name(points)
         if odd := sorted(scans.keys() ^ given.keys()):
-            raise NoduleRiskError(f"{odd[0]} needs both a CT and points: name them alike.")
+            raise NoduleRiskError(
+                _("{odd} needs both a CT and points: name them alike.").format(odd=odd[0])
+            )
         listed = {name: as_points(some) for name, some in given.items()}
         for done, (name, scan) in enumerate(scans.items()):
             told = progress and partial(_report, progress, name, done, len(scans))
@@ -215,4 +218,4 @@ def assess_points(
 
 def _report(progress: Progress, name: str, done: int, steps: int, stage: str, share: float) -> None:
     """Turns the progress of one step of a point into that of all points."""
-    progress(f"{name}: {stage}", (done + share) / steps)
+    progress(joined(": ", (name, stage)), (done + share) / steps)

@@ -16,11 +16,12 @@ import numpy as np
 import SimpleITK as sitk
 
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.checks import Check
+from nodulerisk.checks import Check, check_from
 from nodulerisk.ct.cubes import Grid
 from nodulerisk.ct.volume import CT, Technique, triple, with_geometry
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import NOTICE, written_whole
+from nodulerisk.language.texts import Text, _, read_back
 from nodulerisk.nodule.quantities import UNITS, Code
 from nodulerisk.tasks import EvidenceLevel
 from nodulerisk.trust.withhold import Statement, statement
@@ -46,7 +47,12 @@ class Measurement:
         return UNITS[self.unit]
 
 
-RISK_MODEL = "risk model"  # its name among answers
+RISK_MODEL = _("risk model")  # its name among answers
+# Why a task was not run.
+NO_NUMBER = _("network {network} gave no number")
+NOT_KNOWN = _("the {term} is not known")
+DECIDED = _("skipped: the nodule was decided {decision}")
+NOT_DECIDED = _("skipped: {task} was not decided")
 
 
 @dataclass(frozen=True)
@@ -294,7 +300,7 @@ class Assessment:
             measurements=tuple(
                 _measurement_from(measurement) for measurement in values["measurements"]
             ),
-            checks=tuple(_made(Check, check) for check in values["checks"]),
+            checks=tuple(check_from(check) for check in values["checks"]),
             provenance=_provenance_from(values["provenance"]),
             place=_made(Place, values["place"]) if values.get("place") else None,
             stability=_stability_from(values["stability"]) if values.get("stability") else None,
@@ -348,7 +354,9 @@ def load_assessment(folder: str | Path) -> Assessment:
         )
     except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise NoduleRiskError(
-            f"'{folder.name}' holds no complete assessment: run nodulerisk assess again."
+            _("'{name}' holds no complete assessment: run nodulerisk assess again.").format(
+                name=folder.name
+            )
         ) from error
 
 
@@ -399,9 +407,14 @@ def _provenance_from(values: dict[str, Any]) -> Provenance:
 def _task_from(values: dict[str, Any]) -> TaskResult:
     members = {name: tuple(member) for name, member in {**values["members"]}.items()}
     mean = None if values["mean"] is None else tuple(values["mean"])
+    said: dict[str, str] = {}
+    if decision := values.get("decision"):
+        said["decision"] = Text(decision)
+    if note := values.get("note"):
+        said["note"] = read_back(note, (NO_NUMBER, NOT_KNOWN, DECIDED, NOT_DECIDED))
+    classes = tuple(map(Text, values["classes"]))
     return _made(
-        TaskResult,
-        {**values, "classes": tuple(values["classes"]), "mean": mean, "members": members},
+        TaskResult, {**values, "classes": classes, "mean": mean, "members": members, **said}
     )
 
 

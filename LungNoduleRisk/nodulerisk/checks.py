@@ -6,9 +6,11 @@ checks reads these rows. Needs no package: Slicer reads it before any are instal
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+from nodulerisk.language.texts import _, read_back
 
 Severity = Literal["note", "warning"]
 
@@ -86,82 +88,94 @@ def _row(
 NO_NODULE = _row(
     "no-nodule",
     "warning",
-    "No nodule was found at the point, so nothing is reported about it.",
+    _("No nodule was found at the point, so nothing is reported about it."),
     26,
-    "no nodule was found at the point",
+    _("no nodule was found at the point"),
     of_mask=True,
 )
 NOT_A_NODULE = _row(
     "not-a-nodule",
     "warning",
-    "The structure drawn at the point does not look like a nodule (probability of a nodule"
-    " {probability:.2f}).",
+    _(
+        "The structure drawn at the point does not look like a nodule (probability of a"
+        " nodule {probability:.2f})."
+    ),
     67,
-    "it does not look like a nodule",
+    _("it does not look like a nodule"),
     of_mask=True,
 )
 MASK_UNSTEADY = _row(
     "mask-unsteady",
     "warning",
-    "The mask depends on where the point lies: a second drawing agrees with a Dice of only"
-    " {dice:.2f}.",
+    _(
+        "The mask depends on where the point lies: a second drawing agrees with a Dice of"
+        " only {dice:.2f}."
+    ),
     70,
-    "its mask depends on the click",
+    _("its mask depends on the click"),
     of_mask=True,
 )
 SIZE_OUT_OF_RANGE = _row(
     "size-out-of-range",
     "warning",
-    "The nodule measures {long_axis:.1f} mm; the networks were published for {low:.0f} to"
-    " {high:.0f} mm.",
+    _(
+        "The nodule measures {long_axis:.1f} mm; the networks were published for {low:.0f} to"
+        " {high:.0f} mm."
+    ),
     30,
-    "its size is outside the published range",
+    _("its size is outside the published range"),
     of_mask=True,
 )
 MASK_CUT = _row(
     "mask-cut",
     "warning",
-    "The nodule extends beyond the {side:.0f} mm that the mask network sees, so its mask is cut"
-    " off.",
+    _(
+        "The nodule extends beyond the {side:.0f} mm that the mask network sees, so its mask"
+        " is cut off."
+    ),
     30,
-    "it extends beyond what the mask network sees",
+    _("it extends beyond what the mask network sees"),
     of_mask=True,
 )
 MASK_AT_EDGE = _row(
     "mask-at-edge",
     "warning",
-    "The nodule reaches the edge of the CT, which may show only a part of it.",
+    _("The nodule reaches the edge of the CT, which may show only a part of it."),
     28,
     of_mask=True,
 )
 THICK_SLICES = _row(
     "thick-slices",
     "warning",
-    "Slice thickness or spacing is {thickest:.3g} mm; the networks were made for thin slices (1.5"
-    " mm).",
+    _(
+        "Slice thickness or spacing is {thickest:.3g} mm; the networks were made for thin"
+        " slices (1.5 mm)."
+    ),
     8,
-    "the slices are thick",
+    _("the slices are thick"),
 )
 CALCIFIED = _row(
     "calcified",
     "warning",
-    "More than a tenth of the nodule is above 200 HU: it may be calcified.",
+    _("More than a tenth of the nodule is above 200 HU: it may be calcified."),
     31,
     of_mask=True,
 )
 CYSTIC = _row(
     "cystic",
     "warning",
-    "More than a tenth of the nodule is below -900 HU: it may be cystic.",
+    _("More than a tenth of the nodule is below -900 HU: it may be cystic."),
     31,
-    "it may be cystic",
+    _("it may be cystic"),
     of_mask=True,
 )
 MASK_EDITED = _row(
     "mask-edited",
     "note",
-    "The mask was corrected by hand: sizes and densities come from the corrected mask, the"
-    " probabilities from the networks' own mask.",
+    _(
+        "The mask was corrected by hand: sizes and densities come from the corrected mask,"
+        " the probabilities from the networks' own mask."
+    ),
     42,
     of_mask=True,
 )
@@ -171,46 +185,46 @@ MASK_EDITED = _row(
 METAL = _row(
     "metal",
     "warning",
-    "Values above 3000 HU near the nodule: metal or motion may distort it.",
+    _("Values above 3000 HU near the nodule: metal or motion may distort it."),
     21,
 )
 NO_LUNG = _row(
     "no-lung",
     "warning",
-    "There is hardly any lung around the point: a nodule is unlikely here.",
+    _("There is hardly any lung around the point: a nodule is unlikely here."),
     26,
 )
 PADDED_IN_PLANE = _row(
     "padded-in-plane",
     "warning",
-    "The block extends beyond the image's edge: {share:.0%} of it is padding.",
+    _("The block extends beyond the image's edge: {share:.0%} of it is padding."),
     27,
 )
 POINTS_OF_ANOTHER_SERIES = _row(
     "points-of-another-series",
     "warning",
-    "The table of points names another series than the CT: the point may be of another CT.",
+    _("The table of points names another series than the CT: the point may be of another CT."),
     65,
-    "its point may be of another CT",
+    _("its point may be of another CT"),
 )
 MOSTLY_PADDING = _row(
     "mostly-padding",
     "warning",
-    "Most of what the networks look at lies outside the CT ({share:.0%}) and is padding.",
+    _("Most of what the networks look at lies outside the CT ({share:.0%}) and is padding."),
     52,
-    "most of what the networks look at lies outside the CT",
+    _("most of what the networks look at lies outside the CT"),
 )
 PADDED_IN_Z = _row(
     "padded-in-z",
     "warning",
-    "The block extends beyond the first or last slice: {share:.0%} of it is padding.",
+    _("The block extends beyond the first or last slice: {share:.0%} of it is padding."),
     28,
 )
 
 SAME_NODULE = _row(
     "same-nodule",
     "warning",
-    "This point lies on the nodule of {other}: the two are one nodule, with one mask.",
+    _("This point lies on the nodule of {other}: the two are one nodule, with one mask."),
     66,
 )
 
@@ -219,105 +233,128 @@ SAME_NODULE = _row(
 MISSING_SLICES = _row(
     "missing-slices",
     "warning",
-    "{missing} missing slice(s) were interpolated from their neighbours.",
+    _("{missing} missing slice(s) were interpolated from their neighbours."),
     1,
 )
 IRREGULAR_SPACING = _row(
     "irregular-spacing",
     "warning",
-    "Slice spacing varies by up to {percent:.1f} %; sizes along the scan may be off by as much.",
+    _("Slice spacing varies by up to {percent:.1f} %; sizes along the scan may be off by as much."),
     3,
 )
 LEFT_OUT_SLICES = _row(
     "left-out-slices",
     "warning",
-    "{slices} image(s) that belong to this CT by place or series were left out: they differ in"
-    " {tags}. The CT may be incomplete.",
+    _(
+        "{slices} image(s) that belong to this CT by place or series were left out: they"
+        " differ in {tags}. The CT may be incomplete."
+    ),
     55,
 )
 NUMBER_GAPS = _row(
     "number-gaps",
     "warning",
-    "InstanceNumber skips {missing} number(s): slices of this series may be missing.",
+    _("InstanceNumber skips {missing} number(s): slices of this series may be missing."),
     55,
 )
 ORIENTATION_UNKNOWN = _row(
     "orientation-unknown",
     "warning",
-    "The file does not give the patient's orientation; left and right may be swapped.",
+    _("The file does not give the patient's orientation; left and right may be swapped."),
     10,
 )
 RESCALE_MISSING = _row(
     "rescale-missing",
     "warning",
-    "RescaleSlope or RescaleIntercept is missing; the values look like HU and were read as HU.",
+    _("RescaleSlope or RescaleIntercept is missing; the values look like HU and were read as HU."),
     16,
 )
 RESCALE_VARIES = _row(
     "rescale-varies",
     "warning",
-    "RescaleSlope or RescaleIntercept changes within the series, by up to {hu:.0f} HU; the values"
-    " fit together and were read as they say.",
+    _(
+        "RescaleSlope or RescaleIntercept changes within the series, by up to {hu:.0f} HU;"
+        " the values fit together and were read as they say."
+    ),
     61,
 )
 LOSSY = _row(
     "lossy-compression",
     "warning",
-    "The images were compressed with loss, {ratio:.0f} to 1: edges and densities may have changed.",
+    _(
+        "The images were compressed with loss, {ratio:.0f} to 1: edges and densities may have"
+        " changed."
+    ),
     63,
 )
 CLIPPED_INTENSITIES = _row(
     "clipped-intensities",
     "warning",
-    "Values are cut off at {high} HU, as if a display window had been applied.",
+    _("Values are cut off at {high} HU, as if a display window had been applied."),
     18,
 )
 INTENSITY_DOUBTFUL = _row(
     "intensity-doubtful",
     "warning",
-    "The darkest values are about {darkest:.0f} HU, and air is at -1000 HU: the values may be"
-    " shifted or scaled, and every density wrong.",
+    _(
+        "The darkest values are about {darkest:.0f} HU, and air is at -1000 HU: the values"
+        " may be shifted or scaled, and every density wrong."
+    ),
     60,
-    "its values may not be Hounsfield units",
+    _("its values may not be Hounsfield units"),
 )
 CONTRAST = _row(
     "contrast",
     "warning",
-    "Contrast was given: densities are higher than in a CT without contrast.",
+    _("Contrast was given: densities are higher than in a CT without contrast."),
     20,
 )
 KERNEL_UNKNOWN = _row(
-    "kernel-unknown", "note", "The file does not name the reconstruction kernel.", 24
+    "kernel-unknown", "note", _("The file does not name the reconstruction kernel."), 24
 )
 SHARP_KERNEL = _row(
     "sharp-kernel",
     "note",
-    "Sharp reconstruction kernel {kernel}: noise and edges are stronger than usual.",
+    _("Sharp reconstruction kernel {kernel}: noise and edges are stronger than usual."),
     24,
 )
 
 # --- The answers
 
 NETWORK_NAN = _row(
-    "network-nan", "warning", "Network {network} gave no number: its task is not shown.", 39
+    "network-nan",
+    "warning",
+    _("Network {network} gave no number: its task is not shown."),
+    39,
 )
-MASK_NAN = replace(NETWORK_NAN, words="Network {network} gave no number: it drew no mask.")
+MASK_NAN = replace(NETWORK_NAN, words=_("Network {network} gave no number: it drew no mask."))
 ADENOCARCINOMA_ONLY = _row(
     "adenocarcinoma-only",
     "note",
-    "Meaningful only for an adenocarcinoma: {tasks}.",
+    _("Meaningful only for an adenocarcinoma: {tasks}."),
     30,
 )
 OWN_THRESHOLD = _row(
     "own-threshold",
     "note",
-    "The {task} threshold was set by the user to {own:.3f}; the card's is {card:.3f}.",
+    _("The {task} threshold was set by the user to {own:.3f}; the card's is {card:.3f}."),
     30,
 )
 GPU_OUT_OF_MEMORY = _row(
     "gpu-out-of-memory",
     "note",
-    "{device} ran out of memory: the CPU was used instead.",
+    _("{device} ran out of memory: the CPU was used instead."),
     40,
 )
-GPU_FAILED = _row("gpu-failed", "note", "{device} failed: the CPU was used instead.", 40)
+GPU_FAILED = _row("gpu-failed", "note", _("{device} failed: the CPU was used instead."), 40)
+
+
+def check_from(values: Mapping[str, Any]) -> Check:
+    """Returns a check from its values in a file, or from another process; unknown ones are ignored.
+
+    Raises:
+        KeyError, TypeError: the values are damaged.
+    """
+    kinds = (kind for kind in (*CHECKS.values(), MASK_NAN) if kind.code == values["code"])
+    message = read_back(values["message"], [kind.words for kind in kinds])
+    return Check(values["code"], values["severity"], message, values["fault"])

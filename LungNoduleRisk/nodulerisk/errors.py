@@ -1,5 +1,7 @@
 """Errors: each one that a user can meet says what is wrong and what to do."""
 
+from nodulerisk.language.texts import joined, ngettext
+
 
 class NoduleRiskError(Exception):
     """Base of all refusals; its message is one or two sentences for the user, without patient
@@ -15,9 +17,13 @@ class SeveralFaultsError(NoduleRiskError):
     """
 
     def __init__(self, name: str, faults: tuple[str, ...]):
-        many = f"{len(faults)} faults" if len(faults) > 1 else "a fault"
-        self.heading, self.faults = f"{name} has {many}; nothing was started:", faults
-        super().__init__("\n".join((self.heading, *faults)))
+        heading = ngettext(
+            "{name} has a fault; nothing was started:",
+            "{name} has {count} faults; nothing was started:",
+            len(faults),
+        )
+        self.heading, self.faults = heading.format(name=name, count=len(faults)), faults
+        super().__init__(joined("\n", (self.heading, *faults)))
 
 
 class CTError(NoduleRiskError):

@@ -16,12 +16,20 @@ from pathlib import Path
 
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.errors import OutputError
+from nodulerisk.language.texts import _
 
 NOTICE = "research_use_only"  # the field, key or column that holds it
 PARTIAL = ".partial-"  # begins the name of a file that is being written
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 SEPARATORS = ",;\t"
 DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
+
+
+def cache_folder(of: str) -> Path:
+    """Returns this user's folder of what can be made again; it may not be there yet."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("nodulerisk") / of
 
 
 @contextmanager
@@ -40,8 +48,10 @@ def written_whole(path: Path) -> Iterator[Path]:
         os.replace(partial, path)
     except (OSError, RuntimeError) as error:  # SimpleITK raises RuntimeError
         raise OutputError(
-            f"{path} cannot be written ({_reason(error)}): choose a folder with free space that"
-            " you may write to."
+            _(
+                "{path} cannot be written ({reason}): choose a folder with free space that you"
+                " may write to."
+            ).format(path=path, reason=_reason(error))
         ) from error
     finally:
         partial.unlink(missing_ok=True) if path.parent.is_dir() else None
@@ -55,7 +65,11 @@ def folder_written_whole(target: Path) -> Iterator[Path]:
         OutputError: it exists already, or cannot be written; nothing is left behind.
     """
     if target.exists():
-        raise OutputError(f"{target} already exists: delete it first, or choose another folder.")
+        raise OutputError(
+            _("{target} already exists: delete it first, or choose another folder.").format(
+                target=target
+            )
+        )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".partial-", dir=target.parent) as partial:
@@ -65,7 +79,9 @@ def folder_written_whole(target: Path) -> Iterator[Path]:
             shutil.move(folder, target)
     except OSError as error:
         raise OutputError(
-            f"{target} cannot be written ({error.strerror}): choose another folder with --out."
+            _("{target} cannot be written ({reason}): choose another folder with --out.").format(
+                target=target, reason=error.strerror
+            )
         ) from error
 
 

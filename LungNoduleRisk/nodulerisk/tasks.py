@@ -13,20 +13,21 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Literal, get_args
 
+from nodulerisk.language.texts import Text, _
 from nodulerisk.nodule.quantities import Code, own_code
 
 EvidenceLevel = Literal["outcome", "pathology", "reader", "simulated", "none"]
 EVIDENCE_LEVELS: tuple[EvidenceLevel, ...] = get_args(EvidenceLevel)
 EVIDENCE_WORDS: dict[str, str] = {
-    "outcome": "a published model fitted on proven outcomes",
-    "pathology": "trained and tested against pathology",
-    "reader": "radiologists' suspicion, not pathology",
-    "simulated": "simulated nodules: shows the workflow, says nothing about a patient",
-    "none": "no evidence",
+    _("outcome"): _("a published model fitted on proven outcomes"),
+    _("pathology"): _("trained and tested against pathology"),
+    _("reader"): _("radiologists' suspicion, not pathology"),
+    _("simulated"): _("simulated nodules: shows the workflow, says nothing about a patient"),
+    _("none"): _("no evidence"),
 }
 # Levels that rest on no patient: such answers are shown apart, without a decision.
 DEMONSTRATED: tuple[EvidenceLevel, ...] = ("simulated", "none")
-DEMONSTRATION = "Demonstration: trained on simulated nodules"
+DEMONSTRATION = _("Demonstration: trained on simulated nodules")
 Group = Literal["presence", "main", "appearance"]
 
 
@@ -88,7 +89,7 @@ class Task:
 
 def title_of(name: str) -> str:
     """Returns a task's name in headings; capital letters stay, as in ``EGFR``."""
-    return name[:1].upper() + name[1:]
+    return Text(name[:1].upper() + name[1:])
 
 
 def _by_name(*tasks: Task) -> dict[str, Task]:
@@ -98,10 +99,10 @@ def _by_name(*tasks: Task) -> dict[str, Task]:
 # The steps are the EMV-3D-CNN paper's. "Probability of cancer" (DCM 111047) is not used for
 # malignancy, since it would claim too much.
 TASKS: dict[str, Task] = _by_name(
-    Task("presence", ("no nodule", "nodule"), "PRE", "presence", step=0),
+    Task(_("presence"), (_("no nodule"), _("nodule")), "PRE", "presence", step=0),
     Task(
-        "malignancy",
-        ("benign", "malignant"),
+        _("malignancy"),
+        (_("benign"), _("malignant")),
         "MAL",
         lets_through=("malignant",),
         code=Code("RID36042", "RADLEX", "Malignancy"),
@@ -111,16 +112,16 @@ TASKS: dict[str, Task] = _by_name(
         },
     ),
     Task(
-        "invasiveness",
-        ("pre-invasive", "invasive"),
+        _("invasiveness"),
+        (_("pre-invasive"), _("invasive")),
         "INV",
         step=2,
         lets_through=("invasive", None),
         adenocarcinoma_only=True,
     ),
     Task(
-        "grade",
-        ("grade 1", "grade 2", "grade 3"),
+        _("grade"),
+        (_("grade 1"), _("grade 2"), _("grade 3")),
         "GRA",
         step=3,
         class_codes={
@@ -131,16 +132,16 @@ TASKS: dict[str, Task] = _by_name(
         adenocarcinoma_only=True,
     ),
     Task(
-        "subtype",
+        _("subtype"),
         ("AAH-AIS", "MIA", "IA"),
         "SUB",
         step=2,
         adenocarcinoma_only=True,
-        but_first="invasive (MIA or IA)",
+        but_first=_("invasive (MIA or IA)"),
     ),
     Task(
-        "density",
-        ("ground glass", "part-solid", "solid"),
+        _("density"),
+        (_("ground glass"), _("part-solid"), _("solid")),
         "DEN",
         "appearance",
         class_codes={
@@ -150,22 +151,22 @@ TASKS: dict[str, Task] = _by_name(
         },
     ),
     Task(
-        "spiculation",
-        ("not spiculated", "spiculated"),
+        _("spiculation"),
+        (_("not spiculated"), _("spiculated")),
         "SPI",
         "appearance",
         class_codes={"spiculated": Code("112136", "DCM", "Spiculated")},
     ),
     Task(
-        "lobulation",
-        ("not lobulated", "lobulated"),
+        _("lobulation"),
+        (_("not lobulated"), _("lobulated")),
         "LOB",
         "appearance",
         class_codes={"lobulated": Code("112135", "DCM", "Lobulated")},
     ),
     Task(
-        "margin",
-        ("sharp margin", "ill-defined margin"),
+        _("margin"),
+        (_("sharp margin"), _("ill-defined margin")),
         "MAR",
         "appearance",
         class_codes={
@@ -174,8 +175,8 @@ TASKS: dict[str, Task] = _by_name(
         },
     ),
     Task(
-        "calcification",
-        ("not calcified", "calcified"),
+        _("calcification"),
+        (_("not calcified"), _("calcified")),
         "CAL",
         "appearance",
         class_codes={

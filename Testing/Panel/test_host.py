@@ -318,6 +318,12 @@ def test_a_selector_says_what_is_current(scene, selector):
     assert ids == [first.GetID(), second.GetID(), ""]
 
 
+def test_a_selector_leaves_out_what_its_filter_hides(scene, selector):
+    first, second = (scene.AddNewNodeByClass(VOLUME) for _ in range(2))
+    selector.sortFilterProxyModel().hiddenNodeIDs = [first.GetID()]
+    assert [selector.nodeFromIndex(index) for index in range(selector.nodeCount())] == [second]
+
+
 def test_a_removed_nodes_place_is_taken_by_the_next(scene, selector):
     first, second, third = (
         scene.AddNewNodeByClass(VOLUME, name) for name in ("first", "second", "third")
@@ -679,7 +685,17 @@ def test_a_stall_is_seen(host):
     assert host.longestStall() < 0.1
     qt.QTimer.singleShot(0, lambda: time.sleep(0.2))
     host.process(0.05)
-    assert host.longestStall() > 0.2
+    assert host.longestStall() > 0.2 > host.longestWork()
+    qt.QTimer.singleShot(0, lambda: work(0.2))
+    host.process(0.05)
+    assert host.longestWork() > 0.2
+
+
+def work(seconds: float) -> None:
+    """Keeps the processor so long."""
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
 
 
 def test_what_a_callback_raises_is_noted(host, scene):

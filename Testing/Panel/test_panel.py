@@ -517,6 +517,13 @@ def test_where_a_network_looked_is_shown_as_no_evidence(host, assessed, ui, fini
         low < value < high for value, low, high in zip(ras, bounds[::2], bounds[1::2], strict=True)
     )
     picture("explained")
+    host.process(0.3)
+    for selector in (ui.ctSelector, ui.earlierSelector):  # it is no CT
+        listed = [selector.nodeFromIndex(index) for index in range(selector.nodeCount())]
+        assert listed == [assessed.ct]
+    ui.assessButton.click()
+    finished()
+    assert mapNode.GetScene() is None, "of results that are gone"
 
 
 def brock(ui) -> str:

@@ -72,6 +72,32 @@ def test_an_assessment_makes_a_segment_a_row_and_json_in_one_folder(loaded, ct):
     assert len(folders(volumeNode)) == 1
 
 
+def test_a_nodule_costs_as_much_json_after_forty_others_as_after_one(loaded, ct, monkeypatch):
+    """Else a long run stalls the panel more and more (``Testing/stall.py`` measures how long)."""
+    volumeNode, characters = loaded(ct), [0]
+    dumps, loads = json.dumps, json.loads
+
+    def dumped(values, **choices) -> str:
+        text = dumps(values, **choices)
+        characters[-1] += len(text)
+        return text
+
+    def read(text, **choices):
+        characters[-1] += len(text)
+        return loads(text, **choices)
+
+    monkeypatch.setattr(json, "dumps", dumped)
+    monkeypatch.setattr(json, "loads", read)
+    assessment = replace(made_assessment(ct), nodule=None)
+    for number in range(40):
+        characters.append(0)
+        named = replace(assessment, name=f"N{number}")
+        showAssessment(named, volumeNode, summarised=False)
+        assert savedAssessments(volumeNode)[named.name].name == named.name
+    assert characters[2] and characters[-1] < 1.1 * characters[2]
+    assert set(loads(resultNode("text", volumeNode).GetText())) == set(savedAssessments(volumeNode))
+
+
 def as_json(assessment: Assessment) -> str:
     return json.dumps(assessment.to_dict(), sort_keys=True)
 

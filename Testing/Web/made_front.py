@@ -55,9 +55,9 @@ class Browser:
     async def log_in(self, token: str = TOKEN) -> ClientResponse:
         return await self.post("/login", {"token": token})
 
-    async def start_session(self) -> str:
+    async def start_session(self, root: str = "/") -> str:
         """Where this browser's session is."""
-        return (await self.get("/")).headers["Location"]
+        return (await self.get(root)).headers["Location"]
 
     async def about(self, session: str) -> dict[str, Any]:
         """The session's own account of its process."""

@@ -25,7 +25,7 @@ from needs import CHROMIUM, program
 from nodulerisk.errors import NoduleRiskError
 from test_gate import made_certificate
 
-CONFIGURATION = Path(__file__).parents[2] / "Docs" / "proxies" / "nginx.conf"
+PROXIES = Path(__file__).parents[2] / "Docs" / "proxies"
 WHOLE = """\
 user {user}; daemon off; pid {folder}/pid; error_log {folder}/error.log;
 events {{}}
@@ -37,6 +37,7 @@ http {{
     {site}
 }}
 """
+BARE = "{\n admin off\n auto_https disable_redirects\n skip_install_trust\n}\n"  # of this machine's
 USER_HEADER = "X-Remote-User"
 BEHIND = Door(token=TOKEN, trusted_proxies=("127.0.0.1",), root_path="/nodules")
 
@@ -47,7 +48,7 @@ async def nginx(folder: Path, to: str, *, signs_on: bool = False) -> AsyncIterat
     with front.listening("127.0.0.1", 0) as free:
         port = free.getsockname()[1]
     certificate, key = made_certificate(folder)
-    site = CONFIGURATION.read_text()
+    site = (PROXIES / "nginx.conf").read_text()
     for written, here in {
         "listen 443": f"listen 127.0.0.1:{port}",
         "http://127.0.0.1:8765": to,
@@ -62,6 +63,33 @@ async def nginx(folder: Path, to: str, *, signs_on: bool = False) -> AsyncIterat
         (folder / "htpasswd").write_text("anna:{PLAIN}secret\nbert:{PLAIN}secret\n")
     (folder / "nginx.conf").write_text(WHOLE.format(user=getuser(), folder=folder, site=site))
     command = [program("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
+    async with running(command, port) as address:
+        yield address
+
+
+@asynccontextmanager
+async def caddy(folder: Path, to: str) -> AsyncIterator[str]:
+    """The address of a Caddy before the front at the address ``to``."""
+    with front.listening("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    certificate, key = made_certificate(folder)
+    site = (PROXIES / "Caddyfile").read_text()
+    for written, here in {
+        "nodules.hospital.example {": f"https://localhost:{port} {{",
+        "127.0.0.1:8765": to,
+        "/etc/caddy/nodules.pem": certificate,
+        "/etc/caddy/nodules.key": key,
+    }.items():
+        assert written in site
+        site = site.replace(written, str(here))
+    (folder / "Caddyfile").write_text(BARE + site)
+    command = [program("caddy"), "run", "--config", str(folder / "Caddyfile")]
+    async with running(command, port) as address:
+        yield address
+
+
+@asynccontextmanager
+async def running(command: list[str | None], port: int) -> AsyncIterator[str]:
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         async with asyncio.timeout(20):
@@ -128,6 +156,31 @@ def test_fault_86_the_whole_page_behind_nginx_below_a_path(tmp_path):
     log = (tmp_path / "access.log").read_text()
     assert "POST /nodules/login" in log
     assert not re.search("token|" + re.escape(quote(TOKEN)), log)
+
+
+@pytest.mark.needs("caddy")
+def test_the_same_behind_caddy(tmp_path):
+    """Login, Secure cookie, HSTS, websocket, upload; numbers for those inside alone."""
+
+    async def test() -> None:
+        async with (
+            made_front(made_sessions(), door=BEHIND) as direct,
+            caddy(tmp_path, direct.address) as address,
+            client(address) as user,
+        ):
+            let_in = await user.post("/nodules/login", {"token": TOKEN})
+            assert let_in.headers["Location"] == "/nodules/"
+            assert "max-age=" in let_in.headers["Strict-Transport-Security"]
+            assert all(one["secure"] for one in let_in.cookies.values())
+            session = await user.start_session("/nodules/")
+            async with user.talk(session) as socket:
+                await socket.send_str("here")
+                assert await socket.receive_str(timeout=10) == "here"
+            sent = b"x" * 2_000_000
+            assert await (await user.post(f"{session}echo", sent)).read() == sent
+            assert (await user.get("/nodules/metrics")).status == 404
+
+    run(test())
 
 
 @pytest.mark.needs("nginx")

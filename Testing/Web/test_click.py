@@ -34,7 +34,7 @@ LATE = """() => {
 def with_sample(page: Page) -> None:
     page.get_by_role("button", name="Sample").click()
     expect(page.locator(".nodule")).to_have_count(1)
-    expect(corner(page)).to_contain_text("Slice 67 of 38–93")
+    expect(corner(page)).to_contain_text("Slice 30 of 59")
     page.evaluate(WATCH)
 
 
@@ -58,7 +58,7 @@ def go_to(page: Page, number: int) -> None:
     """One slice at a time, by keys, as each is shown."""
     page.get_by_label("Axial view").focus()
     while (now := int(re.search(r"Slice (\d+)", corner(page).text_content())[1])) != number:
-        page.keyboard.press("ArrowDown" if now < number else "ArrowUp")
+        page.keyboard.press("ArrowUp" if now < number else "ArrowDown")
         expect(corner(page)).not_to_contain_text(f"Slice {now} of")
 
 
@@ -67,8 +67,9 @@ def assert_the_point_is_in_what_was_seen(page: Page) -> None:
     beside it."""
     number = slice_of(page, "N2")
     page.locator(".nodule").first.click()  # its marker is in none of the pictures compared
+    expect(corner(page)).to_contain_text("Slice 30 of 59")
     unlike = {}
-    for near in range(max(38, number - 2), min(93, number + 2) + 1):
+    for near in range(number - 2, number + 3):
         go_to(page, near)
         unlike[near] = page.evaluate(UNLIKE)
     assert abs(min(unlike, key=unlike.get) - number) <= 1, (number, unlike)
@@ -106,5 +107,5 @@ def test_fault_84_a_click_on_a_late_picture_brings_its_slice_back(visit):
     expect(page.get_by_label("Axial slice, mm")).not_to_have_attribute("aria-valuenow", "")
     page.mouse.click(*middle(page))
     expect(page.locator(".nodule")).to_have_count(2)
-    assert slice_of(page, "N2") == 67
-    expect(corner(page)).to_contain_text("Slice 67 of 38–93")
+    assert slice_of(page, "N2") == 30
+    expect(corner(page)).to_contain_text("Slice 30 of 59")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ import slicer
 import vtk
 
 from LungNoduleRiskLib.sample import THICK, loadSample
+from LungNoduleRiskWeb.session import reading_tools
 from LungNoduleRiskWeb.session.controller import plain
+from LungNoduleRiskWeb.session.reading_tools import ReadingTools
 from LungNoduleRiskWeb.session.viewer import Viewer
 from LungNoduleRiskWeb.session.views.numbers import number, typed_number
 from LungNoduleRiskWeb.session.views.pictures import MOST_PIXELS, MOVING_PIXELS, Picture
@@ -68,7 +71,15 @@ def test_only_numbers_within_bounds_are_numbers():
 
 @pytest.mark.parametrize(
     "typed",
-    ["-81.5, 192, 3", "(−81.5; 192; 3)", "[-81.5 192 3]", "–81,5; 192; 3", " −81.5\t192\t3"],
+    [
+        "-81.5, 192, 3",
+        "(−81.5; 192; 3)",
+        "[-81.5 192 3]",
+        "–81,5; 192; 3",
+        " −81.5\t192\t3",
+        "<－81.5, 192, 3>",
+        "{—81.5, 192, 3}",
+    ],
 )
 def test_coordinates_are_read_as_people_write_them(typed):
     assert parse_point(plain(typed)) == (-81.5, 192.0, 3.0)
@@ -146,6 +157,17 @@ def test_the_words_in_a_picture(axial):
     assert "of 38–93" in words["corner"] and "W 1500 L −600" in words["corner"]
 
 
+def test_the_scale_is_as_long_as_it_says(axial):
+    """Also once the picture is zoomed; a third of its width at most."""
+    for factor in (1.0, 0.25, 0.25):
+        axial.view.zoom(1 - factor)
+        share, words = axial.number_it()["scale"]
+        number_of, unit = words.split()
+        millimetres = float(number_of) * {"mm": 1, "cm": 10}[unit]
+        width_mm = SliceShown.by(axial.view).field_of_view_mm[0]
+        assert share * width_mm == pytest.approx(millimetres) and 0.1 < share <= 1 / 3
+
+
 @pytest.mark.parametrize(
     ("first", "last", "at", "words"),
     [
@@ -173,3 +195,32 @@ def test_the_hu_under_the_cursor_are_the_cts(viewer, axial):
     assert said.startswith(f"{hu} HU".replace("-", "−"))
     axial.on_interaction("", event("Leave"))
     assert viewer._state["Red_readout"] == ""
+
+
+def test_cine_does_not_keep_a_session_that_its_user_has_left(viewer, monkeypatch):
+    monkeypatch.setattr(reading_tools, "CINE_S", 0)
+    monkeypatch.setattr(reading_tools, "MOST_CINE", 3)
+    [volume_node] = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    tools = ReadingTools(viewer._state, viewer, SimpleNamespace(volumeNode=volume_node))
+    viewer._state.cine = True
+    asyncio.get_event_loop().run_until_complete(asyncio.wait_for(tools._turn_on(), 20))
+    assert viewer._state.cine is False
+
+
+def test_drawing_finer_or_coarser_asks_for_no_other_picture_of_any_view(viewer, axial):
+    """Else large views are drawn for ever, and their session is never idle."""
+    axial.update_size("", {"w": 3840, "h": 2160, "p": 1})
+    asked = [one.scheduler._request_event for one in viewer._pictures]
+
+    async def draw(quality: int) -> None:
+        for one in asked:
+            one.clear()
+        axial.scheduler._render_frame(quality)
+
+    for quality in (50, 90, 50):  # moving, resting, moving
+        before = axial.view.render_window().GetSize()
+        asyncio.get_event_loop().run_until_complete(draw(quality))
+        assert axial.view.render_window().GetSize() != before
+        assert not any(one.is_set() for one in asked)
+    axial.view.schedule_render()
+    assert any(one.is_set() for one in asked)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 
 from playwright.sync_api import Page, expect
+from pydicom import dcmread
 
 from test_page import CT, TYPED, add_point, assess, downloaded, upload
 
@@ -48,7 +50,7 @@ DROP_A_DEAD_LINK = """() => {
 def with_sample(page: Page) -> None:
     page.get_by_role("button", name="Sample").click()
     expect(page.locator(".nodule")).to_have_count(1)
-    expect(corner(page)).to_contain_text("Slice 67 of 38–93")
+    expect(corner(page)).to_contain_text("Slice 30 of 59")
 
 
 def view(page: Page, name: str = "Axial"):
@@ -77,7 +79,7 @@ def test_reading_a_slice(page):
     with_sample(page)
     page.mouse.move(*at(page, 40, 40))
     readout = page.locator(".readout")
-    expect(readout).to_have_text(re.compile(r"^−?\d+ HU · R [\d.]+ A [\d.]+ I [\d.]+ mm$"))
+    expect(readout).to_have_text(re.compile(r"^−?\d+ HU · L [\d.]+ P [\d.]+ I [\d.]+ mm$"))
     drag(page, at(page, 60, 60), at(page, 90, 20))
     expect(page.get_by_role("combobox", name="Window")).to_have_value("Free")
     expect(corner(page)).not_to_contain_text("W 1500")
@@ -92,7 +94,7 @@ def test_reading_a_slice(page):
     expect(corner(page)).to_contain_text("MIP 10 mm")
 
     page.get_by_role("button", name="Reset views and window").click()
-    expect(corner(page)).to_have_text(re.compile(r"^Slice \d+ of 38–93 · W 1500 L −600$"))
+    expect(corner(page)).to_have_text(re.compile(r"^Slice \d+ of 59 · W 1500 L −600$"))
     still = corner(page).text_content()
     page.get_by_role("button", name="Cine").click()
     expect(corner(page)).not_to_have_text(still)
@@ -112,10 +114,44 @@ def test_touchpad_steps_add_up_and_arrows_turn_slices(page):
     for _ in range(40):
         page.mouse.wheel(0, 1)
     page.mouse.wheel(0, 60)
-    expect(corner(page)).to_contain_text("Slice 68 of 38–93")
+    expect(corner(page)).to_contain_text("Slice 29 of 59")
     view(page).focus()
     page.keyboard.press("ArrowUp")
-    expect(corner(page)).to_contain_text("Slice 67 of 38–93")
+    expect(corner(page)).to_contain_text("Slice 30 of 59")
+
+
+def fingers(page: Page, *path: list[tuple[float, float]]) -> None:
+    """Puts fingers down, moves them from place to place, and lifts them."""
+    screen = page.context.new_cdp_session(page)
+    for kind, places in [("Start", path[0]), *(("Move", one) for one in path[1:]), ("End", [])]:
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]
+        screen.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
+
+
+def shown_mm(page: Page) -> float:
+    """From left to right between two places of the axial view."""
+    found = []
+    for right in (-40, 40):
+        page.mouse.move(*at(page, right, -20))
+        page.mouse.move(*at(page, right, -21))
+        readout = page.locator(".readout")
+        expect(readout).to_contain_text("HU")
+        page.wait_for_timeout(300)
+        found.append(float(re.search(r"[LR] ([\d.]+)", readout.text_content())[1]))
+    return abs(found[1] - found[0])
+
+
+def test_one_finger_turns_slices_and_two_zoom(visit):
+    page = visit(viewport={"width": 820, "height": 1180}, has_touch=True)
+    with_sample(page)
+    before = shown_mm(page)
+    fingers(page, *([at(page, 0, up)] for up in range(0, 61, 10)))
+    expect(corner(page)).to_contain_text("Slice 34 of 59")
+    fingers(page, *([at(page, apart, 0), at(page, -apart, 0)] for apart in range(30, 61, 5)))
+    page.wait_for_timeout(500)
+    assert 0.4 < shown_mm(page) / before < 0.6
+    expect(corner(page)).to_contain_text("Slice 34 of 59")
+    expect(page.locator(".nodule")).to_have_count(1)
 
 
 def test_points_are_not_lost_unasked_and_follow_up_compares(page, tmp_path):
@@ -137,13 +173,17 @@ def test_points_are_not_lost_unasked_and_follow_up_compares(page, tmp_path):
     expect(dialog).to_contain_text("removes N1")
     dialog.get_by_role("button", name="Keep what is open").click()
     expect(page.locator(".nodule .sizes")).to_have_count(1)
-    page.get_by_role("button", name="Sample").click()
+    page.get_by_role("button", name="Choose a demonstration CT").click()
+    page.get_by_text("Thick slices").click()
     dialog.get_by_role("button", name="Open beside").click()
     expect(page.locator(".scans li")).to_have_count(2)
     expect(page.locator(".nodule")).to_contain_text("Not assessed yet")
     assess(page)
     page.get_by_role("combobox", name="Earlier CT").click(force=True)
     page.get_by_role("option").first.click()
+    page.get_by_label("Days between").fill("180 days")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("a number, such as 180")
     page.get_by_label("Days between").fill("180")
     page.get_by_role("button", name="Compare", exact=True).click()
     page.get_by_role("button", name="Compare these").click()
@@ -168,6 +208,7 @@ def test_results_fit_a_low_window_and_can_be_read_on_light_and_dark(visit):
     assess(page)
     expect(page.locator(".nodule")).to_be_in_viewport(ratio=1)
     expect(page.locator("#facts p").first).to_be_in_viewport(ratio=1)
+    expect(page.get_by_role("heading", name="Malignancy: malignant")).to_be_visible()
     for _theme in ("dark", "light"):
         page.wait_for_function(f"Math.min(...({BAR_CONTRASTS})()) >= 4.5")
         page.get_by_role("button", name="Dark").click()
@@ -178,15 +219,9 @@ def test_results_fit_a_low_window_and_can_be_read_on_light_and_dark(visit):
 
 def test_an_upload_says_how_far_it_is_can_be_cancelled_and_names_dead_links(page, tmp_path):
     with_sample(page)
-    page.context.new_cdp_session(page).send(
-        "Network.emulateNetworkConditions",
-        {
-            "offline": False,
-            "latency": 0,
-            "downloadThroughput": -1,
-            "uploadThroughput": 2_000_000,
-        },
-    )
+    network = page.context.new_cdp_session(page)
+    pace = {"offline": False, "latency": 0, "downloadThroughput": -1}
+    network.send("Network.emulateNetworkConditions", pace | {"uploadThroughput": 2_000_000})
     large = tmp_path / "large.nrrd"
     large.write_bytes(bytes(60_000_000))
     upload(page, large)
@@ -194,5 +229,22 @@ def test_an_upload_says_how_far_it_is_can_be_cancelled_and_names_dead_links(page
     page.get_by_role("button", name="Cancel upload").click()
     expect(page.get_by_text("The upload was cancelled.")).to_be_visible()
     expect(page.locator(".nodule")).to_have_count(1)
+    with zipfile.ZipFile(CT) as archive:
+        archive.extractall(tmp_path / "series")
+    upload(page, tmp_path / "series", kind="Folder")
+    expect(page.get_by_alt_text("A slice that has arrived")).to_be_visible()
+    page.get_by_role("button", name="Cancel upload").click()
+    expect(page.get_by_alt_text("A slice that has arrived")).to_have_count(0)
     page.evaluate(DROP_A_DEAD_LINK)
     expect(page.get_by_role("alert")).to_contain_text("'gone.dcm' cannot be read")
+
+
+def test_a_dead_link_that_the_browser_leaves_out_is_a_missing_slice(page, tmp_path):
+    """Chromium lists no such file of a folder that is chosen, and does not say so."""
+    with zipfile.ZipFile(CT) as archive:
+        archive.extractall(tmp_path)
+    slices = sorted(tmp_path.rglob("*.dcm"), key=lambda file: dcmread(file).InstanceNumber)
+    slices[20].unlink()
+    slices[20].symlink_to("nowhere")
+    upload(page, tmp_path, kind="Folder")
+    expect(page.locator(".checks")).to_contain_text("1 missing slice")

@@ -24,6 +24,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from LungNoduleRiskWeb.session import uploads
 from LungNoduleRiskWeb.session.uploads import INCOMING, Limits, delete_unused, receive
 from made_dicom import phantom, write_enhanced, write_series
+from nodulerisk.ct.dicom.preview import slice_in
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import CTError, NoduleRiskError
@@ -196,6 +197,14 @@ def test_fault_45_46_no_name_of_a_file_is_kept(folder, tmp_path):
         re.fullmatch(r"session/[0-9a-f]{16}(/\d{5}(\.dcm|\.nrrd|\.nii\.gz)?)?", name)
         for name in left
     )
+
+
+def test_a_slice_can_be_seen_of_each_image_and_of_nothing_else(tmp_path):
+    file = write_series(tmp_path / "series", phantom())[0]
+    seen = slice_in(file)
+    assert seen is not None and seen.dtype == np.int16 and seen.ndim == 2
+    (tmp_path / "notes.dcm").write_bytes(file.read_bytes()[:200])
+    assert slice_in(tmp_path / "notes.dcm") is None
 
 
 # --- What replaces what

@@ -4,6 +4,7 @@ handles, and nothing left by a server that was killed."""
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
 import sys
@@ -11,14 +12,17 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 import made_front as made_front_module
 from LungNoduleRiskWeb.front import health as health_module
+from LungNoduleRiskWeb.front import leftovers
 from LungNoduleRiskWeb.front import sessions as sessions_module
 from LungNoduleRiskWeb.front.server import Door
+from LungNoduleRiskWeb.session.__main__ import _end_with_front
 from LungNoduleRiskWeb.session.notices import without_folders
 from made_front import TOKEN, Browser, browser, made_front, made_sessions, program, run
 from nodulerisk.errors import WorkerError
@@ -164,7 +168,10 @@ def address_of(serving) -> str:
     return serving.stdout.readline().strip().rstrip("/")
 
 
-@pytest.mark.parametrize("said", [b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: "])
+@pytest.mark.parametrize(
+    "said",
+    [b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: ", pytest.param(b"", marks=pytest.mark.slow)],
+)
 def test_256_file_handles_and_more_silent_connections_do_not_stop_it(base, said):
     """Also those that began to say something."""
 
@@ -217,6 +224,44 @@ def test_what_a_killed_server_left_is_deleted_at_the_next_start(base):
         assert kept.exists() and (base / "somebody" / "ct.nrrd").exists()
         running.send_signal(signal.SIGTERM)
         running.wait(10)
+
+
+def test_a_session_whose_front_was_killed_ends_also_while_it_starts(base, monkeypatch):
+    """It has no other process's word for it than the end of its input."""
+    (base / "session" / "uploads").mkdir(parents=True)
+
+    def ended(code: int) -> None:
+        raise SystemExit(code)
+
+    monkeypatch.setattr(os, "_exit", ended)
+    ours, fronts = os.pipe()
+    os.close(fronts)
+    with os.fdopen(ours) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        with pytest.raises(SystemExit):
+            _end_with_front(base / "session" / "uploads")
+    assert not (base / "session").exists()
+
+
+def test_on_windows_a_lock_on_a_file_tells_whose_server_runs(base, monkeypatch):
+    """Windows locks no folders, and deletes no file that is open; stood in for by POSIX's locks."""
+
+    def lock(handle: int, _mode: int, _bytes: int) -> None:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    monkeypatch.setattr(leftovers, "msvcrt", SimpleNamespace(locking=lock, LK_NBLCK=0), False)
+    monkeypatch.setattr(leftovers, "sys", SimpleNamespace(platform="win32"))
+    held, left = base / "x-held", base / "x-left"
+    for folder in (held, left):
+        folder.mkdir()
+        (folder / "ct.nrrd").write_bytes(b"a CT")
+    (base / "x-link").symlink_to(held)
+    mark = leftovers.hold(held)
+    leftovers.remove("x-")
+    assert (held / "ct.nrrd").exists() and not left.exists()
+    leftovers.let_go(mark)
+    leftovers.remove("x-")
+    assert not held.exists()
 
 
 @pytest.mark.parametrize(

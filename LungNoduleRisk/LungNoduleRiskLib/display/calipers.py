@@ -13,7 +13,9 @@ from slicer import vtkMRMLScalarVolumeNode, vtkMRMLScene
 
 from LungNoduleRiskLib.display.results import withMask
 from LungNoduleRiskLib.scene import rasOf
-from nodulerisk.assessment import Assessment
+from nodulerisk.assessment import Assessment, NoduleMask
+from nodulerisk.ct.points import Position
+from nodulerisk.ct.volume import triple
 from nodulerisk.nodule.measure import axes_lps_mm
 from nodulerisk.outputs.style import CALIPER
 from nodulerisk.tasks import EvidenceLevel
@@ -26,16 +28,32 @@ GLYPH = 1.0  # size, % of the view
 
 def showCalipers(assessment: Assessment | None, volumeNode: vtkMRMLScalarVolumeNode | None) -> None:
     """Draws the axes of a nodule's mask as it is now; without an assessment or a mask, none."""
-    nodule, ends = None, np.zeros((0, 2, 3))
-    if assessment is not None and volumeNode is not None:
-        ct, assessment = withMask(assessment, volumeNode, 0)
-        nodule, ends = assessment.nodule, axes_lps_mm(assessment.nodule, ct)
+    nodule, ends = _measured(assessment, volumeNode)
     if assessment is None or nodule is None or not len(ends):
         for axis in AXES:
             _hide(axis)
         return
     for axis, pair in zip(AXES, ends, strict=True):
         _draw(axis, assessment.name, pair, nodule.evidence)
+
+
+def measuredAt(
+    assessment: Assessment | None, volumeNode: vtkMRMLScalarVolumeNode | None
+) -> Position | None:
+    """The middle of a nodule's long axis, LPS mm, in the slice where its mask as it is now is
+    measured; None without an assessment or a mask."""
+    _nodule, ends = _measured(assessment, volumeNode)
+    return triple(ends[0].mean(axis=0)) if len(ends) else None
+
+
+def _measured(
+    assessment: Assessment | None, volumeNode: vtkMRMLScalarVolumeNode | None
+) -> tuple[NoduleMask | None, np.ndarray]:
+    """The mask, and the ends of its axes (see ``axes_lps_mm``)."""
+    if assessment is None or volumeNode is None:
+        return None, np.zeros((0, 2, 3))
+    ct, assessment = withMask(assessment, volumeNode, 0)
+    return assessment.nodule, axes_lps_mm(assessment.nodule, ct)
 
 
 def _draw(axis: str, nodule: str, pair_lps_mm: np.ndarray, evidence: EvidenceLevel) -> None:

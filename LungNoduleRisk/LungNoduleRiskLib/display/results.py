@@ -9,11 +9,10 @@ replaced unless that is asked for.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from slicer import (
 )
 
 from LungNoduleRiskLib.display.chart import showChart
+from LungNoduleRiskLib.display.saved import Entry, entriesIn, textOf
 from LungNoduleRiskLib.display.segments import (
     DRAWN_BY_HAND,
     addSegment,
@@ -52,6 +52,8 @@ from nodulerisk.trust.explain import NOT_EVIDENCE, Explanation
 
 VOLUME_ROLE = "LungNoduleRisk.Volume"  # node reference from a result to its CT
 ROLE = "LungNoduleRisk.Role"  # node attribute: which of the results
+EXPLANATION = "explanation"  # the role of a map of where a network looked
+NODULE = "LungNoduleRisk.Nodule"  # its node attribute: at which nodule
 FOLDER = "Lung nodule risk"
 RESULTS = {  # by role: class and name
     "segmentation": ("vtkMRMLSegmentationNode", "Lung nodules"),
@@ -66,10 +68,6 @@ HEAT, FAINTEST = (
     0.2,
 )  # how an explanation is shown: fainter parts are left out
 NOT_RUN = TaskResult((), None, {}, None, None, "none")
-# beside an assessment: of the mask as the networks drew it, and as it was last measured
-MASK = "mask_fingerprints"
-AS_DRAWN = "as_drawn"  # beside an assessment whose mask was changed by hand: the entry before that
-Entry = dict[str, Any]
 
 
 def showAssessment(
@@ -111,10 +109,8 @@ def summarise(volumeNode: vtkMRMLScalarVolumeNode) -> None:
     entries = _entries(volumeNode)
     if resultNode("text", volumeNode) is None:
         return
-    assessments = {name: Assessment.from_dict(entry) for name, entry in entries.items()}
-    rows = [
-        _row(assessment, entries[name]["mask_evidence"]) for name, assessment in assessments.items()
-    ]
+    assessments = {name: entry.assessment for name, entry in entries.items()}
+    rows = [_row(entry.assessment, entry.maskEvidence) for entry in entries.values()]
     fillTable(_ensureResultNode("table", volumeNode), _columns(rows))
     showChart(
         assessments, *(_ensureResultNode(role, volumeNode) for role in ("chart", "chart data"))
@@ -125,11 +121,15 @@ def showExplanation(
     explanation: Explanation, name: str, volumeNode: vtkMRMLScalarVolumeNode
 ) -> vtkMRMLScalarVolumeNode:
     """Adds where a network looked to the CT's results, as a volume whose name says that it is no
-    evidence."""
+    evidence, in place of what was shown of that nodule; it goes with the nodule's results."""
+    _removeExplanations([name], volumeNode)
     title = f"{name} {explanation.task} by {explanation.network} ({NOT_EVIDENCE})"
     mapNode = addMap(
         explanation.values, explanation.grid, volumeNode.GetScene().GenerateUniqueName(title)
     )
+    mapNode.SetAttribute(ROLE, EXPLANATION)
+    mapNode.SetAttribute(NODULE, name)
+    mapNode.SetNodeReferenceID(VOLUME_ROLE, volumeNode.GetID())
     displayNode = mapNode.GetDisplayNode()
     displayNode.SetAndObserveColorNodeID(HEAT)
     displayNode.SetAutoWindowLevel(False)
@@ -139,6 +139,12 @@ def showExplanation(
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(volumeNode.GetScene())
     hierarchy.SetItemParent(hierarchy.GetItemByDataNode(mapNode), _folder(hierarchy, volumeNode))
     return mapNode
+
+
+def explanations(scene: vtkMRMLScene) -> list[vtkMRMLScalarVolumeNode]:
+    """The maps of where a network looked, of all CTs; they are no CTs."""
+    nodes = _nodes("vtkMRMLScalarVolumeNode", scene)
+    return [node for node in nodes if node.GetAttribute(ROLE) == EXPLANATION]
 
 
 def removeAssessment(
@@ -163,9 +169,7 @@ def keeper(names: Collection[str], volumeNode: vtkMRMLScalarVolumeNode) -> Calla
     copies = {name: _segmentCopy(name, volumeNode) for name in names}
     segments = {name: segment for name, segment in copies.items() if segment is not None}
     prints = {
-        name: entries[name][MASK]["measured"]
-        if name in entries
-        else _fingerprintOf(name, volumeNode)
+        name: entries[name].measured if name in entries else _fingerprintOf(name, volumeNode)
         for name in segments
     }
     return partial(_putBack, names, entries, segments, prints, volumeNode)
@@ -177,8 +181,9 @@ def rename(old: str, new: str, volumeNode: vtkMRMLScalarVolumeNode) -> None:
     if new in entries or _segmentationWith(new, volumeNode) is not None:
         return
     _renameSegment(old, new, volumeNode)
+    _removeExplanations([old], volumeNode)  # whose name says another's now
     if old in entries:
-        renamed = {new: _named(entries[old], new)}
+        renamed = {new: entries[old].named(new)}
         _save(
             {
                 key: one
@@ -193,6 +198,7 @@ def removeAssessments(
     names: Collection[str], volumeNode: vtkMRMLScalarVolumeNode, keptMasks: Collection[str] = ()
 ) -> None:
     """The same for many nodules at once."""
+    _removeExplanations(names, volumeNode)
     _removeSegments([name for name in names if name not in keptMasks], volumeNode)
     entries = _entries(volumeNode)
     left = {name: entry for name, entry in entries.items() if name not in names}
@@ -206,11 +212,8 @@ def savedAssessments(volumeNode: vtkMRMLScalarVolumeNode) -> dict[str, Assessmen
     Raises:
         NoduleRiskError: the text node was edited into something else.
     """
-    textNode = resultNode("text", volumeNode)
-    if textNode is None:
-        return {}
     try:
-        return dict(_assessmentsIn(textNode.GetText()))
+        return {name: entry.assessment for name, entry in _entries(volumeNode).items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(volumeNode) from error
 
@@ -224,7 +227,7 @@ def withMask(
     if segmentationNode is None:
         voxel = _voxelAt(assessment.centre_lps_mm, volumeNode)
         return ctPart(volumeNode, voxel, voxel + 1, marginMm)[0], replace(assessment, nodule=None)
-    evidence = _entries(volumeNode)[assessment.name]["mask_evidence"] or DRAWN_BY_HAND
+    evidence = _entries(volumeNode)[assessment.name].maskEvidence or DRAWN_BY_HAND
     ct, nodule = segmentOnCt(segmentationNode, assessment.name, volumeNode, marginMm, evidence)
     return ct, replace(assessment, nodule=nodule)
 
@@ -234,14 +237,14 @@ def withMasks(volumeNode: vtkMRMLScalarVolumeNode, ct: CT) -> list[Assessment]:
     ``scene.ctFromNode``)."""
     entries = _entries(volumeNode)
     return [
-        replace(assessment, nodule=_maskOn(ct, name, volumeNode, entries[name]["mask_evidence"]))
+        replace(assessment, nodule=_maskOn(ct, name, volumeNode, entries[name].maskEvidence))
         for name, assessment in savedAssessments(volumeNode).items()
     ]
 
 
 def handDrawn(volumeNode: vtkMRMLScalarVolumeNode, names: Collection[str]) -> list[str]:
     """Those of the nodules whose segment is not empty, and not as the networks drew it."""
-    drawn = {name: entry[MASK]["drawn"] for name, entry in _entries(volumeNode).items()}
+    drawn = {name: entry.drawn for name, entry in _entries(volumeNode).items()}
     return [name for name in names if _fingerprintOf(name, volumeNode) not in ("", drawn.get(name))]
 
 
@@ -259,7 +262,7 @@ def remeasure(volumeNode: vtkMRMLScalarVolumeNode) -> list[str]:
     """Measures again the nodules whose segments have changed since, and returns their names."""
     entries = _entries(volumeNode)
     now = {name: _fingerprintOf(name, volumeNode) for name in entries}
-    changed = [name for name, found in now.items() if found != entries[name][MASK]["measured"]]
+    changed = [name for name, found in now.items() if found != entries[name].measured]
     for name in changed:
         entries[name] = _remeasured(entries[name], now[name], volumeNode)
     if changed:
@@ -309,7 +312,7 @@ def tableText(volumeNode: vtkMRMLScalarVolumeNode) -> str:
 def detachStrays(scene: vtkMRMLScene) -> None:
     """Detaches the results whose CT was removed: another CT may get its ID, and would be taken
     for theirs."""
-    for className in {className for className, _ in RESULTS.values()}:
+    for className in {"vtkMRMLScalarVolumeNode", *(name for name, _ in RESULTS.values())}:
         for node in _nodes(className, scene):
             if node.GetNodeReferenceID(VOLUME_ROLE) and node.GetNodeReference(VOLUME_ROLE) is None:
                 node.RemoveNodeReferenceIDs(VOLUME_ROLE)
@@ -348,14 +351,8 @@ def _entryOf(assessment: Assessment, volumeNode: vtkMRMLScalarVolumeNode) -> Ent
     if not kept:
         _addMask(assessment, volumeNode)
     found = _fingerprintOf(assessment.name, volumeNode)
-    drawn = None if kept else found
-    entry = assessment.to_dict() | {MASK: {"drawn": drawn, "measured": drawn}}
+    entry = Entry.of(assessment, None if kept else found)
     return _remeasured(entry, found, volumeNode) if kept else entry
-
-
-def _named(entry: Entry, name: str) -> Entry:
-    asDrawn = {AS_DRAWN: _named(entry[AS_DRAWN], name)} if AS_DRAWN in entry else {}
-    return entry | {"name": name} | asDrawn
 
 
 def _renameSegment(old: str, new: str, volumeNode: vtkMRMLScalarVolumeNode) -> None:
@@ -373,7 +370,7 @@ def _putBack(
     names: Collection[str],
     entries: dict[str, Entry],
     segments: dict[str, Any],
-    prints: dict[str, str],
+    prints: dict[str, str | None],
     volumeNode: vtkMRMLScalarVolumeNode,
 ) -> None:
     byHand = handDrawn(volumeNode, names)
@@ -410,6 +407,12 @@ def _removeSegments(names: Collection[str], volumeNode: vtkMRMLScalarVolumeNode)
         segmentationNode = _segmentationWith(name, volumeNode)
         if segmentationNode is not None:
             segmentationNode.GetSegmentation().RemoveSegment(name)
+
+
+def _removeExplanations(names: Collection[str], volumeNode: vtkMRMLScalarVolumeNode) -> None:
+    for node in explanations(volumeNode.GetScene()):
+        if _is(EXPLANATION, node, volumeNode) and node.GetAttribute(NODULE) in names:
+            volumeNode.GetScene().RemoveNode(node)
 
 
 def _addMask(assessment: Assessment, volumeNode: vtkMRMLScalarVolumeNode) -> None:
@@ -453,46 +456,27 @@ def _fingerprintOf(name: str, volumeNode: vtkMRMLScalarVolumeNode) -> str:
 def _remeasured(entry: Entry, found: str, volumeNode: vtkMRMLScalarVolumeNode) -> Entry:
     """The entry with its segment's measurements; the networks' own where the segment is as they
     drew it again."""
-    asDrawn = entry.get(AS_DRAWN, entry)
-    if found == entry[MASK]["drawn"]:
-        return asDrawn
-    assessment = Assessment.from_dict(entry)
+    if found == entry.drawn:
+        return entry.asDrawn
+    assessment = entry.assessment
     segmentationNode = _segmentationWith(assessment.name, volumeNode)
     nodule: NoduleMask | None = None
     if segmentationNode is None:
         ct, _ = withMask(assessment, volumeNode, 0)
     else:
         ct, nodule = segmentOnCt(segmentationNode, assessment.name, volumeNode)
-    measured = remeasured(assessment, ct, nodule)
-    return measured.to_dict() | {MASK: entry[MASK] | {"measured": found}, AS_DRAWN: asDrawn}
+    return entry.remeasured(remeasured(assessment, ct, nodule), found)
 
 
 def _entries(volumeNode: vtkMRMLScalarVolumeNode) -> dict[str, Entry]:
-    """The text node's entries by nodule name, each as ``Assessment.to_dict`` made it, with
-    ``MASK``."""
+    """What is saved of the CT's nodules, by name."""
     textNode = resultNode("text", volumeNode)
     if textNode is None:
         return {}
     try:
-        return dict(_entriesIn(textNode.GetText()))
+        return entriesIn(textNode.GetText())
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _damaged(volumeNode) from error
-
-
-# Of a text that is read many times between two changes; what comes back is not to be changed.
-
-
-@lru_cache(maxsize=2)
-def _entriesIn(text: str) -> dict[str, Entry]:
-    entries = json.loads(text)
-    if not all(set(entry[MASK]) == {"drawn", "measured"} for entry in entries.values()):
-        raise ValueError(MASK)
-    return entries
-
-
-@lru_cache(maxsize=2)
-def _assessmentsIn(text: str) -> dict[str, Assessment]:
-    return {name: Assessment.from_dict(entry) for name, entry in _entriesIn(text).items()}
 
 
 def _damaged(volumeNode: vtkMRMLScalarVolumeNode) -> NoduleRiskError:
@@ -506,8 +490,7 @@ def _save(entries: dict[str, Entry], volumeNode: vtkMRMLScalarVolumeNode) -> Non
 
 
 def _write(entries: dict[str, Entry], volumeNode: vtkMRMLScalarVolumeNode) -> None:
-    text = json.dumps(entries, ensure_ascii=False)
-    _ensureResultNode("text", volumeNode).SetText(text)
+    _ensureResultNode("text", volumeNode).SetText(textOf(entries))
 
 
 def _row(assessment: Assessment, maskEvidence: EvidenceLevel | None) -> dict[str, str | float]:

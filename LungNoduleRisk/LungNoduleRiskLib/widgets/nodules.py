@@ -35,7 +35,6 @@ class NodulesTable:
         table.setColumnCount(len(titles))
         table.setHorizontalHeaderLabels(titles)
         table.verticalHeader().hide()
-        table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.ResizeToContents)
         table.horizontalHeader().setSectionResizeMode(1, qt.QHeaderView.Stretch)
         table.itemSelectionChanged.connect(self._onSelectionChanged)
 
@@ -47,12 +46,14 @@ class NodulesTable:
     ) -> None:
         """Shows the nodules, each with where it lies, and one of them selected."""
         self._table.blockSignals(True)
+        self._fitNames(qt.QHeaderView.Fixed)  # else each row that is filled measures all
         self._table.setRowCount(len(rows))
         for index, row in enumerate(rows):
             place = places.get(row.name, "")
             same = index < len(self._rows) and self._rows[index] == row
             if not same or self._places.get(row.name, "") != place:
                 self._fill(index, row, place)
+        self._fitNames(qt.QHeaderView.ResizeToContents)
         self._table.blockSignals(False)
         self._rows, self._places = rows, dict(places)
         self.select(selected)
@@ -68,6 +69,9 @@ class NodulesTable:
         row = self._table.currentRow()
         if 0 <= row < len(self._rows):
             self._onSelected(self._rows[row].name)
+
+    def _fitNames(self, mode: Any) -> None:
+        self._table.horizontalHeader().setSectionResizeMode(0, mode)
 
     def _fill(self, index: int, row: Summary, place: str) -> None:
         title, state = qt.QTableWidgetItem(_title(row, place)), qt.QTableWidgetItem(_state(row))
@@ -90,7 +94,7 @@ def _title(row: Summary, place: str) -> str:
 def _state(row: Summary) -> str:
     """The text of a row without bars."""
     if row.assessed:
-        return ""
+        return "" if row.answers else row.notRun
     if row.refusal is None:
         return _("not assessed")
     return _("refused: {reason}").format(reason=row.refusal)

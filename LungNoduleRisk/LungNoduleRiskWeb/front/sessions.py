@@ -304,6 +304,8 @@ class Sessions:
             await asyncio.to_thread(session.process.wait, END_SECONDS)
         session.process.kill()
         await asyncio.to_thread(session.process.wait)
+        if session.process.stdin is not None:
+            session.process.stdin.close()
         await asyncio.to_thread(shutil.rmtree, session.folder, ignore_errors=True)
         self._processes.stopProcess(session.name)
         self._launcher.deleteSession(session.name)
@@ -398,7 +400,7 @@ class _Processes(ProcessManager):
         with self._getLogFilePath(session["id"]).open("wb") as log:
             self.processes[session["id"]] = process = subprocess.Popen(
                 session["cmd"],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # closes with this process, however that ends
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **self._environment, "TMPDIR": folder},

@@ -4,12 +4,14 @@ ended with it."""
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import shutil
+import sys
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 from trame_server import Server
 from trame_slicer import module as trame_slicer_module
@@ -29,9 +31,18 @@ from LungNoduleRiskWeb.session.routes import Routes, only_with
 from LungNoduleRiskWeb.session.uploads import Limits
 from LungNoduleRiskWeb.session.viewer import Viewer
 from nodulerisk.engine.queue import SharedNetworks
+from nodulerisk.engine.running import shared_networks
 from nodulerisk.pacs.access import ADDRESS, access_to
+from nodulerisk.weights.card import WeightSet
 
-POLL_S = 1.0
+
+def networks_for(
+    weights: WeightSet, device: str, *, address: str, key: str, **choices: Any
+) -> SharedNetworks:
+    """The networks that run for all of this user's programs, if any do, else the page's own."""
+    return shared_networks(weights, **choices) or SharedNetworks(
+        weights, device, address=address, key=key, **choices
+    )
 
 
 def make_server(options: argparse.Namespace, key: str, networks: str) -> Server:
@@ -39,7 +50,7 @@ def make_server(options: argparse.Namespace, key: str, networks: str) -> Server:
     server = Server()
     server.enable_module(trame_slicer_module)
     viewer = Viewer(server)
-    make_networks = partial(SharedNetworks, address=networks, key=key)
+    make_networks = partial(networks_for, address=networks, key=key)
     controller = Controller(server, viewer, make_networks, options.weights, options.device)
     limits = Limits(max_bytes=int(1e9 * options.max_upload_gb))
     access = access_to(None) if ADDRESS in os.environ else None
@@ -56,15 +67,13 @@ def make_server(options: argparse.Namespace, key: str, networks: str) -> Server:
     @server.controller.add("on_server_ready")
     def _ready(**_) -> None:
         print(READY_LINE, flush=True)  # trame keeps wslink from saying it
-        asyncio.get_running_loop().create_task(_end_with(os.getppid(), options.folder))
 
     return server
 
 
-async def _end_with(parent: int, folder: Path) -> None:
+def _end_with_front(folder: Path) -> None:
     """Leaves no process and no upload behind when the front was killed."""
-    while os.getppid() == parent:
-        await asyncio.sleep(POLL_S)
+    os.read(sys.stdin.fileno(), 1)  # nothing is ever written there, and its end closes it
     shutil.rmtree(folder.parent, ignore_errors=True)  # the session's own, with its temporary files
     os._exit(1)
 
@@ -100,6 +109,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--max-upload-gb", type=float, default=4.0)
     options = parser.parse_args()
+    Thread(target=_end_with_front, args=(options.folder,), daemon=True).start()
     _bound_memory()
     _keep_traces()
     server = make_server(options, os.environ[KEY_VARIABLE], os.environ[NETWORKS_VARIABLE])

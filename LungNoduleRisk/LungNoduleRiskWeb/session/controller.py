@@ -22,10 +22,11 @@ from LungNoduleRiskLib.session import Session
 from LungNoduleRiskWeb.session.correcting import Correcting, CorrectingState
 from LungNoduleRiskWeb.session.explaining import Explaining
 from LungNoduleRiskWeb.session.following import Following, FollowingState
-from LungNoduleRiskWeb.session.notices import Notices
+from LungNoduleRiskWeb.session.notices import Notices, without_folders
 from LungNoduleRiskWeb.session.reading_tools import ReadingState, ReadingTools
 from LungNoduleRiskWeb.session.scans import Scans, ScansState
 from LungNoduleRiskWeb.session.viewer import Viewer
+from LungNoduleRiskWeb.session.views.numbers import with_hyphens
 from nodulerisk.clinical.patient import Patient
 from nodulerisk.ct.dicom.identity import identity_in
 from nodulerisk.ct.points import Point, Position, parse_point
@@ -140,7 +141,7 @@ class Controller:
         await self.scans.open(upload, series_uid, ask)
 
     def open_sample(self) -> None:
-        """Shows the demonstration CT and its point."""
+        """Shows the first demonstration CT and its point."""
         self.scans.open_sample()
 
     def close(self) -> None:
@@ -337,6 +338,7 @@ class Controller:
     def _show_chosen(self) -> None:
         chosen = self.session.chosen
         self.state.selected = None if chosen is None else chosen.name
+        self.reading.show_calipers()
         self._show_answers()
         self._show_facts()
 
@@ -377,7 +379,7 @@ class Controller:
 def plain(typed: object) -> str:
     """Coordinates as ``parse_point`` takes them, from what people type or paste, such as
     ``(−81.5; 192; 3)``, or with decimal commas ``−81,5; 192; 3``."""
-    text = str(typed).replace("\N{MINUS SIGN}", "-").replace("\N{EN DASH}", "-")
+    text = with_hyphens(str(typed))
     if ";" in text:
         text = text.replace(",", ".")
     return ",".join(re.sub(r"[\s,;()\[\]{}<>]+", " ", text).split())
@@ -386,7 +388,9 @@ def plain(typed: object) -> str:
 def _row(summary: Summary, place: str) -> dict[str, Any]:
     """A nodule's line as the page lists it."""
     sizes = [f"{name} {summary.sizes[name]}" for name in AT_A_GLANCE if name in summary.sizes]
-    more = {"sizes": ", ".join(sizes), "warnings": len(summary.warnings), "place": place}
+    more: dict[str, Any] = {"sizes": ", ".join(sizes), "place": place}
+    more["warnings"] = len(summary.warnings)
+    more["state"] = [without_folders(line) for line in summary.state]
     return asdict(summary) | more
 
 

@@ -90,7 +90,7 @@ class Following:
                 dated = await asyncio.to_thread(_days, before, after)
                 if dated is not None and dated < 0:
                     raise NoduleRiskError(WRONG_ORDER)
-                days = typed_number(self._state.days, 0, MOST_DAYS) or 0.0
+                days = self._typed_days()
                 nodes, by_name = (
                     (before.volume_node, after.volume_node),
                     self._state.by_name is True,
@@ -103,6 +103,15 @@ class Following:
                 self._state.pairs = [{"text": _words(pair), "same": True} for pair in pairs]
             if not pairs:
                 self.confirm([])
+
+    def _typed_days(self) -> float:
+        """0: they are not known."""
+        if not str(self._state.days or "").strip():
+            return 0.0
+        days = typed_number(self._state.days, 0, MOST_DAYS)
+        if days is None:
+            raise NoduleRiskError("The days between are a number, such as 180.")
+        return days
 
     def confirm(self, same: object) -> None:
         """Compares the pairs that are the same nodule.

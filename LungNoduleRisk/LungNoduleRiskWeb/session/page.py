@@ -150,12 +150,7 @@ def _nodules_section(controller: Controller) -> None:
         with html.Div(classes="row"):
             vuetify.VTextField(
                 v_model=("coordinates",),
-                label=(
-                    (
-                        "system === 'voxel' ? 'x, y, z (voxels from 0)' : 'x, y, z (mm, ' + system"
-                        " + ')'"
-                    ),
-                ),
+                label=("system === 'voxel' ? 'x, y, z (from 0)' : 'x, y, z (mm)'",),
                 name="coordinates",
                 hide_details=True,
                 density="compact",

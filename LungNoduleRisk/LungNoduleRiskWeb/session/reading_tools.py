@@ -11,6 +11,7 @@ from trame_server.state import State
 from trame_server.utils.asynchronous import create_task
 
 from LungNoduleRiskLib.display import results
+from LungNoduleRiskLib.display.calipers import AXIS, showCalipers
 from LungNoduleRiskLib.scene import WINDOWS_HU
 from LungNoduleRiskLib.session import Session
 from LungNoduleRiskWeb.session.viewer import LAYOUTS, Viewer
@@ -21,6 +22,7 @@ WINDOWS = {name.capitalize(): window for name, window in WINDOWS_HU.items()}
 FREE = "Free"  # any other window
 SLABS_MM = {"Slices": 0.0, "MIP 5 mm": 5.0, "MIP 10 mm": 10.0, "MIP 20 mm": 20.0}
 CINE_S = 0.1  # a slice
+MOST_CINE = 3000  # slices, five minutes: it would keep a session that its user has left
 WIDTHS_HU, CENTRES_HU = (1, 10_000), (-5_000, 5_000)
 FIRST_WINDOW = next(iter(WINDOWS))
 
@@ -90,6 +92,13 @@ class ReadingTools:
         for node in results.segmentationNodes(volume_node):
             if node.GetDisplayNode() is not None:
                 node.GetDisplayNode().SetVisibility(bool(self._state.masks))
+        self.show_calipers()
+
+    def show_calipers(self) -> None:
+        """The chosen nodule's diameters, where its mask is shown."""
+        chosen = self._session.chosen
+        seen = chosen.assessment if chosen is not None and self._state.masks else None
+        showCalipers(seen, self._session.volumeNode)
 
     # Layout and window
 
@@ -139,10 +148,14 @@ class ReadingTools:
             create_task(self._turn_on())
 
     async def _turn_on(self) -> None:
-        while self._state.cine is True and self._session.volumeNode is not None:
+        for _ in range(MOST_CINE):
+            if self._state.cine is not True or self._session.volumeNode is None:
+                return
             with self._state:
                 self._viewer.turn_on()
             await asyncio.sleep(CINE_S)
+        with self._state:
+            self.stop_cine()
 
     # Measuring
 
@@ -174,7 +187,8 @@ class ReadingTools:
         self._line = None
 
     def remove_lengths(self) -> None:
-        """Removes all lengths that were measured."""
+        """Removes all lengths that the user measured."""
         self._state.measuring = False
         for node in slicer.util.getNodesByClass("vtkMRMLMarkupsLineNode"):
-            slicer.mrmlScene.RemoveNode(node)
+            if not node.GetAttribute(AXIS):
+                slicer.mrmlScene.RemoveNode(node)

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from LungNoduleRiskWeb.agreed import KEY_HEADER
 from LungNoduleRiskWeb.session import downloads
+from LungNoduleRiskWeb.session.arriving import Arriving
 from LungNoduleRiskWeb.session.controller import Controller
 from LungNoduleRiskWeb.session.downloads import Writer
 from LungNoduleRiskWeb.session.notices import without_folders
@@ -51,6 +52,7 @@ class Routes:
     def __init__(self, controller: Controller, folder: Path, limits: Limits):
         """``folder``: for what is uploaded; it is deleted with the session."""
         self._controller, self._folder, self._limits = controller, folder, limits
+        self._arriving = Arriving(controller.state)
 
     def add_to(self, app: web.Application) -> None:
         app.add_routes(
@@ -66,7 +68,7 @@ class Routes:
         more."""
         try:
             self._controller.notices.refuse_busy()
-            upload = await receive(request, self._folder, self._limits)
+            upload = await self._received(request)
             await self._controller.open(upload, ask=True)
         except NoduleRiskError as refusal:
             if request.transport is not None:  # else the browser has given up, and says so itself
@@ -75,6 +77,12 @@ class Routes:
         finally:
             self._delete_unused()
         return web.Response()
+
+    async def _received(self, request: web.Request) -> Path:
+        try:
+            return await receive(request, self._folder, self._limits, self._arriving.add)
+        finally:
+            self._arriving.end()
 
     async def report(self, request: web.Request) -> web.StreamResponse:
         """The report as a page: of the nodule that the query names, or of all."""

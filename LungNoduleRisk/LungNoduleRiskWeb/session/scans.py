@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
 from trame_server.utils.asynchronous import create_task
 
 from LungNoduleRiskLib import scene
 from LungNoduleRiskLib.display import results
 from LungNoduleRiskLib.facts import ctFacts
-from LungNoduleRiskLib.sample import THICK, loadSample
+from LungNoduleRiskLib.sample import SAMPLES, Sample, loadSample
+from LungNoduleRiskWeb.session.arriving import as_picture
 from LungNoduleRiskWeb.session.part import Page
 from nodulerisk.ct.dicom.identity import LABELS, identity_in
 from nodulerisk.ct.dicom.preview import previews
@@ -134,7 +131,7 @@ class Scans:
         with self._state:
             if self.pending == upload:
                 self._state.series = [
-                    one | {"seen": _as_picture(seen[one["uid"]]) if one["uid"] in seen else ""}
+                    one | {"seen": as_picture(seen[one["uid"]]) if one["uid"] in seen else ""}
                     for one in self._state.series
                 ]
 
@@ -147,13 +144,15 @@ class Scans:
             if self.pending is not None:
                 await self.open(self.pending, uid, ask=True)
 
-    def open_sample(self, ask: bool = False) -> None:
-        """Shows the demonstration CT and its point; ``ask``: see ``open``."""
+    def open_sample(self, ask: bool = False, index: object = 0) -> None:
+        """Shows one of ``SAMPLES``, a CT and its point; ``ask``: see ``open``."""
+        if not isinstance(index, int) or not 0 <= index < len(SAMPLES):
+            return
         with self._notices.refusals_said():
             self._notices.refuse_busy()
             self._notices.say("")
             self._forget_question()
-            self._open_or_ask(self._add_sample, SAMPLE.lower(), ask)
+            self._open_or_ask(partial(self._add_sample, SAMPLES[index]), SAMPLE.lower(), ask)
 
     def _open_or_ask(self, add: Callable[[bool], None], what: str, ask: bool) -> None:
         lost = [one.name for one in self._page.session.nodules]
@@ -188,10 +187,10 @@ class Scans:
         if scan.series_uid is not None:
             create_task(self._read_about(scan, upload))
 
-    def _add_sample(self, beside: bool) -> None:
+    def _add_sample(self, sample: Sample, beside: bool) -> None:
         if not beside:
             self._page.close()
-        self.pending, nodes = None, loadSample(THICK)
+        self.pending, nodes = None, loadSample(sample)
         facts = asdict(ctFacts(scene.ctFromNode(nodes[0])))
         self._show(Scan(*nodes, facts | {"dicom": False}))  # there are no files of it
         self._page.jump()
@@ -250,15 +249,6 @@ class Scans:
                 "scan": self.opened.index(shown),
             }
         )
-
-
-def _as_picture(hu: np.ndarray) -> str:
-    """A slice in the lung window, as the address of a picture."""
-    width, centre = scene.LUNG_WINDOW_HU
-    grey = np.clip((hu - (centre - width / 2)) / width, 0, 1) * 255
-    file = BytesIO()
-    Image.fromarray(grey.astype(np.uint8)).save(file, "JPEG")
-    return f"data:image/jpeg;base64,{b64encode(file.getvalue()).decode()}"
 
 
 def _set_visible(scan: Scan, visible: bool) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,13 +45,19 @@ class Limits:
     spare_bytes: int = 1_000_000_000
 
 
-async def receive(request: BaseRequest, folder: Path, limits: Limits = Limits()) -> Path:
+async def receive(
+    request: BaseRequest,
+    folder: Path,
+    limits: Limits = Limits(),
+    on_file: Callable[[Path], None] = lambda file: None,
+) -> Path:
     """Stores the files of a multipart/form-data request, all or none, beside earlier uploads.
 
     Args:
         request: nothing of its body was read yet.
         folder: of this session's uploads and nothing else.
         limits: beyond which it is refused.
+        on_file: told of each file that is complete.
 
     Returns:
         What ``read_ct`` reads: the file, or the folder of several.
@@ -64,7 +70,7 @@ async def receive(request: BaseRequest, folder: Path, limits: Limits = Limits())
         announced = request.content_length or 0
         _refuse_excess(announced, announced, folder, limits)
         with _incoming(folder) as incoming:
-            files = await _store(request, incoming, limits)
+            files = await _store(request, incoming, limits, on_file)
             complete = incoming.rename(folder / token_hex(8))
     return complete if files > 1 else next(complete.iterdir())
 
@@ -109,7 +115,9 @@ def _incoming(folder: Path) -> Iterator[Path]:
         shutil.rmtree(incoming, ignore_errors=True)
 
 
-async def _store(request: BaseRequest, incoming: Path, limits: Limits) -> int:
+async def _store(
+    request: BaseRequest, incoming: Path, limits: Limits, on_file: Callable[[Path], None]
+) -> int:
     """Writes the request's files and counts them."""
     files = size = 0
     if request.content_type != "multipart/form-data":
@@ -124,7 +132,9 @@ async def _store(request: BaseRequest, incoming: Path, limits: Limits) -> int:
             raise UploadError(
                 f"The upload holds more than {limits.max_files} files. Choose a single CT series."
             )
-        size = await _save(part, incoming / _neutral_name(files, _file_name(part)), size, limits)
+        path = incoming / _neutral_name(files, _file_name(part))
+        size = await _save(part, path, size, limits)
+        on_file(path)
     if size == 0:
         raise UploadError(NOTHING)
     return files

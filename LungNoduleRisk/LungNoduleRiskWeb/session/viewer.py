@@ -28,7 +28,7 @@ from LungNoduleRiskLib.scene import lookAt, rasOf
 from LungNoduleRiskWeb.session.views.bars import readout_of, slice_bar, space_bar
 from LungNoduleRiskWeb.session.views.moving import turn
 from LungNoduleRiskWeb.session.views.pictures import Picture, PictureFactory, Place, Shown, View
-from LungNoduleRiskWeb.session.views.reading import Numbering, readout, written
+from LungNoduleRiskWeb.session.views.reading import Numbering, readout, scale, written
 from LungNoduleRiskWeb.session.views.shown import SliceShown
 from nodulerisk.errors import OutputError
 
@@ -98,8 +98,6 @@ class Viewer:
         ):  # anew, since closing a scene takes a view's marker away
             view.set_orientation_marker(slicer.vtkMRMLAbstractViewNode.OrientationMarkerTypeAxes)
         for view in self._slices:
-            node: Any = slicer.vtkMRMLAbstractViewNode
-            view.set_ruler(node.RulerTypeThin, node.RulerColorYellow)  # seen on white, too
             view.set_background_volume_id(volume_node.GetID())
             view.reset_view()
         self._volume_node, self._numbering = volume_node, Numbering.of(volume_node)
@@ -235,11 +233,13 @@ class Viewer:
         if not self._app.io_manager.write_scene(path):
             raise OutputError("The scene cannot be written: the server's disk may be full.")
 
-    def _said_of(self, view: View) -> dict[str, str]:
+    def _said_of(self, view: View) -> dict[str, Any]:
         if self._volume_node is None or not isinstance(view, SliceView):
-            return {}
+            return {"said": {}, "scale": None}
         slab_mm = view.get_slab_thickness() if view.is_slab_enabled() else 0.0
-        return written(SliceShown.by(view), slab_mm, self._volume_node, self._numbering)
+        shown = SliceShown.by(view)
+        said = written(shown, slab_mm, self._volume_node, self._numbering)
+        return {"said": said, "scale": scale(shown)}
 
     def _on_pointed(self, view: View, shown: Shown, place: Place | None) -> None:
         """Says what lies under the cursor in the picture that the user saw."""

@@ -67,9 +67,9 @@ def checkbox(name: str, title: str, label: str = "", **options) -> None:
     )
 
 
-def button(text: str, click=None, icon: str = "", title: str = "", **options) -> None:
-    """A button; its name holds the words on it, for those who speak them, and says what its icon
-    shows."""
+def button(text: str, click=None, icon: str = "", title: str = "", **options) -> vuetify.VBtn:
+    """A button, which is returned; its name holds the words on it, for those who speak them, and
+    says what its icon shows."""
     named = {"title": title or text, "aria_label": ": ".join(filter(None, (text, title)))}
     options = (
         {"variant": "tonal", "size": "small"}
@@ -77,8 +77,9 @@ def button(text: str, click=None, icon: str = "", title: str = "", **options) ->
         | options
         | ({"click": click} if click else {})
     )
-    with vuetify.VBtn(**options, **SPOKEN):
+    with vuetify.VBtn(**options, **SPOKEN) as made:
         if icon:
             vuetify.VIcon(icon)
         if text:
             html.Span(text)
+    return made

@@ -14,6 +14,7 @@ import typer
 from nodulerisk.cli.assess import chosen_weights, thresholds_of
 from nodulerisk.cli.shared import FAILED, Verbose, errors_in_one_line
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.texts import _
 from nodulerisk.outputs.style import COHORT_TABLE_NAME, GROWTH_NAME, MASKS_NAME, SUMMARY_NAME
 
 if TYPE_CHECKING:
@@ -137,14 +138,16 @@ def _read(
         for problem in error.problems:
             typer.echo(problem, err=True)
         raise NoduleRiskError(
-            f"{table.name} cannot be run yet: fix the problems above, or leave the bad rows out by"
-            " --skip-bad, and start again."
+            _(
+                "{name} cannot be run yet: fix the problems above, or leave the bad rows out"
+                " by --skip-bad, and start again."
+            ).format(name=table.name)
         ) from error
 
 
 def _refuse_without_extra() -> None:
     if any(find_spec(name) is None for name in NEEDED):
-        raise NoduleRiskError("Cohorts need more packages: pip install 'nodulerisk[cohort]'.")
+        raise NoduleRiskError(_("Cohorts need more packages: pip install 'nodulerisk[cohort]'."))
 
 
 def _say(asked: Cohort, store: Store) -> tuple[int, int]:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from nodulerisk.cli.shared import Series, Verbose, errors_in_one_line, progress
+from nodulerisk.cli.shared import Series, Verbose, echo, errors_in_one_line, progress
+from nodulerisk.language.texts import Text, _
 
 
 def explain(
@@ -39,11 +40,12 @@ def explain(
 ) -> None:
     """Show which regions supported a decision (Grad-CAM): an explanation, not evidence."""
     with errors_in_one_line(verbose), progress(1) as show:
-        show("loading", None)
+        show(_("loading"), None)
         from nodulerisk.assess import assess
         from nodulerisk.ct.points import parse_point
         from nodulerisk.ct.read import read_ct
         from nodulerisk.engine.engine import Engine
+        from nodulerisk.engine.running import shared_networks
         from nodulerisk.outputs.explanation import (
             EXPLANATION_FILES,
             explanation_title,
@@ -58,9 +60,11 @@ def explain(
         refuse_unwritable(out, 1)
         for name in EXPLANATION_FILES:
             remove_file(out / name)
-        networks, scan = Engine(weight_set, device, keep=False), read_ct(ct, series_uid=series)
+        networks = shared_networks(weight_set) or Engine(weight_set, device, keep=False)
+        scan = read_ct(ct, series_uid=series)
         found = assess(scan, where, weight_set, networks=networks, progress=show)
-        show("finding where the network looked", None)
+        show(_("finding where the network looked"), None)
         explanation = explain_nodule(scan, found, weight_set, networks, network, task)
         write_explanation(scan, found, explanation, out)
-    typer.echo(f"{explanation_title(explanation)} ({NOT_EVIDENCE})")
+    said = Text("{title} ({remark})")
+    echo(said.format(title=explanation_title(explanation), remark=NOT_EVIDENCE))

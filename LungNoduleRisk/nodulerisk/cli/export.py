@@ -9,6 +9,7 @@ import typer
 
 from nodulerisk.cli.shared import Verbose, errors_in_one_line, progress
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.texts import _
 
 
 def export(
@@ -42,7 +43,7 @@ def export(
         }
         chosen = [form for form, asked in forms.items() if asked]
         if len(chosen) != 1:
-            raise NoduleRiskError(f"Choose one form: --{', --'.join(forms)}.")
+            raise NoduleRiskError(_("Choose one form: --{forms}.").format(forms=", --".join(forms)))
         with progress(1) as show:
             show("loading", None)
             from nodulerisk.export.forms import export as write

@@ -26,8 +26,10 @@ from nodulerisk.cli.assess import (
     write_dicom_files,
 )
 from nodulerisk.cli.pacs import Pacs, at_hand
-from nodulerisk.cli.shared import FAILED, Show, Verbose, errors_in_one_line, progress
+from nodulerisk.cli.shared import FAILED, Show, Verbose, echo, errors_in_one_line, progress
 from nodulerisk.errors import NoduleRiskError, OutputError
+from nodulerisk.language.spoken import say
+from nodulerisk.language.texts import Text, _, joined
 from nodulerisk.outputs.style import (
     FOLLOW_UP_JSON_NAME,
     FOLLOW_UP_TABLE_NAME,
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
     from nodulerisk.outputs.not_found import NotFound
     from nodulerisk.outputs.outcome import Outcome
 
-TWO = ("before", "after")  # names of two scans, and of their folders among the results
+TWO = (_("before"), _("after"))  # names of two scans, and of their folders among the results
 OWN_FILES = (REPORT_NAME, FOLLOW_UP_TABLE_NAME, FOLLOW_UP_JSON_NAME)
 NONE = "-"  # in place of a file or a series
 
@@ -150,10 +152,10 @@ def follow_up(
         reports = _earlier_reports(earlier_report or [], out, len(cts)) if dicom else []
         folders = _folders(out, asked, inputs)
         with progress(1) as show:
-            show("loading", None)
+            show(_("loading"), None)
             sources = [*map(dicom_source, paths, uids)] if dicom else []
             assessor = assessor_of(chosen_weights(weights, {}), device, several=True)
-            show("reading the CTs", None)
+            show(_("reading the CTs"), None)
             scans = [read_scan(ct, uid) for ct, uid in zip(paths, uids, strict=True)]
         gaps = _gaps(days, paths, scans)
         with progress(1) as show:
@@ -161,9 +163,9 @@ def follow_up(
         timeline = _timeline(scans, gaps, asked, named, alignments, yes, known)
         with progress(sum(map(len, asked))) as show:
             outcomes = _assess_scans(timeline, asked, folders, assessor, show, known)
-            show("looking where nodules were", None)
+            show(_("looking where nodules were"), None)
             not_found = _looked_for(timeline, assessor)
-            show("writing the report", None)
+            show(_("writing the report"), None)
             _write_report(timeline, outcomes[-1], not_found, out)
             _write_tables(timeline, out)
         _print(timeline, outcomes, not_found, out)
@@ -185,21 +187,29 @@ def _per_ct(
         NoduleRiskError: there are fewer than two CTs, or more or fewer values than CTs.
     """
     if len(cts) < 2:
-        raise NoduleRiskError("There is one CT: name two or more, the oldest first.")
+        raise NoduleRiskError(_("There is one CT: name two or more, the oldest first."))
     if repeated and any(of_two):
-        raise NoduleRiskError(f"Give --{option} once per CT, or --{option}-before and -after.")
+        raise NoduleRiskError(
+            _("Give --{option} once per CT, or --{option}-before and -after.").format(option=option)
+        )
     if not repeated and len(cts) > 2 and (option == "points" or any(of_two)):
-        raise NoduleRiskError(f"There are {len(cts)} CTs: give --{option} once for each.")
+        raise NoduleRiskError(
+            _("There are {count} CTs: give --{option} once for each.").format(
+                count=len(cts), option=option
+            )
+        )
     values: list[str | None] = [*repeated] if repeated else [None] * len(cts)
     if not repeated and len(cts) == 2:
         values = [*of_two]
     if len(values) != len(cts):
         raise NoduleRiskError(
-            f"There are {len(cts)} CTs, but {len(values)} of --{option}: give it once for each, in"
-            " the same order."
+            _(
+                "There are {count} CTs, but {values} of --{option}: give it once for each, in"
+                " the same order."
+            ).format(count=len(cts), values=len(values), option=option)
         )
     if option == "points" and not any(value and value != NONE for value in values):
-        raise NoduleRiskError("Say where the nodules are: --points FILE, once per CT.")
+        raise NoduleRiskError(_("Say where the nodules are: --points FILE, once per CT."))
     return [None if value == NONE else value for value in values]
 
 
@@ -211,7 +221,11 @@ def _named(pairs: list[str] | None, points: list[list[Point]]) -> list[Track]:
 
 def _scan_names(count: int) -> Sequence[str]:
     """Returns the names of the scans, which are those of their folders."""
-    return TWO if count == 2 else [f"scan {number}" for number in range(1, count + 1)]
+    return (
+        TWO
+        if count == 2
+        else [_("scan {number}").format(number=number) for number in range(1, count + 1)]
+    )
 
 
 def _folders(out: Path, points: list[list[Point]], inputs: list[Path]) -> list[list[Path]]:
@@ -226,8 +240,10 @@ def _folders(out: Path, points: list[list[Point]], inputs: list[Path]) -> list[l
     ours = [*(out / name for name in OWN_FILES), *out.glob(NOT_FOUND_NAMES)]
     if {path.resolve() for path in ours} & {path.resolve() for path in inputs}:
         raise OutputError(
-            f"{out} holds an input with the name of a result file: choose another folder with"
-            " --out."
+            _(
+                "{out} holds an input with the name of a result file: choose another folder"
+                " with --out."
+            ).format(out=out)
         )
     folders = [
         prepared_folders(out / scan, asked, inputs)
@@ -246,13 +262,19 @@ def _gaps(given: list[float] | None, cts: Sequence[Path], scans: Sequence[CT]) -
     """
     if given and len(given) != len(cts) - 1:
         raise NoduleRiskError(
-            f"There are {len(cts)} CTs: give --days {len(cts) - 1} times, from each CT to the next."
+            _("There are {count} CTs: give --days {steps} times, from each CT to the next.").format(
+                count=len(cts), steps=len(cts) - 1
+            )
         )
     days: Sequence[float | None] = given or [None] * (len(cts) - 1)
     return [
         _days(one, *paths, *two)
         for one, paths, two in zip(days, pairwise(cts), pairwise(scans), strict=True)
     ]
+
+
+def _asked_days(before: Path, after: Path) -> str:
+    return _("Days from {before} to {after}").format(before=before.name, after=after.name)
 
 
 def _days(given: float | None, before: Path, after: Path, first: CT, second: CT) -> float:
@@ -262,20 +284,27 @@ def _days(given: float | None, before: Path, after: Path, first: CT, second: CT)
     dated = days_between(before, after, uids)
     days = given if given is not None else dated
     if days is None and _can_ask():
-        days = typer.prompt(f"Days from {before.name} to {after.name}", type=float)
+        days = typer.prompt(say(_asked_days(before, after)), type=float)
     if days is None:
         raise NoduleRiskError(
-            "The files do not give the dates of both scans: give the days between them with --days."
+            _(
+                "The files do not give the dates of both scans: give the days between them"
+                " with --days."
+            )
         )
     if not 0 < days < math.inf:
         raise NoduleRiskError(
-            "The later CT was not made on a later day: name the earlier one first, or give the days"
-            " between them with --days."
+            _(
+                "The later CT was not made on a later day: name the earlier one first, or give"
+                " the days between them with --days."
+            )
         )
     if dated is not None and dated < 0:
         raise NoduleRiskError(
-            "By their DICOM dates, the CT named first was made on a later day: name the earlier one"
-            " first."
+            _(
+                "By their DICOM dates, the CT named first was made on a later day: name the"
+                " earlier one first."
+            )
         )
     return days
 
@@ -293,7 +322,9 @@ def _aligned(before: CT, after: CT, may_fail: bool, show: Show) -> Alignment | N
     except NoduleRiskError as refusal:
         if may_fail:
             return None
-        raise NoduleRiskError(f"{refusal} Or name the pairs with --pair NAME=NAME.") from refusal
+        raise NoduleRiskError(
+            _("{refusal} Or name the pairs with --pair NAME=NAME.").format(refusal=str(refusal))
+        ) from refusal
 
 
 def _timeline(
@@ -322,8 +353,10 @@ def _timeline(
     _show_proposals(proposals, alignments, names)
     if any(one.pairs for one in proposals) and not yes and not _can_ask():
         raise NoduleRiskError(
-            "These pairs need confirmation, and there is no terminal to ask: check them, then run"
-            " again with --yes."
+            _(
+                "These pairs need confirmation, and there is no terminal to ask: check them,"
+                " then run again with --yes."
+            )
         )
     matches = [
         one if yes else one.confirmed(partial(_ask, scans=two))
@@ -331,7 +364,7 @@ def _timeline(
     ]
     if not named and any(p.pairs for p in proposals) and not any(m.pairs for m in matches):
         raise NoduleRiskError(
-            "No nodule is in both scans: check the points, or assess each scan on its own."
+            _("No nodule is in both scans: check the points, or assess each scan on its own.")
         )
     days = [sum(gaps[:number]) for number in range(len(scans))]
     density = known.density if known else None
@@ -351,28 +384,36 @@ def _show_proposals(
     proposals: list[Matches], alignments: list[Alignment | None], names: list[tuple[str, str]]
 ) -> None:
     for proposal, alignment, scans in zip(proposals, alignments, names, strict=True):
-        between = "" if scans == TWO else f" ({scans[0]}, {scans[1]})"
-        if alignment is None:
-            typer.echo(f"The lungs do not match{between}: only the pairs you named are compared.")
-            continue
-        typer.echo(
-            f"Lungs aligned{between}, correlation {alignment.correlation:.2f}. Proposed as the same"
-            " nodule:"
+        between = (
+            ""
+            if scans == TWO
+            else Text(" ({first}, {second})").format(first=scans[0], second=scans[1])
         )
+        if alignment is None:
+            words = _("The lungs do not match{between}: only the pairs you named are compared.")
+            echo(words.format(between=between))
+            continue
+        words = _(
+            "Lungs aligned{between}, correlation {correlation:.2f}. Proposed as the same nodule:"
+        )
+        echo(words.format(between=between, correlation=alignment.correlation))
         for pair in proposal.pairs:
-            typer.echo(f"  {_pair_words(pair, scans)}")
+            typer.echo(f"  {say(_pair_words(pair, scans))}")
 
 
 def _pair_words(pair: Pair, scans: tuple[str, str]) -> str:
-    return f"{_names(pair.before, pair.after, scans)}: {pair.distance_mm:.1f} mm apart"
+    names = _names(pair.before, pair.after, scans)
+    return joined(": ", (names, _("{mm:.1f} mm apart").format(mm=pair.distance_mm)))
 
 
 def _names(before: Point, after: Point, scans: tuple[str, str]) -> str:
-    return f"{before.name} {_at(scans[0])}, {after.name} {_at(scans[1])}"
+    words = Text("{before} {first}, {after} {second}")
+    first, second = map(_at, scans)
+    return words.format(before=before.name, first=first, after=after.name, second=second)
 
 
 def _at(scan: str) -> str:
-    return scan if scan in TWO else f"at {scan}"
+    return scan if scan in TWO else _("at {scan}").format(scan=scan)
 
 
 def _can_ask() -> bool:
@@ -381,7 +422,8 @@ def _can_ask() -> bool:
 
 def _ask(pair: Pair, scans: tuple[str, str]) -> bool:
     try:
-        return typer.confirm(f"{_pair_words(pair, scans)}. Same nodule?")
+        asked = _("{pair}. Same nodule?").format(pair=_pair_words(pair, scans))
+        return typer.confirm(say(asked))
     except typer.Abort:
         raise KeyboardInterrupt from None
 
@@ -500,7 +542,9 @@ def _earlier_reports(given: list[Path], out: Path, scans: int) -> list[EarlierRe
 
     named = {path: read_earlier(path) for path in given}
     if unread := [path for path, report in named.items() if report is None]:
-        raise OutputError(f"{unread[0]} is not a DICOM report of measurements (SR).")
+        raise OutputError(
+            _("{unread} is not a DICOM report of measurements (SR).").format(unread=unread[0])
+        )
     former = (read_earlier(out / scan / SR_NAME) for scan in _scan_names(scans))
     return [report for report in (*named.values(), *former) if report is not None]
 
@@ -537,24 +581,29 @@ def _print(
 ) -> None:
     names = _scan_names(len(timeline.cts))
     for scan, of_scan in zip(names, outcomes, strict=True):
-        typer.echo(f"\n{f'The scan {scan}' if scan in TWO else scan.capitalize()}")
+        echo("")
+        echo(_("The scan {scan}").format(scan=scan) if scan in TWO else Text(scan.capitalize()))
         report_outcomes(of_scan, out / scan)
     looked_for = {
-        (step.scans, step.before): f"{found.words} Picture: {_picture_name(step, timeline)}"
+        (step.scans, step.before): _("{words} Picture: {name}").format(
+            words=found.words, name=_picture_name(step, timeline)
+        )
         for step, found in not_found
     }
     for track in timeline.tracks:
         for step in timeline.steps(track):
-            typer.echo(f"\n{_heading(step, names)}")
             more = looked_for.get((step.scans, step.before), "")
-            for line in (*_lines(step), *([more] if more else [])):
-                typer.echo(f"  {line}")
+            _print_facts(_heading(step, names), [*_lines(step), *([more] if more else [])])
         course = timeline.course(track)
         if course is not None and len(course.points) > 2:
-            typer.echo(f"\n{track.name} over all scans")
-            for line in course.lines:
-                typer.echo(f"  {line}")
-    typer.echo(f"Results: {out}")
+            _print_facts(_("{name} over all scans").format(name=track.name), course.lines)
+    echo(_("Results: {out}").format(out=out))
+
+
+def _print_facts(heading: str, lines: Sequence[str]) -> None:
+    typer.echo(f"\n{say(heading)}")
+    for line in lines:
+        typer.echo(f"  {say(line)}")
 
 
 def _heading(step: Step, names: Sequence[str]) -> str:
@@ -564,11 +613,18 @@ def _heading(step: Step, names: Sequence[str]) -> str:
             (step.after, second, first) if step.before is None else (step.before, first, second)
         )
         assert point is not None
-        which = {"before": "in the earlier scan only", "after": "in the later scan only"}
-        return f"{point.name}: {which.get(only, f'in {only}, not in {other}')}"
-    apart = "" if math.isnan(step.distance_mm) else f": {step.distance_mm:.1f} mm apart"
-    days = "" if step.earlier is None else f", {step.earlier.days:g} days"
-    return f"{_names(step.before, step.after, (first, second))}{apart}{days}"
+        which = {
+            TWO[0]: _("in the earlier scan only"),
+            TWO[1]: _("in the later scan only"),
+        }
+        elsewhere = _("in {scan}, not in {other}").format(scan=only, other=other)
+        return joined(": ", (point.name, which.get(only, elsewhere)))
+    said = _names(step.before, step.after, (first, second))
+    if not math.isnan(step.distance_mm):
+        said = joined(": ", (said, _("{mm:.1f} mm apart").format(mm=step.distance_mm)))
+    if step.earlier is None:
+        return said
+    return joined(", ", (said, _("{days:g} days").format(days=step.earlier.days)))
 
 
 def _lines(step: Step) -> list[str]:

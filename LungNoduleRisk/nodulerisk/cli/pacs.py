@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -14,8 +12,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.cli.shared import Verbose, echo_error, errors_in_one_line, progress
+from nodulerisk.cli.shared import (
+    Verbose,
+    echo,
+    echo_error,
+    errors_in_one_line,
+    progress,
+    until_stopped,
+)
 from nodulerisk.errors import PacsError
+from nodulerisk.language.spoken import say
+from nodulerisk.language.texts import _, joined
 from nodulerisk.outputs.style import SEG_NAME, SR_NAME
 
 if TYPE_CHECKING:
@@ -55,17 +62,17 @@ def find(
         from nodulerisk.pacs.query import Wanted
 
         with progress(1) as show:
-            show("searching", None)
+            show(_("searching"), None)
             found, has_more = archive.find(Wanted(name, patient_id, date, accession))
             series = {one.uid: archive.series(one.uid) for one in found[:MOST_SHOWN]}
         for study in found:
-            typer.echo(_study_words(study))
+            echo(_study_words(study))
             for one in series.get(study.uid, ()):
-                typer.echo(f"  {one.address}  {one.words}")
+                typer.echo(f"  {one.address}  {say(one.words)}")
         if not found:
-            typer.echo("The archive has no such CT.")
+            echo(_("The archive has no such CT."))
         if has_more or len(found) > MOST_SHOWN:
-            typer.echo("There are more, or series that are not shown: narrow the search.", err=True)
+            echo(_("There are more, or series that are not shown: narrow the search."), err=True)
 
 
 def push(
@@ -82,12 +89,13 @@ def push(
         }
         if not files:
             raise PacsError(
-                "There are no DICOM results in this folder: assess the CT with --dicom first."
+                _("There are no DICOM results in this folder: assess the CT with --dicom first.")
             )
         archive = open_archive(pacs)
-        typer.echo(f"Sending to {archive.access.address}: {', '.join(files)}")
+        sending = _("Sending to {address}: {files}")
+        echo(sending.format(address=archive.access.address, files=", ".join(files)))
         archive.store(files)
-        typer.echo("The archive has stored them.")
+        echo(_("The archive has stored them."))
 
 
 def listen(
@@ -119,29 +127,22 @@ def listen(
         from nodulerisk.pacs.receiver import Receiver
 
         if not senders and not is_loopback(host):
-            raise PacsError("Say who may send: --from AE, once for each archive or scanner.")
+            raise PacsError(_("Say who may send: --from AE, once for each archive or scanner."))
         if not is_loopback(host):
-            typer.echo(
-                "C-STORE is not encrypted, and an AE title is no password: let only the archive and"
-                " scanners reach this port.",
+            echo(
+                _(
+                    "C-STORE is not encrypted, and an AE title is no password: let only the archive"
+                    " and scanners reach this port."
+                ),
                 err=True,
             )
-        receiver = Receiver(folder, title, senders or (), int(1e9 * max_gb), typer.echo)
+        receiver = Receiver(folder, title, senders or (), int(1e9 * max_gb), echo)
         with receiver.listening(host, port) as open_port:
-            typer.echo(
-                f"{RESEARCH_USE_ONLY}\n{title} listens at {host}, port {open_port}. Ctrl-C ends it."
-            )
-            _until_stopped()
-    typer.echo("Ended.")
-
-
-def _until_stopped() -> None:
-    """Waits for Ctrl-C, or for the signal by which services are stopped: also where a shell started
-    us in the background, with Ctrl-C ignored."""
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
-    stopped.wait()
+            echo(RESEARCH_USE_ONLY)
+            listening = _("{title} listens at {host}, port {port}. Ctrl-C ends it.")
+            echo(listening.format(title=title, host=host, port=open_port))
+            until_stopped()
+    echo(_("Ended."))
 
 
 def open_archive(pacs: str | None) -> Archive:
@@ -156,11 +157,11 @@ def open_archive(pacs: str | None) -> Archive:
 
     access = access_to(pacs)
     if access.is_readable_on_the_way:
-        typer.echo(
-            f"The traffic with {access.host} is not encrypted: others on the network can read the"
-            " patients' CTs and the password.",
-            err=True,
+        warning = _(
+            "The traffic with {host} is not encrypted: others on the network can read the"
+            " patients' CTs and the password."
         )
+        echo(warning.format(host=access.host), err=True)
     return Archive(access)
 
 
@@ -181,12 +182,15 @@ def at_hand(ct: str, pacs: str | None) -> Iterator[Path]:
     study, series = uids_of(ct)
     with TemporaryDirectory(prefix="nodulerisk-") as folder:
         with progress(100) as show:
-            show("retrieving", None)
+            show(_("retrieving"), None)
             path = archive.retrieve(
                 study,
                 series,
                 Path(folder) / series,
-                lambda done, total: show(f"retrieving image {done} of {total}", 100 * done / total),
+                lambda done, total: show(
+                    _("retrieving image {done} of {total}").format(done=done, total=total),
+                    100 * done / total,
+                ),
             )
         yield path
 
@@ -202,13 +206,15 @@ def offer_earlier(ct: str, pacs: str | None) -> None:
         study = archive.study(uids_of(ct)[0])
         for earlier in archive.earlier(study) if study else ():
             for series in archive.series(earlier.uid)[:1]:
-                typer.echo(
-                    f"The archive has an earlier CT of this patient, of {earlier.date}. To compare:"
-                    f" nodulerisk follow-up {series.address} {ct} --points-before FILE"
-                    " --points-after FILE --out DIR"
+                offer = _(
+                    "The archive has an earlier CT of this patient, of {date}. To compare:"
+                    " nodulerisk follow-up {earlier} {ct} --points-before FILE --points-after FILE"
+                    " --out DIR"
                 )
+                echo(offer.format(date=earlier.date, earlier=series.address, ct=ct))
     except PacsError as refusal:  # the results stand without
-        echo_error(f"Earlier CTs were not looked for. {refusal}")
+        words = _("Earlier CTs were not looked for. {reason}")
+        echo_error(words.format(reason=str(refusal)))
 
 
 def _study_words(study: Study) -> str:
@@ -216,12 +222,12 @@ def _study_words(study: Study) -> str:
         study.date,
         study.shown_name,
         study.patient_id,
-        study.accession and f"accession {study.accession}",
+        study.accession and _("accession {number}").format(number=study.accession),
         study.description,
     )
-    return ", ".join(filter(None, said))
+    return joined(", ", filter(None, said))
 
 
 def _refuse_without_extra() -> None:
     if any(find_spec(name) is None for name in NEEDED):
-        raise PacsError("The archive needs more packages: pip install 'nodulerisk[pacs]'.")
+        raise PacsError(_("The archive needs more packages: pip install 'nodulerisk[pacs]'."))

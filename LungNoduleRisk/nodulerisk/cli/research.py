@@ -12,6 +12,7 @@ import typer
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.cli.shared import Verbose, errors_in_one_line, late_progress, progress
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.texts import _
 from nodulerisk.outputs.style import OUTCOMES
 
 if TYPE_CHECKING:
@@ -334,5 +335,7 @@ def compare_evaluations(
 def _named(text: str) -> tuple[str, Path]:
     name, equals, path = text.partition("=")
     if not (name and equals and path):
-        raise NoduleRiskError(f"'{text}' is not NAME=PATH, such as lidc=/data/LIDC.")
+        raise NoduleRiskError(
+            _("'{text}' is not NAME=PATH, such as lidc=/data/LIDC.").format(text=text)
+        )
     return name, Path(path)

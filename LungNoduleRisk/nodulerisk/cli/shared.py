@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,6 +13,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from nodulerisk.errors import NoduleRiskError, SeveralFaultsError
+from nodulerisk.language.spoken import say
+from nodulerisk.language.texts import _
 
 FAILED, CANCELLED = 2, 130
 
@@ -39,7 +43,7 @@ def progress(steps: int) -> Iterator[Show]:
 
         def show(stage: str, done: float | None) -> None:
             total = None if done is None else steps
-            bar.update(task, description=stage, completed=done or 0, total=total)
+            bar.update(task, description=say(stage), completed=done or 0, total=total)
 
         yield show
 
@@ -59,7 +63,7 @@ def errors_in_one_line(verbose: bool) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo("Cancelled.", err=True)
+        echo(_("Cancelled."), err=True)
         raise typer.Exit(CANCELLED) from None
     except SeveralFaultsError as error:
         _fail(error.heading, verbose, error.faults)
@@ -67,13 +71,17 @@ def errors_in_one_line(verbose: bool) -> Iterator[None]:
         _fail(str(error), verbose)
     except MemoryError:
         _fail(
-            "There is not enough memory: close other programs, or crop the CT around the nodules.",
+            _(
+                "There is not enough memory: close other programs, or crop the CT around the"
+                " nodules."
+            ),
             verbose,
         )
     except Exception as error:
         _fail(
-            f"This should not happen ({type(error).__name__}): run again with --verbose and report"
-            " it.",
+            _("This should not happen ({kind}): run again with --verbose and report it.").format(
+                kind=type(error).__name__
+            ),
             verbose,
         )
 
@@ -83,9 +91,24 @@ def _fail(message: str, verbose: bool, faults: Sequence[str] = ()) -> NoReturn:
         traceback.print_exc()
     echo_error(message)
     for fault in faults:
-        typer.echo(f"  {' '.join(fault.split())}", err=True)
+        typer.echo(f"  {' '.join(say(fault).split())}", err=True)
     raise typer.Exit(FAILED)
 
 
 def echo_error(message: str) -> None:
-    typer.echo(f"Error: {' '.join(message.split())}", err=True)
+    said = say(_("Error: {message}").format(message=message))
+    typer.echo(" ".join(said.split()), err=True)
+
+
+def echo(words: str, *, err: bool = False) -> None:
+    """Prints words in the reader's language."""
+    typer.echo(say(words), err=err)
+
+
+def until_stopped() -> None:
+    """Waits for Ctrl-C, or for the signal by which services are stopped: also where a shell started
+    us in the background, with Ctrl-C ignored."""
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    stopped.wait()

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from nodulerisk.cli.shared import Verbose, errors_in_one_line, progress
+from nodulerisk.cli.shared import Verbose, echo, errors_in_one_line, progress
 from nodulerisk.errors import WeightsError
+from nodulerisk.language.texts import _, joined
 
 
 def list_weights(verbose: Verbose = False) -> None:
@@ -38,7 +39,7 @@ def show_weights(
 
         Console().print(weights_view(load_weight_set(weights, anew=check)))
     if check:
-        typer.echo("Every file has the hash that the card gives.")
+        echo(_("Every file has the hash that the card gives."))
 
 
 def import_weights(
@@ -64,18 +65,24 @@ def import_weights(
     """Put a set that you trained among your own, for the panel and the page; or make one from the
     EMV-3D-CNN or DenseSharp authors' files, whose patent and research-only terms apply."""
     with errors_in_one_line(verbose), progress(1) as show:
-        show("loading", None)
+        show(_("loading"), None)
         from nodulerisk.tasks import EVIDENCE_LEVELS
         from nodulerisk.weights.import_set import import_set
         from nodulerisk.weights.store import user_set_folder
 
         if densesharp_evidence not in EVIDENCE_LEVELS:
             raise WeightsError(
-                f"There is no evidence level '{densesharp_evidence}': choose one of"
-                f" {', '.join(EVIDENCE_LEVELS)}."
+                _(
+                    "There is no evidence level '{densesharp_evidence}': choose one of"
+                    " {evidence_levels}."
+                ).format(
+                    densesharp_evidence=densesharp_evidence,
+                    evidence_levels=joined(", ", EVIDENCE_LEVELS),
+                )
             )
         target = out or user_set_folder(name)
         weights = import_set(
             folder, target, name, densesharp_evidence=densesharp_evidence, report=show
         )
-    typer.echo(f"{name}: {len(weights.networks)} networks. Use it with --weights {out or name}")
+    words = _("{name}: {count} networks. Use it with --weights {set}")
+    echo(words.format(name=name, count=len(weights.networks), set=out or name))

@@ -18,11 +18,11 @@ from nodulerisk.checks import (
     NOT_A_NODULE,
     SIZE_OUT_OF_RANGE,
     THICK_SLICES,
-    Check,
 )
 from nodulerisk.ct.volume import Technique
+from nodulerisk.language.texts import Clause, _, joined
 
-SCANS = ("the earlier scan", "the later scan")
+SCANS = (_("the earlier scan"), _("the later scan"))
 CUT = (MASK_CUT, MASK_AT_EDGE)
 # What else makes a size doubtful; that of the nodule itself is judged by its size.
 DOUBTFUL = (
@@ -53,35 +53,39 @@ def _of_masks(before: Assessment, after: Assessment) -> Iterator[str]:
     for scan, assessment in zip(SCANS, (before, after), strict=True):
         for kind in (*CUT, *DOUBTFUL):
             for check in (check for check in assessment.checks if check.code == kind.code):
-                yield f"{scan}: {_words(check)}"
-
-
-def _words(check: Check) -> str:
-    return check.message[0].lower() + check.message[1:].rstrip(".")
+                yield joined(": ", (scan, Clause(check.message)))
 
 
 def _of_scans(before: Assessment, after: Assessment) -> Iterator[str]:
     first, second = before.provenance, after.provenance
     sets = [f"{one.weight_set} {one.weight_set_version}" for one in (first, second)]
     if sets[0] != sets[1]:
-        yield f"other weight set: {sets[0]}, then {sets[1]}"
+        yield _("other weight set: {before}, then {after}").format(before=sets[0], after=sets[1])
     if first.technique is None or second.technique is None:
-        yield "plane, slice thickness, kernel and contrast of the two scans are not known"
+        yield _("plane, slice thickness, kernel and contrast of the two scans are not known")
         return
     yield from _of_techniques(first.technique, second.technique)
 
 
 def _of_techniques(first: Technique, second: Technique) -> Iterator[str]:
     if first.plane != second.plane:
-        yield f"other plane: {first.plane}, then {second.plane}"
+        yield _("other plane: {before}, then {after}").format(
+            before=first.plane, after=second.plane
+        )
     if abs(first.slice_mm - second.slice_mm) > SAME_SLICE_MM:
-        yield f"other slice thickness: {first.slice_mm:.3g} mm, then {second.slice_mm:.3g} mm"
+        yield _("other slice thickness: {before:.3g} mm, then {after:.3g} mm").format(
+            before=first.slice_mm, after=second.slice_mm
+        )
     both_known = first.kernel is not None and second.kernel is not None
     if both_known and first.kernel != second.kernel:
-        yield f"other kernel: {first.kernel}, then {second.kernel}"
+        yield _("other kernel: {before}, then {after}").format(
+            before=first.kernel, after=second.kernel
+        )
     if {first.contrast, second.contrast} == {True, False}:
-        yield "contrast was given at one of the two scans only"
-    unknown = [] if both_known else ["kernel"]
-    unknown += [] if None not in (first.contrast, second.contrast) else ["contrast"]
+        yield _("contrast was given at one of the two scans only")
+    unknown = [] if both_known else [_("kernel")]
+    unknown += [] if None not in (first.contrast, second.contrast) else [_("contrast")]
     if unknown:
-        yield f"whether both scans have the same {' and '.join(unknown)} is not known"
+        yield _("whether both scans have the same {unknown} is not known").format(
+            unknown=joined(" and ", unknown)
+        )

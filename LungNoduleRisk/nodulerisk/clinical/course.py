@@ -14,6 +14,7 @@ from nodulerisk.clinical.conditions import is_cut
 from nodulerisk.clinical.followup import (
     BY_MOST,
     CUT_MASK,
+    NO_TIME,
     Earlier,
     Growth,
     doubling_words,
@@ -21,6 +22,7 @@ from nodulerisk.clinical.followup import (
     increase,
 )
 from nodulerisk.clinical.repeatability import volume_limits
+from nodulerisk.language.texts import _
 from nodulerisk.nodule.measure import value_of
 
 Z95 = 1.96  # standard deviations on either side of 95 %
@@ -125,18 +127,27 @@ class Course:
         """Describes it, one line per fact."""
         first, last = self.points[0], self.points[-1]
         lines = [
-            f"{len(self.points)} scans in {last.days - first.days:g} days: volume"
-            f" {' → '.join(f'{point.volume_mm3:.0f}' for point in self.points)} mm³",
-            f"volume doubling time by regression: {self._doubling_words()}",
-            f"Lung-RADS v2022, any two of the scans: {self.growth}",
+            _("{count} scans in {days:g} days: volume {volumes} mm³").format(
+                count=len(self.points),
+                days=last.days - first.days,
+                volumes=" → ".join(f"{point.volume_mm3:.0f}" for point in self.points),
+            ),
+            _("volume doubling time by regression: {time}").format(time=self._doubling_words()),
+            _("Lung-RADS v2022, any two of the scans: {growth}").format(growth=self.growth),
         ]
         if not self.is_steady:
             lines.append(
-                "the volumes do not follow one doubling time: some lie farther from the curve than"
-                " measurements repeat"
+                _(
+                    "the volumes do not follow one doubling time: some lie farther from the curve"
+                    " than measurements repeat"
+                )
             )
         if left_out := sum(point.cut for point in self.points):
-            lines.append(f"left out of the regression, since the mask is cut: {left_out} scan(s)")
+            lines.append(
+                _("left out of the regression, since the mask is cut: {left_out} scan(s)").format(
+                    left_out=left_out
+                )
+            )
         return lines
 
     def _whole(self) -> tuple[np.ndarray, np.ndarray]:
@@ -147,14 +158,16 @@ class Course:
 
     def _doubling_words(self) -> str:
         if self.undatable:
-            return f"none: {self.undatable}"
+            return NO_TIME.format(reason=self.undatable)
         between = self.doubling_range_days
         if self.volume_doubling_days is None or between is None:
-            return "none: within repeatability"
+            return NO_TIME.format(reason="within repeatability")
         words = doubling_words(self.volume_doubling_days)
         if self.volume_doubling_days < 0:
             return words
-        return f"{words}; {between[0]:.0f} to {between[1]:.0f} days as far as measurements repeat"
+        return _("{time}; {low:.0f} to {high:.0f} days as far as measurements repeat").format(
+            time=words, low=between[0], high=between[1]
+        )
 
 
 def course_of(earlier: Sequence[Earlier], now: Assessment) -> Course | None:

@@ -27,6 +27,7 @@ from nodulerisk.clinical.repeatability import (
 from nodulerisk.clinical.reported import SUBSOLID, density_of, half_up, networks_density
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.texts import Text, _, joined
 from nodulerisk.nodule.measure import value_of
 
 Measurements = tuple[Measurement, ...]
@@ -41,19 +42,21 @@ LUNG_RADS_GROWTH_MM = 1.5
 BTS_GROWTH = 0.25
 FAST_DAYS, SLOW_DAYS = 400, 600
 CHANGES: dict[int, Change] = {1: "grown", 0: "within repeatability", -1: "shrunk"}
-CUT_MASK = "the mask is cut"
+CHANGES_IN_WORDS = (_("grown"), _("within repeatability"), _("shrunk"))  # to be translated
+CUT_MASK = _("the mask is cut")
 MOSTLY_SOLID = 0.5  # a solid nodule of 5 mm has 0.7 of its mask above the threshold, or more
-CALLED_SOLID = (
+CALLED_SOLID = _(
     "the networks call it solid, but less than half of its volume is: it is followed as subsolid"
 )
-NOT_FOUND_BEFORE, NOT_FOUND_AFTER = (
-    f"Not found at the {scan} scan: no nodule was drawn at its point."
-    for scan in ("earlier", "later")
-)
+NOT_FOUND_BEFORE = _("Not found at the earlier scan: no nodule was drawn at its point.")
+NOT_FOUND_AFTER = _("Not found at the later scan: no nodule was drawn at its point.")
+NO_TIME = _("none: {reason}")
 NOT_FOUND = {  # by whether it was not found before, and after
     (True, False): NOT_FOUND_BEFORE,
     (False, True): NOT_FOUND_AFTER,
-    (True, True): "It was not measured in both scans: no nodule was drawn at its point in either.",
+    (True, True): _(
+        "It was not measured in both scans: no nodule was drawn at its point in either."
+    ),
 }
 
 
@@ -166,11 +169,13 @@ class FollowUp:
             *(solid if self.solid_part_grows else []),
             self._diameter_words(),
             self._volume_words(),
-            f"volume doubling time: {self._doubling_words(*self.volume_mm3)}",
-            f"mass doubling time: {self._doubling_words(*self.mass_mg)}",
+            _("volume doubling time: {time}").format(time=self._doubling_words(*self.volume_mm3)),
+            _("mass doubling time: {time}").format(time=self._doubling_words(*self.mass_mg)),
             *([] if self.solid_part_grows else solid),
-            f"Lung-RADS v2022: {self._lung_rads_words()}",
-            f"BTS 2015: {self._bts_words()} (growth: volume +{BTS_GROWTH:.0%} or more)",
+            joined(": ", ("Lung-RADS v2022", self._lung_rads_words())),
+            _("BTS 2015: {growth} (growth: volume +{share:.0%} or more)").format(
+                growth=self._bts_words(), share=BTS_GROWTH
+            ),
             *self.disagreements,
             *self.caveats,
         ]
@@ -181,7 +186,9 @@ class FollowUp:
         if self.solid_part_grows:
             return self._solid_words()
         doubling = self._doubling_words(*self.volume_mm3)
-        return f"{self._volume_words()}, volume doubling time {doubling}"
+        return _("{volume}, volume doubling time {time}").format(
+            volume=self._volume_words(), time=doubling
+        )
 
     @property
     def disagreements(self) -> tuple[str, ...]:
@@ -189,16 +196,21 @@ class FollowUp:
         same."""
         said = []
         if self.change != self.change_by_diameter:
-            limit = f"±{self._diameter_limit:g} mm"
-            by_diameter = self.change_by_diameter.replace("repeatability", limit)
+            by_diameter: str = self.change_by_diameter
+            if by_diameter == CHANGES[0]:
+                by_diameter = _("within ±{limit:g} mm").format(limit=self._diameter_limit)
             said.append(
-                f"diameter and volume disagree: {self.change} by volume, but by diameter"
-                f" {by_diameter}; the volume decides"
+                _(
+                    "diameter and volume disagree: {by_volume} by volume, but by diameter"
+                    " {by_diameter}; the volume decides"
+                ).format(by_volume=self.change, by_diameter=by_diameter)
             )
         if self.solid_part_grows and self.change == "shrunk":
             said.append(
-                "the solid part grew while the whole shrank: see whether the later mask leaves out"
-                " ground glass"
+                _(
+                    "the solid part grew while the whole shrank: see whether the later mask leaves"
+                    " out ground glass"
+                )
             )
         return tuple(said)
 
@@ -207,14 +219,29 @@ class FollowUp:
         return SUBSOLID_MM if self.subsolid else LUNG_RADS_GROWTH_MM
 
     def _diameter_words(self) -> str:
-        repeats = f"; unchanged: up to ±{SUBSOLID_MM} mm" if self.subsolid else ""
         before, after = self.diameter_mm
-        return f"mean diameter: {before:.1f} → {after:.1f} mm ({after - before:+.1f} mm{repeats})"
+        template = (
+            _(
+                "mean diameter: {before:.1f} → {after:.1f} mm ({change:+.1f} mm; unchanged: up to"
+                " ±{limit} mm)"
+            )
+            if self.subsolid
+            else _("mean diameter: {before:.1f} → {after:.1f} mm ({change:+.1f} mm)")
+        )
+        change, limit = after - before, SUBSOLID_MM
+        return template.format(before=before, after=after, change=change, limit=limit)
 
     def _volume_words(self) -> str:
         before, after = self.volume_mm3
-        share = f"{after / before - 1:+.0%}; unchanged: {self.limits.words}"
-        return f"volume: {before:.0f} → {after:.0f} mm³ ({share}): {self.change}"
+        return _(
+            "volume: {before:.0f} → {after:.0f} mm³ ({share:+.0%}; unchanged: {limits}): {change}"
+        ).format(
+            before=before,
+            after=after,
+            share=after / before - 1,
+            limits=self.limits.words,
+            change=self.change,
+        )
 
     def _doubling(self, before: float, after: float) -> float | None:
         if self.undatable or not self.limits.side(before, after):
@@ -223,39 +250,51 @@ class FollowUp:
 
     def _doubling_words(self, before: float, after: float) -> str:
         if self.undatable:
-            return f"none: {self.undatable}"
+            return NO_TIME.format(reason=self.undatable)
         if before != after and not self.limits.side(before, after):
-            return "none: within repeatability"
+            return NO_TIME.format(reason="within repeatability")
         return doubling_words(doubling_days(before, after, self.days))
 
     def _solid_words(self) -> str:
         before, after = self.solid_diameter_mm
         assert before is not None and after is not None
-        change = f"{after - before:+.1f} mm; unchanged: up to ±{SOLID_PART_MM} mm"
-        first = "none" if before <= SOLID_PART_MM else f"{before:.1f}"
+        is_new = self.solid_growth == "new"
         is_stable = growth_of(increase(before, after), self.days) == "stable"
-        unlike = self.solid_change == "grown" and is_stable and self.solid_growth != "new"
-        though = ", by its volume, which grew beyond repeatability" if unlike else ""
-        what = "new solid part" if self.solid_growth == "new" else "solid part"
+        unlike = self.solid_change == "grown" and is_stable and not is_new
+        though = _(", by its volume, which grew beyond repeatability") if unlike else ""
         volumes = " → ".join("–" if v is None else f"{v:.0f}" for v in self.solid_volume_mm3)
-        return (
-            f"{what}: {first} → {after:.1f} mm ({change}), {volumes} mm³: {self.solid_growth}"
-            f"{though}"
+        template = _(
+            "{what}: {before} → {after:.1f} mm ({change:+.1f} mm; unchanged: up to ±{limit} mm),"
+            " {volumes} mm³: {growth}{though}"
+        )
+        return template.format(
+            what=_("new solid part") if is_new else _("solid part"),
+            before=_("none") if before <= SOLID_PART_MM else Text("{mm:.1f}").format(mm=before),
+            after=after,
+            change=after - before,
+            limit=SOLID_PART_MM,
+            volumes=volumes,
+            growth=self.solid_growth,
+            though=though,
         )
 
     def _lung_rads_words(self) -> str:
-        what = f"solid part {self.solid_growth}, the whole {self.growth}"
-        return (
-            f"{what if self.solid_part_grows else self.growth} (growing: over"
-            f" {LUNG_RADS_GROWTH_MM} mm within 12 months)"
+        what: str = self.growth
+        if self.solid_part_grows:
+            what = _("solid part {solid}, the whole {whole}").format(
+                solid=self.solid_growth, whole=self.growth
+            )
+        return _("{what} (growing: over {limit} mm within 12 months)").format(
+            what=what, limit=LUNG_RADS_GROWTH_MM
         )
 
     def _bts_words(self) -> str:
         if self.is_grown_by_bts:
             within = self.change == "within repeatability"
-            return "growth, but within repeatability" if within else "growth"
-        solid = f", but the solid part is {self.solid_growth}" if self.solid_part_grows else ""
-        return f"no growth{solid}"
+            return _("growth, but within repeatability") if within else _("growth")
+        if self.solid_part_grows:
+            return _("no growth, but the solid part is {growth}").format(growth=self.solid_growth)
+        return _("no growth")
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,7 +328,7 @@ def earlier_scan(
 ) -> Earlier:
     """Returns a nodule at an earlier scan with its change, or with why it is not known; arguments
     as in ``followed`` and ``Earlier``."""
-    when = f"{days:g} days before"
+    when = _("{days:g} days before").format(days=days)
     try:
         change = followed(before, after, days, given, undatable)
     except NoduleRiskError as refusal:
@@ -324,13 +363,17 @@ def follow_up(before: Measurements, after: Measurements, days: float, subsolid: 
         NoduleRiskError: the scans are not in order of time, or the nodule was not measured in both.
     """
     if not 0 < days < math.inf:
-        raise NoduleRiskError("The scans are not in order: the later one must be from a later day.")
+        raise NoduleRiskError(
+            _("The scans are not in order: the later one must be from a later day.")
+        )
 
     def pair(name: str) -> tuple[float, float]:
         first, second = value_of(before, name), value_of(after, name)
         if not first or not second or min(first, second) <= 0:
             raise NoduleRiskError(
-                f"The {name} was not measured in both scans: assess the nodule in both."
+                _("The {name} was not measured in both scans: assess the nodule in both.").format(
+                    name=name
+                )
             )
         return first, second
 
@@ -414,11 +457,16 @@ def doubling_days(before: float, after: float, days: float) -> float:
 def doubling_words(days: float) -> str:
     """``245 days (below 400)``; with the classes of the British Thoracic Society."""
     if days < 0:
-        return "none: it shrank"
+        return NO_TIME.format(reason=_("it shrank"))
     if math.isinf(days):
-        return "none: unchanged"
-    limits = f"below {FAST_DAYS}" if days < FAST_DAYS else f"{FAST_DAYS} to {SLOW_DAYS}"
-    return f"{days:.0f} days ({f'over {SLOW_DAYS}' if days > SLOW_DAYS else limits})"
+        return NO_TIME.format(reason=_("unchanged"))
+    if days < FAST_DAYS:
+        words = _("{days:.0f} days (below {fast})")
+    elif days > SLOW_DAYS:
+        words = _("{days:.0f} days (over {slow})")
+    else:
+        words = _("{days:.0f} days ({fast} to {slow})")
+    return words.format(days=days, fast=FAST_DAYS, slow=SLOW_DAYS)
 
 
 def growth_of(increase_mm: float, days: float) -> Growth:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_type_hints
 
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.texts import Text, _, joined
 
 Density = Literal["ground glass", "part-solid", "solid"]
 Category = Literal["1", "2", "3", "4A", "4B", "4X"]
@@ -105,18 +106,24 @@ class Patient:
 
     def __post_init__(self) -> None:
         if self.age is not None and not 0 < self.age <= OLDEST:
-            raise NoduleRiskError(f"The age must be from 1 to {OLDEST} years.")
+            raise NoduleRiskError(
+                _("The age must be from 1 to {oldest} years.").format(oldest=OLDEST)
+            )
         if self.nodules is not None and self.nodules < 1:
-            raise NoduleRiskError("The number of nodules must be at least 1.")
+            raise NoduleRiskError(_("The number of nodules must be at least 1."))
         for mm in (self.previous_diameter, self.previous_solid_diameter):
             if mm is not None and not 0 <= mm <= LARGEST_MM:
-                raise NoduleRiskError(f"A previous diameter must be from 0 to {LARGEST_MM} mm.")
+                raise NoduleRiskError(
+                    _("A previous diameter must be from 0 to {largest_mm} mm.").format(
+                        largest_mm=LARGEST_MM
+                    )
+                )
         if (years := self.years_since_quitting) is not None:
             if not 0 <= years <= (self.age or OLDEST):
-                raise NoduleRiskError("The years since quitting must be from 0 to the age.")
+                raise NoduleRiskError(_("The years since quitting must be from 0 to the age."))
             if years and self.smoking in ("never", "current"):
                 raise NoduleRiskError(
-                    "Years since quitting are only for a former smoker: smoking=former."
+                    _("Years since quitting are only for a former smoker: smoking=former.")
                 )
 
 
@@ -146,42 +153,80 @@ OF_THE_NODULE = (
 
 # What a form says of the fields whose names do not say it.
 HELP = {
-    "suspicious_features": "Others than spicules, such as enlarged lymph nodes.",
+    "suspicious_features": _("Others than spicules, such as enlarged lymph nodes."),
     "kind": (
-        "Juxtapleural and perifissural: at the pleura or a fissure. Segmental airway: or larger."
-        " Cysts: a wall from 2 mm on is thick, septa make one multilocular; where the wall"
-        " dominates, it is parenchymal."
+        _(
+            "Juxtapleural and perifissural: at the pleura or a fissure. Segmental airway:"
+            " or larger. Cysts: a wall from 2 mm on is thick, septa make one multilocular;"
+            " where the wall dominates, it is parenchymal."
+        )
     ),
-    "shape": "Of a nodule at the pleura or a fissure: its margin and shape.",
-    "cyst_change": "Of a cyst, since the scan before.",
+    "shape": _("Of a nodule at the pleura or a fissure: its margin and shape."),
+    "cyst_change": _("Of a cyst, since the scan before."),
     "status": (
-        "Of the whole nodule. Growing: over 1.5 mm within 12 months; slowly growing: less, over"
-        " several scans."
+        _(
+            "Of the whole nodule. Growing: over 1.5 mm within 12 months; slowly growing:"
+            " less, over several scans."
+        )
     ),
-    "solid_part": "Of a ground-glass or part-solid nodule, since the scan before.",
-    "previous": "The Lung-RADS category at the scan before.",
-    "previous_diameter": "The mean diameter at the scan before, mm.",
-    "previous_solid_diameter": "The solid component's mean diameter at the scan before, mm.",
-    "benign_pattern": "Complete, central, popcorn or ring calcification, or fat.",
-    "proven_benign": "By biopsy or another diagnostic work-up.",
-    "incomplete": "An earlier CT is awaited, or the lungs were not fully seen.",
-    "infection": "The CT suggests an infection or inflammation to be ruled out first.",
-    "significant_finding": "Another one on this CT that matters, but is not lung cancer.",
-    "immunosuppression": "By disease or treatment.",
-    "setting": "How the nodule was found.",
+    "solid_part": _("Of a ground-glass or part-solid nodule, since the scan before."),
+    "previous": _("The Lung-RADS category at the scan before."),
+    "previous_diameter": _("The mean diameter at the scan before, mm."),
+    "previous_solid_diameter": _("The solid component's mean diameter at the scan before, mm."),
+    "benign_pattern": _("Complete, central, popcorn or ring calcification, or fat."),
+    "proven_benign": _("By biopsy or another diagnostic work-up."),
+    "incomplete": _("An earlier CT is awaited, or the lungs were not fully seen."),
+    "infection": _("The CT suggests an infection or inflammation to be ruled out first."),
+    "significant_finding": _("Another one on this CT that matters, but is not lung cancer."),
+    "immunosuppression": _("By disease or treatment."),
+    "setting": _("How the nodule was found."),
 }
 
 
 def field_words(name: str) -> str:
     """Returns a field of ``Patient`` as it is shown: ``family history``, ``PET uptake``."""
-    return name.replace("_", " ").replace("pet ", "PET ")
+    return Text(name.replace("_", " ").replace("pet ", "PET "))
 
 
 def value_words(value: bool | float | str) -> str:
     """Returns a field's value as it is shown: ``yes``, ``12.1`` or ``solid``."""
     if isinstance(value, bool):
-        return "yes" if value else "no"
-    return value if isinstance(value, str) else f"{value:g}"
+        return _("yes") if value else _("no")
+    return Text(value) if isinstance(value, str) else Text("{value:g}").format(value=value)
+
+
+def input_words(name: str, value: str, origin: str = "") -> str:
+    """Returns an input of a score or guideline in words: ``long axis 12.1 mm (measured)``."""
+    template = Text("{name} {value} ({origin})" if origin else "{name} {value}")
+    return template.format(name=name, value=value, origin=origin)
+
+
+def why_not_computed(missing: Sequence[str], reason: str = "") -> str:
+    """Returns why a score or guideline has no result: the inputs it lacks, or another reason."""
+    if missing and not reason:
+        return _("not computed: needs {missing}").format(missing=joined(", ", missing))
+    return _("not computed: {reason}").format(reason=reason)
+
+
+# What ``field_words`` and ``value_words`` return, for those who translate it.
+FIELDS_IN_WORDS = (
+    *(_("age"), _("sex"), _("family history"), _("emphysema"), _("nodules"), _("risk")),
+    *(_("smoking"), _("years since quitting"), _("cancer"), _("immunosuppression")),
+    *(_("setting"), _("incomplete"), _("infection"), _("significant finding"), _("upper lobe")),
+    *(_("spiculation"), _("suspicious features"), _("density"), _("kind"), _("shape")),
+    *(_("cyst change"), _("status"), _("solid part"), _("previous"), _("previous diameter")),
+    *(_("previous solid diameter"), _("benign pattern"), _("proven benign"), _("PET uptake")),
+)
+VALUES_IN_WORDS = (
+    *(_("female"), _("male"), _("low"), _("high"), _("never"), _("former"), _("current")),
+    *(_("none"), _("earlier"), _("within 5 years"), _("lung"), _("screening"), _("incidental")),
+    *(_("ground glass"), _("part-solid"), _("solid"), _("parenchymal"), _("juxtapleural")),
+    *(_("perifissural"), _("subsegmental airway"), _("segmental airway"), _("thin-walled cyst")),
+    *(_("thick-walled cyst"), _("multilocular cyst"), _("smooth oval"), _("smooth lentiform")),
+    *(_("smooth triangular"), _("other"), _("cavity grew"), _("wall grew")),
+    *(_("more loculated or opaque"), _("became multilocular"), _("baseline"), _("new")),
+    *(_("stable"), _("slowly growing"), _("growing"), _("faint"), _("moderate"), _("intense")),
+)
 
 
 def patient_from(texts: Iterable[str]) -> Patient:
@@ -198,12 +243,14 @@ def patient_from(texts: Iterable[str]) -> Patient:
     """
     values: dict[str, Any] = {}
     for text in texts:
-        name, _, value = (part.strip().lower() for part in text.partition("="))
+        name, _equals, value = (part.strip().lower() for part in text.partition("="))
         name = name.replace("-", "_")
         kinds = get_type_hints(Patient)
         if name not in kinds:
             raise NoduleRiskError(
-                f"'{text}' is not understood: write NAME=VALUE with one of {', '.join(kinds)}."
+                _("'{text}' is not understood: write NAME=VALUE with one of {kinds}.").format(
+                    text=text, kinds=joined(", ", kinds)
+                )
             )
         values[name] = _value(name, value, get_args(kinds[name])[0])
     return Patient(**values)
@@ -219,10 +266,14 @@ def _value(name: str, text: str, kind: Any) -> Any:
         try:
             return kind(text.replace("_", "?"))  # Python alone reads 6_2 as 62
         except ValueError as error:
-            raise NoduleRiskError(f"{name} must be a number, such as {name}=3.") from error
+            raise NoduleRiskError(
+                _("{name} must be a number, such as {name}=3.").format(name=name)
+            ) from error
     choices = (
         {"yes": True, "no": False} if kind is bool else {str(c).lower(): c for c in get_args(kind)}
     )
     if text not in choices:
-        raise NoduleRiskError(f"{name} must be one of {', '.join(choices)}.")
+        raise NoduleRiskError(
+            _("{name} must be one of {choices}.").format(name=name, choices=joined(", ", choices))
+        )
     return choices[text]

@@ -17,6 +17,7 @@ from scipy.spatial.distance import cdist
 from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import CT, with_geometry
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.texts import _
 
 COARSE_MM, FINE_MM = 8.0, 4.0
 # bone, contrast and the beating heart say little about where the lungs are
@@ -30,13 +31,13 @@ OUTSIDE = -5000.0  # marks what a scan does not show
 # other patients' lungs, and a patient's own upside down, reached 0.75; a breath of 6 % leaves 0.85
 POOR = 0.8
 WITHIN_MM = 15.0
-NO_LUNG = (
-    "The earlier CT shows too little lung to align: choose a CT of the chest, or a larger part of"
-    " it."
+NO_LUNG = _(
+    "The earlier CT shows too little lung to align: choose a CT of the chest, or a"
+    " larger part of it."
 )
-NOT_ALIGNED = (
-    "The lungs of the two CTs do not match: make sure that both are of the same patient, in a"
-    " similar breath-hold, and show the same part of the chest."
+NOT_ALIGNED = _(
+    "The lungs of the two CTs do not match: make sure that both are of the same"
+    " patient, in a similar breath-hold, and show the same part of the chest."
 )
 
 
@@ -107,10 +108,10 @@ def align(before: CT, after: CT, progress: Callable[[str, float], None] | None =
         NoduleRiskError: there is no lung in the earlier scan, or the lungs do not match.
     """
     report = progress or (lambda stage, share: None)
-    report("finding the lungs", 0.0)
+    report(_("finding the lungs"), 0.0)
     fixed, moving = _averaged(before), _averaged(after)
     region = _lung_with_rim(fixed)
-    report("aligning the lungs", 0.3)
+    report(_("aligning the lungs"), 0.3)
     motion = sitk.Euler3DTransform()
     motion.SetCenter(_centroid(region))
     motion.SetTranslation(_best_shift(fixed, moving))

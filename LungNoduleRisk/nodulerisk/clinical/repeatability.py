@@ -18,6 +18,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nodulerisk.language.texts import _
+
 SMALL_SOLID_MM3 = 869.0
 SOLID_VOLUME = 0.27
 LARGE_SOLID_VOLUME = 0.13
@@ -42,8 +44,8 @@ class Limits:
     def words(self) -> str:
         """``up to ±27%`` or ``−37% to +50%``."""
         if self.low == -self.high:
-            return f"up to ±{self.high:.0%}"
-        return f"{self.low:+.0%} to {self.high:+.0%}"
+            return _("up to ±{high:.0%}").format(high=self.high)
+        return _("{low:+.0%} to {high:+.0%}").format(low=self.low, high=self.high)
 
 
 def volume_limits(diameter_mm: float, volume_mm3: float, subsolid: bool) -> Limits:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from nodulerisk.assessment import Assessment, Measurement
+from nodulerisk.language.texts import _
 from nodulerisk.nodule.measure import density_type
 
-GIVEN, NETWORKS, MEASURED = "given", "by the networks", "measured"
+GIVEN, NETWORKS, MEASURED = _("given"), _("by the networks"), _("measured")
 SUBSOLID = ("ground glass", "part-solid")
 
 

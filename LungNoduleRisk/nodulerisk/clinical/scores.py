@@ -27,7 +27,13 @@ from typing import Any
 
 from nodulerisk.assessment import Assessment
 from nodulerisk.checks import NO_NODULE
-from nodulerisk.clinical.patient import Patient, field_words, value_words
+from nodulerisk.clinical.patient import (
+    Patient,
+    field_words,
+    input_words,
+    value_words,
+    why_not_computed,
+)
 from nodulerisk.clinical.reported import (
     GIVEN,
     MEASURED,
@@ -36,6 +42,7 @@ from nodulerisk.clinical.reported import (
     half_up,
     networks_density,
 )
+from nodulerisk.language.texts import Text, _, joined
 from nodulerisk.nodule.measure import value_of
 from nodulerisk.tasks import EvidenceLevel
 from nodulerisk.trust.withhold import withheld
@@ -44,7 +51,7 @@ Value = bool | float | str
 Values = Mapping[str, Any]  # of the inputs, by name
 Formula = Callable[[Values], float]
 
-LISTED, NOT_FORMER = "as listed", "not a former smoker"
+LISTED, NOT_FORMER = _("as listed"), _("not a former smoker")
 DIAMETERS = ("long axis", "mean diameter")
 
 
@@ -148,7 +155,7 @@ class Limit:
     Attributes:
         input: name of the input that decides.
         beyond: whether a value of it is beyond the limit.
-        words: who or what the score was made for, such as ``for single nodules``.
+        words: who or what the score was made for, such as ``made for single nodules``.
         refuses: the publication itself rules the score out beyond the limit, so it is not computed.
     """
 
@@ -167,43 +174,54 @@ def _only(name: str, value: Value, words: str) -> Limit:
 
 
 NO_LUNG_CANCER = Limit(
-    "cancer", lambda found: found == "lung", "for patients who never had lung cancer", refuses=True
+    "cancer",
+    lambda found: found == "lung",
+    _("made for patients who never had lung cancer"),
+    refuses=True,
 )
-NO_PATTERN = Limit("benign_pattern", bool, "for nodules without benign calcification")
-SINGLE = Limit("nodules", lambda found: found > 1, "for single nodules")
-SOLID = _only("density", "solid", "without distinguishing subsolid nodules")
+NO_PATTERN = Limit("benign_pattern", bool, _("made for nodules without benign calcification"))
+SINGLE = Limit("nodules", lambda found: found > 1, _("made for single nodules"))
+SOLID = _only("density", "solid", _("made without distinguishing subsolid nodules"))
 IN_CLINIC = _only(
-    "setting", "incidental", "for nodules found in clinical practice, not at screening"
+    "setting", "incidental", _("made for nodules found in clinical practice, not at screening")
 )
 NO_RECENT_CANCER = Limit(
     "cancer",
     lambda found: found == "within 5 years",
-    "for patients without a cancer in the last five years",
+    _("made for patients without a cancer in the last five years"),
     refuses=True,
 )
 BROCK_LIMITS = (
     NO_LUNG_CANCER,
-    Limit("cancer", lambda found: found == "within 5 years", "for patients without a known cancer"),
-    Limit("smoking", lambda found: found == "never", "for smokers and former smokers"),
-    _between("age", 50, 75, "for patients of 50 to 75 years"),
-    _only("setting", "screening", "for screening for lung cancer, not for nodules found by chance"),
-    _only("status", "baseline", "for the first screening CT, not for later ones"),
-    _between("long axis", 1, 86, "for nodules of 1 to 86 mm"),
+    Limit(
+        "cancer",
+        lambda found: found == "within 5 years",
+        _("made for patients without a known cancer"),
+    ),
+    Limit("smoking", lambda found: found == "never", _("made for smokers and former smokers")),
+    _between("age", 50, 75, _("made for patients of 50 to 75 years")),
+    _only(
+        "setting",
+        "screening",
+        _("made for screening for lung cancer, not for nodules found by chance"),
+    ),
+    _only("status", "baseline", _("made for the first screening CT, not for later ones")),
+    _between("long axis", 1, 86, _("made for nodules of 1 to 86 mm")),
     NO_PATTERN,
 )
 MAYO_LIMITS = (
     NO_LUNG_CANCER,
     NO_RECENT_CANCER,
-    _between("age", 15, 91, "for patients of 15 to 91 years"),
-    _between("mean diameter", 4, 30, "for nodules of 4 to 30 mm"),
+    _between("age", 15, 91, _("made for patients of 15 to 91 years")),
+    _between("mean diameter", 4, 30, _("made for nodules of 4 to 30 mm")),
     SINGLE,
     SOLID,
     IN_CLINIC,
     NO_PATTERN,
 )
 VETERANS_LIMITS = (
-    _only("sex", "male", "for veterans, 97 % of them men"),
-    Limit("long axis", lambda mm: mm > 30, "for nodules up to 30 mm"),
+    _only("sex", "male", _("made for veterans, 97 % of them men")),
+    Limit("long axis", lambda mm: mm > 30, _("made for nodules up to 30 mm")),
     SINGLE,
     SOLID,
     IN_CLINIC,
@@ -212,8 +230,8 @@ VETERANS_LIMITS = (
 HERDER_LIMITS = (
     NO_LUNG_CANCER,
     NO_RECENT_CANCER,
-    _between("age", 32, 85, "for patients of 32 to 85 years"),
-    Limit("mean diameter", lambda mm: mm > 30, "for nodules up to 30 mm"),
+    _between("age", 32, 85, _("made for patients of 32 to 85 years")),
+    Limit("mean diameter", lambda mm: mm > 30, _("made for nodules up to 30 mm")),
     SINGLE,
     SOLID,
     IN_CLINIC,
@@ -260,11 +278,11 @@ FULL = (
     "upper_lobe",
     "nodules",
 )
-PANCAN = (
-    "PanCan: 1871 smokers and former smokers of 50 to 75 years at their first screening CT in"
-    " Canada, 7008 nodules, 102 of them cancer"
+PANCAN = _(
+    "PanCan: 1871 smokers and former smokers of 50 to 75 years at their first"
+    " screening CT in Canada, 7008 nodules, 102 of them cancer"
 )
-BCCA = "BCCA: screening in British Columbia, 1090 patients, 5021 nodules, 42 of them cancer"
+BCCA = _("BCCA: screening in British Columbia, 1090 patients, 5021 nodules, 42 of them cancer")
 MCWILLIAMS = "McWilliams et al., N Engl J Med 2013;369:910-919, table 2"
 MAYO_INPUTS = ("age", "smoking", "cancer", "mean diameter", "spiculation", "upper_lobe")
 
@@ -274,8 +292,10 @@ SCORES = (
         (*FULL, "spiculation"),
         brock(BROCK_2B),
         PANCAN,
-        "two hospitals in the Netherlands, 441 cancers and 1405 benign nodules in clinical work"
-        " (Thorax 2018;73:857)",
+        _(
+            "two hospitals in the Netherlands, 441 cancers and 1405 benign nodules in"
+            " clinical work (Thorax 2018;73:857)"
+        ),
         "0.90 and 0.91",
         BROCK_LIMITS,
         MCWILLIAMS,
@@ -295,7 +315,7 @@ SCORES = (
         (*PARSIMONIOUS, "spiculation"),
         brock(BROCK_1B),
         PANCAN,
-        "its own patients",
+        _("its own patients"),
         "0.941",
         (*BROCK_LIMITS, SOLID),
         MCWILLIAMS,
@@ -314,9 +334,11 @@ SCORES = (
         "Mayo",
         MAYO_INPUTS,
         mayo,
-        "Mayo Clinic: 419 patients with one nodule of 4 to 30 mm on a chest radiograph, 1984 to"
-        " 1986; 23 % cancer",
-        "another 210 of these patients; 106 patients in Amsterdam (Chest 2005;128:2490)",
+        _(
+            "Mayo Clinic: 419 patients with one nodule of 4 to 30 mm on a chest"
+            " radiograph, 1984 to 1986; 23 % cancer"
+        ),
+        _("another 210 of these patients; 106 patients in Amsterdam (Chest 2005;128:2490)"),
         "0.80; 0.79 (0.70 to 0.87)",
         MAYO_LIMITS,
         "Swensen et al., Arch Intern Med 1997;157:849-855, equation 2",
@@ -325,9 +347,11 @@ SCORES = (
         "Veterans Affairs",
         ("age", "smoking", "years_since_quitting", "long axis"),
         veterans_affairs,
-        "375 veterans in the USA with one nodule, referred for PET, of 66 years on average; 54 %"
-        " cancer",
-        "its own patients; 35 patients as vignettes (PMC3960964)",
+        _(
+            "375 veterans in the USA with one nodule, referred for PET, of 66 years on"
+            " average; 54 % cancer"
+        ),
+        _("its own patients; 35 patients as vignettes (PMC3960964)"),
         "0.79 (0.74 to 0.84); 0.72 (0.64 to 0.80)",
         VETERANS_LIMITS,
         "Gould et al., Chest 2007;131:383-388",
@@ -336,8 +360,8 @@ SCORES = (
         "Herder",
         (*MAYO_INPUTS, "pet_uptake"),
         herder,
-        "106 patients in Amsterdam with one nodule up to 30 mm, referred for PET; 57 % cancer",
-        "its own patients; one hospital in Britain (Lung Cancer 2015;89:27)",
+        _("106 patients in Amsterdam with one nodule up to 30 mm, referred for PET; 57 % cancer"),
+        _("its own patients; one hospital in Britain (Lung Cancer 2015;89:27)"),
         "0.92 (0.87 to 0.97); 0.924 (0.875 to 0.974)",
         HERDER_LIMITS,
         "Herder et al., Chest 2005;128:2490-2496",
@@ -359,8 +383,9 @@ class Input:
     @property
     def words(self) -> str:
         """The input in words, such as ``long axis 12.1 mm (measured)``."""
-        unit = " mm" if self.name in DIAMETERS else ""
-        return f"{field_words(self.name)} {value_words(self.value)}{unit} ({self.origin})"
+        value = value_words(self.value)
+        value = Text("{value} mm").format(value=value) if self.name in DIAMETERS else value
+        return input_words(field_words(self.name), value, self.origin)
 
 
 @dataclass(frozen=True)
@@ -394,12 +419,14 @@ class ScoreResult:
     def words(self) -> str:
         """The probability and its warnings, or why there is no probability."""
         if self.probability is None:
-            return f"not computed: {self.refusal or 'needs ' + ', '.join(self.missing)}"
-        told = f"{self.probability:.1%} probability of cancer ({self.evidence})"
-        doubts = (
-            f"; not made for cases like this: {', '.join(self.warnings)}" if self.warnings else ""
+            return why_not_computed(self.missing, self.refusal)
+        told = _("{probability:.1%} probability of cancer ({evidence})").format(
+            probability=self.probability, evidence=self.evidence
         )
-        return told + doubts
+        if not self.warnings:
+            return told
+        doubts = _("not made for cases like this: {warnings}")
+        return joined("; ", (told, doubts.format(warnings=joined(", ", self.warnings))))
 
 
 def scores(
@@ -444,7 +471,7 @@ def score_nodule(score: Score, known: Mapping[str, Input], refusal: str = "") ->
         for limit in score.limits
         if limit.input in known and limit.beyond(known[limit.input].value)
     ]
-    refusal = refusal or next((f"made {limit.words}" for limit in beyond if limit.refuses), "")
+    refusal = refusal or next((limit.words for limit in beyond if limit.refuses), "")
     missing = tuple(field_words(name) for name in score.inputs if name not in known)
     inputs = tuple(known[name] for name in score.inputs if name in known)
     computed = not missing and not refusal
@@ -454,7 +481,7 @@ def score_nodule(score: Score, known: Mapping[str, Input], refusal: str = "") ->
         "outcome",
         inputs,
         missing,
-        tuple(f"made {limit.words}" for limit in beyond if not limit.refuses),
+        tuple(limit.words for limit in beyond if not limit.refuses),
         refusal,
         score.population,
         score.validated,
@@ -475,8 +502,8 @@ def _appearance(assessment: Assessment, given: str | None) -> dict[str, tuple[Va
     seen: dict[str, tuple[Value, str]] = {}
     density, origin = density_of(assessment.measurements, networks_density(assessment), given)
     if density:
-        doubt = ", withheld" if origin == NETWORKS and withheld(assessment, "density") else ""
-        seen["density"] = (density, origin + doubt)
+        doubtful = origin == NETWORKS and withheld(assessment, "density")
+        seen["density"] = density, joined(", ", (origin, _("withheld"))) if doubtful else origin
     spiculation = assessment.tasks.get("spiculation")
     if spiculation and spiculation.decision and not withheld(assessment, "spiculation"):
         seen["spiculation"] = (spiculation.decision == "spiculated", NETWORKS)

@@ -13,9 +13,11 @@ from nodulerisk.clinical.registration import Alignment, Matches, Pair
 from nodulerisk.clinical.tracks import Track, distance_mm, merged_into, split_from, tracks_of
 from nodulerisk.ct.points import Point, Position
 from nodulerisk.ct.volume import CT, triple
+from nodulerisk.language.texts import _
 
 Status = Literal["both scans", "gone", "new", "merged", "split"]
-NOT_ASSESSED = "It was not assessed in both scans."
+NOT_ASSESSED = _("It was not assessed in both scans.")
+SPLIT = _("{name} may have split into {one} and {other}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +146,7 @@ class Timeline:
         pair = self._split(point, scan)
         if pair is None:
             return Step((scan - 1, scan), "new", None, point)
-        remark = f"{pair.before.name} may have split into {pair.after.name} and {point.name}"
+        remark = SPLIT.format(name=pair.before.name, one=pair.after.name, other=point.name)
         return Step((scan - 1, scan), "split", None, point, remark=remark)
 
     def _end(self, track: Track, scan: int) -> Step:
@@ -153,7 +155,9 @@ class Timeline:
         pair = self._merged(point, scan)
         if pair is None:
             return Step((scan, scan + 1), "gone", point, None)
-        remark = f"{point.name} may have merged with {pair.before.name} into {pair.after.name}"
+        remark = _("{name} may have merged with {other} into {merged}").format(
+            name=point.name, other=pair.before.name, merged=pair.after.name
+        )
         return Step((scan, scan + 1), "merged", point, None, remark=remark)
 
     def _merged(self, gone: Point, scan: int) -> Pair | None:
@@ -193,10 +197,12 @@ class Timeline:
             return ""
         for gone in self.matches[scan].gone:
             if _is(self._merged(gone, scan), before, after):
-                return f"{gone.name} may have merged into {after.name}"
+                return _("{name} may have merged into {merged}").format(
+                    name=gone.name, merged=after.name
+                )
         for new in self.matches[scan].new:
             if _is(self._split(new, scan + 1), before, after):
-                return f"{before.name} may have split into {after.name} and {new.name}"
+                return SPLIT.format(name=before.name, one=after.name, other=new.name)
         return ""
 
 

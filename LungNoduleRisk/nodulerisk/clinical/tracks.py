@@ -11,6 +11,7 @@ from nodulerisk.assessment import Assessment
 from nodulerisk.clinical.registration import Alignment, Matches, Pair
 from nodulerisk.ct.points import Point
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.texts import _
 from nodulerisk.nodule.measure import value_of
 
 ABSENT = "-"  # in a track named by hand: the scan does not show it
@@ -68,7 +69,7 @@ def named_tracks(texts: Iterable[str], points: Sequence[Sequence[Point]]) -> lis
     tracks = [Track(_named(text, points)) for text in texts]
     named = [id(point) for track in tracks for point in track.points if point is not None]
     if len(set(named)) < len(named):
-        raise NoduleRiskError("A point is named in two pairs: it can only be one nodule.")
+        raise NoduleRiskError(_("A point is named in two pairs: it can only be one nodule."))
     return tracks
 
 
@@ -77,8 +78,10 @@ def _named(text: str, points: Sequence[Sequence[Point]]) -> tuple[Point | None, 
     if len(names) != len(points):
         example = "=".join(f"N{scan}" for scan in range(1, len(points) + 1))
         raise NoduleRiskError(
-            f"'{text}' is not understood: write a name for each CT, such as {example}, and {ABSENT}"
-            " where one has no point of it."
+            _(
+                "'{text}' is not understood: write a name for each CT, such as {example}, and"
+                " {absent} where one has no point of it."
+            ).format(text=text, example=example, absent=ABSENT)
         )
     return tuple(
         None if name == ABSENT else _point(name, scan, of_scan)
@@ -90,7 +93,11 @@ def _point(name: str, scan: int, points: Sequence[Point]) -> Point:
     found = next((point for point in points if point.name == name), None)
     if found is None:
         known = ", ".join(point.name for point in points)
-        raise NoduleRiskError(f"CT {scan} has no point named '{name}': it has {known}.")
+        raise NoduleRiskError(
+            _("CT {scan} has no point named '{name}': it has {known}.").format(
+                scan=scan, name=name, known=known
+            )
+        )
     return found
 
 

@@ -19,6 +19,7 @@ from scipy.ndimage import zoom
 
 from nodulerisk.ct.volume import CT, to_lps, triple
 from nodulerisk.errors import PointError
+from nodulerisk.language.texts import _
 
 EMV_SPACING_MM = 0.625
 EMV_BLOCK = 100  # voxels: 62.5 mm
@@ -55,8 +56,10 @@ def lps_block(ct: CT, point_lps_mm, side_mm: float = 90.0) -> CT:
     """
     if not ct.contains(point_lps_mm):
         raise PointError(
-            f"The point {np.round(point_lps_mm, 1).tolist()} mm (LPS) lies outside the CT: place it"
-            " inside the volume, and check whether its coordinates are LPS or RAS."
+            _(
+                "The point {point} mm (LPS) lies outside the CT: place it inside the volume,"
+                " and check whether its coordinates are LPS or RAS."
+            ).format(point=np.round(point_lps_mm, 1).tolist())
         )
     straight = to_lps(ct)
     if np.abs(straight.direction - np.eye(3)).max() < OBLIQUE_RAD:

@@ -38,14 +38,15 @@ from nodulerisk.ct.volume import (
     refuse_several_volumes,
 )
 from nodulerisk.errors import CTError
+from nodulerisk.language.texts import _
 
 NIFTI = (".nii", ".nii.gz")
 NRRD = (".nrrd", ".nhdr")
 META = (".mha", ".mhd")
 MAX_BYTES = 3_000_000_000  # of voxels: ITK's copy and numpy's are in memory at once
 DENSITY = {"raw": 1.0, "compressed": 1 / 1032, "text": 0}  # stored bytes, at least
-CUT_SHORT = "The image file holds fewer voxels than its header states: it is cut short."
-COLOUR = "This is a colour or vector image, not a CT in Hounsfield units. Load the CT itself."
+CUT_SHORT = _("The image file holds fewer voxels than its header states: it is cut short.")
+COLOUR = _("This is a colour or vector image, not a CT in Hounsfield units. Load the CT itself.")
 
 
 def can_read(path: Path) -> bool:
@@ -80,10 +81,10 @@ def damage_refused() -> Iterator[None]:
         if "orthonormal" in str(error):
             raise CTError(SKEWED) from None
         raise CTError(
-            "The image file is damaged, cut short or not in the format that its name says."
+            _("The image file is damaged, cut short or not in the format that its name says.")
         ) from None
     except (OSError, EOFError, ValueError, LookupError, OverflowError, zlib.error, struct.error):
-        raise CTError("The image file is damaged or cut short, or may not be read.") from None
+        raise CTError(_("The image file is damaged or cut short, or may not be read.")) from None
     finally:
         sitk.ProcessObject.SetGlobalWarningDisplay(shown)
 
@@ -108,7 +109,7 @@ def _read_by_itk(path: Path, header: ImageHeader, reader_name: str) -> CT:
     refuse_if_not_scalar_volume(reader)
     refuse_if_too_large(reader.GetSize())
     if header.modality not in ("", "MET_MOD_CT", "MET_MOD_OTHER", "MET_MOD_UNKNOWN"):
-        raise CTError("The file says that it is not a CT. Load the CT.")
+        raise CTError(_("The file says that it is not a CT. Load the CT."))
     refuse_bad_spacing(header.spacing_mm)
     refuse_difference(header, reader)
     size = math.prod(reader.GetSize())
@@ -172,7 +173,7 @@ def refuse_bomb(size: int) -> None:
     (fault 45)."""
     if size > MAX_BYTES:
         raise CTError(
-            "The image file unpacks to more than a CT would. Save the CT with 16 bits per voxel."
+            _("The image file unpacks to more than a CT would. Save the CT with 16 bits per voxel.")
         )
 
 
@@ -214,6 +215,8 @@ def refuse_difference(header: ImageHeader, reader: sitk.ImageFileReader) -> None
     for agrees, name in zip(agree, header.names, strict=True):
         if not agrees:
             raise CTError(
-                f"SimpleITK {sitk.Version.VersionString()} read another '{name}' than the header"
-                " states. Update SimpleITK, or export the CT again."
+                _(
+                    "SimpleITK {versionstring} read another '{name}' than the header states."
+                    " Update SimpleITK, or export the CT again."
+                ).format(versionstring=sitk.Version.VersionString(), name=name)
             )

@@ -17,6 +17,7 @@ import numpy as np
 
 from nodulerisk.ct.volume import SINGLE_SLICE, refuse_no_length
 from nodulerisk.errors import CTError
+from nodulerisk.language.texts import _
 
 MAX_TEXT_HEADER = 65536  # bytes
 UNITS_MM = {  # an empty name says nothing: mm
@@ -103,7 +104,7 @@ def read_nrrd_header(path: Path) -> ImageHeader:
     """
     lines, length = _lines(path, lambda line: not line)
     if not re.fullmatch(r"NRRD000\d", next(lines, "")):
-        raise CTError("This is not a NRRD file, whatever its name says.")
+        raise CTError(_("This is not a NRRD file, whatever its name says."))
     fields = _nrrd_fields(lines)
     _refuse_nrrd_data(fields)
     sizes = tuple(map(int, fields["sizes"].split()))
@@ -131,7 +132,11 @@ def _encoding(word: str) -> str:
     for name, words in {"raw": RAW, "compressed": GZIP, "text": TEXT}.items():
         if word.lower() in words:
             return name
-    raise CTError(f"The NRRD file's encoding '{word[:20]}' is not read. Save it with gzip.")
+    raise CTError(
+        _("The NRRD file's encoding '{word}' is not read. Save it with gzip.").format(
+            word=word[:20]
+        )
+    )
 
 
 def _start(skip: int, length: int) -> int:
@@ -156,7 +161,11 @@ def _nrrd_fields(lines: Iterator[str]) -> dict[str, str]:
         if separator == ":=":
             continue
         if separator != ": " or name in fields:
-            raise CTError(f"The NRRD header has a line that cannot be read near '{name[:20]}'.")
+            raise CTError(
+                _("The NRRD header has a line that cannot be read near '{name}'.").format(
+                    name=name[:20]
+                )
+            )
         fields[name] = text.strip()
     return fields
 
@@ -166,14 +175,20 @@ def _refuse_nrrd_data(fields: dict[str, str]) -> None:
     raw = fields["encoding"].lower() in RAW
     if "lineskip" in fields or ("byteskip" in fields and not raw):
         raise CTError(
-            "The NRRD file skips lines, or a part of its compressed voxels, which may take forever."
-            " Save the CT again."
+            _(
+                "The NRRD file skips lines, or a part of its compressed voxels, which may take"
+                " forever. Save the CT again."
+            )
         )
     given = fields.get("spacedirections", fields.get("spacings", ""))
     _refuse_missing_spacing(given, none_allowed=fields["dimension"] != "3")
     for name in ("axismins", "axismaxs"):
         if name in fields:
-            raise CTError(f"The NRRD file says its place by '{name}'. Save it with a space origin.")
+            raise CTError(
+                _("The NRRD file says its place by '{name}'. Save it with a space origin.").format(
+                    name=name
+                )
+            )
 
 
 def _nrrd_place(fields: dict[str, str]) -> tuple[np.ndarray, np.ndarray, float]:
@@ -274,13 +289,21 @@ def _meta_fields(lines: Iterator[str]) -> dict[str, str]:
     for line in filter(None, lines):
         match = re.fullmatch(r"([^\s=:]+)\s*[=:]\s*(.*)", line)
         if not match:
-            raise CTError("The MetaImage header has a line that cannot be read. Save the CT again.")
+            raise CTError(
+                _("The MetaImage header has a line that cannot be read. Save the CT again.")
+            )
         key, text = match.groups()
         proper = BY_LOWER_CASE.get(key.lower(), key)
         if key != proper:
-            raise CTError(f"The MetaImage file spells '{proper}' as '{key}'. Correct its header.")
+            raise CTError(
+                _("The MetaImage file spells '{proper}' as '{key}'. Correct its header.").format(
+                    proper=proper, key=key
+                )
+            )
         if fields.setdefault(key, text) != text:
-            raise CTError(f"The MetaImage file states '{key}' twice. Correct its header.")
+            raise CTError(
+                _("The MetaImage file states '{key}' twice. Correct its header.").format(key=key)
+            )
     return fields
 
 
@@ -288,7 +311,11 @@ def _one_of(fields: dict[str, str], keys: Sequence[str]) -> str:
     """Returns the text of those keys, which mean the same; empty: there is none."""
     given = [key for key in keys if key in fields]
     if len({tuple(map(float, fields[key].split())) for key in given}) > 1:
-        raise CTError(f"The MetaImage file's {' and '.join(given)} differ. Correct its header.")
+        raise CTError(
+            _("The MetaImage file's {given} differ. Correct its header.").format(
+                given=" and ".join(given)
+            )
+        )
     return fields[given[0]] if given else ""
 
 
@@ -298,7 +325,9 @@ def _refuse_intensity_function(fields: dict[str, str]) -> None:
         ("ElementToIntensityFunctionOffset", 0.0),
     ):
         if float(fields.get(key, neutral)) != neutral:
-            raise CTError(f"The MetaImage file's {key} is not applied. Save the CT in HU.")
+            raise CTError(
+                _("The MetaImage file's {key} is not applied. Save the CT in HU.").format(key=key)
+            )
 
 
 def _refuse_other_orientation(text: str, directions: np.ndarray) -> None:
@@ -308,16 +337,18 @@ def _refuse_other_orientation(text: str, directions: np.ndarray) -> None:
         begins = COMES_FROM[side][int(axis[side] < 0)]
         if abs(axis[side]) > CLEARLY and letter not in ("?", begins):
             raise CTError(
-                "The MetaImage file's AnatomicalOrientation contradicts its TransformMatrix. Export"
-                " the CT again."
+                _(
+                    "The MetaImage file's AnatomicalOrientation contradicts its TransformMatrix."
+                    " Export the CT again."
+                )
             )
 
 
 def _no_position(form: str, name: str) -> str:
-    return (
-        f"The {form} file does not say where it lies in the patient ('{name}' is missing), so that"
-        " no point could be trusted. Export the CT again."
-    )
+    return _(
+        "The {form} file does not say where it lies in the patient ('{name}' is"
+        " missing), so that no point could be trusted. Export the CT again."
+    ).format(form=form, name=name)
 
 
 def _unit(names: Sequence[str], field: str) -> float:
@@ -329,7 +360,9 @@ def _unit(names: Sequence[str], field: str) -> float:
     lengths = {UNITS_MM.get(name.strip().lower()) for name in names[:3]} or {1.0}
     length = lengths.pop()
     if length is None or lengths:
-        raise CTError(f"The unit in '{field}' is not known. Export the CT in mm.")
+        raise CTError(
+            _("The unit in '{field}' is not known. Export the CT in mm.").format(field=field)
+        )
     return length
 
 
@@ -355,7 +388,7 @@ def _refuse_missing_spacing(text: str, none_allowed: bool = False) -> None:
         known = False
     if not known:
         raise CTError(
-            "The voxel spacing is missing or not a number. Export the CT again with its spacing."
+            _("The voxel spacing is missing or not a number. Export the CT again with its spacing.")
         )
 
 
@@ -369,8 +402,10 @@ def refuse_data_elsewhere(data_file: str) -> None:
         or "%" in data_file
     ):
         raise CTError(
-            "The header points to voxels in another folder or in many files. Save the CT as one"
-            " file."
+            _(
+                "The header points to voxels in another folder or in many files. Save the CT"
+                " as one file."
+            )
         )
 
 
@@ -385,5 +420,5 @@ def _lines(path: Path, is_last: Callable[[str], bool]) -> tuple[Iterator[str], i
         if is_last(lines[-1]):
             return iter(lines if lines[-1] else lines[:-1]), length
     if len(start) == MAX_TEXT_HEADER:  # the rest was not checked
-        raise CTError("The image file's header is too long. Save the CT again.")
+        raise CTError(_("The image file's header is too long. Save the CT again."))
     return iter(lines), length

@@ -15,6 +15,7 @@ import numpy as np
 
 from nodulerisk.checks import CLIPPED_INTENSITIES, INTENSITY_DOUBTFUL, Check
 from nodulerisk.errors import CTError
+from nodulerisk.language.texts import _
 
 SAMPLED = 250_000  # voxels
 PERCENT = 0.5, 99.5
@@ -25,7 +26,7 @@ LARGE_MM = 60.0  # a side of a volume that holds more than a nodule and the lung
 AIR_AT_MOST_HU, AIR_AT_LEAST_HU = -930, -1060  # of the darkest lung, airways or air outside
 DARK_HU = -950  # air, whose noise is the same on both sides
 WINDOWED_HU = 400  # the networks look at values up to here
-CLEAN = "Load the original CT, or export it again in Hounsfield units."
+CLEAN = _("Load the original CT, or export it again in Hounsfield units.")
 
 
 def intensity_checks(
@@ -43,17 +44,21 @@ def intensity_checks(
     """
     low, high = int(hu.min()), int(hu.max())
     if low == high:
-        raise CTError("Every voxel has the same value. Export the CT again.")
+        raise CTError(_("Every voxel has the same value. Export the CT again."))
     if low > -200:
         raise CTError(
-            f"These are not Hounsfield units: values run from {low} to {high}, and a chest CT holds"
-            f" air below -200 HU. The image may be 8-bit or windowed. {CLEAN}"
+            _(
+                "These are not Hounsfield units: values run from {low} to {high}, and a chest"
+                " CT holds air below -200 HU. The image may be 8-bit or windowed. {clean}"
+            ).format(low=low, high=high, clean=CLEAN)
         )
     values = without_padding(sample(hu))
     side = min(n * s for n, s in zip(hu.shape[::-1], spacing_mm, strict=True))
     large = has_context and side >= LARGE_MM
     for wrong in wrongs(values, large, PERCENT if has_context else (0.0, 100.0)):
-        raise CTError(f"These are not Hounsfield units: {wrong}. {CLEAN}")
+        raise CTError(
+            _("These are not Hounsfield units: {wrong}. {clean}").format(wrong=wrong, clean=CLEAN)
+        )
     checks = []
     if high < WINDOWED_HU and np.mean(hu == high) > 0.01:
         checks.append(CLIPPED_INTENSITIES.check(high=high))
@@ -101,22 +106,32 @@ def wrongs(
     """
     spread = float(np.ptp(np.percentile(values, percent))) if values.size else 0.0
     if spread < (400 if large else 200):
-        yield f"nearly all values lie within {spread:.0f} HU, as if the slope were too small"
+        yield _(
+            "nearly all values lie within {spread:.0f} HU, as if the slope were too small"
+        ).format(spread=spread)
         return
     if (dark := share(values, high=BELOW_AIR_HU)) > 0.12:
         yield (
-            f"{dark:.0%} of the values are darker than air (-1000 HU), as if the intercept had been"
-            " applied twice, or the values were inverted or scaled"
+            _(
+                "{dark:.0%} of the values are darker than air (-1000 HU), as if the intercept"
+                " had been applied twice, or the values were inverted or scaled"
+            ).format(dark=dark)
         )
     if (bright := share(values, low=BONE_HU)) > (0.1 if large else 0.25):
         yield (
-            f"{bright:.0%} of the values are as bright as bone, as if an offset were left, or the"
-            " values were inverted or scaled"
+            _(
+                "{bright:.0%} of the values are as bright as bone, as if an offset were left,"
+                " or the values were inverted or scaled"
+            ).format(bright=bright)
         )
     if share(values, BELOW_AIR_HU, AIR_OR_LUNG_HU) < 0.01:
-        yield "there is no air or lung (about -1000 to -700 HU), as if an offset were left in them"
+        yield _(
+            "there is no air or lung (about -1000 to -700 HU), as if an offset were left in them"
+        )
     if large and without_soft_tissue(values):
-        yield "there is no soft tissue (about 40 HU), as if they were scaled, inverted or shifted"
+        yield _(
+            "there is no soft tissue (about 40 HU), as if they were scaled, inverted or shifted"
+        )
 
 
 def without_soft_tissue(values: np.ndarray) -> bool:

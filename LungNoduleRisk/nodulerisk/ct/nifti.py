@@ -22,6 +22,7 @@ from nodulerisk.ct.volume import (
     to_hounsfield,
 )
 from nodulerisk.errors import CTError
+from nodulerisk.language.texts import _
 
 MAX_HEADER = 16_000_000  # bytes, with its extensions
 SINGLE_FILE = {348: b"n+1\0", 540: b"n+2\0\r\n\x1a\n"}  # by header size: its magic
@@ -45,7 +46,7 @@ AGREES = 3e-3  # of direction cosines: an sform may be rounded to 3 decimals
 SPACING_MM = 1e-3  # by which its voxel size may then differ from pixdim
 AGREES_MM = 0.1  # of origins
 CHUNK = 1 << 20  # bytes
-SURPLUS = "The image file holds more voxels than its header states: its size or start is wrong."
+SURPLUS = _("The image file holds more voxels than its header states: its size or start is wrong.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,17 +160,21 @@ def _fields(content: bytes) -> tuple[str, dict[str, tuple]]:
             }
             if fields["magic"] != (SINGLE_FILE[length],):
                 raise CTError(
-                    "The NIfTI file's magic is not that of a single NIfTI file. Save the CT again"
-                    " as .nii.gz."
+                    _(
+                        "The NIfTI file's magic is not that of a single NIfTI file. Save the CT"
+                        " again as .nii.gz."
+                    )
                 )
             return order, fields | {"length": (length,)}
-    raise CTError("This is not a NIfTI file, whatever its name says.")
+    raise CTError(_("This is not a NIfTI file, whatever its name says."))
 
 
 def _unit(fields: dict[str, tuple]) -> float:
     unit = UNITS_MM.get(fields["xyzt_units"][0] & 7)
     if unit is None:
-        raise CTError("The NIfTI file's xyzt_units names no unit of length. Export the CT in mm.")
+        raise CTError(
+            _("The NIfTI file's xyzt_units names no unit of length. Export the CT in mm.")
+        )
     return unit
 
 
@@ -180,7 +185,7 @@ def _size(dim: tuple[int, ...]) -> tuple[int, ...]:
         CTError: 4D, colour, or too many voxels (faults 12 and 45).
     """
     if not 1 <= dim[0] <= 7:
-        raise CTError("The NIfTI file's dim is damaged. Save the CT again.")
+        raise CTError(_("The NIfTI file's dim is damaged. Save the CT again."))
     size = (*dim[1 : dim[0] + 1], 1, 1)[: max(3, dim[0])]
     refuse_if_too_large(max(n, 1) for n in size)
     return size
@@ -191,16 +196,16 @@ def _number(fields: dict[str, tuple], order: str) -> np.dtype:
     code, bits = fields["datatype"][0], fields["bitpix"][0]
     number = np.dtype(order + NUMBERS.get(code, "V1"))
     if code in NUMBERS and number.itemsize * 8 != bits:
-        raise CTError("The NIfTI file's datatype and bitpix contradict each other.")
+        raise CTError(_("The NIfTI file's datatype and bitpix contradict each other."))
     return number
 
 
 def _offset(fields: dict[str, tuple]) -> int:
     offset, least = fields["vox_offset"][0], fields["length"][0] + 4
     if offset > MAX_HEADER:
-        raise CTError("The NIfTI file's header is too long. Save the CT again.")
+        raise CTError(_("The NIfTI file's header is too long. Save the CT again."))
     if not (offset >= least and offset == int(offset)):
-        raise CTError("The NIfTI file's vox_offset lies inside its header. Save the CT again.")
+        raise CTError(_("The NIfTI file's vox_offset lies inside its header. Save the CT again."))
     return int(offset)
 
 
@@ -213,9 +218,9 @@ def _scaling(slope: float, intercept: float) -> tuple[float, float]:
     if slope == 0 or not math.isfinite(slope):
         slope, intercept = 1.0, 0.0 if math.isnan(intercept) else intercept
         if intercept:
-            raise CTError("The NIfTI file has a scl_inter without a scl_slope. Export it again.")
+            raise CTError(_("The NIfTI file has a scl_inter without a scl_slope. Export it again."))
     if not math.isfinite(intercept):
-        raise CTError("The NIfTI file's scl_inter is not a number. Export the CT again.")
+        raise CTError(_("The NIfTI file's scl_inter is not a number. Export the CT again."))
     return slope, intercept
 
 
@@ -228,7 +233,9 @@ def _placed(fields: dict[str, tuple], spacing: np.ndarray) -> tuple[np.ndarray, 
             of pixdim.
     """
     if not all(code in XFORM_CODES for code in fields["codes"]):
-        raise CTError("The NIfTI file's qform_code or sform_code is unknown. Export the CT again.")
+        raise CTError(
+            _("The NIfTI file's qform_code or sform_code is unknown. Export the CT again.")
+        )
     qform, sform = (code > 0 for code in fields["codes"])
     by_quaternion = _qform(fields) if qform else (np.eye(3), np.zeros(3))
     if not sform:
@@ -237,12 +244,12 @@ def _placed(fields: dict[str, tuple], spacing: np.ndarray) -> tuple[np.ndarray, 
     directions, origin = rows[:, :3] / spacing, rows[:, 3]
     if qform and not _agree(directions, by_quaternion[0], origin, by_quaternion[1], fields):
         raise CTError(
-            "The NIfTI file's sform is sheared or disagrees with its qform. Export the CT again."
+            _("The NIfTI file's sform is sheared or disagrees with its qform. Export the CT again.")
         )
     lengths = np.linalg.norm(directions, axis=0)
     refuse_bad_direction(directions / lengths)
     if np.abs((lengths - 1) * spacing).max() * _unit(fields) > SPACING_MM:
-        raise CTError("The NIfTI file's sform and pixdim differ in voxel size. Export it again.")
+        raise CTError(_("The NIfTI file's sform and pixdim differ in voxel size. Export it again."))
     return directions / lengths, origin
 
 
@@ -262,7 +269,7 @@ def _qform(fields: dict[str, tuple]) -> tuple[np.ndarray, np.ndarray]:
     b, c, d = fields["quatern"]
     square = b * b + c * c + d * d
     if not square < 1 + AGREES:
-        raise CTError("The NIfTI file's quatern_b, _c and _d are no rotation. Export it again.")
+        raise CTError(_("The NIfTI file's quatern_b, _c and _d are no rotation. Export it again."))
     a = math.sqrt(max(0.0, 1 - square))
     a, b, c, d = np.array([a, b, c, d]) / math.sqrt(a * a + square)
     rotation = np.array([

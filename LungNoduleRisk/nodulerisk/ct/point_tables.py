@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from nodulerisk.errors import PointError
 from nodulerisk.files import table_cells
+from nodulerisk.language.texts import _
 
 # By what the names of three columns say: the coordinate system; None: nothing, so that it is asked
 AXES: dict[tuple[str, str, str], str | None] = {
@@ -74,8 +75,10 @@ def read_point_rows(text: str) -> Iterator[PointRow]:
     for number, cells in enumerate(rows, start=1):
         if any(cells[len(names) :]):
             raise PointError(
-                f"Point {number} has more cells than the header: quote cells that contain the"
-                " separator, or separate by semicolons where numbers have a decimal comma."
+                _(
+                    "Point {number} has more cells than the header: quote cells that contain the"
+                    " separator, or separate by semicolons where numbers have a decimal comma."
+                ).format(number=number)
             )
         row = dict(zip(names, cells, strict=False))
         if _is_placed(row, number):
@@ -89,21 +92,31 @@ def _axes(names: Sequence[str]) -> tuple[str, str, str]:
     axes = axes_in(names)
     if axes is None:
         raise PointError(
-            "Columns are missing: the table's first line must be x,y,z (mm), with name if you like;"
-            " or r,a,s or l,p,s, as Slicer writes; or coordX,coordY,coordZ, as in LUNA16; or"
-            " i,j,slice."
+            _(
+                "Columns are missing: the table's first line must be x,y,z (mm), with name if"
+                " you like; or r,a,s or l,p,s, as Slicer writes; or coordX,coordY,coordZ, as"
+                " in LUNA16; or i,j,slice."
+            )
         )
     if repeated := [name for name in KNOWN if Counter(names)[name] > 1]:
-        raise PointError(f"Several columns are called '{repeated[0]}': keep one of them.")
+        raise PointError(
+            _("Several columns are called '{repeated}': keep one of them.").format(
+                repeated=repeated[0]
+            )
+        )
     if {"r", "a", "l", "p"} <= set(names):
-        raise PointError("The table has both r,a,s and l,p,s: keep the columns of one of them.")
+        raise PointError(_("The table has both r,a,s and l,p,s: keep the columns of one of them."))
     return axes
 
 
 def _is_placed(row: dict[str, str], number: int) -> bool:
     status = _first(row, STATUS).lower()
     if status not in DEFINED + UNDEFINED:
-        raise PointError(f"Point {number} is '{status[:20]}': write 1 if it is defined, else 0.")
+        raise PointError(
+            _("Point {number} is '{status}': write 1 if it is defined, else 0.").format(
+                number=number, status=status[:20]
+            )
+        )
     return status in DEFINED
 
 

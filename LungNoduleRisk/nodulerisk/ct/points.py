@@ -21,6 +21,7 @@ from nodulerisk.ct.point_tables import PointRow, read_point_rows
 from nodulerisk.ct.volume import CT, triple
 from nodulerisk.errors import PointError
 from nodulerisk.files import text_in
+from nodulerisk.language.texts import _, joined
 
 Coordinates = Literal["lps", "ras"]
 Position = tuple[float, float, float]
@@ -95,9 +96,10 @@ def read_points(
     readers = {".json": _read_markups, ".fcsv": _read_fcsv}
     if suffix not in (*readers, *TABLES):
         raise PointError(
-            f"'{path.name}' is not a list of points: use Slicer markups (.mrk.json, .fcsv) or a"
-            " .csv"
-            " table."
+            _(
+                "'{name}' is not a list of points: use Slicer markups (.mrk.json, .fcsv) or a"
+                " .csv table."
+            ).format(name=path.name)
         )
     with _damage_refused(path):
         text = text_in(path.read_bytes())
@@ -107,7 +109,9 @@ def read_points(
             labelled = list(readers[suffix](text, coordinates))
     if not labelled:
         raise PointError(
-            f"'{path.name}' holds no points: place a point on each nodule and save it again."
+            _("'{name}' holds no points: place a point on each nodule and save it again.").format(
+                name=path.name
+            )
         )
     return named_points(labelled)
 
@@ -145,11 +149,15 @@ def _damage_refused(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise PointError(
-            f"'{path.name}' cannot be read ({error.strerror}): check the path."
+            _("'{name}' cannot be read ({reason}): check the path.").format(
+                name=path.name, reason=error.strerror
+            )
         ) from error
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError, csv.Error) as error:
         raise PointError(
-            f"'{path.name}' is damaged or has another layout: save the points again."
+            _("'{name}' is damaged or has another layout: save the points again.").format(
+                name=path.name
+            )
         ) from error
 
 
@@ -179,7 +187,7 @@ def as_points(given: Points) -> list[Point]:
     return named_points(
         (one.name, one.lps_mm)
         if isinstance(one, Point)
-        else ("", _position(one, "lps", f"The position {one}"))
+        else ("", _position(one, "lps", _("The position {one}").format(one=one)))
         for one in several
     )
 
@@ -193,14 +201,21 @@ def _read_markups(text: str, asked: Coordinates | None) -> Iterator[tuple[str, P
         coordinates = _agreed(markup.get("coordinateSystem", "LPS"), asked)
         if markup.get("coordinateUnits", "mm") not in ("mm", ["mm", "UCUM", "millimeter"]):
             raise PointError(
-                "The points are not in mm: save them from a Slicer scene whose length unit is mm."
+                _(
+                    "The points are not in mm: save them from a Slicer scene whose length unit is"
+                    " mm."
+                )
             )
         for control in markup["controlPoints"]:
             if control.get("positionStatus", "defined") == "defined":
                 label = control.get("label") or ""
                 yield (
                     label,
-                    _position(control["position"], coordinates, f"The position of {label!r}"),
+                    _position(
+                        control["position"],
+                        coordinates,
+                        _("The position of {label!r}").format(label=label),
+                    ),
                 )
 
 
@@ -215,10 +230,16 @@ def _read_fcsv(text: str, asked: Coordinates | None) -> Iterator[tuple[str, Posi
     for number, row in enumerate(rows, start=1):
         unnamed = row.get(None) or [FCSV_DEFINED, "0"]  # since Slicer 5: status and "auto-created"
         if len(unnamed) != 2:
-            raise PointError(f"Point {number} has too many cells: save the points again.")
+            raise PointError(
+                _("Point {number} has too many cells: save the points again.").format(number=number)
+            )
         status = unnamed[0]
         if int(status or FCSV_DEFINED) == int(FCSV_DEFINED):
-            position = _position([row[axis] for axis in "xyz"], coordinates, f"Point {number}")
+            position = _position(
+                [row[axis] for axis in "xyz"],
+                coordinates,
+                _("Point {number}").format(number=number),
+            )
             yield row.get("label") or "", position
 
 
@@ -228,18 +249,21 @@ def _read_table(
     rows = _of_series(list(read_point_rows(text)), series)
     for number, row in enumerate(rows, start=1):
         if row.system == SLICE:
-            yield row.label, _on_image(row, f"Point {number}", ct)
+            yield row.label, _on_image(row, _("Point {number}").format(number=number), ct)
             continue
         coordinates = _agreed(row.system, asked) if row.system else asked or "lps"
-        yield row.label, _position(row.cells, coordinates, f"Point {number}")
+        yield (
+            row.label,
+            _position(row.cells, coordinates, _("Point {number}").format(number=number)),
+        )
 
 
 def _on_image(row: PointRow, what: str, ct: CT | None) -> Position:
     if ct is None:
-        raise PointError("The table counts slices, which only the CT places: give x,y,z in mm.")
+        raise PointError(_("The table counts slices, which only the CT places: give x,y,z in mm."))
     column, line, number = row.cells
-    x, y, _ = _position((column, line, 0), "lps", what)
-    return triple(ct.point_on_image(x, y, slice_number(number, f"{what}: slice")))
+    x, y, _z = _position((column, line, 0), "lps", what)
+    return triple(ct.point_on_image(x, y, slice_number(number, joined(": ", (what, _("slice"))))))
 
 
 def _of_series(rows: list[PointRow], series: str | None) -> list[PointRow]:
@@ -253,8 +277,11 @@ def _of_series(rows: list[PointRow], series: str | None) -> list[PointRow]:
         return own
     if len({row.series for row in rows}) > 1:
         raise PointError(
-            "The table holds points of several CTs, and no row names this one: its column seriesuid"
-            " must hold the CT's SeriesInstanceUID, or the CT's file be named by it."
+            _(
+                "The table holds points of several CTs, and no row names this one: its column"
+                " seriesuid must hold the CT's SeriesInstanceUID, or the CT's file be named by"
+                " it."
+            )
         )
     return rows
 
@@ -263,11 +290,16 @@ def _agreed(in_file: str, asked: Coordinates | None) -> Coordinates:
     """Returns the file's coordinate system, if it is known and not contradicted."""
     found = COORDINATE_SYSTEMS.get(in_file.lower())
     if found is None:
-        raise PointError(f"The points are in '{in_file}' coordinates: save them as LPS or RAS.")
+        raise PointError(
+            _("The points are in '{in_file}' coordinates: save them as LPS or RAS.").format(
+                in_file=in_file
+            )
+        )
     if asked is not None and asked != found:
         raise PointError(
-            f"The file says its points are {found.upper()}, not {asked.upper()}: leave out"
-            f" --{asked}."
+            _("The file says its points are {found}, not {wanted}: leave out --{asked}.").format(
+                found=found.upper(), wanted=asked.upper(), asked=asked
+            )
         )
     return found
 
@@ -278,7 +310,11 @@ def _position(values: Sequence, coordinates: Coordinates, what: str) -> Position
     except (ValueError, TypeError):
         x = y = z = math.nan
     if not all(map(math.isfinite, (x, y, z))):
-        raise PointError(f"{what} is not three numbers: give x,y,z in mm, such as -81,-192,-192.")
+        raise PointError(
+            _("{what} is not three numbers: give x,y,z in mm, such as -81,-192,-192.").format(
+                what=what
+            )
+        )
     return lps_of((x, y, z), coordinates)
 
 
@@ -300,7 +336,11 @@ def slice_number(text: str, what: str) -> float:
     """
     ends = SLICES.fullmatch(text.strip()) or re.fullmatch(r"((\d+)(?:\.0+)?)", text.strip())
     if ends is None:
-        raise PointError(f"{what} '{text}' is no slice number: write one, or a range such as 30-34")
+        raise PointError(
+            _("{what} '{text}' is no slice number: write one, or a range such as 30-34").format(
+                what=what, text=text
+            )
+        )
     return (float(ends[1]) + float(ends[2])) / 2
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from nodulerisk.ct import image_files
 from nodulerisk.ct.volume import AIR_HU, CT
 from nodulerisk.errors import CTError
+from nodulerisk.language.texts import _
 
 
 def read_ct(path: str | Path, *, series_uid: str | None = None) -> CT:
@@ -28,8 +29,10 @@ def read_ct(path: str | Path, *, series_uid: str | None = None) -> CT:
     path = Path(path)
     if not path.exists():
         raise CTError(
-            "There is no file or folder at this path. Check the spelling, and that the disk is"
-            " connected."
+            _(
+                "There is no file or folder at this path. Check the spelling, and that the"
+                " disk is connected."
+            )
         )
     if image_files.can_read(path):
         return _without_padding(image_files.read_image(path))
@@ -38,8 +41,10 @@ def read_ct(path: str | Path, *, series_uid: str | None = None) -> CT:
     if series.can_read(path):
         return _without_padding(series.read_dicom(path, series_uid=series_uid))
     raise CTError(
-        "This file is not a supported CT format. Use a DICOM folder or .zip, NRRD, NIfTI, MHA or"
-        " MHD; unpack other archives first."
+        _(
+            "This file is not a supported CT format. Use a DICOM folder or .zip, NRRD,"
+            " NIfTI, MHA or MHD; unpack other archives first."
+        )
     )
 
 

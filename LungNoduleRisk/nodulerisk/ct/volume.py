@@ -24,6 +24,7 @@ from nodulerisk.checks import (
 )
 from nodulerisk.ct.intensity import intensity_checks
 from nodulerisk.errors import CTError, PointError
+from nodulerisk.language.texts import _
 
 if TYPE_CHECKING:
     import SimpleITK as sitk  # imported where it is used: networks run without it
@@ -36,11 +37,11 @@ THICK_SLICE_MM = 2.5
 OBLIQUE_DEGREES = 5.0  # slices tilted by more are called oblique
 AIR_HU = -1024
 INT16 = np.iinfo(np.int16)
-SINGLE_SLICE = (
-    "This is one slice, or has no slice positions: the distance between slices is unknown. Load the"
-    " series."
+SINGLE_SLICE = _(
+    "This is one slice, or has no slice positions: the distance between slices is"
+    " unknown. Load the series."
 )
-SKEWED = "The axes of this CT are not at right angles. Resample it onto a straight grid first."
+SKEWED = _("The axes of this CT are not at right angles. Resample it onto a straight grid first.")
 
 # Siemens B60 and above, Bl, Br60 and above; GE; Philips; Canon. Other names count as smooth or
 # standard.
@@ -125,7 +126,7 @@ class CT:
 
     def __post_init__(self) -> None:
         if self.hu.ndim != 3 or self.hu.dtype != np.int16:
-            raise CTError("A CT needs a three-dimensional int16 array of Hounsfield units.")
+            raise CTError(_("A CT needs a three-dimensional int16 array of Hounsfield units."))
         refuse_bad_spacing(self.spacing_mm)
         refuse_bad_direction(self.direction)
         refuse_implausible_place(self.hu.shape[::-1], self.spacing_mm, self.origin_lps_mm)
@@ -209,16 +210,20 @@ class CT:
         parts = ((math.floor(number), 1 - share), (math.ceil(number), share))
         if not self.image_numbers:
             raise PointError(
-                "The images of this CT have no numbers of their own, so that a slice number means"
-                " no place: give the position in mm or voxels."
+                _(
+                    "The images of this CT have no numbers of their own, so that a slice number"
+                    " means no place: give the position in mm or voxels."
+                )
             )
         try:
             k = sum(self.image_numbers[image] * part for image, part in parts if part)
         except KeyError as error:
             numbers = self.image_numbers.keys()
             raise PointError(
-                f"No image of this CT has the number {error}: they are from {min(numbers)} to"
-                f" {max(numbers)}."
+                _(
+                    "No image of this CT has the number {error}: they are from {lowest} to"
+                    " {highest}."
+                ).format(error=str(error), lowest=min(numbers), highest=max(numbers))
             ) from None
         return self.point_of((column, row, k))
 
@@ -231,11 +236,11 @@ class CT:
     def technique(self) -> Technique:
         """How it was made."""
         across = self.direction[:, 2]
-        plane = ("sagittal", "coronal", "axial")[int(np.argmax(np.abs(across)))]
+        plane = (_("sagittal"), _("coronal"), _("axial"))[int(np.argmax(np.abs(across)))]
         tilted = np.abs(across).max() < np.cos(np.radians(OBLIQUE_DEGREES))
         said = self.acquisition
         return Technique(
-            f"oblique {plane}" if tilted else plane,
+            _("oblique {plane}").format(plane=plane) if tilted else plane,
             max(self.spacing_mm[2], said.slice_thickness_mm or 0),
             said.kernel,
             said.contrast,
@@ -266,7 +271,7 @@ def axis_order(direction: np.ndarray) -> tuple[list[int], list[int]]:
     """Returns, for LPS axes x, y and z, the nearest array axis (0 = x) and its sign."""
     order: list[int] = [0, 0, 0]
     cosines = np.abs(direction).copy()
-    for _ in range(3):  # greedy on the largest cosine: unique even at 45 degrees
+    for _step in range(3):  # greedy on the largest cosine: unique even at 45 degrees
         lps, axis = np.unravel_index(int(np.argmax(cosines)), (3, 3))
         order[lps] = int(axis)
         cosines[lps, :] = -1
@@ -305,8 +310,10 @@ def refuse_bad_spacing(spacing_mm: Sequence[float] | np.ndarray) -> None:
     if not all(low - ROUNDING <= v <= high + ROUNDING for v in spacing_mm):
         stated = " × ".join(f"{v:.3g}" for v in spacing_mm)
         raise CTError(
-            f"The voxel spacing is {stated} mm, and a CT's lies between {low:g} and {high:g} mm."
-            " Export the CT again with its spacing in mm."
+            _(
+                "The voxel spacing is {stated} mm, and a CT's lies between {low:g} and"
+                " {high:g} mm. Export the CT again with its spacing in mm."
+            ).format(stated=stated, low=low, high=high)
         )
 
 
@@ -314,8 +321,10 @@ def refuse_no_length(spacing: Sequence[float] | np.ndarray) -> None:
     """Raises CTError unless every spacing is a positive, finite number, of any unit (fault 15)."""
     if not all(np.isfinite(v) and v > 0 for v in spacing):
         raise CTError(
-            "The voxel spacing is zero, negative or not a number. Export the CT again with its"
-            " spacing."
+            _(
+                "The voxel spacing is zero, negative or not a number. Export the CT again with"
+                " its spacing."
+            )
         )
 
 
@@ -332,17 +341,21 @@ def refuse_implausible_place(
         origin_lps_mm: position of the first voxel.
     """
     if not np.all(np.isfinite(origin_lps_mm)):
-        raise CTError("The CT's position in space is not a number. Export the CT again.")
+        raise CTError(_("The CT's position in space is not a number. Export the CT again."))
     extent = max(n * s for n, s in zip(size, spacing_mm, strict=True))
     if extent > MAX_EXTENT_MM:
         raise CTError(
-            f"The CT would be {extent / 1000:.3g} m long: its size or spacing is wrong. Export the"
-            " CT again with its spacing in mm."
+            _(
+                "The CT would be {extent:.3g} m long: its size or spacing is wrong. Export the"
+                " CT again with its spacing in mm."
+            ).format(extent=extent / 1000)
         )
     if np.abs(origin_lps_mm).max() > MAX_ORIGIN_MM:
         raise CTError(
-            f"The CT's origin lies more than {MAX_ORIGIN_MM / 1000:g} m away. Export the CT again"
-            " with its position in mm."
+            _(
+                "The CT's origin lies more than {max_origin_mm:g} m away. Export the CT again"
+                " with its position in mm."
+            ).format(max_origin_mm=MAX_ORIGIN_MM / 1000)
         )
 
 
@@ -365,8 +378,9 @@ def refuse_if_too_large(size: Iterable[int]) -> None:
     allocating."""
     if np.prod([float(v) for v in size]) > MAX_VOXELS:
         raise CTError(
-            f"The header states over {MAX_VOXELS // 10**6} million voxels: the file is damaged or"
-            " unsafe."
+            _(
+                "The header states over {max_voxels} million voxels: the file is damaged or unsafe."
+            ).format(max_voxels=MAX_VOXELS // 10**6)
         )
 
 
@@ -378,7 +392,7 @@ def refuse_if_not_scalar_volume(image: sitk.Image | sitk.ImageFileReader) -> Non
     refuse_several_volumes(size)
     if "vector" in sitk.GetPixelIDValueAsString(image.GetPixelID()):
         raise CTError(
-            "This is a colour or vector image, not a CT in Hounsfield units. Load the CT itself."
+            _("This is a colour or vector image, not a CT in Hounsfield units. Load the CT itself.")
         )
     if len(size) < 3 or min(size) < 1 or min(size[:3]) < 2:
         raise CTError(SINGLE_SLICE)
@@ -387,7 +401,9 @@ def refuse_if_not_scalar_volume(image: sitk.Image | sitk.ImageFileReader) -> Non
 def refuse_several_volumes(size: Sequence[int]) -> None:
     """Raises CTError for a size of more than one volume, x, y, z first (fault 12)."""
     if max(size[3:], default=1) > 1:
-        raise CTError("This file holds several time points (4D). Export only the phase to assess.")
+        raise CTError(
+            _("This file holds several time points (4D). Export only the phase to assess.")
+        )
 
 
 def to_hounsfield(values: np.ndarray) -> np.ndarray:
@@ -397,11 +413,11 @@ def to_hounsfield(values: np.ndarray) -> np.ndarray:
         CTError: not real numbers, or some are NaN or infinite (fault 22).
     """
     if values.dtype.kind not in "iuf":
-        raise CTError("The voxels are not real numbers. Load a CT in Hounsfield units.")
+        raise CTError(_("The voxels are not real numbers. Load a CT in Hounsfield units."))
     low, high = values.min(), values.max()  # NaN propagates through both
     if not (np.isfinite(low) and np.isfinite(high)):
         raise CTError(
-            "Some voxels are not numbers (NaN or infinite). Export the CT again without them."
+            _("Some voxels are not numbers (NaN or infinite). Export the CT again without them.")
         )
     if values.dtype.kind == "f":
         values = np.rint(values)

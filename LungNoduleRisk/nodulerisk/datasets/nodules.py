@@ -153,12 +153,13 @@ class NoduleDataset:
 def split_of(patient: str) -> str:
     """Assigns a patient to train (65 %), validation (15 %) or test (20 %) by a hash: the same on
     every machine."""
-    share = int(digest_of(patient)[:8], 16) / (0xFFFFFFFF + 1)
+    share = int(patient_hash(patient)[:8], 16) / (0xFFFFFFFF + 1)
     return "train" if share < 0.65 else "validation" if share < 0.80 else "test"
 
 
-def digest_of(patient: str) -> str:
-    """Returns a hash that draws lots among patients, the same on every machine."""
+def patient_hash(patient: str) -> str:
+    """Returns a pseudonym's SHA-256 in hexadecimal: an order by chance, the same on every
+    machine."""
     return hashlib.sha256(patient.encode()).hexdigest()
 
 

@@ -24,7 +24,8 @@ import numpy as np
 
 from nodulerisk.checks import GPU_OUT_OF_MEMORY, Check
 from nodulerisk.errors import NoduleRiskError, WeightsError
-from nodulerisk.files import written_whole
+from nodulerisk.files import cache_folder, written_whole
+from nodulerisk.language.texts import _, joined
 from nodulerisk.networks.kinds import recipe_of
 from nodulerisk.weights.card import NetworkCard, WeightSet
 from nodulerisk.weights.store import read_arrays
@@ -125,7 +126,11 @@ def choose_device(device: str = "auto") -> str:
         NoduleRiskError: the name is unknown or the machine has no such device.
     """
     if device not in DEVICES:
-        raise NoduleRiskError(f"Unknown device '{device}': choose {', '.join(DEVICES)}.")
+        raise NoduleRiskError(
+            _("Unknown device '{device}': choose {devices}.").format(
+                device=device, devices=joined(", ", DEVICES)
+            )
+        )
     if device == "cpu" or (device == "auto" and not _gpu_possible()):
         return "cpu"
     import torch
@@ -140,7 +145,10 @@ def choose_device(device: str = "auto") -> str:
     ]
     if device != "auto" and device not in present:
         raise NoduleRiskError(
-            f"This machine has no {device} device that torch can use: choose --device cpu or auto."
+            _(
+                "This machine has no {device} device that torch can use: choose --device cpu"
+                " or auto."
+            ).format(device=device)
         )
     return device if device != "auto" else (present + ["cpu"])[0]
 
@@ -240,11 +248,13 @@ class OpenVINOBackend(Backend):
         super().__init__(weights, keep=keep)
         self._precision = choose_precision(precision, weights)
         self.name = f"{OPENVINO}, {self._precision})"
+        self._running = Lock()
 
     def predict(self, network: str, cubes: np.ndarray) -> tuple[np.ndarray, ...]:
         compiled = self._ready_for(network, len(cubes))
-        answer = compiled(cubes)
-        return tuple(np.array(answer[port]) for port in compiled.outputs)
+        with self._running:  # a compiled network refuses a second cube while it runs
+            answer = compiled(cubes)
+            return tuple(np.array(answer[port]) for port in compiled.outputs)
 
     def _ready_for(self, network: str, count: int) -> Any:
         return self._ready((network, count), lambda: self._compile(network, count))
@@ -274,7 +284,11 @@ def choose_precision(precision: str, weights: WeightSet) -> str:
         NoduleRiskError: an unknown precision.
     """
     if precision not in PRECISIONS:
-        raise NoduleRiskError(f"Unknown precision '{precision}': choose {', '.join(PRECISIONS)}.")
+        raise NoduleRiskError(
+            _("Unknown precision '{precision}': choose {precisions}.").format(
+                precision=precision, precisions=joined(", ", PRECISIONS)
+            )
+        )
     if precision != "auto":
         return precision
     drift = weights.bf16_drift
@@ -309,7 +323,9 @@ def load_network(weights: WeightSet, name: str):
         )
     except (ValueError, TypeError) as error:
         raise WeightsError(
-            f"Network {name} of '{weights.name}' cannot be built: {error}."
+            _("Network {name} of '{set}' cannot be built: {error}.").format(
+                name=name, set=weights.name, error=str(error)
+            )
         ) from error
     arrays = read_arrays(weights.folder, card)
     needed = {
@@ -321,8 +337,9 @@ def load_network(weights: WeightSet, name: str):
         if key not in arrays or arrays[key].shape != tuple(value.shape):
             found = arrays[key].shape if key in arrays else "missing"
             raise WeightsError(
-                f"{card.file} does not fit {card.kind}: {key} is {found}, needed"
-                f" {tuple(value.shape)}."
+                _("{file} does not fit {kind}: {key} is {found}, needed {shape}.").format(
+                    file=card.file, kind=card.kind, key=key, found=found, shape=tuple(value.shape)
+                )
             )
     network.load_state_dict({key: torch.from_numpy(arrays[key]) for key in needed}, strict=False)
     return network.eval()
@@ -340,14 +357,14 @@ def first_use(weights: WeightSet, name: str | None, networks: Networks) -> str:
         return ""
     with suppress(importlib.metadata.PackageNotFoundError):  # it runs on another computer
         if not converted_file(weights.networks[name]).exists():
-            return ": preparing it for this computer, only this once"
+            return _(": preparing it for this computer, only this once")
     return ""
 
 
 def converted_file(card: NetworkCard) -> Path:
     """Returns where the network is cached, converted for one cube at a time."""
     version = importlib.metadata.version("openvino").split("-")[0]
-    return _cache_folder() / f"{card.sha256[:32]}-{card.size}x1-{version}.xml"
+    return cache_folder("openvino") / f"{card.sha256[:32]}-{card.size}x1-{version}.xml"
 
 
 def _compiled_for_one(weights: WeightSet, name: str, hints: dict[str, str]) -> Any:
@@ -403,9 +420,3 @@ def _keep(model, path: Path) -> None:
             partial.with_suffix(".bin").replace(path.with_suffix(".bin"))
     except NoduleRiskError:
         pass  # without a cache the next start is slower, nothing else
-
-
-def _cache_folder() -> Path:
-    from platformdirs import user_cache_path
-
-    return user_cache_path("nodulerisk") / "openvino"

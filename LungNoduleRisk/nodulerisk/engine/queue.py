@@ -32,12 +32,13 @@ from nodulerisk.engine.worker import (
     state_of,
 )
 from nodulerisk.errors import WeightsError, WorkerError
+from nodulerisk.language.texts import _, joined
 from nodulerisk.weights.card import WeightSet
 from nodulerisk.weights.store import load_weight_set
 
 PATIENCE_S = 30.0  # for a session that neither sends nor receives what it should
 GPU_BATCH = 16  # nodules
-CLOSED = "The program that runs the networks was stopped: start it again."
+CLOSED = _("The program that runs the networks was stopped: start it again.")
 
 
 class QueueClosedError(WorkerError):
@@ -138,15 +139,17 @@ class NetworkQueue:
     def _worker_for(self, hello: dict[str, Any]) -> Worker:
         """Returns the worker that a session may use, given its key and weight set."""
         if not compare_digest(str(hello["key"]).encode(), self._key.encode()):
-            raise WorkerError("The networks only serve sessions of their own server.")
+            raise WorkerError(_("The networks only serve sessions of their own server."))
         weights = self._sets.get(hello["weights"])
         if weights is None:
             raise WeightsError(
-                f"This server does not have the weight set: choose {' or '.join(self._sets)}."
+                _("This server does not have the weight set: choose {sets}.").format(
+                    sets=joined(" or ", self._sets)
+                )
             )
         if weights.hashes() != hello["hashes"]:
             raise WeightsError(
-                "The weight set was changed after the server was started: restart the server."
+                _("The weight set was changed after the server was started: restart the server.")
             )
         return self._workers[hello["weights"]]
 

@@ -25,8 +25,9 @@ from typing import IO, TYPE_CHECKING, Any, Self
 import numpy as np
 
 from nodulerisk import errors
-from nodulerisk.checks import GPU_FAILED, Check
+from nodulerisk.checks import GPU_FAILED, Check, check_from
 from nodulerisk.errors import NoduleRiskError, WorkerError
+from nodulerisk.language.texts import Text, _, read_back
 from nodulerisk.weights.card import WeightSet
 from nodulerisk.weights.store import load_weight_set
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
         Networks,  # needs packages that Slicer installs only at the first assessment
     )
 
-CANCELLED = "The assessment was cancelled."
+CANCELLED = _("The assessment was cancelled.")
 MAX_LINE = 1 << 16  # bytes of a message's JSON
 MAX_ARRAYS = 1 << 28  # bytes of its arrays; a nodule's cubes are some megabytes
 NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # on Windows: no console beside Slicer's
@@ -94,7 +95,7 @@ class RemoteNetworks(ABC):
     def _take_over(self, state: dict[str, Any]) -> None:
         """Stores what ``state_of`` reported about the networks there."""
         self.device = state["device"]
-        found = [Check(**check) for check in state["checks"]]
+        found = [check_from(check) for check in state["checks"]]
         self.checks += [check for check in found if check not in self.checks]
 
 
@@ -129,7 +130,7 @@ class Worker(RemoteNetworks):
                 raise WorkerError(CANCELLED) from None
             if self._wanted_device == "cpu" or self.device.startswith("CPU"):
                 raise
-        self.checks.append(GPU_FAILED.check(device=self.device or "The GPU"))
+        self.checks.append(GPU_FAILED.check(device=self.device or _("The GPU")))
         self._wanted_device = "cpu"
         return self._ask_child(question, cubes)
 
@@ -181,11 +182,10 @@ class Worker(RemoteNetworks):
         self._stderr.seek(0)
         said = self._stderr.read().decode(errors="replace").strip().splitlines()
         lines = [line for line in said if LAUNCHER_SAYS not in line]
-        return (
-            "The process that runs the networks ended unexpectedly (code"
-            f" {code}{': ' + lines[-1] if lines else ''}). Close other programs if memory is short,"
-            " and try again."
-        )
+        return _(
+            "The process that runs the networks ended unexpectedly (code {code}). Close other"
+            " programs if memory is short, and try again."
+        ).format(code=f"{code}: {lines[-1]}" if lines else code)
 
 
 def _end(child: subprocess.Popen[bytes]) -> int:
@@ -246,13 +246,16 @@ def state_of(networks: Networks) -> dict[str, Any]:
 
 def refusal(error: Exception) -> dict[str, str]:
     """Returns an error as an answer."""
-    return {"error": type(error).__name__, "message": str(error)}
+    message = str(error)
+    template = message.template if isinstance(message, Text) else ""
+    return {"error": type(error).__name__, "message": message, "template": template}
 
 
 def raise_refusal(answer: dict[str, Any]) -> None:
     """Raises the NoduleRiskError that an answer carries, if any."""
     if "error" in answer:
-        raise getattr(errors, answer["error"], NoduleRiskError)(answer["message"])
+        words = read_back(answer["message"], [answer.get("template", "")])
+        raise getattr(errors, answer["error"], NoduleRiskError)(words)
 
 
 def packed(message: dict[str, Any], arrays: Sequence[np.ndarray] = ()) -> bytes:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from nodulerisk.language.texts import _
 from nodulerisk.networks.foreign import ForeignNetwork
 from nodulerisk.networks.kinds import CUBES, NetworkKind, kind_of
 from nodulerisk.networks.layers import Network, initialise
@@ -81,8 +82,10 @@ def _code(kind: str, facts: NetworkKind) -> Any:
         return resolve_name(facts.network)
     except (ImportError, AttributeError) as error:
         raise ValueError(
-            f"the code of the network kind {kind} cannot be imported ({error}): install its"
-            " package, or put its folder on PYTHONPATH"
+            _(
+                "the code of the network kind {kind} cannot be imported ({error}): install its"
+                " package, or put its folder on PYTHONPATH"
+            ).format(kind=kind, error=str(error))
         ) from error
 
 
@@ -90,5 +93,9 @@ def _as_network(kind: str, made: Any, draws_mask: bool) -> Network:
     if isinstance(made, Network):
         return made
     if not isinstance(made, nn.Module):
-        raise ValueError(f"{kind} gives a {type(made).__name__}, not a torch module")
+        raise ValueError(
+            _("{kind} gives a {made}, not a torch module").format(
+                kind=kind, made=type(made).__name__
+            )
+        )
     return ForeignNetwork(made, draws_mask)

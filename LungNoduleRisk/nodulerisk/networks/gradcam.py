@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.texts import _
 from nodulerisk.networks.layers import Network
 
 # Voxels per side. The last layers of some networks see the whole cube in one or two voxels, which
@@ -45,7 +46,7 @@ def class_activation(network: Network, cubes: np.ndarray, column: int) -> np.nda
         from monai.visualize import GradCAM
     except ImportError as error:
         raise NoduleRiskError(
-            "Grad-CAM needs MONAI, which is not installed: run pip install monai."
+            _("Grad-CAM needs MONAI, which is not installed: run pip install monai.")
         ) from error
     odds, x = _LogOdds(network), torch.tensor(cubes, requires_grad=True)
     explain = GradCAM(odds, _last_spatial_layer(odds, x), postprocessing=torch.detach)

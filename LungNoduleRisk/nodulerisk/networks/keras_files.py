@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nodulerisk.errors import WeightsError
+from nodulerisk.language.texts import _
 
 # A layer's kind is recognised by words in its Keras name, or else by the rank of its kernel.
 _PARAMETERS = {
@@ -52,8 +53,10 @@ def load_keras_weights(network: nn.Module, path: str | Path) -> nn.Module:
             )
     except OSError as error:
         raise WeightsError(
-            f"{Path(path).name} cannot be read as HDF5: it is missing, truncated or in another"
-            " format. Copy it again from its source."
+            _(
+                "{name} cannot be read as HDF5: it is missing, truncated or in another format."
+                " Copy it again from its source."
+            ).format(name=Path(path).name)
         ) from error
     network.load_state_dict(arrays, strict=False)
     return network
@@ -72,7 +75,9 @@ def keras_classes(path: Path) -> int:
             return int(layers[max(dense, key=_number)]["kernel"].shape[1])
     except (OSError, ValueError) as error:
         raise WeightsError(
-            f"{path.name} is not a Keras 2 HDF5 file with a dense layer: copy it again."
+            _("{name} is not a Keras 2 HDF5 file with a dense layer: copy it again.").format(
+                name=path.name
+            )
         ) from error
 
 
@@ -86,15 +91,19 @@ def layer_names(path: Path) -> list[str]:
         with h5py.File(path, "r") as file:
             return list(_keras_layers(file, path.name))
     except OSError as error:
-        raise WeightsError(f"{path.name} cannot be read as HDF5: copy it again.") from error
+        raise WeightsError(
+            _("{name} cannot be read as HDF5: copy it again.").format(name=path.name)
+        ) from error
 
 
 def _keras_layers(file: h5py.File, name: str) -> dict[str, dict[str, h5py.Dataset]]:
     """Returns {layer name: {parameter name: dataset}} for every layer that holds arrays."""
     if "layers" in file or "_layer_checkpoint_dependencies" in file:
         raise WeightsError(
-            f"{name} is a Keras 3 '.weights.h5' file: load it in Keras and save it again with"
-            " model.save('name.h5')."
+            _(
+                "{name} is a Keras 3 '.weights.h5' file: load it in Keras and save it again"
+                " with model.save('name.h5')."
+            ).format(name=name)
         )
     root = file.get("model_weights", file)
     layers: dict[str, dict[str, h5py.Dataset]] = {}
@@ -159,11 +168,19 @@ def _matched_arrays(
             odd = (
                 theirs[len(ours)]
                 if len(theirs) > len(ours)
-                else f"(missing, for {ours[len(theirs)][0]})"
+                else _("(missing, for {ours})").format(ours=ours[len(theirs)][0])
             )
             raise WeightsError(
-                f"{file_name} is for another network: it has {len(theirs)} {kind.__name__} layers"
-                f" where {len(ours)} are needed; the first that differs is {odd}."
+                _(
+                    "{file_name} is for another network: it has {theirs} {kind} layers where {ours}"
+                    " are needed; the first that differs is {odd}."
+                ).format(
+                    file_name=file_name,
+                    theirs=len(theirs),
+                    kind=kind.__name__,
+                    ours=len(ours),
+                    odd=odd,
+                )
             )
 
 
@@ -176,13 +193,18 @@ def _array(
     needed = tuple(expected.shape) if expected is not None else None
     if shape != needed:
         raise WeightsError(
-            f"{file_name} is for another network, class count or width: "
-            f"its layer {name} has shape {shape}, needed {needed}."
+            _(
+                "{file_name} is for another network, class count or width: its layer {name}"
+                " has shape {shape}, needed {needed}."
+            ).format(file_name=file_name, name=name, shape=shape, needed=needed)
         )
     array = np.asarray(dataset, dtype=np.float32)
     if not np.isfinite(array).all():
         raise WeightsError(
-            f"{file_name} is damaged: its layer {name} holds NaN or infinite values. Copy it again."
+            _(
+                "{file_name} is damaged: its layer {name} holds NaN or infinite values. Copy"
+                " it again."
+            ).format(file_name=file_name, name=name)
         )
     return torch.from_numpy(np.ascontiguousarray(array.transpose(_axes(array.ndim))))
 

@@ -37,6 +37,7 @@ from nodulerisk.ct.cubes import (
     views_of,
 )
 from nodulerisk.ct.volume import CT
+from nodulerisk.language.texts import _, joined
 
 Sides = tuple[int, int, int]
 
@@ -198,6 +199,8 @@ class NetworkKind:
         draws_mask: its second output is a mask (N, 1, size, size, size) on the grid of its cube,
             from a last layer ``mask_head``.
         factory: ``network`` is a function that makes modules for any cubes; see ``build_network``.
+        at_half_maximum: the surface of ground glass that it draws is placed at the half maximum; so
+            are the masks that this kind is trained on.
     """
 
     network: str
@@ -205,6 +208,7 @@ class NetworkKind:
     size: int
     draws_mask: bool = False
     factory: bool = False
+    at_half_maximum: bool = False
 
 
 def _factory(network: str, draws_mask: bool = False) -> NetworkKind:
@@ -219,7 +223,13 @@ NETWORKS: dict[str, NetworkKind] = {
         "nodulerisk.networks.densesharp:DenseSharp", DenseSharpCubes, 32, draws_mask=True
     ),
     "densenet": NetworkKind("nodulerisk.networks.densesharp:DenseNet", DenseSharpCubes, 32),
-    "unet": NetworkKind("nodulerisk.networks.unet:NoduleUNet", PatientCubes, 64, draws_mask=True),
+    "unet": NetworkKind(
+        "nodulerisk.networks.unet:NoduleUNet",
+        PatientCubes,
+        64,
+        draws_mask=True,
+        at_half_maximum=True,
+    ),
     "monai-densenet121": _factory("nodulerisk.networks.monai_networks:densenet121"),
     "monai-seresnet50": _factory("nodulerisk.networks.monai_networks:seresnet50"),
     "monai-segresnet": _factory("nodulerisk.networks.monai_networks:SegResNet", draws_mask=True),
@@ -251,9 +261,11 @@ def kind_of(name: str) -> NetworkKind:
         return _factory(_entry_point(name))
     if name not in _trusted():
         raise ValueError(
-            f"it names the code {name} to build a network, and weights alone must not run code: if"
-            f" you trust it, run nodulerisk --trust {name} and then the command, set {TRUSTED}, or"
-            " install it as an entry point"
+            _(
+                "it names the code {name} to build a network, and weights alone must not run"
+                " code: if you trust it, run nodulerisk --trust {name} and then the command,"
+                " set {trusted}, or install it as an entry point"
+            ).format(name=name, trusted=TRUSTED)
         )
     return _factory(name)
 
@@ -263,7 +275,11 @@ def _entry_point(name: str) -> str:
     """Returns the code of an installed package that has this name."""
     for entry_point in entry_points(group=GROUP, name=name):
         return entry_point.value
-    raise ValueError(f"unknown kind {name}: choose one of {', '.join(NETWORKS)}")
+    raise ValueError(
+        _("unknown kind {name}: choose one of {networks}").format(
+            name=name, networks=joined(", ", NETWORKS)
+        )
+    )
 
 
 def recipe_of(network: Any) -> dict[str, Any]:

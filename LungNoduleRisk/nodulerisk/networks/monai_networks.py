@@ -11,6 +11,7 @@ from typing import Any
 from monai.networks import nets
 from torch import Tensor, nn
 
+from nodulerisk.language.texts import _
 from nodulerisk.networks.foreign import ForeignNetwork
 
 
@@ -93,5 +94,5 @@ def _own(arguments: dict[str, Any]) -> dict[str, Any]:
         ValueError: one by which MONAI would download pickled weights.
     """
     if "pretrained" in arguments:
-        raise ValueError("pretrained weights are pickles, and nothing is downloaded")
+        raise ValueError(_("pretrained weights are pickles, and nothing is downloaded"))
     return {k: tuple(v) if isinstance(v, list) else v for k, v in arguments.items()}

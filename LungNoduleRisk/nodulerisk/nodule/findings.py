@@ -27,6 +27,7 @@ from nodulerisk.checks import (
 from nodulerisk.ct.cubes import EMV_BLOCK, EMV_SPACING_MM, lps_block, padded_fraction
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import PointError
+from nodulerisk.language.texts import _
 from nodulerisk.nodule.mask import touches_ct_edge, touches_cube_edge
 from nodulerisk.nodule.measure import measure, nodule_hu, value_of
 
@@ -51,8 +52,10 @@ def refuse_missing_slices(ct: CT, point_lps_mm) -> None:
     half = BLOCK_MM / 2 * reach / ct.spacing_mm[2]
     if any(abs(z - centre) <= half for z in ct.filled_slices):
         raise PointError(
-            "A slice of the series is missing near this point: export the complete series and try"
-            " again."
+            _(
+                "A slice of the series is missing near this point: export the complete series"
+                " and try again."
+            )
         )
 
 

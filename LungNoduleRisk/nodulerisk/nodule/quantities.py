@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from nodulerisk.language.texts import _
+
 
 @dataclass(frozen=True)
 class Code:
@@ -45,52 +47,58 @@ def own_code(value: str, meaning: str) -> Code:
 
 
 QUANTITIES: dict[str, Quantity] = {
-    "long axis": Quantity(
+    _("long axis"): Quantity(
         "mm",
-        "longest diameter in the axial slice of largest area; Fleischner 2017",
+        _("longest diameter in the axial slice of largest area; Fleischner 2017"),
         Code("103339001", "SCT", "Long axis"),
     ),
-    "short axis": Quantity(
+    _("short axis"): Quantity(
         "mm",
-        "longest perpendicular to the long axis, same slice",
+        _("longest perpendicular to the long axis, same slice"),
         Code("103340004", "SCT", "Short axis"),
     ),
-    "mean diameter": Quantity(
+    _("mean diameter"): Quantity(
         "mm",
-        "(long + short axis) / 2; Lung-RADS v2022",
+        _("(long + short axis) / 2; Lung-RADS v2022"),
         own_code("MeanDiameter", "Mean of long and short axis"),
     ),
-    "volume": Quantity("mm³", "mask voxels × voxel volume", Code("118565006", "SCT", "Volume")),
-    "equivalent diameter": Quantity(
+    _("volume"): Quantity(
+        "mm³", _("mask voxels × voxel volume"), Code("118565006", "SCT", "Volume")
+    ),
+    _("equivalent diameter"): Quantity(
         "mm", "(6V/π)^(1/3)", own_code("EquivDiameter", "Diameter of the sphere of equal volume")
     ),
-    "mean density": Quantity(
-        "HU", "mean inside the mask", Code("112181", "DCM", "Mean Attenuation Coefficient")
-    ),
-    "density SD": Quantity(
+    _("mean density"): Quantity(
         "HU",
-        "standard deviation inside the mask",
+        _("mean inside the mask"),
+        Code("112181", "DCM", "Mean Attenuation Coefficient"),
+    ),
+    _("density SD"): Quantity(
+        "HU",
+        _("standard deviation inside the mask"),
         Code("112183", "DCM", "Standard Deviation of Attenuation Coefficient"),
     ),
-    "mass": Quantity("mg", "volume × (mean HU + 1000) / 1000", Code("118538004", "SCT", "Mass")),
-    "solid long axis": Quantity(
+    _("mass"): Quantity(
+        "mg", _("volume × (mean HU + 1000) / 1000"), Code("118538004", "SCT", "Mass")
+    ),
+    _("solid long axis"): Quantity(
         "mm",
-        "of the solid component: its largest part",
+        _("of the solid component: its largest part"),
         own_code("SolidLongAxis", "Long axis of the solid component"),
     ),
-    "solid mean diameter": Quantity(
+    _("solid mean diameter"): Quantity(
         "mm",
-        "(long + short axis) / 2 of the solid component",
+        _("(long + short axis) / 2 of the solid component"),
         own_code("SolidMeanDiam", "Mean of long and short axis of the solid component"),
     ),
-    "solid volume": Quantity(
+    _("solid volume"): Quantity(
         "mm³",
-        "of the solid component: its largest part",
+        _("of the solid component: its largest part"),
         own_code("SolidVolume", "Volume of the solid component"),
     ),
     "CTR": Quantity(
         "",
-        "solid / whole long axis; JCOG0201",
+        _("solid / whole long axis; JCOG0201"),
         own_code("CTR", "Consolidation to tumor ratio of long axes"),
     ),
 }
@@ -98,30 +106,32 @@ QUANTITIES: dict[str, Quantity] = {
 # The inputs of risk models, with the codes of the Image Biomarker Standardisation Initiative
 # (Radiology 2020;295:328-338) for the quantities that it names.
 RADIOMICS: dict[str, Quantity] = {
-    "log volume": Quantity(
+    _("log volume"): Quantity(
         "",
-        "natural logarithm of the volume in mm³",
+        _("natural logarithm of the volume in mm³"),
         own_code("LogVolume", "Logarithm of the volume"),
     ),
-    "log axial area": Quantity(
+    _("log axial area"): Quantity(
         "",
-        "natural logarithm of the area in mm² of the axial slice where the nodule is largest",
+        _("natural logarithm of the area in mm² of the axial slice where the nodule is largest"),
         own_code("LogAxialArea", "Logarithm of the largest axial area"),
     ),
-    "axial elongation": Quantity(
+    _("axial elongation"): Quantity(
         "",
-        "minor / major axis length in that slice, 1 where it is round; IBSI Q3CK in its plane",
+        _("minor / major axis length in that slice, 1 where it is round; IBSI Q3CK in its plane"),
         own_code("AxialElongation", "Elongation of the largest axial slice"),
     ),
-    "core minus border": Quantity(
+    _("core minus border"): Quantity(
         "HU",
-        "mean of the voxels at 60 % or more of the largest depth less that of those within 1 mm of"
-        " the surface; means by IBSI Q4LE",
+        _(
+            "mean of the voxels at 60 % or more of the largest depth less that of those"
+            " within 1 mm of the surface; means by IBSI Q4LE"
+        ),
         own_code("CoreMinusBorder", "Mean attenuation of the core less that of the border"),
     ),
-    "calcified fraction": Quantity(
+    _("calcified fraction"): Quantity(
         "",
-        "share of the voxels at 200 HU or more; a point of IBSI's intensity-volume histogram",
+        _("share of the voxels at 200 HU or more; a point of IBSI's intensity-volume histogram"),
         own_code("CalcifiedFraction", "Share of the volume at 200 HU or more"),
     ),
 }

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from nodulerisk.assessment import Assessment, grid_image, write_image
 from nodulerisk.ct.volume import CT
 from nodulerisk.files import written_whole
-from nodulerisk.outputs.picture import DPI, draw_slice
+from nodulerisk.language.texts import Text, _
+from nodulerisk.outputs.picture import DPI, draw_slice, drawable, write
 from nodulerisk.outputs.slices import FIELD_MM, nodule_slices, values_at
 from nodulerisk.outputs.style import ALARM, EXPLANATION_FILES
 from nodulerisk.trust.explain import NOT_EVIDENCE, Explanation
@@ -19,7 +20,9 @@ from nodulerisk.trust.explain import NOT_EVIDENCE, Explanation
 SIZE_INCHES = (16, 6.4)
 WIDTH = 0.31  # of a slice, of the figure
 OPACITY = 0.55  # where the map is 1
-SHARED = "The network's views share this map: it has the right centre, and the middle view's scale"
+SHARED = _(
+    "The network's views share this map: it has the right centre, and the middle view's scale"
+)
 
 
 def write_explanation(
@@ -41,21 +44,24 @@ def write_explanation(
 
 def explanation_title(explanation: Explanation) -> str:
     """Returns a title such as ``Grad-CAM of vgg: regions that supported p(malignant)``."""
-    found = (
-        "regions that supported" if explanation.values.any() else "no region of the cube supported"
+    words = (
+        _("Grad-CAM of {network}: regions that supported p({label})")
+        if explanation.values.any()
+        else _("Grad-CAM of {network}: no region of the cube supported p({label})")
     )
-    return f"Grad-CAM of {explanation.network}: {found} p({explanation.label})"
+    return words.format(network=explanation.network, label=explanation.label)
 
 
+@drawable()
 def explanation_figure(ct: CT, assessment: Assessment, explanation: Explanation) -> Figure:
     """Three slices with the map over them as a matplotlib figure, in no global state."""
     figure = Figure(SIZE_INCHES, DPI, facecolor="white")
-    figure.text(
-        0.02, 0.93, explanation_title(explanation), size=18, weight="bold", parse_math=False
-    )
-    figure.text(0.02, 0.875, NOT_EVIDENCE.capitalize(), size=14, color=ALARM, weight="bold")
+    black = {"color": "black"}
+    write(figure, 0.02, 0.93, explanation_title(explanation), size=18, weight="bold", **black)
+    not_evidence = Text(NOT_EVIDENCE.capitalize())
+    write(figure, 0.02, 0.875, not_evidence, size=14, color=ALARM, weight="bold")
     if explanation.views > 1:
-        figure.text(0.98, 0.875, SHARED, ha="right", size=11)
+        write(figure, 0.98, 0.875, SHARED, ha="right", size=11, **black)
     for number, picture in enumerate(nodule_slices(ct, assessment)):
         axes = figure.add_axes((0.02 + (WIDTH + 0.015) * number, 0.02, WIDTH, 0.775))
         draw_slice(axes, picture)

@@ -36,6 +36,7 @@ from nodulerisk.assessment import Assessment, NoduleMask
 from nodulerisk.ct.cubes import DENSESHARP_SIDE, DENSESHARP_SPACING_MM, EMV_SPACING_MM, Grid
 from nodulerisk.ct.volume import CT, INT16, Acquisition, to_lps, triple
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.texts import _
 from nodulerisk.networks.build import outlined
 from nodulerisk.networks.kinds import recipe_of
 from nodulerisk.nodule.mask import MASK_LEVEL, centroid_lps_mm, hand_mask
@@ -111,7 +112,10 @@ def checkout() -> Path:
         if (place / "Resources" / "SampleData" / "demo-chest-ct.zip").is_file():
             return place
     raise NoduleRiskError(
-        f"The sample data were not found: set {CHECKOUT} to the folder that holds pyproject.toml."
+        _(
+            "The sample data were not found: set {checkout} to the folder that holds"
+            " pyproject.toml."
+        ).format(checkout=CHECKOUT)
     )
 
 
@@ -137,7 +141,7 @@ def pair(
         NoduleRiskError: not two volumes of one shape, or an empty mask.
     """
     if voxels.ndim != 3 or voxels.shape != mask.shape:
-        raise NoduleRiskError("Voxels and mask must be two volumes (z, y, x) of the same shape.")
+        raise NoduleRiskError(_("Voxels and mask must be two volumes (z, y, x) of the same shape."))
     low, high = LUNG_WINDOW_HU
     share = (np.asarray(voxels, float) - window[0]) / (window[1] - window[0])
     hu = np.clip(np.rint(low + share * (high - low)), INT16.min, INT16.max).astype(np.int16)
@@ -145,7 +149,7 @@ def pair(
     ct = CT(hu, triple(spacing_mm), (0.0, 0.0, 0.0), acquisition=said)
     inside = np.asarray(mask) >= MASK_LEVEL
     if not inside.any():
-        raise NoduleRiskError("The mask is empty: there is nothing to show.")
+        raise NoduleRiskError(_("The mask is empty: there is nothing to show."))
     nodule = hand_mask(inside, (0, 0, 0), ct)
     if not np.issubdtype(mask.dtype, np.floating):
         return ct, nodule
@@ -158,7 +162,9 @@ def _nodule_of(shown: Shown) -> NoduleMask:
     if nodule is None or not nodule.region.any():
         name = shown.name if isinstance(shown, Assessment) else "This"
         raise NoduleRiskError(
-            f"{name} has no mask to show: assess with a weight set that draws masks."
+            _("{name} has no mask to show: assess with a weight set that draws masks.").format(
+                name=name
+            )
         )
     return nodule
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
+from rich.text import Text as Line
 
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import Assessment, Measurement, Place, TaskResult
@@ -18,6 +17,8 @@ from nodulerisk.clinical.rules.guideline import Guideline
 from nodulerisk.clinical.scores import SCORES
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import NOTICE, write_table
+from nodulerisk.language.spoken import lines, say
+from nodulerisk.language.texts import Text, _, joined, ngettext
 from nodulerisk.nodule.measure import density_type
 from nodulerisk.outputs.outcome import Outcome
 from nodulerisk.outputs.words import (
@@ -50,40 +51,45 @@ def results_view(outcomes: Sequence[Outcome]) -> RenderableType:
     """Returns the scores that could be computed, the table of all nodules in the order of the
     points, below it what is only a demonstration, then the checks, the refusals and the evidence
     in words."""
-    remarks = (*_remarks(outcomes), *_evidence_legend(outcomes), Text(RESEARCH_USE_ONLY, "bold"))
-    return Group(*_computed_scores(outcomes), *_tables(outcomes), Text(""), *remarks)
+    remarks = (*_remarks(outcomes), *_evidence_legend(outcomes), _line(RESEARCH_USE_ONLY, "bold"))
+    return Group(*_computed_scores(outcomes), *_tables(outcomes), _line(""), *remarks)
 
 
 def weights_view(weights: WeightSet) -> RenderableType:
     """Returns a weight set's card: for every task and for the mask, its networks, evidence and
     held-out figures."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for title in ("Answers", "Networks", "Evidence", "Held-out figures, with 95 % intervals"):
-        table.add_column(title, overflow="fold")
+    titles = _("Answers"), _("Networks"), _("Evidence"), _("Held-out figures, with 95 % intervals")
+    for title in titles:
+        table.add_column(say(title), overflow="fold")
     for name, task in weights.tasks.items():
         own = weights.own_tasks.get(name)  # whose classes the reader cannot know
         answers = f"{name}: {', '.join(own.classes)}" if own else name
-        table.add_row(answers, "\n".join(task.networks) or "none", *_evidence_cells(task.evidence))
-    table.add_row("mask", weights.mask_network or "none", *_evidence_cells(weights.mask_evidence))
+        networks = "\n".join(task.networks) or _("none")
+        table.add_row(*map(say, (answers, networks, *_evidence_cells(task.evidence))))
+    drawn = _("mask"), weights.mask_network or _("none"), *_evidence_cells(weights.mask_evidence)
+    table.add_row(*map(say, drawn))
     models = [risk_view(task) for task in weights.tasks.values() if task.risk]
-    about = Text(
+    about = _line(
         f"{weights.name} {weights.version}, {weights.licence}\n{weights.attribution}", "dim"
     )
-    return Group(table, Text(""), *models, about, Text(RESEARCH_USE_ONLY, "bold"))
+    return Group(table, _line(""), *models, about, _line(RESEARCH_USE_ONLY, "bold"))
 
 
 def risk_view(task: TaskCard) -> RenderableType:
     """Returns a task's risk model as a table with one row per term, what was left out and why, then
     the cross-validated figures."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for title in ("Term", "Log-odds per standard deviation", "Mean and SD", "Range"):
-        table.add_column(title, overflow="fold")
+    titles = _("Term"), _("Log-odds per standard deviation"), _("Mean and SD"), _("Range")
+    for title in titles:
+        table.add_column(say(title), overflow="fold")
     for name, term in task.risk.terms.items() if task.risk else ():
-        spread, reach = f"{term.mean:.4g} ± {term.sd:.3g}", f"{term.low:.4g} to {term.high:.4g}"
-        table.add_row(name, f"{term.coefficient:+.3f}", spread, reach)
-    for name, gain in task.risk.left_out.items() if task.risk else ():
-        table.add_row(name, f"left out: AUC {gain[0]:+.3f} ({gain[1]:+.3f} to {gain[2]:+.3f})")
-    return Group(table, Text(""), *map(Text, _evidence_cells(task.evidence)))
+        cells = "{coefficient:+.3f}", "{mean:.4g} ± {sd:.3g}", _("{low:.4g} to {high:.4g}")
+        table.add_row(say(name), *(say(Text(cell).format(**vars(term))) for cell in cells))
+    left_out = _("left out: AUC {gain:+.3f} ({low:+.3f} to {high:+.3f})")
+    for name, (gain, low, high) in task.risk.left_out.items() if task.risk else ():
+        table.add_row(say(name), say(left_out.format(gain=gain, low=low, high=high)))
+    return Group(table, _line(""), *map(_line, _evidence_cells(task.evidence)))
 
 
 def write_csv(outcomes: Sequence[Outcome], path: Path) -> None:
@@ -107,7 +113,7 @@ def to_pandas(outcomes: Iterable[Outcome]) -> pandas.DataFrame:
     try:
         import pandas
     except ImportError as error:
-        raise NoduleRiskError("Tables need pandas: pip install pandas.") from error
+        raise NoduleRiskError(_("Tables need pandas: pip install pandas.")) from error
     rows = [
         ({"case": one.case} if one.case else {}) | outcome_row(one) | dict(one.features)
         for one in outcomes
@@ -156,10 +162,15 @@ def outcome_row(outcome: Outcome) -> Row:
     return row
 
 
-def _computed_scores(outcomes: Iterable[Outcome]) -> Iterator[Text]:
+def _line(words: str, style: str = "") -> Line:
+    """Returns words in the reader's language, in which brackets are no markup."""
+    return Line(say(words), style)
+
+
+def _computed_scores(outcomes: Iterable[Outcome]) -> Iterator[Line]:
     for outcome in outcomes:
         for score in outcome.advice.computed:
-            yield Text(f"{outcome.point.name}: {score.name}: {score.words}", "bold")
+            yield _line(joined(": ", (outcome.point.name, score.name, score.words)), "bold")
 
 
 def _tables(outcomes: Sequence[Outcome]) -> Iterator[RenderableType]:
@@ -170,7 +181,8 @@ def _tables(outcomes: Sequence[Outcome]) -> Iterator[RenderableType]:
     for names in others:
         yield _table(outcomes, names)
     if shown:
-        yield Text(f"\n{DEMONSTRATION}", "dim")
+        yield _line("")
+        yield _line(DEMONSTRATION, "dim")
         for names in _abreast(shown):
             yield _table(outcomes, names)
 
@@ -199,11 +211,11 @@ def _table(
     size: Callable[[Assessment], str] | None = None,
 ) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    table.add_column("Nodule", overflow="fold", min_width=8)
-    for title in (*map(title_of, tasks), *(["Size"] if size else [])):
-        table.add_column("\n".join(textwrap.wrap(title, CELL)), no_wrap=True)
+    table.add_column(say(_("Nodule")), overflow="fold", min_width=8)
+    for title in (*map(title_of, tasks), *([_("Size")] if size else [])):
+        table.add_column("\n".join(lines(title, CELL)), no_wrap=True)
     for outcome in outcomes:
-        table.add_row(*map(Text, _cells(outcome, tasks, size)))
+        table.add_row(*map(Line, _cells(outcome, tasks, size)))
     return table
 
 
@@ -214,7 +226,7 @@ def _cells(
     yield f"{outcome.point.name}\n{x:.0f}, {y:.0f}, {z:.0f}" if size else outcome.point.name
     assessment = outcome.assessment
     if assessment is None:
-        yield "refused"
+        yield say(_("refused"))
         return
     for task in tasks:
         yield _task_cell(assessment, task)
@@ -225,7 +237,8 @@ def _cells(
 def _size_cell(assessment: Assessment) -> str:
     sizes = [measurement_value(m) for m in assessment.measurements if m.name in SIZES]
     count = _warnings(assessment)
-    return "\n".join([*sizes, f"{count} warning" if count == 1 else f"{count} warnings"])
+    warnings = ngettext("{count} warning", "{count} warnings", count).format(count=count)
+    return "\n".join(map(say, (*sizes, warnings)))
 
 
 def _task_cell(assessment: Assessment, name: str) -> str:
@@ -233,63 +246,63 @@ def _task_cell(assessment: Assessment, name: str) -> str:
     says, the networks' spread and the evidence level, one line each."""
     task = assessment.tasks.get(name)
     if task is None or task.mean is None:
-        return "not run"
+        return say(_("not run"))
     shown = "" if assessment.stated(name).demonstration else short_words(assessment, name)
-    lines = [
-        *textwrap.wrap(shown, CELL),
-        *_number_lines(task),
-        *textwrap.wrap(by_volume_words(task), CELL),
-    ]
+    said = [*lines(shown, CELL), *_number_lines(task), *lines(by_volume_words(task), CELL)]
     if task.spread is not None:
-        lines.append(f"spread {task.spread:.2f}")
-    return "\n".join([*lines, f"({task.evidence})"])
+        said += lines(_("spread {spread:.2f}").format(spread=task.spread), CELL)
+    return "\n".join([*said, f"({say(task.evidence)})"])
 
 
 def _number_lines(task: TaskResult) -> list[str]:
     """Returns its probabilities, at most three a line."""
-    numbers = number_words(task).split("/")
-    lines = ["/".join(numbers[start : start + 3]) for start in range(0, len(numbers), 3)]
-    return [*(f"{line}/" for line in lines[:-1]), lines[-1]]
+    numbers = say(number_words(task)).split("/")
+    threes = ["/".join(numbers[start : start + 3]) for start in range(0, len(numbers), 3)]
+    return [*(f"{three}/" for three in threes[:-1]), threes[-1]]
 
 
 def _evidence_cells(evidence: Evidence) -> tuple[str, str]:
-    held_out = (
-        f" ({evidence.nodules} nodules, {evidence.patients} patients)" if evidence.nodules else ""
-    )
-    basis = "; ".join(filter(None, (evidence.labels, evidence.data))) + held_out
-    figures = [f"{name} {figure_words(numbers)}" for name, numbers in evidence.figures.items()]
-    return f"{evidence.level}: {basis}", "\n".join(figures) or "–"
+    basis = joined("; ", filter(None, (evidence.labels, evidence.data)))
+    if evidence.nodules:
+        basis = _("{basis} ({nodules} nodules, {patients} patients)").format(
+            basis=basis, nodules=evidence.nodules, patients=evidence.patients
+        )
+    figures = (joined(" ", (name, figure_words(n))) for name, n in evidence.figures.items())
+    return joined(": ", (evidence.level, basis)), joined("\n", figures) or "–"
 
 
-def _remarks(outcomes: Iterable[Outcome]) -> Iterator[Text]:
+def _remarks(outcomes: Iterable[Outcome]) -> Iterator[Line]:
     for outcome in outcomes:
-        if outcome.assessment is None:
-            yield Text(f"{outcome.point.name}: refused: {outcome.refusal}", "red")
-            continue
-        if seen := appearance_words(outcome.assessment):
-            yield Text(
-                f"{outcome.point.name}: {', '.join(seen)} ({appearance_basis(outcome.assessment)})"
-            )
-        for one in outcome.advice.others:
-            yield Text(f"{outcome.point.name}: {one.name}: {one.words}")
-        for line in stability_words(outcome.assessment):
-            yield Text(f"{outcome.point.name}: {line}")
-        for line in withheld_words(outcome.assessment):
-            yield Text(f"{outcome.point.name}: {line}", "yellow")
-        for check in outcome.assessment.checks:
-            yield Text(
-                f"{outcome.point.name}: {check_words(check)}",
-                "yellow" if check.severity == "warning" else "",
-            )
+        name = outcome.point.name
+        for words, style in _remarks_on(outcome):
+            yield _line(joined(": ", (name, words)), style)
 
 
-def _evidence_legend(outcomes: Sequence[Outcome]) -> Iterator[Text]:
+def _remarks_on(outcome: Outcome) -> Iterator[tuple[str, str]]:
+    """Yields what is to be said of a nodule below the table, each with its style."""
+    if outcome.assessment is None:
+        yield _("refused: {reason}").format(reason=outcome.refusal), "red"
+        return
+    if seen := appearance_words(outcome.assessment):
+        basis = appearance_basis(outcome.assessment)
+        yield Text("{seen} ({basis})").format(seen=joined(", ", seen), basis=basis), ""
+    for one in outcome.advice.others:
+        yield joined(": ", (one.name, one.words)), ""
+    for line in stability_words(outcome.assessment):
+        yield line, ""
+    for line in withheld_words(outcome.assessment):
+        yield line, "yellow"
+    for check in outcome.assessment.checks:
+        yield check_words(check), "yellow" if check.severity == "warning" else ""
+
+
+def _evidence_legend(outcomes: Sequence[Outcome]) -> Iterator[Line]:
     assessments = [outcome.assessment for outcome in outcomes if outcome.assessment is not None]
     levels = {task.evidence for assessment in assessments for task in assessment.tasks.values()}
     levels |= {score.evidence for outcome in outcomes for score in outcome.advice.computed}
     for level, meaning in EVIDENCE_WORDS.items():
         if level in levels - {"none"}:
-            yield Text(f"({level}): {meaning}", "dim")
+            yield _line(Text("({level}): {meaning}").format(level=level, meaning=meaning), "dim")
 
 
 def _place_columns(place: Place | None) -> Row:

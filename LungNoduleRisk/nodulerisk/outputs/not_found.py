@@ -17,14 +17,15 @@ from nodulerisk.clinical.timeline import Step, Timeline
 from nodulerisk.ct.points import Position
 from nodulerisk.ct.volume import CT
 from nodulerisk.files import written_whole
+from nodulerisk.language.texts import _, joined
 from nodulerisk.nodule.measure import value_of
 from nodulerisk.outputs.outcome import Outcome
-from nodulerisk.outputs.picture import draw_slice
+from nodulerisk.outputs.picture import draw_slice, drawable, write
 from nodulerisk.outputs.slices import Slice, nodule_slices, slices_at
-from nodulerisk.outputs.style import ALARM, CONTOUR, INK
+from nodulerisk.outputs.style import ALARM, CONTOUR
 from nodulerisk.outputs.words import position_words
 
-NONE_BEFORE = "No nodule was drawn at its point in the earlier scan, so none can have vanished."
+NONE_BEFORE = _("No nodule was drawn at its point in the earlier scan, so none can have vanished.")
 SIZE_INCHES, DPI = (12, 8.4), 100
 
 
@@ -50,7 +51,7 @@ class NotFound:
     @property
     def rows(self) -> list[tuple[str, list[Slice]]]:
         """What is shown, with its heading."""
-        rows = [("At the earlier scan", self.before), ("There at the later scan", self.after)]
+        rows = [(_("At the earlier scan"), self.before), (_("There at the later scan"), self.after)]
         return [(heading, slices) for heading, slices in rows if slices]
 
 
@@ -73,7 +74,7 @@ def not_found(
     shown = place is not None and later.contains(place)
     return NotFound(
         step.before.name,
-        f"{scans[first]} and {scans[second]}",
+        joined(" and ", (scans[first], scans[second])),
         _with_place(_words(seen, step, was_none), place),
         [] if once is None else nodule_slices(timeline.ct(first), once),
         slices_at(later, place) if shown else [],
@@ -97,26 +98,30 @@ def not_found_at(
 
 
 def _with_place(words: str, place: Position | None) -> str:
-    return words + (f" Looked for at {position_words(place)}." if place else "")
+    if place is None:
+        return words
+    looked = _("Looked for at {place}.").format(place=position_words(place))
+    return joined(" ", (words, looked))
 
 
 def _words(seen: Outcome | None, step: Step, was_none: bool) -> str:
     if seen is None:
-        return step.remark or "Not looked for at the later scan: the lungs do not match."
+        return step.remark or _("Not looked for at the later scan: the lungs do not match.")
     if seen.assessment is None:
-        return "Not looked for: the later scan does not show its place."
+        return _("Not looked for: the later scan does not show its place.")
     if was_none:
         return NONE_BEFORE
     if seen.assessment.nodule is None:
-        return "Not looked for at the later scan: the weight set draws no masks."
+        return _("Not looked for at the later scan: the weight set draws no masks.")
     if volume := value_of(seen.assessment.measurements, "volume"):
-        return (
-            f"It has no point at the later scan, but something of {volume:.0f} mm³ was drawn in its"
+        return _(
+            "It has no point at the later scan, but something of {volume:.0f} mm³ was drawn in its"
             " place: put a point there, and compare again."
-        )
-    return "Not found at the later scan: no nodule was drawn in its place."
+        ).format(volume=volume)
+    return _("Not found at the later scan: no nodule was drawn in its place.")
 
 
+@drawable()
 def not_found_png(found: NotFound, path: Path) -> None:
     """Writes a picture: the nodule at the earlier scan above the same place at the later one,
     crossed.
@@ -125,12 +130,12 @@ def not_found_png(found: NotFound, path: Path) -> None:
         OutputError: the file cannot be written.
     """
     figure = Figure(SIZE_INCHES, DPI, facecolor="white")
-    _write(figure, 0.02, 0.965, f"{found.name}, {found.scans}", 15)
-    _write(figure, 0.02, 0.935, found.words, 9.5)
-    figure.text(0.98, 0.965, RESEARCH_USE_ONLY, ha="right", size=11, weight="bold", color=ALARM)
+    write(figure, 0.02, 0.965, joined(", ", (found.name, found.scans)), size=15)
+    write(figure, 0.02, 0.935, found.words, size=9.5)
+    write(figure, 0.98, 0.965, RESEARCH_USE_ONLY, ha="right", size=11, weight="bold", color=ALARM)
     for row, (heading, slices) in enumerate(found.rows):
         bottom = 0.48 - 0.46 * row
-        _write(figure, 0.02, bottom + 0.425, heading, 12)
+        write(figure, 0.02, bottom + 0.425, heading, size=12)
         for column, picture in enumerate(slices):
             axes = figure.add_axes((0.02 + 0.325 * column, bottom, 0.31, 0.39))
             draw_slice(axes, picture)
@@ -138,8 +143,3 @@ def not_found_png(found: NotFound, path: Path) -> None:
                 axes.plot(0, 0, "+", color=CONTOUR, markersize=14)
     with written_whole(path) as partial:
         FigureCanvasAgg(figure).print_png(partial)
-
-
-def _write(figure: Figure, x: float, y: float, text: str, size: float) -> None:
-    """Draws text literally: a name with dollar signs is not a formula."""
-    figure.text(x, y, text, size=size, parse_math=False, color=INK)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LightSource
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 from matplotlib.patheffects import withStroke
 from mpl_toolkits.mplot3d import Axes3D
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
@@ -19,6 +20,8 @@ from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import Assessment
 from nodulerisk.ct.volume import CT
 from nodulerisk.files import written_whole
+from nodulerisk.language.spoken import language, lines, say, speaking
+from nodulerisk.language.texts import Text, _, joined
 from nodulerisk.outputs import words
 from nodulerisk.outputs.mesh import Mesh, nodule_mesh
 from nodulerisk.outputs.slices import FIELD_MM, LUNG_WINDOW_HU, Slice, nodule_slices
@@ -45,7 +48,38 @@ LINES, CHARACTERS = 23, 46  # that fit in a text panel
 LONGEST_NAME = 28
 WIDTH = 200  # characters of a line across the picture
 WIDE = 950  # characters times points that fit in the probability panel
-LEGEND = "Bars: probability; dots: single networks; line: decision threshold."
+LATIN = "DejaVu Sans"  # which matplotlib brings along
+FONTS = {  # for languages that it does not hold: any one of these
+    "zh_CN": (
+        *("Noto Sans CJK SC", "Source Han Sans SC", "Noto Sans SC", "PingFang SC", "Heiti SC"),
+        *("Hiragino Sans GB", "Microsoft YaHei", "SimHei", "WenQuanYi Zen Hei", "Noto Sans CJK JP"),
+    )
+}
+LEGEND = _("Bars: probability; dots: single networks; line: decision threshold.")
+
+
+def _fonts() -> list[str]:
+    """Returns the fonts for the language in force, each for what the one before it lacks; none if
+    this computer has none that holds the language."""
+    needed = FONTS.get(language())
+    if needed is None:
+        return [LATIN]
+    here = {font.name for font in fontManager.ttflist}
+    return [LATIN, *found] if (found := [name for name in needed if name in here]) else []
+
+
+@contextmanager
+def drawable() -> Iterator[None]:
+    """Speaks English where no font on this computer holds the language in force: a picture shows no
+    boxes in place of characters."""
+    with speaking(language() if _fonts() else "en"):
+        yield
+
+
+def write(where: Figure | Axes, x: float, y: float, text: str, **style) -> None:
+    """Draws text in the reader's language, literally: a name with dollar signs is not a formula."""
+    style = {"color": INK, "fontfamily": _fonts()} | style
+    where.text(x, y, say(text), parse_math=False, **style)
 
 
 def picture_png(ct: CT, assessment: Assessment, path: Path) -> None:
@@ -60,6 +94,7 @@ def picture_png(ct: CT, assessment: Assessment, path: Path) -> None:
         FigureCanvasAgg(figure).print_png(partial)
 
 
+@drawable()
 def nodule_figure(ct: CT, assessment: Assessment) -> Figure:
     """The picture as a matplotlib figure, in no global state."""
     figure = Figure(SIZE_INCHES, DPI, facecolor="white")
@@ -68,34 +103,28 @@ def nodule_figure(ct: CT, assessment: Assessment) -> Figure:
         if len(assessment.name) <= LONGEST_NAME
         else f"{assessment.name[: LONGEST_NAME - 1]}…"
     )
-    _write(figure, 0.02, 0.957, f"Nodule {name}", size=20, weight="bold")
-    first = textwrap.wrap(
-        "; ".join(words.headline(assessment)), WIDTH, max_lines=1, placeholder=" …"
-    )
-    _write(figure, 0.02, 0.933, "".join(first), size=11.5)
-    _write(figure, 0.98, 0.957, RESEARCH_USE_ONLY, ha="right", size=13, color=ALARM, weight="bold")
+    write(figure, 0.02, 0.957, joined(" ", (_("Nodule"), name)), size=20, weight="bold")
+    headline = joined("; ", words.headline(assessment))
+    first = lines(headline, WIDTH, max_lines=1, placeholder=" …")
+    write(figure, 0.02, 0.933, "".join(first), size=11.5)
+    write(figure, 0.98, 0.957, RESEARCH_USE_ONLY, ha="right", size=13, color=ALARM, weight="bold")
     for number, picture in enumerate(nodule_slices(ct, assessment)):
         draw_slice(figure.add_axes((0.02 + 0.24 * number, 0.535, 0.23, 0.368)), picture)
     if assessment.nodule is not None and len((mesh := nodule_mesh(assessment.nodule)).faces):
-        _write(figure, 0.74, 0.909, "Mesh", size=12, weight="bold")
+        write(figure, 0.74, 0.909, _("Mesh"), size=12, weight="bold")
         draw_mesh(figure, mesh, (0.74, 0.535, 0.24, 0.368))
     _draw_probabilities(figure.add_axes((0.02, BOTTOM, 0.46, 0.44)), assessment)
-    _draw_panel(figure, 0.51, "Measurements", _measurement_paragraphs(assessment))
-    _draw_panel(figure, 0.75, "Checks", _check_paragraphs(assessment))
-    _write(
+    _draw_panel(figure, 0.51, _("Measurements"), _measurement_paragraphs(assessment))
+    _draw_panel(figure, 0.75, _("Checks"), _check_paragraphs(assessment))
+    write(
         figure,
         0.02,
         0.015,
-        f"{words.provenance_words(assessment.provenance)}. {LEGEND}",
+        joined(". ", (words.provenance_words(assessment.provenance), LEGEND)),
         size=9.5,
         color=FAINT,
     )
     return figure
-
-
-def _write(where: Figure | Axes, x: float, y: float, text: str, **style) -> None:
-    """Draws text literally: a name with dollar signs is not a formula."""
-    where.text(x, y, text, parse_math=False, **{"color": INK} | style)
 
 
 def draw_slice(axes: Axes, picture: Slice) -> None:
@@ -112,7 +141,7 @@ def draw_slice(axes: Axes, picture: Slice) -> None:
         axes.plot(*ends.T, color=CALIPER, linewidth=1, marker="|", path_effects=HALO)
     places = ((-0.95, 0), (0.95, 0), (0, -0.94), (0, 0.94))
     for letter, (x, y) in zip(picture.plane.edges, places, strict=True):
-        _write(
+        write(
             axes,
             x * half,
             y * half,
@@ -126,10 +155,10 @@ def draw_slice(axes: Axes, picture: Slice) -> None:
     axes.plot(
         [half - 12, half - 2], [half - 3, half - 3], color="white", linewidth=2, path_effects=HALO
     )
-    _write(
+    write(
         axes, half - 7, half - 4.2, "10 mm", color="white", size=9, ha="center", path_effects=HALO
     )
-    _write(axes, -half, -half - 1, picture.plane.name, size=12, weight="bold")
+    write(axes, -half, -half - 1, picture.plane.name, size=12, weight="bold")
     axes.set(xlim=(-half, half), ylim=(half, -half))
     axes.set_axis_off()
 
@@ -160,7 +189,7 @@ def _draw_probabilities(axes: Axes, assessment: Assessment) -> None:
     y = _draw_tasks(axes, 0.0, assessment, groups.pop("", []))
     if seen := words.appearance_words(assessment):
         basis = (words.appearance_basis(assessment), 9.5, FAINT, "normal")
-        y = _draw_lines(axes, y, ("Appearance: " + " · ".join(seen), 9.5, INK, "normal"), basis)
+        y = _draw_lines(axes, y, (_appearance(seen), 9.5, INK, "normal"), basis)
         y += 0.6
     for heading, names in groups.items():
         y = _draw_lines(axes, y, (heading, 11, FAINT, "normal")) + 0.5
@@ -169,6 +198,10 @@ def _draw_probabilities(axes: Axes, assessment: Assessment) -> None:
         text.set_fontsize(float(text.get_fontsize()) * ROWS / y)
     axes.set(xlim=(-0.3, 1.1), ylim=(max(ROWS, y), -0.5))
     axes.set_axis_off()
+
+
+def _appearance(seen: Sequence[str]) -> str:
+    return _("Appearance: {seen}").format(seen=joined(" · ", seen))
 
 
 def _draw_tasks(axes: Axes, y: float, assessment: Assessment, names: Sequence[str]) -> float:
@@ -192,9 +225,9 @@ def _draw_lines(axes: Axes, y: float, *paragraphs: tuple[str, float, str, str]) 
     ends."""
     for text, size, colour, weight in paragraphs:
         fitting = round(WIDE / size)
-        for line in textwrap.wrap(text, fitting, max_lines=2, placeholder=" …"):
+        for line in lines(text, fitting, max_lines=2, placeholder=" …"):
             look = {"size": size, "color": colour, "weight": weight}
-            _write(axes, -0.3, y, line, va="center", **look)
+            write(axes, -0.3, y, line, va="center", **look)
             y += size / 11
     return y
 
@@ -218,14 +251,18 @@ def _draw_bar(
     )
     if bar.threshold is not None and not demonstration:
         axes.plot([bar.threshold] * 2, [y - 0.45, y + 0.45], color=INK, linewidth=2)
-    _write(axes, -0.02, y, f"p({bar.label})", size=10.5, ha="right", va="center")
+    label = Text("p({label})").format(label=bar.label)
+    write(axes, -0.02, y, label, size=10.5, ha="right", va="center")
     weight = "normal" if demonstration else "bold"
-    _write(axes, 1.02, y, f"{bar.mean:.2f}", size=11.5, weight=weight, va="center")
+    write(
+        axes, 1.02, y, words.PROBABILITY.format(p=bar.mean), size=11.5, weight=weight, va="center"
+    )
 
 
 def _measurement_paragraphs(assessment: Assessment) -> list[tuple[str, str]]:
-    values = [(f"{name}: {value}", INK) for name, value, _ in words.measured_words(assessment)]
-    place = (f"point {words.position_words(assessment.point_lps_mm)}", INK)
+    measured = words.measured_words(assessment)
+    values = [(joined(": ", (name, value)), INK) for name, value, _source in measured]
+    place = (joined(" ", (_("point"), words.position_words(assessment.point_lps_mm))), INK)
     return [(words.measured_on(assessment), FAINT), *values, place]
 
 
@@ -233,7 +270,7 @@ def _check_paragraphs(assessment: Assessment) -> list[tuple[str, str]]:
     colours = {"warning": WARNING, "note": INK}
     withheld = [(line, WARNING) for line in words.withheld_words(assessment)]
     checks = [(words.check_words(check), colours[check.severity]) for check in assessment.checks]
-    return withheld + checks or [("none", FAINT)]
+    return withheld + checks or [(_("none"), FAINT)]
 
 
 def _draw_panel(figure: Figure, left: float, title: str, paragraphs: list[tuple[str, str]]) -> None:
@@ -241,20 +278,20 @@ def _draw_panel(figure: Figure, left: float, title: str, paragraphs: list[tuple[
     not fit."""
     axes = figure.add_axes((left, BOTTOM, 0.23, 0.44))
     axes.set_axis_off()
-    _write(axes, 0, 1, title, size=12, weight="bold", va="top")
+    write(axes, 0, 1, title, size=12, weight="bold", va="top")
     y = 2
     for number, (paragraph, colour) in enumerate(paragraphs):
-        lines = textwrap.wrap(paragraph, CHARACTERS)
-        if y + len(lines) >= LINES:
-            _write(
+        wrapped = lines(paragraph, CHARACTERS)
+        if y + len(wrapped) >= LINES:
+            write(
                 axes,
                 0,
                 1 - y / LINES,
-                f"… {len(paragraphs) - number} more in assessment.json",
+                _("… {count} more in assessment.json").format(count=len(paragraphs) - number),
                 size=10.5,
                 va="top",
             )
             return
-        for line in lines:
-            _write(axes, 0, 1 - y / LINES, line, size=10.5, color=colour, va="top")
+        for line in wrapped:
+            write(axes, 0, 1 - y / LINES, line, size=10.5, color=colour, va="top")
             y += 1

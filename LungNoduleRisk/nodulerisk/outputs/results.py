@@ -18,9 +18,7 @@ from nodulerisk.assessment import (
 from nodulerisk.clinical.advice import NO_ADVICE, Advice
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import OutputError
-from nodulerisk.outputs.html.nodule_report import ReportNodule, write_report
-from nodulerisk.outputs.mesh import nodule_mesh, write_ply
-from nodulerisk.outputs.picture import picture_png
+from nodulerisk.language.texts import _
 from nodulerisk.outputs.style import (
     MASK_NIFTI_NAME,
     MESH_NAME,
@@ -38,6 +36,8 @@ def write_results(
     folder: str | Path,
     advice: Advice = NO_ADVICE,
     identity: Mapping[str, str] | None = None,
+    *,
+    only_json: bool = False,
 ) -> list[Path]:
     """Writes ``RESULT_FILES``, replacing earlier ones: no mask if none was drawn, no mesh if it is
     empty.
@@ -48,6 +48,7 @@ def write_results(
         folder: the destination.
         advice: the nodule's scores and guidelines, if requested.
         identity: what the user wants the page to say about the patient.
+        only_json: write no more than ``ASSESSMENT_FILES``.
 
     Returns:
         The files written.
@@ -59,17 +60,34 @@ def write_results(
     remove_results(folder)
     try:
         save_assessment(assessment, ct, folder, asdict(advice) if advice is not NO_ADVICE else None)
-        if assessment.nodule is not None:
-            write_image(mask_image(assessment.nodule, ct), folder / MASK_NIFTI_NAME)
-            mesh = nodule_mesh(assessment.nodule)
-            if len(mesh.faces):  # an empty mask has no surface
-                write_ply(mesh, folder / MESH_NAME)
-        write_report([ReportNodule(ct, assessment, advice)], folder / PAGE_NAME, identity)
-        picture_png(ct, assessment, folder / PICTURE_NAME)
+        if not only_json:
+            _write_for_people(ct, assessment, folder, advice, identity)
     except BaseException:  # also when cancelled by the user
         remove_results(folder)
         raise
     return [folder / name for name in RESULT_FILES if (folder / name).exists()]
+
+
+def _write_for_people(
+    ct: CT,
+    assessment: Assessment,
+    folder: Path,
+    advice: Advice,
+    identity: Mapping[str, str] | None,
+) -> None:
+    """Writes the mask for other programs, the mesh, the page and the picture."""
+    # slow, and not wanted for the JSON alone
+    from nodulerisk.outputs.html.nodule_report import ReportNodule, write_report
+    from nodulerisk.outputs.mesh import nodule_mesh, write_ply
+    from nodulerisk.outputs.picture import picture_png
+
+    if assessment.nodule is not None:
+        write_image(mask_image(assessment.nodule, ct), folder / MASK_NIFTI_NAME)
+        mesh = nodule_mesh(assessment.nodule)
+        if len(mesh.faces):  # an empty mask has no surface
+            write_ply(mesh, folder / MESH_NAME)
+    write_report([ReportNodule(ct, assessment, advice)], folder / PAGE_NAME, identity)
+    picture_png(ct, assessment, folder / PICTURE_NAME)
 
 
 def refuse_unwritable(folder: Path, nodules: int) -> None:
@@ -86,12 +104,16 @@ def refuse_unwritable(folder: Path, nodules: int) -> None:
         free = disk_usage(folder).free
     except OSError as error:
         raise OutputError(
-            f"{folder} cannot be written ({error.strerror}): choose another folder."
+            _("{folder} cannot be written ({reason}): choose another folder.").format(
+                folder=folder, reason=error.strerror
+            )
         ) from error
     if free < nodules * BYTES_A_NODULE:
         needed = nodules * BYTES_A_NODULE >> 20
         raise OutputError(
-            f"{folder} has {free >> 20} MB free, but {needed} MB are needed: choose another folder."
+            _(
+                "{folder} has {free} MB free, but {needed} MB are needed: choose another folder."
+            ).format(folder=folder, free=free >> 20, needed=needed)
         )
 
 
@@ -118,5 +140,7 @@ def remove_file(path: Path) -> None:
         pass
     except OSError as error:
         raise OutputError(
-            f"{path} cannot be replaced ({error.strerror}): choose another folder."
+            _("{path} cannot be replaced ({reason}): choose another folder.").format(
+                path=path, reason=error.strerror
+            )
         ) from error

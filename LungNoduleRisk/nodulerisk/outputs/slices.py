@@ -16,6 +16,7 @@ from skimage.measure import find_contours
 from nodulerisk.assessment import Assessment, NoduleMask
 from nodulerisk.ct.cubes import Grid
 from nodulerisk.ct.volume import CT
+from nodulerisk.language.texts import _
 from nodulerisk.nodule.mask import MASK_LEVEL
 from nodulerisk.nodule.measure import axes_lps_mm
 
@@ -38,9 +39,9 @@ class Plane:
 
 
 PLANES = (
-    Plane("Axial", (1, 0, 0), (0, 1, 0), ("R", "L", "A", "P")),
-    Plane("Coronal", (1, 0, 0), (0, 0, -1), ("R", "L", "S", "I")),
-    Plane("Sagittal", (0, 1, 0), (0, 0, -1), ("A", "P", "S", "I")),
+    Plane(_("Axial"), (1, 0, 0), (0, 1, 0), ("R", "L", "A", "P")),
+    Plane(_("Coronal"), (1, 0, 0), (0, 0, -1), ("R", "L", "S", "I")),
+    Plane(_("Sagittal"), (0, 1, 0), (0, 0, -1), ("A", "P", "S", "I")),
 )
 
 

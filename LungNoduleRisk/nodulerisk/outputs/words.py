@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from nodulerisk.assessment import (
     Assessment,
-    Interval,
     Measurement,
     Provenance,
     TaskResult,
@@ -15,6 +14,7 @@ from nodulerisk.assessment import (
 from nodulerisk.checks import MASK_EDITED, NO_NODULE, Check
 from nodulerisk.clinical.advice import NO_ADVICE, Advice
 from nodulerisk.clinical.guidelines import Guideline
+from nodulerisk.language.texts import Text, _, joined
 from nodulerisk.nodule.measure import SOLID_HU, SOLID_SHARE, density_type
 from nodulerisk.tasks import (
     DEMONSTRATION,
@@ -25,21 +25,23 @@ from nodulerisk.tasks import (
     in_group,
     task_of,
 )
+from nodulerisk.weights.card import LOG_ODDS
 
 AT_A_GLANCE = ("long axis", "volume")  # the measurements that a line or a header has room for
-DENSITY = "density by threshold"  # neither the networks' density type nor a reader's
-DENSITY_SOURCE = (
-    f"solid from {SOLID_SHARE:.0%} of the volume in one part above {SOLID_HU:.0f} HU; ground glass"
-    " without"
-)
+DENSITY = _("density by threshold")  # neither the networks' density type nor a reader's
+DENSITY_SOURCE = _(
+    "solid from {share:.0%} of the volume in one part above {hu:.0f} HU; ground glass without"
+).format(share=SOLID_SHARE, hu=SOLID_HU)
 
 MASK_WORDS = {
-    "outcome": "learnt from nodules of proven outcome",
-    "pathology": "learnt from outlines on resected nodules",
-    "reader": "learnt from radiologists' outlines",
-    "simulated": "learnt from simulated nodules",
-    "none": "of unknown evidence",
+    "outcome": _("learnt from nodules of proven outcome"),
+    "pathology": _("learnt from outlines on resected nodules"),
+    "reader": _("learnt from radiologists' outlines"),
+    "simulated": _("learnt from simulated nodules"),
+    "none": _("of unknown evidence"),
 }
+LUNGS = {"left": _("left lung"), "right": _("right lung")}
+PROBABILITY = Text("{p:.2f}")
 
 
 @dataclass(frozen=True)
@@ -79,11 +81,11 @@ def appearance_words(assessment: Assessment) -> list[str]:
     withheld = [name for name in names if assessment.stated(name).decision is None]
     every = len(withheld) == len(names)
     said = [
-        _appearance_words(assessment, name)
-        + (" (withheld)" if name in withheld and not every else "")
+        _("{words} (withheld)").format(words=words) if name in withheld and not every else words
         for name in names
+        for words in [_appearance_words(assessment, name)]
     ]
-    return [*said, "all withheld"] if withheld and every else said
+    return [*said, _("all withheld")] if withheld and every else said
 
 
 def _appearance_words(assessment: Assessment, name: str) -> str:
@@ -92,16 +94,20 @@ def _appearance_words(assessment: Assessment, name: str) -> str:
     if stated.decision is None:
         return probability_words(task)
     shown = task.mean[task.classes.index(stated.decision)]
+    values = {"decision": stated.decision, "p": task.mean[-1], "threshold": task.threshold}
     if task.threshold is None or shown >= 0.5:
-        return f"{stated.decision} {shown:.2f}"
-    last = "" if stated.decision == task.classes[-1] else f" for {task.classes[-1]}"
-    return f"{stated.decision} ({task.mean[-1]:.2f}{last}, called from {task.threshold:.2f})"
+        return Text("{decision} {shown:.2f}").format(shown=shown, **values)
+    if stated.decision == task.classes[-1]:
+        return _("{decision} ({p:.2f}, called from {threshold:.2f})").format(**values)
+    words = _("{decision} ({p:.2f} for {last}, called from {threshold:.2f})")
+    return words.format(last=task.classes[-1], **values)
 
 
 def appearance_basis(assessment: Assessment) -> str:
     """Returns what the appearance's numbers rest on."""
     levels = [task.evidence for task in _appearance(assessment).values()]
-    return "; ".join(dict.fromkeys(EVIDENCE_WORDS[level] for level in levels if level != "none"))
+    found = dict.fromkeys(EVIDENCE_WORDS[level] for level in levels if level != "none")
+    return joined("; ", found)
 
 
 def _appearance(assessment: Assessment) -> dict[str, TaskResult]:
@@ -123,14 +129,15 @@ def task_bars(task: TaskResult) -> list[ClassProbability]:
 def number_words(task: TaskResult) -> str:
     """Returns a task's probabilities, such as ``0.73`` of the last of two classes, or
     ``0.15/0.60/0.25`` of three; empty if it was not run."""
-    return "/".join(f"{bar.mean:.2f}" for bar in task_bars(task))
+    return joined("/", (PROBABILITY.format(p=bar.mean) for bar in task_bars(task)))
 
 
 def probability_words(task: TaskResult) -> str:
     """Returns the probabilities with the classes that they are of, such as ``p(malignant) 0.73``;
     so written, a class is no decision. Empty if the task was not run."""
-    labels = "/".join(bar.label for bar in task_bars(task))
-    return f"p({labels}) {number_words(task)}" if labels else ""
+    labels = joined("/", (bar.label for bar in task_bars(task)))
+    words = Text("p({labels}) {numbers}")
+    return words.format(labels=labels, numbers=number_words(task)) if labels else ""
 
 
 def named_probability_words(assessment: Assessment, name: str) -> str:
@@ -138,7 +145,7 @@ def named_probability_words(assessment: Assessment, name: str) -> str:
     no."""
     task = assessment.tasks[name]
     title = "" if name in TASKS else task_of(name, task.classes).title
-    return f"{title} {probability_words(task)}".lstrip()
+    return joined(" ", (title, probability_words(task))) if title else probability_words(task)
 
 
 def stated_words(assessment: Assessment, name: str) -> str:
@@ -148,10 +155,12 @@ def stated_words(assessment: Assessment, name: str) -> str:
     if stated.decision is not None:
         return stated.decision
     if task.mean is None:
-        return "not run"
+        return _("not run")
     if stated.demonstration:
         return number_words(task)
-    return f"{number_words(task)}, decision withheld: {'; '.join(stated.reasons)}"
+    return _("{numbers}, decision withheld: {reasons}").format(
+        numbers=number_words(task), reasons=joined("; ", stated.reasons)
+    )
 
 
 def short_words(assessment: Assessment, name: str) -> str:
@@ -161,8 +170,8 @@ def short_words(assessment: Assessment, name: str) -> str:
     if stated.decision is not None:
         return stated.decision
     if assessment.tasks[name].mean is None:
-        return "not run"
-    return "demonstration" if stated.demonstration else "withheld"
+        return _("not run")
+    return _("demonstration") if stated.demonstration else _("withheld")
 
 
 def task_title(assessment: Assessment, name: str) -> str:
@@ -170,29 +179,38 @@ def task_title(assessment: Assessment, name: str) -> str:
     is only its name."""
     title = task_of(name, assessment.tasks[name].classes).title
     demonstration = assessment.stated(name).demonstration
-    return title if demonstration else f"{title}: {stated_words(assessment, name)}"
+    return title if demonstration else joined(": ", (title, stated_words(assessment, name)))
 
 
 def task_basis(task: TaskResult) -> str:
     """Returns what the task's numbers rest on, or why there are none."""
     if task.mean is None:
         return task.note or EVIDENCE_WORDS["none"]
-    spread = "" if task.spread is None else f"networks differ by up to {task.spread:.2f}"
-    said = (EVIDENCE_WORDS[task.evidence], by_volume_words(task), input_words(task), spread)
-    return "; ".join(filter(None, said))
+    spread = _("networks differ by up to {spread:.2f}").format(spread=task.spread or 0.0)
+    said = (EVIDENCE_WORDS[task.evidence], by_volume_words(task), input_words(task))
+    return joined("; ", filter(None, (*said, "" if task.spread is None else spread)))
 
 
 def by_volume_words(task: TaskResult) -> str:
     """Returns what the volume alone would say, such as ``by volume alone 0.78``; empty if it is not
     known."""
-    return "" if task.by_volume is None else f"by volume alone {task.by_volume:.2f}"
+    if task.by_volume is None:
+        return ""
+    return _("by volume alone {p:.2f}").format(p=task.by_volume)
 
 
 def input_words(task: TaskResult) -> str:
     """Returns the inputs of a risk model, such as ``risk model of log axial area 4.7, …``; empty
     without a model."""
-    inputs = ", ".join(f"{name} {value:.4g}" for name, value in task.inputs.items())
-    return f"risk model of {inputs}" if inputs else ""
+    one = Text("{name} {value:.4g}")
+    inputs = (one.format(name=_term(name), value=value) for name, value in task.inputs.items())
+    return _("risk model of {inputs}").format(inputs=joined(", ", inputs)) if task.inputs else ""
+
+
+def _term(name: str) -> str:
+    if not name.startswith(LOG_ODDS):
+        return name
+    return _("log-odds of {task}").format(task=name.removeprefix(LOG_ODDS))
 
 
 def headline(assessment: Assessment, advice: Advice = NO_ADVICE) -> list[str]:
@@ -208,43 +226,47 @@ def headline(assessment: Assessment, advice: Advice = NO_ADVICE) -> list[str]:
 def _kind_words(assessment: Assessment) -> list[str]:
     """``solid nodule (by threshold), 12.1 × 11.9 mm``, or that there is none."""
     if NO_NODULE.among(assessment.checks):
-        return ["no nodule was found at the point"]
+        return [NO_NODULE.withholds]
     sizes = {m.name: m.value for m in assessment.measurements}
     if not {"long axis", "short axis"} <= sizes.keys():
-        return ["nodule, not measured"]
+        return [_("nodule, not measured")]
     density = density_type(assessment.measurements)
-    kind = f"{density} nodule (by threshold)" if density else "nodule"
-    return [f"{kind}, {sizes['long axis']:.1f} × {sizes['short axis']:.1f} mm"]
+    kind = _("{density} nodule (by threshold)").format(density=density) if density else _("nodule")
+    size = Text("{long:.1f} × {short:.1f} mm")
+    axes = size.format(long=sizes["long axis"], short=sizes["short axis"])
+    return [joined(", ", (kind, axes))]
 
 
 def place_words(assessment: Assessment, advice: Advice = NO_ADVICE) -> str:
     """Returns where it lies, as far as known: ``left lung, upper lobe, series 4, slice
     28``."""
     place = assessment.place
-    parts = [f"{place.side} lung" if place and place.side else "", _lobe_words(advice)]
+    parts = [LUNGS[place.side] if place and place.side else "", _lobe_words(advice)]
     if place is not None:
-        parts.append("" if place.series is None else f"series {place.series}")
-        parts.append(f"slice {place.slice_number}")
-    return ", ".join(filter(None, parts))
+        series = _("series {number}").format(number=place.series)
+        parts.append("" if place.series is None else series)
+        parts.append(_("slice {number}").format(number=place.slice_number))
+    return joined(", ", filter(None, parts))
 
 
 def _lobe_words(advice: Advice) -> str:
     given = [i.value for score in advice.scores for i in score.inputs if i.name == "upper_lobe"]
-    return ("upper lobe" if given[0] else "not in an upper lobe") if given else ""
+    return (_("upper lobe") if given[0] else _("not in an upper lobe")) if given else ""
 
 
 def _category_words(guideline: Guideline) -> str:
-    return f"{guideline.name}: {'; '.join(filter(None, (guideline.marked, guideline.next_step)))}"
+    said = joined("; ", filter(None, (guideline.marked, guideline.next_step)))
+    return joined(": ", (guideline.name, said))
 
 
 def _first_words(assessment: Assessment) -> str:
     """``malignancy: 0.99, decision withheld: the slices are thick (radiologists' suspicion, not
     pathology; by volume alone 0.99)``."""
     task, stated = assessment.tasks[FIRST_TASK], assessment.stated(FIRST_TASK)
-    basis = "; ".join(filter(None, (EVIDENCE_WORDS[task.evidence], by_volume_words(task))))
+    basis = joined("; ", filter(None, (EVIDENCE_WORDS[task.evidence], by_volume_words(task))))
     said = stated_words(assessment, FIRST_TASK)
-    number = f" {number_words(task)}" if stated.decision else ""
-    return f"{FIRST_TASK}: {said}{number} ({basis})"
+    said = joined(" ", (said, number_words(task))) if stated.decision else said
+    return Text("{task}: {said} ({basis})").format(task=FIRST_TASK, said=said, basis=basis)
 
 
 def withheld_words(assessment: Assessment) -> list[str]:
@@ -256,10 +278,11 @@ def withheld_words(assessment: Assessment) -> list[str]:
         for reason in assessment.stated(name).reasons:
             by_reason.setdefault(reason, []).append(name)
     names = {
-        r: "every decision" if len(tasks) == len(decided) else ", ".join(tasks)
+        r: _("every decision") if len(tasks) == len(decided) else joined(", ", tasks)
         for r, tasks in by_reason.items()
     }
-    return [f"Withheld: {tasks} ({reason})" for reason, tasks in names.items()]
+    words = _("Withheld: {tasks} ({reason})")
+    return [words.format(tasks=tasks, reason=reason) for reason, tasks in names.items()]
 
 
 def _is_decided(assessment: Assessment, name: str) -> bool:
@@ -273,73 +296,83 @@ def stability_words(assessment: Assessment) -> list[str]:
     0.73–0.73 with clicks``."""
     if (found := assessment.stability) is None:
         return []
-    kinds = {"turned": found.turned, "with clicks 2 mm off": found.clicked}
+    kinds = {
+        _("{low:.2f}–{high:.2f} turned"): found.turned,
+        _("{low:.2f}–{high:.2f} with clicks 2 mm off"): found.clicked,
+    }
+    title = Text("{title} ({evidence})")
     lines = {
-        f"{task_of(name, task.classes).title} ({task.evidence})": [
-            f"{_interval(intervals[name])} {kind}"
-            for kind, intervals in kinds.items()
+        title.format(title=task_of(name, task.classes).title, evidence=task.evidence): [
+            words.format(low=intervals[name].low, high=intervals[name].high)
+            for words, intervals in kinds.items()
             if name in intervals
         ]
         for name, task in main_tasks(assessment).items()
     }
-    return [f"{title}: {', '.join(words)}" for title, words in lines.items() if words]
-
-
-def _interval(interval: Interval) -> str:
-    return f"{interval.low:.2f}–{interval.high:.2f}"
+    return [joined(": ", (title, joined(", ", said))) for title, said in lines.items() if said]
 
 
 def measurement_value(measurement: Measurement) -> str:
     """Formats a value: whole numbers from 100, else one decimal; two for ratios."""
     digits = 2 if not measurement.unit else 0 if abs(measurement.value) >= 100 else 1
-    return f"{measurement.value:.{digits}f} {measurement.unit}".rstrip()
+    template = Text(
+        f"{{value:.{digits}f}} {{unit}}".removesuffix("" if measurement.unit else " {unit}")
+    )
+    return template.format(value=measurement.value, unit=measurement.unit)
 
 
 def measured_words(assessment: Assessment) -> list[tuple[str, str, str]]:
     """Returns name, value and source of everything measured, the density type last."""
-    numbers = [(m.name, measurement_value(m), m.source) for m in assessment.measurements]
-    density = density_type(assessment.measurements)
-    return [*numbers, (DENSITY, density, DENSITY_SOURCE)] if density else numbers
+    measured = assessment.measurements
+    numbers = [(_(m.name), measurement_value(m), _(m.source)) for m in measured]
+    density = density_type(measured)
+    return [*numbers, (DENSITY, _(density), DENSITY_SOURCE)] if density else numbers
 
 
 def measured_on(assessment: Assessment) -> str:
     """Returns what the measurements rest on."""
     if assessment.nodule is None:
-        return "no mask was drawn"
+        return _("no mask was drawn")
     if not assessment.nodule.region.any():
-        return "no nodule was found at the point"
+        return NO_NODULE.withholds
     if MASK_EDITED.among(assessment.checks):
-        return "on the mask, corrected by hand"
-    return f"on the mask, {MASK_WORDS[assessment.nodule.evidence]}"
+        return _("on the mask, corrected by hand")
+    return _("on the mask, {learnt}").format(learnt=MASK_WORDS[assessment.nodule.evidence])
 
 
 def check_words(check: Check) -> str:
     """Returns ``Warning: …`` or ``Note: …``."""
-    return f"{check.severity.capitalize()}: {check.message}"
+    words = _("Warning: {message}") if check.severity == "warning" else _("Note: {message}")
+    return words.format(message=check.message)
 
 
 def figure_words(numbers: Sequence[float]) -> str:
     """Formats a figure as ``0.914 (0.867–0.959)``; without an interval, only the value."""
-    value, *interval = (f"{number:.3f}" for number in numbers)
-    return f"{value} ({'–'.join(interval)})" if interval else value
+    value, *interval = (Text("{number:.3f}").format(number=number) for number in numbers)
+    words = Text("{value} ({interval})")
+    return words.format(value=value, interval=joined("–", interval)) if interval else value
 
 
 def position_words(point_lps_mm) -> str:
     """Formats a position as ``-81.0, -192.0, -192.0 mm (LPS)``."""
-    return ", ".join(f"{value:.1f}" for value in point_lps_mm) + " mm (LPS)"
+    x, y, z = map(float, point_lps_mm)
+    return Text("{x:.1f}, {y:.1f}, {z:.1f} mm (LPS)").format(x=x, y=y, z=z)
 
 
 def provenance_words(provenance: Provenance) -> str:
     """Describes the provenance in one line; the assessment's JSON file has the rest."""
-    return (
-        f"Weight set {provenance.weight_set} {provenance.weight_set_version}, "
-        f"nodulerisk {provenance.package_version}, on {provenance.device}{made_words(provenance)}"
+    said = _("Weight set {name} {version}, nodulerisk {package}, on {device}").format(
+        name=provenance.weight_set,
+        version=provenance.weight_set_version,
+        package=provenance.package_version,
+        device=provenance.device,
     )
+    return joined(", ", filter(None, (said, made_words(provenance))))
 
 
 def made_words(provenance: Provenance) -> str:
-    """Returns when the numbers were computed, such as ``, 2026-11-26 22:53 UTC``; empty if it is
-    not known."""
+    """Returns when the numbers were computed, such as ``2026-11-26 22:53 UTC``; empty if it is not
+    known."""
     if provenance.made is None:
         return ""
-    return f", {provenance.made[:16].replace('T', ' ')} UTC"
+    return f"{provenance.made[:16].replace('T', ' ')} UTC"

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from nodulerisk.errors import PacsError
+from nodulerisk.language.texts import _
 
 ADDRESS = "NODULERISK_PACS"
 CREDENTIALS = "NODULERISK_PACS_CREDENTIALS"  # user:password, or Bearer TOKEN
@@ -55,21 +56,36 @@ def access_to(address: str | None, environment: Mapping[str, str] = os.environ) 
     """
     address = address or environment.get(ADDRESS)
     if not address:
-        raise PacsError(f"Say where the archive is: --pacs {EXAMPLE}, or the variable {ADDRESS}.")
+        raise PacsError(
+            _("Say where the archive is: --pacs {example}, or the variable {address}.").format(
+                example=EXAMPLE, address=ADDRESS
+            )
+        )
     return Access(_checked(address), _authorization(environment), _ca_file(environment))
 
 
 def _checked(address: str) -> str:
     parts = _parts(address.strip())
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
-        raise PacsError(f"This is not the address of a DICOMweb service: write {EXAMPLE}.")
+        raise PacsError(
+            _("This is not the address of a DICOMweb service: write {example}.").format(
+                example=EXAMPLE
+            )
+        )
     if parts.username or parts.password:
         raise PacsError(
-            "Leave user and password out of the address, where others can read them: put them in"
-            f" the variable {CREDENTIALS}, or in a file that {CREDENTIALS_FILE} names."
+            _(
+                "Leave user and password out of the address, where others can read them: put"
+                " them in the variable {credentials}, or in a file that {credentials_file}"
+                " names."
+            ).format(credentials=CREDENTIALS, credentials_file=CREDENTIALS_FILE)
         )
     if parts.query or parts.fragment:
-        raise PacsError(f"The address ends with its path, without ? or #: write {EXAMPLE}.")
+        raise PacsError(
+            _("The address ends with its path, without ? or #: write {example}.").format(
+                example=EXAMPLE
+            )
+        )
     return parts.geturl().rstrip("/")
 
 
@@ -89,8 +105,10 @@ def _authorization(environment: Mapping[str, str]) -> str:
         return given
     if ":" not in given or not given.isprintable():
         raise PacsError(
-            f"The archive's credentials are one line: user:password, or Bearer TOKEN ({CREDENTIALS}"
-            f" or {CREDENTIALS_FILE})."
+            _(
+                "The archive's credentials are one line: user:password, or Bearer TOKEN"
+                " ({credentials} or {credentials_file})."
+            ).format(credentials=CREDENTIALS, credentials_file=CREDENTIALS_FILE)
         )
     return f"Basic {b64encode(given.encode()).decode()}"
 
@@ -99,13 +117,17 @@ def _read(file: str | None) -> str:
     try:
         return Path(file).read_text(encoding="utf-8-sig").strip() if file else ""
     except (OSError, ValueError):
-        raise PacsError(f"The file that {CREDENTIALS_FILE} names cannot be read.") from None
+        raise PacsError(
+            _("The file that {credentials_file} names cannot be read.").format(
+                credentials_file=CREDENTIALS_FILE
+            )
+        ) from None
 
 
 def _ca_file(environment: Mapping[str, str]) -> Path | None:
     file = environment.get(CA_FILE)
     if file and not os.access(file, os.R_OK):
-        raise PacsError(f"The file that {CA_FILE} names cannot be read.")
+        raise PacsError(_("The file that {ca_file} names cannot be read.").format(ca_file=CA_FILE))
     return Path(file) if file else None
 
 

@@ -12,6 +12,7 @@ from pydicom.errors import InvalidDicomError
 
 from nodulerisk.errors import PacsError
 from nodulerisk.files import folder_written_whole
+from nodulerisk.language.texts import _
 from nodulerisk.pacs.access import Access
 from nodulerisk.pacs.connection import Connection, refusals
 from nodulerisk.pacs.listing import (
@@ -160,7 +161,7 @@ class Archive:
         while new := self._some_images(*uids, limit=PAGE, offset=len(found) or None) - found:
             found |= new
         if not found:
-            raise PacsError("The archive has no images of this series.")
+            raise PacsError(_("The archive has no images of this series."))
         return found
 
     def _some_images(
@@ -181,12 +182,14 @@ def _read(name: str, path: Path) -> Dataset:
     try:
         return dcmread(path)
     except (OSError, InvalidDicomError):
-        raise PacsError(f"{name} cannot be read as DICOM: write it again.") from None
+        raise PacsError(
+            _("{name} cannot be read as DICOM: write it again.").format(name=name)
+        ) from None
 
 
 def _checked(uid: str) -> str:
     if not is_uid(uid):
-        raise PacsError("This is not the UID of a study or a series.")
+        raise PacsError(_("This is not the UID of a study or a series."))
     return uid
 
 

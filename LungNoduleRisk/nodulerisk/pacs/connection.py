@@ -23,26 +23,29 @@ from requests.exceptions import (
 )
 
 from nodulerisk.errors import PacsError
+from nodulerisk.language.texts import _
 from nodulerisk.pacs.access import CA_FILE, CREDENTIALS, EXAMPLE, Access
 
 JSON, XML = "application/dicom+json", "application/dicom+xml"
 KINDS = {JSON: JSON, "application/json": JSON, XML: XML, "application/xml": XML, "text/xml": XML}
-NOT_DICOMWEB = (
-    "The archive at {host} does not answer as DICOMweb: check the address, whose path often ends in"
-    " /dicom-web or /rs."
+NOT_DICOMWEB = _(
+    "The archive at {host} does not answer as DICOMweb: check the address, whose"
+    " path often ends in /dicom-web or /rs."
 )
-BROKEN_OFF = "The archive at {host} broke off: nothing was kept. Try again."
-BUSY = "The archive at {host} is busy: try again in a few minutes."
-REFUSED = (
-    "The archive at {host} does not accept the user and password, or they do not allow this: check"
-    f" {CREDENTIALS}."
+BROKEN_OFF = _("The archive at {host} broke off: nothing was kept. Try again.")
+BUSY = _("The archive at {host} is busy: try again in a few minutes.")
+REFUSED = _(
+    "The archive at {host} does not accept the user and password, or they do not"
+    " allow this: check {credentials}."
 )
 STATUS_WORDS: dict[int, str] = {
     HTTPStatus.UNAUTHORIZED: REFUSED,
     HTTPStatus.FORBIDDEN: REFUSED,
-    HTTPStatus.NOT_FOUND: "The archive at {host} has nothing of this name, or no DICOMweb service"
-    f" at this path, which is often like that of {EXAMPLE}.",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The archive at {host} finds this too large.",
+    HTTPStatus.NOT_FOUND: _(
+        "The archive at {host} has nothing of this name, or no DICOMweb service at"
+        " this path, which is often like that of {example}."
+    ),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: _("The archive at {host} finds this too large."),
     HTTPStatus.TOO_MANY_REQUESTS: BUSY,
     HTTPStatus.SERVICE_UNAVAILABLE: BUSY,
     HTTPStatus.GATEWAY_TIMEOUT: BUSY,
@@ -83,8 +86,9 @@ class Connection(requests.Session):
         target = super().get_redirect_target(resp)
         if target is not None and _origin(urljoin(resp.url, target)) != _origin(resp.url):
             raise PacsError(
-                f"The archive sends on to {_origin(urljoin(resp.url, target))}: if you trust that"
-                " server, give its address."
+                _(
+                    "The archive sends on to {origin}: if you trust that server, give its address."
+                ).format(origin=_origin(urljoin(resp.url, target)))
             )
         return target
 
@@ -118,27 +122,30 @@ def refusals(access: Access) -> Iterator[None]:
             warnings.simplefilter("ignore")  # they quote header values, such as the patient's name
             yield
     except (requests.RequestException, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PacsError(_words(error).format(host=access.host)) from None
+        raise PacsError(_words(error, access.host)) from None
     except (EOFError, InvalidDicomError, NotImplementedError, struct.error):
         raise PacsError(
-            f"The archive at {access.host} sent something else than DICOM files: nothing was kept."
+            _(
+                "The archive at {host} sent something else than DICOM files: nothing was kept."
+            ).format(host=access.host)
         ) from None
 
 
-def _words(error: Exception) -> str:
+def _words(error: Exception, host: str) -> str:
     if isinstance(error, HTTPError) and error.response is not None:
         status = error.response.status_code
-        return STATUS_WORDS.get(status) or f"The archive at {{host}} answers with error {status}."
+        words = STATUS_WORDS.get(status) or _("The archive at {host} answers with error {status}.")
+        return words.format(host=host, status=status, credentials=CREDENTIALS, example=EXAMPLE)
     if isinstance(error, SSLError):
-        return (
-            "The certificate of {host} is not to be trusted: if the hospital has a certificate"
-            f" authority of its own, name its file (PEM) in {CA_FILE}."
-        )
+        return _(
+            "The certificate of {host} is not to be trusted: if the hospital has a"
+            " certificate authority of its own, name its file (PEM) in {ca_file}."
+        ).format(host=host, ca_file=CA_FILE)
     if isinstance(error, ChunkedEncodingError | ContentDecodingError | ReadTimeout):
-        return BROKEN_OFF
+        return BROKEN_OFF.format(host=host)
     if isinstance(error, requests.ConnectionError):
-        return (
-            "The archive at {host} cannot be reached, or broke off: check the address and that it"
-            " runs, and try again."
-        )
-    return NOT_DICOMWEB
+        return _(
+            "The archive at {host} cannot be reached, or broke off: check the address and"
+            " that it runs, and try again."
+        ).format(host=host)
+    return NOT_DICOMWEB.format(host=host)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nodulerisk.errors import PacsError
+from nodulerisk.language.texts import Text, _, joined
 
 SCHEME = "dicomweb://"
 UID = re.compile(r"\d+(\.\d+)*")
@@ -96,9 +97,9 @@ class Series:
     @property
     def words(self) -> str:
         """One line for lists: number, description, thickness and images, as far as known."""
-        images = "" if self.images is None else f"{self.images} images"
-        thick = "" if self.thickness_mm is None else f"{self.thickness_mm:g} mm"
-        return ", ".join(filter(None, (self.number, self.description, thick, images)))
+        images = "" if self.images is None else _("{images} images").format(images=self.images)
+        thick = "" if self.thickness_mm is None else Text("{mm:g} mm").format(mm=self.thickness_mm)
+        return joined(", ", filter(None, (self.number, self.description, thick, images)))
 
 
 def uids_of(address: str) -> tuple[str, str]:
@@ -107,11 +108,13 @@ def uids_of(address: str) -> tuple[str, str]:
     Raises:
         PacsError: it is not of this form.
     """
-    study, _, series = address.removeprefix(SCHEME).strip("/").partition("/")
+    study, _slash, series = address.removeprefix(SCHEME).strip("/").partition("/")
     if not (is_uid(study) and is_uid(series)):
         raise PacsError(
-            "A series in the archive is named by two UIDs, dicomweb://STUDY/SERIES: nodulerisk find"
-            " lists them."
+            _(
+                "A series in the archive is named by two UIDs, dicomweb://STUDY/SERIES:"
+                " nodulerisk find lists them."
+            )
         )
     return study, series
 

@@ -10,13 +10,14 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 
 from nodulerisk.errors import PacsError
+from nodulerisk.language.texts import _
 from nodulerisk.pacs.listing import Study, plain
 
 PATTERN = re.compile(r"[\^*?=\\]")  # a name that says itself how it is to be matched
 DAY = r"(\d{8}|\d{4}-\d\d-\d\d)?"
 DATES = re.compile(rf"{DAY}(?:\s*(-|–|\.\.|to)\s*{DAY})?")
 MAY_BE_ACCENTED = "[aceinou]"
-NOT_A_DATE = "This is not a date: write 2024-03-01, or 2024-03-01 - 2024-03-31."
+NOT_A_DATE = _("This is not a date: write 2024-03-01, or 2024-03-01 - 2024-03-31.")
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def _range(text: str) -> tuple[str, str, str]:
     except ValueError:
         raise PacsError(NOT_A_DATE) from None
     if first and last and first > last:
-        raise PacsError("The range of dates ends before it begins.")
+        raise PacsError(_("The range of dates ends before it begins."))
     return first, "-" if match[2] else "", last
 
 

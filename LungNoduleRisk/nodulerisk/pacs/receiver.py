@@ -26,6 +26,7 @@ from pynetdicom.transport import ThreadedAssociationServer
 
 from nodulerisk.errors import OutputError, PacsError
 from nodulerisk.files import PARTIAL, written_whole
+from nodulerisk.language.texts import _
 from nodulerisk.pacs.received import series_folder
 from nodulerisk.pacs.retrieval import SPARE_BYTES, file_name
 
@@ -76,7 +77,11 @@ class Receiver:
         try:
             server = self._entity.start_server((host, port), block=False, evt_handlers=handlers)
         except (OSError, OverflowError):
-            raise PacsError(f"Port {port} of {host} cannot be used: choose another.") from None
+            raise PacsError(
+                _("Port {port} of {host} cannot be used: choose another.").format(
+                    port=port, host=host
+                )
+            ) from None
         assert isinstance(server, ThreadedAssociationServer)
         try:
             yield server.server_address[1]
@@ -136,9 +141,13 @@ class Receiver:
             return
         title = "".join(c for c in event.assoc.requestor.ae_title if c.isprintable())
         refused = counts.total() - counts[SUCCESS]
-        more = f", {refused} refused" if refused else ""
-        why = " (the folder is full)" if counts[NO_ROOM] else ""
-        self._say(f"{counts[SUCCESS]} images received from {title}{more}{why}.")
+        more = _(", {refused} refused").format(refused=refused) if refused else ""
+        why = _(" (the folder is full)") if counts[NO_ROOM] else ""
+        self._say(
+            _("{counts} images received from {title}{more}{why}.").format(
+                counts=counts[SUCCESS], title=title, more=more, why=why
+            )
+        )
 
 
 def _entity(title: str, senders: Iterable[str]) -> AE:
@@ -146,7 +155,7 @@ def _entity(title: str, senders: Iterable[str]) -> AE:
         entity = AE(ae_title=title)
         entity.require_calling_aet = list(senders)
     except ValueError:
-        raise PacsError("An AE title has 1 to 16 plain characters.") from None
+        raise PacsError(_("An AE title has 1 to 16 plain characters.")) from None
     entity.require_called_aet = True
     entity.maximum_associations = MOST_SENDERS
     entity.add_supported_context(Verification)
@@ -172,4 +181,6 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{folder} cannot be made ({error.strerror}).") from None
+        raise OutputError(
+            _("{folder} cannot be made ({reason}).").format(folder=folder, reason=error.strerror)
+        ) from None

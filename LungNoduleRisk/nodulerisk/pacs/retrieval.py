@@ -11,6 +11,7 @@ from pydicom import Dataset
 from pydicom.pixels.utils import get_expected_length
 
 from nodulerisk.errors import PacsError
+from nodulerisk.language.texts import _
 
 MOST_FILES = 20_000  # as many as ``read_ct`` takes
 SPARE_BYTES = 1_000_000_000  # that stay free on the disk
@@ -25,7 +26,7 @@ def file_name(image_uid: str) -> str:
 def refuse_full_disk(folder: Path) -> None:
     """Raises PacsError if the disk has nothing to spare."""
     if shutil.disk_usage(folder).free < SPARE_BYTES:
-        raise PacsError("The disk is nearly full: free some space, and try again.")
+        raise PacsError(_("The disk is nearly full: free some space, and try again."))
 
 
 class Kept:
@@ -59,15 +60,23 @@ class Kept:
         """Raises PacsError if images are missing that the archive has listed."""
         if missing := len(set(expected) - self.uids):
             raise PacsError(
-                f"The archive sent {len(self.uids)} images and left out {missing} that it lists:"
-                " nothing was kept. Try again."
+                _(
+                    "The archive sent {count} images and left out {missing} that it lists: nothing"
+                    " was kept. Try again."
+                ).format(count=len(self.uids), missing=missing)
             )
 
     def _refuse_excess(self) -> None:
         if self._most_bytes is not None and self._bytes > self._most_bytes:
-            raise PacsError(f"The series is larger than {self._most_bytes / 1e9:.3g} GB.")
+            raise PacsError(
+                _("The series is larger than {most_bytes:.3g} GB.").format(
+                    most_bytes=self._most_bytes / 1e9
+                )
+            )
         if len(self.uids) > MOST_FILES:
-            raise PacsError(f"The series has more than {MOST_FILES} images.")
+            raise PacsError(
+                _("The series has more than {most_files} images.").format(most_files=MOST_FILES)
+            )
         refuse_full_disk(self._folder)
 
 
@@ -76,4 +85,4 @@ def _refuse_cut(image: Dataset) -> None:
     pixels = image.get("PixelData") or b""
     is_plain = not image.file_meta.TransferSyntaxUID.is_compressed
     if not pixels or is_plain and len(pixels) < get_expected_length(image):
-        raise PacsError("An image was cut off on its way: nothing was kept. Try again.")
+        raise PacsError(_("An image was cut off on its way: nothing was kept. Try again."))

@@ -9,15 +9,16 @@ from pydicom import Dataset
 from requests import HTTPError, Response
 
 from nodulerisk.errors import PacsError
+from nodulerisk.language.texts import _, joined
 
 REASONS = {  # PS3.18 I.2.2
-    0x0110: "it cannot process it",
-    0x0122: "it does not take this kind",
-    0x0124: "it may not be stored by this user",
-    0xA700: "it has no room left",
-    0xA900: "it finds that the data do not match their kind",
-    0xC000: "it cannot understand it",
-    0xC122: "it does not take this kind in this encoding",
+    0x0110: _("it cannot process it"),
+    0x0122: _("it does not take this kind"),
+    0x0124: _("it may not be stored by this user"),
+    0xA700: _("it has no room left"),
+    0xA900: _("it finds that the data do not match their kind"),
+    0xC000: _("it cannot understand it"),
+    0xC122: _("it does not take this kind in this encoding"),
 }
 
 
@@ -35,14 +36,16 @@ def store(client: DICOMwebClient, datasets: Mapping[str, Dataset]) -> None:
         for one in answer.get("FailedSOPSequence") or ()
     }
     faults = {
-        name: failed.get(one.SOPInstanceUID, "it does not say that it did")
+        name: failed.get(one.SOPInstanceUID, _("it does not say that it did"))
         for name, one in datasets.items()
         if one.SOPInstanceUID in failed or one.SOPInstanceUID not in stored
     }
     if faults:
-        listed = "; ".join(f"{name}: {reason}" for name, reason in faults.items())
-        rest = " The others are stored." if len(faults) < len(datasets) else ""
-        raise PacsError(f"The archive did not store {listed}.{rest}")
+        listed = joined("; ", (joined(": ", fault) for fault in faults.items()))
+        rest = _(" The others are stored.") if len(faults) < len(datasets) else ""
+        raise PacsError(
+            _("The archive did not store {listed}.{rest}").format(listed=listed, rest=rest)
+        )
 
 
 def _answer(client: DICOMwebClient, datasets: Mapping[str, Dataset]) -> Dataset:
@@ -65,5 +68,5 @@ def _answer_in(response: Response) -> Dataset | None:
 
 def _reason(code: int | None) -> str:
     if code is None:
-        return "it does not say why"
-    return REASONS.get(code) or f"error {code:#06x}"
+        return _("it does not say why")
+    return REASONS.get(code) or _("error {code:#06x}").format(code=code)

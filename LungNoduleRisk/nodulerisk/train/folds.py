@@ -16,8 +16,8 @@ from nodulerisk.datasets.nodules import (
     Broken,
     LabelledNodule,
     NoduleDataset,
-    digest_of,
     joined,
+    patient_hash,
 )
 from nodulerisk.datasets.spelling import first_spellings
 from nodulerisk.errors import NoduleRiskError
@@ -71,7 +71,7 @@ def parts_of(plan: Plan, data: Mapping[str, NoduleDataset], out: Path) -> list[P
         return [Part(0, plan, data, out)]
     spelled = first_spellings(n.patient for dataset in data.values() for n in dataset.nodules)
     data = _changed(data, lambda nodule: replace(nodule, patient=spelled[nodule.patient]))
-    fold_of = folds_by_patient(plan, data)
+    fold_of = patient_folds(plan, data)
     folds = sorted(set(fold_of.values()))
     if len(folds) < 3:
         raise NoduleRiskError(
@@ -101,7 +101,7 @@ def _with_roles(
     return _changed(data, moved)
 
 
-def folds_by_patient(plan: Plan, data: Mapping[str, NoduleDataset]) -> dict[str, int]:
+def patient_folds(plan: Plan, data: Mapping[str, NoduleDataset]) -> dict[str, int]:
     """Returns each patient's fold: the sources' own, those of a table, or new ones."""
     assert plan.folds is not None
     nodules = [nodule for dataset in data.values() for nodule in dataset.nodules]
@@ -149,7 +149,7 @@ def stratified(
     def place(patient: str) -> tuple:
         labels = [max(n.labels.get(task, -1) for n in own[patient]) for task in tasks]
         size = np.searchsorted(limits, max(n.diameter_mm or 0 for n in own[patient]))
-        return labels[0], int(size), *labels[1:], digest_of(patient)
+        return labels[0], int(size), *labels[1:], patient_hash(patient)
 
     return {patient: i % count for i, patient in enumerate(sorted(own, key=place))}
 
@@ -185,7 +185,7 @@ def _with_validation(data: Mapping[str, NoduleDataset]) -> dict[str, NoduleDatas
     """Returns the datasets with some of the patients to train on as validation; a hash says
     which."""
     patients = {n.patient for dataset in data.values() for n in dataset.of_split("train")}
-    chosen = set(sorted(patients, key=digest_of)[::VALIDATION_SHARE])
+    chosen = set(sorted(patients, key=patient_hash)[::VALIDATION_SHARE])
 
     def moved(nodule: LabelledNodule) -> LabelledNodule:
         later = nodule.split == "train" and nodule.patient in chosen

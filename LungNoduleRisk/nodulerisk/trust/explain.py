@@ -11,10 +11,11 @@ from nodulerisk.assessment import Assessment, TaskResult
 from nodulerisk.ct.cubes import Grid
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.texts import _, joined
 from nodulerisk.tasks import FIRST_TASK, task_of
 from nodulerisk.weights.card import NetworkCard, WeightSet
 
-NOT_EVIDENCE = "explanation, not evidence; research use only"
+NOT_EVIDENCE = _("explanation, not evidence; research use only")
 
 
 class Explainer(Protocol):
@@ -78,12 +79,16 @@ def explain(
     result = assessment.tasks.get(task)
     if result is None or result.decision is None:
         raise NoduleRiskError(
-            f"There is no {task} to explain: {'it is unknown' if result is None else result.note}."
+            _("There is no {task} to explain: {reason}.").format(
+                task=task, reason=_("it is unknown") if result is None else result.note
+            )
         )
     names = [network] if network else _nearest_first(task, result, weights)
     if not names:
         raise NoduleRiskError(
-            f"No network answers {task}: the inputs of its risk model explain it."
+            _("No network answers {task}: the inputs of its risk model explain it.").format(
+                task=task
+            )
         )
     for name in names:
         card = _card(weights, name, task)
@@ -117,7 +122,9 @@ def _card(weights: WeightSet, name: str, task: str) -> NetworkCard:
     able = {name: card for name, card in weights.networks.items() if task in card.tasks}
     if name not in able:
         raise NoduleRiskError(
-            f"No network '{name}' answers {task}: choose one of {', '.join(able)}."
+            _("No network '{name}' answers {task}: choose one of {able}.").format(
+                name=name, task=task, able=joined(", ", able)
+            )
         )
     return able[name]
 

@@ -15,6 +15,7 @@ from nodulerisk.assessment import Assessment, Interval, Stability, TaskResult
 from nodulerisk.ct.volume import CT
 from nodulerisk.engine.engine import Networks
 from nodulerisk.errors import PointError
+from nodulerisk.language.texts import _
 from nodulerisk.nodule.mask import mask_dice
 from nodulerisk.nodule.radiomics import radiomics
 from nodulerisk.weights.card import NOT_ANSWERED, WeightSet
@@ -83,7 +84,10 @@ def _turned(
     names = sorted({name for task in weights.tasks.values() for name in task.networks})
     traits = {} if assessment.nodule is None else radiomics(assessment.nodule, ct)
     for number, turn in enumerate(TURNS):
-        report(f"turned cube {number + 1} of {len(TURNS)}", 0.3 * number / len(TURNS))
+        report(
+            _("turned cube {number} of {count}").format(number=number + 1, count=len(TURNS)),
+            0.3 * number / len(TURNS),
+        )
         answers = {
             name: networks.predict(name, turned_cube(cubes.of(name), *turn)[None])[0][0]
             for name in names
@@ -106,7 +110,10 @@ def _clicked(
     point = np.array(assessment.point_lps_mm)
     yield assess(ct, point, weights, networks=networks)
     for number, offset in enumerate(CLICKS_MM):
-        report(f"click {number + 1} of {len(CLICKS_MM)}", 0.3 + 0.7 * number / len(CLICKS_MM))
+        report(
+            _("click {number} of {count}").format(number=number + 1, count=len(CLICKS_MM)),
+            0.3 + 0.7 * number / len(CLICKS_MM),
+        )
         with suppress(PointError):
             yield assess(ct, point + offset, weights, networks=networks)
 

@@ -35,6 +35,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from nodulerisk.checks import CHECKS, NO_NODULE, NOT_A_NODULE, Check
+from nodulerisk.language.texts import _
 from nodulerisk.tasks import DEMONSTRATED, FIRST_TASK, NO_PRESENCE, EvidenceLevel
 
 MARGIN = 0.2  # a risk model's probability so near to the threshold decides nothing
@@ -116,8 +117,8 @@ def statement(
 
 
 MOVED = {
-    "turned": "it changes when the image is turned",
-    "clicked": "it changes with a click 2 mm off",
+    "turned": _("it changes when the image is turned"),
+    "clicked": _("it changes with a click 2 mm off"),
 }
 
 
@@ -130,11 +131,11 @@ def _about_the_nodule(answer: Answered, checks: list[Check]) -> Iterator[str]:
 
 def _about_the_answer(answer: Answered) -> Iterator[str]:
     if answer.evidence == "none":
-        yield "there is no evidence for it"
+        yield _("there is no evidence for it")
     if answer.disagree:
-        yield "the networks disagree"
+        yield _("the networks disagree")
     if answer.margin is not None and answer.margin < MARGIN:
-        yield "its probability is too near to the threshold"
+        yield _("its probability is too near to the threshold")
 
 
 def _about_repeated_runs(moved: Mapping[str, Repeated | None]) -> Iterator[str]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from nodulerisk.errors import WeightsError
 from nodulerisk.files import written_whole
+from nodulerisk.language.texts import _
 from nodulerisk.networks.kinds import CUBES, Cubes, kind_of
 from nodulerisk.nodule.quantities import RADIOMICS
 from nodulerisk.tasks import EVIDENCE_LEVELS, TASKS, EvidenceLevel, Task, two_class_tasks
@@ -167,7 +168,7 @@ class TaskCard:
     size: RiskModel | None = None
 
 
-NOT_ANSWERED = TaskCard((), Evidence("none", "this weight set has no network for it"))
+NOT_ANSWERED = TaskCard((), Evidence("none", _("this weight set has no network for it")))
 
 
 @dataclass(frozen=True)
@@ -228,10 +229,16 @@ class WeightSet:
         for task, value in thresholds.items():
             if task not in (known := two_class_tasks(self.table)):
                 names = ", ".join(known)
-                raise WeightsError(f"There is no threshold for '{task}': choose one of {names}.")
+                raise WeightsError(
+                    _("There is no threshold for '{task}': choose one of {names}.").format(
+                        task=task, names=names
+                    )
+                )
             if not 0 <= value <= 1:
                 raise WeightsError(
-                    f"The {task} threshold must be between 0 and 1, but it is {value:g}."
+                    _("The {task} threshold must be between 0 and 1, but it is {value:g}.").format(
+                        task=task, value=value
+                    )
                 )
         return replace(self, thresholds={**self.thresholds, **thresholds})
 
@@ -270,7 +277,7 @@ def weight_set_from(values: dict, folder: Path) -> WeightSet:
         tasks = dict.fromkeys(table, NOT_ANSWERED) | named
         mask_network = values.get("mask_network")
         if mask_network is not None and not networks[mask_network].draws_mask:
-            raise ValueError(f"{mask_network} draws no mask")
+            raise ValueError(_("{mask_network} draws no mask").format(mask_network=mask_network))
         return WeightSet(
             folder=folder,
             name=str(values["name"]),
@@ -288,7 +295,9 @@ def weight_set_from(values: dict, folder: Path) -> WeightSet:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise WeightsError(
-            f"The card of weight set '{folder.name}' is not valid ({error}): import the set again."
+            _(
+                "The card of weight set '{name}' is not valid ({error}): import the set again."
+            ).format(name=folder.name, error=str(error))
         ) from error
 
 
@@ -296,10 +305,10 @@ def _network_from(values: dict, own: dict[str, OwnTask]) -> NetworkCard:
     sides, tasks = values.get("sides"), tuple(values["tasks"])
     unknown = [task for task in tasks if task not in TASKS | own]
     if unknown:
-        raise ValueError(f"unknown task {unknown[0]}")
+        raise ValueError(_("unknown task {unknown}").format(unknown=unknown[0]))
     kind_of(values["kind"])
     if values.get("sees") not in (None, *CUBES):
-        raise ValueError(f"unknown cubes {values['sees']}")
+        raise ValueError(_("unknown cubes {values}").format(values=values["sees"]))
     _refuse_huge([values.get("width", 1), values.get("arguments", {})])
     return NetworkCard(
         **{
@@ -318,7 +327,7 @@ def _refuse_huge(value: Any) -> None:
         for part in parts:
             _refuse_huge(part)
     elif isinstance(value, (int, float)) and not abs(value) <= LARGEST_ARGUMENT:
-        raise ValueError(f"{value} is too large for a network's recipe")
+        raise ValueError(_("{value} is too large for a network's recipe").format(value=value))
 
 
 def _task_from(
@@ -327,10 +336,14 @@ def _task_from(
     names = tuple(values["networks"])
     for name in names:
         if name not in networks or task not in networks[name].tasks:
-            raise ValueError(f"no network {name} that answers {task}")
+            raise ValueError(
+                _("no network {name} that answers {task}").format(name=name, task=task)
+            )
     evidence, calibration = _evidence_from(values["evidence"]), values.get("calibration")
     if evidence.level not in table[task].evidence:
-        raise ValueError(f"{task} cannot rest on {evidence.level} evidence")
+        raise ValueError(
+            _("{task} cannot rest on {level} evidence").format(task=task, level=evidence.level)
+        )
     line = None if calibration is None else tuple(float(number) for number in calibration)
     risk, size = (_risk_from(task, values.get(model), table) for model in ("risk", "size"))
     return TaskCard(names, evidence, values.get("threshold"), line, risk, size)
@@ -340,7 +353,9 @@ def _risk_from(task: str, values: dict | None, table: dict[str, Task]) -> RiskMo
     if values is None:
         return None
     if task not in two_class_tasks(table):
-        raise ValueError(f"{task} does not have the two classes that a risk model needs")
+        raise ValueError(
+            _("{task} does not have the two classes that a risk model needs").format(task=task)
+        )
     slope, offset = (_finite(number) for number in values["calibration"])
     return RiskModel(
         terms={name: _term_from(name, term, table) for name, term in values["terms"].items()},
@@ -352,21 +367,23 @@ def _risk_from(task: str, values: dict | None, table: dict[str, Task]) -> RiskMo
 
 def _term_from(name: str, values: dict, table: dict[str, Task]) -> Term:
     if name not in (*RADIOMICS, *(f"{LOG_ODDS}{task}" for task in table)):
-        raise ValueError(f"a risk model has the unknown term {name}")
+        raise ValueError(_("a risk model has the unknown term {name}").format(name=name))
     term = Term(**{key: _finite(number) for key, number in values.items()})
     if not (term.low <= term.high and term.sd > 0):
-        raise ValueError(f"the range or spread of the term {name} is impossible")
+        raise ValueError(
+            _("the range or spread of the term {name} is impossible").format(name=name)
+        )
     return term
 
 
 def _finite(number: float) -> float:
     if not np.isfinite(number):
-        raise ValueError(f"{number} is not a number")
+        raise ValueError(_("{number} is not a number").format(number=number))
     return float(number)
 
 
 def _evidence_from(values: dict) -> Evidence:
     evidence = Evidence(**values)
     if evidence.level not in EVIDENCE_LEVELS:
-        raise ValueError(f"unknown evidence level {evidence.level}")
+        raise ValueError(_("unknown evidence level {level}").format(level=evidence.level))
     return evidence

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nodulerisk.errors import WeightsError
 from nodulerisk.files import folder_written_whole
+from nodulerisk.language.texts import _
 from nodulerisk.tasks import TASKS, EvidenceLevel
 from nodulerisk.weights.card import (
     NOT_ANSWERED,
@@ -92,7 +93,10 @@ def _recognised(source: Path) -> dict[str, list[Path]]:
     several epochs, the one that is to answer comes first."""
     if not source.is_dir():
         raise WeightsError(
-            f"There is no folder '{source}': give the folder that contains task1, task2 and task3."
+            _(
+                "There is no folder '{source}': give the folder that contains task1, task2 and"
+                " task3."
+            ).format(source=source)
         )
     found: dict[str, list[Path]] = {}
     for path in sorted(source.rglob("*")):
@@ -102,16 +106,20 @@ def _recognised(source: Path) -> dict[str, list[Path]]:
             found.setdefault(key, []).append(path)
     if not found:
         raise WeightsError(
-            "No weight file was recognised: the authors' .h5 files belong in folders task1, task2"
-            " and task3, named like Inception_60_Epoch.41-0.8504.h5; DenseSharp's are named like"
-            " best.h5 or weights.12.h5."
+            _(
+                "No weight file was recognised: the authors' .h5 files belong in folders"
+                " task1, task2 and task3, named like Inception_60_Epoch.41-0.8504.h5;"
+                " DenseSharp's are named like best.h5 or weights.12.h5."
+            )
         )
     for task in EMV_TASKS.values():
         members = [key for key in found if key.startswith(task)]
         if len(members) == 2 or len(members) > 3:
             raise WeightsError(
-                f"The {task} ensemble is incomplete: found {len(members)} of Inception, VGG and"
-                " ResNet, where all three belong together, or one stands alone."
+                _(
+                    "The {task} ensemble is incomplete: found {count} of Inception, VGG and"
+                    " ResNet, where all three belong together, or one stands alone."
+                ).format(task=task, count=len(members))
             )
     return {key: _best_first(paths) for key, paths in found.items()}
 
@@ -127,7 +135,9 @@ def _best_first(paths: list[Path]) -> list[Path]:
         other = by_epoch.setdefault(_epoch(path)[0], path)
         if other is not path:
             raise WeightsError(
-                f"{other.name} and {path.name} are the same network: keep one of them."
+                _("{name} and {other} are the same network: keep one of them.").format(
+                    name=other.name, other=path.name
+                )
             )
     return sorted(paths, key=lambda path: (_epoch(path)[1], _epoch(path)[0] or 0), reverse=True)
 
@@ -202,7 +212,7 @@ def _weight_set(
     dense = next((kind for kind in DENSE_KINDS if kind in answering), None)
     mask = dense if dense and answering[dense].draws_mask else None
     evidence = Evidence(
-        densesharp, data="as stated at import" if dense else "no DenseSharp file was imported"
+        densesharp, data=_("as stated at import") if dense else _("no DenseSharp file was imported")
     )
     tasks["subtype"] = TaskCard((dense,) if dense else (), evidence)
     terms = [(EMV_LICENCE, EMV_ATTRIBUTION)] if any("-" in key for key in answering) else []
@@ -219,7 +229,7 @@ def _weight_set(
         mask_network=mask,
         mask_evidence=evidence
         if mask
-        else Evidence("none", data="no DenseSharp file was imported"),
+        else Evidence("none", data=_("no DenseSharp file was imported")),
         scan_order=True,
     )
 
@@ -227,19 +237,21 @@ def _weight_set(
 def _emv_task(task: str, networks: dict[str, NetworkCard]) -> TaskCard:
     members = tuple(key for key in networks if key.startswith(task))
     if not members:
-        return TaskCard((), Evidence("none", data="no weights of this task were imported"))
+        return TaskCard((), Evidence("none", data=_("no weights of this task were imported")))
     if len(members) == 1:
-        data = (
+        data = _(
             "one of the EMV-3D-CNN authors' three networks: they give no figures or threshold of it"
         )
-        return TaskCard(members, Evidence("pathology", data=data, labels="surgical pathology"))
+        return TaskCard(members, Evidence("pathology", data=data, labels=_("surgical pathology")))
     evidence = Evidence(
         "pathology",
         data=(
-            "the EMV-3D-CNN authors' 1075 nodules of 627 patients; threshold and checkpoints chosen"
-            " on their test set"
+            _(
+                "the EMV-3D-CNN authors' 1075 nodules of 627 patients; threshold and"
+                " checkpoints chosen on their test set"
+            )
         ),
-        labels="surgical pathology",
+        labels=_("surgical pathology"),
         figures=EMV_FIGURES[task],
     )
     return TaskCard(members, evidence, EMV_THRESHOLDS.get(task))

@@ -35,6 +35,7 @@ from typing import Any
 
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import column_name
+from nodulerisk.language.texts import _, joined
 from nodulerisk.tasks import EVIDENCE_LEVELS, TASKS, EvidenceLevel, Task, own_stem
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,15}")
@@ -117,8 +118,10 @@ class OwnTask(Task):
         told = {plain_word(part): part.strip() for part in parts}
         if strangers := [part for word, part in told.items() if word not in {*indices, *unknown}]:
             raise NoduleRiskError(
-                f"{self.column} '{text}' names no class of {self.name}: list '{strangers[0]}' among"
-                " the task's words, or as unknown"
+                _(
+                    "{column} '{text}' names no class of {name}: list '{strangers}' among the"
+                    " task's words, or as unknown"
+                ).format(column=self.column, text=text, name=self.name, strangers=strangers[0])
             )
         return self.agreed({indices[word] for word in told if word in indices}, text)
 
@@ -130,7 +133,11 @@ class OwnTask(Task):
         """
         if len(found) > 1:
             names = " and ".join(self.classes[index] for index in sorted(found))
-            raise NoduleRiskError(f"'{text}' contradicts itself: of {self.name} it is {names}")
+            raise NoduleRiskError(
+                _("'{text}' contradicts itself: of {name} it is {names}").format(
+                    text=text, name=self.name, names=names
+                )
+            )
         return found.pop() if found else None
 
 
@@ -144,7 +151,11 @@ def own_tasks_from(values: Any) -> dict[str, OwnTask]:
     _refuse_alike("task", [*TASKS, *rows])
     tasks = {name: _own_task(name, row) for name, row in rows.items()}
     for first, twice in _repeated(chain.from_iterable(map(_columns, (TASKS | tasks).values()))):
-        raise ValueError(f"{first} and {twice} would be one column of the tables: rename a class")
+        raise ValueError(
+            _("{first} and {twice} would be one column of the tables: rename a class").format(
+                first=first, twice=twice
+            )
+        )
     return tasks
 
 
@@ -157,9 +168,15 @@ def read_own_tasks(path: Path) -> dict[str, OwnTask]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ValueError(f"{path.name} is not a readable TOML file: {error}") from error
+        raise ValueError(
+            _("{name} is not a readable TOML file: {error}").format(
+                name=path.name, error=str(error)
+            )
+        ) from error
     if unknown := values.keys() - {"tasks"}:
-        raise ValueError(f"{path.name}: '{min(unknown)}' is not understood")
+        raise ValueError(
+            _("{name}: '{lowest}' is not understood").format(name=path.name, lowest=min(unknown))
+        )
     return own_tasks_from(values.get("tasks", {}))
 
 
@@ -181,13 +198,13 @@ def _own_task(name: str, row: Any) -> OwnTask:
     try:
         return _made(name, _table("it", row))
     except ValueError as error:
-        raise ValueError(f"task {name}: {error}") from error
+        raise ValueError(_("task {name}: {error}").format(name=name, error=str(error))) from error
 
 
 def _made(name: str, row: dict[str, Any]) -> OwnTask:
     _refuse_name(name)
     if unknown := row.keys() - {*KEYS}:
-        raise ValueError(f"'{min(unknown)}' is not understood")
+        raise ValueError(_("'{lowest}' is not understood").format(lowest=min(unknown)))
     classes = _classes(row)
     task = OwnTask(
         name,
@@ -208,36 +225,46 @@ def _made(name: str, row: dict[str, Any]) -> OwnTask:
 
 def _refuse_name(name: str) -> None:
     if not NAME.fullmatch(name):
-        raise ValueError("its name must be up to 16 letters, digits, - and _, a letter first")
+        raise ValueError(_("its name must be up to 16 letters, digits, - and _, a letter first"))
     if plain_word(name) in map(plain_word, NOT_A_TASK):
-        raise ValueError("results have something else of this name: choose another")
+        raise ValueError(_("results have something else of this name: choose another"))
 
 
 def _classes(row: dict[str, Any]) -> tuple[str, ...]:
     classes = _words("classes", row.get("classes", []))
     if not FEWEST <= len(classes) <= MOST:
-        raise ValueError(f"it needs {FEWEST} to {MOST} classes, and has {len(classes)}")
+        raise ValueError(
+            _("it needs {fewest} to {most} classes, and has {count}").format(
+                fewest=FEWEST, most=MOST, count=len(classes)
+            )
+        )
     for name in classes:
         if not CLASS.fullmatch(name):
             raise ValueError(
-                f"the class '{name}' must be up to 24 letters, digits, spaces, +, -, . and _, a"
-                " letter or digit first"
+                _(
+                    "the class '{name}' must be up to 24 letters, digits, spaces, +, -, . and _, a"
+                    " letter or digit first"
+                ).format(name=name)
             )
         if plain_word(name) in map(plain_word, NOT_A_CLASS):
-            raise ValueError(f"'{name}' stands for no class in the results: choose another word")
+            raise ValueError(
+                _("'{name}' stands for no class in the results: choose another word").format(
+                    name=name
+                )
+            )
     _refuse_alike("class", classes)
     return classes
 
 
 def _step(step: Any) -> int:
     if type(step) is not int or step < 1:
-        raise ValueError("step must be a whole number from 1")
+        raise ValueError(_("step must be a whole number from 1"))
     return step
 
 
 def _yes_or_no(row: dict[str, Any], key: str) -> bool:
     if not isinstance(value := row.get(key, False), bool):
-        raise ValueError(f"{key} must be true or false")
+        raise ValueError(_("{key} must be true or false").format(key=key))
     return value
 
 
@@ -245,7 +272,9 @@ def _lets_through(row: dict[str, Any], classes: tuple[str, ...]) -> tuple[str, .
     """Returns None where every decision lets through, as in ``TASKS``."""
     given = _words("lets_through", row.get("lets_through", list(classes)))
     if not given or not {*given} <= {*classes}:
-        raise ValueError(f"lets_through must be some of {', '.join(classes)}")
+        raise ValueError(
+            _("lets_through must be some of {classes}").format(classes=joined(", ", classes))
+        )
     return None if {*given} == {*classes} else given
 
 
@@ -253,37 +282,53 @@ def _evidence(row: dict[str, Any]) -> tuple[EvidenceLevel, ...]:
     """Returns the stated level and all weaker ones."""
     stated = row.get("evidence")
     if stated not in STATED:
-        raise ValueError(f"evidence must say what its labels rest on: {', '.join(STATED)}")
+        raise ValueError(
+            _("evidence must say what its labels rest on: {stated}").format(
+                stated=joined(", ", STATED)
+            )
+        )
     return EVIDENCE_LEVELS[EVIDENCE_LEVELS.index(stated) :]
 
 
 def _column(text: Any) -> str:
     column = column_name(text) if isinstance(text, str) else ""
     if column in ("label", "class", "flag"):
-        raise ValueError(f"tables have pathologies in the column '{text}': give yours another name")
+        raise ValueError(
+            _("tables have pathologies in the column '{text}': give yours another name").format(
+                text=text
+            )
+        )
     if not column or column in NO_LABELS:
-        raise ValueError(f"column '{text}' holds no labels: name the one that does")
+        raise ValueError(
+            _("column '{text}' holds no labels: name the one that does").format(text=text)
+        )
     return column
 
 
 def _words_by_class(row: dict[str, Any], classes: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     given = _table("words", row.get("words", {}))
     if strangers := given.keys() - {*classes}:
-        raise ValueError(f"words of '{min(strangers)}', which is not one of its classes")
-    return tuple(_words(f"words of {name}", given.get(name, [])) for name in classes)
+        raise ValueError(
+            _("words of '{lowest}', which is not one of its classes").format(lowest=min(strangers))
+        )
+    return tuple(
+        _words(_("words of {name}").format(name=name), given.get(name, [])) for name in classes
+    )
 
 
 def _words(what: str, values: Any) -> tuple[str, ...]:
     if not isinstance(values, list) or not all(
         isinstance(value, str) or type(value) is int for value in values
     ):
-        raise ValueError(f'{what} must be a list of words, such as ["yes", "1"]')
+        raise ValueError(
+            _('{what} must be a list of words, such as ["yes", "1"]').format(what=what)
+        )
     return tuple(map(str, values))
 
 
 def _table(what: str, values: Any) -> dict[str, Any]:
     if not isinstance(values, dict):
-        raise ValueError(f"{what} must be a table")
+        raise ValueError(_("{what} must be a table").format(what=what))
     return values
 
 
@@ -292,7 +337,11 @@ def _refuse_contradictions(task: OwnTask) -> None:
     for name, words in zip(task.classes, task.words, strict=True):
         for word in (name, *words):
             if said.setdefault(plain_word(word), name) != name:
-                raise ValueError(f"'{word}' would be both {said[plain_word(word)]} and {name}")
+                raise ValueError(
+                    _("'{word}' would be both {said} and {name}").format(
+                        word=word, said=said[plain_word(word)], name=name
+                    )
+                )
 
 
 def _refuse_strangers(task: OwnTask) -> None:
@@ -303,13 +352,19 @@ def _refuse_strangers(task: OwnTask) -> None:
     words = [*chain(*task.words)] or task.classes
     if strangers := [w for w in words if plain_word(w) not in map(plain_word, known)]:
         raise ValueError(
-            f"'{strangers[0]}' is no class of {task.column}: its words are {', '.join(known)}"
+            _("'{strangers}' is no class of {column}: its words are {known}").format(
+                strangers=strangers[0], column=task.column, known=joined(", ", known)
+            )
         )
 
 
 def _refuse_alike(what: str, names: Iterable[str]) -> None:
     for first, twice in _repeated(names):
-        raise ValueError(f"there is a {what} '{first}' already: '{twice}' needs another name")
+        raise ValueError(
+            _("there is a {what} '{first}' already: '{twice}' needs another name").format(
+                what=what, first=first, twice=twice
+            )
+        )
 
 
 def _repeated(names: Iterable[str]) -> Iterable[tuple[str, str]]:

@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from nodulerisk.errors import OutputError, WeightsError
-from nodulerisk.files import written_whole
+from nodulerisk.files import cache_folder, written_whole
+from nodulerisk.language.texts import _
 from nodulerisk.weights.card import NetworkCard, WeightSet, weight_set_from
 
 MAX_FILE_BYTES = 1 << 30  # the largest published network is 177 MB in float32
@@ -68,11 +69,15 @@ def user_set_folder(name: str) -> Path:
     folder = user_root() / name
     if is_bundled(name):
         raise WeightsError(
-            f"The weight set '{name}' came with the program: choose one of your own, or another"
-            " name."
+            _(
+                "The weight set '{name}' came with the program: choose one of your own, or"
+                " another name."
+            ).format(name=name)
         )
     if folder.resolve().parent != user_root().resolve():
-        raise WeightsError(f"'{name}' cannot name a weight set: choose a name without slashes.")
+        raise WeightsError(
+            _("'{name}' cannot name a weight set: choose a name without slashes.").format(name=name)
+        )
     return folder
 
 
@@ -85,12 +90,16 @@ def delete_weight_set(name: str) -> None:
     """
     folder = user_set_folder(name)
     if not _is_set(folder):
-        raise WeightsError(f"There is no weight set '{name}' of your own: nothing was deleted.")
+        raise WeightsError(
+            _("There is no weight set '{name}' of your own: nothing was deleted.").format(name=name)
+        )
     try:
         shutil.rmtree(folder)
     except OSError as error:
         raise OutputError(
-            f"{folder} cannot be deleted ({error.strerror}): close the programs that use it."
+            _("{folder} cannot be deleted ({reason}): close the programs that use it.").format(
+                folder=folder, reason=error.strerror
+            )
         ) from error
 
 
@@ -131,12 +140,16 @@ def load_weight_set(name_or_folder: str | Path = "open", *, anew: bool = False) 
         values = json.loads((folder / "card.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise WeightsError(
-            f"There is no weight set '{name_or_folder}' (a folder with card.json): use 'open', or"
-            " import one with nodulerisk import-weights."
+            _(
+                "There is no weight set '{name}' (a folder with card.json): use 'open', or"
+                " import one with nodulerisk import-weights."
+            ).format(name=name_or_folder)
         ) from error
     except (OSError, ValueError) as error:
         raise WeightsError(
-            f"The card of weight set '{folder.name}' is damaged: import or copy the set again."
+            _("The card of weight set '{name}' is damaged: import or copy the set again.").format(
+                name=folder.name
+            )
         ) from error
     weights = weight_set_from(values, folder)
     for network in weights.networks.values():
@@ -157,7 +170,9 @@ def read_arrays(folder: Path, network: NetworkCard) -> dict[str, np.ndarray]:
         arrays = load_file(folder / network.file)
     except (SafetensorError, OSError) as error:
         raise WeightsError(
-            f"{network.file} is truncated or not safetensors: copy or import the weight set again."
+            _(
+                "{file} is truncated or not safetensors: copy or import the weight set again."
+            ).format(file=network.file)
         ) from error
     return {
         name: a.astype(np.float32) if a.dtype == np.float16 else a for name, a in arrays.items()
@@ -184,8 +199,10 @@ def refuse_pickle(path: Path) -> None:
         or (start[:1] == b"\x80" and not safetensors)
     ):
         raise WeightsError(
-            f"{path.name} is a pickle, which can run any code when opened, so it is not read. "
-            "Save the weights as safetensors, or import the authors' Keras .h5 files."
+            _(
+                "{name} is a pickle, which can run any code when opened, so it is not read."
+                " Save the weights as safetensors, or import the authors' Keras .h5 files."
+            ).format(name=path.name)
         )
 
 
@@ -207,11 +224,11 @@ def _note_of(path: Path) -> Path | None:
     """Returns where it is remembered that a file was verified; None without platformdirs: see
     ``_roots``."""
     try:
-        from platformdirs import user_cache_path
+        folder = cache_folder("verified")
     except ImportError:
         return None
     name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32]
-    return user_cache_path("nodulerisk") / "verified" / name
+    return folder / name
 
 
 def _text_of(note: Path | None) -> str:
@@ -231,21 +248,27 @@ def _verify(folder: Path, network: NetworkCard, anew: bool) -> None:
     path = folder / network.file
     if path.resolve().parent != folder.resolve():
         raise WeightsError(
-            f"The card of '{folder.name}' names a file outside its folder: do not use this set."
+            _("The card of '{name}' names a file outside its folder: do not use this set.").format(
+                name=folder.name
+            )
         )
     if not path.is_file():
         raise WeightsError(
-            f"{network.file} is missing from weight set '{folder.name}': copy or import the set"
-            " again."
+            _("{file} is missing from weight set '{name}': copy or import the set again.").format(
+                file=network.file, name=folder.name
+            )
         )
     refuse_pickle(path)
     if path.stat().st_size > MAX_FILE_BYTES:
         raise WeightsError(
-            f"{network.file} is larger than {MAX_FILE_BYTES >> 20} MiB: this is not one of our"
-            " networks."
+            _(
+                "{file} is larger than {max_file_bytes} MiB: this is not one of our networks."
+            ).format(file=network.file, max_file_bytes=MAX_FILE_BYTES >> 20)
         )
     if not _is_described(path, network.sha256, anew):
         raise WeightsError(
-            f"{network.file} is not the file that the card of '{folder.name}' describes (its"
-            " SHA-256 differs): it is truncated or was changed. Copy or import the set again."
+            _(
+                "{file} is not the file that the card of '{name}' describes (its SHA-256"
+                " differs): it is truncated or was changed. Copy or import the set again."
+            ).format(file=network.file, name=folder.name)
         )

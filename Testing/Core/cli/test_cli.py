@@ -318,7 +318,7 @@ def test_fault_43_cancelling_leaves_nothing_half_written(ct_file, tmp_path, monk
     def cancelled(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nodulerisk.outputs.results.picture_png", cancelled)
+    monkeypatch.setattr("nodulerisk.outputs.picture.picture_png", cancelled)
     done = run("assess", ct_file, "--point", INSIDE, "--out", tmp_path)
     assert (done.exit_code, done.stderr) == (130, "Cancelled.\n")
     assert list(tmp_path.iterdir()) == []

@@ -18,7 +18,7 @@ from nodulerisk.clinical.advice import advise
 from nodulerisk.clinical.patient import Patient
 from nodulerisk.ct.points import Point
 from nodulerisk.errors import OutputError
-from nodulerisk.outputs import results
+from nodulerisk.outputs import picture, results
 from nodulerisk.outputs.nodule_tables import results_view, write_csv
 from nodulerisk.outputs.outcome import Outcome
 from nodulerisk.outputs.results import RESULT_FILES, refuse_unwritable, write_results
@@ -196,7 +196,7 @@ def test_fault_42_failed_writing_leaves_neither_old_nor_half_results(
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(results, "picture_png", fail)
+    monkeypatch.setattr(picture, "picture_png", fail)
     with pytest.raises(type(error)):
         write_results(ct, assessment, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["my notes.txt"]

@@ -24,10 +24,10 @@ from nodulerisk.train.risk import fit as risk
 from nodulerisk.train.risk.logistic import (
     FOLDS,
     Cases,
+    balanced_folds,
     chosen,
     cross_validated,
     fitted,
-    patient_folds,
 )
 from nodulerisk.weights.card import save_card
 from nodulerisk.weights.store import load_weight_set
@@ -60,7 +60,7 @@ def test_a_penalty_holds_coefficients_back():
 
 def test_calibration_compensates_for_the_penalty():
     cases = made_cases(3000)
-    said = cross_validated(cases, TERMS, patient_folds(cases))
+    said = cross_validated(cases, TERMS, balanced_folds(cases))
     high = said > 0.8
     assert said[high].mean() == pytest.approx(cases.labels[high].mean(), abs=0.04)
 
@@ -79,23 +79,23 @@ def test_folds_keep_patients_together_and_share_out_the_classes(seed, patients):
     rng = np.random.default_rng(seed)
     names = np.repeat([f"P{number}" for number in range(patients)], rng.integers(1, 4, patients))
     labels = (rng.random(len(names)) < 0.5).astype(float)
-    folds = patient_folds(Cases({}, labels, names))
+    folds = balanced_folds(Cases({}, labels, names))
     assert all(len(set(folds[names == name])) == 1 for name in set(names))
     counts = [len(set(names[folds == fold])) for fold in range(FOLDS)]
     assert max(counts) - min(counts) <= 1
     order = rng.permutation(len(names))
-    assert (patient_folds(Cases({}, labels[order], names[order])) == folds[order]).all()
+    assert (balanced_folds(Cases({}, labels[order], names[order])) == folds[order]).all()
 
 
 def test_an_uninformative_input_gains_nothing_when_cross_validated():
     cases = made_cases(400, learnable=False)
-    said = cross_validated(cases, ("log axial area",), patient_folds(cases))
+    said = cross_validated(cases, ("log axial area",), balanced_folds(cases))
     assert np.isfinite(said).all() and np.abs(said - 0.5).max() < 0.2
 
 
 def test_a_nodule_is_judged_by_models_that_never_saw_its_patient():
     cases = made_cases(300)
-    folds = patient_folds(cases)
+    folds = balanced_folds(cases)
     first = folds == 0
     turned = replace(cases, labels=np.where(first, 1 - cases.labels, cases.labels))
     before, after = (cross_validated(c, TERMS, folds)[first] for c in (cases, turned))

@@ -21,7 +21,7 @@ from nodulerisk.datasets.read import read_dataset
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.evaluation.predictions import read_predictions
 from nodulerisk.outputs.style import OUTCOMES
-from nodulerisk.train.folds import folds_by_patient, parts_of, split_by_lists, stratified
+from nodulerisk.train.folds import parts_of, patient_folds, split_by_lists, stratified
 from nodulerisk.train.plans.plan import Folds, NetworkPlan, Plan, Run
 from nodulerisk.weights.store import load_weight_set
 
@@ -159,17 +159,17 @@ def test_folds_share_classes_and_sizes_by_patient():
 
 def test_folds_of_the_source_or_of_a_table(tmp_path):
     data = {"d": many()}
-    assert folds_by_patient(plan_of(own=True), data)["p7"] == 2
+    assert patient_folds(plan_of(own=True), data)["p7"] == 2
     table = tmp_path / "folds.csv"
     table.write_text("name,fold\n" + "".join(f"p{i},{i % 3}\n" for i in range(60)))
-    assert folds_by_patient(plan_of(table=table), data)["p7"] == 1
+    assert patient_folds(plan_of(table=table), data)["p7"] == 1
     with table.open("a") as file:
         file.write("n14,2\n")  # of p7
     with pytest.raises(NoduleRiskError, match="Patient p7 is in the folds 2 and 1"):
-        folds_by_patient(plan_of(table=table), data)
+        patient_folds(plan_of(table=table), data)
     lacking = replace(many(), nodules=(replace(many().nodules[0], fold=None),))
     with pytest.raises(NoduleRiskError, match="n0 has no fold"):
-        folds_by_patient(plan_of(own=True), {"d": lacking})
+        patient_folds(plan_of(own=True), {"d": lacking})
 
 
 def test_a_patient_under_two_spellings_is_in_one_fold():

@@ -36,9 +36,9 @@ class Host:
         self.app = qSlicerApplication()
         self.window = qSlicerMainWindow()
         self.window.show()
-        self._beats: list[float] = []
+        self._beats: list[tuple[float, float]] = []
         self._heart = qt.QTimer()
-        self._heart.timeout.connect(lambda: self._beats.append(time.perf_counter()))
+        self._heart.timeout.connect(lambda: self._beats.append(clocks()))
         self.loadModule("SegmentEditor", FOLDER / "minimal" / "modules")
         self.loadModule("LungNoduleRisk", MODULE)
         self.app.startupCompleted.emit()
@@ -146,20 +146,32 @@ class Host:
         return said
 
     def startStallWatch(self):
-        self._beats = [time.perf_counter()]
+        self._beats = [clocks()]
         self._heart.start(HEARTBEAT_MS)
 
     def longestStall(self) -> float:
         """The longest time (s) since `startStallWatch` in which the event loop did not come by."""
-        return max(
-            later - earlier for earlier, later in pairwise([*self._beats, time.perf_counter()])
-        )
+        return self._longest(0)
+
+    def longestWork(self) -> float:
+        """The longest time (s) of that kind in which this thread had the processor, which other
+        programs on the machine do not change."""
+        return self._longest(1)
+
+    def _longest(self, clock: int) -> float:
+        turns = pairwise([*self._beats, clocks()])
+        return max(later[clock] - earlier[clock] for earlier, later in turns)
 
     def screenshot(self, path: str | Path):
         """Draws the views, and saves a picture of the main window."""
         draw(self.window)
         self.process(0.1)
         self.window.grab().save(str(path))
+
+
+def clocks() -> tuple[float, float]:
+    """Seconds on the wall, and in which this thread had the processor."""
+    return time.perf_counter(), time.thread_time()
 
 
 def press(box, buttonText: str) -> None:

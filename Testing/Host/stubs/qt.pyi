@@ -45,6 +45,7 @@ class QLineEdit(QWidget):
     textEdited: _Signal
 
 class QComboBox(QWidget):
+    AdjustToMinimumContentsLengthWithIcon: Any
     currentText: str
     currentTextChanged: _Signal
     def addItems(self, texts: list[str]) -> None: ...
@@ -60,6 +61,7 @@ class QTableWidgetItem:
     def setToolTip(self, text: str) -> None: ...
 
 class QHeaderView(QWidget):
+    Fixed: Any
     ResizeToContents: Any
     Stretch: Any
 

@@ -105,8 +105,9 @@
     const typing = event.target.closest("input, textarea, select, [contenteditable]");
     const open = document.querySelector(".v-overlay--active");  // a menu or the report, whose keys these are
     if (typing || open) return;
-    if ((event.ctrlKey || event.metaKey) && event.key === "z") return window.trame.trigger("undo");
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;  // whatever caps lock says
+    if ((event.ctrlKey || event.metaKey) && !event.shiftKey && key === "z") return window.trame.trigger("undo");
     if (event.ctrlKey || event.altKey || event.metaKey) return;
-    KEYS[event.key]?.();
+    KEYS[key]?.();
   });
 })();

@@ -54,12 +54,13 @@ window.lnr_views = (() => {
   const Area = {
     props: { name: String, label: String },
     inject: ["trame"],
-    data: () => ({ said: {} }),
+    data: () => ({ said: {}, scale: null }),
     template: `
       <div class="remote-controlled-area" ref="area" role="img" :aria-label="label" tabindex="0">
         <canvas ref="canvas"></canvas>
         <div class="written">
           <span v-for="(words, place) in said" :key="place" :class="place">{{ words }}</span>
+          <span v-if="scale" class="scale" :style="{ width: 100 * scale[0] + '%' }">{{ scale[1] }}</span>
         </div>
       </div>`,
 
@@ -106,7 +107,7 @@ window.lnr_views = (() => {
         Object.assign(canvas, { width: picture.width, height: picture.height });
         canvas.getContext("2d").drawImage(picture, 0, 0);
         shown[this.name] = meta.picture;
-        this.said = meta.said;
+        Object.assign(this, { said: meta.said, scale: meta.scale });
       },
 
       // Mouse, wheel and keys

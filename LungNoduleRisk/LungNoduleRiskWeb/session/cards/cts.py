@@ -5,6 +5,7 @@ from __future__ import annotations
 from trame.widgets import html
 from trame.widgets import vuetify3 as vuetify
 
+from LungNoduleRiskLib.sample import SAMPLES
 from LungNoduleRiskWeb.session.controller import Controller
 from LungNoduleRiskWeb.session.scans import Scans
 from LungNoduleRiskWeb.session.widgets import SPOKEN, button, checkbox, checks, section
@@ -36,16 +37,31 @@ def _open(scans: Scans) -> None:
         with html.Div(classes="row"):
             for name, icon in (("Folder", "mdi-folder-open-outline"), ("File", "mdi-file-outline")):
                 button(name, icon=icon, id=f"choose-{name.lower()}", disabled=("!!busy",))
-            button(
-                "Sample",
-                (scans.open_sample, "[true]"),
-                icon="mdi-school-outline",
-                disabled=("!!busy",),
-            )
+            _samples(scans)
         with html.Div(id="sending", hidden=True, role="status", **SPOKEN):
             html.Progress(id="sent", max=1, value=0, aria_label="Upload", **SPOKEN)
             html.Span("", id="sent-words")
+            html.Img(src=("arriving",), v_if="arriving", alt="A slice that has arrived")
             button("Cancel upload", icon="mdi-stop", id="cancel-upload")
+
+
+def _samples(scans: Scans) -> None:
+    """Opens the first demonstration CT, or one from a menu."""
+    free = {"disabled": ("!!busy",)}
+    button(
+        "Sample",
+        (scans.open_sample, "[true]"),
+        icon="mdi-school-outline",
+        title=SAMPLES[0].said,
+        **free,
+    )
+    with (
+        button("", icon="mdi-menu-down", title="Choose a demonstration CT", **free),
+        vuetify.VMenu(activator="parent"),
+        vuetify.VList(),
+    ):
+        for index, sample in enumerate(SAMPLES):
+            vuetify.VListItem(title=sample.said, click=(scans.open_sample, f"[true, {index}]"))
 
 
 def _series(scans: Scans) -> None:

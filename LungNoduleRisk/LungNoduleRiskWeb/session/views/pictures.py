@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import count
 from typing import Any, TypeAlias
 
@@ -22,6 +23,7 @@ from trame_slicer.rca_view.rca_view_factory import RcaRenderStrategy, RcaWindow
 from trame_slicer.views import (
     CursorId,
     IViewFactory,
+    NoScheduleRendering,
     SliceView,
     ThreeDView,
     ViewLayout,
@@ -71,7 +73,8 @@ class Picture:
             name: of the area.
             view: whose pictures these are.
             window: its window.
-            said_of: what is written in a picture of the view as it is now.
+            said_of: what is written in a picture of the view as it is now: ``said``, words by
+                place, and ``scale``.
             on_pointed: told where in a picture the mouse is; None: it left.
             on_pressed: told that a button was pressed, before anything is done.
         """
@@ -213,7 +216,7 @@ class Picture:
         self._shown[numbered] = shown_by(self.view)
         if len(self._shown) > KEPT:
             del self._shown[next(iter(self._shown))]
-        return {"picture": numbered, "said": self._said_of(self.view)}
+        return {"picture": numbered, **self._said_of(self.view)}
 
     def push(self, content: bytes, meta: dict[str, Any]) -> None:
         """Sends a picture."""
@@ -227,13 +230,31 @@ _NUMBERS = count(1)  # of all views' pictures
 class _Scheduler(RcaImageRenderScheduler):
     """Draws a picture when something changed: at once, and once more, finer, when it rests."""
 
+    _is_paused = False  # of all views
+
     def __init__(self, picture: Picture):
         self._picture = picture
         super().__init__(picture.window, push_callback=picture.push, target_fps=BLUR_FPS)
 
+    def schedule_render(self) -> None:
+        if not self._is_paused:
+            super().schedule_render()
+
+    @contextmanager
+    def _paused(self) -> Iterator[None]:
+        """No view asks for a picture in the block: a view's other size has all of them drawn, since
+        it changes how far the lines of its slice reach in theirs, and so on for ever."""
+        _Scheduler._is_paused = True
+        try:
+            yield
+        finally:
+            _Scheduler._is_paused = False
+
     def _render_frame(self, quality: int) -> None:
-        self._picture.draw_for(moving=quality != self._still_quality)
-        drawn, meta = self._rca.img_cols_rows, self._picture.number_it()
+        with self._paused():
+            self._picture.draw_for(moving=quality != self._still_quality)
+            drawn = self._rca.img_cols_rows
+        meta = self._picture.number_it()
 
         def encoded() -> tuple[bytes, dict[str, Any], int]:
             content, found, made_ms = self._rca_encoder.encode(*drawn, quality)
@@ -298,7 +319,8 @@ class PictureFactory(IViewFactory):
 
     def _create_view(self, view: Any, scene: Any, app_logic: Any) -> Picture:
         name = view.singleton_tag
-        made: View = self._make_view(scene=scene, app_logic=app_logic, name=name)
+        quiet = NoScheduleRendering()  # else it is drawn sixty times while it is made
+        made: View = self._make_view(scene, app_logic, name, scheduled_render_strategy=quiet)
         made.render_window().SetMultiSamples(0)  # eight samples take six times as long
         made.set_view_properties(view.properties)
         cursor = f"{name}_cursor"

@@ -14,6 +14,8 @@ from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import axis_order, triple
 from nodulerisk.errors import NoduleRiskError
 
+LENGTHS_MM = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+
 
 @dataclass(frozen=True)
 class Numbering:
@@ -61,6 +63,14 @@ def written(
     if slab_mm:
         lines.append(f"MIP {slab_mm:g} mm")
     return {**shown.letters(), "corner": " · ".join(lines)}
+
+
+def scale(shown: SliceShown) -> tuple[float, str]:
+    """A round length in a slice's picture: its share of the width, a third at most, and in
+    words."""
+    width_mm = shown.field_of_view_mm[0]
+    length = max((one for one in LENGTHS_MM if one <= width_mm / 3), default=LENGTHS_MM[0])
+    return length / width_mm, f"{length} mm" if length < 10 else f"{length // 10} cm"
 
 
 def window_of(volume_node: vtkMRMLScalarVolumeNode) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from nodulerisk.clinical.followup import BTS_GROWTH, FAST_DAYS, SLOW_DAYS, FollowUp, doubling_words
@@ -14,8 +15,10 @@ from nodulerisk.clinical.rules.guideline import (
     Guideline,
     Known,
     Measurements,
+    range_words,
 )
 from nodulerisk.clinical.scores import ScoreResult
+from nodulerisk.language.texts import Text, _, joined
 
 NAME = "BTS 2015"
 SOURCE = "British Thoracic Society, Thorax 2015;70 Suppl 2:ii1-ii54"
@@ -30,21 +33,23 @@ LOW, HIGH = 0.10, 0.70  # by Herder
 # day.
 THREE_MONTHS_DAYS, A_YEAR_DAYS = 61, 335
 
-DISCHARGE = "discharge"
-IN_3_MONTHS, AT_1_YEAR = "CT at 3 months", "CT at 1 year after the first"
-SURVEILLANCE = "CT surveillance: at 3 months and at 1 year"
-PET = "PET-CT, if the nodule is large enough for the local scanner, then the Herder model"
-BIOPSY = (
+DISCHARGE = _("discharge")
+IN_3_MONTHS, AT_1_YEAR = _("CT at 3 months"), _("CT at 1 year after the first")
+SURVEILLANCE = _("CT surveillance: at 3 months and at 1 year")
+PET = _("PET-CT, if the nodule is large enough for the local scanner, then the Herder model")
+BIOPSY = _(
     "consider an image-guided biopsy; excision or CT surveillance by individual risk and wishes"
 )
-EXCISION = "consider excision or non-surgical treatment, with or without a biopsy before"
-WORK_UP = "further work-up: biopsy, or excision or other treatment"
-BIOPSY_OR_WATCH = "consider a biopsy or further CT surveillance, as the patient wishes"
-SLOW = "consider discharge or further CT surveillance, as the patient wishes"
-IT_IS_NEW = "CT at 3 months: a small nodule that is new is not discharged"
-SUBSOLID_LOW = "CT at 1, 2 and 4 years after the first"
-SUBSOLID_HIGH = f"discuss a biopsy, excision or other treatment, or {SUBSOLID_LOW}"
-SUBSOLID_GROWN = "consider excision or non-surgical treatment; else observe it"
+EXCISION = _("consider excision or non-surgical treatment, with or without a biopsy before")
+WORK_UP = _("further work-up: biopsy, or excision or other treatment")
+BIOPSY_OR_WATCH = _("consider a biopsy or further CT surveillance, as the patient wishes")
+SLOW = _("consider discharge or further CT surveillance, as the patient wishes")
+IT_IS_NEW = _("CT at 3 months: a small nodule that is new is not discharged")
+SUBSOLID_LOW = _("CT at 1, 2 and 4 years after the first")
+SUBSOLID_HIGH = _("discuss a biopsy, excision or other treatment, or {surveillance}").format(
+    surveillance=SUBSOLID_LOW
+)
+SUBSOLID_GROWN = _("consider excision or non-surgical treatment; else observe it")
 
 ASKED = ("kind", "benign_pattern")
 GROWTH = ("growing", "slowly growing")
@@ -83,11 +88,13 @@ def bts(
 def _decided(known: Known, scores: Mapping[str, ScoreResult]) -> Decision | None:
     age = known.optional("age")
     if age is not None and age < ADULT:
-        return Decision(None, f"it is for patients of {ADULT} years and older")
+        return Decision(
+            None, _("it is for patients of {adult} years and older").format(adult=ADULT)
+        )
     if (kind := known.optional("kind")) in (*AIRWAYS, *CYSTS):
-        return Decision(None, f"it has no pathway for a {kind}")
+        return Decision(None, _("it has no pathway for a {kind}").format(kind=kind))
     if known.optional("benign_pattern"):
-        return Decision(DISCHARGE, "benign calcification or fat")
+        return Decision(DISCHARGE, _("benign calcification or fat"))
     density = known("density")
     if density == "solid":
         return _solid(known, scores)
@@ -103,7 +110,7 @@ def _solid(known: Known, scores: Mapping[str, ScoreResult]) -> Decision | None:
     if known.missing:
         return None
     if size[0] < LYMPH_NODE_MM and status not in GROWTH and known.like_a_lymph_node():
-        rule = f"like a lymph node at pleura or fissure, < {LYMPH_NODE_MM} mm"
+        rule = _("like a lymph node at pleura or fissure, < {mm} mm").format(mm=LYMPH_NODE_MM)
         return Decision(DISCHARGE, rule)
     rule = _solid_rule(*size)
     if status in (None, "baseline", "new"):
@@ -113,11 +120,20 @@ def _solid(known: Known, scores: Mapping[str, ScoreResult]) -> Decision | None:
 
 def _solid_rule(mm: float, mm3: float) -> str:
     by_volume, by_axis = _class(mm3, SMALL[1], LARGE[1]), _class(mm, SMALL[0], LARGE[0])
-    words = (f"< {SMALL[1]}", f"{SMALL[1]} to < {LARGE[1]}", f"≥ {LARGE[1]}")[by_volume]
-    limits = (f"< {SMALL[0]}", f"{SMALL[0]} to < {LARGE[0]}", f"≥ {LARGE[0]}")[by_axis]
-    at_a_year = f" ({AT_1_YEAR} up to {AT_A_YEAR_MM} mm)" if SMALL[0] <= mm < AT_A_YEAR_MM else ""
-    other = "" if by_volume == by_axis else f"; by long axis {limits} mm{at_a_year}"
-    return f"solid, {words} mm³{other}"
+    rule = joined(", ", (_("solid"), _class_words(by_volume, SMALL[1], LARGE[1], "mm³")))
+    if by_volume == by_axis:
+        return rule
+    if SMALL[0] <= mm < AT_A_YEAR_MM:
+        other = _("by long axis {range} ({at_a_year} up to {most} mm)")
+    else:
+        other = _("by long axis {range}")
+    axis = _class_words(by_axis, SMALL[0], LARGE[0], "mm")
+    return joined("; ", (rule, other.format(range=axis, at_a_year=AT_1_YEAR, most=AT_A_YEAR_MM)))
+
+
+def _class_words(index: int, small: float, large: float, unit: str) -> str:
+    edges = (0, small, large, math.inf)
+    return range_words(edges[index], edges[index + 1], unit)
 
 
 def _class(size: float, small: float, large: float) -> int:
@@ -133,13 +149,15 @@ def _first_seen(
 ) -> Decision | None:
     if mm3 < SMALL[1]:
         new = status == "new"
-        return Decision(IT_IS_NEW if new else DISCHARGE, f"{rule}, new" if new else rule)
+        return Decision(
+            IT_IS_NEW if new else DISCHARGE, joined(", ", (rule, _("new"))) if new else rule
+        )
     if mm3 < LARGE[1]:
         return Decision(SURVEILLANCE, rule)
     brock = _computed(known, scores, BROCK)
     if not isinstance(brock, float):
         return brock
-    rule = f"{rule}; {_told(scores[BROCK])}"
+    rule = joined("; ", (rule, _told(scores[BROCK])))
     if brock < WORTH_A_PET:
         return Decision(SURVEILLANCE, rule)
     return _by_pet(known, rule, scores)
@@ -152,21 +170,25 @@ def _by_pet(known: Known, rule: str, scores: Mapping[str, ScoreResult]) -> Decis
     if not isinstance(herder, float):
         return herder
     steps = (SURVEILLANCE, BIOPSY, EXCISION)[int(herder >= LOW) + int(herder > HIGH)]
-    return Decision(steps, f"{rule}; {_told(scores[HERDER])}")
+    return Decision(steps, joined("; ", (rule, _told(scores[HERDER]))))
 
 
 def _followed(known: Known, mm3: float, rule: str) -> Decision | None:
     change = known.follow_up
     if change is None or change.undatable:
-        known.lacks("volume doubling time")
+        known.lacks(_("volume doubling time"))
         return None
     days = known.doubling_days()
     if days is None and change.growth != "stable":
-        known.lacks("volume doubling time")
+        known.lacks(_("volume doubling time"))
         return None
     if days is None or not _has_grown(days, change.days):
-        return _stable(change.days, mm3, f"{rule}, no growth of {BTS_GROWTH:.0%} or more")
-    rule = f"{rule}, volume doubling time {doubling_words(days)}"
+        return _stable(
+            change.days,
+            mm3,
+            _("{rule}, no growth of {share:.0%} or more").format(rule=rule, share=BTS_GROWTH),
+        )
+    rule = _("{rule}, volume doubling time {time}").format(rule=rule, time=doubling_words(days))
     if days < FAST_DAYS:
         return Decision(WORK_UP, rule)
     if change.days < A_YEAR_DAYS:
@@ -175,7 +197,7 @@ def _followed(known: Known, mm3: float, rule: str) -> Decision | None:
 
 
 def _stable(days: float, mm3: float, rule: str) -> Decision:
-    rule = f"{rule} in {days:g} days"
+    rule = _("{rule} in {days:g} days").format(rule=rule, days=days)
     if mm3 < SMALL[1] or days >= A_YEAR_DAYS:
         return Decision(DISCHARGE, rule)
     return Decision(AT_1_YEAR if days >= THREE_MONTHS_DAYS else IN_3_MONTHS, rule)
@@ -194,17 +216,22 @@ def _subsolid(known: Known, density: str, scores: Mapping[str, ScoreResult]) -> 
     status, part = known.optional("status"), known.optional("solid_part")
     if known.missing:
         return None
-    rule = f"{density}, {'<' if mm < SMALL[0] else '≥'} {SMALL[0]} mm"
+    rule = joined(", ", (density, f"{'<' if mm < SMALL[0] else '≥'} {SMALL[0]} mm"))
     if part in ("new", *GROWTH):
-        return Decision(SUBSOLID_GROWN, f"{rule}, {part} solid component")
+        return Decision(
+            SUBSOLID_GROWN, _("{rule}, {part} solid component").format(rule=rule, part=part)
+        )
     if status in GROWTH or _volume_has_grown(known):
-        return Decision(SUBSOLID_GROWN, f"{rule}, growth")
+        return Decision(SUBSOLID_GROWN, joined(", ", (rule, _("growth"))))
     if mm < SMALL[0]:
         return Decision(IT_IS_NEW if status == "new" else DISCHARGE, rule)
     if status != "stable":
         return Decision(IN_3_MONTHS, rule)
     if known.follow_up is not None and known.follow_up.days < THREE_MONTHS_DAYS:
-        return Decision(IN_3_MONTHS, f"{rule}, stable for {known.follow_up.days:g} days only")
+        return Decision(
+            IN_3_MONTHS,
+            _("{rule}, stable for {days:g} days only").format(rule=rule, days=known.follow_up.days),
+        )
     return _persisting(known, rule, scores)
 
 
@@ -220,7 +247,7 @@ def _persisting(known: Known, rule: str, scores: Mapping[str, ScoreResult]) -> D
     if not isinstance(brock, float):
         return brock
     suspicious = known.optional("suspicious_features") or known.optional("spiculation")
-    rule = f"{rule}, stable; {_told(scores[BROCK])}"
+    rule = joined("; ", (joined(", ", (rule, _("stable"))), _told(scores[BROCK])))
     high = brock >= WORTH_A_PET or suspicious
     return Decision(SUBSOLID_HIGH if high else SUBSOLID_LOW, rule)
 
@@ -237,11 +264,16 @@ def _computed(
         known.lacks(name)
         return None
     if score.probability is None and score.refusal:
-        return Decision(None, f"{name} is not: {score.refusal}")
+        return Decision(
+            None, _("{name} is not: {refusal}").format(name=name, refusal=score.refusal)
+        )
     known.lacks(*score.missing)
     return score.probability
 
 
 def _told(score: ScoreResult) -> str:
-    beyond = f", {'; '.join(score.warnings)}: not like this one" if score.warnings else ""
-    return f"{score.name} {score.probability:.0%}{beyond}"
+    said = Text("{name} {probability:.0%}").format(name=score.name, probability=score.probability)
+    if not score.warnings:
+        return said
+    beyond = _("{warnings}: not like this one").format(warnings=joined("; ", score.warnings))
+    return joined(", ", (said, beyond))

@@ -21,27 +21,28 @@ from nodulerisk.checks import (
     THICK_SLICES,
     CheckKind,
 )
+from nodulerisk.language.texts import _, joined
 from nodulerisk.tasks import PRESENCE, TASKS
 from nodulerisk.trust.withhold import withheld
 
 Doubtful = tuple[tuple[CheckKind, str], ...]
 ABOUT_THE_NODULE: Doubtful = (
-    (NO_LUNG, "there is hardly any lung around it"),
-    (CALCIFIED, "it may be calcified"),
+    (NO_LUNG, _("there is hardly any lung around it")),
+    (CALCIFIED, _("it may be calcified")),
     (CYSTIC, CYSTIC.withholds),
 )
 ABOUT_ITS_SIZE: Doubtful = (
     (MASK_UNSTEADY, MASK_UNSTEADY.withholds),
     (MASK_CUT, MASK_CUT.withholds),
-    (MASK_AT_EDGE, "it reaches the edge of the CT"),
+    (MASK_AT_EDGE, _("it reaches the edge of the CT")),
     (THICK_SLICES, THICK_SLICES.withholds),
-    (MISSING_SLICES, "slices are missing"),
-    (IRREGULAR_SPACING, "the slices are unevenly spaced"),
-    (METAL, "metal or motion may distort it"),
+    (MISSING_SLICES, _("slices are missing")),
+    (IRREGULAR_SPACING, _("the slices are unevenly spaced")),
+    (METAL, _("metal or motion may distort it")),
 )
 NOT_DRAWN_FROM_PATIENTS = {
-    "simulated": "its mask was drawn by a network that only saw simulated nodules",
-    "none": "there is no evidence for its mask",
+    "simulated": _("its mask was drawn by a network that only saw simulated nodules"),
+    "none": _("there is no evidence for its mask"),
 }
 NOTHING_THERE = TASKS[PRESENCE].classes[0]
 
@@ -82,7 +83,7 @@ def _why_nothing_is_there(assessment: Assessment) -> str:
     if NO_NODULE.among(assessment.checks):
         return NO_NODULE.withholds
     if NOT_A_NODULE.among(assessment.checks):
-        return "what was drawn at the point does not look like a nodule"
+        return _("what was drawn at the point does not look like a nodule")
     return ""
 
 
@@ -95,7 +96,7 @@ def _presence(assessment: Assessment, told: tuple[str, ...]) -> Iterator[str]:
     if answer is None:
         return
     if answer.decision == NOTHING_THERE:
-        yield "the network found no nodule at the point"
+        yield _("the network found no nodule at the point")
     elif set(withheld(assessment, PRESENCE)) - set(told):
         yield from _withheld(assessment, PRESENCE, told)
 
@@ -108,7 +109,7 @@ def _mask(assessment: Assessment) -> Iterator[str]:
 def _simulated_density(assessment: Assessment) -> Iterator[str]:
     density = assessment.tasks.get("density")
     if density is not None and density.evidence == "simulated":
-        yield "its density comes from networks that only saw simulated nodules"
+        yield _("its density comes from networks that only saw simulated nodules")
 
 
 def _withheld(assessment: Assessment, task: str, told: tuple[str, ...]) -> Iterator[str]:
@@ -116,4 +117,5 @@ def _withheld(assessment: Assessment, task: str, told: tuple[str, ...]) -> Itera
     if task not in assessment.tasks or not (reasons := withheld(assessment, task)):
         return
     further = [reason for reason in reasons if reason not in told]
-    yield f"{task} by the networks is withheld{': ' if further else ''}{', '.join(further)}"
+    said = _("{task} by the networks is withheld").format(task=task)
+    yield joined(": ", (said, joined(", ", further))) if further else said

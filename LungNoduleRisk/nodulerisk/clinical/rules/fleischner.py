@@ -17,26 +17,28 @@ from nodulerisk.clinical.rules.guideline import (
     Measurements,
     Size,
 )
+from nodulerisk.language.texts import Text, _, joined
 
 NAME = "Fleischner 2017"
 SOURCE = "Radiology 2017;284:228-243, table 1"
 CLASSES = ((6, 8), (100, 250))  # mm, mm³: below the one, between, above the other
 FROM_AGE = 35
 LYMPH_NODE_MM = 10
-NONE, AT_12 = "no routine follow-up", "optional CT at 12 months"
-THEN = ("then consider CT at 18–24 months", "then CT at 18–24 months")
+NONE, AT_12 = _("no routine follow-up"), _("optional CT at 12 months")
+THEN = (_("then consider CT at 18–24 months"), _("then CT at 18–24 months"))
 ONE_SOLID, SOLIDS = [
-    tuple(f"CT at {months} months, {then}" for then in THEN) for months in ("6–12", "3–6")
+    tuple(_("CT at {months} months, {then}").format(months=months, then=then) for then in THEN)
+    for months in ("6–12", "3–6")
 ]
-LARGE_SOLID = "consider CT at 3 months, PET/CT or tissue sampling"
-GLASS = "CT at 6–12 months, if it persists every 2 years until 5 years"
-PART_SOLID = (
+LARGE_SOLID = _("consider CT at 3 months, PET/CT or tissue sampling")
+GLASS = _("CT at 6–12 months, if it persists every 2 years until 5 years")
+PART_SOLID = _(
     "CT at 3–6 months, if unchanged with a solid component below 6 mm every year for 5 years"
 )
-PERSISTING = "CT at 3–6 months, highly suspicious if it persists: PET/CT, biopsy or resection"
-HIGHLY_SUSPICIOUS = "highly suspicious: PET/CT, biopsy or resection"
-SMALL_SUBSOLIDS = "CT at 3–6 months, if stable consider CT at 2 and 4 years"
-SUBSOLIDS = "CT at 3–6 months, then by the most suspicious nodule"
+PERSISTING = _("CT at 3–6 months, highly suspicious if it persists: PET/CT, biopsy or resection")
+HIGHLY_SUSPICIOUS = _("highly suspicious: PET/CT, biopsy or resection")
+SMALL_SUBSOLIDS = _("CT at 3–6 months, if stable consider CT at 2 and 4 years")
+SUBSOLIDS = _("CT at 3–6 months, then by the most suspicious nodule")
 SOLID_COMPONENT_MM = (6, 8)  # of a part-solid nodule: suspicious from the one, above the other more
 # (density, single) -> the follow-up for each size class; where there are two, at low and high risk
 FLEISCHNER: dict[tuple[str, bool], tuple[tuple[str, ...], ...]] = {
@@ -50,10 +52,13 @@ FLEISCHNER: dict[tuple[str, bool], tuple[tuple[str, ...], ...]] = {
 CHANGED = ("new", "growing", "slowly growing")
 ASKED = ("setting", "cancer", "immunosuppression", "kind", "benign_pattern", "status")
 NOT_FOR = {
-    "setting": (("screening",), "nodules found at screening"),
-    "cancer": (("earlier", "within 5 years", "lung"), "patients with a known cancer"),
-    "immunosuppression": ((True,), "immunosuppressed patients"),
-    "kind": ((*AIRWAYS, *CYSTS), "airway nodules and cysts"),
+    "setting": (("screening",), _("nodules found at screening")),
+    "cancer": (
+        ("earlier", "within 5 years", "lung"),
+        _("patients with a known cancer"),
+    ),
+    "immunosuppression": ((True,), _("immunosuppressed patients")),
+    "kind": ((*AIRWAYS, *CYSTS), _("airway nodules and cysts")),
 }
 
 
@@ -82,12 +87,15 @@ def fleischner(
 def _decided(known: Known) -> Decision | None:
     for name, (values, whom) in NOT_FOR.items():
         if known.optional(name) in values:
-            return Decision(None, f"it is not for {whom}")
+            return Decision(None, _("it is not for {whom}").format(whom=whom))
     age = known("age")
     if age is not None and age < FROM_AGE:
-        return Decision(None, f"it is only for patients of {FROM_AGE} years and older")
+        return Decision(
+            None,
+            _("it is only for patients of {from_age} years and older").format(from_age=FROM_AGE),
+        )
     if known.optional("benign_pattern"):
-        return None if known.missing else Decision(NONE, "benign calcification or fat")
+        return None if known.missing else Decision(NONE, _("benign calcification or fat"))
     return _of_nodule(known)
 
 
@@ -100,12 +108,19 @@ def _of_nodule(known: Known) -> Decision | None:
     if known.missing:
         return None
     if density == "solid" and size[DIAMETER] < LYMPH_NODE_MM and known.like_a_lymph_node():
-        return Decision(NONE, f"like a lymph node at pleura or fissure, < {LYMPH_NODE_MM} mm")
+        return Decision(
+            NONE,
+            _("like a lymph node at pleura or fissure, < {mm} mm").format(mm=LYMPH_NODE_MM),
+        )
     (found, extent), (other, otherwise) = (_class(size, by) for by in (DIAMETER, VOLUME))
-    rule = f"{'single' if nodules == 1 else 'several'}, {density}, {extent}"
-    rule = rule if found == other else f"{rule}; by volume {otherwise}"
+    rule = joined(", ", (_("single") if nodules == 1 else _("several"), density, extent))
+    if found != other:
+        rule = _("{rule}; by volume {other}").format(rule=rule, other=otherwise)
     if density == "part-solid" and (suspicion := _suspicion(known, found, solid_mm)):
-        return Decision(suspicion, f"{rule}; solid component {solid_mm:g} mm")
+        return Decision(
+            suspicion,
+            _("{rule}; solid component {mm:g} mm").format(rule=rule, mm=solid_mm),
+        )
     return _from_table(known, FLEISCHNER[density, nodules == 1][found], rule)
 
 
@@ -129,4 +144,5 @@ def _class(size: Size, by: int) -> tuple[int, str]:
     """Returns 0, 1 or 2 (below, between or above the limits), and the same in words."""
     low, high = CLASSES[by]
     index = int(size[by] >= low) + int(size[by] > high)
-    return index, f"{(f'< {low}', f'{low} to {high}', f'> {high}')[index]} {UNITS[by]}"
+    words = (Text("< {low} {unit}"), _("{low} to {high} {unit}"), Text("> {high} {unit}"))[index]
+    return index, words.format(low=low, high=high, unit=UNITS[by])

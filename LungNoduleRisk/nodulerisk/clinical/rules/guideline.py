@@ -9,17 +9,24 @@ from typing import Any, NamedTuple
 
 from nodulerisk.assessment import Measurement
 from nodulerisk.clinical.followup import FollowUp, doubling_words
-from nodulerisk.clinical.patient import Patient, field_words, value_words
+from nodulerisk.clinical.patient import (
+    Patient,
+    field_words,
+    input_words,
+    value_words,
+    why_not_computed,
+)
 from nodulerisk.clinical.reported import GIVEN, MEASURED, NETWORKS, density_of, half_up
 from nodulerisk.clinical.rules.doubts import NO_DOUBTS, Doubts
+from nodulerisk.language.texts import Text, _, joined
 from nodulerisk.nodule.measure import value_of
 
 Measurements = tuple[Measurement, ...]
 Size = tuple[float, float]  # mean diameter in mm, volume in mm³
 DIAMETER, VOLUME = 0, 1
 UNITS, DIGITS = ("mm", "mm³"), (1, 0)
-FOLLOWED = "measured on two scans"
-BY_THRESHOLD = "density by threshold alone, which seldom agrees with radiologists"
+FOLLOWED = _("measured on two scans")
+BY_THRESHOLD = _("density by threshold alone, which seldom agrees with radiologists")
 # Facts that a guideline may ask for without a rule for them: only these values leave nothing out.
 HARMLESS = {
     "cancer": ("none",),
@@ -30,6 +37,15 @@ LYMPH_NODE_KINDS = ("juxtapleural", "perifissural")
 OTHER_SHAPE = "other"
 AIRWAYS = ("subsegmental airway", "segmental airway")
 CYSTS = ("thin-walled cyst", "thick-walled cyst", "multilocular cyst")
+
+
+def range_words(low: float, high: float, unit: str) -> str:
+    """Returns a range of sizes, from 0 or to infinity in words such as ``< 6 mm``."""
+    if high == math.inf:
+        return f"≥ {low:g} {unit}"
+    if not low:
+        return f"< {high:g} {unit}"
+    return _("{low:g} to < {high:g} {unit}").format(low=low, high=high, unit=unit)
 
 
 class Decision(NamedTuple):
@@ -71,24 +87,23 @@ class Guideline:
     def marked(self) -> str:
         """The result, marked where it rests on something in doubt; ``not computed`` without one."""
         if self.result is None:
-            return "not computed"
-        return f"{self.result} (in doubt)" if self.doubts else self.result
+            return _("not computed")
+        return _("{result} (in doubt)").format(result=self.result) if self.doubts else self.result
 
     @property
     def words(self) -> str:
         """The result with all that a reader must know of it, or why there is no result."""
         if self.result is None:
-            return "not computed: " + (
-                f"needs {', '.join(self.missing)}" if self.missing else self.rule
-            )
+            return why_not_computed(self.missing, "" if self.missing else self.rule)
         remarks = {
-            "in doubt": ", ".join(self.doubts),
-            "next": self.next_step,
-            "not considered": ", ".join(self.not_considered),
-            "source": self.source,
+            _("in doubt"): joined(", ", self.doubts),
+            _("next"): self.next_step,
+            _("not considered"): joined(", ", self.not_considered),
+            _("source"): self.source,
         }
-        told = [f"{name}: {remark}" for name, remark in remarks.items() if remark]
-        return "; ".join([f"{self.result} ({self.rule})", *told])
+        told = [joined(": ", remark) for remark in remarks.items() if remark[1]]
+        result = Text("{result} ({rule})").format(result=self.result, rule=self.rule)
+        return joined("; ", [result, *told])
 
 
 class Known:
@@ -139,8 +154,7 @@ class Known:
         value = self._values[name]
         if value is not None:
             origin = self._origins.get(name)
-            note = f" ({origin})" if origin else ""
-            self._note(f"{field_words(name)} {value_words(value)}{note}")
+            self._note(input_words(field_words(name), value_words(value), origin or ""))
             self._doubt(self._doubts_by_origin.get(origin or "", ()))
         return value
 
@@ -160,7 +174,8 @@ class Known:
             self.lacks(name)
             return math.nan
         rounded = half_up(value, digits)
-        self._note(f"{name} {rounded:g} {unit}")
+        mm = Text("{rounded:g} {unit}").format(rounded=rounded, unit=unit)
+        self._note(input_words(name, mm))
         self._doubt(self._doubts.size)
         return rounded
 
@@ -189,7 +204,7 @@ class Known:
         not beyond what repeated scans of an unchanged nodule may show."""
         days = None if self.follow_up is None else self.follow_up.volume_doubling_days
         if days is not None:
-            self._note(f"volume doubling time {doubling_words(days)} ({FOLLOWED})")
+            self._note(input_words(_("volume doubling time"), doubling_words(days), FOLLOWED))
             self._doubt(self._doubts_by_origin[FOLLOWED])
         return days
 

@@ -21,7 +21,9 @@ from nodulerisk.clinical.rules.guideline import (
     Known,
     Measurements,
     Size,
+    range_words,
 )
+from nodulerisk.language.texts import Text, _, joined
 
 Limits = tuple[tuple[Size, str], ...]  # the first size that the nodule is below decides
 Ruling = tuple[str, str]  # the category, and the rule that gave it
@@ -67,22 +69,24 @@ CHANGED = ("new", "growing")
 GROWN_OUTSIDE = "3"  # at least, of a part-solid nodule whose solid component does not grow
 MAY_STAY = ("4A", "4B", "4X")  # of slowly growing ground glass
 
-IN_A_YEAR = "low-dose screening CT in 12 months"
-TO_THE_CLINIC = (
-    "refer for diagnosis: CT with or without contrast, PET/CT (from 8 mm of solid tissue on) or a"
-    " tissue sample, as the probability of cancer, the patient's health and wishes suggest"
+IN_A_YEAR = _("low-dose screening CT in 12 months")
+TO_THE_CLINIC = _(
+    "refer for diagnosis: CT with or without contrast, PET/CT (from 8 mm of solid"
+    " tissue on) or a tissue sample, as the probability of cancer, the patient's"
+    " health and wishes suggest"
 )
 NEXT_STEPS = {
-    "0": "compare with the earlier CT, or image again what could not be assessed",
+    "0": _("compare with the earlier CT, or image again what could not be assessed"),
     "1": IN_A_YEAR,
     "2": IN_A_YEAR,
-    "3": "low-dose CT in 6 months",
-    "4A": "low-dose CT in 3 months; PET/CT is an option from 8 mm of solid tissue on",
+    "3": _("low-dose CT in 6 months"),
+    "4A": _("low-dose CT in 3 months; PET/CT is an option from 8 mm of solid tissue on"),
     "4B": TO_THE_CLINIC,
     "4X": TO_THE_CLINIC,
 }
-AFTER_INFECTION = "low-dose CT in 1 to 3 months, then a new category"
-BRONCHOSCOPY = f"{TO_THE_CLINIC}; in an airway usually bronchoscopy"
+ANY_RANGE = Text("{range}")
+AFTER_INFECTION = _("low-dose CT in 1 to 3 months, then a new category")
+BRONCHOSCOPY = joined("; ", (TO_THE_CLINIC, _("in an airway usually bronchoscopy")))
 ASKED = (
     "setting",
     "incomplete",
@@ -152,27 +156,27 @@ def _has_a_solid_part_to_ask_for(known: Known) -> bool:
 
 def _decided(known: Known) -> Decision | None:
     if known.optional("setting") == "incidental":
-        return Decision(None, "it is for screening, not for nodules found by chance")
+        return Decision(None, _("it is for screening, not for nodules found by chance"))
     return _without_nodule(known) or _of_nodule(known)
 
 
 def _without_nodule(known: Known) -> Decision | None:
     """Returns what is decided before the nodule itself is looked at."""
     if known.optional("incomplete"):
-        return _decision("0", "the examination is incomplete")
+        return _decision("0", _("the examination is incomplete"))
     if known.optional("infection"):
-        return Decision("0", "an infection or inflammation has to be ruled out", AFTER_INFECTION)
+        return Decision("0", _("an infection or inflammation has to be ruled out"), AFTER_INFECTION)
     if known.optional("benign_pattern"):
-        return _decision("1", "benign calcification or fat")
+        return _decision("1", _("benign calcification or fat"))
     if known.optional("proven_benign"):
-        return _decision("2", "proven benign")
+        return _decision("2", _("proven benign"))
     return None
 
 
 def _of_nodule(known: Known) -> Decision | None:
     cyst_change = known.optional("cyst_change")
     if known.optional("kind") == "thin-walled cyst" and cyst_change in (None, "cavity grew"):
-        return Decision(None, "it does not classify thin-walled cysts, which are benign")
+        return Decision(None, _("it does not classify thin-walled cysts, which are benign"))
     ruling = _by_kind(known) or (None if known.missing else _by_density(known))
     if known.missing or ruling is None:
         return None
@@ -186,10 +190,16 @@ def _suspected(known: Known, result: str, rule: str) -> Decision:
         return _decision(result, rule)
     spiculation = known.optional("spiculation")
     if spiculation:
-        return _decision("4X", f"{result} with spiculation: {rule}")
+        return _decision(
+            "4X", _("{result} with spiculation: {rule}").format(result=result, rule=rule)
+        )
     if known.optional("suspicious_features"):
-        return _decision("4X", f"{result} with suspicious features: {rule}")
-    return _decision(result, rule if spiculation is False else f"{rule}; 4X if spiculated")
+        return _decision(
+            "4X", _("{result} with suspicious features: {rule}").format(result=result, rule=rule)
+        )
+    return _decision(
+        result, rule if spiculation is False else _("{rule}; 4X if spiculated").format(rule=rule)
+    )
 
 
 def _decision(result: str, rule: str) -> Decision:
@@ -207,21 +217,22 @@ def _by_kind(known: Known) -> Ruling | None:
     if kind not in AIRWAYS or (status := known("status")) is None:
         return None
     if kind == "segmental airway":
-        return ("4A" if status in FIRST_SEEN else "4B"), f"segmental or larger airway, {status}"
-    return None if status in GROWING else ("2", f"{kind}, {status}")
+        rule = joined(", ", (_("segmental or larger airway"), status))
+        return ("4A" if status in FIRST_SEEN else "4B"), rule
+    return None if status in GROWING else ("2", joined(", ", (kind, status)))
 
 
 def _cyst(known: Known, kind: str) -> Ruling | None:
     change = known.optional("cyst_change")
     if change is not None:
-        return _changed_cyst(kind, change), f"{kind}, {change}"
+        return _changed_cyst(kind, change), joined(", ", (kind, change))
     status = known("status")
     if status in FIRST_SEEN:
-        return "4A", f"{kind}, {status}"
+        return "4A", joined(", ", (kind, status))
     if status == "stable":
         return _stable_cyst(known, kind)
     if status in GROWING and kind == "multilocular cyst":
-        return "4B", f"{kind}, {status}"
+        return "4B", joined(", ", (kind, status))
     if status in GROWING:
         known("cyst_change")  # is missing
     return None
@@ -238,7 +249,7 @@ def _stable_cyst(known: Known, kind: str) -> Ruling | None:
     if previous is None:
         return None
     kept, early = ("4A", "") if previous == "1" else _step_down(known, previous)
-    return kept, f"{kind}, stable, {previous} before{early}"
+    return kept, _since(joined(", ", (kind, _("stable"))), previous, early)
 
 
 # --- By density, change and size
@@ -274,24 +285,29 @@ class _Nodule:
         """Returns the category; None: more must be known."""
         subsolid = self.density != "solid"
         if subsolid and self.part in CHANGED:
-            words = f"{self.density}, {self.part} solid component"
-            return _agreed(lambda by: _first(CHANGED_COMPONENT, self.solid, by, words))
+            what = _("{change} solid component {range}")
+            return _agreed(
+                lambda by: _first(
+                    CHANGED_COMPONENT, self.solid, by, self.density, what=what, change=self.part
+                )
+            )
         if subsolid and self.part == "slowly growing":
-            return "4B", f"{self.density}, slowly growing solid component"
+            return "4B", _("{density}, slowly growing solid component").format(density=self.density)
         if self.density == "ground glass":
             return self._glass()
         if self.status == "slowly growing":
-            return "4B", f"{self.density}, {self.status} over several scans"
+            return "4B", _("{density}, {status} over several scans").format(
+                density=self.density, status=self.status
+            )
         return self._lymph_node() or (self._stable() if self.status == "stable" else self._sized())
 
     def _glass(self) -> Ruling:
         if self.status not in UNCHANGED:
-            return _agreed(
-                lambda by: _first(GLASS, self.whole, by, f"ground glass, {self.status},")
-            )
-        rule, previous = f"ground glass, {self.status}", self.known.optional("previous")
+            return _agreed(lambda by: _first(GLASS, self.whole, by, _("ground glass"), self.status))
+        rule = joined(", ", (_("ground glass"), self.status))
+        previous = self.known.optional("previous")
         if previous in MAY_STAY and self.status == "slowly growing":
-            return previous, f"{rule}, {previous} before"
+            return previous, _since(rule, previous)
         return self._kept(rule, previous)
 
     def _lymph_node(self) -> Ruling | None:
@@ -301,9 +317,11 @@ class _Nodule:
         is_one = self.density == "solid" and small and self.status != "growing"
         if not is_one or not self.known.like_a_lymph_node():
             return None
-        rule = f"like a lymph node at pleura or fissure, {self.status}, < {MM_10[DIAMETER]} mm"
+        rule = _("like a lymph node at pleura or fissure, {status}, < {mm} mm").format(
+            status=self.status, mm=MM_10[DIAMETER]
+        )
         if self.whole[VOLUME] >= MM_10[VOLUME]:
-            rule += f", but ≥ {MM_10[VOLUME]} mm³"
+            rule = _("{rule}, but ≥ {mm3} mm³").format(rule=rule, mm3=MM_10[VOLUME])
         previous = self.known.optional("previous") if self.status == "stable" else None
         return self._kept(rule, previous)
 
@@ -312,7 +330,7 @@ class _Nodule:
         if previous in (None, "1", "2"):
             return "2", rule
         kept, early = _step_down(self.known, previous)
-        return kept, f"{rule}, {previous} before{early}"
+        return kept, _since(rule, previous, early)
 
     def _sized(self) -> Ruling:
         if (self.density, self.status, self.part) != ("part-solid", "growing", "stable"):
@@ -320,7 +338,9 @@ class _Nodule:
         result, rule = _agreed(lambda by: self._by_size("baseline", by))
         previous = self.known.optional("previous") or GROWN_OUTSIDE
         at_least = max(GROWN_OUTSIDE, previous, result, key=RANK.__getitem__)
-        return at_least, f"it grows, but not its solid component; at least {previous}; {rule}"
+        return at_least, _(
+            "it grows, but not its solid component; at least {previous}; {rule}"
+        ).format(previous=previous, rule=rule)
 
     def _stable(self) -> Ruling | None:
         previous = self.known("previous")
@@ -328,17 +348,19 @@ class _Nodule:
 
     def _stepped(self, previous: str, by: int) -> Ruling:
         """Steps down, unless the size calls for more than the previous category."""
-        rule = f"{self.density}, stable, {previous} before"
-        now, size = self._by_size("baseline", by)
+        rule = joined(", ", (self.density, _("stable")))
+        now, size = _sized(self.density, "baseline", self.whole, self.solid, by, named=False)
         before = self._before(by)
         was_stepped = previous in MAY_HAVE_BEEN.get(now, ())
         as_large = before is not None and RANK[now] <= RANK[before]
         if RANK[now] <= RANK[previous] or (was_stepped and as_large):
             kept, early = _step_down(self.known, previous)
-            return kept, rule + early
-        hint = f"; {STEPPED_DOWN[previous]} if it measured as much at the scan before"
-        size = size.removeprefix(f"{self.density}, baseline, ")
-        return now, f"{rule}, but {size} now{hint if was_stepped and before is None else ''}"
+            return kept, _since(rule, previous, early)
+        larger = _("{rule}, but {size} now").format(rule=_since(rule, previous), size=size)
+        if not was_stepped or before is not None:
+            return now, larger
+        hint = _("{category} if it measured as much at the scan before")
+        return now, joined("; ", (larger, hint.format(category=STEPPED_DOWN[previous])))
 
     def _by_size(self, status: str, by: int) -> Ruling:
         return _sized(self.density, status, self.whole, self.solid, by)
@@ -357,34 +379,44 @@ def _step_down(known: Known, previous: str) -> Ruling:
     for that."""
     days = math.inf if known.follow_up is None else known.follow_up.days
     if days < DUE_DAYS.get(previous, 0):
-        return previous, f"; after {days:g} days it is too early to step down"
+        return previous, _("after {days:g} days it is too early to step down").format(days=days)
     return STEPPED_DOWN[previous], ""
+
+
+def _since(rule: str, previous: str, early: str = "") -> str:
+    """Returns the rule with the previous category, and why that does not step down yet."""
+    said = _("{rule}, {previous} before").format(rule=rule, previous=previous)
+    return joined("; ", filter(None, (said, early)))
 
 
 def _agreed(ruling: Callable[[int], Ruling]) -> Ruling:
     """Returns the ruling by diameter, and says where the volume rules otherwise."""
-    (result, rule), (other, _) = ruling(DIAMETER), ruling(VOLUME)
-    return result, rule if other == result else f"{rule}; by volume {other}"
+    (result, rule), (other, _rule) = ruling(DIAMETER), ruling(VOLUME)
+    if other != result:
+        rule = _("{rule}; by volume {other}").format(rule=rule, other=other)
+    return result, rule
 
 
-def _sized(density: str, status: str, whole: Size, solid: Size, by: int) -> Ruling:
+def _sized(
+    density: str, status: str, whole: Size, solid: Size, by: int, *, named: bool = True
+) -> Ruling:
+    """Returns the ruling by size; its rule begins with density and status where they are named."""
+    said = (density, status) if named else ()
     if density == "solid":
-        return _first(SOLID[status], whole, by, f"solid, {status},")
+        return _first(SOLID[status], whole, by, *said)
     small = whole[by] < MM_6[by]
     table = (SMALL_PART_SOLID if small else COMPONENT)[status]
     extent = f"{'<' if small else '≥'} {MM_6[by]} {UNITS[by]}"
-    return _first(table, solid, by, f"part-solid, {status}, {extent}, solid component")
+    return _first(table, solid, by, *said, extent, what=_("solid component {range}"))
 
 
-def _first(limits: Limits, size: Size, by: int, what: str) -> Ruling:
-    """Returns the result of the first limit that the size is below, and the range of sizes."""
-    index = sum(size[by] >= limit[by] for limit, _ in limits)
+def _first(
+    limits: Limits, size: Size, by: int, *said: str, what: str = ANY_RANGE, **values: str | None
+) -> Ruling:
+    """Returns the result of the first limit that the size is below, and as its rule what was said
+    and the range of sizes."""
+    index = sum(size[by] >= limit[by] for limit, _result in limits)
     limit, result = limits[index]
     low = limits[index - 1][0][by] if index else 0
-    return result, f"{what} {_range(low, limit[by])} {UNITS[by]}"
-
-
-def _range(low: float, high: float) -> str:
-    if high == math.inf:
-        return f"≥ {low:g}"
-    return f"{low:g} to < {high:g}" if low else f"< {high:g}"
+    found = what.format(range=range_words(low, limit[by], UNITS[by]), **values)
+    return result, joined(", ", (*said, found))

@@ -33,6 +33,7 @@ from pydicom.valuerep import STANDARD_VR
 
 from nodulerisk.ct.dicom.zip_files import MAX_RATIO, is_zip, zip_members
 from nodulerisk.errors import CTError
+from nodulerisk.language.texts import _
 
 MAX_FILES = 20_000
 CT_IMAGES = (CTImageStorage, EnhancedCTImageStorage)
@@ -59,7 +60,7 @@ UNCOMPRESSED: dict[Any, UID] = {
     (False, True): ExplicitVRLittleEndian,
     (False, False): ExplicitVRBigEndian,
 }
-DAMAGED = "A DICOM file is damaged or cut short. Export or copy the series again."
+DAMAGED = _("A DICOM file is damaged or cut short. Export or copy the series again.")
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,9 @@ class ImagePlane:
         found = numbers(self.macro(sequence), keyword, self.file)
         if len(found) != count:
             raise CTError(
-                f"{keyword} is missing or incomplete in {self.file.name}. Export the CT series"
-                " again."
+                _(
+                    "{keyword} is missing or incomplete in {name}. Export the CT series again."
+                ).format(keyword=keyword, name=self.file.name)
             )
         return found
 
@@ -130,7 +132,10 @@ def files_in(path: Path) -> list[DicomFile]:
     found = [path] if path.is_file() else list(islice(walked(path), MAX_FILES + 1))
     if len(found) > MAX_FILES:
         raise CTError(
-            f"The folder holds more than {MAX_FILES} files. Choose the folder of the one CT series."
+            _(
+                "The folder holds more than {max_files} files. Choose the folder of the one CT"
+                " series."
+            ).format(max_files=MAX_FILES)
         )
     return [
         DicomFile(file.name, partial(open_binary, file), str(file.parent))
@@ -159,10 +164,12 @@ def walked(folder: Path) -> Iterator[Path]:
         yield from (Path(place, name) for name in names)
 
 
-def refuse_folder(_: OSError) -> None:
+def refuse_folder(_error: OSError) -> None:
     raise CTError(
-        "A folder of this CT cannot be opened. Ask for the right to read it, or copy the series to"
-        " a folder of yours."
+        _(
+            "A folder of this CT cannot be opened. Ask for the right to read it, or copy"
+            " the series to a folder of yours."
+        )
     )
 
 
@@ -179,11 +186,11 @@ def damage_refused() -> Iterator[None]:
         raise
     except MemoryError:
         raise CTError(
-            "There is not enough memory to read this CT. Close other programs and try again."
+            _("There is not enough memory to read this CT. Close other programs and try again.")
         ) from None
     except (OSError, zipfile.BadZipFile, zlib.error):
         raise CTError(
-            "A DICOM file cannot be read from the disk or the .zip. Copy the series again."
+            _("A DICOM file cannot be read from the disk or the .zip. Copy the series again.")
         ) from None
     except Exception:
         raise CTError(DAMAGED) from None
@@ -263,7 +270,9 @@ def numbers(header: Dataset, keyword: str, file: DicomFile) -> tuple[float, ...]
         return () if value is None or value == "" else (float(value),)
     except (TypeError, ValueError, OverflowError):
         raise CTError(
-            f"{keyword} is not a number in {file.name}. Export the CT series again."
+            _("{keyword} is not a number in {name}. Export the CT series again.").format(
+                keyword=keyword, name=file.name
+            )
         ) from None
 
 
@@ -288,8 +297,10 @@ def refuse_deflate_bomb(stream: IO[bytes], start: bytes) -> None:
         deflated = inflate.unconsumed_tail
         if size > limit:
             raise CTError(
-                "A deflated DICOM file unpacks to far more than a CT would. Export the series"
-                " again."
+                _(
+                    "A deflated DICOM file unpacks to far more than a CT would. Export the series"
+                    " again."
+                )
             )
     stream.seek(0)
 

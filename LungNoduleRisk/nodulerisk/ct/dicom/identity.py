@@ -8,13 +8,14 @@ from pathlib import Path
 from nodulerisk.ct.dicom.files import dicom_files
 from nodulerisk.ct.dicom.series import can_read, choose_volume, ct_images
 from nodulerisk.errors import CTError
+from nodulerisk.language.texts import _
 
 LABELS = {
-    "PatientName": "Patient",
-    "PatientID": "Patient ID",
-    "PatientBirthDate": "Born",
-    "StudyDate": "Study date",
-    "SeriesDescription": "Series",
+    "PatientName": _("Patient"),
+    "PatientID": _("Patient ID"),
+    "PatientBirthDate": _("Born"),
+    "StudyDate": _("Study date"),
+    "SeriesDescription": _("Series"),
 }
 
 
@@ -29,7 +30,7 @@ def identity_in(paths: Sequence[Path], series_uid: str | None = None) -> dict[st
         CTError: not DICOM; see ``read_dicom``.
     """
     if not paths or not all(path.exists() and can_read(path) for path in paths[:1]):
-        raise CTError("Only DICOM says who the patient is: leave out the identity.")
+        raise CTError(_("Only DICOM says who the patient is: leave out the identity."))
     with dicom_files(*paths) as files:
         header = choose_volume(ct_images(files), series_uid).planes[0].header
     said = {label: str(header.get(keyword) or "") for keyword, label in LABELS.items()}

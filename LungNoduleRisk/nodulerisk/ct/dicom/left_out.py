@@ -21,6 +21,7 @@ from nodulerisk.ct.dicom.volumes import (
     numbers_of,
     stored,
 )
+from nodulerisk.language.texts import _, joined
 
 MAX_REMAINDER = 0.25  # of a volume's slices
 OFF_GRID = 0.25  # of a step
@@ -102,9 +103,9 @@ def left_out_checks(
     lost = [header for header in unplaced if uid and stored(header, SERIES_UID) == uid]
     differing = dict.fromkeys(tag for plane in left for tag in differences(first, plane))
     differing |= {"ImagePositionPatient": None} if lost else {}
-    differing |= {"what they hold (no DICOM)": None} if broken else {}
+    differing |= {_("what they hold (no DICOM)"): None} if broken else {}
     slices = len(left) + len(lost) + broken
-    return [LEFT_OUT_SLICES.check(slices=slices, tags=", ".join(differing))] if slices else []
+    return [LEFT_OUT_SLICES.check(slices=slices, tags=joined(", ", differing))] if slices else []
 
 
 def differences(first: ImagePlane, plane: ImagePlane) -> list[str]:
@@ -115,10 +116,10 @@ def differences(first: ImagePlane, plane: ImagePlane) -> list[str]:
         if stored(first.header, Tag(keyword)) != stored(plane.header, Tag(keyword))
     ]
     if identity_of(first).patient != identity_of(plane).patient:
-        tags.append("the patient")
+        tags.append(_("the patient"))
     others = [a for a in ATTRIBUTES if a.of(first) != a.of(plane)]
     tags += [attribute.keyword for attribute in others if not attribute.along]
-    return tags or [attribute.keyword for attribute in others][:1] or ["their place"]
+    return tags or [attribute.keyword for attribute in others][:1] or [_("their place")]
 
 
 def number_checks(volume: Volume, planes: Planes, filled: int) -> list[Check]:

@@ -38,6 +38,7 @@ from nodulerisk.ct.volume import (
     to_hounsfield,
 )
 from nodulerisk.errors import CTError
+from nodulerisk.language.texts import _, joined
 
 FIRST_ITEM = b"\xfe\xff\x00\xe0"  # PS3.5 A.4
 JPEG_LS = "pyjpegls (pip install pyjpegls)"
@@ -78,8 +79,11 @@ def refuse_too_many(stack: SliceStack) -> None:
     slices, rows, columns = stack.shape
     if slices * rows * columns > MAX_VOXELS:
         raise CTError(
-            f"{slices} slices of {columns} x {rows} are more than this program reads at once"
-            f" ({MAX_VOXELS // 10**6} million voxels). Choose a reconstruction with fewer slices."
+            _(
+                "{slices} slices of {columns} x {rows} are more than this program reads at"
+                " once ({max_voxels} million voxels). Choose a reconstruction with fewer"
+                " slices."
+            ).format(slices=slices, columns=columns, rows=rows, max_voxels=MAX_VOXELS // 10**6)
         )
 
 
@@ -90,13 +94,17 @@ def refuse_without_decoder(planes: list[ImagePlane]) -> None:
             available = get_decoder(syntax).is_available
         except NotImplementedError:
             raise CTError(
-                f"Pixels are stored as {syntax.name}, which CTs do not use. Export the series"
-                " uncompressed."
+                _(
+                    "Pixels are stored as {name}, which CTs do not use. Export the series"
+                    " uncompressed."
+                ).format(name=syntax.name)
             ) from None
         if not available:
             raise CTError(
-                f"Pixels are stored as {syntax.name}. Export the series uncompressed, or install"
-                f" {DECODERS.get(syntax, 'a decoder for pydicom')}."
+                _(
+                    "Pixels are stored as {name}. Export the series uncompressed, or install"
+                    " {decoder}."
+                ).format(name=syntax.name, decoder=DECODERS.get(syntax, _("a decoder for pydicom")))
             )
 
 
@@ -121,7 +129,11 @@ def refuse_incomplete(dataset: Dataset, file: DicomFile) -> None:
     if not {"PixelData", "FloatPixelData", "DoubleFloatPixelData"} & set(dataset.dir("Pixel")):
         lacking.append("PixelData")
     if lacking:
-        raise CTError(f"{file.name} lacks {', '.join(lacking)}. Export the CT series again.")
+        raise CTError(
+            _("{name} lacks {lacking}. Export the CT series again.").format(
+                name=file.name, lacking=joined(", ", lacking)
+            )
+        )
 
 
 def refuse_unknown_coding(dataset: Dataset) -> None:
@@ -129,8 +141,10 @@ def refuse_unknown_coding(dataset: Dataset) -> None:
     encapsulated = bytes(dataset.get("PixelData", b"")[:4]) == FIRST_ITEM
     if encapsulated and not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         raise CTError(
-            "The pixels are compressed, but the files lack the TransferSyntaxUID that says how."
-            " Export the series again, uncompressed."
+            _(
+                "The pixels are compressed, but the files lack the TransferSyntaxUID that says"
+                " how. Export the series again, uncompressed."
+            )
         )
 
 
@@ -150,8 +164,10 @@ def refuse_lying_size(dataset: Dataset) -> None:
         agrees = all(jpeg2000_size(frame) in (None, (rows, columns)) for frame in stored)
     if not agrees:
         raise CTError(
-            "Rows and Columns disagree with the pixel data: the file is cut short, damaged or"
-            " unsafe."
+            _(
+                "Rows and Columns disagree with the pixel data: the file is cut short, damaged"
+                " or unsafe."
+            )
         )
     refuse_lying_bits(dataset)
 
@@ -160,7 +176,9 @@ def refuse_lying_bits(dataset: Dataset) -> None:
     """Refuses bits that do not end with the highest (PS3.3 C.7.6.3.1): others would be read."""
     stored = int(dataset.BitsStored)
     if int(dataset.get("HighBit", stored - 1)) != stored - 1:
-        raise CTError("BitsStored and HighBit contradict each other. Export the CT series again.")
+        raise CTError(
+            _("BitsStored and HighBit contradict each other. Export the CT series again.")
+        )
 
 
 def is_padded(pixels: bytes, size: int, row: int) -> bool:
@@ -245,8 +263,10 @@ def rescale_of(header: Dataset, file: DicomFile) -> tuple[float, float]:
         return 1.0, 0.0
     if not (isfinite(slope[0]) and isfinite(intercept[0])) or slope[0] == 0:
         raise CTError(
-            f"RescaleSlope or RescaleIntercept is not a usable number in {file.name}. Export the CT"
-            " again."
+            _(
+                "RescaleSlope or RescaleIntercept is not a usable number in {name}. Export the"
+                " CT again."
+            ).format(name=file.name)
         )
     return slope[0], intercept[0]
 
@@ -263,8 +283,10 @@ def rescale_checks(stack: SliceStack, hu: np.ndarray) -> list[Check]:
         return varies
     if not looks_like_hounsfield(hu):
         raise CTError(
-            "RescaleSlope or RescaleIntercept is missing, so the values are not in HU. Export the"
-            " CT again."
+            _(
+                "RescaleSlope or RescaleIntercept is missing, so the values are not in HU."
+                " Export the CT again."
+            )
         )
     return [RESCALE_MISSING.check(), *varies]
 
@@ -290,9 +312,11 @@ def varying_rescale(stack: SliceStack, hu: np.ndarray) -> list[Check]:
         as_below = (above - other[1]) / other[0] * one[0] + one[1]
         if np.median(np.abs(above - below)) > np.median(np.abs(as_below - below)) + ROUNDING_HU:
             raise CTError(
-                f"RescaleSlope or RescaleIntercept changes at {stack.planes[k + 1].file.name}, and"
-                " the slices on either side do not fit together by it: their values are not in HU."
-                " Export the CT again."
+                _(
+                    "RescaleSlope or RescaleIntercept changes at {name}, and the slices on either"
+                    " side do not fit together by it: their values are not in HU. Export the CT"
+                    " again."
+                ).format(name=stack.planes[k + 1].file.name)
             )
     return [RESCALE_VARIES.check(hu=effect)]
 

@@ -41,6 +41,7 @@ from nodulerisk.ct.dicom.volumes import (
 )
 from nodulerisk.ct.volume import AIR_HU, CT, SINGLE_SLICE, Acquisition
 from nodulerisk.errors import CTError, SeveralSeriesError
+from nodulerisk.language.texts import Text, _, joined
 
 CONE_BEAM = re.compile(r"CBCT|CONE.?BEAM|DYNACT|ON-BOARD IMAGER", re.IGNORECASE)
 HOUNSFIELD = re.compile(r"H\.?U\.?|US|HOUNSFIELD( UNITS?)?", re.IGNORECASE)  # PS3.3 C.11.1.1.2
@@ -89,13 +90,14 @@ def acquisition_in(paths: Sequence[Path]) -> tuple[Acquisition, list[Check]]:
     with dicom_files(*paths) as files:
         images = ct_images(files)
         if not images.planes:
-            raise CTError("The series is a localizer, not a CT volume. Choose the CT series.")
+            raise CTError(_("The series is a localizer, not a CT volume. Choose the CT series."))
         if len(images.volumes) > 1:
             raise CTError(
-                "This volume was loaded from several volumes, which are not one CT:"
-                f"{listing(images.volumes)}\nLoad one of them alone: in the DICOM module, tick"
-                " Advanced, press Examine and choose it, or load a folder that holds only its"
-                " files."
+                _(
+                    "This volume was loaded from several volumes, which are not one"
+                    " CT:{listing}\nLoad one of them alone: in the DICOM module, tick Advanced,"
+                    " press Examine and choose it, or load a folder that holds only its files."
+                ).format(listing=listing(images.volumes))
             )
         refuse_not_ct(images.planes[0])
         return acquisition_of(images.planes), lossy_checks(images.planes)
@@ -156,7 +158,9 @@ def ct_images(files: list[DicomFile]) -> Images:
     modalities = {modality_of(header) for _, header in pictures}
     if "CT" not in modalities:
         raise CTError(
-            f"The images are {', '.join(sorted(modalities))}, not CT. Choose a CT series."
+            _("The images are {modalities}, not CT. Choose a CT series.").format(
+                modalities=joined(", ", sorted(modalities))
+            )
         )
     images = Images([], [], [], named_dicom(files) - named_dicom(file for file, _ in headers))
     for file, header in pictures:
@@ -175,8 +179,10 @@ def is_image(file: DicomFile, header: Dataset) -> bool:
         return True
     if header.get("SOPClassUID", header.file_meta.get("MediaStorageSOPClassUID")) in CT_IMAGES:
         raise CTError(
-            f"{file.name} is a CT image without Rows and Columns: it is cut short or damaged."
-            " Export or copy the series again."
+            _(
+                "{name} is a CT image without Rows and Columns: it is cut short or damaged."
+                " Export or copy the series again."
+            ).format(name=file.name)
         )
     return False
 
@@ -190,18 +196,22 @@ def named_dicom(files: Iterable[DicomFile]) -> int:
 def what_else(files: list[DicomFile], has_dicom: bool) -> str:
     """Says what a folder or zip without DICOM images holds instead."""
     if has_dicom:
-        return (
-            "The DICOM files here hold no images, but reports, contours or the like. Choose the"
-            " folder or .zip that holds the CT series."
+        return _(
+            "The DICOM files here hold no images, but reports, contours or the like."
+            " Choose the folder or .zip that holds the CT series."
         )
     names = [file.name.lower() for file in files]
     for ending in (*IMAGE_FILES, *PACKED_FILES):
         if any(name.endswith(ending) for name in names):
-            advice = "Choose the file itself" if ending in IMAGE_FILES else "Unpack them first"
-            return f"No DICOM images were found here, but {ending} files. {advice}."
+            advice = (
+                _("Choose the file itself") if ending in IMAGE_FILES else _("Unpack them first")
+            )
+            return _("No DICOM images were found here, but {ending} files. {advice}.").format(
+                ending=ending, advice=advice
+            )
     if names == ["dicomdir"]:
-        return "A DICOMDIR is only a list of files. Choose the folder that it lies in."
-    return "No DICOM images were found here. Choose the folder or .zip that holds the CT series."
+        return _("A DICOMDIR is only a list of files. Choose the folder that it lies in.")
+    return _("No DICOM images were found here. Choose the folder or .zip that holds the CT series.")
 
 
 def is_localizer(header: Dataset) -> bool:
@@ -252,41 +262,48 @@ def choose_volume(images: Images, name: str | None) -> Volume:
         if len(candidates) == 1:
             return candidates[0]
     problem = (
-        "No CT series has this SeriesInstanceUID"
+        _("No CT series has this SeriesInstanceUID")
         if not offered
-        else "One series holds several volumes (4D, or several acquisitions or reconstructions)"
+        else _("One series holds several volumes (4D, or several acquisitions or reconstructions)")
         if len({volume.identity.uid for volume in offered}) == 1
-        else "There are several CT series"
+        else _("There are several CT series")
     )
     listed = offered or volumes
     raise SeveralSeriesError(
-        f"{problem}. Choose one of these (in the terminal: --series NAME):{listing(listed)}",
+        _("{problem}. Choose one of these (in the terminal: --series NAME):{listing}").format(
+            problem=problem, listing=listing(listed)
+        ),
         {volume.name: summary(volume) for volume in listed},
     )
 
 
 def listing(volumes: list[Volume]) -> str:
-    return "".join(f"\n  {volume.name}: {summary(volume)}" for volume in volumes)
+    lines = (joined(": ", (f"\n  {volume.name}", summary(volume))) for volume in volumes)
+    return joined("", lines)
 
 
 def summary(volume: Volume) -> str:
     said = acquisition_of(volume.planes)
     thickness = (
-        f"{said.slice_thickness_mm:g} mm" if said.slice_thickness_mm else "thickness unknown"
+        Text("{mm:g} mm").format(mm=said.slice_thickness_mm)
+        if said.slice_thickness_mm
+        else _("thickness unknown")
     )
-    text = f"{len(volume.planes)} slices, {thickness}, kernel {said.kernel or 'unknown'}"
-    return "; ".join([text, ", ".join(volume.apart)]) if volume.apart else text
+    text = _("{count} slices, {thickness}, kernel {kernel}").format(
+        count=len(volume.planes), thickness=thickness, kernel=said.kernel or _("unknown")
+    )
+    return joined("; ", [text, joined(", ", volume.apart)]) if volume.apart else text
 
 
 def why_no_volume(images: Images) -> str:
     """Says why the images make no volume."""
     if not images.planes and not images.unplaced:
-        return (
-            "The CT images here are localizers (scouts) or pictures in colour, not a CT volume."
-            " Choose the CT series."
+        return _(
+            "The CT images here are localizers (scouts) or pictures in colour, not a CT"
+            " volume. Choose the CT series."
         )
     if images.planes and not any(plane.normal.any() for plane in images.planes):
-        return "ImageOrientationPatient gives no directions. Export the CT series again."
+        return _("ImageOrientationPatient gives no directions. Export the CT series again.")
     if len(images.planes) < MIN_SLICES:
         return SINGLE_SLICE
     differing = [
@@ -296,11 +313,11 @@ def why_no_volume(images: Images) -> str:
     ]
     if not differing:
         return SINGLE_SLICE
-    return (
-        f"Each of the {len(images.planes)} slices has its own {' and '.join(differing)}, so that"
-        " nothing says they are one series. Export the series again, or de-identify it with one UID"
-        " for the whole series."
-    )
+    return _(
+        "Each of the {count} slices has its own {differing}, so that nothing says they"
+        " are one series. Export the series again, or de-identify it with one UID for"
+        " the whole series."
+    ).format(count=len(images.planes), differing=joined(" and ", differing))
 
 
 def read_volume(volume: Volume, images: Images) -> CT:
@@ -355,9 +372,11 @@ def refuse_twins(volume: Volume) -> None:
     49)."""
     if are_twins(volume.planes):
         raise CTError(
-            "Neighbouring slices share their InstanceNumber: two acquisitions or reconstructions"
-            " seem to lie between each other, and nothing tells them apart. Export each of them as"
-            " a series of its own."
+            _(
+                "Neighbouring slices share their InstanceNumber: two acquisitions or"
+                " reconstructions seem to lie between each other, and nothing tells them"
+                " apart. Export each of them as a series of its own."
+            )
         )
 
 
@@ -372,8 +391,11 @@ def refuse_interleaved(hu: np.ndarray, index: np.ndarray) -> None:
     pairs = np.minimum(next_slice[:-1], next_slice[1:])  # both neighbours of a slice in between
     if np.median(pairs) > UNLIKE * np.median(next_but_one):
         raise CTError(
-            "Every slice looks like the one after next, and unlike its neighbours: two acquisitions"
-            " or phases seem to lie between each other. Export each of them as a series of its own."
+            _(
+                "Every slice looks like the one after next, and unlike its neighbours: two"
+                " acquisitions or phases seem to lie between each other. Export each of them"
+                " as a series of its own."
+            )
         )
 
 
@@ -389,14 +411,18 @@ def refuse_not_ct(plane: ImagePlane) -> None:
     )
     if CONE_BEAM.search(" ".join(str(plane.header.get(word, "")) for word in words)):
         raise CTError(
-            "This is a cone-beam CT, whose values are not Hounsfield units. Choose a diagnostic CT"
-            " series."
+            _(
+                "This is a cone-beam CT, whose values are not Hounsfield units. Choose a"
+                " diagnostic CT series."
+            )
         )
     units = str(plane.macro("PixelValueTransformationSequence").get("RescaleType") or "HU")
     if not HOUNSFIELD.fullmatch(units.strip()):
         raise CTError(
-            f"The series is not in Hounsfield units but in {units[:16]} (RescaleType): a spectral"
-            " or derived map. Choose the CT images."
+            _(
+                "The series is not in Hounsfield units but in {units} (RescaleType): a"
+                " spectral or derived map. Choose the CT images."
+            ).format(units=units[:16])
         )
 
 

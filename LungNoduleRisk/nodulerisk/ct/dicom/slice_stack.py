@@ -14,6 +14,7 @@ from nodulerisk.checks import IRREGULAR_SPACING, MISSING_SLICES, Check
 from nodulerisk.ct.dicom.files import ImagePlane
 from nodulerisk.ct.volume import refuse_bad_direction, refuse_bad_spacing
 from nodulerisk.errors import CTError, TiltError
+from nodulerisk.language.texts import _
 
 MAX_CONSECUTIVE_MISSING = 5
 # Deviation of slice steps from the median: up to the first silent, up to the second flagged, beyond
@@ -80,13 +81,20 @@ def common_pixel_spacing(planes: list[ImagePlane]) -> tuple[float, float]:
         CTError: missing, zero or negative, or not the same in every slice (fault 15).
     """
     spacings = [plane.numbers("PixelMeasuresSequence", "PixelSpacing", 2) for plane in planes]
-    [(common, _)] = Counter(spacings).most_common(1)
+    [(common, _count)] = Counter(spacings).most_common(1)
     strays = [k for k, found in enumerate(spacings) if not np.allclose(found, common, atol=1e-4)]
     if strays:
         raise CTError(
-            f"{len(strays)} of {len(planes)} slices have another PixelSpacing, the first in"
-            f" {planes[strays[0]].file.name}: {in_mm(spacings[strays[0]])} instead of"
-            f" {in_mm(common)}. Take them out, or export the CT series again."
+            _(
+                "{count} of {planes} slices have another PixelSpacing, the first in {name}:"
+                " {found} instead of {common}. Take them out, or export the CT series again."
+            ).format(
+                count=len(strays),
+                planes=len(planes),
+                name=planes[strays[0]].file.name,
+                found=in_mm(spacings[strays[0]]),
+                common=in_mm(common),
+            )
         )
     down, along = common
     refuse_bad_spacing((down, along))
@@ -114,11 +122,13 @@ def common_direction(planes: list[ImagePlane]) -> np.ndarray:
     ]
     if turned:
         raise CTError(
-            f"The slices of this series are not parallel, the first in {turned[0]}. Choose a series"
-            " of parallel slices."
+            _(
+                "The slices of this series are not parallel, the first in {turned}. Choose a"
+                " series of parallel slices."
+            ).format(turned=turned[0])
         )
     if not np.all(np.isfinite([plane.position for plane in planes])):
-        raise CTError("A slice's position is not a number. Export the CT series again.")
+        raise CTError(_("A slice's position is not a number. Export the CT series again."))
     return direction
 
 
@@ -133,8 +143,10 @@ def refuse_shear(planes: list[ImagePlane], normal: np.ndarray, pixel_mm: float) 
     sideways = offsets - np.outer(offsets @ normal, normal)
     if np.linalg.norm(sideways, axis=1).max() > pixel_mm / 2:
         raise TiltError(
-            "The slices are shifted against each other, as with a tilted gantry. "
-            "Correct the tilt at the scanner or resample the series, then load it again."
+            _(
+                "The slices are shifted against each other, as with a tilted gantry. Correct"
+                " the tilt at the scanner or resample the series, then load it again."
+            )
         )
 
 
@@ -154,12 +166,16 @@ def slice_grid(heights: np.ndarray) -> tuple[np.ndarray, float, list[Check]]:
     drift = float(np.abs((heights - heights[0]) / step - index).max())
     if deviation > TOLERABLE or drift > 0.5:
         raise CTError(
-            f"Slice spacing varies by {100 * deviation:.0f} %. Reconstruct an evenly spaced series."
+            _(
+                "Slice spacing varies by {deviation:.0f} %. Reconstruct an evenly spaced series."
+            ).format(deviation=100 * deviation)
         )
     missing = int(index[-1]) + 1 - len(heights)
     if jumps.max() - 1 > MAX_CONSECUTIVE_MISSING or missing > max(1, index[-1] // 10):
         raise CTError(
-            f"{missing} slices of the series are missing. Export the complete series again."
+            _(
+                "{missing} slices of the series are missing. Export the complete series again."
+            ).format(missing=missing)
         )
     return index, step, spacing_checks(missing, deviation)
 
@@ -169,8 +185,11 @@ def refuse_repeats(planes: list[ImagePlane], steps: np.ndarray) -> None:
     if repeated:
         first, second = sorted(plane.file.name for plane in repeated[0])
         raise CTError(
-            f"{len(repeated)} slices lie where another does, the first in {first} and {second}: "
-            "copies, or several phases in one series (4D). Keep one slice for each position."
+            _(
+                "{count} slices lie where another does, the first in {first} and {second}:"
+                " copies, or several phases in one series (4D). Keep one slice for each"
+                " position."
+            ).format(count=len(repeated), first=first, second=second)
         )
 
 

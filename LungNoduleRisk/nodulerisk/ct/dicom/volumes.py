@@ -26,13 +26,14 @@ from pydicom.tag import BaseTag, Tag
 from nodulerisk.ct.dicom.files import DicomFile, ImagePlane, read_whole_header
 from nodulerisk.ct.dicom.slice_stack import slice_grid
 from nodulerisk.errors import CTError
+from nodulerisk.language.texts import _, joined
 
 MIN_SLICES = 3  # of a volume that is told apart
 SAME_HEIGHT_MM = 0.01
 MAX_STRAYS = 0.25  # of a group's slices: those that belong to none of its volumes
 FEW = 3  # parts
 MIN_SHARE = 0.5  # of a range: two slices with one number are no two volumes
-FACING = ("sagittal", "coronal", "axial")
+FACING = (_("sagittal"), _("coronal"), _("axial"))
 IDENTITY_TAGS = tuple(
     tuple(map(Tag, keywords.split()))
     for keywords in (
@@ -46,6 +47,14 @@ SOP_INSTANCE = Tag("SOPInstanceUID")
 PER_FRAME = Tag("PerFrameFunctionalGroupsSequence")
 UNNAMED = "unnamed"  # a volume without SeriesInstanceUID
 Planes = list[ImagePlane]
+
+
+COUNTED = {  # what of an identity is not to be shown
+    "patient": _("patient"),
+    "study": _("study"),
+    "frame_of_reference": _("frame of reference"),
+    "uid": _("uid"),
+}
 
 
 class Identity(NamedTuple):
@@ -128,44 +137,48 @@ class Attribute:
 
 
 ATTRIBUTES = (
-    Attribute("SeriesNumber", "series number"),
-    Attribute("ConvolutionKernel", "kernel", "CTReconstructionSequence"),
-    Attribute("StackID", "stack", "FrameContentSequence"),
+    Attribute("SeriesNumber", _("series number")),
+    Attribute("ConvolutionKernel", _("kernel"), "CTReconstructionSequence"),
+    Attribute("StackID", _("stack"), "FrameContentSequence"),
     Attribute("ImageType", "", "CTImageFrameTypeSequence", frame_keyword="FrameType"),
     Attribute("PatientPosition"),
     Attribute("ReconstructionAlgorithm", "", "CTReconstructionSequence"),
-    Attribute("FilterType", "filter"),
+    Attribute("FilterType", _("filter")),
     Attribute("SeriesDescription"),
-    Attribute("RescaleType", "values in", "PixelValueTransformationSequence"),
+    Attribute("RescaleType", _("values in"), "PixelValueTransformationSequence"),
     Attribute("KVP", "kV", "CTXRayDetailsSequence"),
     Attribute("MonoenergeticEnergyEquivalent", "keV", "CTAdditionalXRaySourceSequence"),
-    Attribute("TemporalPositionIdentifier", "time point", along=True),
-    Attribute("TemporalPositionIndex", "time point", "FrameContentSequence", along=True),
+    Attribute("TemporalPositionIdentifier", _("time point"), along=True),
+    Attribute("TemporalPositionIndex", _("time point"), "FrameContentSequence", along=True),
     Attribute(
         "NominalPercentageOfCardiacPhase",
-        "heart phase %",
+        _("heart phase %"),
         "CardiacSynchronizationSequence",
         along=True,
     ),
     Attribute(
         "NominalPercentageOfRespiratoryPhase",
-        "breathing phase %",
+        _("breathing phase %"),
         "RespiratorySynchronizationSequence",
         along=True,
     ),
-    Attribute("TriggerTime", "trigger time", along=True),
+    Attribute("TriggerTime", _("trigger time"), along=True),
     Attribute(
-        "AcquisitionNumber", "acquisition", "FrameContentSequence", True, "FrameAcquisitionNumber"
+        "AcquisitionNumber",
+        _("acquisition"),
+        "FrameContentSequence",
+        True,
+        "FrameAcquisitionNumber",
     ),
-    Attribute("IrradiationEventUID", "scan", along=True, is_shown=False),
-    Attribute("SliceThickness", "slices of", "PixelMeasuresSequence", along=True),
-    Attribute("ContrastBolusAgent", "contrast agent", along=True),
+    Attribute("IrradiationEventUID", _("scan"), along=True, is_shown=False),
+    Attribute("SliceThickness", _("slices of"), "PixelMeasuresSequence", along=True),
+    Attribute("ContrastBolusAgent", _("contrast agent"), along=True),
     Attribute("ProtocolName", along=True),
     Attribute("ScanOptions", along=True),
     Attribute("ImageComments", along=True),
     Attribute("DerivationDescription", along=True),
-    Attribute("AcquisitionDate", "scan", along=True, is_shown=False),
-    Attribute("AcquisitionTime", "scan", along=True, is_shown=False),
+    Attribute("AcquisitionDate", _("scan"), along=True, is_shown=False),
+    Attribute("AcquisitionTime", _("scan"), along=True, is_shown=False),
 )
 
 
@@ -297,9 +310,10 @@ def apart_by_identity(volume: Volume, same: list[Volume]) -> Iterator[str]:
             continue
         if field == "size":
             yield " x ".join(map(str, value))
+        elif field == "facing":
+            yield volume.identity.facing
         else:
-            counted = f"{field.replace('_', ' ')} {values.index(value) + 1}"
-            yield str(value) if field == "facing" else counted
+            yield joined(" ", (COUNTED[field], str(values.index(value) + 1)))
 
 
 # --- The volumes of a group
@@ -358,19 +372,20 @@ def in_order(value: str) -> tuple[float, str]:
 def words_for(attribute: Attribute, plane: ImagePlane, number: int) -> str:
     group = plane.macro(attribute.sequence) if attribute.sequence else plane.header
     if not attribute.is_shown:
-        return f"{attribute.words} {number + 1}"
+        return joined(" ", (attribute.words, str(number + 1)))
     value = group.get(attribute.frame_keyword or attribute.keyword)
     value = group.get(attribute.keyword) if value is None else value
-    value = "unknown" if value is None or value == "" else value
+    if value is None or value == "":
+        return joined(" ", filter(None, (attribute.words, _("unknown"))))
     text = "/".join(map(str, value)) if isinstance(value, MultiValue) else str(value)
-    return f"{attribute.words} {without_patient(text, plane.header)}".strip()
+    return joined(" ", filter(None, (attribute.words, without_patient(text, plane.header))))
 
 
 def without_patient(text: str, header: Dataset) -> str:
     """Returns a description, unless it holds a part of the patient's name or number."""
     identity = f"{header.get('PatientName', '')}^{header.get('PatientID', '')}"
     parts = [part for part in identity.lower().replace(" ", "^").split("^") if len(part) > 2]
-    return "(not shown)" if any(part in text.lower() for part in parts) else text[:40]
+    return _("(not shown)") if any(part in text.lower() for part in parts) else text[:40]
 
 
 def are_volumes(parts: Sequence[Planes], along: bool, share: float = 0) -> bool:
@@ -415,10 +430,10 @@ def by_geometry(planes: Planes) -> Iterator[tuple[list[str], list[Planes]]]:
     """Splits by orientation, voxel size and the edge of the field of view; a stray slice is no
     volume, and is refused by name later."""
     along, down = planes[0].orientation
-    yield from by_clusters(planes, "orientation", [p.orientation.ravel() for p in planes])
-    yield from by_clusters(planes, "pixel spacing", [pixel_spacing(p) for p in planes])
+    yield from by_clusters(planes, _("orientation"), [p.orientation.ravel() for p in planes])
+    yield from by_clusters(planes, _("pixel spacing"), [pixel_spacing(p) for p in planes])
     edges = [(p.position @ along, p.position @ down) for p in planes]
-    yield from by_clusters(planes, "field of view", edges)
+    yield from by_clusters(planes, _("field of view"), edges)
 
 
 def by_clusters(
@@ -427,7 +442,7 @@ def by_clusters(
     clusters = clustered(np.array(rows, float))
     parts = list(parted(planes, list(map(str, clusters))).values())
     if len(parts) > 1 and min(map(len, parts)) >= MIN_SLICES and are_volumes(parts, along=True):
-        yield [f"{words} {k}" for k in range(1, len(parts) + 1)], parts
+        yield [joined(" ", (words, str(k))) for k in range(1, len(parts) + 1)], parts
 
 
 def pixel_spacing(plane: ImagePlane) -> tuple[float, float]:
@@ -475,8 +490,10 @@ def words_for_run(planes: Planes) -> str:
     numbers = sorted(numbers_of(planes) or [(0, 0)])
     (first, first_frame), (last, last_frame) = numbers[0], numbers[-1]
     if first == last:
-        return f"image {first}, frames {first_frame + 1} to {last_frame + 1}"
-    return f"images {first} to {last}"
+        return _("image {first}, frames {first_frame} to {last_frame}").format(
+            first=first, first_frame=first_frame + 1, last_frame=last_frame + 1
+        )
+    return _("images {first} to {last}").format(first=first, last=last)
 
 
 def has_repeats(planes: Planes) -> bool:
@@ -511,7 +528,7 @@ def by_anything(planes: Planes) -> Iterator[tuple[list[str], list[Planes]]]:
         parts = list(parted(planes, column).values())
         few = 1 < len(parts) <= len(planes) // MIN_SLICES
         if few and all(map(is_one_volume, parts)) and are_volumes(parts, along=True):
-            yield [f"part {k}" for k in range(1, len(parts) + 1)], parts
+            yield [_("part {k}").format(k=k) for k in range(1, len(parts) + 1)], parts
 
 
 def is_one_volume(planes: Planes) -> bool:

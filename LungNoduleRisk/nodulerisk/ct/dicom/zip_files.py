@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from nodulerisk.errors import CTError
+from nodulerisk.language.texts import _
 
 MAX_UNPACKED_BYTES = 4_000_000_000
 MAX_INNER_BYTES = 1_000_000_000  # of a zip inside a zip, which is held in memory
@@ -18,7 +19,7 @@ MAX_DEPTH = 3
 MAX_RATIO = 200  # a slice compresses 1.3 to 5 times; deflate reaches 1032
 READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 METHODS = {9: "Deflate64", 93: "Zstandard", 95: "XZ", 98: "PPMd"}  # APPNOTE 4.4.5
-TOO_MUCH = "The .zip unpacks to too much. Zip only the folder of the one CT series."
+TOO_MUCH = _("The .zip unpacks to too much. Zip only the folder of the one CT series.")
 
 Member = tuple[zipfile.ZipFile, zipfile.ZipInfo]
 
@@ -48,11 +49,11 @@ def _unpack(
     try:
         archive = stack.enter_context(zipfile.ZipFile(source))
     except (zipfile.BadZipFile, OSError) as error:
-        if "multiple disks" in str(error):
+        if _("multiple disks") in str(error):
             raise CTError(
-                "The .zip is split over several files. Unpack it and open the folder."
+                _("The .zip is split over several files. Unpack it and open the folder.")
             ) from None
-        raise CTError("The .zip is damaged or cut short. Create it again.") from None
+        raise CTError(_("The .zip is damaged or cut short. Create it again.")) from None
     members = [member for member in archive.infolist() if not member.is_dir()]
     found += [(archive, member) for member in members if not is_zip(member.filename)]
     inner = [member for member in members if is_zip(member.filename)]
@@ -72,7 +73,9 @@ def _unpack(
 def _held(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> BytesIO:
     """Returns a zip inside a zip, in memory."""
     if member.file_size > MAX_INNER_BYTES:
-        raise CTError("The .zip holds a large .zip. Unpack the outer one and open the inner one.")
+        raise CTError(
+            _("The .zip holds a large .zip. Unpack the outer one and open the inner one.")
+        )
     return BytesIO(archive.read(member))
 
 
@@ -89,18 +92,28 @@ def refuse_unsafe_member(member: zipfile.ZipInfo) -> None:
     outside = name.is_absolute() or ".." in name.parts or re.match(r"[A-Za-z]:", member.filename)
     if outside or stat.S_ISLNK(member.external_attr >> 16):
         raise CTError(
-            "The .zip holds links or names that lead outside its folder. Zip the CT's folder again."
+            _(
+                "The .zip holds links or names that lead outside its folder. Zip the CT's"
+                " folder again."
+            )
         )
     if member.file_size > 16_000_000 and member.file_size > MAX_RATIO * member.compress_size:
         raise CTError(
-            "The .zip holds a file that unpacks to far more than a CT would. Zip the CT's folder"
-            " again."
+            _(
+                "The .zip holds a file that unpacks to far more than a CT would. Zip the CT's"
+                " folder again."
+            )
         )
     if member.flag_bits & 1:
-        raise CTError("The .zip is encrypted. Unpack it and open the folder.")
+        raise CTError(_("The .zip is encrypted. Unpack it and open the folder."))
     if member.compress_type not in READABLE:
-        method = METHODS.get(member.compress_type, f"method {member.compress_type}")
+        method = METHODS.get(
+            member.compress_type,
+            _("method {compress_type}").format(compress_type=member.compress_type),
+        )
         raise CTError(
-            f"The .zip is packed with {method}, which Python cannot unpack. Unpack it with the"
-            " program that made it and open the folder."
+            _(
+                "The .zip is packed with {method}, which Python cannot unpack. Unpack it with"
+                " the program that made it and open the folder."
+            ).format(method=method)
         )

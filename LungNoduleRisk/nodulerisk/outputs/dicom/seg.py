@@ -14,6 +14,7 @@ from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import NoduleMask, Provenance
 from nodulerisk.checks import MASK_EDITED
 from nodulerisk.errors import OutputError
+from nodulerisk.language.texts import _
 from nodulerisk.outputs.colours import risk_colour
 from nodulerisk.outputs.dicom.identity import MANUFACTURER, PRODUCT, instance
 from nodulerisk.outputs.dicom.source import DicomSource
@@ -37,8 +38,10 @@ def segmentation(nodules: Sequence[TrackedNodule], source: DicomSource) -> Segme
     slices = sorted({z for mask in masks for z in slices_of(mask)})
     if not source.planes.keys() >= set(slices):
         raise OutputError(
-            "A mask runs through a slice that is missing from the series: export the complete"
-            " series."
+            _(
+                "A mask runs through a slice that is missing from the series: export the"
+                " complete series."
+            )
         )
     made = Segmentation(
         source_images=list(source.images.values()),

@@ -18,6 +18,7 @@ from nodulerisk.ct.dicom.series import can_read, choose_volume, ct_images
 from nodulerisk.ct.dicom.slice_stack import stacked
 from nodulerisk.ct.dicom.volumes import Volume
 from nodulerisk.errors import CTError, OutputError, TiltError
+from nodulerisk.language.texts import _, joined
 from nodulerisk.outputs.dicom.identity import made_uid
 
 Reference = TypeVar("Reference")
@@ -71,8 +72,10 @@ def read_source(path: str | Path, series_uid: str | None = None) -> DicomSource:
     path = Path(path)
     if not path.exists() or not can_read(path):
         raise OutputError(
-            "DICOM output refers to a DICOM series, and this CT is not one: load its DICOM folder"
-            " or .zip."
+            _(
+                "DICOM output refers to a DICOM series, and this CT is not one: load its DICOM"
+                " folder or .zip."
+            )
         )
     return source_of([path], series_uid)
 
@@ -93,8 +96,10 @@ def _source(volume: Volume) -> DicomSource:
     images = {file: _header(plane, orientation, stack.step_mm) for file, plane in by_file.items()}
     if len(images) > 1 and len(images) < len(volume.planes):
         raise CTError(
-            "The series is split over several multi-frame files: for DICOM output, export it as a"
-            " single file."
+            _(
+                "The series is split over several multi-frame files: for DICOM output, export"
+                " it as a single file."
+            )
         )
     return DicomSource(
         images,
@@ -136,8 +141,10 @@ def _full_header(file: DicomFile) -> Dataset:
         header = dcmread(stream, stop_before_pixels=True)
     if missing := [keyword for keyword in IDENTIFIERS if not header.get(keyword)]:
         raise CTError(
-            f"The series lacks {', '.join(missing)}, which DICOM output needs to refer to it:"
-            " export it again."
+            _(
+                "The series lacks {missing}, which DICOM output needs to refer to it: export"
+                " it again."
+            ).format(missing=joined(", ", missing))
         )
     for keyword in MAY_BE_EMPTY:
         header.setdefault(keyword, "")

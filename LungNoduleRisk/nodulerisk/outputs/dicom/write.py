@@ -16,6 +16,7 @@ from nodulerisk.clinical.advice import NO_ADVICE, Advice
 from nodulerisk.ct.cubes import Grid
 from nodulerisk.errors import OutputError
 from nodulerisk.files import written_whole
+from nodulerisk.language.texts import _
 from nodulerisk.nodule.mask import MASK_LEVEL
 from nodulerisk.nodule.same import merged
 from nodulerisk.outputs.dicom.seg import segmentation
@@ -123,5 +124,5 @@ def _broken_headers_refused() -> Iterator[None]:
             yield
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise OutputError(
-            "The series' headers violate the DICOM standard: export the series again."
+            _("The series' headers violate the DICOM standard: export the series again.")
         ) from error

@@ -7,6 +7,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from nodulerisk.clinical.course import Course, TimePoint
+from nodulerisk.language.spoken import say
+from nodulerisk.language.texts import _
 from nodulerisk.outputs.style import BLUE, FAINT, INK, RULE, VIOLET
 
 WIDTH, HEIGHT = 680, 320  # pixels: as wide as a page of A4, since a printed plot keeps its size
@@ -19,20 +21,23 @@ def growth_figure(course: Course) -> go.Figure:
     """Volume and diameters against the days since the first scan. The band shows how far a measured
     volume may lie from the regression's curve; open circles are cut masks."""
     figure = make_subplots(
-        1, 2, horizontal_spacing=0.12, subplot_titles=["Volume, mm³", "Mean diameter, mm"]
+        1,
+        2,
+        horizontal_spacing=0.12,
+        subplot_titles=[say(_("Volume, mm³")), say(_("Mean diameter, mm"))],
     )
     _add_trend(figure, course)
     days = [point.days for point in course.points]
     volumes = [point.volume_mm3 for point in course.points]
-    _add_points(figure, course, volumes, "volume", BLUE, "mm³", 1)
+    _add_points(figure, course, volumes, _("volume"), BLUE, "mm³", 1)
     diameters = [point.diameter_mm for point in course.points]
-    _add_points(figure, course, diameters, "whole nodule", BLUE, "mm", 2)
+    _add_points(figure, course, diameters, _("whole nodule"), BLUE, "mm", 2)
     solid = [point.solid_diameter_mm for point in course.points]
     if course.subsolid and any(solid):
-        _add_points(figure, course, solid, "solid part", VIOLET, "mm", 2)
+        _add_points(figure, course, solid, _("solid part"), VIOLET, "mm", 2)
     edge = MARGIN_SHARE * (days[-1] - days[0])
     figure.update_xaxes(
-        title="days since the first scan",
+        title=say(_("days since the first scan")),
         tickvals=days,
         range=(days[0] - edge, days[-1] + edge),
         gridcolor=RULE,
@@ -67,11 +72,11 @@ def _add_trend(figure: go.Figure, course: Course) -> None:
         fill="toself",
         fillcolor=BAND,
         line={"width": 0},
-        name="repeatability",
+        name=say(_("repeatability")),
         **look,
     )
     line = {"color": FAINT, "dash": "dash", "width": 1.5}
-    figure.add_scatter(x=days, y=np.exp(curve), line=line, name="regression", **look)
+    figure.add_scatter(x=days, y=np.exp(curve), line=line, name=say(_("regression")), **look)
 
 
 def _add_points(
@@ -88,10 +93,10 @@ def _add_points(
         x=[point.days for point in course.points],
         y=values,
         mode="markers" if beside_curve else "lines+markers",
-        name=name,
+        name=say(name),
         line={"color": colour, "width": 2},
         marker={"color": colour, "size": 9, "symbol": [_symbol(point) for point in course.points]},
-        hovertemplate=f"%{{y:.4~g}} {unit}, day %{{x}}<extra>{name}</extra>",
+        hovertemplate=f"%{{y:.4~g}} {unit}, {say(_('day'))} %{{x}}<extra>{say(name)}</extra>",
         row=1,
         col=column,
     )

@@ -10,6 +10,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from nodulerisk.assessment import NoduleMask
+from nodulerisk.language.spoken import say
+from nodulerisk.language.texts import _
 from nodulerisk.outputs.mesh import Mesh, nodule_mesh
 from nodulerisk.outputs.slices import FIELD_MM, LUNG_WINDOW_HU, TICKS_MM, Slice
 from nodulerisk.outputs.style import CALIPER, CONTOUR, GREY, SURFACE
@@ -71,7 +73,7 @@ def surfaces_figure(surfaces: Mapping[str, Mesh]) -> go.Figure:
             i=i,
             j=j,
             k=k,
-            name=name,
+            name=say(name),
             showlegend=True,
             hoverinfo="name",
             **look,
@@ -84,7 +86,7 @@ def surfaces_figure(surfaces: Mapping[str, Mesh]) -> go.Figure:
 def slices_figure(slices: list[Slice]) -> go.Figure:
     """The slices side by side, in mm from the nodule's centre, with the HU under the pointer."""
     figure = make_subplots(
-        1, len(slices), horizontal_spacing=0.02, subplot_titles=[s.plane.name for s in slices]
+        1, len(slices), horizontal_spacing=0.02, subplot_titles=[say(s.plane.name) for s in slices]
     )
     for column, picture in enumerate(slices, start=1):
         _add_slice(figure, picture, column)
@@ -138,7 +140,7 @@ def _detail() -> dict:
     """Returns the menu entry that shows the mesh of one step size."""
     buttons = [
         {
-            "label": f"Mesh, step {step}",
+            "label": say(_("Mesh, step {step}").format(step=step)),
             "method": "restyle",
             "args": [{"visible": [step == s for s in STEP_SIZES]}],
         }
@@ -155,8 +157,8 @@ def _turn() -> dict:
     }
     stop = {"frame": {"duration": 0, "redraw": False}, "mode": "immediate"}
     buttons = [
-        {"label": "Turn", "method": "animate", "args": [None, play]},
-        {"label": "Stop", "method": "animate", "args": [[None], stop]},
+        {"label": say(_("Turn")), "method": "animate", "args": [None, play]},
+        {"label": say(_("Stop")), "method": "animate", "args": [[None], stop]},
     ]
     place = {"x": 0.99, "xanchor": "right", "y": 0.99, "yanchor": "top", "direction": "right"}
     return {"type": "buttons", "buttons": buttons, **place}

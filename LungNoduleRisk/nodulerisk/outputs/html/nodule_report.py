@@ -14,6 +14,7 @@ from nodulerisk.clinical.advice import NO_ADVICE, Advice
 from nodulerisk.clinical.course import Course, course_of
 from nodulerisk.clinical.followup import Earlier
 from nodulerisk.ct.volume import CT
+from nodulerisk.language.texts import Text, _, joined
 from nodulerisk.outputs import words
 from nodulerisk.outputs.html import stills
 from nodulerisk.outputs.html.growth import growth_figure
@@ -72,7 +73,7 @@ class ReportNodule:
         shown = [(one.when, one.ct, one.assessment) for one in self.earlier if one.ct is not None]
         if not shown:
             return []
-        scans = [*shown, ("this scan", self.ct, self.assessment)]
+        scans = [*shown, (_("this scan"), self.ct, self.assessment)]
         return [(when, nodule_slices(ct, found)[0]) for when, ct, found in scans]
 
     @property
@@ -136,9 +137,13 @@ def about_words(nodules: Sequence[ReportNodule]) -> str:
     series = {one.assessment.place.series for one in nodules if one.assessment.place}
     numbers = ", ".join(str(number) for number in sorted(series - {None}, key=str))
     made = dict.fromkeys(words.made_words(one.assessment.provenance) for one in nodules)
-    said = [f"Series {numbers}" if numbers else "", "".join(made).removeprefix(", ")]
-    written = f"written {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-    return " · ".join(filter(None, [said[0], said[1] and f"assessed {said[1]}", written]))
+    when = ", ".join(filter(None, made))
+    said = (
+        _("Series {numbers}").format(numbers=numbers) if numbers else "",
+        _("assessed {when}").format(when=when) if when else "",
+        _("written {when}").format(when=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"),
+    )
+    return joined(" · ", filter(None, said))
 
 
 def task_columns(nodules: Sequence[ReportNodule], apart: bool) -> dict[str, str]:
@@ -154,7 +159,7 @@ def task_columns(nodules: Sequence[ReportNodule], apart: bool) -> dict[str, str]
         if (name in shown) == apart
     }
     return {
-        name: "/".join(task.classes) if len(task.classes) > 2 else task.classes[-1]
+        name: joined("/", task.classes) if len(task.classes) > 2 else task.classes[-1]
         for name, task in tasks.items()
     }
 
@@ -162,7 +167,7 @@ def task_columns(nodules: Sequence[ReportNodule], apart: bool) -> dict[str, str]
 def at_a_glance(assessment: Assessment) -> list[str]:
     """Returns the sizes for the summary, such as ``long axis 12.1 mm``."""
     return [
-        f"{m.name} {words.measurement_value(m)}"
+        joined(" ", (m.name, words.measurement_value(m)))
         for m in assessment.measurements
         if m.name in words.AT_A_GLANCE
     ]
@@ -175,7 +180,7 @@ def side_by_side(nodule: ReportNodule) -> list[tuple[str, list[str], str]]:
     measured = [{m.name: m for m in scan.measurements} for scan in scans]
     return [
         (
-            name,
+            Text(name),
             [words.measurement_value(found[name]) if name in found else "–" for found in measured],
             change_words(measured[-2].get(name), measured[-1].get(name)),
         )
@@ -189,7 +194,8 @@ def change_words(before: Measurement | None, after: Measurement | None) -> str:
     if before is None or after is None:
         return "–"
     change = words.measurement_value(replace(after, value=after.value - before.value))
-    signed = change if change.startswith("-") else f"+{change}"
+    signed = change if change.startswith("-") else joined("", ("+", change))
     if after.unit in NOT_ON_A_RATIO_SCALE or not before.value:
         return signed
-    return f"{signed} ({after.value / before.value - 1:+.0%})"
+    share = after.value / before.value - 1
+    return Text("{signed} ({share:+.0%})").format(signed=signed, share=share)

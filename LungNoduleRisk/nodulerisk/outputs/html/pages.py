@@ -6,18 +6,28 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2 import (
+    Environment,
+    FileSystemBytecodeCache,
+    FileSystemLoader,
+    StrictUndefined,
+    pass_context,
+)
+from jinja2.bccache import Bucket
 from jinja2.runtime import Context
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.files import written_whole
+from nodulerisk.files import cache_folder, written_whole
+from nodulerisk.language.spoken import language, say
+from nodulerisk.language.texts import Text, _, joined
 from nodulerisk.outputs import style
 from nodulerisk.tasks import title_of
 
@@ -51,10 +61,11 @@ def write_page(path: Path, template: str, **values: Any) -> None:
         "nonce": secrets.token_urlsafe(),
         "plotlyjs": Markup(get_plotlyjs()),
         "research": RESEARCH_USE_ONLY,
+        "language": language().replace("_", "-"),
     }
-    page = _environment().get_template(template).render(common | values)
+    page = _environment().get_template(template).stream(common | values)
     with written_whole(path) as partial:
-        partial.write_text(page, encoding="utf-8")
+        page.dump(str(partial), encoding="utf-8")  # piece by piece: a whole one takes 60 MB
 
 
 @lru_cache
@@ -64,18 +75,30 @@ def _environment() -> Environment:
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_seen,
+        bytecode_cache=_Compiled(str(cache_folder("pages"))),
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.globals |= {"plot": _plot, "style": style, "title_of": title_of}
+    environment.globals |= {"_": _, "Text": Text, "joined": joined}
     return environment
 
 
+class _Compiled(FileSystemBytecodeCache):
+    """Keeps compiled templates between runs, where the folder can be written."""
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        with suppress(OSError):
+            Path(self.directory).mkdir(parents=True, exist_ok=True)
+            super().dump_bytecode(bucket)
+
+
 def _seen(value: Any) -> Any:
-    """Returns text without the characters that change how the text around them is displayed."""
-    return (
-        UNSEEN.sub("", value) if isinstance(value, str) and not isinstance(value, Markup) else value
-    )
+    """Returns text in the reader's language, without the characters that change how the text around
+    them is displayed."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return UNSEEN.sub("", say(value) if isinstance(value, Text) else value)
 
 
 @pass_context
@@ -84,4 +107,4 @@ def _plot(context: Context, name: str, figure: go.Figure, alt: str, **config: bo
     plotly's."""
     data = {"config": Markup(json.dumps(CONFIG | config)), "figure": Markup(figure.to_json())}
     # plotly itself escapes angle brackets
-    return PLOT.format(name=name, alt=alt, nonce=context["nonce"], **data)
+    return PLOT.format(name=name, alt=say(alt), nonce=context["nonce"], **data)

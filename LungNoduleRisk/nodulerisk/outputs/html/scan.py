@@ -7,6 +7,7 @@ from pathlib import Path
 from nodulerisk.assessment import NoduleMask
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.texts import _
 from nodulerisk.outputs.html.interactive import surfaces_figure
 from nodulerisk.outputs.html.pages import write_page
 from nodulerisk.outputs.mesh import ct_mesh, nodule_mesh
@@ -38,12 +39,16 @@ def write_scan(
     scan = ct_mesh(ct, threshold_hu, step_size)
     if not len(scan.faces):
         raise NoduleRiskError(
-            f"The CT has no surface at {threshold_hu:g} HU: choose a threshold within its"
-            " densities, or a smaller step."
+            _(
+                "The CT has no surface at {hu:g} HU: choose a threshold within its densities,"
+                " or a smaller step."
+            ).format(hu=threshold_hu)
         )
-    meshes = {f"denser than {threshold_hu:g} HU": scan}
+    meshes = {_("denser than {hu:g} HU").format(hu=threshold_hu): scan}
     if nodule is not None:
-        meshes["nodule"] = nodule_mesh(nodule)
-    about = f"Surface at {threshold_hu:g} HU in steps of {step_size}: {len(scan.faces):,} triangles"
+        meshes[_("nodule")] = nodule_mesh(nodule)
+    about = _("Surface at {hu:g} HU in steps of {step}: {count:,} triangles").format(
+        hu=threshold_hu, step=step_size, count=len(scan.faces)
+    )
     figure = surfaces_figure(meshes)
     write_page(Path(path), "outputs/html/scan.html.jinja", about=about, figure=figure)

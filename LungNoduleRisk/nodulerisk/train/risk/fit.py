@@ -31,7 +31,7 @@ from nodulerisk.nodule.drawing import draw
 from nodulerisk.nodule.quantities import RADIOMICS
 from nodulerisk.nodule.radiomics import radiomics
 from nodulerisk.tasks import EVIDENCE_LEVELS, TASKS, Task, two_class_tasks
-from nodulerisk.train.risk.logistic import FOLDS, Cases, chosen, cross_validated, patient_folds
+from nodulerisk.train.risk.logistic import FOLDS, Cases, balanced_folds, chosen, cross_validated
 from nodulerisk.weights.card import LOG_ODDS, Evidence, TaskCard, WeightSet
 
 TERMS = ("log axial area", "axial elongation", "core minus border", "calcified fraction")
@@ -94,7 +94,7 @@ def fit_risk(
     _refuse_unfit(nodules, task, weights.table, terms, extra or {}, folds)
     measured = measured_nodules(weights, nodules, networks, task, extra or {}, progress)
     if folds is None:
-        fold = patient_folds(measured.cases)
+        fold = balanced_folds(measured.cases)
     else:
         fold = np.array([folds[name] for name in measured.names])
     about = _about(dataset.name, nodules, measured, weights.table[task])

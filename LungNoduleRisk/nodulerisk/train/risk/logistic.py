@@ -7,7 +7,6 @@ calibration come from folds within the nodules that the model is fitted on.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -15,6 +14,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from nodulerisk.datasets.nodules import patient_hash
 from nodulerisk.weights.card import RiskModel, Term
 
 FOLDS = 5
@@ -46,14 +46,14 @@ class Cases:
         return Cases(inputs, self.labels[chosen], self.patients[chosen])
 
 
-def patient_folds(cases: Cases, count: int = FOLDS) -> np.ndarray:
+def balanced_folds(cases: Cases, count: int = FOLDS) -> np.ndarray:
     """Returns folds, int (n,), 0 to count - 1: patients are assigned in turn, those with most
     nodules of the last class first, so that every fold has its share of both classes; a hash
     decides among equals."""
 
     def place(patient: str) -> tuple[float, int, str]:
         own = cases.labels[cases.patients == patient]
-        return -own.sum(), -len(own), hashlib.sha256(patient.encode()).hexdigest()
+        return -own.sum(), -len(own), patient_hash(patient)
 
     dealt = sorted(set(cases.patients.tolist()), key=place)
     fold = {patient: number % count for number, patient in enumerate(dealt)}
@@ -75,7 +75,7 @@ def fitted(cases: Cases, terms: Sequence[str], penalty: float) -> RiskModel:
 
 def chosen(cases: Cases, terms: Sequence[str]) -> RiskModel:
     """Returns the model fitted on all cases, its penalty and calibration chosen on inner folds."""
-    folds = patient_folds(cases)
+    folds = balanced_folds(cases)
     tried = [(penalty, _out_of_fold(cases, terms, penalty, folds)) for penalty in PENALTIES]
     lines = [_least_loss(log_odds[:, None], cases.labels, 0.0) for _, log_odds in tried]
     losses = [
