@@ -22,6 +22,7 @@ from made_scene import edit
 from made_weights import made_weights
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.datasets.densesharp_format import read_densesharp
+from nodulerisk.errors import NoduleRiskError
 from nodulerisk.tasks import DEMONSTRATION, TASKS, Task
 
 OUTSIDE_RAS = (500.0, 0.0, 0.0)
@@ -663,7 +664,19 @@ def test_a_task_of_one_row_has_its_threshold_in_the_panel(panel, ui, monkeypatch
     panel.panel._advanced._addThresholds()
     assert ui.growthSpinBox.accessibleName == "Growth threshold"
     assert ui.growthSpinBox.property("SlicerParameterName") == "growthThreshold"
-    chosen = _withThresholds(type("Chosen", (), {"__annotations__": {}}))()
+    chosen = _withThresholds(type("Chosen", (), {"__annotations__": {}, "ownThresholds": ""}))()
     chosen.growthThreshold = 0.7
     assert thresholdsOf(chosen) == {"growth": 0.7}
     assert list(thresholdParameters()) == ["malignancy", "invasiveness", "growth"]
+
+
+def test_a_set_s_own_task_has_its_threshold_in_the_panel(host, panel, ui):
+    from LungNoduleRiskLib.parameters import thresholdsOf
+
+    QTest.keyClicks(ui.ownThresholdsEdit, "EGFR=0.4, invasion = 0.6")
+    host.process(0.3)
+    assert thresholdsOf(panel.panel.parameters) == {"EGFR": 0.4, "invasion": 0.6}
+    ui.ownThresholdsEdit.text = "EGFR"
+    host.process(0.3)
+    with pytest.raises(NoduleRiskError, match="TASK=VALUE"):
+        thresholdsOf(panel.panel.parameters)

@@ -9,12 +9,10 @@ import sys
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from typer.testing import CliRunner
 
 from made_assessment import CENTRE_LPS_MM
 from made_lidc import ball, nodule, series, xml
-from nodulerisk.cli import app
-from nodulerisk.datasets.read import read_dataset
+from nodulerisk.datasets.read import keep_attribution, read_dataset
 from nodulerisk.errors import NoduleRiskError
 
 
@@ -75,7 +73,7 @@ def test_datasets_are_read_and_written_without_torch():
 
 
 def test_what_the_licence_requires_goes_on_to_what_is_made_of_the_data(lidc_folder, tmp_path):
-    out = tmp_path / "cubes"
-    result = CliRunner().invoke(app, ["convert", str(lidc_folder), str(out)])
-    assert result.exit_code == 0, result.output
-    assert "doi:10.7937" in read_dataset(out).attribution
+    test_densesharp(tmp_path)
+    assert read_dataset(tmp_path).attribution == ""
+    keep_attribution(read_dataset(lidc_folder), tmp_path)
+    assert "doi:10.7937" in read_dataset(tmp_path).attribution
