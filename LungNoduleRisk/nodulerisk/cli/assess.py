@@ -21,7 +21,7 @@ from nodulerisk.cli.shared import (
     errors_in_one_line,
     progress,
 )
-from nodulerisk.errors import NoduleRiskError, OutputError, PointError, WeightsError
+from nodulerisk.errors import NoduleRiskError, OutputError, PointError
 from nodulerisk.files import stem_of
 from nodulerisk.language.texts import _, joined
 from nodulerisk.outputs.style import REPORT_NAME, SEG_NAME, SR_NAME, TABLE_NAME
@@ -143,6 +143,8 @@ def assess(
             scan = None
         own = next((uid for uid in named if uid in listed), None)
         asked = asked_points(point, points, ras, lps, series=own, ct=scan)
+        from nodulerisk.weights.card import thresholds_of
+
         thresholds = thresholds_of(threshold or [])
         known = known_patient(patient, len(asked))
         earlier = earlier_report(out) if dicom else None  # before old results are removed
@@ -236,20 +238,6 @@ def of_listed_series(scan: CT, listed: list[str], named: list[str]) -> CT:
     if not listed or uid is None or {uid, *named} & set(listed):
         return scan
     return replace(scan, checks=(*scan.checks, POINTS_OF_ANOTHER_SERIES.check()))
-
-
-def thresholds_of(texts: list[str]) -> dict[str, float]:
-    """Returns thresholds by task, from texts such as ``malignancy=0.3``.
-
-    Raises:
-        WeightsError: not of this form.
-    """
-    try:
-        return {task: float(value) for task, value in (text.split("=") for text in texts)}
-    except ValueError as error:
-        raise WeightsError(
-            _("This is not a threshold: write TASK=VALUE, such as malignancy=0.3.")
-        ) from error
 
 
 def known_patient(texts: list[str] | None, points: int) -> Patient | None:
