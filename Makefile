@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TORCH := 2.13.0
 KERAS := build/keras-venv/bin/python
+PEERS := build/peers-venv
 # The panel is for Slicer 5.12 and later; the page's views exist for slicer-core 5.11 alone, which .venv has.
 NEWER_SLICER := slicer-core==5.13.31053.0 vtk==9.6.2
 NEWER := build/newer-slicer-venv
@@ -56,8 +57,9 @@ follow-pairs: $(VENV)/.test # writes the table in Docs/followup.md
 evidence: $(VENV)/.test
 	PYTHONPATH=Testing $(BIN)/python Testing/evidence.py
 
-bench: $(VENV)/.test $(KERAS)
-	PYTHONPATH=Testing/Bench $(BIN)/python -m bench --keras-python $(KERAS) --out demo-output/bench.md
+bench: $(PEERS)/.made $(KERAS)
+	PYTHONPATH=Testing/Bench $(PEERS)/bin/python -m bench --keras-python $(KERAS) --out demo-output/bench.md
+	PYTHONPATH=Testing/Bench:Testing/Web:Testing $(BIN)/python -m page_bench
 
 bench-cohort: $(VENV)/.test
 	PYTHONPATH=Testing/Bench:Testing/Core/made $(BIN)/python -m cohort_bench --out demo-output/bench-cohort.md
@@ -96,6 +98,13 @@ $(KERAS): # a throw-away environment: TensorFlow is measured against, never used
 	$(PYTHON) -m venv build/keras-venv
 	$(KERAS) -m pip install --quiet "tensorflow-cpu>=2.15,<2.16; python_version < '3.12'" \
 		"tensorflow-cpu>=2.16,<3; python_version >= '3.12'"
+
+$(PEERS)/.made: $(VENV)/.test # all of .venv, and what is measured against
+	$(BIN)/python -m venv $(PEERS)
+	$(BIN)/python -c "import site; print(site.getsitepackages()[0])" > \
+		$$($(PEERS)/bin/python -c "import site; print(site.getsitepackages()[0])")/of-venv.pth
+	$(PEERS)/bin/python -m pip install --quiet "onnxruntime>=1.20"
+	touch $@
 
 clean:
 	rm -rf $(VENV) build demo-output

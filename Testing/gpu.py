@@ -3,6 +3,7 @@
 Needs torch, numpy, scipy, h5py and safetensors, no more, and at most ten minutes. Each section runs
 in a process of its own for so many seconds, and writes each row to FOLDER/gpu.md as soon as it has
 it, so that a run that is cut keeps its rows. ``--cpu`` tries everything at tiny sizes on the CPU.
+Only from a click to its overlay needs SimpleITK and scikit-image too, and says so without them.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ SECTIONS = {
     "one": 60,
     "faults": 60,
     "sharing": 40,
+    "click": 15,
     "training": 60,
     "batches": 130,
     "compiled": 80,

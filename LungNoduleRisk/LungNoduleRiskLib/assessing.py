@@ -16,7 +16,8 @@ from LungNoduleRiskLib.display import results
 from nodulerisk.assessment import Assessment
 from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import CT
-from nodulerisk.engine.worker import CANCELLED, RemoteNetworks, Worker
+from nodulerisk.engine.running import remote_networks
+from nodulerisk.engine.worker import CANCELLED, RemoteNetworks
 from nodulerisk.errors import NoduleRiskError, WorkerError
 from nodulerisk.outputs.outcome import Outcome
 from nodulerisk.trust.explain import Explanation, explain
@@ -63,7 +64,7 @@ class SceneAssessor:
     from one run to the next.
     """
 
-    def __init__(self, makeNetworks: Callable[[WeightSet, str], RemoteNetworks] = Worker):
+    def __init__(self, makeNetworks: Callable[[WeightSet, str], RemoteNetworks] = remote_networks):
         """``makeNetworks`` starts whatever answers for a weight set's networks on a device."""
         self._makeNetworks = makeNetworks
         self._networks: RemoteNetworks | None = None

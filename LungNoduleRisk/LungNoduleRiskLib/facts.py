@@ -75,6 +75,7 @@ class Summary:
         state: in words, why results are missing or old.
         sizes: its measurements in words, by name.
         answers: one per main task that was run.
+        notRun: why none was, such as that there is no nodule at the point.
         warnings: in words.
     """
 
@@ -86,6 +87,7 @@ class Summary:
     state: list[str]
     sizes: dict[str, str]
     answers: list[Answer]
+    notRun: str
     warnings: list[str]
 
 
@@ -206,6 +208,7 @@ def summary(nodule: SceneNodule, refusal: str | None) -> Summary:
         stateWords(nodule, refusal),
         {m.name: words.measurement_value(m) for m in found.measurements} if found else {},
         _answers(found) if found else [],
+        _notRun(found) if found else "",
         [c.message for c in found.checks if c.severity == "warning"] if found else [],
     )
 
@@ -254,6 +257,11 @@ def stateWords(nodule: SceneNodule, refusal: str | None = None) -> list[str]:
 def _answers(assessment: Assessment) -> list[Answer]:
     tasks = words.main_tasks(assessment).items()
     return [_answer(assessment, name, task.mean) for name, task in tasks if task.mean is not None]
+
+
+def _notRun(assessment: Assessment) -> str:
+    tasks = words.main_tasks(assessment).values()
+    return next((task.note for task in tasks if task.mean is None), "")
 
 
 def _answer(assessment: Assessment, name: str, mean: Sequence[float]) -> Answer:

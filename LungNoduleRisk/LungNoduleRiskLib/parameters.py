@@ -6,6 +6,7 @@ import slicer
 from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
 
 from nodulerisk.tasks import TASKS, two_class_tasks
+from nodulerisk.weights.card import thresholds_of
 
 DEVICES = ["auto", "cuda", "mps", "cpu"]
 BY_POSITION, BY_NAME = "by position", "by name"
@@ -40,6 +41,7 @@ class Parameters:
             times as long.
         malignancyThreshold, ...: of ``thresholdParameters``, the decision thresholds, as
             probabilities; 0: as the card says.
+        ownThresholds: of tasks of the weight set's own, such as ``EGFR=0.4, invasion=0.6``.
         reader, patient: pseudonyms, for annotations and exported data.
         earlier, days: an earlier CT to compare with, and the days between the two; 0: not known.
         pairing: which nodules are proposed as the same.
@@ -51,6 +53,7 @@ class Parameters:
     device: Annotated[str, Choice(DEVICES)] = "auto"
     cascade: bool = False
     stability: bool = False
+    ownThresholds: str = ""
     reader: str = ""
     patient: str = ""
     earlier: slicer.vtkMRMLScalarVolumeNode
@@ -59,6 +62,7 @@ class Parameters:
 
 
 def thresholdsOf(parameters: Parameters) -> dict[str, float]:
-    """The thresholds that the user set, by task."""
+    """The thresholds that the user set, by task; raises WeightsError for one that is none."""
     chosen = {task: getattr(parameters, name) for task, name in thresholdParameters().items()}
-    return {task: threshold for task, threshold in chosen.items() if threshold != FROM_CARD}
+    own = thresholds_of(text for text in parameters.ownThresholds.split(",") if text.strip())
+    return {task: threshold for task, threshold in chosen.items() if threshold != FROM_CARD} | own

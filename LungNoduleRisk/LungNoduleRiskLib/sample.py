@@ -80,7 +80,8 @@ def loadSample(sample: Sample) -> tuple[vtkMRMLScalarVolumeNode, vtkMRMLMarkupsF
     from nodulerisk.ct.read import read_ct
 
     ct, points = read_ct(_verified(sample.ct)), read_points(_verified(sample.points))
-    volumeNode, markupsNode = addCt(ct, sample.name), addPointsNode()
+    name = slicer.mrmlScene.GenerateUniqueName(sample.name)  # to tell it from the same once more
+    volumeNode, markupsNode = addCt(ct, name), addPointsNode()
     for point in points:
         addPoint(markupsNode, point)
     return volumeNode, markupsNode

@@ -25,6 +25,13 @@ SEPARATORS = ",;\t"
 DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 
 
+def cache_folder(of: str) -> Path:
+    """Returns this user's folder of what can be made again; it may not be there yet."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("nodulerisk") / of
+
+
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Gives a temporary path beside ``path`` (same suffix) that takes its place when the block

@@ -30,6 +30,7 @@ HEADERS = {  # by class, its own and those of its bases outside Qt
         "Modules/Loadable/Segmentations/Widgets/qMRMLSegmentEditorWidget",
     ),
     "qMRMLSliceWidget": (f"{MRML}/qMRMLWidget", f"{MRML}/qMRMLSliceWidget"),
+    "qMRMLSortFilterProxyModel": (f"{MRML}/qMRMLSortFilterProxyModel",),
     "qMRMLThreeDWidget": (f"{MRML}/qMRMLWidget", f"{MRML}/qMRMLThreeDWidget"),
     "qMRMLWidget": (f"{MRML}/qMRMLWidget",),
     "qSlicerApplication": (f"{CORE}/qSlicerCoreApplication", f"{GUI}/qSlicerApplication"),

@@ -318,6 +318,12 @@ def test_a_selector_says_what_is_current(scene, selector):
     assert ids == [first.GetID(), second.GetID(), ""]
 
 
+def test_a_selector_leaves_out_what_its_filter_hides(scene, selector):
+    first, second = (scene.AddNewNodeByClass(VOLUME) for _ in range(2))
+    selector.sortFilterProxyModel().hiddenNodeIDs = [first.GetID()]
+    assert [selector.nodeFromIndex(index) for index in range(selector.nodeCount())] == [second]
+
+
 def test_a_removed_nodes_place_is_taken_by_the_next(scene, selector):
     first, second, third = (
         scene.AddNewNodeByClass(VOLUME, name) for name in ("first", "second", "third")

@@ -290,27 +290,40 @@ def test_every_selector_of_the_panel_has_the_scene(panel):
         assert getattr(panel.panel.ui, name).mrmlScene() is slicer.mrmlScene
 
 
-def test_a_follow_up_is_done_by_clicks(host, assessed, ui, load, finished):
-    earlier = assessed.ct
-    load(THICK)
-    ui.assessButton.click()
-    finished()
-    host.process(0.3)
-    box = ui.earlierSelector.findChild(qt.QComboBox)
-    row = box.findData(earlier.GetID())
-    assert row >= 0, "the earlier CT is not offered"
-    box.setCurrentIndex(row)
-    box.activated.emit(row)
-    host.process(0.3)
+def click_on(selector: qt.QComboBox, row: int) -> None:
+    """As the user chooses an entry."""
+    selector.setCurrentIndex(row)
+    selector.activated.emit(row)
+
+
+def test_a_follow_up_of_three_scans_is_done_by_clicks(host, assessed, ui, load, finished):
+    """The first pair as proposed, the second paired by hand: by the points' names."""
+    earlier = [assessed.ct]
+    for _ in range(2):
+        load(THICK)
+        ui.assessButton.click()
+        finished()
+        host.process(0.3)
+        earlier.append(ui.ctSelector.currentNode())
     ui.followSection.collapsed = False
-    host.process(0.1)
-    ui.daysSpinBox.selectAll()
-    QTest.keyClicks(ui.daysSpinBox, "365")
-    assert ui.daysSpinBox.value == 365
-    host.answer("Yes", timeout=60)
-    ui.compareButton.click()
-    finished()
-    assert "Since 365 days before" in text_of(ui.detailsBrowser)
+    box = ui.earlierSelector.findChild(qt.QComboBox)
+    for ct, days, pairing in (
+        (earlier[0], "730", "by position"),
+        (earlier[1], "365", "by name"),
+    ):
+        row = box.findData(ct.GetID())
+        assert row >= 0, "the earlier CT is not offered"
+        click_on(box, row)
+        click_on(ui.pairingSelector, ui.pairingSelector.findText(pairing))
+        host.process(0.3)
+        ui.daysSpinBox.selectAll()
+        QTest.keyClicks(ui.daysSpinBox, days)
+        asked = host.answer("Yes", timeout=60)
+        ui.compareButton.click()
+        finished()
+        assert "N1 on the earlier CT and N1 on this one" in asked[0]
+    said = text_of(ui.detailsBrowser)
+    assert "Since 365 days before" in said and "Over all scans" in said
 
 
 # Packages
@@ -414,11 +427,32 @@ def test_the_modules_own_test_runs_where_slicer_runs_no_method_by_itself(host, p
 # What a reader does next
 
 
-def test_the_ct_is_shown_in_a_usual_window(host, sample, ui):
+def test_the_ct_is_shown_in_a_usual_window(host, panel, sample, ui):
+    assert ui.windowSelector.currentText == "lung"
     for name, window in {"mediastinum": (400, 40), "lung": (1500, -600)}.items():
         ui.windowSelector.setCurrentText(name)
         displayNode = sample.ct.GetDisplayNode()
         assert (displayNode.GetWindow(), displayNode.GetLevel()) == window
+    displayNode.SetWindowLevel(100, 50)  # with the mouse
+    panel.panel.refresh()
+    assert ui.windowSelector.currentText == ""
+
+
+def test_the_panel_fits_its_place_whatever_is_open_in_it(host, sample, ui, panel):
+    """What is wider would be cut off, or scrolled to."""
+    sample.ct.SetName("7: CHEST ROUTINE WITH CONTRAST, LUNG KERNEL, 1.0 MM, OF THE WHOLE THORAX")
+    for section in ("patient", "follow", "annotate", "advanced"):
+        getattr(ui, f"{section}Section").collapsed = False
+    host.process(0.3)
+    assert panel.panel.widget.minimumSizeHint.width() <= 480
+
+
+def test_a_point_without_a_nodule_says_so_in_its_row(host, sample, ui, finished):
+    x, y, z = sample.points.GetNthControlPointPositionWorld(0)
+    sample.points.SetNthControlPointPositionWorld(0, x - 30, y, z + 30)  # aerated lung
+    ui.assessButton.click()
+    finished()
+    assert ui.nodulesTable.item(0, 1).text() == "no nodule was found at the point"
 
 
 def test_masks_cover_as_much_as_is_asked(host, assessed, ui):

@@ -22,6 +22,7 @@ from made_scene import edit
 from made_weights import made_weights
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.datasets.densesharp_format import read_densesharp
+from nodulerisk.errors import NoduleRiskError
 from nodulerisk.tasks import DEMONSTRATION, TASKS, Task
 
 OUTSIDE_RAS = (500.0, 0.0, 0.0)
@@ -517,6 +518,13 @@ def test_where_a_network_looked_is_shown_as_no_evidence(host, assessed, ui, fini
         low < value < high for value, low, high in zip(ras, bounds[::2], bounds[1::2], strict=True)
     )
     picture("explained")
+    host.process(0.3)
+    for selector in (ui.ctSelector, ui.earlierSelector):  # it is no CT
+        listed = [selector.nodeFromIndex(index) for index in range(selector.nodeCount())]
+        assert listed == [assessed.ct]
+    ui.assessButton.click()
+    finished()
+    assert mapNode.GetScene() is None, "of results that are gone"
 
 
 def brock(ui) -> str:
@@ -612,6 +620,17 @@ def test_a_weight_set_is_shown_verified_and_deleted(
     assert not (tmp_path / "mine").exists() and panel.panel.parameters.weights == "open"
 
 
+def test_a_trained_set_is_imported_by_its_folder(host, panel, ui, finished, monkeypatch, tmp_path):
+    monkeypatch.setenv("NODULERISK_WEIGHTS", str(tmp_path / "own"))
+    trained = made_weights(tmp_path / "trained").folder
+    monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", lambda *_: str(trained))
+    ui.importButton.click()
+    finished()
+    assert ui.weightsSelector.currentText == "trained"
+    assert panel.panel.parameters.weights == "trained"
+    assert "CC BY 3.0" in text_of(ui.advancedBrowser)
+
+
 def test_fault_34_a_changed_weight_file_is_named(host, panel, ui, finished, monkeypatch, tmp_path):
     monkeypatch.setenv("NODULERISK_WEIGHTS", str(tmp_path))
     folder = made_weights(tmp_path / "mine").folder
@@ -645,7 +664,19 @@ def test_a_task_of_one_row_has_its_threshold_in_the_panel(panel, ui, monkeypatch
     panel.panel._advanced._addThresholds()
     assert ui.growthSpinBox.accessibleName == "Growth threshold"
     assert ui.growthSpinBox.property("SlicerParameterName") == "growthThreshold"
-    chosen = _withThresholds(type("Chosen", (), {"__annotations__": {}}))()
+    chosen = _withThresholds(type("Chosen", (), {"__annotations__": {}, "ownThresholds": ""}))()
     chosen.growthThreshold = 0.7
     assert thresholdsOf(chosen) == {"growth": 0.7}
     assert list(thresholdParameters()) == ["malignancy", "invasiveness", "growth"]
+
+
+def test_a_set_s_own_task_has_its_threshold_in_the_panel(host, panel, ui):
+    from LungNoduleRiskLib.parameters import thresholdsOf
+
+    QTest.keyClicks(ui.ownThresholdsEdit, "EGFR=0.4, invasion = 0.6")
+    host.process(0.3)
+    assert thresholdsOf(panel.panel.parameters) == {"EGFR": 0.4, "invasion": 0.6}
+    ui.ownThresholdsEdit.text = "EGFR"
+    host.process(0.3)
+    with pytest.raises(NoduleRiskError, match="TASK=VALUE"):
+        thresholdsOf(panel.panel.parameters)

@@ -27,10 +27,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.needs(CHROMIUM))
 
 
+NODULERISK = [str(Path(sys.executable).with_name("nodulerisk"))]
+# the same, but with the next session in reserve at once: tests end theirs sooner than users
+EAGER = [
+    sys.executable,
+    "-c",
+    "from LungNoduleRiskWeb.front import sessions; sessions.REFILL_SECONDS = 0;"
+    "from nodulerisk.cli import app; app()",
+]
+OPTIONS = ["--sessions", "4", "--max-upload-gb", "0.1"]
+
+
 @contextmanager
-def serving(*options: str) -> Iterator[str]:
+def serving(*options: str, program: list[str] = NODULERISK) -> Iterator[str]:
     """The address that `nodulerisk serve` says to open."""
-    command = [str(Path(sys.executable).with_name("nodulerisk")), "serve", "--port", "0", *options]
+    command = [*program, "serve", "--port", "0", *options]
     server = subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
     )
@@ -41,16 +52,26 @@ def serving(*options: str) -> Iterator[str]:
         server.wait(30)
 
 
+@pytest.fixture(scope="session")
+def shared_address() -> Iterator[str]:
+    """Of the server that tests share."""
+    with serving(*OPTIONS, program=EAGER) as address:
+        yield address
+
+
 @pytest.fixture(scope="module")
 def options() -> list[str]:
-    """Of the server; a module may need others."""
-    return ["--sessions", "4", "--max-upload-gb", "0.1"]
+    """Of the server; a module that needs others has one of its own."""
+    return OPTIONS
 
 
 @pytest.fixture(scope="module")
-def address(options) -> Iterator[str]:
-    with serving(*options) as address:
-        yield address
+def address(options, request) -> Iterator[str]:
+    if options is OPTIONS:
+        yield request.getfixturevalue("shared_address")
+    else:
+        with serving(*options, program=EAGER) as address:
+            yield address
 
 
 @pytest.fixture(

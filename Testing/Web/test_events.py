@@ -205,3 +205,22 @@ def test_cine_does_not_keep_a_session_that_its_user_has_left(viewer, monkeypatch
     viewer._state.cine = True
     asyncio.get_event_loop().run_until_complete(asyncio.wait_for(tools._turn_on(), 20))
     assert viewer._state.cine is False
+
+
+def test_drawing_finer_or_coarser_asks_for_no_other_picture_of_any_view(viewer, axial):
+    """Else large views are drawn for ever, and their session is never idle."""
+    axial.update_size("", {"w": 3840, "h": 2160, "p": 1})
+    asked = [one.scheduler._request_event for one in viewer._pictures]
+
+    async def draw(quality: int) -> None:
+        for one in asked:
+            one.clear()
+        axial.scheduler._render_frame(quality)
+
+    for quality in (50, 90, 50):  # moving, resting, moving
+        before = axial.view.render_window().GetSize()
+        asyncio.get_event_loop().run_until_complete(draw(quality))
+        assert axial.view.render_window().GetSize() != before
+        assert not any(one.is_set() for one in asked)
+    axial.view.schedule_render()
+    assert any(one.is_set() for one in asked)

@@ -9,6 +9,7 @@ from io import StringIO
 import pytest
 import slicer
 
+from LungNoduleRiskLib.display.calipers import AXES
 from made_assessment import made_ct
 from made_dicom import write_series
 from made_own_tasks import EGFR, own_tasks
@@ -43,3 +44,21 @@ def test_the_page_shows_and_writes_own_tasks(user):
     (found,) = json.loads(user.written("nodules.json").read_text("utf-8"))["assessments"]
     assert found["tasks"]["EGFR"]["mean"][1] == pytest.approx(0.8)
     assert "p(mutated)" in user.written("report.html").read_text("utf-8")
+
+
+def test_the_chosen_nodules_diameters_are_drawn_with_its_mask(user):
+    """And are no lengths that the user could have measured."""
+
+    def drawn() -> list[str]:
+        lines = slicer.util.getNodesByClass("vtkMRMLMarkupsLineNode")
+        return [one.GetNthControlPointLabel(1) for one in lines if one.GetDisplayVisibility()]
+
+    user.open()
+    user.type_point(INSIDE)
+    assert not drawn()
+    user.assess()
+    user.do(user.controller.reading.remove_lengths)
+    axes = [one for one in user.state.facts["measurements"] if one["name"] in AXES]
+    assert [label.split(" (")[0] for label in drawn()] == [one["value"] for one in axes]
+    user.fill(masks=False)
+    assert not drawn()

@@ -168,7 +168,10 @@ def address_of(serving) -> str:
     return serving.stdout.readline().strip().rstrip("/")
 
 
-@pytest.mark.parametrize("said", [b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: "])
+@pytest.mark.parametrize(
+    "said",
+    [b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: ", pytest.param(b"", marks=pytest.mark.slow)],
+)
 def test_256_file_handles_and_more_silent_connections_do_not_stop_it(base, said):
     """Also those that began to say something."""
 

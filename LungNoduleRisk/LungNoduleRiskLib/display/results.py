@@ -52,6 +52,8 @@ from nodulerisk.trust.explain import NOT_EVIDENCE, Explanation
 
 VOLUME_ROLE = "LungNoduleRisk.Volume"  # node reference from a result to its CT
 ROLE = "LungNoduleRisk.Role"  # node attribute: which of the results
+EXPLANATION = "explanation"  # the role of a map of where a network looked
+NODULE = "LungNoduleRisk.Nodule"  # its node attribute: at which nodule
 FOLDER = "Lung nodule risk"
 RESULTS = {  # by role: class and name
     "segmentation": ("vtkMRMLSegmentationNode", "Lung nodules"),
@@ -119,11 +121,15 @@ def showExplanation(
     explanation: Explanation, name: str, volumeNode: vtkMRMLScalarVolumeNode
 ) -> vtkMRMLScalarVolumeNode:
     """Adds where a network looked to the CT's results, as a volume whose name says that it is no
-    evidence."""
+    evidence, in place of what was shown of that nodule; it goes with the nodule's results."""
+    _removeExplanations([name], volumeNode)
     title = f"{name} {explanation.task} by {explanation.network} ({NOT_EVIDENCE})"
     mapNode = addMap(
         explanation.values, explanation.grid, volumeNode.GetScene().GenerateUniqueName(title)
     )
+    mapNode.SetAttribute(ROLE, EXPLANATION)
+    mapNode.SetAttribute(NODULE, name)
+    mapNode.SetNodeReferenceID(VOLUME_ROLE, volumeNode.GetID())
     displayNode = mapNode.GetDisplayNode()
     displayNode.SetAndObserveColorNodeID(HEAT)
     displayNode.SetAutoWindowLevel(False)
@@ -133,6 +139,12 @@ def showExplanation(
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(volumeNode.GetScene())
     hierarchy.SetItemParent(hierarchy.GetItemByDataNode(mapNode), _folder(hierarchy, volumeNode))
     return mapNode
+
+
+def explanations(scene: vtkMRMLScene) -> list[vtkMRMLScalarVolumeNode]:
+    """The maps of where a network looked, of all CTs; they are no CTs."""
+    nodes = _nodes("vtkMRMLScalarVolumeNode", scene)
+    return [node for node in nodes if node.GetAttribute(ROLE) == EXPLANATION]
 
 
 def removeAssessment(
@@ -169,6 +181,7 @@ def rename(old: str, new: str, volumeNode: vtkMRMLScalarVolumeNode) -> None:
     if new in entries or _segmentationWith(new, volumeNode) is not None:
         return
     _renameSegment(old, new, volumeNode)
+    _removeExplanations([old], volumeNode)  # whose name says another's now
     if old in entries:
         renamed = {new: entries[old].named(new)}
         _save(
@@ -185,6 +198,7 @@ def removeAssessments(
     names: Collection[str], volumeNode: vtkMRMLScalarVolumeNode, keptMasks: Collection[str] = ()
 ) -> None:
     """The same for many nodules at once."""
+    _removeExplanations(names, volumeNode)
     _removeSegments([name for name in names if name not in keptMasks], volumeNode)
     entries = _entries(volumeNode)
     left = {name: entry for name, entry in entries.items() if name not in names}
@@ -298,7 +312,7 @@ def tableText(volumeNode: vtkMRMLScalarVolumeNode) -> str:
 def detachStrays(scene: vtkMRMLScene) -> None:
     """Detaches the results whose CT was removed: another CT may get its ID, and would be taken
     for theirs."""
-    for className in {className for className, _ in RESULTS.values()}:
+    for className in {"vtkMRMLScalarVolumeNode", *(name for name, _ in RESULTS.values())}:
         for node in _nodes(className, scene):
             if node.GetNodeReferenceID(VOLUME_ROLE) and node.GetNodeReference(VOLUME_ROLE) is None:
                 node.RemoveNodeReferenceIDs(VOLUME_ROLE)
@@ -356,7 +370,7 @@ def _putBack(
     names: Collection[str],
     entries: dict[str, Entry],
     segments: dict[str, Any],
-    prints: dict[str, str],
+    prints: dict[str, str | None],
     volumeNode: vtkMRMLScalarVolumeNode,
 ) -> None:
     byHand = handDrawn(volumeNode, names)
@@ -393,6 +407,12 @@ def _removeSegments(names: Collection[str], volumeNode: vtkMRMLScalarVolumeNode)
         segmentationNode = _segmentationWith(name, volumeNode)
         if segmentationNode is not None:
             segmentationNode.GetSegmentation().RemoveSegment(name)
+
+
+def _removeExplanations(names: Collection[str], volumeNode: vtkMRMLScalarVolumeNode) -> None:
+    for node in explanations(volumeNode.GetScene()):
+        if _is(EXPLANATION, node, volumeNode) and node.GetAttribute(NODULE) in names:
+            volumeNode.GetScene().RemoveNode(node)
 
 
 def _addMask(assessment: Assessment, volumeNode: vtkMRMLScalarVolumeNode) -> None:

@@ -67,13 +67,18 @@ class Advanced:
 
     def _addThresholds(self) -> None:
         """A row for each threshold, behind the boxes to tick; as if they were in the .ui file."""
-        form = self._ui.advancedSection.layout()
-        for index, (task, parameter) in enumerate(thresholdParameters().items()):
-            spinBox = _thresholdSpinBox(task, parameter)
-            label = qt.QLabel(_("Call {label} at or above:").format(label=TASKS[task].classes[-1]))
-            label.setBuddy(spinBox)
-            form.insertRow(TICKED + index, label, spinBox)
-            setattr(self._ui, spinBox.objectName, spinBox)
+        rows: dict[str, qt.QWidget] = {
+            _("Call {label} at or above:").format(label=TASKS[task].classes[-1]): _thresholdSpinBox(
+                task, parameter
+            )
+            for task, parameter in thresholdParameters().items()
+        }
+        rows[_("Thresholds of own tasks:")] = _ownThresholdsEdit()
+        for index, (words, field) in enumerate(rows.items()):
+            label = qt.QLabel(words)
+            label.setBuddy(field)
+            self._ui.advancedSection.layout().insertRow(TICKED + index, label, field)
+            setattr(self._ui, field.objectName, field)
 
     def listWeights(self, chosen: str) -> None:
         """Lists the weight sets there are; one that is gone stays listed, and is refused when it is
@@ -99,17 +104,17 @@ class Advanced:
         )
 
     def onImport(self) -> None:
-        """Asks for a folder with Keras files, and imports it under its name."""
+        """Asks for a folder with Keras files or of a set, and imports it under its name."""
         ensurePackages()
-        from nodulerisk.weights.import_keras import import_keras  # needs them
+        from nodulerisk.weights.import_set import import_set  # Keras files need them
 
         folder = qt.QFileDialog.getExistingDirectory(
-            self._ui.importButton, _("Folder with the authors' .h5 files")
+            self._ui.importButton, _("Folder with the authors' .h5 files, or of a trained set")
         )
         if folder:
             name = Path(folder).name
             self._do(
-                lambda: import_keras(Path(folder), user_set_folder(name), name), self._onImported
+                lambda: import_set(Path(folder), user_set_folder(name), name), self._onImported
             )
 
     def onDelete(self) -> None:
@@ -167,3 +172,15 @@ def _thresholdSpinBox(task: str, parameter: str) -> qt.QDoubleSpinBox:
     spinBox.singleStep = 0.05
     spinBox.setProperty("SlicerParameterName", parameter)
     return spinBox
+
+
+def _ownThresholdsEdit() -> qt.QLineEdit:
+    edit = qt.QLineEdit()
+    edit.objectName = "ownThresholdsEdit"
+    edit.accessibleName = _("Thresholds of own tasks")
+    edit.toolTip = _(
+        "Decision thresholds of a weight set's own tasks of two classes, such as EGFR=0.4, MIA=0.6."
+    )
+    edit.placeholderText = _("card")
+    edit.setProperty("SlicerParameterName", "ownThresholds")
+    return edit

@@ -35,6 +35,8 @@ class NodulesTable:
         table.setColumnCount(len(titles))
         table.setHorizontalHeaderLabels(titles)
         table.verticalHeader().hide()
+        # else it takes room from words after their lines were counted
+        table.setVerticalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOn)
         table.horizontalHeader().setSectionResizeMode(1, qt.QHeaderView.Stretch)
         table.itemSelectionChanged.connect(self._onSelectionChanged)
 
@@ -48,12 +50,12 @@ class NodulesTable:
         self._table.blockSignals(True)
         self._fitNames(qt.QHeaderView.Fixed)  # else each row that is filled measures all
         self._table.setRowCount(len(rows))
-        for index, row in enumerate(rows):
-            place = places.get(row.name, "")
-            same = index < len(self._rows) and self._rows[index] == row
-            if not same or self._places.get(row.name, "") != place:
-                self._fill(index, row, place)
+        new = [index for index, row in enumerate(rows) if not self._isShown(index, row, places)]
+        for index in new:
+            self._fill(index, rows[index], places.get(rows[index].name, ""))
         self._fitNames(qt.QHeaderView.ResizeToContents)
+        for index in new:
+            self._table.resizeRowToContents(index)
         self._table.blockSignals(False)
         self._rows, self._places = rows, dict(places)
         self.select(selected)
@@ -73,6 +75,10 @@ class NodulesTable:
     def _fitNames(self, mode: Any) -> None:
         self._table.horizontalHeader().setSectionResizeMode(0, mode)
 
+    def _isShown(self, index: int, row: Summary, places: Mapping[str, str]) -> bool:
+        same = index < len(self._rows) and self._rows[index] == row
+        return same and self._places.get(row.name, "") == places.get(row.name, "")
+
     def _fill(self, index: int, row: Summary, place: str) -> None:
         title, state = qt.QTableWidgetItem(_title(row, place)), qt.QTableWidgetItem(_state(row))
         title.setToolTip("\n".join(row.warnings))
@@ -81,7 +87,6 @@ class NodulesTable:
         self._table.removeCellWidget(index, 1)
         if row.answers:
             self._table.setCellWidget(index, 1, _barsWidget(row.answers))
-        self._table.resizeRowToContents(index)
 
 
 def _title(row: Summary, place: str) -> str:
@@ -94,7 +99,7 @@ def _title(row: Summary, place: str) -> str:
 def _state(row: Summary) -> str:
     """The text of a row without bars."""
     if row.assessed:
-        return ""
+        return "" if row.answers else row.notRun
     if row.refusal is None:
         return _("not assessed")
     return _("refused: {reason}").format(reason=row.refusal)

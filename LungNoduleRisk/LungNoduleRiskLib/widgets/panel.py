@@ -79,6 +79,9 @@ class Panel(VTKObservationMixin):
         self.ui.pairingSelector.addItems(PAIRINGS)
         self.ui.windowSelector.addItems(["", *scene.WINDOWS_HU])
         self.widget.setMRMLScene(slicer.mrmlScene)
+        for selector in (self.ui.ctSelector, self.ui.pointsSelector, self.ui.earlierSelector):
+            # else a long name makes the panel wider than its place
+            selector.sizeAdjustPolicy = qt.QComboBox.AdjustToMinimumContentsLengthWithIcon
         self._table = NodulesTable(self.ui.nodulesTable, self.onSelected)
         self._annotating = Annotating(self.ui, self._say)
         self._advanced = Advanced(self.ui, self._background, self.onWeights)
@@ -186,7 +189,9 @@ class Panel(VTKObservationMixin):
         self.addObserver(self._wrapper.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onChanged)
         self._advanced.listWeights(self.parameters.weights)
         if self.parameters.ct is None:
-            self.parameters.ct = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+            volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+            maps = results.explanations(slicer.mrmlScene)
+            self.parameters.ct = next((one for one in volumes if one not in maps), None)
         self.refresh()
 
     @property
@@ -220,6 +225,7 @@ class Panel(VTKObservationMixin):
         if self._parameters is None:
             return
         self._observeNodes()
+        self._offerCts()
         self._following.fillDays(self.parameters)
         self.session.use(self.parameters.ct, self.parameters.points)
         try:
@@ -229,6 +235,12 @@ class Panel(VTKObservationMixin):
         self._table.show(self.session.summaries(), self._chosenName, self.session.places())
         self._showSelected()
         self._showState()
+
+    def _offerCts(self) -> None:
+        """A map of where a network looked is no CT to choose."""
+        maps = [node.GetID() for node in results.explanations(slicer.mrmlScene)]
+        for selector in (self.ui.ctSelector, self.ui.earlierSelector):
+            selector.sortFilterProxyModel().hiddenNodeIDs = maps
 
     def _observeNodes(self) -> None:
         """Follows the points of the list, and the segments of the CT."""
@@ -537,13 +549,21 @@ class Panel(VTKObservationMixin):
     def _showViews(self) -> None:
         """The state of what changes the views."""
         ct = None if self._parameters is None else self.parameters.ct
-        self.ui.windowSelector.enabled = ct is not None
+        self._showWindow(ct)
         self.ui.copyButton.enabled = bool(self.session.assessments)
         slider = self.ui.opacitySlider
         slider.enabled = ct is not None and results.resultNode("segmentation", ct) is not None
         slider.blockSignals(True)
         slider.value = round(100 * (results.FILL if ct is None else results.maskOpacity(ct)))
         slider.blockSignals(False)
+
+    def _showWindow(self, ct: vtkMRMLScalarVolumeNode | None) -> None:
+        """Which of the usual windows the CT is shown in; none of them: nothing."""
+        selector = self.ui.windowSelector
+        selector.enabled = ct is not None
+        selector.blockSignals(True)
+        selector.setCurrentText("" if ct is None else views.windowOf(ct))
+        selector.blockSignals(False)
 
     def _showUndo(self, busy: bool) -> None:
         done, words = self.session.undoable, _("Undo {what}.")

@@ -11,7 +11,7 @@ import slicer
 from slicer import vtkMRMLScalarVolumeNode
 
 from LungNoduleRiskLib.display.results import resultNode, segmentToEdit
-from LungNoduleRiskLib.scene import lookAt
+from LungNoduleRiskLib.scene import WINDOWS_HU, lookAt
 
 OVER = 0.5  # opacity of a map over the CT
 
@@ -36,6 +36,13 @@ def setWindow(volumeNode: vtkMRMLScalarVolumeNode, width: float, centre: float) 
     displayNode = volumeNode.GetDisplayNode()
     displayNode.SetAutoWindowLevel(False)
     displayNode.SetWindowLevel(width, centre)
+
+
+def windowOf(volumeNode: vtkMRMLScalarVolumeNode) -> str:
+    """The name of the usual window in which a CT is shown; empty where it is another."""
+    displayNode = volumeNode.GetDisplayNode()
+    shown = displayNode and (displayNode.GetWindow(), displayNode.GetLevel())
+    return next((name for name, window in WINDOWS_HU.items() if window == shown), "")
 
 
 def showOver(mapNode: vtkMRMLScalarVolumeNode) -> None:

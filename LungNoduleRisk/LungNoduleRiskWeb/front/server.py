@@ -265,6 +265,7 @@ def networks_question(
     import numpy as np
 
     from nodulerisk.engine.queue import SharedNetworks
+    from nodulerisk.engine.running import shared_networks
     from nodulerisk.weights.store import load_weight_set
 
     weight_set = load_weight_set(weights)
@@ -272,8 +273,9 @@ def networks_question(
     cubes = np.zeros((1, card.cubes.channels, *3 * [card.size]), np.float32)
 
     def ask(on_waiting: Callable[[int], None]) -> None:
-        shared = SharedNetworks(weight_set, address=address, key=key, on_waiting=on_waiting)
-        with shared as networks:
+        own = {"address": address, "key": key}
+        running = shared_networks(weight_set, on_waiting=on_waiting)
+        with running or SharedNetworks(weight_set, on_waiting=on_waiting, **own) as networks:
             networks.predict(name, cubes)
 
     return ask

@@ -338,6 +338,7 @@ class Controller:
     def _show_chosen(self) -> None:
         chosen = self.session.chosen
         self.state.selected = None if chosen is None else chosen.name
+        self.reading.show_calipers()
         self._show_answers()
         self._show_facts()
 

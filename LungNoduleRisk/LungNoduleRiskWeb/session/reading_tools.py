@@ -11,6 +11,7 @@ from trame_server.state import State
 from trame_server.utils.asynchronous import create_task
 
 from LungNoduleRiskLib.display import results
+from LungNoduleRiskLib.display.calipers import AXIS, showCalipers
 from LungNoduleRiskLib.scene import WINDOWS_HU
 from LungNoduleRiskLib.session import Session
 from LungNoduleRiskWeb.session.viewer import LAYOUTS, Viewer
@@ -91,6 +92,13 @@ class ReadingTools:
         for node in results.segmentationNodes(volume_node):
             if node.GetDisplayNode() is not None:
                 node.GetDisplayNode().SetVisibility(bool(self._state.masks))
+        self.show_calipers()
+
+    def show_calipers(self) -> None:
+        """The chosen nodule's diameters, where its mask is shown."""
+        chosen = self._session.chosen
+        seen = chosen.assessment if chosen is not None and self._state.masks else None
+        showCalipers(seen, self._session.volumeNode)
 
     # Layout and window
 
@@ -179,7 +187,8 @@ class ReadingTools:
         self._line = None
 
     def remove_lengths(self) -> None:
-        """Removes all lengths that were measured."""
+        """Removes all lengths that the user measured."""
         self._state.measuring = False
         for node in slicer.util.getNodesByClass("vtkMRMLMarkupsLineNode"):
-            slicer.mrmlScene.RemoveNode(node)
+            if not node.GetAttribute(AXIS):
+                slicer.mrmlScene.RemoveNode(node)

@@ -1,7 +1,7 @@
 """The terminal: ``nodulerisk assess``, ``explain``, ``follow-up``, ``cohort``, ``list-weights``,
 ``show-weights``, ``import-weights``, ``export``, ``simulate``, ``convert``, ``train``,
-``train-unet``, ``fit-risk``, ``evaluate``, ``compare-evaluations``, ``find``, ``push`` and
-``listen``, and commands added by other packages, such as ``serve``.
+``train-unet``, ``fit-risk``, ``evaluate``, ``compare-evaluations``, ``find``, ``push``, ``listen``
+and ``networks``, and commands added by other packages, such as ``serve``.
 
 Slow imports are inside the commands, so that ``--help`` and a mistyped option respond at once.
 """
@@ -22,6 +22,7 @@ from nodulerisk.cli.cohort import cohort
 from nodulerisk.cli.explain import explain
 from nodulerisk.cli.export import export
 from nodulerisk.cli.followup import follow_up
+from nodulerisk.cli.networks import networks
 from nodulerisk.cli.pacs import find, listen, push
 from nodulerisk.cli.research import (
     compare_evaluations,
@@ -125,6 +126,7 @@ OF_THE_CORE = (
     find,
     push,
     listen,
+    networks,
 )
 for command in OF_THE_CORE:
     app.command()(command)

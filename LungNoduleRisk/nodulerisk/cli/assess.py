@@ -21,7 +21,7 @@ from nodulerisk.cli.shared import (
     errors_in_one_line,
     progress,
 )
-from nodulerisk.errors import NoduleRiskError, OutputError, PointError, WeightsError
+from nodulerisk.errors import NoduleRiskError, OutputError, PointError
 from nodulerisk.files import stem_of
 from nodulerisk.language.texts import _, joined
 from nodulerisk.outputs.style import REPORT_NAME, SEG_NAME, SR_NAME, TABLE_NAME
@@ -143,6 +143,8 @@ def assess(
             scan = None
         own = next((uid for uid in named if uid in listed), None)
         asked = asked_points(point, points, ras, lps, series=own, ct=scan)
+        from nodulerisk.weights.card import thresholds_of
+
         thresholds = thresholds_of(threshold or [])
         known = known_patient(patient, len(asked))
         earlier = earlier_report(out) if dicom else None  # before old results are removed
@@ -238,20 +240,6 @@ def of_listed_series(scan: CT, listed: list[str], named: list[str]) -> CT:
     return replace(scan, checks=(*scan.checks, POINTS_OF_ANOTHER_SERIES.check()))
 
 
-def thresholds_of(texts: list[str]) -> dict[str, float]:
-    """Returns thresholds by task, from texts such as ``malignancy=0.3``.
-
-    Raises:
-        WeightsError: not of this form.
-    """
-    try:
-        return {task: float(value) for task, value in (text.split("=") for text in texts)}
-    except ValueError as error:
-        raise WeightsError(
-            _("This is not a threshold: write TASK=VALUE, such as malignancy=0.3.")
-        ) from error
-
-
 def known_patient(texts: list[str] | None, points: int) -> Patient | None:
     """Returns the patient for scores and guidelines; None if nothing was given.
 
@@ -282,11 +270,13 @@ def chosen_weights(name: str, thresholds: dict[str, float]) -> WeightSet:
 
 def assessor_of(weights: WeightSet, device: str, *, several: bool) -> Assessor:
     """Returns one that begins to load its first network while the CT is read; for a single nodule,
-    it holds only one network at a time."""
+    it holds only one network at a time. Networks that run already are used instead."""
     from nodulerisk.assess_points import Assessor
     from nodulerisk.engine.engine import Engine
+    from nodulerisk.engine.running import shared_networks
 
-    assessor = Assessor(weights, networks=Engine(weights, device, keep=several))
+    networks = shared_networks(weights) or Engine(weights, device, keep=several)
+    assessor = Assessor(weights, networks=networks)
     assessor.warm_up()
     return assessor
 

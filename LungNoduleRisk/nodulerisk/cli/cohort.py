@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from nodulerisk.cli.assess import chosen_weights, thresholds_of
+from nodulerisk.cli.assess import chosen_weights
 from nodulerisk.cli.shared import FAILED, Verbose, errors_in_one_line
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.language.texts import _
@@ -94,6 +94,7 @@ def cohort(
         from nodulerisk.cohort.run import run
         from nodulerisk.cohort.store import Store
         from nodulerisk.cohort.summary import write_summary
+        from nodulerisk.weights.card import thresholds_of
 
         weight_set = chosen_weights(weights, thresholds_of(threshold or []))
         asked = _read(table, coordinates, weight_set, skip_bad)

@@ -45,6 +45,7 @@ def explain(
         from nodulerisk.ct.points import parse_point
         from nodulerisk.ct.read import read_ct
         from nodulerisk.engine.engine import Engine
+        from nodulerisk.engine.running import shared_networks
         from nodulerisk.outputs.explanation import (
             EXPLANATION_FILES,
             explanation_title,
@@ -59,7 +60,8 @@ def explain(
         refuse_unwritable(out, 1)
         for name in EXPLANATION_FILES:
             remove_file(out / name)
-        networks, scan = Engine(weight_set, device, keep=False), read_ct(ct, series_uid=series)
+        networks = shared_networks(weight_set) or Engine(weight_set, device, keep=False)
+        scan = read_ct(ct, series_uid=series)
         found = assess(scan, where, weight_set, networks=networks, progress=show)
         show(_("finding where the network looked"), None)
         explanation = explain_nodule(scan, found, weight_set, networks, network, task)

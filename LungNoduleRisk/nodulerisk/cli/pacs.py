@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -14,7 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.cli.shared import Verbose, echo, echo_error, errors_in_one_line, progress
+from nodulerisk.cli.shared import (
+    Verbose,
+    echo,
+    echo_error,
+    errors_in_one_line,
+    progress,
+    until_stopped,
+)
 from nodulerisk.errors import PacsError
 from nodulerisk.language.spoken import say
 from nodulerisk.language.texts import _, joined
@@ -136,17 +141,8 @@ def listen(
             echo(RESEARCH_USE_ONLY)
             listening = _("{title} listens at {host}, port {port}. Ctrl-C ends it.")
             echo(listening.format(title=title, host=host, port=open_port))
-            _until_stopped()
+            until_stopped()
     echo(_("Ended."))
-
-
-def _until_stopped() -> None:
-    """Waits for Ctrl-C, or for the signal by which services are stopped: also where a shell started
-    us in the background, with Ctrl-C ignored."""
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
-    stopped.wait()
 
 
 def open_archive(pacs: str | None) -> Archive:

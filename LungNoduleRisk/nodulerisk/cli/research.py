@@ -37,22 +37,24 @@ def simulate(
     with errors_in_one_line(verbose), progress(count) as show:
         show("loading", None)
         from nodulerisk.datasets.densesharp_format import write_densesharp
-        from nodulerisk.datasets.read import read_dataset
+        from nodulerisk.datasets.read import keep_attribution, read_dataset
         from nodulerisk.datasets.simulated.features import Row, features_of, write_features
         from nodulerisk.datasets.simulated.sheet import contact_sheet
         from nodulerisk.datasets.simulated.simulate import simulate
 
+        lungs = read_dataset(backgrounds)
         features: list[Row] = []
         shown: list[LabelledNodule] = []
 
         def nodules() -> Iterator[LabelledNodule]:
-            for made in simulate(read_dataset(backgrounds).nodules, count, seed):
+            for made in simulate(lungs.nodules, count, seed):
                 features.append(features_of(made))
                 if len(shown) < SHEET:
                     shown.append(made.nodule)
                 yield made.nodule
 
         write_densesharp(nodules(), out, progress=lambda done: show("nodules", done))
+        keep_attribution(lungs, out)
         show("contact sheet", None)
         contact_sheet(shown, out / "sheet.png")
         write_features(features, out / "features")
@@ -77,13 +79,14 @@ def convert(
     with errors_in_one_line(verbose):
         from nodulerisk.datasets.densesharp_format import write_densesharp
         from nodulerisk.datasets.emv.blocks import write_blocks
-        from nodulerisk.datasets.read import read_dataset, said_of
+        from nodulerisk.datasets.read import keep_attribution, read_dataset, said_of
 
         found = read_dataset(dataset)
         for line in said_of(found):
             typer.echo(line, err=True)
         write = write_densesharp if to == "densesharp" else write_blocks
         write(found.nodules, out)
+        keep_attribution(found, out)
     typer.echo(f"{len(found.nodules)} nodules: {out}")
 
 

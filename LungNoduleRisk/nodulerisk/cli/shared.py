@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -101,3 +103,12 @@ def echo_error(message: str) -> None:
 def echo(words: str, *, err: bool = False) -> None:
     """Prints words in the reader's language."""
     typer.echo(say(words), err=err)
+
+
+def until_stopped() -> None:
+    """Waits for Ctrl-C, or for the signal by which services are stopped: also where a shell started
+    us in the background, with Ctrl-C ignored."""
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    stopped.wait()

@@ -43,7 +43,12 @@ def show_weights(
 
 
 def import_weights(
-    folder: Annotated[Path, typer.Argument(help="Folder with the authors' Keras .h5 files.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder with the authors' Keras .h5 files, or of a set that you trained."
+        ),
+    ],
     name: Annotated[str, typer.Option(help="Name of the new weight set.")],
     out: Annotated[
         Path | None,
@@ -57,12 +62,12 @@ def import_weights(
     ] = "none",
     verbose: Verbose = False,
 ) -> None:
-    """Make a weight set from the EMV-3D-CNN or DenseSharp authors' files. Their patent and
-    research-only terms apply."""
+    """Put a set that you trained among your own, for the panel and the page; or make one from the
+    EMV-3D-CNN or DenseSharp authors' files, whose patent and research-only terms apply."""
     with errors_in_one_line(verbose), progress(1) as show:
         show(_("loading"), None)
         from nodulerisk.tasks import EVIDENCE_LEVELS
-        from nodulerisk.weights.import_keras import import_keras
+        from nodulerisk.weights.import_set import import_set
         from nodulerisk.weights.store import user_set_folder
 
         if densesharp_evidence not in EVIDENCE_LEVELS:
@@ -76,7 +81,7 @@ def import_weights(
                 )
             )
         target = out or user_set_folder(name)
-        weights = import_keras(
+        weights = import_set(
             folder, target, name, densesharp_evidence=densesharp_evidence, report=show
         )
     words = _("{name}: {count} networks. Use it with --weights {set}")

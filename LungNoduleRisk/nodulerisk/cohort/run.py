@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import dask
+from dask.system import CPU_COUNT
 from distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin, as_completed
 from distributed.comm import connect
 from distributed.scheduler import NoWorkerError
@@ -101,6 +102,17 @@ class _Uninterrupted(WorkerPlugin):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+class _AllThreads(WorkerPlugin):
+    """Dask's own workers give a matrix product one thread, with which it rounds otherwise than in
+    the terminal."""
+
+    def setup(self, worker: object) -> None:
+        import numpy as np  # noqa: F401 - only a library that is loaded can be told
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(CPU_COUNT, user_api="blas")
+
+
 @contextmanager
 def remote_cluster(address: str) -> Iterator[Client]:
     """A cluster whose scheduler is at an address such as ``tcp://host:8786``; the certificates for
@@ -120,6 +132,7 @@ def remote_cluster(address: str) -> Iterator[Client]:
     ) as error:  # the last two concern certificates
         raise ClusterError(UNANSWERED.format(address)) from error
     with silence_logging_cmgr(logging.CRITICAL), client:
+        client.register_plugin(_AllThreads(), name="nodulerisk-threads")
         yield client
 
 

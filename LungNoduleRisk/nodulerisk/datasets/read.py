@@ -6,13 +6,16 @@ Formats with images or DICOM are imported only where they lie: cubes and slices 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from nodulerisk.datasets.densesharp_format import holds_densesharp, read_densesharp
 from nodulerisk.datasets.lidc.slices import read_lidc_slices
 from nodulerisk.datasets.nodules import NoduleDataset
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.files import written_whole
 
+ATTRIBUTION = "ATTRIBUTION.txt"  # beside a dataset: the text that its licence requires
 FORMATS = (
     "a .csv or .tsv table of nodules on CTs (its own path, not its folder's)",
     "a folder of DenseSharp's .npz cubes with one .csv table",
@@ -22,7 +25,7 @@ FORMATS = (
 
 
 def read_dataset(path: str | Path, *, cancers_invasive: bool = False) -> NoduleDataset:
-    """Recognises the format of a dataset and reads it.
+    """Recognises the format of a dataset and reads it, with the ``ATTRIBUTION.txt`` beside it.
 
     Args:
         path: a table or a folder.
@@ -34,6 +37,25 @@ def read_dataset(path: str | Path, *, cancers_invasive: bool = False) -> NoduleD
     path = Path(path)
     if not path.exists():
         raise NoduleRiskError(f"There is no file or folder at {path}: check the path.")
+    dataset = _read(path, cancers_invasive)
+    if dataset.attribution:
+        return dataset
+    return replace(dataset, attribution=_attribution_of(path if path.is_dir() else path.parent))
+
+
+def keep_attribution(dataset: NoduleDataset, folder: Path) -> None:
+    """Writes what the licence of the dataset requires beside what was made of it."""
+    if dataset.attribution:
+        with written_whole(folder / ATTRIBUTION) as partial:
+            partial.write_text(dataset.attribution + "\n", encoding="utf-8")
+
+
+def _attribution_of(folder: Path) -> str:
+    path = folder / ATTRIBUTION
+    return path.read_text("utf-8", errors="replace").strip() if path.is_file() else ""
+
+
+def _read(path: Path, cancers_invasive: bool) -> NoduleDataset:
     if path.suffix.lower() in (".csv", ".tsv") and path.is_file():
         from nodulerisk.datasets.emv.table import read_emv_table
 

@@ -24,7 +24,7 @@ import numpy as np
 
 from nodulerisk.checks import GPU_OUT_OF_MEMORY, Check
 from nodulerisk.errors import NoduleRiskError, WeightsError
-from nodulerisk.files import written_whole
+from nodulerisk.files import cache_folder, written_whole
 from nodulerisk.language.texts import _, joined, message_of
 from nodulerisk.networks.kinds import recipe_of
 from nodulerisk.weights.card import NetworkCard, WeightSet
@@ -248,11 +248,13 @@ class OpenVINOBackend(Backend):
         super().__init__(weights, keep=keep)
         self._precision = choose_precision(precision, weights)
         self.name = f"{OPENVINO}, {self._precision})"
+        self._running = Lock()
 
     def predict(self, network: str, cubes: np.ndarray) -> tuple[np.ndarray, ...]:
         compiled = self._ready_for(network, len(cubes))
-        answer = compiled(cubes)
-        return tuple(np.array(answer[port]) for port in compiled.outputs)
+        with self._running:  # a compiled network refuses a second cube while it runs
+            answer = compiled(cubes)
+            return tuple(np.array(answer[port]) for port in compiled.outputs)
 
     def _ready_for(self, network: str, count: int) -> Any:
         return self._ready((network, count), lambda: self._compile(network, count))
@@ -362,7 +364,7 @@ def first_use(weights: WeightSet, name: str | None, networks: Networks) -> str:
 def converted_file(card: NetworkCard) -> Path:
     """Returns where the network is cached, converted for one cube at a time."""
     version = importlib.metadata.version("openvino").split("-")[0]
-    return _cache_folder() / f"{card.sha256[:32]}-{card.size}x1-{version}.xml"
+    return cache_folder("openvino") / f"{card.sha256[:32]}-{card.size}x1-{version}.xml"
 
 
 def _compiled_for_one(weights: WeightSet, name: str, hints: dict[str, str]) -> Any:
@@ -418,9 +420,3 @@ def _keep(model, path: Path) -> None:
             partial.with_suffix(".bin").replace(path.with_suffix(".bin"))
     except NoduleRiskError:
         pass  # without a cache the next start is slower, nothing else
-
-
-def _cache_folder() -> Path:
-    from platformdirs import user_cache_path
-
-    return user_cache_path("nodulerisk") / "openvino"

@@ -25,11 +25,17 @@ class DenseLayer(nn.Sequential):
             batch_norm(bottleneck * growth),
             nn.ReLU(inplace=True),
             SameConv(bottleneck * growth, growth, 3),
-            *([nn.Dropout3d(dropout)] if dropout else []),
         )
+        self._dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([super().forward(x), x], dim=1)
+        norm, relu, narrow, *rest = self
+        new = narrow(relu(norm(x)))
+        if self._dropout:  # a layer of its own would number the others anew in the weights' names
+            new = F.dropout3d(new, self._dropout, self.training)
+        for layer in rest:
+            new = layer(new)
+        return torch.cat([new, x], dim=1)
 
 
 class Transition(nn.Sequential):
@@ -69,7 +75,8 @@ class DenseTrunk(Network):
             compression: what a transition divides the channels by.
             first_layer: channels of the first convolution.
             down_structure: layers of each dense block.
-            dropout_rate: share of the new channels that training leaves out.
+            dropout_rate: share of the channels after a layer's 1³ convolution that training leaves
+                out.
             first_scale: what the grey levels 0..255 are first divided by, and what is then added.
             output_size: 1: one sigmoid for two classes; by default a softmax over the classes.
 

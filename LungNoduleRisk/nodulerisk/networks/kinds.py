@@ -199,6 +199,8 @@ class NetworkKind:
         draws_mask: its second output is a mask (N, 1, size, size, size) on the grid of its cube,
             from a last layer ``mask_head``.
         factory: ``network`` is a function that makes modules for any cubes; see ``build_network``.
+        at_half_maximum: the surface of ground glass that it draws is placed at the half maximum; so
+            are the masks that this kind is trained on.
     """
 
     network: str
@@ -206,6 +208,7 @@ class NetworkKind:
     size: int
     draws_mask: bool = False
     factory: bool = False
+    at_half_maximum: bool = False
 
 
 def _factory(network: str, draws_mask: bool = False) -> NetworkKind:
@@ -220,7 +223,13 @@ NETWORKS: dict[str, NetworkKind] = {
         "nodulerisk.networks.densesharp:DenseSharp", DenseSharpCubes, 32, draws_mask=True
     ),
     "densenet": NetworkKind("nodulerisk.networks.densesharp:DenseNet", DenseSharpCubes, 32),
-    "unet": NetworkKind("nodulerisk.networks.unet:NoduleUNet", PatientCubes, 64, draws_mask=True),
+    "unet": NetworkKind(
+        "nodulerisk.networks.unet:NoduleUNet",
+        PatientCubes,
+        64,
+        draws_mask=True,
+        at_half_maximum=True,
+    ),
     "monai-densenet121": _factory("nodulerisk.networks.monai_networks:densenet121"),
     "monai-seresnet50": _factory("nodulerisk.networks.monai_networks:seresnet50"),
     "monai-segresnet": _factory("nodulerisk.networks.monai_networks:SegResNet", draws_mask=True),

@@ -4,6 +4,8 @@ initialisation."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -62,11 +64,18 @@ def batch_norm(channels: int) -> nn.BatchNorm3d:
     return nn.BatchNorm3d(channels, eps=1e-3, momentum=0.01)
 
 
-def initialise(network: nn.Module) -> None:
-    """He initialisation of every convolution, zero biases."""
+INITIALISATIONS: dict[str, Callable[[Tensor], Any]] = {
+    "he": partial(nn.init.kaiming_normal_, nonlinearity="relu"),
+    "he-uniform": partial(nn.init.kaiming_uniform_, nonlinearity="relu"),
+    "glorot": nn.init.xavier_uniform_,
+}
+
+
+def initialise(network: nn.Module, how: str = "he") -> None:
+    """Draws the weights of every convolution, by one of ``INITIALISATIONS``; zero biases."""
     for layer in network.modules():
         if isinstance(layer, (nn.Conv3d, nn.ConvTranspose3d, nn.Linear)):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            INITIALISATIONS[how](layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 

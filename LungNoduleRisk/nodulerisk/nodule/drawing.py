@@ -11,6 +11,7 @@ from nodulerisk.assessment import NoduleMask
 from nodulerisk.ct.cubes import lps_block
 from nodulerisk.ct.volume import CT
 from nodulerisk.engine.engine import Networks
+from nodulerisk.networks.kinds import kind_of
 from nodulerisk.nodule.mask import (
     REFLECTIONS,
     centroid_lps_mm,
@@ -18,6 +19,7 @@ from nodulerisk.nodule.mask import (
     nodule_mask,
     touches_cube_edge,
 )
+from nodulerisk.nodule.surface import at_half_maximum
 from nodulerisk.weights.card import NetworkCard, WeightSet
 
 DENSE_HU = -300  # a point surrounded by dense tissue may lie in a lesion that fills the whole cube
@@ -75,7 +77,17 @@ def draw(ct: CT, point_lps_mm: np.ndarray, weights: WeightSet, networks: Network
             break
         again = _drawn(ct, point_lps_mm, weights, networks, enlarged)
         found = found if again.nodule is None or again.is_empty else again
-    return found
+    return (
+        _at_half_maximum(found, ct, point_lps_mm) if kind_of(card.kind).at_half_maximum else found
+    )
+
+
+def _at_half_maximum(found: Drawing, ct: CT, point_lps_mm: np.ndarray) -> Drawing:
+    """Returns the drawing with ground glass at its half maximum; a nodule that the cube cuts stays
+    as it is."""
+    if found.nodule is None or found.is_empty or touches_cube_edge(found.nodule):
+        return found
+    return replace(found, nodule=at_half_maximum(found.nodule, ct, point_lps_mm))
 
 
 def _may_be_larger(found: Drawing, ct: CT, point_lps_mm: np.ndarray) -> bool:

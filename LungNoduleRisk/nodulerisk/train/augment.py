@@ -28,6 +28,7 @@ from nodulerisk.ct.cubes import DENSESHARP_SPACING_MM, EMV_SPACING_MM
 NO_BLUR, BLUR = (0.01, 0.02), (0.3, 0.9)  # voxels along z (which MONAI calls x), and in plane
 SMALL_MM = 10.0  # EMV-3D-CNN zooms nodules up to this size
 AXIS_ORDERS = [np.eye(3)[list(order)] for order in permutations(range(3))]
+ZOOM = np.diag([1, 1 / 1.5, 1 / 1.5])
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,24 @@ def emv_pose(rng: np.random.Generator, diameter_mm: float | None) -> Pose:
     """Draws EMV-3D-CNN's augmentation: axis permutation, rotation about z by 36°, in-plane shift of
     10 voxels, zoom of small nodules.
 
-    Source: npj Digital Medicine 2023, doi:10.1038/s41746-023-00866-z, Methods; they store all
-    augmented samples, here one of the combinations is drawn.
+    Source: npj Digital Medicine 2023, doi:10.1038/s41746-023-00866-z, Methods; they store copies
+    with one change each (``emv_copies``), here one of all combinations is drawn.
     """
     turn = AXIS_ORDERS[rng.integers(6)] @ _rotation(1, 2, np.deg2rad(36) * rng.integers(10))
     if diameter_mm is not None and diameter_mm <= SMALL_MM and rng.random() < 0.5:
-        turn = np.diag([1, 1 / 1.5, 1 / 1.5]) @ turn
+        turn = ZOOM @ turn
     return Pose(turn, EMV_SPACING_MM * np.array([0, *rng.integers(-10, 11, 2)]))
+
+
+def emv_copies(rng: np.random.Generator, diameter_mm: float | None) -> list[Pose]:
+    """Returns the copies of a nodule that EMV-3D-CNN's code stores, one change each: 6 axis
+    permutations, 9 rotations about z, an in-plane shift of up to 10 voxels, and the zoom of a small
+    nodule."""
+    turns = [*AXIS_ORDERS, *(_rotation(1, 2, np.deg2rad(36) * step) for step in range(1, 10))]
+    if diameter_mm is not None and diameter_mm <= SMALL_MM:
+        turns.append(ZOOM)
+    shift_mm = EMV_SPACING_MM * np.array([0, *rng.uniform(-10, 10, 2)])
+    return [*(Pose(turn, np.zeros(3)) for turn in turns), Pose(np.eye(3), shift_mm)]
 
 
 def densesharp_pose(rng: np.random.Generator, diameter_mm: float | None) -> Pose:
@@ -85,6 +97,10 @@ POSES: dict[str, DrawPose] = {
     "emv": emv_pose,
     "densesharp": densesharp_pose,
     "free": free_pose,
+}
+# all of these are in every epoch
+COPIES: dict[str, Callable[[np.random.Generator, float | None], list[Pose]]] = {
+    "emv-copies": emv_copies
 }
 
 

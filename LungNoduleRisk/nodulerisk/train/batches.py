@@ -21,6 +21,7 @@ class Batches(Sampler[list[int]]):
         batch: int,
         balance: dict[str, int] | None = None,
         *,
+        steps: int | None = None,
         seed: int = 0,
         epoch: int = 0,
         process: int = 0,
@@ -32,14 +33,16 @@ class Batches(Sampler[list[int]]):
             batch: samples per batch, if no balance is given.
             balance: samples of each group per batch; smaller groups are repeated until the
                 largest is used up.
+            steps: batches of all processes together; samples are repeated until there are so many.
+                By default, as many as use up all samples, or the largest group.
             seed, epoch: of the shuffle.
             process, processes: whose share this is.
         """
         rng = np.random.default_rng((seed, epoch))
         batches = (
-            _balanced(groups, balance, rng)
+            _balanced(groups, balance, rng, steps)
             if balance
-            else _plain(len(groups), batch * processes, rng)
+            else _plain(len(groups), batch * processes, rng, steps and max(steps // processes, 1))
         )
         if balance:
             self._own = batches[process : len(batches) // processes * processes : processes]
@@ -53,16 +56,16 @@ class Batches(Sampler[list[int]]):
         return len(self._own)
 
 
-def _plain(count: int, batch: int, rng: np.random.Generator) -> list[list[int]]:
-    """Yields only full batches, if there is one: a batch of one sample would spoil batch
+def _plain(count: int, batch: int, rng: np.random.Generator, steps: int | None) -> list[list[int]]:
+    """Returns only full batches, if there is one: a batch of one sample would spoil batch
     normalisation."""
-    order = rng.permutation(count)
-    whole = max(count // batch, 1)
+    whole, batch = steps or max(count // batch, 1), min(batch, count)
+    order = _drawn(np.arange(count), whole * batch, rng)
     return [order[i * batch : (i + 1) * batch].tolist() for i in range(whole)]
 
 
 def _balanced(
-    groups: Sequence[str], balance: dict[str, int], rng: np.random.Generator
+    groups: Sequence[str], balance: dict[str, int], rng: np.random.Generator, steps: int | None
 ) -> list[list[int]]:
     members = {group: np.flatnonzero(np.array(groups) == group) for group in balance}
     missing = [group for group, found in members.items() if not len(found)]
@@ -71,7 +74,7 @@ def _balanced(
             f"There is no '{missing[0]}' to train on, which the plan's balance requires: leave it"
             " out."
         )
-    count = max(-(-len(found) // balance[group]) for group, found in members.items())
+    count = steps or max(-(-len(found) // balance[group]) for group, found in members.items())
     drawn = {group: _drawn(found, count * balance[group], rng) for group, found in members.items()}
     return [
         [int(i) for group, n in balance.items() for i in drawn[group][k * n : (k + 1) * n]]

@@ -28,6 +28,7 @@ from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import written_whole
 from nodulerisk.networks.layers import Network
 from nodulerisk.train.batches import Batches
+from nodulerisk.train.kept_networks import KeptNetworks
 from nodulerisk.train.loggers import USUAL, loggers_named
 from nodulerisk.train.module import NetworksInTraining
 from nodulerisk.train.plans.runs import Run
@@ -81,13 +82,16 @@ def fit(
     several = nodes > 1 or (isinstance(devices, int) and devices > 1)
     machine: dict[str, Any] = {"accelerator": accelerator, "devices": devices, "num_nodes": nodes}
     machine["logger"] = loggers_named(loggers, out)
-    told = [TimeLeft(run, say)] if say else []
+    told: list[Callback] = [TimeLeft(run, say)] if say else []
+    if run.checkpoints != "best":
+        told.append(KeptNetworks(run, out))
     trainer = _trainer(run, out, told, strategy="ddp" if several else "auto", **machine)
     last = out / LAST
     if not last.exists():
         _start(module, out, say)
     keep_settings(settings_of(run, seed), out)
     warnings.filterwarnings("ignore", message="Checkpoint directory")  # it holds the settings
+    warnings.filterwarnings("ignore", message=r"`isinstance\(treespec")  # of Lightning's own code
     try:
         trainer.fit(module, data, ckpt_path=last if last.exists() else None, weights_only=True)
     except SystemExit as ended:  # Lightning's answer to Ctrl-C
@@ -181,8 +185,9 @@ class NoduleData(lightning.LightningDataModule):
             table=run.table,
             **draws,
         )
-        groups = [_group(nodule, run) for nodule in self._train]
-        batches = Batches(groups, run.batch, run.balance or None, **draws, **shares)
+        groups = [_group(nodule, run) for nodule in samples.nodules]
+        steps = len(self._train) if run.steps == "nodules" else None
+        batches = Batches(groups, run.batch, run.balance or None, steps=steps, **draws, **shares)
         return DataLoader(samples, batch_sampler=batches, num_workers=self._workers)
 
     def val_dataloader(self) -> DataLoader:
@@ -240,7 +245,8 @@ def data_faults(run: Run, nodules: Sequence[LabelledNodule]) -> Iterator[str]:
                 f"Run {run.name}: there is no '{group}' to train on, which the plan's balance"
                 " requires: leave it out."
             )
-    if run.monitor == "accuracy" and validation and not any(_labelled(n, run) for n in validation):
+    monitored = "accuracy" in (run.monitor, run.schedule_monitor)
+    if monitored and validation and not any(_labelled(n, run) for n in validation):
         yield f"Run {run.name}: no validation nodule has a label for the accuracy: monitor loss."
 
 

@@ -27,6 +27,7 @@ from nodulerisk.evaluation.study import about, evaluate, write_evaluation
 from nodulerisk.evaluation.summary import Evaluation
 from nodulerisk.outputs.style import EVALUATION_FILES, OUTCOMES
 from nodulerisk.train.plans.runs import Folds, Plan, Run
+from nodulerisk.train.start import with_starts
 from nodulerisk.train.weight_set import evaluation_folder
 from nodulerisk.weights.card import Evidence, TaskCard, WeightSet, save_card
 from nodulerisk.weights.store import load_weight_set
@@ -255,6 +256,8 @@ def _pooled(
             ]
         whole = joined([tested[name] for name in names])
         described = about(first, whole, _unanswered(whole, answered))
+        runs = [run for run in plan.runs if run.data == names]
+        described = with_starts(described, runs)
         described = replace(described, weight_set=plan.name, hashes=_hashes(sets))
         evaluation = evaluate(answered, described, first.table)
         folder = evaluation_folder(out, names)

@@ -12,17 +12,23 @@ from torch import Tensor, nn
 
 from nodulerisk.networks.build import build_network
 from nodulerisk.networks.kinds import recipe_of
-from nodulerisk.networks.layers import Network
-from nodulerisk.train.plans.runs import Run
-from nodulerisk.train.rates import freeze, parameter_groups
+from nodulerisk.networks.layers import Network, initialise
+from nodulerisk.train.epoch_figures import EpochFigures
+from nodulerisk.train.plans.runs import Run, mode_of
+from nodulerisk.train.rates import freeze, parameter_groups, with_l2
 from nodulerisk.train.samples import Sample
-from nodulerisk.train.settings import CLIP
+
+PLATEAU_GAIN = 1e-5  # a smaller improvement of the monitored figure is none
+ADAM_EPSILON = 1e-7  # Keras's
 
 
 def network_of(run: Run, name: str) -> Network:
     """Returns a network of the run as it is before training."""
     plan = run.networks[name]
-    return build_network(plan.kind, input_size=run.size, n_classes=run.heads, **recipe_of(plan))
+    network = build_network(plan.kind, input_size=run.size, n_classes=run.heads, **recipe_of(plan))
+    if run.initialisation != "he":  # which it has
+        initialise(network, run.initialisation)
+    return network
 
 
 class NetworksInTraining(lightning.LightningModule):
@@ -36,6 +42,12 @@ class NetworksInTraining(lightning.LightningModule):
         self.networks.train()
         self._freeze()
         self.networks.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]  # twice as fast on CPUs
+        tasks = [run.table[task] for task in run.tasks]
+        self._counted = {
+            (stage, name): EpochFigures(tasks, run.networks[name].draws_mask)
+            for stage in ("", "val_")
+            for name in run.networks
+        }
         # the published loss, plus 1
         self._dice_loss = DiceLoss(sigmoid=True, batch=True, smooth_nr=1.0, smooth_dr=1.0)
 
@@ -49,21 +61,19 @@ class NetworksInTraining(lightning.LightningModule):
             freeze(network, self.run.networks[name].rates)
 
     def training_step(self, batch: Sample) -> Tensor:
-        losses = {name: self._loss(network, batch) for name, network in self._each()}
-        self._log({f"loss/{name}": loss for name, loss in losses.items()}, len(batch["cube"]))
-        return torch.stack(list(losses.values())).sum()
+        losses = [self._judged("", name, network, batch) for name, network in self._each()]
+        return torch.stack(losses).sum()
 
     def validation_step(self, batch: Sample) -> None:
         for name, network in self._each():
-            answers = _answers(network, batch["cube"])
-            figures = {"loss": self._loss_of(*answers, batch), **self._figures(*answers, batch)}
-            self._log(
-                {f"val_{figure}/{name}": value for figure, value in figures.items()},
-                len(batch["cube"]),
-            )
+            self._judged("val_", name, network, batch)
+
+    def on_train_epoch_end(self) -> None:
+        self._log_counted("")
 
     def on_validation_epoch_end(self) -> None:
         """Logs the mean over the networks, for the checkpoint and the schedule."""
+        self._log_counted("val_")
         logged = self.trainer.callback_metrics
         for figure in ("loss", "accuracy", "dice"):
             values = [value for key, value in logged.items() if key.startswith(f"val_{figure}/")]
@@ -72,12 +82,15 @@ class NetworksInTraining(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         run = self.run
-        kind = torch.optim.AdamW if run.optimiser == "adamw" else torch.optim.Adam
         groups = parameter_groups(
             ((network, run.networks[name].rates) for name, network in self._each()),
             run.learning_rate,
         )
-        optimiser = kind(groups, lr=run.learning_rate, weight_decay=run.weight_decay)
+        optimiser: torch.optim.Optimizer
+        if run.optimiser == "adamw":
+            optimiser = torch.optim.AdamW(groups, weight_decay=run.weight_decay)
+        else:
+            optimiser = torch.optim.Adam(with_l2(groups, run.weight_decay), eps=ADAM_EPSILON)
         if run.schedule == "constant":
             return optimiser
         if run.schedule == "one-cycle":
@@ -88,19 +101,27 @@ class NetworksInTraining(lightning.LightningModule):
                 "optimizer": optimiser,
                 "lr_scheduler": {"scheduler": cycle, "interval": "step"},
             }
+        monitor = run.schedule_monitor or run.monitor
         plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            optimiser, run.mode, run.factor, run.patience
+            optimiser,
+            mode_of(monitor),
+            run.factor,
+            patience=max(run.patience - 1, 0),  # torch acts after one more, Keras does not
+            cooldown=max(run.cooldown - 1, 0),  # Keras counts the last of them again
+            threshold=PLATEAU_GAIN,
+            threshold_mode="abs",
         )
         return {
             "optimizer": optimiser,
-            "lr_scheduler": {"scheduler": plateau, "monitor": f"val_{run.monitor}"},
+            "lr_scheduler": {"scheduler": plateau, "monitor": f"val_{monitor}"},
         }
 
     def configure_gradient_clipping(
         self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None
     ) -> None:
-        for network in self.networks.values():  # each on its own, as if trained alone
-            nn.utils.clip_grad_norm_(network.parameters(), CLIP)
+        for network in self.networks.values() if self.run.clip else ():
+            # each on its own, as if trained alone
+            nn.utils.clip_grad_norm_(network.parameters(), self.run.clip)
 
     def _each(self) -> list[tuple[str, Network]]:
         return list(self.networks.items())  # type: ignore[arg-type]
@@ -108,8 +129,22 @@ class NetworksInTraining(lightning.LightningModule):
     def _log(self, values: dict[str, Tensor], count: int) -> None:
         self.log_dict(values, batch_size=count, on_step=False, on_epoch=True, sync_dist=True)
 
-    def _loss(self, network: Network, batch: Sample) -> Tensor:
-        return self._loss_of(*_answers(network, batch["cube"]), batch)
+    def _judged(self, stage: str, name: str, network: Network, batch: Sample) -> Tensor:
+        """Returns the loss, and logs it beside the other figures."""
+        answers = _answers(network, batch["cube"])
+        loss = self._loss_of(*answers, batch)
+        figures = {"loss": loss, **self._figures(*answers, batch, self._counted[stage, name])}
+        self._log({f"{stage}{key}/{name}": v for key, v in figures.items()}, len(batch["cube"]))
+        return loss
+
+    def _log_counted(self, stage: str) -> None:
+        for name in self.networks:
+            found = self._counted[stage, name].figures(self._summed)
+            self.log_dict({f"{stage}{key}/{name}": value for key, value in found.items()})
+
+    def _summed(self, counts: Tensor) -> Tensor:
+        """Returns the sum over the processes."""
+        return self.trainer.strategy.reduce(counts.float().to(self.device), reduce_op="sum")  # type: ignore[return-value]
 
     def _loss_of(self, logits: Tensor, mask: Tensor | None, batch: Sample) -> Tensor:
         loss = torch.stack(
@@ -143,18 +178,23 @@ class NetworksInTraining(lightning.LightningModule):
             )
         return loss
 
-    def _figures(self, logits: Tensor, mask: Tensor | None, batch: Sample) -> dict[str, Tensor]:
-        """Returns the accuracy over all tasks, and the mean Dice of the masks."""
-        hits = [
-            (answer.argmax(dim=1) == target.argmax(dim=1))[target[:, 0].isfinite()].float()
-            for _, answer, target in self._by_task(logits, batch["targets"])
-        ]
+    def _figures(
+        self, logits: Tensor, mask: Tensor | None, batch: Sample, counted: EpochFigures
+    ) -> dict[str, Tensor]:
+        """Returns the accuracy over all tasks, and the mean Dice of the masks; counts both."""
+        hits = []
+        for task, answer, target in self._by_task(logits, batch["targets"]):
+            known = target[:, 0].isfinite()
+            answer, labels = answer[known], target[known].argmax(dim=1)
+            hits.append((answer.argmax(dim=1) == labels).float())
+            counted.add_classes(self.run.table[task], answer, labels)
         figures = {} if not len(torch.cat(hits)) else {"accuracy": torch.cat(hits).mean()}
-        return (
-            figures
-            if mask is None
-            else figures | {"dice": _mean_dice(mask > 0, batch["mask"] >= 0.5)}
-        )
+        if mask is None:
+            return figures
+        drawn, marked = mask > 0, batch["mask"] >= 0.5
+        known = batch["mask"][:, 0, 0, 0, 0].isfinite()
+        counted.add_mask(drawn[known], marked[known])
+        return figures | {"dice": _mean_dice(drawn, marked)}
 
 
 def _answers(network: Network, cube: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+CONVOLUTION = 5  # axes of its weights
 Rates = Mapping[str, float]  # layer -> factor on the run's learning rate; 0: frozen
 
 
@@ -30,6 +31,23 @@ def parameter_groups(
         for name, parameter in network.named_parameters():
             groups.setdefault(rate_of(name, rates), []).append(parameter)
     return [{"params": found, "lr": learning_rate * rate} for rate, found in groups.items() if rate]
+
+
+def with_l2(groups: Iterable[dict[str, Any]], weight: float) -> list[dict[str, Any]]:
+    """Returns the groups with an L2 penalty on the convolutions' weights alone, as in Keras: not on
+    biases, normalisation and dense layers."""
+    if not weight:
+        return list(groups)
+    halves = (
+        group
+        | {
+            "params": [p for p in group["params"] if (p.ndim == CONVOLUTION) is is_convolution],
+            "weight_decay": weight if is_convolution else 0.0,
+        }
+        for group in groups
+        for is_convolution in (True, False)
+    )
+    return [half for half in halves if half["params"]]
 
 
 def freeze(network: nn.Module, rates: Rates) -> None:

@@ -17,7 +17,7 @@ from nodulerisk.datasets.context import KINDS, WITHOUT_NODULE, with_context
 from nodulerisk.datasets.crops import kept
 from nodulerisk.datasets.nodules import LabelledNodule
 from nodulerisk.tasks import TASKS, Task
-from nodulerisk.train.augment import POSES, Pose, other_scans
+from nodulerisk.train.augment import COPIES, POSES, Pose, other_scans, straight
 from nodulerisk.train.view import View, targets_of
 
 Sample = dict[str, Tensor]
@@ -25,7 +25,8 @@ BESIDE_MM = (8.0, 26.0)  # how far past the nodule's rim a cube without a nodule
 
 
 class RandomSamples(Dataset):
-    """Augmented samples of the nodules; the random draws depend only on seed, epoch and index.
+    """Augmented samples of the nodules: one each, or all fixed copies. The random draws depend only
+    on seed, epoch and index.
 
     Each is a dict of ``cube`` float32 (channels, S, S, S); ``targets`` float32 (C,), the tasks'
     class probabilities side by side, NaN if not known; and, for a network that draws masks,
@@ -50,28 +51,43 @@ class RandomSamples(Dataset):
             nodules: to train on.
             view: what the network sees.
             tasks: what it answers.
-            pose: of ``POSES``.
+            pose: of ``POSES`` or ``COPIES``.
             scans: whether HU vary as between scanners.
             beside: share of samples beside the nodule: with an empty mask, and unknown tasks.
             seed, epoch: of the random draws.
             table: where the tasks are.
         """
-        self.nodules, self.view = nodules, view
+        self.view = view
         self.tasks, self._table = tuple(tasks), table
-        self._draw_pose, self._beside, self._seed, self.epoch = POSES[pose], beside, seed, epoch
+        self._beside, self._seed, self.epoch = beside, seed, epoch
+        self._draw_pose, copies = POSES.get(pose, straight), COPIES.get(pose)
+        self._copies = [
+            (nodule, fixed)
+            for index, nodule in enumerate(nodules)
+            for fixed in (
+                copies(np.random.default_rng((seed, index)), nodule.diameter_mm)
+                if copies
+                else (None,)
+            )
+        ]
         self._scans = other_scans() if scans else None
         self._offsets_mm = view.offsets_mm()
         # If the data end with the nodule, a mask can only be learnt from a context in which it ends
         # too.
         self._kinds = WITHOUT_NODULE if view.draws_mask else KINDS
 
+    @property
+    def nodules(self) -> list[LabelledNodule]:
+        """The nodule of every sample."""
+        return [nodule for nodule, _ in self._copies]
+
     def __len__(self) -> int:
-        return len(self.nodules)
+        return len(self._copies)
 
     def __getitem__(self, index: int) -> Sample:
         rng = np.random.default_rng((self._seed, self.epoch, index))
-        nodule = self.nodules[index]
-        pose = self._draw_pose(rng, nodule.diameter_mm)
+        nodule, fixed = self._copies[index]
+        pose = fixed or self._draw_pose(rng, nodule.diameter_mm)
         beside = nodule.marked is not None and rng.random() < self._beside
         if beside:
             pose = Pose(pose.turn, pose.shift_mm + _past_the_rim(nodule, rng))

@@ -10,7 +10,6 @@ from typing import Any
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import written_whole
 
-CLIP = 5.0  # norm of a step's gradient
 SETTINGS, LAST = "run.json", "last.ckpt"
 
 

@@ -4,14 +4,15 @@ name."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from nodulerisk.errors import WeightsError
+from nodulerisk.evaluation.summary import About
 from nodulerisk.files import written_whole
 from nodulerisk.networks.build import build_network
 from nodulerisk.networks.keras_files import keras_classes, load_keras_weights
@@ -23,6 +24,7 @@ from nodulerisk.weights.card import NetworkCard, WeightSet
 from nodulerisk.weights.store import load_weight_set, read_arrays, refuse_pickle
 
 STARTED = "started_from.json"  # in a run's folder
+MAY_HAVE_LEARNT = " (the weights that training began with may have learnt from these patients)"
 LISTED = 8  # arrays that a message names
 
 
@@ -131,6 +133,13 @@ def keep_starts(starts: Mapping[str, Start], folder: Path) -> None:
     with written_whole(folder / STARTED) as partial:
         text = json.dumps({name: asdict(start) for name, start in starts.items()}, indent=2)
         partial.write_text(text + "\n", encoding="utf-8")
+
+
+def with_starts(about: About, runs: Iterable[Run]) -> About:
+    """Returns the description of an evaluation; if networks began with other weights, it says that
+    these may have learnt from the patients."""
+    begun = any(network.init is not None for run in runs for network in run.networks.values())
+    return replace(about, dataset=about.dataset + MAY_HAVE_LEARNT) if begun else about
 
 
 def terms_of(folder: Path) -> list[str]:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
-from safetensors.torch import save_file
 
 from nodulerisk.datasets.crops import crops_on_disk
 from nodulerisk.datasets.nodules import NoduleDataset
@@ -17,16 +16,15 @@ from nodulerisk.datasets.own_labels import refuse_unseen_classes, with_own_label
 from nodulerisk.datasets.read import read_dataset, said_of
 from nodulerisk.errors import NoduleRiskError, SeveralFaultsError
 from nodulerisk.evaluation.predictions import Progress
-from nodulerisk.files import written_whole
 from nodulerisk.train.fit import data_faults, fit, machine_faults, settings_of
 from nodulerisk.train.folds import Part, parts_of, pooled_set, split_by_lists
+from nodulerisk.train.kept_networks import save_network
 from nodulerisk.train.module import network_of
 from nodulerisk.train.plans.runs import NetworkPlan, Plan, Run
 from nodulerisk.train.settings import is_longer, refuse_other_settings
 from nodulerisk.train.start import take_weights
 from nodulerisk.train.weight_set import make_weight_set, run_file, run_folder
 from nodulerisk.weights.card import WeightSet
-from nodulerisk.weights.own_tasks import OwnTask
 
 Say = Callable[[str], None]
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of mallopt(3)
@@ -111,7 +109,7 @@ def _init_faults(run: Run, name: str, network: NetworkPlan) -> list[str]:
 def _read(plan: Plan, runs: Sequence[Run], say: Say) -> dict[str, NoduleDataset]:
     """Returns the datasets of the runs, all of which they can be trained on."""
     names = dict.fromkeys(name for run in runs for name in run.data)
-    data = {name: _dataset(plan.data[name], plan.own_tasks, say) for name in names}
+    data = {name: _dataset(plan, name, say) for name in names}
     for run in runs:
         refuse_unseen_classes(
             run.own_tasks.values(), (n for name in run.data for n in data[name].nodules)
@@ -119,14 +117,14 @@ def _read(plan: Plan, runs: Sequence[Run], say: Say) -> dict[str, NoduleDataset]
     return split_by_lists(data, plan.splits, say) if plan.splits else data
 
 
-def _dataset(path: Path, own: dict[str, OwnTask], say: Say) -> NoduleDataset:
-    dataset = with_own_labels(read_dataset(path), own)
+def _dataset(plan: Plan, name: str, say: Say) -> NoduleDataset:
+    found = read_dataset(plan.data[name], cancers_invasive=plan.cancers_invasive)
+    dataset = with_own_labels(found, plan.own_tasks)
     for line in said_of(dataset):
         say(line)
-    say(
-        f"{dataset.name}:"
-        f" {', '.join(f'{len(dataset.of_split(s))} {s}' for s in ('train', 'validation', 'test'))}"
-    )
+    counts = (f"{len(dataset.of_split(s))} {s}" for s in ("train", "validation", "test"))
+    in_folds = plan.folds is not None
+    say(f"{dataset.name}: {f'{len(dataset.nodules)} nodules' if in_folds else ', '.join(counts)}")
     return dataset
 
 
@@ -152,9 +150,7 @@ def _finish(run: Run, part: Part, say: Say, machine: dict) -> None:
         file.unlink(missing_ok=True)  # of fewer epochs
     module = fit(run, part.nodules_of(run), folder, seed=part.plan.seed, say=say, **machine)
     for name, file in files.items() if _first_process() else ():
-        with written_whole(file) as partial:
-            state = module.networks[name].state_dict()
-            save_file({key: value.contiguous() for key, value in state.items()}, partial)
+        save_network(module.networks[name], file)
 
 
 def _silent(text: str) -> None:

@@ -30,7 +30,7 @@ from nodulerisk.tasks import TASKS
 from nodulerisk.train.module import network_of
 from nodulerisk.train.plans.runs import Plan, Run
 from nodulerisk.train.samples import exact_sample
-from nodulerisk.train.start import terms_of
+from nodulerisk.train.start import terms_of, with_starts
 from nodulerisk.train.view import View
 from nodulerisk.weights.calibration import Line
 from nodulerisk.weights.card import Evidence, NetworkCard, TaskCard, WeightSet, save_card
@@ -210,7 +210,8 @@ def _with_figures_of(
     chosen = chosen_calibration(answered, weights.table)
     lines = {task: line for task, line in chosen.items() if task in trained}
     answered = [prediction.recalibrated(lines) for prediction in answered]
-    evaluation = evaluate(answered, about(weights, dataset, broken), weights.table)
+    described = with_starts(about(weights, dataset, broken), runs)
+    evaluation = evaluate(answered, described, weights.table)
     folder = evaluation_folder(weights.folder, runs[0].data)
     write_evaluation(evaluation, answered, folder, weights.table)
     thresholds = chosen_thresholds(answered, weights.table)

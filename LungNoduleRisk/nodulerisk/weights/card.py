@@ -6,7 +6,7 @@ Cards are read without torch, so that Slicer can show them.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -244,6 +244,23 @@ class WeightSet:
 
     def hashes(self) -> dict[str, str]:
         return {name: network.sha256 for name, network in self.networks.items()}
+
+
+def thresholds_of(texts: Iterable[str]) -> dict[str, float]:
+    """Returns thresholds by task, from texts such as ``malignancy=0.3``.
+
+    Raises:
+        WeightsError: not of this form.
+    """
+    try:
+        return {
+            task: float(value)
+            for task, value in (map(str.strip, text.split("=")) for text in texts)
+        }
+    except ValueError as error:
+        raise WeightsError(
+            _("This is not a threshold: write TASK=VALUE, such as malignancy=0.3.")
+        ) from error
 
 
 def save_card(weights: WeightSet) -> None:

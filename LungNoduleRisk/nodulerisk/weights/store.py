@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from nodulerisk.errors import OutputError, WeightsError
-from nodulerisk.files import written_whole
+from nodulerisk.files import cache_folder, written_whole
 from nodulerisk.language.texts import _
 from nodulerisk.weights.card import NetworkCard, WeightSet, weight_set_from
 
@@ -224,11 +224,11 @@ def _note_of(path: Path) -> Path | None:
     """Returns where it is remembered that a file was verified; None without platformdirs: see
     ``_roots``."""
     try:
-        from platformdirs import user_cache_path
+        folder = cache_folder("verified")
     except ImportError:
         return None
     name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32]
-    return user_cache_path("nodulerisk") / "verified" / name
+    return folder / name
 
 
 def _text_of(note: Path | None) -> str:

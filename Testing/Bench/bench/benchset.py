@@ -69,6 +69,7 @@ def write_bench_set(
         )
         cubes = _write_cubes(folder, card)
         _scale_head(network, cubes[:1])
+        _let_draw(network)
         save_file(network.state_dict(), folder / card.file)
         write_keras(network, folder / f"{name}.h5")
         written[name] = NetworkCard(**asdict(card) | {"sha256": sha256_of(folder / card.file)})
@@ -140,6 +141,14 @@ def _scale_head(network: Any, cubes: np.ndarray) -> None:
         logits = network.logits(torch.from_numpy(cubes.astype(np.float32)))
         logits = logits[0] if isinstance(logits, tuple) else logits
         head.weight *= LOGIT / logits.abs().max()
+
+
+def _let_draw(network: Any) -> None:
+    """Makes a mask network draw all its cube: at random it draws nothing, and where there is no
+    nodule the other networks do not run."""
+    if hasattr(network, "mask_head"):
+        nn.init.zeros_(network.mask_head.weight)
+        nn.init.ones_(network.mask_head.bias)
 
 
 def _channels(card: NetworkCard) -> int:

@@ -34,7 +34,7 @@ class Contestant:
 
 
 def ours(engine: str) -> Contestant:
-    """``torch-fp32``, ``openvino-fp32`` or ``openvino-bf16``."""
+    """See ``bench.child.engine_for``."""
     return Contestant(engine, (sys.executable, "-m", "bench.child", engine))
 
 

@@ -24,7 +24,10 @@ class Measurements:
         seconds: engine -> batch size -> network -> seconds of the whole batch.
         differences: engine -> largest difference (0..1) of a class probability from
             ``reference``'s.
-        products: ``fp32`` and ``bf16`` -> GFLOP/s of 2048³ matrix products.
+        products: ``fp32`` and ``bf16`` -> GFLOP/s of 2048³ matrix products by torch and OpenVINO.
+        peers: engine in words -> network -> seconds of one nodule; ours among them.
+        peers_apart: engine in words -> largest difference of a class probability from ours.
+        cubes: library in words -> seconds for the EMV views of one nodule; ours among them.
         preprocessing: by what is made.
         stages: stage of one assessment -> seconds, on the CT that ``stages_ct`` names.
         cold: engine -> ``seconds``, ``peak_mb`` and for ours ``read_seconds`` of a fresh process's
@@ -39,6 +42,9 @@ class Measurements:
     reference: str = TORCH
     differences: dict[str, float] = field(default_factory=dict)
     products: dict[str, list[float]] = field(default_factory=dict)
+    peers: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    peers_apart: dict[str, float] = field(default_factory=dict)
+    cubes: dict[str, list[float]] = field(default_factory=dict)
     preprocessing: dict[str, Comparison] = field(default_factory=dict)
     stages: dict[str, list[float]] = field(default_factory=dict)
     stages_ct: str = ""

@@ -7,6 +7,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +19,9 @@ from bench import machine, preprocessing, stages
 from bench.benchset import LARGEST_BATCH, gflop, network_cards, write_bench_set
 from bench.children import Child, Contestant, keras, ours, run_once, serving
 from bench.measurements import KERAS, OUR_BF16, OUR_FP32, TORCH, Measurements
+from bench.peers import NEEDED, PEERS, cubes_ways
 from bench.preprocessing import Comparison
+from bench.timing import timed
 from nodulerisk.engine.engine import has_amx
 from nodulerisk.tasks import TASKS
 
@@ -63,6 +68,8 @@ def run(settings: Settings, keras_python: Path | None = None) -> Measurements:
         _write_job(folder, found, ct)
         _measure_warm(found, settings, contestants, folder, progress)
         _measure_preprocessing(found, settings, ct, progress)
+        _measure_peers(found, settings, folder, progress)
+        _measure_cubes(found, settings, ct)
         _measure_fresh(found, settings, contestants, folder, progress)
     return found
 
@@ -147,6 +154,43 @@ def _add_round(
             found.differences[engine] = max(difference, found.differences.get(engine, 0.0))
     for precision, rates in products.items():
         found.products.setdefault(precision, []).extend(rates)
+
+
+def _measure_peers(
+    found: Measurements, settings: Settings, folder: Path, progress: Progress
+) -> None:
+    """One nodule, network by network, the peers in turns with ours; the first round is not
+    counted."""
+    present = [name for name in PEERS if find_spec(NEEDED.get(name, "torch"))]
+    with (
+        serving([ours(name) for name in (OUR_FP32, *present)], folder) as children,
+        steps(progress, "Peers", (settings.few_rounds + 1) * len(found.gflop)) as step,
+    ):
+        words = {name: child.hear()["name"] for name, child in children.items()}
+        for index, network in product(range(settings.few_rounds + 1), found.gflop):
+            answers = {
+                name: child.ask(do="predict", network=network, batch=1)
+                for name, child in children.items()
+                if name != "monai-fp32" or "densesharp" in network  # the only one that draws
+            }
+            right = np.array(answers[OUR_FP32]["probabilities"])
+            for name, answer in answers.items() if index else ():
+                seconds = found.peers.setdefault(words[name], {}).setdefault(network, [])
+                seconds.append(answer["seconds"])
+                apart = float(np.abs(np.array(answer["probabilities"]) - right).max())
+                so_far = found.peers_apart.get(words[name], 0.0)
+                found.peers_apart[words[name]] = max(so_far, apart)
+            step()
+
+
+def _measure_cubes(found: Measurements, settings: Settings, ct) -> None:
+    """Libraries in turns; ours first, whose matrices are reused for every nodule."""
+    _, our_own = preprocessing.views_ways(ct)
+    ways = {"ours": our_own, **{name: partial(way, ct) for name, way in cubes_ways().items()}}
+    for index in range(settings.few_rounds + 1):
+        for name, way in ways.items():
+            seconds = timed(way)[0]
+            found.cubes.setdefault(name, []).extend([seconds] if index else [])
 
 
 def _measure_preprocessing(found: Measurements, settings: Settings, ct, progress: Progress) -> None:

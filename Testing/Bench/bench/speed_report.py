@@ -61,6 +61,8 @@ def markdown(found: Measurements) -> str:
         *_engine_sections(found),
         "## Each network, ms per nodule",
         _network_table(found),
+        "## Peers, one nodule",
+        _peers_table(found),
         "## Preprocessing, one nodule",
         _preprocessing_table(found),
         f"## One assessment by a warm engine, stage by stage, on {found.stages_ct}",
@@ -85,7 +87,7 @@ def aims(found: Measurements) -> list[Aim]:
         _least(
             f"{_words(vgg)}, fp32, of the matrix-product rate",
             found.share(OUR_FP32, vgg),
-            0.95,
+            0.9,
             _percent,
         ),
         _least(
@@ -109,7 +111,8 @@ def notes(found: Measurements) -> list[str]:
         + "medians of "
         + " and ".join(f"{n} (batch {batch})" for batch, n in rounds.items())
         + ".",
-        "Matrix-product rate: 2048³ by torch between the networks, 95th percentile; "
+        "Matrix-product rate: 2048³ by torch and by OpenVINO between the networks, 95th percentile"
+        " of both; "
         + ", ".join(
             f"{precision} {found.product_rate(precision):.0f} GFLOP/s"
             for precision in found.products
@@ -187,6 +190,31 @@ def _network_table(found: Measurements) -> str:
             for network, work in found.gflop.items()
         ],
     )
+
+
+def _peers_table(found: Measurements) -> str:
+    """Each engine over the networks that it ran, and each library's cubes, beside ours."""
+    ours = next(iter(found.peers.values()), {})
+    engines = [
+        (name, str(len(runs)), *_beside(_sum_ms(runs), _sum_ms({n: ours[n] for n in runs})))
+        for name, runs in found.peers.items()
+    ]
+    heads = ["what", "networks", "ms", "× ours", "difference"]
+    rows = [(*row, f"{found.peers_apart[row[0]]:.0e}") for row in engines]
+    own = median(found.cubes["ours"]) * 1e3 if found.cubes else 0.0
+    rows += [
+        (f"EMV views: {name}", "", *_beside(median(seconds) * 1e3, own), "")
+        for name, seconds in found.cubes.items()
+    ]
+    return table(heads, rows)
+
+
+def _sum_ms(runs: dict[str, list[float]]) -> float:
+    return sum(map(median, runs.values())) * 1e3
+
+
+def _beside(ms: float, own: float) -> tuple[str, str]:
+    return _ms(ms), f"{ms / own:.2f}"
 
 
 def _preprocessing_table(found: Measurements) -> str:

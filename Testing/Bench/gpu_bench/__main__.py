@@ -16,6 +16,7 @@ SECTIONS = {
     "compiled": speed.compiled,
     "faults": accidents.faults,
     "sharing": accidents.sharing,
+    "click": speed.click,
     "training": training.training,
 }
 

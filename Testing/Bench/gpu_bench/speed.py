@@ -12,6 +12,7 @@ from torch import Tensor
 from gpu_bench.measuring import (
     LAST,
     MODES,
+    OPEN,
     Mode,
     Setting,
     answers,
@@ -23,7 +24,9 @@ from gpu_bench.measuring import (
     work_of,
 )
 from nodulerisk.engine.engine import Engine, TorchBackend
+from nodulerisk.engine.worker import Worker
 from nodulerisk.networks.layers import Network
+from nodulerisk.weights.store import load_weight_set
 
 COMPARED = 2  # cubes
 COMPILED = ("subtype_densesharp32", "grade_vgg80", "malignancy_inception60", "unet")
@@ -126,6 +129,31 @@ def _measure(row, setting, name, network, card, mode_name, count, rates) -> floa
     peak = f"{torch.cuda.max_memory_allocated() / 2**30:.2f}" if setting.full else "-"
     row(name, mode_name, count, cell, f"{count / seconds:.4g}", f"{share:.0%}", peak)
     return seconds
+
+
+def click(setting: Setting) -> None:
+    """From a click on a CT in memory to the mask over it and all answers of the bundled set."""
+    row = setting.table("A click", "CT", "on", "ms", "of which the networks")
+    row(attempt(lambda: " | ".join(_clicked(setting))))
+
+
+def _clicked(setting: Setting) -> Iterable[str]:
+    from bench.stages import middle_lps_mm, synthetic_ct  # they need SimpleITK
+    from bench.timing import Timed
+    from nodulerisk.assess import assess
+
+    shape = (300, 512, 512) if setting.full else (60, 128, 128)
+    ct, weights = synthetic_ct(shape, (0.7, 0.7, 1.0)), load_weight_set(OPEN)
+    with Worker(weights, setting.device) as worker:
+        networks = Timed(worker, of=weights.networks)
+
+        def assessed() -> float:
+            networks.seconds = 0.0
+            assess(ct, middle_lps_mm(ct), weights, networks=networks)
+            return networks.seconds
+
+        seconds = seconds_of(assessed, setting.device)
+        return str(shape), worker.device, f"{1000 * seconds:.4g}", f"{1000 * assessed():.4g}"
 
 
 def compiled(setting: Setting) -> None:

@@ -22,7 +22,7 @@ import numpy as np
 import psutil
 import pytest
 import SimpleITK as sitk
-from distributed import Client, SpecCluster, SubprocessCluster, WorkerPlugin
+from distributed import Client, LocalCluster, SpecCluster, SubprocessCluster, WorkerPlugin
 
 from made_assessment import CENTRE_LPS_MM, made_ct
 from made_weights import made_weights
@@ -34,6 +34,7 @@ from nodulerisk.cohort.run import AHEAD, LOCAL, ClusterError, local_cluster, rem
 from nodulerisk.cohort.store import Store
 from nodulerisk.cohort.table import Cohort, CohortNodule, CtCase
 from nodulerisk.cohort.work import Job, assess_case
+from nodulerisk.ct.cubes import emv_block
 from nodulerisk.ct.read import read_ct
 from nodulerisk.engine.engine import Engine
 from nodulerisk.engine.queue import NetworkQueue, QueueClosedError
@@ -430,6 +431,23 @@ def test_a_cluster_with_certificates_is_used_with_those_of_dasks_configuration(c
         remote_cluster(address) as other,
     ):
         assert len(other.nthreads()) == WORKERS
+
+
+def test_dasks_own_workers_with_their_one_thread_cut_cubes_as_the_terminal_does():
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster,
+        remote_cluster(cluster.scheduler_address) as client,
+    ):
+        assert client.submit(os.getenv, "OPENBLAS_NUM_THREADS").result() == "1"
+        there = client.submit(blocks_of_many_spacings).result()
+    for one, other in zip(there, blocks_of_many_spacings(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def blocks_of_many_spacings() -> list[np.ndarray]:
+    """What networks see is cut from these: products of all shapes."""
+    spaced = [replace(MADE, spacing_mm=(mm, mm, 2 * mm)) for mm in (0.4, 0.7, 0.9)]
+    return [emv_block(ct, ct.point_of(np.array(ct.hu.shape[::-1]) // 2)) for ct in spaced]
 
 
 # --- Networks on workers that own them

@@ -485,7 +485,9 @@ def test_the_authors_table_is_read_as_it_is(tmp_path, ct):
     assert "no file or folder" in reasons(dataset)["2"]
     assert dataset.unused == ("lung", "position")
     assert any("grades of 1 nodules" in remark for remark in dataset.remarks)
-    (theirs,) = read_emv_table(tmp_path / "authors.csv", cancers_invasive=True).nodules
+    as_theirs = read_emv_table(tmp_path / "authors.csv", cancers_invasive=True)
+    assert as_theirs.name == "authors (other cancers count as invasive)"
+    (theirs,) = as_theirs.nodules
     assert theirs.labels == {"malignancy": 1, "invasiveness": 1, "grade": 2, "density": 2}
 
 

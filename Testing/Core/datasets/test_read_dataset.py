@@ -12,7 +12,7 @@ import SimpleITK as sitk
 
 from made_assessment import CENTRE_LPS_MM
 from made_lidc import ball, nodule, series, xml
-from nodulerisk.datasets.read import read_dataset
+from nodulerisk.datasets.read import keep_attribution, read_dataset
 from nodulerisk.errors import NoduleRiskError
 
 
@@ -70,3 +70,10 @@ def test_datasets_are_read_and_written_without_torch():
     program = "import sys, nodulerisk.datasets.read; sys.exit('torch' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     assert subprocess.run([sys.executable, "-c", program], env=environment).returncode == 0
+
+
+def test_what_the_licence_requires_goes_on_to_what_is_made_of_the_data(lidc_folder, tmp_path):
+    test_densesharp(tmp_path)
+    assert read_dataset(tmp_path).attribution == ""
+    keep_attribution(read_dataset(lidc_folder), tmp_path)
+    assert "doi:10.7937" in read_dataset(tmp_path).attribution

@@ -55,7 +55,7 @@ def test_densesharp_answers_probabilities_and_mask(weights):
 
 
 def test_converted_networks_are_cached_by_hash(weights, views, tmp_path, monkeypatch):
-    monkeypatch.setattr(engines, "_cache_folder", lambda: tmp_path / "Zwischenablage für Netze")
+    monkeypatch.setattr(engines, "cache_folder", lambda _: tmp_path / "Zwischenablage für Netze")
     first = OpenVINOBackend(weights).predict("inception", views)
     kept = list(tmp_path.rglob("*.xml"))
     assert [path.name.startswith(weights.networks["inception"].sha256[:32]) for path in kept] == [
@@ -72,7 +72,7 @@ def test_converted_networks_are_cached_by_hash(weights, views, tmp_path, monkeyp
 def test_what_openvino_compiled_is_cached_and_answers_the_same(
     weights, views, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(engines, "_cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(engines, "cache_folder", lambda _: tmp_path)
     one = views[:1]
     first = OpenVINOBackend(weights).predict("vgg", one)[0]
     (kept,) = tmp_path.glob("*.blob")
@@ -96,7 +96,7 @@ def test_a_network_is_loaded_while_something_else_is_done(weights, views):
 
 
 def test_the_first_use_ever_says_what_it_prepares(weights, views, tmp_path, monkeypatch):
-    monkeypatch.setattr(engines, "_cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(engines, "cache_folder", lambda _: tmp_path)
     engine = Engine(weights, "cpu")
     assert "preparing it for this computer" in first_use(weights, "vgg", engine)
     engine.predict("vgg", views[:1])
@@ -107,7 +107,7 @@ def test_the_first_use_ever_says_what_it_prepares(weights, views, tmp_path, monk
 
 
 def test_a_damaged_cache_is_rebuilt(weights, views, tmp_path, monkeypatch):
-    monkeypatch.setattr(engines, "_cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(engines, "cache_folder", lambda _: tmp_path)
     first = OpenVINOBackend(weights).predict("vgg", views)
     for batch in (views, views[:1]):
         for path in tmp_path.glob("*.xml"):
@@ -167,7 +167,7 @@ def test_networks_run_where_only_torch_and_numpy_are(weights):
 
 
 def test_nothing_calls_home(weights, views, monkeypatch, tmp_path):
-    monkeypatch.setattr(engines, "_cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(engines, "cache_folder", lambda _: tmp_path)
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("a network call was made"))
     Engine(weights, "cpu").predict("inception", views)
     assert sys.modules["openvino_telemetry"] is None

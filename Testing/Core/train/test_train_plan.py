@@ -46,12 +46,19 @@ def test_the_papers_settings_are_shipped():
     emv = read_plan(SHIPPED / "emv.toml")
     assert len(emv.runs) == 9
     assert {run.batch for run in emv.runs if "inception" in run.name} == {30}
-    assert all(run.epochs == 200 and run.stop_after == 0 and run.pose == "emv" for run in emv.runs)
+    assert emv.cancers_invasive
+    theirs = (200, 0, "emv-copies", 0, "improving", "glorot", 10)
+    for run in emv.runs:
+        kept = (run.epochs, run.stop_after, run.pose, run.clip, run.checkpoints)
+        assert (*kept, run.initialisation, run.patience) == theirs
     grade_vgg = next(run for run in emv.runs if run.name == "grade_vgg80")
     assert (grade_vgg.sides, grade_vgg.size) == ((100, 80, 60), 80)
     (densesharp,) = read_plan(SHIPPED / "densesharp.toml").runs
     assert densesharp.balance == {"AAH": 3, "AIS": 5, "MIA": 8, "IA": 8}
     assert (densesharp.learning_rate, densesharp.factor, densesharp.dice) == (1e-4, 0.334, 0.2)
+    assert (densesharp.epochs, densesharp.steps, densesharp.clip) == (100, "nodules", 0)
+    assert (densesharp.monitor, densesharp.schedule_monitor) == ("accuracy", "loss")
+    assert (densesharp.stop_after, densesharp.cooldown) == (30, 2)
 
 
 def test_the_open_set_s_plan_names_its_data():

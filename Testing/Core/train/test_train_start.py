@@ -16,12 +16,13 @@ from made_nodules import made_dataset
 from nodulerisk.datasets.nodules import NoduleDataset
 from nodulerisk.datasets.read import read_dataset
 from nodulerisk.errors import NoduleRiskError, WeightsError
+from nodulerisk.evaluation.summary import About
 from nodulerisk.train.fit import fit
 from nodulerisk.train.module import NetworksInTraining, network_of
 from nodulerisk.train.plans.plan import NetworkPlan, Run
 from nodulerisk.train.rates import parameter_groups
 from nodulerisk.train.settings import SETTINGS
-from nodulerisk.train.start import STARTED, take_weights, terms_of
+from nodulerisk.train.start import STARTED, take_weights, terms_of, with_starts
 
 NETWORK = NetworkPlan("densenet", 0.125)
 RUN = Run("small", ("made",), ("invasiveness",), {"small": NETWORK}, epochs=1, batch=6, scans=False)
@@ -139,13 +140,20 @@ def test_a_cpu_trains_in_fp32_alone(made, tmp_path, precision):
 def test_gradients_are_those_of_the_plain_layout():
     """As training stores arrays, channels last, and as torch does by itself."""
     module = NetworksInTraining(having(kind="densenet"), seed=0)
+    module.log_dict = lambda *a, **k: None
     network = module.networks["small"].eval()
     cube = torch.rand(4, 1, 32, 32, 32) * 255
     batch = {"cube": cube, "targets": torch.eye(2).repeat(2, 1)}
-    module._loss(network, batch).backward()
+    module.training_step(batch).backward()
     trained = [p.grad.clone() for p in network.parameters()]
     plain = network_of(having(kind="densenet"), "small")
     plain.load_state_dict(network.state_dict())
     F.cross_entropy(plain.logits(cube), batch["targets"]).backward()
     for one, other in zip(trained, plain.parameters(), strict=True):
         torch.testing.assert_close(one, other.grad, rtol=1e-3, atol=1e-5)
+
+
+def test_figures_say_that_the_weights_begun_with_may_have_seen_the_patients():
+    about = About(dataset="nodules")
+    assert with_starts(about, [RUN]).dataset == "nodules"
+    assert "may have learnt" in with_starts(about, [RUN, having(init="open#inception")]).dataset

@@ -7,7 +7,8 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from nodulerisk.train.unet.surface import LUNG_HU, Surface, soft_target, surface_of
+from nodulerisk.nodule.half_maximum import LUNG_HU
+from nodulerisk.train.unet.surface import Surface, soft_target, surface_of
 
 STEP_MM = 0.75
 SPACING_MM = np.full(3, STEP_MM)

@@ -21,6 +21,7 @@ from nodulerisk.tasks import TASKS
 from nodulerisk.weights import store
 from nodulerisk.weights.card import NetworkCard, save_card
 from nodulerisk.weights.import_keras import import_keras
+from nodulerisk.weights.import_set import import_set
 from nodulerisk.weights.store import (
     bundled_root,
     delete_weight_set,
@@ -396,3 +397,16 @@ def test_a_network_may_answer_several_tasks():
 def test_a_task_that_a_card_does_not_name_is_not_run(copy):
     density = load_weight_set(copy).tasks["density"]
     assert (density.networks, density.evidence.level) == ((), "none")
+
+
+def test_a_trained_set_comes_among_one_s_own_without_its_runs(weights, tmp_path):
+    trained = tmp_path / "trained"
+    shutil.copytree(weights.folder, trained)
+    (trained / "runs").mkdir()
+    (trained / "runs" / "last.ckpt").write_bytes(b"\0")
+    import_set(trained, tmp_path / "own" / "mine", "mine")
+    found = load_weight_set(tmp_path / "own" / "mine")
+    assert found.name == "mine" and found.hashes() == weights.hashes()
+    assert not (found.folder / "runs").exists()
+    with pytest.raises(OutputError):
+        import_set(trained, tmp_path / "own" / "mine", "mine")

@@ -19,6 +19,16 @@ from .pythonqt import connects
 SCENE_EVENTS = slicer.vtkMRMLScene.NodeAddedEvent, slicer.vtkMRMLScene.NodeRemovedEvent
 
 
+class qMRMLSortFilterProxyModel(qt.QObject):
+    """Of a selector, which nodes it leaves out."""
+
+    hiddenNodeIDs = setting("QStringList", "hiddenNodeIDs", [])
+
+    def __init__(self, selector):
+        super().__init__(selector)
+        self._configure = selector._configure
+
+
 @connects
 class qMRMLNodeComboBox(qt.QWidget):
     currentNodeChanged = qt.Signal(MRML)
@@ -49,11 +59,21 @@ class qMRMLNodeComboBox(qt.QWidget):
         self._observers, self._nodeObservers = Observers(self), Observers(self)
         self._box = qt.QComboBox(self)
         self._box.activated.connect(self._onActivated)
+        self._filter = qMRMLSortFilterProxyModel(self)
         layout = qt.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._box)
         self.focusProxy = self._box
         self.enabled = False
+
+    sizeAdjustPolicy = qt.Property(
+        object,
+        lambda self: self._box.sizeAdjustPolicy,
+        lambda self, policy: self._box.setSizeAdjustPolicy(policy),
+    )
+
+    def sortFilterProxyModel(self):
+        return self._filter
 
     def mrmlScene(self):
         return self._scene
@@ -165,7 +185,8 @@ class qMRMLNodeComboBox(qt.QWidget):
             if self.showChildNodeTypes
             else node.GetClassName() in self.nodeTypes
         )
-        return isListed and (self.showHidden or not node.GetHideFromEditors())
+        isHidden = node.GetHideFromEditors() and not self.showHidden
+        return isListed and not isHidden and node.GetID() not in self._filter.hiddenNodeIDs
 
     def _configure(self, *_):
         """Lists the scene's nodes again."""

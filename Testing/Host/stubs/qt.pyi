@@ -7,6 +7,7 @@ class _Signal:
     def connect(self, slot: Callable[..., object]) -> None: ...
 
 class Qt:
+    ScrollBarAlwaysOn: Any
     WidgetWithChildrenShortcut: Any
 
 class QObject:
@@ -42,9 +43,11 @@ class QDoubleSpinBox(QWidget):
 
 class QLineEdit(QWidget):
     text: str
+    placeholderText: str
     textEdited: _Signal
 
 class QComboBox(QWidget):
+    AdjustToMinimumContentsLengthWithIcon: Any
     currentText: str
     currentTextChanged: _Signal
     def addItems(self, texts: list[str]) -> None: ...
@@ -60,6 +63,7 @@ class QTableWidgetItem:
     def setToolTip(self, text: str) -> None: ...
 
 class QHeaderView(QWidget):
+    Fixed: Any
     ResizeToContents: Any
     Stretch: Any
 

@@ -148,6 +148,7 @@ window.lnr_views = (() => {
         event.preventDefault();
         this.$refs.area.focus();
         this.$refs.area.setPointerCapture(event.pointerId);
+        if (this.trame.state.get("cine")) this.trame.state.set("cine", false);  // at once, however busy the server is
         if (event.pointerType === "touch") return this.touch(event);
         this.events.forgetTurns();
         this.add(`${BUTTONS[event.button]}Press`, event);

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import count
 from typing import Any, TypeAlias
 
@@ -229,13 +230,31 @@ _NUMBERS = count(1)  # of all views' pictures
 class _Scheduler(RcaImageRenderScheduler):
     """Draws a picture when something changed: at once, and once more, finer, when it rests."""
 
+    _is_paused = False  # of all views
+
     def __init__(self, picture: Picture):
         self._picture = picture
         super().__init__(picture.window, push_callback=picture.push, target_fps=BLUR_FPS)
 
+    def schedule_render(self) -> None:
+        if not self._is_paused:
+            super().schedule_render()
+
+    @contextmanager
+    def _paused(self) -> Iterator[None]:
+        """No view asks for a picture in the block: a view's other size has all of them drawn, since
+        it changes how far the lines of its slice reach in theirs, and so on for ever."""
+        _Scheduler._is_paused = True
+        try:
+            yield
+        finally:
+            _Scheduler._is_paused = False
+
     def _render_frame(self, quality: int) -> None:
-        self._picture.draw_for(moving=quality != self._still_quality)
-        drawn, meta = self._rca.img_cols_rows, self._picture.number_it()
+        with self._paused():
+            self._picture.draw_for(moving=quality != self._still_quality)
+            drawn = self._rca.img_cols_rows
+        meta = self._picture.number_it()
 
         def encoded() -> tuple[bytes, dict[str, Any], int]:
             content, found, made_ms = self._rca_encoder.encode(*drawn, quality)

@@ -133,6 +133,7 @@ COLUMNS = (
     *(tuple(dict.fromkeys(axis)) for axis in zip(*CENTRES, strict=True)),
 )
 SAME_MM = 0.3  # two centres that differ by less, as after rounding, are of one nodule
+CANCERS_INVASIVE = " (other cancers count as invasive)"  # beside every figure, and on cards
 REACH_MM = 5.0  # a mask that begins farther than this from the centre belongs to another nodule
 
 
@@ -170,7 +171,7 @@ def read_emv_table(path: Path, *, cancers_invasive: bool = False) -> NoduleDatas
     refuse_leak(nodules)
     place = {row[NAME]: index for index, row in enumerate(rows)}
     return NoduleDataset(
-        path.stem,
+        path.stem + CANCERS_INVASIVE * cancers_invasive,
         tuple(sorted(nodules, key=lambda nodule: place[nodule.name])),
         tuple(sorted(broken, key=lambda case: place[case.name])),
         unused=unused,

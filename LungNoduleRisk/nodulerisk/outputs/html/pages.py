@@ -6,18 +6,26 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2 import (
+    Environment,
+    FileSystemBytecodeCache,
+    FileSystemLoader,
+    StrictUndefined,
+    pass_context,
+)
+from jinja2.bccache import Bucket
 from jinja2.runtime import Context
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.files import written_whole
+from nodulerisk.files import cache_folder, written_whole
 from nodulerisk.language.spoken import language, say
 from nodulerisk.language.texts import Text, _, joined
 from nodulerisk.outputs import style
@@ -67,12 +75,22 @@ def _environment() -> Environment:
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_seen,
+        bytecode_cache=_Compiled(str(cache_folder("pages"))),
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.globals |= {"plot": _plot, "style": style, "title_of": title_of}
     environment.globals |= {"_": _, "Text": Text, "joined": joined}
     return environment
+
+
+class _Compiled(FileSystemBytecodeCache):
+    """Keeps compiled templates between runs, where the folder can be written."""
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        with suppress(OSError):
+            Path(self.directory).mkdir(parents=True, exist_ok=True)
+            super().dump_bytecode(bucket)
 
 
 def _seen(value: Any) -> Any:

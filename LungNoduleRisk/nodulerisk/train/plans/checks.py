@@ -38,9 +38,12 @@ def run_faults(
     yield from cubes
     if not cubes and set(run.tasks) <= set(run.table):
         yield from _shape_faults(at, run)
-    if run.monitor == "dice" and not run.draws_mask:
+    for key in ("monitor", "schedule_monitor"):
+        if getattr(run, key) == "dice" and not run.draws_mask:
+            yield Fault((*at, key), f"{key} is 'dice', but no network draws a mask: write \"loss\"")
+    if run.initialisation != "he" and any(kind_of(n.kind).factory for n in run.networks.values()):
         yield Fault(
-            (*at, "monitor"), "monitor is 'dice', but no network draws a mask: write \"loss\""
+            (*at, "initialisation"), "initialisation is for our own kinds: factories have their own"
         )
 
 

@@ -21,6 +21,7 @@ Names = Annotated[tuple[str, ...], Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
 Factor = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
+Monitor = Literal["loss", "accuracy", "dice"]
 Side = Annotated[int, Field(ge=2, le=512)]
 
 
@@ -59,6 +60,11 @@ class NetworkPlan:
         return self.mask or kind_of(self.kind).draws_mask
 
 
+def mode_of(monitor: Monitor) -> Literal["min", "max"]:
+    """Returns which way a validation figure gets better."""
+    return "min" if monitor == "loss" else "max"
+
+
 @dataclass(frozen=True, config=STRICT)
 class Run:
     """Networks trained side by side on the same batches.
@@ -70,20 +76,28 @@ class Run:
             known.
         networks: by name.
         sides, size: for EMV networks, the cubes in voxels of 0.625 mm; DenseSharp has none.
-        pose: ``none``, ``emv`` and ``densesharp`` (as published) or ``free``; see
-            ``nodulerisk.train.augment``.
+        pose: ``none``, ``densesharp`` (as published), ``free``, ``emv`` (one of all combinations of
+            theirs), or ``emv-copies`` (all their 16 or 17 fixed copies of each nodule in every
+            epoch); see ``nodulerisk.train.augment``.
         scans: whether noise, kernel and slice thickness vary.
         beside: share of samples beside the nodule, for the mask.
         epochs, batch: ``batch`` counts samples per process.
         balance: samples per batch of each pathology (such as ``{AAH = 3, AIS = 5, MIA = 8, IA =
-            8}``) or class of the first task, instead of ``batch``; an epoch ends when the largest
-            group is used up.
-        optimiser, learning_rate, weight_decay: L2 in ``adam``, decoupled in ``adamw``.
+            8}``) or class of the first task, instead of ``batch``.
+        steps: ``all``: an epoch ends when every sample is used up, with ``balance`` the largest
+            group; ``nodules``: after as many batches as there are nodules to train on.
+        initialisation: of our own kinds: ``he``, ``he-uniform`` or ``glorot`` (uniform).
+        optimiser, learning_rate, weight_decay: L2 of the convolutions' weights in ``adam``, as in
+            Keras; decoupled and of all in ``adamw``.
+        clip: what the norm of a network's gradient is limited to; 0: nothing.
         schedule: ``plateau`` multiplies the rate by ``factor`` after ``patience`` epochs without
-            improvement.
+            improvement of ``schedule_monitor`` (by default ``monitor``). Of the ``cooldown`` epochs
+            after that, only the last counts again, as in Keras.
         stop_after: epochs without improvement after which the run ends; 0: never.
         monitor: the validation figure that counts as improvement and selects the best checkpoint.
         keep: the best checkpoint's weights or the last's.
+        checkpoints: nothing but the ``best`` and the last, or also the networks of every
+            ``improving`` epoch, or of ``every`` epoch.
         task_weights: factor on a task's cross-entropy (1).
         dice, mask_cross_entropy: factors on the mask's losses.
         precision: ``32``, ``16-mixed`` or ``bf16-mixed``.
@@ -96,21 +110,27 @@ class Run:
     networks: Annotated[dict[Name, NetworkPlan], Field(min_length=1)]
     sides: tuple[Side, Side, Side] | None = None
     size: Side = 32
-    pose: Literal["none", "emv", "densesharp", "free"] = "free"
+    pose: Literal["none", "emv", "emv-copies", "densesharp", "free"] = "free"
     scans: bool = True
     beside: Annotated[float, Field(ge=0, le=1)] = 0.0
     epochs: Count = 200
     batch: Count = 15
     balance: dict[str, Count] = Field(default_factory=dict)
+    steps: Literal["all", "nodules"] = "all"
+    initialisation: Literal["he", "he-uniform", "glorot"] = "he"
     optimiser: Literal["adam", "adamw"] = "adam"
     learning_rate: Positive = 1e-3
     weight_decay: Factor = 0.0
+    clip: Factor = 5.0
     schedule: Literal["constant", "plateau", "one-cycle"] = "plateau"
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
     patience: Annotated[int, Field(ge=0)] = 10
+    cooldown: Annotated[int, Field(ge=0)] = 0
+    schedule_monitor: Monitor | None = None
     stop_after: Annotated[int, Field(ge=0)] = 0
-    monitor: Literal["loss", "accuracy", "dice"] = "loss"
+    monitor: Monitor = "loss"
     keep: Literal["best", "last"] = "best"
+    checkpoints: Literal["best", "improving", "every"] = "best"
     task_weights: dict[str, Factor] = Field(default_factory=dict)
     dice: Factor = 0.2
     mask_cross_entropy: Factor = 0.0
@@ -120,7 +140,7 @@ class Run:
     @property
     def mode(self) -> Literal["min", "max"]:
         """Which way ``monitor`` gets better."""
-        return "min" if self.monitor == "loss" else "max"
+        return mode_of(self.monitor)
 
     @property
     def table(self) -> dict[str, Task]:
@@ -178,6 +198,8 @@ class Plan:
         folds: cross-validation, in place of the datasets' splits.
         splits: ``train``, ``test`` and perhaps ``validation`` -> a list of nodules or patients, one
             a line, in place of the datasets' splits. Without validation, a fifth of train is.
+        cancers_invasive: whether cancers other than adenocarcinoma count as invasive, as the
+            EMV-3D-CNN authors count them; else they have no such label.
         own_tasks: by name, also those that no run learns; from the file's ``tasks``.
     """
 
@@ -190,6 +212,7 @@ class Plan:
     members: dict[str, Names] = Field(default_factory=dict)
     folds: Folds | None = None
     splits: dict[Literal["train", "validation", "test"], Path] = Field(default_factory=dict)
+    cancers_invasive: bool = False
     own_tasks: dict[str, Any] = Field(default_factory=dict)
 
     def on(self, data: Mapping[str, Path]) -> Plan:

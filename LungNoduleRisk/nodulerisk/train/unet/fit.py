@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from nodulerisk.files import written_whole
-from nodulerisk.train.settings import CLIP, keep_settings
+from nodulerisk.train.settings import keep_settings
 from nodulerisk.train.unet.batches import Lungs, batch, roles_of
 from nodulerisk.train.unet.losses import losses, weighted
 from nodulerisk.train.unet.network import HelpedUNet
@@ -24,6 +24,7 @@ LEARNING_RATE, WEIGHT_DECAY, BETAS = 2e-3, 1e-2, (0.9, 0.98)
 LEAST_RATE = 1e-6
 WARM_UP = 100  # steps until the full learning rate: batch normalisation has to settle first
 LONGEST_MEAN, EARLY_STEPS = 0.999, 20  # of the running mean of the weights, short at first
+CLIP = 5.0  # norm of a step's gradient
 KEEP_SECONDS = 120.0  # what a kill costs at most, and a step
 LOG_EVERY = 10  # steps
 

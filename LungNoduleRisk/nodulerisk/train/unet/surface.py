@@ -12,20 +12,12 @@ import numpy as np
 from scipy.ndimage import binary_dilation, distance_transform_edt
 from torch import Tensor
 
-LUNG_HU = -850.0  # if too little lung is visible around the nodule
-DENSEST_LUNG_HU = -600  # denser voxels around a nodule belong to a vessel or the wall
+from nodulerisk.nodule.half_maximum import half_way_hu, lung_hu, shell
+
 RING_STEPS = (2, 6)  # lung is sampled this many voxels outside the outline, beyond the blur
-FEWEST = 20  # voxels of lung needed to tell its density
-# The nodule's own HU are those of a shell inside the outline: its voxels nearest to the outline may
-# be lung that a reader included, or blurred; those far inside may be the solid core of a part-solid
-# nodule.
-SHELL_MM = (2.5, 4.5)
-DEEPEST = 0.6  # share of the greatest depth that the shell begins at in small nodules
 SOLID_PERCENTILE, SUBSOLID_PERCENTILE = 50, 35  # ground glass, not the vessels in it
 LEAST_CONTRAST_HU = 150.0  # fainter nodules would be drawn by their noise
 LEVELS_HU = (-820.0, -200.0)  # a surface elsewhere belongs to something else
-# A ball that is blurred reaches half its contrast inside of its surface, the smaller the further:
-# at the surface itself its share is 0.5 - sigma / (radius * sqrt(2 pi)), to first order.
 BLUR_MM = 0.5  # sigma of common chest CT in plane
 SOFT_SHARE, SOFT_HU = 0.5, 100.0  # the target rises over this share of the contrast, or this much
 SEEN_BY = 0.2  # voxels marked by less than this share of the readers do not belong to the nodule
@@ -61,12 +53,12 @@ def surface_of(
     """
     outside = _lung_hu(hu, marked > 0)
     core = marked >= 0.5
-    shell = hu[_shell(core, spacing_mm)]
-    inside = float(np.percentile(shell, SUBSOLID_PERCENTILE if subsolid else SOLID_PERCENTILE))
+    own = hu[_shell(core, spacing_mm)]
+    inside = float(np.percentile(own, SUBSOLID_PERCENTILE if subsolid else SOLID_PERCENTILE))
     contrast = max(inside - outside, LEAST_CONTRAST_HU)
-    radius_mm = float(np.cbrt(core.sum() * np.prod(spacing_mm) * 3 / (4 * np.pi)))
-    share = 0.5 - min(BLUR_MM / (radius_mm * np.sqrt(2 * np.pi)), 0.2)
-    level = float(np.clip(outside + share * contrast, *LEVELS_HU))
+    volume_mm3 = float(core.sum() * np.prod(spacing_mm))
+    half_way = half_way_hu(outside + contrast, outside, volume_mm3, BLUR_MM)
+    level = float(np.clip(half_way, *LEVELS_HU))
     return Surface(level, max(SOFT_SHARE * contrast, SOFT_HU))
 
 
@@ -87,14 +79,10 @@ def soft_target(hu: Tensor, share: Tensor, surface: Surface) -> Tensor:
 def _lung_hu(hu: np.ndarray, marked: np.ndarray) -> float:
     """Returns the median HU of the lung around the marked voxels."""
     near, far = (binary_dilation(marked, iterations=steps) for steps in RING_STEPS)
-    lung = hu[far & ~near & (hu < DENSEST_LUNG_HU)]
-    return float(np.median(lung)) if lung.size > FEWEST else LUNG_HU
+    return lung_hu(hu[far & ~near])
 
 
 def _shell(core: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
     """Returns which outlined voxels lie deep enough to show the nodule's own HU."""
     padded = np.pad(core, 1)  # the outline's top and bottom are an end, too
-    depth = distance_transform_edt(padded, sampling=spacing_mm)[1:-1, 1:-1, 1:-1]
-    first, last = SHELL_MM
-    first = min(first, DEEPEST * float(depth.max()))
-    return (depth >= first) & (depth <= max(last, 2 * first))
+    return shell(distance_transform_edt(padded, sampling=spacing_mm)[1:-1, 1:-1, 1:-1])
