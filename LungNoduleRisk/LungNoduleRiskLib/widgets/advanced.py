@@ -67,7 +67,7 @@ class Advanced:
 
     def _addThresholds(self) -> None:
         """A row for each threshold, behind the boxes to tick; as if they were in the .ui file."""
-        rows = {
+        rows: dict[str, qt.QWidget] = {
             _("Call {label} at or above:").format(label=TASKS[task].classes[-1]): _thresholdSpinBox(
                 task, parameter
             )

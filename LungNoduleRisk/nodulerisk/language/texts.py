@@ -50,9 +50,6 @@ class Text(str):
         """Returns the template filled with these values."""
         return Text(self.template, self.plural, self.number, values)
 
-    def __str__(self) -> Text:  # also of an error with this message
-        return self
-
     def __reduce__(self) -> tuple[Any, ...]:
         return Text, (self.template, self.plural, self.number, dict(self.values))
 
@@ -91,6 +88,12 @@ def joined(separator: str, texts: Iterable[str]) -> str:
     pair = LISTS.get(separator, Text(f"{{first}}{separator}{{second}}"))
     parts = [*texts]
     return reduce(lambda a, b: pair.format(first=a, second=b), parts) if parts else ""
+
+
+def message_of(error: BaseException) -> str:
+    """Returns an error's message, which is still known where ``str`` would make it plain."""
+    first = error.args[0] if error.args else ""
+    return first if isinstance(first, Text) else str(error)
 
 
 class Clause(Text):

@@ -15,7 +15,7 @@ import numpy as np
 
 from nodulerisk.errors import WeightsError
 from nodulerisk.files import written_whole
-from nodulerisk.language.texts import _
+from nodulerisk.language.texts import _, message_of
 from nodulerisk.networks.kinds import CUBES, Cubes, kind_of
 from nodulerisk.nodule.quantities import RADIOMICS
 from nodulerisk.tasks import EVIDENCE_LEVELS, TASKS, EvidenceLevel, Task, two_class_tasks
@@ -314,7 +314,7 @@ def weight_set_from(values: dict, folder: Path) -> WeightSet:
         raise WeightsError(
             _(
                 "The card of weight set '{name}' is not valid ({error}): import the set again."
-            ).format(name=folder.name, error=str(error))
+            ).format(name=folder.name, error=message_of(error))
         ) from error
 
 

@@ -35,7 +35,7 @@ from typing import Any
 
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import column_name
-from nodulerisk.language.texts import _, joined
+from nodulerisk.language.texts import _, joined, message_of
 from nodulerisk.tasks import EVIDENCE_LEVELS, TASKS, EvidenceLevel, Task, own_stem
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,15}")
@@ -198,7 +198,9 @@ def _own_task(name: str, row: Any) -> OwnTask:
     try:
         return _made(name, _table("it", row))
     except ValueError as error:
-        raise ValueError(_("task {name}: {error}").format(name=name, error=str(error))) from error
+        raise ValueError(
+            _("task {name}: {error}").format(name=name, error=message_of(error))
+        ) from error
 
 
 def _made(name: str, row: dict[str, Any]) -> OwnTask:
