@@ -285,7 +285,7 @@
     </message>
     <message>
       <source>Nodule</source>
-      <translation>结节</translation>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Nodules</source>
@@ -613,15 +613,15 @@
     </message>
     <message>
       <source>Appearance</source>
-      <translation>影像表现</translation>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Guidelines</source>
-      <translation>指南</translation>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Measurements</source>
-      <translation>测量</translation>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Over all scans</source>
@@ -629,7 +629,7 @@
     </message>
     <message>
       <source>Scores</source>
-      <translation>评分</translation>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Since {when}</source>
@@ -660,7 +660,7 @@
     </message>
     <message>
       <source>none</source>
-      <translation>无</translation>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>{before} on the earlier CT and {after} on this one lie {distance:.1f} mm apart once the lungs are aligned. Are they the same nodule?</source>
@@ -679,11 +679,11 @@
     <name>widgets.nodules</name>
     <message>
       <source>Nodule</source>
-      <translation>结节</translation>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Probabilities</source>
-      <translation>概率</translation>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>moved: assess again</source>
@@ -695,7 +695,7 @@
     </message>
     <message>
       <source>refused: {reason}</source>
-      <translation>拒绝评估：{reason}</translation>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>warnings: {count}</source>
