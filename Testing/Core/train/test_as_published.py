@@ -18,8 +18,7 @@ from nodulerisk.tasks import TASKS
 from nodulerisk.train.augment import AXIS_ORDERS, emv_copies
 from nodulerisk.train.batches import Batches
 from nodulerisk.train.epoch_figures import EpochFigures
-from nodulerisk.train.fit import fit
-from nodulerisk.train.kept_networks import KEPT
+from nodulerisk.train.fit import KEPT, fit
 from nodulerisk.train.module import NetworksInTraining, network_of
 from nodulerisk.train.plans.plan import NetworkPlan, Run
 from nodulerisk.train.rates import with_l2
