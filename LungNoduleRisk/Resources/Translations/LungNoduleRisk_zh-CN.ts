@@ -285,7 +285,7 @@
     </message>
     <message>
       <source>Nodule</source>
-      <translation type="unfinished" />
+      <translation>结节</translation>
     </message>
     <message>
       <source>Nodules</source>
@@ -613,15 +613,15 @@
     </message>
     <message>
       <source>Appearance</source>
-      <translation type="unfinished" />
+      <translation>影像表现</translation>
     </message>
     <message>
       <source>Guidelines</source>
-      <translation type="unfinished" />
+      <translation>指南</translation>
     </message>
     <message>
       <source>Measurements</source>
-      <translation type="unfinished" />
+      <translation>测量</translation>
     </message>
     <message>
       <source>Over all scans</source>
@@ -629,7 +629,7 @@
     </message>
     <message>
       <source>Scores</source>
-      <translation type="unfinished" />
+      <translation>评分</translation>
     </message>
     <message>
       <source>Since {when}</source>
@@ -660,7 +660,7 @@
     </message>
     <message>
       <source>none</source>
-      <translation type="unfinished" />
+      <translation>无</translation>
     </message>
     <message>
       <source>{before} on the earlier CT and {after} on this one lie {distance:.1f} mm apart once the lungs are aligned. Are they the same nodule?</source>
@@ -679,11 +679,11 @@
     <name>widgets.nodules</name>
     <message>
       <source>Nodule</source>
-      <translation type="unfinished" />
+      <translation>结节</translation>
     </message>
     <message>
       <source>Probabilities</source>
-      <translation type="unfinished" />
+      <translation>概率</translation>
     </message>
     <message>
       <source>moved: assess again</source>
@@ -695,7 +695,7 @@
     </message>
     <message>
       <source>refused: {reason}</source>
-      <translation type="unfinished" />
+      <translation>拒绝评估：{reason}</translation>
     </message>
     <message>
       <source>warnings: {count}</source>
