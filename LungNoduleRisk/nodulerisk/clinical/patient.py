@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_type_hints
 
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.language.texts import Text, _, joined
+from nodulerisk.language.texts import Text, Verbatim, _, joined
 
 Density = Literal["ground glass", "part-solid", "solid"]
 Category = Literal["1", "2", "3", "4A", "4B", "4X"]
@@ -249,7 +249,7 @@ def patient_from(texts: Iterable[str]) -> Patient:
         if name not in kinds:
             raise NoduleRiskError(
                 _("'{text}' is not understood: write NAME=VALUE with one of {kinds}.").format(
-                    text=text, kinds=joined(", ", kinds)
+                    text=text, kinds=joined(", ", map(Verbatim, kinds))
                 )
             )
         values[name] = _value(name, value, get_args(kinds[name])[0])
@@ -267,13 +267,15 @@ def _value(name: str, text: str, kind: Any) -> Any:
             return kind(text.replace("_", "?"))  # Python alone reads 6_2 as 62
         except ValueError as error:
             raise NoduleRiskError(
-                _("{name} must be a number, such as {name}=3.").format(name=name)
+                _("{name} must be a number, such as {name}=3.").format(name=Verbatim(name))
             ) from error
     choices = (
         {"yes": True, "no": False} if kind is bool else {str(c).lower(): c for c in get_args(kind)}
     )
     if text not in choices:
         raise NoduleRiskError(
-            _("{name} must be one of {choices}.").format(name=name, choices=joined(", ", choices))
+            _("{name} must be one of {choices}.").format(
+                name=Verbatim(name), choices=joined(", ", map(Verbatim, choices))
+            )
         )
     return choices[text]

@@ -6,8 +6,9 @@ Every sentence that a reader sees is written as
     _("{missing} missing slice(s) were interpolated.").format(missing=2)
 
 so that ``make messages`` finds its template, which translators translate, and so that the values
-are still known where it is said. Files for machines (JSON, CSV, DICOM) never say it: they are the
-same in every language.
+are still known where it is said. What is in quotes (``'{name}'``), and a value that is
+``Verbatim``, is as somebody wrote it, or has to. Files for machines (JSON, CSV, DICOM) never say
+any of it: they are the same in every language.
 """
 
 from __future__ import annotations
@@ -52,6 +53,11 @@ class Text(str):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Text, (self.template, self.plural, self.number, dict(self.values))
+
+
+class Verbatim(str):
+    """Words that are the same in every language: a name that somebody gave, a path, or what has to
+    be typed as it stands."""
 
 
 def _(template: str) -> str:

@@ -14,7 +14,7 @@ from nodulerisk.assessment import (
 from nodulerisk.checks import MASK_EDITED, NO_NODULE, Check
 from nodulerisk.clinical.advice import NO_ADVICE, Advice
 from nodulerisk.clinical.guidelines import Guideline
-from nodulerisk.language.texts import Text, _, joined
+from nodulerisk.language.texts import Text, Verbatim, _, joined
 from nodulerisk.nodule.measure import SOLID_HU, SOLID_SHARE, density_type
 from nodulerisk.tasks import (
     DEMONSTRATION,
@@ -362,7 +362,7 @@ def position_words(point_lps_mm) -> str:
 def provenance_words(provenance: Provenance) -> str:
     """Describes the provenance in one line; the assessment's JSON file has the rest."""
     said = _("Weight set {name} {version}, nodulerisk {package}, on {device}").format(
-        name=provenance.weight_set,
+        name=Verbatim(provenance.weight_set),
         version=provenance.weight_set_version,
         package=provenance.package_version,
         device=provenance.device,
