@@ -168,8 +168,9 @@ class NoduleMask:
         region: uint8 (z, y, x), 1 in the nodule.
         first_voxel: index (z, y, x) of region[0, 0, 0] on the CT's grid.
         ct_shape: shape (z, y, x) of the CT.
-        probability: float32 (z, y, x), the network's map at 1 mm, 0 away from this nodule; for a
-            mask drawn by hand, the region itself with a border of one voxel of 0.
+        probability: float32 (z, y, x), the network's map, 0 away from this nodule, and moved where
+            ``nodule/surface.py`` moves the surface; for a mask drawn by hand, the region itself
+            with a border of one voxel of 0.
         grid: where the map's voxels lie.
         evidence: what the mask rests on.
     """
