@@ -114,6 +114,8 @@ def _translated(text: Text) -> str:
     catalog = _catalog(_language)
     if text.plural:
         return catalog.ngettext(text.template, text.plural, text.number)
+    if text.context:
+        return catalog.pgettext(text.context, text.template)
     return catalog.gettext(text.template)
 
 

@@ -31,28 +31,36 @@ class Text(str):
         plural: the template where ``number`` is not 1; empty: the same.
         number: what chooses between the two.
         values: what fills the template; words among them are said, too.
+        context: what the words are of, where one English word has several translations.
     """
 
     template: str
     plural: str
     number: int
     values: Mapping[str, Any]
+    context: str = ""
 
     def __new__(
-        cls, template: str, plural: str = "", number: int = 1, values: Mapping[str, Any] = NOTHING
+        cls,
+        template: str,
+        plural: str = "",
+        number: int = 1,
+        values: Mapping[str, Any] = NOTHING,
+        context: str = "",
     ) -> Text:
         english = plural if plural and number != 1 else template
         text = super().__new__(cls, str.format(english, **values) if values else english)
         text.template, text.plural = str.__str__(template), plural
-        text.number, text.values = number, values
+        text.number, text.values, text.context = number, values, context
         return text
 
     def format(self, **values: Any) -> Text:  # type: ignore[override]
         """Returns the template filled with these values."""
-        return Text(self.template, self.plural, self.number, values)
+        return Text(self.template, self.plural, self.number, values, self.context)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Text, (self.template, self.plural, self.number, dict(self.values))
+        values = dict(self.values)
+        return Text, (self.template, self.plural, self.number, values, self.context)
 
 
 class Verbatim(str):
@@ -73,6 +81,12 @@ def ngettext(singular: str, plural: str, count: int) -> str:
         '3 nodules'
     """
     return Text(singular, plural, count)
+
+
+def pgettext(context: str, template: str) -> str:
+    """Returns words that are translated otherwise than the same words of another context, such as
+    ``none`` of a cancer before, and of the warnings."""
+    return Text(template, context=context)
 
 
 LISTS = {

@@ -25,7 +25,7 @@ ROOMS = (
     *("tasks.py", "ct", "nodule", "trust", "clinical", "outputs", "weights", "pacs", "engine"),
     *(f"cli/{name}.py" for name in ("assess", "explain", "followup", "pacs", "shared", "weights")),
 )
-MARKED = {"_", "ngettext", "Text"}  # Text: of values and signs alone, or of what is marked
+MARKED = {*messages.MARKS, "Text"}  # Text: of values and signs alone, or of what is marked
 NOT_SAID = {"Code", "own_code", "typer.Option", "typer.Argument", "re.compile"}
 SEVERAL_WORDS = re.compile(r"[a-z]{2} [a-z]{2}")
 CITED = re.compile(r"^[A-Z].* (et al\.|\d{4};|\(November 2022\))")
@@ -178,7 +178,7 @@ def f_strings(path: Path) -> list[int]:
 
 
 def is_mark(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and ast.unparse(node.func) in ("_", "ngettext")
+    return isinstance(node, ast.Call) and ast.unparse(node.func) in messages.MARKS
 
 
 def test_a_mark_takes_plain_words_and_is_not_hidden_by_a_variable():
