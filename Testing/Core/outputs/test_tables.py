@@ -18,6 +18,7 @@ from nodulerisk.clinical.advice import advise
 from nodulerisk.clinical.patient import Patient
 from nodulerisk.ct.points import Point
 from nodulerisk.errors import OutputError
+from nodulerisk.language.spoken import speaking
 from nodulerisk.outputs import picture, results
 from nodulerisk.outputs.nodule_tables import results_view, write_csv
 from nodulerisk.outputs.outcome import Outcome
@@ -74,6 +75,11 @@ def test_the_table_is_complete_in_a_narrow_terminal(outcomes):
     assert text.count("0.15/0.60/0.25") == 2
     assert "(simulated)" in text and "1 warning" in text
     assert "…" not in text
+
+
+def test_a_word_in_the_table_is_never_cut(outcomes):
+    with speaking("de"):
+        assert "zurückgehalten" in shown(outcomes, 80)
 
 
 def test_names_are_no_markup(assessment):
