@@ -224,7 +224,7 @@ def test_fault_44_unwritable_or_full_folder_is_refused_with_its_path(tmp_path, m
 
 def test_the_appearance_stands_below_the_table(outcomes):
     stands = replace(outcomes[0], assessment=replace(outcomes[0].assessment, checks=()))
-    seen = "solid 0.93, spiculated (0.20, called from 0.15)"
+    seen = "solid 0.93, spiculated (0.20, threshold 0.15)"
     assert f"N1: {seen} (radiologists' suspicion, not pathology)" in shown([stands], 120)
     seen = "p(ground glass/part-solid/solid) 0.01/0.06/0.93, p(spiculated) 0.20"
     assert f"N1: {seen}, all withheld" in " ".join(shown(outcomes, 120).split())
