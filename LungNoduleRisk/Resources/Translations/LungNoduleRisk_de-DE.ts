@@ -633,7 +633,7 @@
     </message>
     <message>
       <source>Since {when}</source>
-      <translation>Vergleich ({when})</translation>
+      <translation>Veränderung zwischen {when}</translation>
     </message>
     <message>
       <source>Stability</source>

@@ -124,7 +124,8 @@ def task_bars(task: TaskResult) -> list[ClassProbability]:
     shown = range(len(task.classes)) if len(task.classes) > 2 else [1]
     members = [{name: p[i] for name, p in task.members.items()} for i in range(len(task.classes))]
     return [
-        ClassProbability(task.classes[i], task.mean[i], members[i], task.threshold) for i in shown
+        ClassProbability(Text(task.classes[i]), task.mean[i], members[i], task.threshold)
+        for i in shown
     ]
 
 
@@ -155,7 +156,7 @@ def stated_words(assessment: Assessment, name: str) -> str:
     thick``; ``not run``; for a demonstration nothing but its numbers."""
     task, stated = assessment.tasks[name], assessment.stated(name)
     if stated.decision is not None:
-        return stated.decision
+        return Text(stated.decision)
     if task.mean is None:
         return _("not run")
     if stated.demonstration:
@@ -170,7 +171,7 @@ def short_words(assessment: Assessment, name: str) -> str:
     run``."""
     stated = assessment.stated(name)
     if stated.decision is not None:
-        return stated.decision
+        return Text(stated.decision)
     if assessment.tasks[name].mean is None:
         return _("not run")
     return _("demonstration") if stated.demonstration else _("withheld")
