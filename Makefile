@@ -103,7 +103,7 @@ $(PEERS)/.made: $(VENV)/.test # all of .venv, and what is measured against
 	$(BIN)/python -m venv $(PEERS)
 	$(BIN)/python -c "import site; print(site.getsitepackages()[0])" > \
 		$$($(PEERS)/bin/python -c "import site; print(site.getsitepackages()[0])")/of-venv.pth
-	$(PEERS)/bin/python -m pip install --quiet "onnxruntime>=1.20"
+	$(PEERS)/bin/python -m pip install --quiet "onnxruntime>=1.20" "nncf>=3"
 	touch $@
 
 clean:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import slicer
-from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
@@ -24,7 +23,11 @@ HOMEPAGE = "https://github.com/LungNoduleRisk/SlicerLungNoduleRisk"
 
 class LungNoduleRisk(ScriptedLoadableModule):
     def __init__(self, parent: Any):
+        from LungNoduleRiskLib.language import tr as _
+        from LungNoduleRiskLib.language import useSlicersLanguage
+
         super().__init__(parent)
+        useSlicersLanguage()
         parent.title = _("Lung Nodule Risk")
         parent.categories = [translate("qSlicerAbstractCoreModule", "Quantification")]
         parent.contributors = ["LungNoduleRisk developers"]
@@ -61,9 +64,11 @@ class LungNoduleRiskWidget(ScriptedLoadableModuleWidget):
 
     def setup(self) -> None:
         super().setup()
+        from LungNoduleRiskLib.language import useSlicersLanguage
         from LungNoduleRiskLib.session import Session
         from LungNoduleRiskLib.widgets.panel import Panel
 
+        useSlicersLanguage()  # again: the button Reload forgets it
         self.logic = LungNoduleRiskLogic()
         self.panel = Panel(self.logic.getParameterNode, Session(self.logic.nodules))
         self.layout.addWidget(self.panel.widget)
@@ -96,12 +101,14 @@ class LungNoduleRiskTest(ScriptedLoadableModuleTest):
     def runTest(self) -> None:
         """Slicer runs no method by itself."""
         from LungNoduleRiskLib.install import missingPackages
+        from LungNoduleRiskLib.language import tr as _
 
         if missing := missingPackages():
-            slicer.util.warningDisplay(
-                f"Nothing was tested: {', '.join(missing)} must be installed first. Press Install"
-                " in the module's section Advanced."
+            words = _(
+                "Nothing was tested: {names} must be installed first. Press Install in the"
+                " module's section Advanced."
             )
+            slicer.util.warningDisplay(words.format(names=", ".join(missing)))
             return
         for test in (self.test_assess, self.test_cancel, self.test_saveAndReload):
             self.setUp()

@@ -25,13 +25,16 @@ from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import to_lps
 from nodulerisk.datasets.context import with_context
 from nodulerisk.datasets.folds import read_folds
+from nodulerisk.datasets.lidc.ratings import MIDDLE_RATING
 from nodulerisk.datasets.lidc.slices import read_lidc_slices
 from nodulerisk.datasets.nodules import LabelledNodule
 from nodulerisk.engine.engine import Engine
 from nodulerisk.evaluation.bootstrap import figure, patient_weights, weighted_mean
+from nodulerisk.evaluation.calibration import calibration_error
 from nodulerisk.evaluation.figure_tables import with_interval
 from nodulerisk.evaluation.figures import auc, youden
 from nodulerisk.evaluation.masks import dice
+from nodulerisk.evaluation.task_figures import SMALL_MM
 from nodulerisk.nodule.drawing import draw
 from nodulerisk.nodule.measure import value_of
 from nodulerisk.train.risk.fit import TERMS, decided_label, measured_nodules
@@ -67,11 +70,21 @@ class Case:
         """mm³; 0 where no nodule was found."""
         return value_of(self.assessment.measurements, "volume") or 0.0
 
+    @property
+    def rating(self) -> float:
+        """The readers' median."""
+        return float(np.median(self.nodule.ratings))
+
+    @property
+    def diameter_mm(self) -> float:
+        """As the table says; 0 if it does not."""
+        return self.nodule.diameter_mm or 0.0
+
 
 SCORES: dict[str, Callable[[Case], float]] = {
     "malignancy shown": lambda case: case.shown,
     "measured volume": lambda case: case.volume,
-    "diameter (table)": lambda case: case.nodule.diameter_mm or 0.0,
+    "diameter (table)": lambda case: case.diameter_mm,
 }
 
 
@@ -90,6 +103,7 @@ def masks(weights: WeightSet, engine: Engine) -> Iterator[str]:
     held_out = held_out_names(weights)
     nodules = [n for n in read_lidc_slices(SHARED / "data" / "lidc").nodules if n.name in held_out]
     found = [mask_of(nodule, weights, engine) for nodule in track(nodules, "masks")]
+    patients = [nodule.patient for nodule in nodules]
     groups = {
         "all": [True] * len(nodules),
         "below 6 mm": [(n.diameter_mm or 0) < 6 for n in nodules],
@@ -98,8 +112,9 @@ def masks(weights: WeightSet, engine: Engine) -> Iterator[str]:
     yield "| held-out nodules | n | Dice | not found |"
     yield "|---|---|---|---|"
     for name, chosen in groups.items():
-        values = np.array(found)[np.array(chosen)]
-        yield f"| {name} | {len(values)} | {values.mean():.3f} | {(values == 0).sum()} |"
+        values, whose = np.array(found)[chosen], np.array(patients)[chosen]
+        dice_words = mean_words(values, whose)
+        yield f"| {name} | {len(values)} | {dice_words} | {(values == 0).sum()} |"
 
 
 def held_out_names(weights: WeightSet) -> set[str]:
@@ -134,15 +149,15 @@ def decisions(weights: WeightSet, engine: Engine) -> Iterator[str]:
     for margin in MARGINS:
         near = np.abs(away) < margin
         cells = [
-            (part.sum(), share_words(right[part], cases.patients[part])) for part in (near, ~near)
+            (part.sum(), mean_words(right[part], cases.patients[part])) for part in (near, ~near)
         ]
         yield f"| {margin} | " + " | ".join(f"{n} | {words}" for n, words in cells) + " |"
 
 
-def share_words(right: np.ndarray, patients: np.ndarray) -> str:
+def mean_words(values: np.ndarray, patients: np.ndarray) -> str:
     """``0.936 (0.907–0.962)``; a dash where there are none."""
-    rows = weighted_mean(right.astype(float), patient_weights(patients)) if len(right) else None
-    found = None if rows is None else figure("right", rows, patients.tolist())
+    rows = weighted_mean(values.astype(float), patient_weights(patients)) if len(values) else None
+    found = None if rows is None else figure("mean", rows, patients.tolist())
     return "–" if found is None else with_interval(found)
 
 
@@ -173,18 +188,24 @@ def diagnoses(weights: WeightSet, engine: Engine) -> Iterator[str]:
     """Areas under the ROC curve against readers and diagnoses, with 95 % intervals over
     patients."""
     cases = assessed(SHARED / "data" / "lidc_pathology", weights, engine)
-    decided = [case for case in cases if np.median(case.nodule.ratings) != 3]
-    above = [float(np.median(case.nodule.ratings)) > 3 for case in decided]
+    decided = [case for case in cases if case.rating != MIDDLE_RATING]
+    small = [case for case in decided if SMALL_MM[0] <= case.diameter_mm <= SMALL_MM[1]]
     largest = list(largest_per_patient(cases))
-    yield "\n| malignancy | readers | benign v primary | benign v any cancer |"
-    yield "|---|---|---|---|"
+    yield "\n| malignancy | readers | readers, 6–12 mm | benign v primary | benign v any cancer |"
+    yield "|---" * 5 + "|"
     for name, score in SCORES.items():
-        cells = [auc_words(decided, above, score)]
+        cells = [
+            auc_words(part, [case.rating > MIDDLE_RATING for case in part], score)
+            for part in (decided, small)
+        ]
         for cancers in ((PRIMARY,), (PRIMARY, METASTASIS)):
             chosen = [case for case in largest if case.diagnosis in (BENIGN, *cancers)]
             truth = [case.diagnosis in cancers for case in chosen]
             cells.append(auc_words(chosen, truth, score))
         yield f"| {name} | " + " | ".join(cells) + " |"
+    missed = sum(case.volume == 0 for case in cases)
+    yield f"\n{missed} of {len(cases)} nodules not found."
+    yield f"Calibration error against readers: {calibration_words(decided)}."
 
 
 def assessed(folder: Path, weights: WeightSet, engine: Engine) -> list[Case]:
@@ -203,7 +224,18 @@ def largest_per_patient(cases: Sequence[Case]) -> Iterator[Case]:
     """Of each patient the nodule of the largest diameter by the table."""
     for patient in sorted({case.nodule.patient for case in cases}):
         own = [case for case in cases if case.nodule.patient == patient]
-        yield max(own, key=lambda case: case.nodule.diameter_mm or 0)
+        yield max(own, key=lambda case: case.diameter_mm)
+
+
+def calibration_words(cases: Sequence[Case]) -> str:
+    """``0.090 (0.060–0.150)``, of the malignancy shown where it is shown."""
+    shown = [case for case in cases if case.volume]
+    patients = [case.nodule.patient for case in shown]
+    said = np.array([case.shown for case in shown])
+    true = np.array([float(case.rating > MIDDLE_RATING) for case in shown])
+    rows = calibration_error(said, true, patient_weights(patients))
+    found = figure("calibration error", rows, patients)
+    return "–" if found is None else with_interval(found)
 
 
 def auc_words(cases: Sequence[Case], truth: Sequence[bool], score: Callable[[Case], float]) -> str:

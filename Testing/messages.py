@@ -1,5 +1,5 @@
 """make messages: collects the program's own words from the sources into each language's catalog,
-and compiles the catalogs.
+compiles the catalogs, and writes the panel's words as Slicer reads them.
 
 A word that is new has no translation yet; one that is no longer used is left out. A translator
 fills in ``nodulerisk/language/locale/LANGUAGE/LC_MESSAGES/nodulerisk.po``; the ``.mo`` file beside
@@ -18,15 +18,15 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 from nodulerisk.language.spoken import DOMAIN, LANGUAGES, LOCALE
+from translations import path_of, ts_of, words_in_ui
 
 SOURCES = Path(__file__).parents[1] / "LungNoduleRisk"
 READERS = [
-    ("LungNoduleRisk.py", "ignore"),  # Slicer translates what only Slicer shows
-    ("LungNoduleRiskLib/widgets/**.py", "ignore"),
     ("**.py", "python"),
     ("**.jinja", "jinja2"),
+    ("**.ui", words_in_ui),
 ]
-MARKS = {"_": None, "ngettext": (1, 2)}  # the functions whose first, or first two, words are ours
+MARKS = {"_": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2)}  # which arguments are our words
 TRANSLATED = [language for language in LANGUAGES if language != "en"]
 
 
@@ -86,6 +86,7 @@ def main() -> None:
         catalog = brought_up_to_date(language, found)
         for suffix, content in files(catalog):
             catalog_path(language).with_suffix(suffix).write_bytes(content)
+        path_of(language).write_bytes(ts_of(catalog, language))
         print(f"{language}: {len(catalog)} messages, {len(missing(catalog))} not translated")
 
 

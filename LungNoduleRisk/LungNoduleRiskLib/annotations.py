@@ -37,6 +37,7 @@ from nodulerisk.datasets.pathology import labels_in_words
 from nodulerisk.datasets.rows import evidence_in, split_in
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import FORMULA_STARTS, inert, written_whole
+from nodulerisk.language.texts import _, joined
 from nodulerisk.tasks import TASKS
 
 UNSURE = "unsure"
@@ -142,9 +143,11 @@ def labelledNodules(
         lambda annotated: _labelledNodule(*annotated, ct, volumeNode, prefix, common),
     )
     if refused:
-        reasons = "\n".join(f"{point.name}: {point.reason}." for point in refused)
+        reasons = (joined(": ", (point.name, point.reason)) for point in refused)
         raise NoduleRiskError(
-            f"Nothing was exported. Correct these points, or delete them:\n{reasons}"
+            _("Nothing was exported. Correct these points, or delete them:\n{reasons}.").format(
+                reasons=joined(".\n", reasons)
+            )
         )
     return list(nodules)
 
@@ -154,8 +157,10 @@ def _pseudonym(patient: str | None) -> str:
     79)."""
     if patient and patient.startswith(FORMULA_STARTS):
         raise NoduleRiskError(
-            f"The pseudonym must not begin with {patient[0]}, which spreadsheets read as a formula:"
-            " write it otherwise."
+            _(
+                "The pseudonym must not begin with {first}, which spreadsheets read as a formula:"
+                " write it otherwise."
+            ).format(first=patient[0])
         )
     return patient or ""
 
@@ -237,18 +242,22 @@ def _maskOf(point: Point, ct: CT, volumeNode: vtkMRMLScalarVolumeNode) -> np.nda
             break
     else:
         raise NoduleRiskError(
-            f"no segment is named '{point.name}': assess the point, or draw a segment of this name"
+            _(
+                "no segment is named '{name}': assess the point, or draw a segment of this name"
+            ).format(name=point.name)
         )
     region, first = regionOnCt(segmentationNode, segmentId, volumeNode)
     if not region.any():
-        raise NoduleRiskError("its segment is empty on this CT: draw it")
+        raise NoduleRiskError(_("its segment is empty on this CT: draw it"))
     offsets_mm = (
         (np.argwhere(region) + first)[:, ::-1] - ct.voxel_of(point.lps_mm)
     ) * ct.spacing_mm
     distance_mm = np.linalg.norm(offsets_mm, axis=1).min()
     if distance_mm > REACH_MM:
         raise NoduleRiskError(
-            f"its segment lies {distance_mm:.0f} mm from the point: it may be another nodule's"
+            _(
+                "its segment lies {distance:.0f} mm from the point: it may be another nodule's"
+            ).format(distance=distance_mm)
         )
     mask = np.zeros(ct.hu.shape, bool)
     mask[tuple(slice(a, a + n) for a, n in zip(first, region.shape, strict=True))] = region

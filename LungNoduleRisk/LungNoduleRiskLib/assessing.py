@@ -19,6 +19,7 @@ from nodulerisk.ct.volume import CT
 from nodulerisk.engine.running import remote_networks
 from nodulerisk.engine.worker import CANCELLED, RemoteNetworks
 from nodulerisk.errors import NoduleRiskError, WorkerError
+from nodulerisk.language.texts import _
 from nodulerisk.outputs.outcome import Outcome
 from nodulerisk.trust.explain import Explanation, explain
 from nodulerisk.weights.card import WeightSet
@@ -226,7 +227,7 @@ class SceneAssessor:
         weightSet = load_weight_set(weights)  # compares the hashes of what may be a gigabyte
         if assessment.provenance.network_sha256 != weightSet.hashes():
             raise NoduleRiskError(
-                "The nodule was assessed by other weights: choose them, or assess it again."
+                _("The nodule was assessed by other weights: choose them, or assess it again.")
             )
         return explain(readCt(), assessment, weightSet, self._warm(weightSet, device))
 

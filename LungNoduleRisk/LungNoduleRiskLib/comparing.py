@@ -17,11 +17,12 @@ from nodulerisk.clinical.tracks import paired_by_name
 from nodulerisk.ct.points import Point, Position
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.texts import _
 
 PICTURE_MM = 45.0  # of a CT around a nodule or its place, to show it
-UNMARKED = "It has no assessed point on the later CT: look at its place."
-NOT_SHOWN = "Not looked for: the later scan does not show its place."
-NOT_PLACED = "Not looked for at the later scan: the lungs do not match."
+UNMARKED = _("It has no assessed point on the later CT: look at its place.")
+NOT_SHOWN = _("Not looked for: the later scan does not show its place.")
+NOT_PLACED = _("Not looked for at the later scan: the lungs do not match.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +165,7 @@ def _gone(
     place = timeline.place(step)
     later = None if place is None else scene.ctAround(volumeNode, place, PICTURE_MM)
     words = NOT_PLACED if place is None else NOT_SHOWN if later is None else UNMARKED
-    when = f"{timeline.days[1]:g} days before and this scan"
+    when = _("{days:g} days before and this scan").format(days=timeline.days[1])
     return Gone(assessment, when, ct, step.remark or words, place, later)
 
 
@@ -188,19 +189,21 @@ def _comparable(
     days: float,
 ) -> tuple[vtkMRMLScalarVolumeNode, vtkMRMLScalarVolumeNode]:
     if earlierNode is None or volumeNode is None or earlierNode is volumeNode:
-        raise NoduleRiskError("Select the earlier CT to compare with.")
+        raise NoduleRiskError(_("Select the earlier CT to compare with."))
     if not all(results.savedAssessments(node) for node in (earlierNode, volumeNode)):
         raise NoduleRiskError(
-            "Assess the nodules of both CTs first: select each as the chest CT, and assess it."
+            _("Assess the nodules of both CTs first: select each as the chest CT, and assess it.")
         )
     dated = daysBetween(earlierNode, volumeNode)
     if dated is not None and dated < 0:
         raise NoduleRiskError(
-            "By its DICOM date, the earlier CT was made on a later day: select the other one as"
-            " the chest CT."
+            _(
+                "By its DICOM date, the earlier CT was made on a later day: select the other one"
+                " as the chest CT."
+            )
         )
     if days <= 0:
-        raise NoduleRiskError("Enter the number of days between the two CTs.")
+        raise NoduleRiskError(_("Enter the number of days between the two CTs."))
     return earlierNode, volumeNode
 
 

@@ -22,6 +22,7 @@ from nodulerisk.clinical.advice import Advice
 from nodulerisk.clinical.followup import Earlier
 from nodulerisk.datasets.densesharp_format import add_densesharp, write_densesharp
 from nodulerisk.errors import OutputError
+from nodulerisk.language.texts import _
 
 if TYPE_CHECKING:
     from nodulerisk.outputs.dicom import DicomSource
@@ -163,7 +164,10 @@ def _sourceReader(volumeNode: vtkMRMLScalarVolumeNode) -> Callable[[], DicomSour
     files = scene.dicomFiles(volumeNode)
     if not files:
         raise OutputError(
-            "The CT does not come from Slicer's DICOM module: load its series there, and assess it."
+            _(
+                "The CT does not come from Slicer's DICOM module: load its series there, and"
+                " assess it."
+            )
         )
 
     def readSource() -> DicomSource:

@@ -14,8 +14,11 @@ from nodulerisk.clinical.course import course_of
 from nodulerisk.clinical.followup import Earlier
 from nodulerisk.clinical.scores import ScoreResult
 from nodulerisk.ct.volume import CT
+from nodulerisk.language.texts import Text, _, joined
 from nodulerisk.outputs import words
 from nodulerisk.tasks import DEMONSTRATION, EvidenceLevel
+
+MEMBER = Text("{network} {p:.2f}")
 
 
 @dataclass(frozen=True)
@@ -187,7 +190,7 @@ def ctFacts(ct: CT) -> CtFacts:
     """A CT's facts."""
     size = " × ".join(str(count) for count in ct.hu.shape[::-1])
     spacing = " × ".join(f"{mm:.3g}" for mm in ct.spacing_mm)
-    text = f"{size} voxels of {spacing} mm"
+    text = _("{size} voxels of {spacing} mm").format(size=size, spacing=spacing)
     return CtFacts(text, ct.acquisition.series_uid is not None, _checks(ct.checks))
 
 
@@ -242,15 +245,15 @@ def stateWords(nodule: SceneNodule, refusal: str | None = None) -> list[str]:
     """Why a nodule's results are missing or old, in words; empty if they are neither."""
     found = []
     if refusal is not None:
-        found.append(f"Refused: {refusal}")
+        found.append(_("Refused: {reason}").format(reason=refusal))
     elif nodule.assessment is None:
-        found.append("Not assessed yet.")
+        found.append(_("Not assessed yet."))
     if nodule.moved:
         found.append(
-            "The point was moved since: these results are for its old position. Assess again."
+            _("The point was moved since: these results are for its old position. Assess again.")
         )
     if nodule.index is None:
-        found.append("Its point was deleted or renamed, or is in another list.")
+        found.append(_("Its point was deleted or renamed, or is in another list."))
     return found
 
 
@@ -267,7 +270,7 @@ def _notRun(assessment: Assessment) -> str:
 def _answer(assessment: Assessment, name: str, mean: Sequence[float]) -> Answer:
     task, stated = assessment.tasks[name], assessment.stated(name)
     return Answer(
-        said=stated.decision or ("" if stated.demonstration else "decision withheld"),
+        said=stated.decision or ("" if stated.demonstration else _("decision withheld")),
         withheld=list(stated.reasons),
         demonstration=stated.demonstration,
         shown=words.named_probability_words(assessment, name),
@@ -282,7 +285,7 @@ def _assessmentFacts(assessment: Assessment, advice: Advice) -> AssessmentFacts:
     groups = words.task_groups(assessment)
     return AssessmentFacts(
         name=assessment.name,
-        headline="; ".join(words.headline(assessment, advice)),
+        headline=joined("; ", words.headline(assessment, advice)),
         scores=[_scoreFacts(one) for one in advice.computed],
         withheld=words.withheld_words(assessment),
         checks=_checks(assessment.checks),
@@ -300,20 +303,21 @@ def _assessmentFacts(assessment: Assessment, advice: Advice) -> AssessmentFacts:
 
 
 def _scoreFacts(score: ScoreResult) -> ScoreFacts:
-    used = ", ".join(one.words for one in score.inputs)
-    return ScoreFacts(score.name, score.words, f"{used}. {score.population}")
+    used = joined(", ", (one.words for one in score.inputs))
+    basis = Text("{used}. {population}").format(used=used, population=score.population)
+    return ScoreFacts(score.name, score.words, basis)
 
 
 def _taskFacts(assessment: Assessment, name: str) -> TaskFacts:
     task = assessment.tasks[name]
     bars = [
         BarFacts(
-            f"p({bar.label})",
+            Text("p({label})").format(label=bar.label),
             bar.mean,
             bar.threshold,
             min(bar.members.values(), default=bar.mean),
             max(bar.members.values(), default=bar.mean),
-            ", ".join(f"{network} {p:.2f}" for network, p in bar.members.items()),
+            joined(", ", (MEMBER.format(network=one, p=p) for one, p in bar.members.items())),
         )
         for bar in words.task_bars(task)
     ]
@@ -323,7 +327,7 @@ def _taskFacts(assessment: Assessment, name: str) -> TaskFacts:
 
 
 def _earlierFacts(earlier: Earlier) -> EarlierFacts:
-    unmeasured = [earlier.remark or "It was not measured in both scans."]
+    unmeasured = [earlier.remark or _("It was not measured in both scans.")]
     return EarlierFacts(earlier.when, earlier.follow_up.lines if earlier.follow_up else unmeasured)
 
 

@@ -15,6 +15,8 @@ import slicer
 
 from LungNoduleRiskLib import resource
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.spoken import say
+from nodulerisk.language.texts import _
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -23,19 +25,19 @@ REQUESTER = "Lung Nodule Risk"
 TORCH = "torch>=2.4"
 EXPLAINING_NEEDS = "monai>=1.5"
 IMPORTED_AS = {"pillow": "PIL", "scikit-image": "skimage"}  # the others by their own names
-NO_PYTORCH_EXTENSION = (
+NO_PYTORCH_EXTENSION = _(
     "the PyTorch extension is missing: install it in the Extensions Manager and restart Slicer"
 )
-PIP_FAILED = (
+PIP_FAILED = _(
     "pip failed: no network, or packages that do not fit together; the Python console shows what it"
     " said"
 )
-INTEL_MAC = (
+INTEL_MAC = _(
     "This Slicer is built for Macs with Intel processors, for which PyTorch is no longer made. On a"
     " Mac with Apple silicon, install the Slicer that is built for it; otherwise use another"
     " computer."
 )
-RESTART = (
+RESTART = _(
     "These packages were updated, but Slicer still has the old versions loaded: {names}. Restart"
     " Slicer now?"
 )
@@ -72,9 +74,7 @@ def missingPackages(*also: str) -> list[str]:
 
 def dependencyStatus() -> str:
     """One line per requirement: its name, and the installed version or ``missing``."""
-    return "\n".join(
-        f"{requirement.name} {_installed(requirement.name)}" for requirement in _requirements()
-    )
+    return "\n".join(f"{one.name} {say(_installed(one.name))}" for one in _requirements())
 
 
 def _installMissing(also: tuple[str, ...]) -> None:
@@ -85,7 +85,7 @@ def _installMissing(also: tuple[str, ...]) -> None:
     except (RuntimeError, ImportError, OSError) as error:
         raise _refusal(str(error), also) from error
     if missing := missingPackages(*also):
-        raise _refusal(f"still missing: {', '.join(missing)}", also)
+        raise _refusal(_("still missing: {names}").format(names=", ".join(missing)), also)
 
 
 def _install(also: tuple[str, ...]) -> None:
@@ -116,7 +116,7 @@ def _installTorch() -> None:
         PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=versions)
         is None
     ):
-        raise _refusal("PyTorch was declined")
+        raise _refusal(_("PyTorch was declined"))
 
 
 def _refuseIntelMac() -> None:
@@ -138,9 +138,10 @@ def _offerRestart(before: dict[str, str]) -> None:
     action that needed them."""
     importlib.invalidate_caches()
     changed = sorted(name for name, number in before.items() if _installed(name) != number)
-    if changed and slicer.util.confirmYesNoDisplay(RESTART.format(names=", ".join(changed))):
+    question = RESTART.format(names=", ".join(changed))
+    if changed and slicer.util.confirmYesNoDisplay(say(question)):
         slicer.util.restart()
-        raise NoduleRiskError("Slicer is being restarted.")
+        raise NoduleRiskError(_("Slicer is being restarted."))
 
 
 def _refuseOutdated(also: tuple[str, ...]) -> None:
@@ -152,8 +153,10 @@ def _refuseOutdated(also: tuple[str, ...]) -> None:
     ]
     if outdated:
         raise NoduleRiskError(
-            f"Slicer has too old a version of a package loaded ({', '.join(outdated)}), and the new"
-            " one is installed: restart Slicer."
+            _(
+                "Slicer has too old a version of a package loaded ({names}), and the new one is"
+                " installed: restart Slicer."
+            ).format(names=", ".join(outdated))
         )
 
 
@@ -185,16 +188,17 @@ def _installed(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
-        return "missing"
+        return _("missing")
 
 
 def _refusal(reason: str, also: tuple[str, ...] = ()) -> NoduleRiskError:
     python = shutil.which("PythonSlicer") or "PythonSlicer"
     named = " ".join(f'"{needed}"' for needed in (TORCH, *also))
+    command = f'"{python}" -m pip install -r "{resource("requirements.txt")}" {named}'
     return NoduleRiskError(
-        f"The Python packages that this needs are not installed ({reason}). To try again,"
-        " press the button again; "
-        f'or run this in a terminal: "{python}" -m pip install -r "{resource("requirements.txt")}"'
-        f" {named}. "
-        "Behind a proxy, set the environment variable HTTPS_PROXY before you start Slicer."
+        _(
+            "The Python packages that this needs are not installed ({reason}). To try again, press"
+            " the button again; or run this in a terminal: {command}. Behind a proxy, set the"
+            " environment variable HTTPS_PROXY before you start Slicer."
+        ).format(reason=reason, command=command)
     )

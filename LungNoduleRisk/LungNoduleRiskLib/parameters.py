@@ -5,11 +5,12 @@ from typing import Annotated
 import slicer
 from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
 
+from nodulerisk.language.texts import _
 from nodulerisk.tasks import TASKS, two_class_tasks
 from nodulerisk.weights.card import thresholds_of
 
 DEVICES = ["auto", "cuda", "mps", "cpu"]
-BY_POSITION, BY_NAME = "by position", "by name"
+BY_POSITION, BY_NAME = str(_("by position")), str(_("by name"))  # saved in English
 PAIRINGS = [BY_POSITION, BY_NAME]
 FROM_CARD = 0.0  # a threshold that the weight set's card gives
 

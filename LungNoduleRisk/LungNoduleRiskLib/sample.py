@@ -15,6 +15,8 @@ from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
 
 from LungNoduleRiskLib import resource
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.spoken import say
+from nodulerisk.language.texts import _
 
 CATEGORY = "LungNoduleRisk"
 
@@ -41,7 +43,7 @@ class Sample:
 
 THIN = Sample(
     "Demo CT with thin slices",
-    "Thin slices, a part-solid nodule",
+    _("Thin slices, a part-solid nodule"),
     "demo-thin-ct.mha",
     "demo-thin-point.mrk.json",
     "VolumeFile",
@@ -49,7 +51,7 @@ THIN = Sample(
 )
 THICK = Sample(
     "Demo CT with thick slices",
-    "Thick slices, whose decisions are withheld",
+    _("Thick slices, whose decisions are withheld"),
     "demo-chest-ct.zip",
     "demo-point.mrk.json",
     "ZipFile",
@@ -97,7 +99,7 @@ def registerSampleData() -> None:
         SampleDataLogic.registerCustomSampleDataSource(
             category=CATEGORY,
             sampleName=sample.thumbnail,
-            sampleDescription=sample.said,
+            sampleDescription=say(sample.said),
             thumbnailFileName=str(resource(f"Icons/{sample.thumbnail}.png")),
             uris=_path(sample.ct).as_uri(),
             fileNames=sample.ct,
@@ -110,7 +112,7 @@ def registerSampleData() -> None:
 def _show(sample: Sample, source: object) -> None:
     """Loads and shows a sample, for its button in the Sample Data module."""
     with slicer.util.tryWithErrorDisplay():
-        volumeNode, _ = loadSample(sample)
+        volumeNode, _points = loadSample(sample)
         slicer.util.setSliceViewerLayers(background=volumeNode, fit=True)
 
 
@@ -122,6 +124,8 @@ def _verified(file: str) -> Path:
     path = _path(file)
     if not path.is_file() or sha256(path.read_bytes()).hexdigest() != SHA256[file]:
         raise NoduleRiskError(
-            f"The sample '{path}' is missing or was changed: install the extension again."
+            _("The sample '{path}' is missing or was changed: install the extension again.").format(
+                path=str(path)
+            )
         )
     return path

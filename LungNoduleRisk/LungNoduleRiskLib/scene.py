@@ -29,19 +29,20 @@ from nodulerisk.ct.cubes import Grid
 from nodulerisk.ct.points import Point, named_points
 from nodulerisk.ct.volume import CT, Acquisition, to_hounsfield, triple
 from nodulerisk.errors import CTError, NoduleRiskError, PointError
+from nodulerisk.language.texts import _
 from nodulerisk.nodule.place import place_on
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 # node attribute: what the reader of a CT found beside its voxels and grid
 READING = "LungNoduleRisk.Reading"
 LUNG_WINDOW_HU = (1500, -600)  # width, centre
-WINDOWS_HU = {"lung": LUNG_WINDOW_HU, "mediastinum": (400, 40), "bone": (1800, 400)}
+WINDOWS_HU = {_("lung"): LUNG_WINDOW_HU, _("mediastinum"): (400, 40), _("bone"): (1800, 400)}
 CAMERA_MM = 150.0  # from a nodule to the camera
 POINT_LABELS = "N%d"
 OF_A_POINT = "Description", "Selected", "Visibility", "Locked"  # beside its place and label
 Coordinates = Sequence[float] | np.ndarray  # x, y, z
 VoxelIndex = np.ndarray | tuple[int, int, int]  # z, y, x
-NOT_LINEAR = (
+NOT_LINEAR = _(
     "The CT or the points are under a transform that bends space; Slicer adds one to a series with"
     " uneven or tilted slices. Harden or remove it in the Transforms module, and assess again."
 )
@@ -63,7 +64,7 @@ def ctReader(volumeNode: vtkMRMLScalarVolumeNode) -> Callable[[], CT]:
     """
     image = volumeNode.GetImageData()
     if image is None or image.GetNumberOfScalarComponents() != 1:
-        raise CTError("The selected volume holds no CT: load the CT, or select another volume.")
+        raise CTError(_("The selected volume holds no CT: load the CT, or select another volume."))
     spacing, origin, direction = gridLps(volumeNode)
     # a view, which keeps the voxels though the node be removed
     voxels = slicer.util.arrayFromVolume(volumeNode)
@@ -202,7 +203,7 @@ def selected(
         NoduleRiskError: one of them has yet to be selected.
     """
     if volumeNode is None or markupsNode is None:
-        raise NoduleRiskError("Select a CT and a list of points.")
+        raise NoduleRiskError(_("Select a CT and a list of points."))
     return volumeNode, markupsNode
 
 
@@ -223,11 +224,12 @@ def pointsLps(markupsNode: vtkMRMLMarkupsFiducialNode) -> list[Point]:
     """
     labels = placed(markupsNode)
     if not labels:
-        raise PointError("There is no point yet: place one on each nodule.")
+        raise PointError(_("There is no point yet: place one on each nodule."))
     toLps = RAS_TO_LPS @ toWorld(markupsNode)
     positions = (toLps @ [*markupsNode.GetNthControlPointPosition(index), 1] for index in labels)
     return named_points(
-        (label, (x, y, z)) for label, (x, y, z, _) in zip(labels.values(), positions, strict=True)
+        (label, (x, y, z))
+        for label, (x, y, z, _one) in zip(labels.values(), positions, strict=True)
     )
 
 

@@ -30,7 +30,9 @@ from nodulerisk.clinical.registration import Alignment, Pair
 from nodulerisk.clinical.timeline import Timeline
 from nodulerisk.ct.points import Point, Position
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.texts import _, joined
 from nodulerisk.nodule.same import is_twin
+from nodulerisk.outputs.words import LUNGS
 from nodulerisk.trust.explain import Explanation
 
 if TYPE_CHECKING:
@@ -258,7 +260,9 @@ class Session:
         self.refresh()  # a point that was removed since moves the others
         known = self._known.only(name)
         bringBack = deleteNodule(self._named(name), self.volumeNode, self.markupsNode)
-        self._did(f"deleting {name}", partial(self._bringBack, name, bringBack, known))
+        self._did(
+            _("deleting {name}").format(name=name), partial(self._bringBack, name, bringBack, known)
+        )
         self._known.keep({one.name for one in self.nodules} - {name})
         self.refresh()
 
@@ -282,7 +286,7 @@ class Session:
         self.refresh()
         last = self._last()
         if last is None:
-            raise NoduleRiskError("There is nothing to undo here.")
+            raise NoduleRiskError(_("There is nothing to undo here."))
         last.takeBack()
         self._state.done.remove(last)
         self._state.named = None  # what comes back was not placed
@@ -436,7 +440,7 @@ class Session:
             NoduleRiskError: see ``SceneAssessor.prepare``; what was known of an earlier run is
                 gone.
         """
-        self._did("assessing", self._runTakenBack())
+        self._did(_("assessing"), self._runTakenBack())
         self._known.refusals, self._known.earlier, self._known.gone = {}, {}, {}
         self._state.news = News()
         self._state.run = self._assessor.prepare(
@@ -497,7 +501,7 @@ class Session:
                 ``SceneAssessor.explainer``.
         """
         if self.chosen is None or self.chosen.assessment is None:
-            raise NoduleRiskError("Choose a nodule that was assessed.")
+            raise NoduleRiskError(_("Choose a nodule that was assessed."))
         return self._assessor.explainer(self.chosen.assessment, self._ct(), weights, device)
 
     def reportWriter(
@@ -559,7 +563,7 @@ class Session:
             return
         for ID, name in now.items():
             if ID not in before:
-                self._did(f"placing {name}", partial(self._unplace, ID))
+                self._did(_("placing {name}").format(name=name), partial(self._unplace, ID))
             elif before[ID] not in now.values():
                 self._rename(before[ID], name)
 
@@ -582,7 +586,8 @@ class Session:
     def _bringBack(self, name: str, bringBack: Callable[[], object], known: CtState) -> None:
         """Undoes deleting a nodule."""
         if name in [one.name for one in self.nodules]:
-            raise NoduleRiskError(f"There is another nodule '{name}' now: rename it first.")
+            words = _("There is another nodule '{name}' now: rename it first.")
+            raise NoduleRiskError(words.format(name=name))
         bringBack()
         self._known.add(known)
         self._state.chosen = name
@@ -598,7 +603,8 @@ class Session:
             return
         nodule = self._named(name)
         if nodule.assessment is not None or name in self.handDrawn():
-            raise NoduleRiskError(f"{name} has results or a mask by now: delete it instead.")
+            words = _("{name} has results or a mask by now: delete it instead.")
+            raise NoduleRiskError(words.format(name=name))
         deleteNodule(nodule, self.volumeNode, self.markupsNode)
 
     def _runTakenBack(self) -> Callable[[], None]:
@@ -616,8 +622,8 @@ class Session:
         now = self._state.named or {}
         renamed = [name for ID, name in named.items() if now.get(ID, name) != name]
         if renamed:
-            names = ", ".join(renamed)
-            raise NoduleRiskError(f"Renamed since: {names}. Give these points their names back.")
+            words = _("Renamed since: {names}. Give these points their names back.")
+            raise NoduleRiskError(words.format(names=", ".join(renamed)))
         bringBack()
         volumeNode, markupsNode = self.selected
         saved = results.savedAssessments(volumeNode)
@@ -640,7 +646,7 @@ class Session:
 
     def _ct(self) -> vtkMRMLScalarVolumeNode:
         if self.volumeNode is None:
-            raise NoduleRiskError("Select a CT.")
+            raise NoduleRiskError(_("Select a CT."))
         return self.volumeNode
 
     @property
@@ -653,7 +659,7 @@ class Session:
     def _named(self, name: str) -> SceneNodule:
         found = next((one for one in self.nodules if one.name == name), None)
         if found is None:
-            raise NoduleRiskError("This nodule is no longer there.")
+            raise NoduleRiskError(_("This nodule is no longer there."))
         return found
 
     def _answersWith(self, name: str) -> dict[str, str]:
@@ -668,5 +674,5 @@ def _isThere(volumeNode: vtkMRMLScalarVolumeNode | None) -> bool:
 
 
 def _placeWords(place: Place) -> str:
-    side = f"{place.side} lung, " if place.side else ""
-    return f"{side}slice {place.slice_number}"
+    where = _("slice {number}").format(number=place.slice_number)
+    return joined(", ", (LUNGS[place.side], where)) if place.side else where

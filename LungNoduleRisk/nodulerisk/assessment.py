@@ -21,7 +21,7 @@ from nodulerisk.ct.cubes import Grid
 from nodulerisk.ct.volume import CT, Technique, triple, with_geometry
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import NOTICE, written_whole
-from nodulerisk.language.texts import Text, _, read_back
+from nodulerisk.language.texts import Text, Verbatim, _, read_back
 from nodulerisk.nodule.quantities import UNITS, Code
 from nodulerisk.tasks import EvidenceLevel
 from nodulerisk.trust.withhold import Statement, statement
@@ -168,8 +168,9 @@ class NoduleMask:
         region: uint8 (z, y, x), 1 in the nodule.
         first_voxel: index (z, y, x) of region[0, 0, 0] on the CT's grid.
         ct_shape: shape (z, y, x) of the CT.
-        probability: float32 (z, y, x), the network's map at 1 mm, 0 away from this nodule; for a
-            mask drawn by hand, the region itself with a border of one voxel of 0.
+        probability: float32 (z, y, x), the network's map, 0 away from this nodule, and moved where
+            ``nodule/surface.py`` moves the surface; for a mask drawn by hand, the region itself
+            with a border of one voxel of 0.
         grid: where the map's voxels lie.
         evidence: what the mask rests on.
     """
@@ -292,7 +293,7 @@ class Assessment:
             KeyError, TypeError, ValueError: the values are damaged.
         """
         return cls(
-            name=values["name"],
+            name=Verbatim(values["name"]),
             point_lps_mm=triple(values["point_lps_mm"]),
             centre_lps_mm=triple(values["centre_lps_mm"]),
             tasks={name: _task_from(task) for name, task in {**values["tasks"]}.items()},

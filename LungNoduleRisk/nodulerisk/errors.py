@@ -7,6 +7,9 @@ class NoduleRiskError(Exception):
     """Base of all refusals; its message is one or two sentences for the user, without patient
     identity."""
 
+    def __str__(self) -> str:
+        return self.args[0] if len(self.args) == 1 else super().__str__()
+
 
 class SeveralFaultsError(NoduleRiskError):
     """A file with one fault or more.

@@ -628,7 +628,7 @@ def test_a_trained_set_is_imported_by_its_folder(host, panel, ui, finished, monk
     finished()
     assert ui.weightsSelector.currentText == "trained"
     assert panel.panel.parameters.weights == "trained"
-    assert "CC BY 3.0" in text_of(ui.advancedBrowser)
+    assert "trained 1" in text_of(ui.advancedBrowser)
 
 
 def test_fault_34_a_changed_weight_file_is_named(host, panel, ui, finished, monkeypatch, tmp_path):

@@ -42,6 +42,7 @@ from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.assessment import Assessment, NoduleMask, TaskResult
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.texts import _
 from nodulerisk.nodule.findings import remeasured
 from nodulerisk.nodule.mask import hand_mask
 from nodulerisk.outputs.colours import risk_colour
@@ -91,7 +92,7 @@ def showAssessment(
             is gone nevertheless.
     """
     if volumeNode.GetScene() is None:
-        raise NoduleRiskError("The CT was removed while it was assessed: load it again.")
+        raise NoduleRiskError(_("The CT was removed while it was assessed: load it again."))
     name, entries = assessment.name, _entries(volumeNode)
     entries.pop(name, None)
     if not keepMask:
@@ -312,7 +313,7 @@ def tableText(volumeNode: vtkMRMLScalarVolumeNode) -> str:
 def detachStrays(scene: vtkMRMLScene) -> None:
     """Detaches the results whose CT was removed: another CT may get its ID, and would be taken
     for theirs."""
-    for className in {"vtkMRMLScalarVolumeNode", *(name for name, _ in RESULTS.values())}:
+    for className in {"vtkMRMLScalarVolumeNode", *(name for name, _name in RESULTS.values())}:
         for node in _nodes(className, scene):
             if node.GetNodeReferenceID(VOLUME_ROLE) and node.GetNodeReference(VOLUME_ROLE) is None:
                 node.RemoveNodeReferenceIDs(VOLUME_ROLE)
@@ -327,7 +328,7 @@ def colourPoints(
     A point decided benign is not selected, and has the first class's colour; all others look
     suspicious, also where that decision is withheld.
     """
-    benign, *_ = TASKS[FIRST_TASK].classes
+    benign, *_worse = TASKS[FIRST_TASK].classes
     markupsNode.CreateDefaultDisplayNodes()
     displayNode = markupsNode.GetDisplayNode()
     displayNode.SetColor(*RISK_COLOURS["first"])
@@ -377,7 +378,9 @@ def _putBack(
     lost = [name for name in byHand if _fingerprintOf(name, volumeNode) != prints.get(name)]
     if lost:
         raise NoduleRiskError(
-            f"These masks were changed by hand since, and would be lost: {', '.join(lost)}."
+            _("These masks were changed by hand since, and would be lost: {names}.").format(
+                names=", ".join(lost)
+            )
         )
     removeAssessments(names, volumeNode)
     for name, segment in segments.items():
@@ -398,7 +401,7 @@ def _segmentCopy(name: str, volumeNode: vtkMRMLScalarVolumeNode) -> Any:
 
 def _voxelAt(point_lps_mm: Sequence[float], volumeNode: vtkMRMLScalarVolumeNode) -> np.ndarray:
     """The CT's voxel (z, y, x) at a position."""
-    i, j, k, _ = np.linalg.solve(ijkToWorld(volumeNode), [*rasOf(point_lps_mm), 1])
+    i, j, k, _one = np.linalg.solve(ijkToWorld(volumeNode), [*rasOf(point_lps_mm), 1])
     return np.rint([k, j, i]).astype(int)
 
 
@@ -420,7 +423,7 @@ def _addMask(assessment: Assessment, volumeNode: vtkMRMLScalarVolumeNode) -> Non
     if nodule is None:
         return
     if volumeNode.GetImageData().GetDimensions() != nodule.ct_shape[::-1]:
-        raise NoduleRiskError("The CT was changed while it was assessed: assess it again.")
+        raise NoduleRiskError(_("The CT was changed while it was assessed: assess it again."))
     segmentationNode = _ensureResultNode("segmentation", volumeNode)
     addSegment(segmentationNode, assessment.name, nodule, volumeNode, risk_colour(assessment))
 
@@ -462,7 +465,7 @@ def _remeasured(entry: Entry, found: str, volumeNode: vtkMRMLScalarVolumeNode) -
     segmentationNode = _segmentationWith(assessment.name, volumeNode)
     nodule: NoduleMask | None = None
     if segmentationNode is None:
-        ct, _ = withMask(assessment, volumeNode, 0)
+        ct, _same = withMask(assessment, volumeNode, 0)
     else:
         ct, nodule = segmentOnCt(segmentationNode, assessment.name, volumeNode)
     return entry.remeasured(remeasured(assessment, ct, nodule), found)
@@ -481,7 +484,8 @@ def _entries(volumeNode: vtkMRMLScalarVolumeNode) -> dict[str, Entry]:
 
 def _damaged(volumeNode: vtkMRMLScalarVolumeNode) -> NoduleRiskError:
     name = resultNode("text", volumeNode).GetName()
-    return NoduleRiskError(f"'{name}' is damaged: delete it in the Data module, and assess again.")
+    words = _("'{name}' is damaged: delete it in the Data module, and assess again.")
+    return NoduleRiskError(words.format(name=name))
 
 
 def _save(entries: dict[str, Entry], volumeNode: vtkMRMLScalarVolumeNode) -> None:

@@ -8,13 +8,14 @@ from typing import Any
 
 import qt
 import slicer
-from slicer.i18n import tr as _
 
 from LungNoduleRiskLib.install import dependencyStatus, ensurePackages
+from LungNoduleRiskLib.language import tr as _
 from LungNoduleRiskLib.parameters import thresholdParameters
 from LungNoduleRiskLib.widgets.background import Background
 from LungNoduleRiskLib.widgets.details import cardHtml
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.spoken import say
 from nodulerisk.tasks import TASKS
 from nodulerisk.weights.card import WeightSet
 from nodulerisk.weights.store import (
@@ -67,7 +68,7 @@ class Advanced:
 
     def _addThresholds(self) -> None:
         """A row for each threshold, behind the boxes to tick; as if they were in the .ui file."""
-        rows = {
+        rows: dict[str, qt.QWidget] = {
             _("Call {label} at or above:").format(label=TASKS[task].classes[-1]): _thresholdSpinBox(
                 task, parameter
             )
@@ -153,7 +154,7 @@ class Advanced:
         self._background.do(work, onDone, self._say)
 
     def _say(self, text: str) -> None:
-        self._ui.advancedBrowser.setPlainText(text)
+        self._ui.advancedBrowser.setPlainText(say(text))
 
     def _show(self, html: str) -> None:
         self._ui.advancedBrowser.setHtml(html)

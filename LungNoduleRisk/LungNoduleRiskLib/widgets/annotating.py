@@ -7,10 +7,10 @@ from typing import Any
 
 import qt
 from slicer import vtkMRMLMarkupsFiducialNode
-from slicer.i18n import tr as _
 
 from LungNoduleRiskLib.annotations import LABELS, Annotation, annotate, annotationOf
 from LungNoduleRiskLib.exporting import exportLabels, exportNodules
+from LungNoduleRiskLib.language import tr as _
 from LungNoduleRiskLib.nodules import SceneNodule
 from LungNoduleRiskLib.parameters import Parameters
 from nodulerisk.errors import NoduleRiskError
@@ -25,7 +25,8 @@ class Annotating:
         self._ui, self._say = ui, say
         self._point: tuple[vtkMRMLMarkupsFiducialNode, int] | None = None  # list, control point
         ui.labelSelector.addItems(["", *LABELS])
-        ui.evidenceSelector.addItems(EVIDENCE)
+        for level in EVIDENCE:
+            ui.evidenceSelector.addItem(say(level), level)
         ui.labelSelector.currentTextChanged.connect(self._onEdited)
         ui.noteEdit.textEdited.connect(self._onEdited)
 
@@ -52,7 +53,7 @@ class Annotating:
             self._ui.exportButton, _("Export training samples to")
         )
         if folder:
-            self._export(exportNodules, chosen, folder, self._ui.evidenceSelector.currentText)
+            self._export(exportNodules, chosen, folder, self._ui.evidenceSelector.currentData)
 
     def exportLabels(self, chosen: Parameters) -> None:
         """Asks where to, and writes the labels as a table."""

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 
 import qt
-from slicer.i18n import tr as _
 
+from LungNoduleRiskLib.language import tr as _
 from nodulerisk.errors import NoduleRiskError
 
 POLL_MS = 20

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from html import escape
 
-from slicer.i18n import tr as _
-
 from LungNoduleRiskLib.facts import AssessmentFacts, BarFacts, NoduleFacts, TaskFacts
+from LungNoduleRiskLib.language import tr as _
 from nodulerisk import RESEARCH_USE_ONLY
+from nodulerisk.language.spoken import say
+from nodulerisk.language.texts import Text, joined
 from nodulerisk.outputs import words
 from nodulerisk.tasks import DEMONSTRATION, title_of
 from nodulerisk.weights.card import WeightSet
@@ -25,7 +26,7 @@ def noduleHtml(facts: NoduleFacts) -> str:
     if facts.overTime:
         parts.append(_heading(_("Over all scans")))
         parts.append(_list(facts.overTime))
-    return "".join([*parts, f"<p><b>{escape(RESEARCH_USE_ONLY)}</b></p>"])
+    return "".join([*parts, f"<p><b>{escape(say(RESEARCH_USE_ONLY))}</b></p>"])
 
 
 def cardHtml(weights: WeightSet) -> str:
@@ -37,14 +38,15 @@ def cardHtml(weights: WeightSet) -> str:
     parts += [_paragraph(weights.licence), _paragraph(weights.attribution)]
     for name, networks, evidence in rows:
         figures = [
-            f"{figure}: {words.figure_words(values)}" for figure, values in evidence.figures.items()
+            joined(": ", (figure, words.figure_words(values)))
+            for figure, values in evidence.figures.items()
         ]
         held_out = _("{nodules} nodules, {patients} patients held out").format(
             nodules=evidence.nodules, patients=evidence.patients
         )
         own = weights.own_tasks.get(name)  # whose classes the reader cannot know
         lines = [
-            ", ".join(own.classes) if own else "",
+            joined(", ", own.classes) if own else "",
             evidence.level,
             evidence.data,
             evidence.labels,
@@ -56,27 +58,33 @@ def cardHtml(weights: WeightSet) -> str:
             _paragraph(", ".join(networks)),
             _list(filter(None, lines)),
         ]
-    return "".join([*parts, f"<p><b>{escape(RESEARCH_USE_ONLY)}</b></p>"])
+    return "".join([*parts, f"<p><b>{escape(say(RESEARCH_USE_ONLY))}</b></p>"])
 
 
 def _assessment(found: AssessmentFacts) -> Iterator[str]:
     yield _paragraph(found.headline)
     if found.scores:
         yield _heading(_("Scores"))
-        yield _list(f"{one.name}: {one.words}; {_('from')} {one.basis}" for one in found.scores)
+        yield _list(_("{name}: {words}; from {basis}").format(**vars(one)) for one in found.scores)
     yield _list([*found.withheld, *(check.text for check in found.checks)])
     if found.stability:
         yield _heading(_("Stability")) + _list(found.stability)
     for task in found.tasks:
         yield _heading(task.title) + _task(task)
     if found.appearance:
-        seen = ", ".join(found.appearance)
-        yield _heading(_("Appearance")) + _paragraph(f"{seen} ({found.appearanceBasis})")
+        seen = Text("{seen} ({basis})").format(
+            seen=joined(", ", found.appearance), basis=found.appearanceBasis
+        )
+        yield _heading(_("Appearance")) + _paragraph(seen)
     yield _heading(_("Measurements")) + _paragraph(found.measuredOn)
-    yield _list(f"{one.name}: {one.value} ({one.source})" for one in found.measurements)
-    yield _heading(_("Guidelines")) + _list(f"{one.name}: {one.words}" for one in found.guidelines)
+    yield _list(
+        Text("{name}: {value} ({source})").format(**vars(one)) for one in found.measurements
+    )
+    yield _heading(_("Guidelines")) + _list(
+        joined(": ", (one.name, one.words)) for one in found.guidelines
+    )
     if found.demonstrations:
-        yield _paragraph(_(DEMONSTRATION))
+        yield _paragraph(DEMONSTRATION)
     for task in found.demonstrations:
         yield _paragraph(task.title) + _task(task)
     yield _paragraph(found.position)
@@ -92,17 +100,18 @@ def _bar(bar: BarFacts) -> str:
     threshold = (
         "" if bar.threshold is None else _("; threshold {value:.2f}").format(value=bar.threshold)
     )
-    members = f" ({bar.members})" if bar.members else ""
-    return f"{bar.label} {bar.mean:.2f}{threshold}{members}"
+    members = Text(" ({members})").format(members=bar.members) if bar.members else ""
+    words = Text("{label} {mean:.2f}{threshold}{members}")
+    return words.format(label=bar.label, mean=bar.mean, threshold=threshold, members=members)
 
 
 def _heading(text: str) -> str:
-    return f"<h4>{escape(text)}</h4>"
+    return f"<h4>{escape(say(text))}</h4>"
 
 
 def _paragraph(text: str) -> str:
-    return f"<p>{escape(text)}</p>"
+    return f"<p>{escape(say(text))}</p>"
 
 
 def _list(lines: Iterable[str]) -> str:
-    return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
+    return "<ul>" + "".join(f"<li>{escape(say(line))}</li>" for line in lines) + "</ul>"

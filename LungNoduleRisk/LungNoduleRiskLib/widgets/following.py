@@ -8,14 +8,16 @@ from functools import partial
 
 import slicer
 from slicer import vtkMRMLScalarVolumeNode
-from slicer.i18n import tr as _
 
 from LungNoduleRiskLib import comparing, scene
+from LungNoduleRiskLib.language import tr as _
 from LungNoduleRiskLib.parameters import BY_NAME, Parameters
 from LungNoduleRiskLib.session import Session
 from nodulerisk.clinical.registration import Alignment, Pair
 from nodulerisk.clinical.timeline import Step, Timeline
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.spoken import say
+from nodulerisk.language.texts import joined
 
 
 class Following:
@@ -77,8 +79,15 @@ def _words(timeline: Timeline) -> str:
         new=", ".join(new) or _("none"),
     )
     remarks = [step.remark for step in steps if step.status in ("merged", "split")]
-    remarks += [f"{_name(step)}: {step.remark}" for step in by["both scans"] if step.is_not_found]
-    return " ".join([said, *(f"{remark.rstrip('.')}." for remark in remarks)])
+    remarks += [
+        joined(": ", (_name(step), step.remark)) for step in by["both scans"] if step.is_not_found
+    ]
+    return " ".join([said, *map(_sentence, remarks)])
+
+
+def _sentence(remark: str) -> str:
+    said = say(remark)
+    return said if said.endswith((".", "。")) else f"{said}."
 
 
 def _goneWords(timeline: Timeline, step: Step) -> str:

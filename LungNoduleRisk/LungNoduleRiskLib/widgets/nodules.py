@@ -9,9 +9,11 @@ from types import MappingProxyType
 from typing import Any
 
 import qt
-from slicer.i18n import tr as _
 
 from LungNoduleRiskLib.facts import Answer, Summary
+from LungNoduleRiskLib.language import tr as _
+from nodulerisk.language.spoken import say
+from nodulerisk.language.texts import Text, joined
 from nodulerisk.tasks import DEMONSTRATION
 
 SIZE = "long axis"
@@ -81,7 +83,7 @@ class NodulesTable:
 
     def _fill(self, index: int, row: Summary, place: str) -> None:
         title, state = qt.QTableWidgetItem(_title(row, place)), qt.QTableWidgetItem(_state(row))
-        title.setToolTip("\n".join(row.warnings))
+        title.setToolTip("\n".join(map(say, row.warnings)))
         self._table.setItem(index, 0, title)
         self._table.setItem(index, 1, state)
         self._table.removeCellWidget(index, 1)
@@ -93,13 +95,13 @@ def _title(row: Summary, place: str) -> str:
     sizes = [row.sizes[SIZE]] if SIZE in row.sizes else []
     count = [_("warnings: {count}").format(count=len(row.warnings))] if row.warnings else []
     moved = [_("moved: assess again")] if row.moved else []
-    return "\n".join(filter(None, [row.name, *sizes, place, *count, *moved]))
+    return "\n".join(map(say, filter(None, [row.name, *sizes, place, *count, *moved])))
 
 
 def _state(row: Summary) -> str:
     """The text of a row without bars."""
     if row.assessed:
-        return "" if row.answers else row.notRun
+        return "" if row.answers else say(row.notRun)
     if row.refusal is None:
         return _("not assessed")
     return _("refused: {reason}").format(reason=row.refusal)
@@ -114,7 +116,7 @@ def _barsWidget(answers: Sequence[Answer]) -> qt.QWidget:
     layout.setColumnStretch(0, 1)
     for title, group in groupby(answers, lambda one: DEMONSTRATION if one.demonstration else ""):
         if title:
-            layout.addWidget(qt.QLabel(_(title)), layout.rowCount(), 0, 1, 2)
+            layout.addWidget(qt.QLabel(say(title)), layout.rowCount(), 0, 1, 2)
         for answer in group:
             badge, line = _badge(answer), layout.rowCount()
             layout.addWidget(_bar(answer, badge), line, 0)
@@ -125,13 +127,14 @@ def _barsWidget(answers: Sequence[Answer]) -> qt.QWidget:
 def _bar(answer: Answer, badge: str) -> qt.QProgressBar:
     bar = qt.QProgressBar()
     bar.value = round(100 * answer.probability)
-    bar.format = ": ".join(filter(None, (answer.said, answer.shown)))
+    bar.format = say(joined(": ", filter(None, (answer.said, answer.shown))))
     bar.accessibleName = f"{bar.format} ({badge})"
-    bar.toolTip = "\n".join([answer.basis, *answer.withheld])
+    bar.toolTip = "\n".join(map(say, [answer.basis, *answer.withheld]))
     if answer.demonstration:
         bar.setStyleSheet(HATCHED)
     return bar
 
 
 def _badge(answer: Answer) -> str:
-    return answer.evidence if answer.spread is None else f"{answer.evidence}, ±{answer.spread:.2f}"
+    spread = "" if answer.spread is None else Text("±{spread:.2f}").format(spread=answer.spread)
+    return say(joined(", ", filter(None, (answer.evidence, spread))))

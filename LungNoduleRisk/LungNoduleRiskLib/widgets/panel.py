@@ -13,13 +13,14 @@ import qt
 import slicer
 import vtk
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLScriptedModuleNode
-from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from LungNoduleRiskLib import scene
 from LungNoduleRiskLib.display import results
 from LungNoduleRiskLib.display.calipers import showCalipers
 from LungNoduleRiskLib.install import EXPLAINING_NEEDS, ensurePackages
+from LungNoduleRiskLib.language import sayAll
+from LungNoduleRiskLib.language import tr as _
 from LungNoduleRiskLib.nodules import SceneNodule
 from LungNoduleRiskLib.parameters import DEVICES, PAIRINGS, Parameters, thresholdsOf
 from LungNoduleRiskLib.sample import SAMPLES, THIN, Sample, loadSample
@@ -35,6 +36,7 @@ from LungNoduleRiskLib.widgets.patient import PatientForm
 from LungNoduleRiskLib.widgets.running import Running
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.spoken import say
 from nodulerisk.outputs.style import REPORT_NAME
 from nodulerisk.trust.explain import Explanation
 
@@ -74,10 +76,11 @@ class Panel(VTKObservationMixin):
     def _setUp(self) -> None:
         self.widget = slicer.util.loadUI(PANEL.as_posix())
         self.ui = slicer.util.childWidgetVariables(self.widget)
-        self.ui.researchLabel.text = RESEARCH_USE_ONLY
+        sayAll(self.ui)
+        self.ui.researchLabel.text = say(RESEARCH_USE_ONLY)
         self.ui.deviceSelector.addItems(DEVICES)
-        self.ui.pairingSelector.addItems(PAIRINGS)
-        self.ui.windowSelector.addItems(["", *scene.WINDOWS_HU])
+        for name in ("", *scene.WINDOWS_HU):
+            self.ui.windowSelector.addItem(say(name), name)
         self.widget.setMRMLScene(slicer.mrmlScene)
         for selector in (self.ui.ctSelector, self.ui.pointsSelector, self.ui.earlierSelector):
             # else a long name makes the panel wider than its place
@@ -125,7 +128,7 @@ class Panel(VTKObservationMixin):
         self._followModules()
         keys = {"Del": self.onDelete, "Ctrl+C": self.onCopy, "Ctrl+Z": self.onUndo}
         self._listKeys = [self._listKey(key, slot) for key, slot in keys.items()]
-        self.ui.windowSelector.currentTextChanged.connect(self.onWindow)
+        self.ui.windowSelector.currentIndexChanged.connect(self.onWindow)
         self.ui.opacitySlider.valueChanged.connect(self.onOpacity)
 
     def _offerSamples(self) -> None:
@@ -136,7 +139,7 @@ class Panel(VTKObservationMixin):
         self.ui.sampleButton.setMenu(menu)
 
     def _offerSample(self, menu: qt.QMenu, sample: Sample) -> None:
-        menu.addAction(_(sample.said)).triggered.connect(lambda: self.onSample(sample))
+        menu.addAction(say(sample.said)).triggered.connect(lambda: self.onSample(sample))
 
     def _timer(self, slot: Callable[[], object]) -> qt.QTimer:
         timer = qt.QTimer()
@@ -186,6 +189,8 @@ class Panel(VTKObservationMixin):
         wrapped: Any = Parameters
         self._parameters = self._wrapper = wrapped(self._getParameterNode())
         self._guiTag = self._wrapper.connectGui(self.ui)
+        for index, pairing in enumerate(PAIRINGS):  # which Slicer lists as they are saved
+            self.ui.pairingSelector.setItemText(index, say(pairing))
         self.addObserver(self._wrapper.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onChanged)
         self._advanced.listWeights(self.parameters.weights)
         if self.parameters.ct is None:
@@ -356,8 +361,9 @@ class Panel(VTKObservationMixin):
         else:
             self.refresh()
 
-    def onWindow(self, name: str) -> None:
+    def onWindow(self, index: int) -> None:
         """Shows the CT in one of the usual windows."""
+        name = self.ui.windowSelector.itemData(index)
         if name and self._parameters is not None and self.parameters.ct is not None:
             views.setWindow(self.parameters.ct, *scene.WINDOWS_HU[name])
 
@@ -562,7 +568,7 @@ class Panel(VTKObservationMixin):
         selector = self.ui.windowSelector
         selector.enabled = ct is not None
         selector.blockSignals(True)
-        selector.setCurrentText("" if ct is None else views.windowOf(ct))
+        selector.setCurrentIndex(selector.findData("" if ct is None else views.windowOf(ct)))
         selector.blockSignals(False)
 
     def _showUndo(self, busy: bool) -> None:
@@ -583,7 +589,7 @@ class Panel(VTKObservationMixin):
         return ""
 
     def _say(self, text: str) -> None:
-        self.ui.statusLabel.text = text
+        self.ui.statusLabel.text = say(text)
 
     def cleanup(self) -> None:
         """Ends what is running; the panel cannot be used any more."""

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import Any, get_args, get_type_hints
 
 import qt
-from slicer.i18n import tr as _
 
+from LungNoduleRiskLib.language import tr as _
 from LungNoduleRiskLib.session import Session
-from nodulerisk.clinical.patient import HELP, OF_THE_NODULE, Patient, field_words
+from nodulerisk.clinical.patient import HELP, OF_THE_NODULE, Patient, field_words, value_words
+from nodulerisk.language.spoken import say
+from nodulerisk.tasks import title_of
 
 
 class PatientForm:
@@ -36,15 +38,18 @@ class PatientForm:
         choices = ("yes", "no") if kind is bool else get_args(kind)
         field: qt.QComboBox | qt.QLineEdit
         if choices:
-            field = qt.QComboBox()
-            field.addItems(["", *choices])
-            field.currentTextChanged.connect(lambda text: self._onEdited(name, text))
+            field = box = qt.QComboBox()
+            for choice in ("", *choices):
+                box.addItem(say(value_words(name, choice)), choice)
+            box.currentIndexChanged.connect(lambda at: self._onEdited(name, box.itemData(at)))
         else:
             field = qt.QLineEdit()
             field.textEdited.connect(lambda text: self._onEdited(name, text))
         field.objectName = f"{name}Field"
         field.accessibleName = _title(name)
-        field.toolTip = " ".join(filter(None, [HELP.get(name), _("Leave empty if not known.")]))
+        field.toolTip = " ".join(
+            filter(None, [say(HELP.get(name, "")), _("Leave empty if not known.")])
+        )
         return field
 
     def _onEdited(self, name: str, text: str) -> None:
@@ -53,20 +58,19 @@ class PatientForm:
 
 
 def _textOf(field: qt.QComboBox | qt.QLineEdit) -> str:
-    return field.currentText if isinstance(field, qt.QComboBox) else field.text
+    return field.currentData if isinstance(field, qt.QComboBox) else field.text
 
 
 def _fill(field: qt.QComboBox | qt.QLineEdit, text: str) -> None:
     """Fills a field without telling anybody."""
     field.blockSignals(True)
     if isinstance(field, qt.QComboBox):
-        field.setCurrentText(text)
+        field.setCurrentIndex(field.findData(text))
     else:
         field.text = text
     field.blockSignals(False)
 
 
 def _title(name: str) -> str:
-    words = field_words(name)
-    words = words[0].upper() + words[1:]
+    words = say(title_of(field_words(name)))
     return _("{words} (this nodule)").format(words=words) if name in OF_THE_NODULE else words

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from slicer.i18n import tr as _
-
+from LungNoduleRiskLib.language import tr as _
 from LungNoduleRiskLib.session import Session
 from LungNoduleRiskLib.widgets.background import Background
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.spoken import say
 
 
 class Running:
@@ -37,13 +37,13 @@ class Running:
     def _onTurn(self) -> bool:
         """Shows how far the run is, and a nodule that was assessed since; whether there was one."""
         news = self._session.news
-        self._ui.statusLabel.text = news.what
+        self._ui.statusLabel.text = say(news.what)
         self._ui.progressBar.value = round(100 * news.share)
         try:
             shown = self._session.showNext()
         except NoduleRiskError as error:
             self._session.cancel()
-            self._stopped = [_("Stopped: {reason}").format(reason=error)]
+            self._stopped = [_("Stopped: {reason}").format(reason=str(error))]
             return False
         if shown:
             self._onShown()
@@ -55,10 +55,10 @@ class Running:
         words = _("{count} of {asked} nodules assessed.")
         lines = [
             words.format(count=run.shown, asked=len(run.points)),
-            *(f"{name}: {why}" for name, why in run.refusals.items()),
+            *(f"{name}: {say(why)}" for name, why in run.refusals.items()),
             *self._stopped,
         ]
-        self._ui.statusLabel.text = "\n".join([*lines, str(error)] if error else lines)
+        self._ui.statusLabel.text = "\n".join([*lines, say(str(error))] if error else lines)
         self._onEnded()
         if error is not None and not isinstance(error, NoduleRiskError):
             raise error  # a fault of ours: into Slicer's log, with its traceback

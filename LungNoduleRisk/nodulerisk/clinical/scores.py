@@ -296,7 +296,7 @@ SCORES = (
             "two hospitals in the Netherlands, 441 cancers and 1405 benign nodules in"
             " clinical work (Thorax 2018;73:857)"
         ),
-        "0.90 and 0.91",
+        _("0.90 and 0.91"),
         BROCK_LIMITS,
         MCWILLIAMS,
     ),
@@ -306,7 +306,7 @@ SCORES = (
         brock(BROCK_2A),
         PANCAN,
         BCCA,
-        "0.970 (0.947 to 0.986)",
+        _("0.970 (0.947 to 0.986)"),
         BROCK_LIMITS,
         MCWILLIAMS,
     ),
@@ -316,7 +316,7 @@ SCORES = (
         brock(BROCK_1B),
         PANCAN,
         _("its own patients"),
-        "0.941",
+        _("0.941"),
         (*BROCK_LIMITS, SOLID),
         MCWILLIAMS,
     ),
@@ -326,7 +326,7 @@ SCORES = (
         brock(BROCK_1A),
         PANCAN,
         BCCA,
-        "0.960 (0.927 to 0.980)",
+        _("0.960 (0.927 to 0.980)"),
         (*BROCK_LIMITS, SOLID),
         MCWILLIAMS,
     ),
@@ -339,7 +339,7 @@ SCORES = (
             " radiograph, 1984 to 1986; 23 % cancer"
         ),
         _("another 210 of these patients; 106 patients in Amsterdam (Chest 2005;128:2490)"),
-        "0.80; 0.79 (0.70 to 0.87)",
+        _("0.80; 0.79 (0.70 to 0.87)"),
         MAYO_LIMITS,
         "Swensen et al., Arch Intern Med 1997;157:849-855, equation 2",
     ),
@@ -352,7 +352,7 @@ SCORES = (
             " average; 54 % cancer"
         ),
         _("its own patients; 35 patients as vignettes (PMC3960964)"),
-        "0.79 (0.74 to 0.84); 0.72 (0.64 to 0.80)",
+        _("0.79 (0.74 to 0.84); 0.72 (0.64 to 0.80)"),
         VETERANS_LIMITS,
         "Gould et al., Chest 2007;131:383-388",
     ),
@@ -362,7 +362,7 @@ SCORES = (
         herder,
         _("106 patients in Amsterdam with one nodule up to 30 mm, referred for PET; 57 % cancer"),
         _("its own patients; one hospital in Britain (Lung Cancer 2015;89:27)"),
-        "0.92 (0.87 to 0.97); 0.924 (0.875 to 0.974)",
+        _("0.92 (0.87 to 0.97); 0.924 (0.875 to 0.974)"),
         HERDER_LIMITS,
         "Herder et al., Chest 2005;128:2490-2496",
     ),
@@ -383,7 +383,7 @@ class Input:
     @property
     def words(self) -> str:
         """The input in words, such as ``long axis 12.1 mm (measured)``."""
-        value = value_words(self.value)
+        value = value_words(self.name, self.value)
         value = Text("{value} mm").format(value=value) if self.name in DIAMETERS else value
         return input_words(field_words(self.name), value, self.origin)
 

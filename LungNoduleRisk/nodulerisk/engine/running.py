@@ -20,9 +20,11 @@ from nodulerisk.engine.queue import SharedNetworks
 from nodulerisk.engine.worker import RemoteNetworks, Worker
 from nodulerisk.errors import WorkerError
 from nodulerisk.files import written_whole
+from nodulerisk.language.texts import _
 from nodulerisk.weights.card import WeightSet
 
 VARIABLE = "NODULERISK_NETWORKS"
+OTHERS_READ = _("Others may read {file}, which {variable} names: start the networks anew.")
 
 
 @contextmanager
@@ -71,15 +73,15 @@ def remote_networks(weights: WeightSet, device: str = "auto") -> RemoteNetworks:
 def _read(file: Path) -> dict[str, str]:
     try:
         if sys.platform != "win32" and _is_open_to_others(file.stat()):
-            raise WorkerError(
-                f"Others may read {file}, which {VARIABLE} names: start the networks anew."
-            )
+            raise WorkerError(OTHERS_READ.format(file=file, variable=VARIABLE))
         said = json.loads(file.read_text(encoding="utf-8"))
         return {"address": str(said["address"]), "key": str(said["key"])}
     except (OSError, ValueError, KeyError, TypeError):
         raise WorkerError(
-            f"No networks run at {file}, which {VARIABLE} names: start them by nodulerisk networks"
-            f" {file}, or unset {VARIABLE}."
+            _(
+                "No networks run at {file}, which {variable} names: start them by nodulerisk"
+                " networks {file}, or unset {variable}."
+            ).format(file=file, variable=VARIABLE)
         ) from None
 
 

@@ -27,7 +27,7 @@ import numpy as np
 from nodulerisk import errors
 from nodulerisk.checks import GPU_FAILED, Check, check_from
 from nodulerisk.errors import NoduleRiskError, WorkerError
-from nodulerisk.language.texts import Text, _, read_back
+from nodulerisk.language.texts import Text, _, message_of, read_back
 from nodulerisk.weights.card import WeightSet
 from nodulerisk.weights.store import load_weight_set
 
@@ -246,7 +246,7 @@ def state_of(networks: Networks) -> dict[str, Any]:
 
 def refusal(error: Exception) -> dict[str, str]:
     """Returns an error as an answer."""
-    message = str(error)
+    message = message_of(error)
     template = message.template if isinstance(message, Text) else ""
     return {"error": type(error).__name__, "message": message, "template": template}
 
@@ -286,7 +286,7 @@ def receive(
     announced = [(array["shape"], np.dtype(array["dtype"])) for array in message.pop("arrays")]
     sizes = [math.prod(shape) * dtype.itemsize for shape, dtype in announced]
     if min(sizes, default=0) < 0 or sum(sizes) > max_bytes:
-        raise ValueError("The message is too long.")
+        raise ValueError(_("The message is too long."))
     return message, [_read_array(stream, *array) for array in announced]
 
 

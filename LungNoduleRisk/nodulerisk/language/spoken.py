@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gettext
 import os
+import re
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from string import Formatter
 from typing import Any
 from unicodedata import east_asian_width
 
-from nodulerisk.language.texts import Clause, Text
+from nodulerisk.language.texts import Clause, Text, Verbatim
 
 LANGUAGES = {"en": "English", "zh_CN": "简体中文", "de": "Deutsch", "es": "Español"}
 VARIABLES = ("LUNGNODULERISK_LANGUAGE", "LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
@@ -27,7 +28,7 @@ LOCALE = Path(__file__).parent / "locale"
 DOMAIN = "nodulerisk"
 DECIMAL_COMMA = ("de", "es")
 SWAPPED = str.maketrans(".,", ",.")
-
+QUOTED = re.compile(r"'\{(\w+)\}'")
 
 _language = "en"
 _meanwhile: ContextVar[str] = ContextVar("meanwhile", default="")  # of one thread or task
@@ -79,10 +80,10 @@ def say(words: str) -> str:
     Args:
         words: a Text, or plain words that a catalog may know.
     """
-    if language() == "en" or not words:
+    if language() == "en" or not words or isinstance(words, Verbatim):
         return words
     text = words if isinstance(words, Text) else Text(words)
-    said = _FORMATTER.vformat(_translated(text), (), text.values) if text.values else _word(text)
+    said = _filled(text) if text.values else _word(text)
     return said.rstrip(".。") if isinstance(text, Clause) else said
 
 
@@ -104,10 +105,18 @@ def lines(words: str, columns: int, **options: Any) -> list[str]:
     return textwrap.wrap(said, columns // 2 if is_wide else columns, **options)
 
 
+def _filled(text: Text) -> str:
+    """Returns the translated template with its values; what stands in quotes is not translated."""
+    quoted = {name: Verbatim(text.values[name]) for name in QUOTED.findall(text.template)}
+    return _FORMATTER.vformat(_translated(text), (), {**text.values, **quoted})
+
+
 def _translated(text: Text) -> str:
     catalog = _catalog(language())
     if text.plural:
         return catalog.ngettext(text.template, text.plural, text.number)
+    if text.context:
+        return catalog.pgettext(text.context, text.template)
     return catalog.gettext(text.template)
 
 

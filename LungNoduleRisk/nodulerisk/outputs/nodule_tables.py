@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,8 +35,8 @@ from nodulerisk.outputs.words import (
     stability_words,
     withheld_words,
 )
-from nodulerisk.tasks import DEMONSTRATION, EVIDENCE_WORDS, TASKS, in_group, title_of
-from nodulerisk.weights.card import Evidence, TaskCard, WeightSet
+from nodulerisk.tasks import DEMONSTRATION, EVIDENCE_WORDS, TASKS, in_group, level_words, title_of
+from nodulerisk.weights.card import LOG_ODDS, Evidence, TaskCard, WeightSet
 
 if TYPE_CHECKING:
     import pandas
@@ -56,24 +57,20 @@ def results_view(outcomes: Sequence[Outcome]) -> RenderableType:
 
 
 def weights_view(weights: WeightSet) -> RenderableType:
-    """Returns a weight set's card: for every task and for the mask, its networks, evidence and
-    held-out figures."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    titles = _("Answers"), _("Networks"), _("Evidence"), _("Held-out figures, with 95 % intervals")
-    for title in titles:
-        table.add_column(say(title), overflow="fold")
-    for name, task in weights.tasks.items():
-        own = weights.own_tasks.get(name)  # whose classes the reader cannot know
-        answers = f"{name}: {', '.join(own.classes)}" if own else name
-        networks = "\n".join(task.networks) or _("none")
-        table.add_row(*map(say, (answers, networks, *_evidence_cells(task.evidence))))
-    drawn = _("mask"), weights.mask_network or _("none"), *_evidence_cells(weights.mask_evidence)
-    table.add_row(*map(say, drawn))
-    models = [risk_view(task) for task in weights.tasks.values() if task.risk]
-    about = _line(
-        f"{weights.name} {weights.version}, {weights.licence}\n{weights.attribution}", "dim"
+    """Returns a weight set's card as a data sheet: a section for every task and for the mask, with
+    what answers, its evidence and its held-out figures."""
+    title = _("Weight set {name} {version}").format(name=weights.name, version=weights.version)
+    sections = chain.from_iterable(
+        _task_section(name, weights.table[name].classes, task)
+        for name, task in weights.tasks.items()
     )
-    return Group(table, _line(""), *models, about, _line(RESEARCH_USE_ONLY, "bold"))
+    drawn = _("Drawn by {name}.").format(name=weights.mask_network)
+    mask = (
+        *_heading(_("mask"), drawn if weights.mask_network else _("Not drawn.")),
+        *_evidence_lines(weights.mask_evidence),
+    )
+    about = _line(f"\n{weights.licence}. {weights.attribution}", "dim")
+    return Group(_line(title, "bold"), _line(RESEARCH_USE_ONLY, "bold"), *sections, *mask, about)
 
 
 def risk_view(task: TaskCard) -> RenderableType:
@@ -89,7 +86,53 @@ def risk_view(task: TaskCard) -> RenderableType:
     left_out = _("left out: AUC {gain:+.3f} ({low:+.3f} to {high:+.3f})")
     for name, (gain, low, high) in task.risk.left_out.items() if task.risk else ():
         table.add_row(say(name), say(left_out.format(gain=gain, low=low, high=high)))
-    return Group(table, _line(""), *map(_line, _evidence_cells(task.evidence)))
+    return Group(table, _line(""), *_evidence_lines(task.evidence))
+
+
+def _task_section(name: str, classes: Sequence[str], task: TaskCard) -> Iterator[RenderableType]:
+    decided = _("Decided {name} from a probability of {threshold:.3f}.")
+    answered = [*_answered_by(task)]
+    if task.threshold is not None:
+        answered.append(decided.format(name=classes[-1], threshold=task.threshold))
+    yield from _heading(joined(": ", (name, joined(", ", classes))), *answered)
+    yield from _evidence_lines(task.evidence) if task.risk is None else [risk_view(task)]
+
+
+def _answered_by(task: TaskCard) -> Iterator[str]:
+    names = ", ".join(task.networks)
+    if task.risk is not None:
+        yield _("Answered by the risk model below.")
+        if names and not any(term.startswith(LOG_ODDS) for term in task.risk.terms):
+            yield _("The networks have no part in it: {names}.").format(names=names)
+    elif len(task.networks) > 1:
+        yield _("Answered by the mean of {names}.").format(names=names)
+    else:
+        yield _("Answered by {name}.").format(name=names) if names else _("Not answered.")
+
+
+def _heading(title: str, *answered: str) -> Iterator[RenderableType]:
+    yield _line("")
+    yield _line(title, "bold")
+    yield _line(joined(" ", answered))
+
+
+def _evidence_lines(evidence: Evidence) -> Iterator[RenderableType]:
+    """Returns what the figures rest on, then one line per figure."""
+    yield _line(joined(": ", filter(None, (_("Evidence"), evidence.level, evidence.labels))))
+    if evidence.data:
+        yield _line(joined(": ", (_("Data"), _held_out(evidence))))
+    figures = Table.grid(padding=(0, 2, 0, 0))
+    for name, numbers in evidence.figures.items():
+        figures.add_row("", say(name), figure_words(numbers))
+    yield figures
+
+
+def _held_out(evidence: Evidence) -> str:
+    if not evidence.nodules:
+        return evidence.data
+    return _("{basis} ({nodules} nodules, {patients} patients)").format(
+        basis=evidence.data, nodules=evidence.nodules, patients=evidence.patients
+    )
 
 
 def write_csv(outcomes: Sequence[Outcome], path: Path) -> None:
@@ -251,7 +294,7 @@ def _task_cell(assessment: Assessment, name: str) -> str:
     said = [*lines(shown, CELL), *_number_lines(task), *lines(by_volume_words(task), CELL)]
     if task.spread is not None:
         said += lines(_("spread {spread:.2f}").format(spread=task.spread), CELL)
-    return "\n".join([*said, f"({say(task.evidence)})"])
+    return "\n".join([*said, f"({say(level_words(task.evidence))})"])
 
 
 def _number_lines(task: TaskResult) -> list[str]:
@@ -259,16 +302,6 @@ def _number_lines(task: TaskResult) -> list[str]:
     numbers = say(number_words(task)).split("/")
     threes = ["/".join(numbers[start : start + 3]) for start in range(0, len(numbers), 3)]
     return [*(f"{three}/" for three in threes[:-1]), threes[-1]]
-
-
-def _evidence_cells(evidence: Evidence) -> tuple[str, str]:
-    basis = joined("; ", filter(None, (evidence.labels, evidence.data)))
-    if evidence.nodules:
-        basis = _("{basis} ({nodules} nodules, {patients} patients)").format(
-            basis=basis, nodules=evidence.nodules, patients=evidence.patients
-        )
-    figures = (joined(" ", (name, figure_words(n))) for name, n in evidence.figures.items())
-    return joined(": ", (evidence.level, basis)), joined("\n", figures) or "–"
 
 
 def _remarks(outcomes: Iterable[Outcome]) -> Iterator[Line]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,14 +11,19 @@ from lightning.pytorch.loggers import Logger
 
 from nodulerisk.errors import NoduleRiskError
 
+
+def _mlflow(out: Path) -> Logger:
+    """Returns a logger to the server of MLFLOW_TRACKING_URI, else to a folder, which MLflow 3
+    refuses unless it is told that this is meant."""
+    os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
+    return loggers.MLFlowLogger("nodulerisk", out.name, save_dir=str(out / "mlflow"))
+
+
 USUAL = ("csv", "tensorboard")
 LOGGERS: dict[str, Callable[[Path], Logger]] = {
     "csv": lambda out: loggers.CSVLogger(out, name="logs"),
     "tensorboard": lambda out: loggers.TensorBoardLogger(out, name="tensorboard"),
-    # the server of MLFLOW_TRACKING_URI, else a folder
-    "mlflow": lambda out: loggers.MLFlowLogger(
-        "nodulerisk", out.name, save_dir=str(out / "mlflow")
-    ),
+    "mlflow": _mlflow,
     # as WANDB_MODE and wandb's login say
     "wandb": lambda out: loggers.WandbLogger(out.name, out, project="nodulerisk"),
 }

@@ -2,10 +2,10 @@
 
 ``Assessment.stated`` asks here, and every output asks ``Assessment.stated``.
 
-**Near the threshold.** Of the risk model's 485 cross-validated decisions on LIDC-IDRI (set 2.0.0,
+**Near the threshold.** Of the risk model's 485 cross-validated decisions on LIDC-IDRI (set 2.2.0,
 ``make evidence``) 90 % are right, with a 95 % interval of 86 to 93. Within 0.2 of the threshold,
-67 % (56 to 77) of 76 are; of the other 409, 94 % (91 to 96). Within 0.1 it is 77 % of 34, within
-0.15 69 % of 55. The margin was chosen on these decisions. Networks' means have none: see below.
+68 % (56 to 78) of 77 are; of the other 408, 94 % (91 to 96). Within 0.1 it is 77 % of 30, within
+0.15 66 % of 56. The margin was chosen on these decisions. Networks' means have none: see below.
 
 **Disagreement and stability** were measured with the open set 1.0.0, whose networks' mean decided
 malignancy then: on 626 decisions (malignancy and appearance) about 114 validation nodules, and also

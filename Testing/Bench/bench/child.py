@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 
 from bench.machine import peak_mb
-from bench.peers import PEERS
 from bench.timing import timed
 from nodulerisk.assess import assess
 from nodulerisk.ct.read import read_ct
@@ -31,10 +30,13 @@ PRODUCTS = 3
 
 
 def engine_for(name: str, weights: WeightSet, *, keep: bool = True) -> Networks:
-    """``openvino-fp32``, ``openvino-bf16`` or one of ``PEERS``, on the CPU."""
-    if name in PEERS:
-        return PEERS[name](weights)
-    return Engine(weights, "cpu", name.split("-")[1], keep=keep)
+    """``openvino-fp32``, ``openvino-bf16`` or one of ``peers.PEERS``, on the CPU."""
+    library, precision = name.split("-")
+    if library == "openvino":
+        return Engine(weights, "cpu", precision, keep=keep)
+    from bench.peers import PEERS  # imports torch, which ours does without
+
+    return PEERS[name](weights)
 
 
 class Server:

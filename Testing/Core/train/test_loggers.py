@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from lightning.pytorch import loggers as lightning_loggers
 
@@ -21,10 +23,13 @@ def test_the_usual_ones_write_into_the_runs_folder(tmp_path):
 @pytest.mark.parametrize(("name", "kind"), [("mlflow", "MLFlowLogger"), ("wandb", "WandbLogger")])
 def test_others_get_the_runs_name_and_folder(name, kind, tmp_path, monkeypatch):
     made = []
+    monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
     monkeypatch.setattr(lightning_loggers, kind, lambda *given, **more: made.append((given, more)))
     loggers_named([name, name], tmp_path / "malignancy")
     ((given, more),) = made
     assert "malignancy" in given
+    # without it, MLflow 3 refuses folders
+    assert os.environ.get("MLFLOW_ALLOW_FILE_STORE") == ("true" if name == "mlflow" else None)
     assert str(tmp_path / "malignancy") in str((given, more))
 
 

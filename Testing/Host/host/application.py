@@ -56,6 +56,7 @@ class qSlicerCoreCommandOptions:
 class qSlicerApplication(qt.QApplication):
     startupCompleted = qt.Signal()
     documentationBaseUrl = "https://slicer.readthedocs.io/"
+    applicationLocaleName = "en-US"  # of the settings when it was started
 
     def __init__(self):
         super().__init__([])

@@ -43,6 +43,7 @@ class QDoubleSpinBox(QWidget):
 
 class QLineEdit(QWidget):
     text: str
+    placeholderText: str
     textEdited: _Signal
 
 class QComboBox(QWidget):

@@ -1,6 +1,10 @@
 """Stands in for Slicer's ``slicer.i18n``: names the functions, translates nothing."""
 
 
+def getContext(sourceFile: str) -> str:
+    return sourceFile
+
+
 def translate(context: str, text: str) -> str:
     return text
 
