@@ -1035,9 +1035,9 @@ def test_every_control_has_a_name_and_every_text_can_be_read(page):
     page.get_by_label("Age", exact=True).fill(
         "900"
     )  # the bar covers nothing of what stays in sight, such as why that is refused
-    expect(page.locator(".panel > [role=alert]")).to_contain_text("years")
+    expect(page.locator(".told > [role=alert]")).to_contain_text("years")
     bottom_of_bar = page.locator("header").bounding_box()["height"]
-    staying = (".research", ".panel > [role=alert]")
+    staying = (".research", ".told > [role=alert]")
     assert all(page.locator(one).bounding_box()["y"] >= bottom_of_bar for one in staying)
     assert "maximum-scale" not in page.locator("meta[name=viewport]").get_attribute("content")
     page.emulate_media(reduced_motion="reduce")

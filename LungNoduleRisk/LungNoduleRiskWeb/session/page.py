@@ -106,8 +106,9 @@ def _contents(
             with html.Div(classes="pictures"):
                 viewer.fill(layout)
         with html.Aside(classes="panel", aria_label=bound(_("Nodules and results")), **SPOKEN):
-            html.P(shown(RESEARCH_USE_ONLY), classes="research", role="note", **SPOKEN)
-            _message()
+            with html.Div(classes="told"):
+                html.P(shown(RESEARCH_USE_ONLY), classes="research", role="note", **SPOKEN)
+                _message()
             ct_card(controller)
             archive_card(archiving)
             _nodules_section(controller)
@@ -176,6 +177,7 @@ def _message() -> None:
 
 
 def _nodules_section(controller: Controller) -> None:
+    in_voxels = vue(_("x, y, z (from 0)"))
     with section(_("Nodules"), v_if="ct", id="nodules"):
         with html.Div(classes="row"):
             toggle(
@@ -200,7 +202,7 @@ def _nodules_section(controller: Controller) -> None:
         with html.Div(classes="row"):
             vuetify.VTextField(
                 v_model=("coordinates",),
-                label=(f"system === 'voxel' ? {vue(_('x, y, z (from 0)'))} : 'x, y, z (mm)'",),
+                label=(f"system === 'voxel' ? {in_voxels} : 'x, y, z (mm)'",),
                 name="coordinates",
                 hide_details=True,
                 density="compact",
@@ -311,7 +313,8 @@ def _facts_section(controller: Controller) -> None:
                 html.P("{{ one.basis }}", classes="basis")
         lines("facts.withheld", "withheld")
         with html.Div(v_if="facts.earlier", classes="earlier"):
-            html.H3(f"{{{{ {vue(_('Since {date}'), date='facts.earlier.when')} }}}}")
+            since = vue(_("Since {date}"), date="facts.earlier.when")
+            html.H3(f"{{{{ {since} }}}}")
             html.P("{{ line }}", v_for="line in facts.earlier.lines", key="line")
         lines("facts.over_time", "earlier", _("Over all scans"))
         _tasks("facts.tasks")
@@ -375,6 +378,7 @@ def _bar_of_probability() -> None:
     mean, low, high, threshold = (
         f"utils.lnr.fixed(bar.{which}, language)" for which in ("mean", "low", "high", "threshold")
     )
+    limit = vue(_("threshold {value}"), value=threshold)
     networks = vue(_("{answer}, networks {low} to {high}"), answer="said", low=low, high=high)
     said = f"[`${{bar.label}}: ${{{mean}}}`].map(said => bar.members ? {networks} : said)[0]"
     with html.Div(classes="bar", role="img", aria_label=(said,), title=("bar.members",), **SPOKEN):
@@ -394,7 +398,7 @@ def _bar_of_probability() -> None:
             classes="bar-words",
         )
         html.Span(
-            f"{{{{ {vue(_('threshold {value}'), value=threshold)} }}}}",
+            f"{{{{ {limit} }}}}",
             v_if="bar.threshold !== null",
             classes="bar-threshold",
         )

@@ -695,7 +695,7 @@
     </message>
     <message>
       <source>refused: {reason}</source>
-      <translation>拒绝评估：{reason}</translation>
+      <translation>已拒绝：{reason}</translation>
     </message>
     <message>
       <source>warnings: {count}</source>
