@@ -26,7 +26,7 @@ READERS = [
     ("**.jinja", "jinja2"),
     ("**.ui", words_in_ui),
 ]
-MARKS = {"_": None, "ngettext": (1, 2)}  # the functions whose first, or first two, words are ours
+MARKS = {"_": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2)}  # which arguments are our words
 TRANSLATED = [language for language in LANGUAGES if language != "en"]
 
 

@@ -633,7 +633,7 @@
     </message>
     <message>
       <source>Since {when}</source>
-      <translation>Veränderung zwischen {when}</translation>
+      <translation>Vergleich ({when})</translation>
     </message>
     <message>
       <source>Stability</source>

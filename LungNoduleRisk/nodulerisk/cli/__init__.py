@@ -65,10 +65,11 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-def _speak(wanted: str | None) -> None:
+def _speak(wanted: str | None) -> str | None:
     if wanted not in (None, *LANGUAGES):
         raise typer.BadParameter(f"choose {', '.join(LANGUAGES)}.")
     use(wanted or of_the_environment())
+    return wanted
 
 
 @app.callback()

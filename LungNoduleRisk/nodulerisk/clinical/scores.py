@@ -383,7 +383,7 @@ class Input:
     @property
     def words(self) -> str:
         """The input in words, such as ``long axis 12.1 mm (measured)``."""
-        value = value_words(self.value)
+        value = value_words(self.name, self.value)
         value = Text("{value} mm").format(value=value) if self.name in DIAMETERS else value
         return input_words(field_words(self.name), value, self.origin)
 

@@ -24,6 +24,7 @@ from nodulerisk.language.texts import _
 from nodulerisk.weights.card import WeightSet
 
 VARIABLE = "NODULERISK_NETWORKS"
+OTHERS_READ = _("Others may read {file}, which {variable} names: start the networks anew.")
 
 
 @contextmanager
@@ -72,11 +73,7 @@ def remote_networks(weights: WeightSet, device: str = "auto") -> RemoteNetworks:
 def _read(file: Path) -> dict[str, str]:
     try:
         if sys.platform != "win32" and _is_open_to_others(file.stat()):
-            raise WorkerError(
-                _(
-                    "Others may read {file}, which {variable} names: start the networks anew."
-                ).format(file=file, variable=VARIABLE)
-            )
+            raise WorkerError(OTHERS_READ.format(file=file, variable=VARIABLE))
         said = json.loads(file.read_text(encoding="utf-8"))
         return {"address": str(said["address"]), "key": str(said["key"])}
     except (OSError, ValueError, KeyError, TypeError):

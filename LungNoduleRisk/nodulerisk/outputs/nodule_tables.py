@@ -35,7 +35,7 @@ from nodulerisk.outputs.words import (
     stability_words,
     withheld_words,
 )
-from nodulerisk.tasks import DEMONSTRATION, EVIDENCE_WORDS, TASKS, in_group, title_of
+from nodulerisk.tasks import DEMONSTRATION, EVIDENCE_WORDS, TASKS, in_group, level_words, title_of
 from nodulerisk.weights.card import LOG_ODDS, Evidence, TaskCard, WeightSet
 
 if TYPE_CHECKING:
@@ -294,7 +294,7 @@ def _task_cell(assessment: Assessment, name: str) -> str:
     said = [*lines(shown, CELL), *_number_lines(task), *lines(by_volume_words(task), CELL)]
     if task.spread is not None:
         said += lines(_("spread {spread:.2f}").format(spread=task.spread), CELL)
-    return "\n".join([*said, f"({say(task.evidence)})"])
+    return "\n".join([*said, f"({say(level_words(task.evidence))})"])
 
 
 def _number_lines(task: TaskResult) -> list[str]:

@@ -14,7 +14,7 @@ from nodulerisk.assessment import (
 from nodulerisk.checks import MASK_EDITED, NO_NODULE, Check
 from nodulerisk.clinical.advice import NO_ADVICE, Advice
 from nodulerisk.clinical.guidelines import Guideline
-from nodulerisk.language.texts import Text, _, joined
+from nodulerisk.language.texts import Text, Verbatim, _, joined, pgettext
 from nodulerisk.nodule.measure import SOLID_HU, SOLID_SHARE, density_type
 from nodulerisk.tasks import (
     DEMONSTRATION,
@@ -23,6 +23,7 @@ from nodulerisk.tasks import (
     NO_PRESENCE,
     TASKS,
     in_group,
+    level_words,
     task_of,
 )
 from nodulerisk.weights.card import LOG_ODDS
@@ -40,6 +41,7 @@ MASK_WORDS = {
     "simulated": _("learnt from simulated nodules"),
     "none": _("of unknown evidence"),
 }
+NO_CHECKS = pgettext("checks", "none")
 LUNGS = {"left": _("left lung"), "right": _("right lung")}
 PROBABILITY = Text("{p:.2f}")
 
@@ -303,7 +305,9 @@ def stability_words(assessment: Assessment) -> list[str]:
     }
     title = Text("{title} ({evidence})")
     lines = {
-        title.format(title=task_of(name, task.classes).title, evidence=task.evidence): [
+        title.format(
+            title=task_of(name, task.classes).title, evidence=level_words(task.evidence)
+        ): [
             words.format(low=intervals[name].low, high=intervals[name].high)
             for words, intervals in kinds.items()
             if name in intervals
@@ -363,7 +367,7 @@ def position_words(point_lps_mm) -> str:
 def provenance_words(provenance: Provenance) -> str:
     """Describes the provenance in one line; the assessment's JSON file has the rest."""
     said = _("Weight set {name} {version}, nodulerisk {package}, on {device}").format(
-        name=provenance.weight_set,
+        name=Verbatim(provenance.weight_set),
         version=provenance.weight_set_version,
         package=provenance.package_version,
         device=provenance.device,

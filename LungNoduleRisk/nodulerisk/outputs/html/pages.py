@@ -27,9 +27,9 @@ from plotly.offline import get_plotlyjs
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.files import cache_folder, written_whole
 from nodulerisk.language.spoken import language, say
-from nodulerisk.language.texts import Text, _, joined
+from nodulerisk.language.texts import Text, _, joined, pgettext
 from nodulerisk.outputs import style
-from nodulerisk.tasks import title_of
+from nodulerisk.tasks import level_words, title_of
 
 # the wheel scrolls the page
 CONFIG = {"displayModeBar": False, "responsive": True, "scrollZoom": False}
@@ -83,8 +83,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"plot": _plot, "style": style, "title_of": title_of}
-    environment.globals |= {"_": _, "Text": Text, "joined": joined}
+    environment.globals |= {"plot": _plot, "style": style}
+    environment.globals |= {"title_of": title_of, "level_words": level_words}
+    environment.globals |= {"_": _, "pgettext": pgettext, "Text": Text, "joined": joined}
     return environment
 
 
