@@ -50,7 +50,7 @@ def collected() -> Catalog:
 
 def read(language: str) -> Catalog:
     with catalog_path(language).open("rb") as file:
-        return read_po(file, locale=language, domain=DOMAIN)
+        return read_po(file, locale=language, domain=DOMAIN, abort_invalid=True)
 
 
 def brought_up_to_date(language: str, found: Catalog) -> Catalog:

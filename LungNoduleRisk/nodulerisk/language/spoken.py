@@ -63,9 +63,19 @@ def nearest(wanted: str) -> str:
         >>> nearest("de_AT.UTF-8"), nearest("fr-FR,es;q=0.8,en;q=0.5"), nearest("C"), nearest("zh")
         ('de', 'es', 'en', 'zh_CN')
     """
+    return next(_known(wanted), "en")
+
+
+def is_known(wanted: str) -> bool:
+    """Whether a locale, or one of a list of languages, is one of ours, whatever its region."""
+    return any(_known(wanted))
+
+
+def _known(wanted: str) -> Iterator[str]:
     ours = {name[:2]: name for name in LANGUAGES}
-    tags = (tag.strip().lower()[:2] for tag in wanted.replace(":", ",").split(","))
-    return next((ours[tag] for tag in tags if tag in ours), "en")
+    for tag in re.split("[,:]", wanted.lower()):
+        if (name := re.split("[-_.@;]", tag.strip())[0]) in ours:
+            yield ours[name]
 
 
 def of_the_environment() -> str:

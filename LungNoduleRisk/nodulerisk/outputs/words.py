@@ -77,7 +77,7 @@ def task_groups(assessment: Assessment) -> dict[str, list[str]]:
 
 
 def appearance_words(assessment: Assessment) -> list[str]:
-    """Returns the appearance in words, such as ``solid 0.93`` or ``spiculated (0.44, called from
+    """Returns the appearance in words, such as ``solid 0.93`` or ``spiculated (0.44, threshold
     0.09)``; where no class may be named, ``p(spiculated) 0.44``, and that it is withheld."""
     names = [name for name, task in _appearance(assessment).items() if task.mean]
     withheld = [name for name in names if assessment.stated(name).decision is None]
@@ -100,8 +100,8 @@ def _appearance_words(assessment: Assessment, name: str) -> str:
     if task.threshold is None or shown >= 0.5:
         return Text("{decision} {shown:.2f}").format(shown=shown, **values)
     if stated.decision == task.classes[-1]:
-        return _("{decision} ({p:.2f}, called from {threshold:.2f})").format(**values)
-    words = _("{decision} ({p:.2f} for {last}, called from {threshold:.2f})")
+        return _("{decision} ({p:.2f}, threshold {threshold:.2f})").format(**values)
+    words = _("{decision} ({p:.2f} for {last}, threshold {threshold:.2f})")
     return words.format(last=task.classes[-1], **values)
 
 
@@ -124,7 +124,8 @@ def task_bars(task: TaskResult) -> list[ClassProbability]:
     shown = range(len(task.classes)) if len(task.classes) > 2 else [1]
     members = [{name: p[i] for name, p in task.members.items()} for i in range(len(task.classes))]
     return [
-        ClassProbability(task.classes[i], task.mean[i], members[i], task.threshold) for i in shown
+        ClassProbability(Text(task.classes[i]), task.mean[i], members[i], task.threshold)
+        for i in shown
     ]
 
 
@@ -155,7 +156,7 @@ def stated_words(assessment: Assessment, name: str) -> str:
     thick``; ``not run``; for a demonstration nothing but its numbers."""
     task, stated = assessment.tasks[name], assessment.stated(name)
     if stated.decision is not None:
-        return stated.decision
+        return Text(stated.decision)
     if task.mean is None:
         return _("not run")
     if stated.demonstration:
@@ -170,7 +171,7 @@ def short_words(assessment: Assessment, name: str) -> str:
     run``."""
     stated = assessment.stated(name)
     if stated.decision is not None:
-        return stated.decision
+        return Text(stated.decision)
     if assessment.tasks[name].mean is None:
         return _("not run")
     return _("demonstration") if stated.demonstration else _("withheld")

@@ -38,6 +38,9 @@ PLOT = Markup(
     '<script nonce="{nonce}">(window.plots ||= []).push(() =>'
     ' Plotly.newPlot("{name}", {{config: {config}, ...{figure}}}))</script>'
 )
+CHINESE_FONTS = (  # of Linux, macOS and Windows, where the system's own font lacks some characters
+    '"Noto Sans CJK SC", "Noto Sans SC", "PingFang SC", "Microsoft YaHei", '
+)
 UNSEEN = re.compile("[\x00-\x08\x0e-\x1f\x7f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -62,6 +65,7 @@ def write_page(path: Path, template: str, **values: Any) -> None:
         "plotlyjs": Markup(get_plotlyjs()),
         "research": RESEARCH_USE_ONLY,
         "language": language().replace("_", "-"),
+        "fonts": Markup(CHINESE_FONTS if language() == "zh_CN" else ""),
     }
     page = _environment().get_template(template).stream(common | values)
     with written_whole(path) as partial:
