@@ -21,8 +21,8 @@ EVIDENCE = ("reader", "pathology")
 class Annotating:
     """Shows and stores the annotation of one nodule at a time, and exports all."""
 
-    def __init__(self, ui: Any, say: Callable[[str], None]):
-        self._ui, self._say = ui, say
+    def __init__(self, ui: Any, tell: Callable[[str], None]):
+        self._ui, self._say = ui, tell
         self._point: tuple[vtkMRMLMarkupsFiducialNode, int] | None = None  # list, control point
         ui.labelSelector.addItems(["", *LABELS])
         for level in EVIDENCE:
