@@ -204,8 +204,8 @@ def diagnoses(weights: WeightSet, engine: Engine) -> Iterator[str]:
             cells.append(auc_words(chosen, truth, score))
         yield f"| {name} | " + " | ".join(cells) + " |"
     missed = sum(case.volume == 0 for case in cases)
-    yield f"\nCalibration error against readers {calibration_words(decided)}; {missed} of"
-    yield f"{len(cases)} nodules not found."
+    yield f"\n{missed} of {len(cases)} nodules not found."
+    yield f"Calibration error against readers: {calibration_words(decided)}."
 
 
 def assessed(folder: Path, weights: WeightSet, engine: Engine) -> list[Case]:

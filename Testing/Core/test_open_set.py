@@ -8,15 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from typer.testing import CliRunner
 
-from needs import WHOLE_DATA
+from needs import SHARED, WHOLE_DATA
 from nodulerisk.assess import assess
 from nodulerisk.cli import app
 from nodulerisk.ct.points import read_points
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT
 from nodulerisk.engine.engine import Engine
+from nodulerisk.evaluation.masks import dice
 from nodulerisk.tasks import cascade_steps, in_group
 from nodulerisk.weights.store import load_weight_set
 from whole_ct import PLACES
@@ -164,3 +166,21 @@ def test_lung_without_a_nodule_is_mostly_said_to_hold_none(places, open_set, eng
     answers = [assess(ct, p, open_set, networks=engine) for ct, p in places["lung"]]
     said = ["no-nodule" in {check.code for check in answer.checks} for answer in answers]
     assert len(said) >= 10 and np.mean(said) >= 0.7
+
+
+@pytest.mark.slow
+@pytest.mark.needs(WHOLE_DATA)
+@pytest.mark.parametrize("name", ["Benign_001", "Benign_002", "Malignant_001", "Malignant_004"])
+def test_nodules_with_real_lung_around_them_are_found_from_two_clicks(open_set, engine, name):
+    """C-Lung-RADS; both benign ones are called malignant (``Docs/numbers.md``)."""
+    folder = SHARED / "data" / "c_lung_rads" / name
+    ct = read_ct(folder / "crop.nii.gz")
+    marked = sitk.GetArrayFromImage(sitk.ReadImage(folder / "mask.nii.gz")) > 0
+    centre = ct.point_of(np.argwhere(marked).mean(axis=0)[::-1])
+    clicks = [assess(ct, centre + (x, 0, 0), open_set, networks=engine) for x in (0, 2)]
+    for click in clicks:
+        assert click.tasks["presence"].decision == "nodule"
+        assert click.mask is not None and dice(click.mask > 0, marked) > 0.5
+        if name.startswith("Malignant"):
+            assert click.tasks["malignancy"].decision == "malignant"
+    assert dice(*(click.mask > 0 for click in clicks)) > 0.9

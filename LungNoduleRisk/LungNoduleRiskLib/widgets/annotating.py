@@ -14,6 +14,7 @@ from LungNoduleRiskLib.language import tr as _
 from LungNoduleRiskLib.nodules import SceneNodule
 from LungNoduleRiskLib.parameters import Parameters
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.spoken import say
 
 EVIDENCE = ("reader", "pathology")
 

@@ -42,7 +42,7 @@ class PatientForm:
             field = box = qt.QComboBox()
             box.sizeAdjustPolicy = qt.QComboBox.AdjustToMinimumContentsLengthWithIcon
             for choice in ("", *choices):
-                box.addItem(say(value_words(choice)), choice)
+                box.addItem(say(value_words(name, choice)), choice)
             box.currentIndexChanged.connect(lambda at: self._onEdited(name, box.itemData(at)))
         else:
             field = qt.QLineEdit()

@@ -660,7 +660,7 @@
     </message>
     <message>
       <source>none</source>
-      <translation>ninguno</translation>
+      <translation>ninguna</translation>
     </message>
     <message>
       <source>{before} on the earlier CT and {after} on this one lie {distance:.1f} mm apart once the lungs are aligned. Are they the same nodule?</source>

@@ -2,7 +2,7 @@
 way between the nodule and the lung around it.
 
 The whole surface moves by one distance, found from medians around it, so that vessels and wall have
-no say. Phantoms of 8 to 14 mm, which the mask network draws some 0.3 mm too wide, come out within
+no say. Phantoms of 10 to 14 mm, which the mask network draws some 0.3 mm too wide, come out within
 15 %, and real ground glass agrees with readers as well as before or better (``Docs/numbers.md``).
 Solid nodules stay as drawn: there the network is as good, and a surface shifted as a whole is not.
 """

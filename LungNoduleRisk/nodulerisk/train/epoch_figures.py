@@ -1,12 +1,13 @@
 """The figures of an epoch, as DenseSharp's authors log them: precision, recall and F1 at one half,
 of each task, of its contrasts, and of the mask's voxels.
 
-Theirs are means over batches; these count the whole epoch, on all processes.
+Theirs are means over batches; these count the whole epoch. With several processes, each counts all
+of the validation, and its own share of the training.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -42,16 +43,11 @@ class EpochFigures:
         """Counts the voxels of masks, bool (N, 1, S, S, S)."""
         self._add(MASK, drawn, marked)
 
-    def figures(self, summed: Callable[[Tensor], Tensor]) -> dict[str, float]:
-        """Returns the figures, such as ``subtype_ia_precision``, and begins anew.
-
-        Args:
-            summed: adds a tensor up over the processes.
-        """
-        tables = summed(torch.stack(list(self._counts.values())))
+    def figures(self) -> dict[str, float]:
+        """Returns the figures, such as ``subtype_ia_precision``, and begins anew."""
         found = {
             f"{name}_{NAMES[rate]}": float(value)
-            for name, table in zip(self._counts, tables.cpu(), strict=True)
+            for name, table in self._counts.items()
             for rate, (value,) in two_class_rates(table.numpy()[None]).items()
             if rate in NAMES and value == value  # known
         }

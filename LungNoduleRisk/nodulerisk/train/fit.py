@@ -21,6 +21,8 @@ from lightning.pytorch.callbacks import (
     ModelCheckpoint,
 )
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from safetensors.torch import save_file
+from torch import nn
 from torch.utils.data import DataLoader
 
 from nodulerisk.datasets.nodules import LabelledNodule
@@ -28,7 +30,6 @@ from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import written_whole
 from nodulerisk.networks.layers import Network
 from nodulerisk.train.batches import Batches
-from nodulerisk.train.kept_networks import KeptNetworks
 from nodulerisk.train.loggers import USUAL, loggers_named
 from nodulerisk.train.module import NetworksInTraining
 from nodulerisk.train.plans.runs import Run
@@ -38,6 +39,7 @@ from nodulerisk.train.start import keep_starts, take_weights
 from nodulerisk.train.view import View
 
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
+KEPT = "kept"  # folder beside the checkpoints
 SAY_SECONDS = 30.0  # between two messages about epochs
 
 
@@ -153,6 +155,48 @@ def time_words(seconds: float) -> str:
     if minutes < 2:
         return f"{max(1, round(seconds))} s"
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+class KeptNetworks(Callback):
+    """Keeps the networks of every epoch that is the best so far, or of all, each with its epoch and
+    validation figure in the file's name; any can be a network's ``init``."""
+
+    def __init__(self, run: Run, out: Path):
+        self._run, self._folder = run, out / KEPT
+        self._best: float | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self._best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._best = state_dict["best"]
+
+    def on_validation_end(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule
+    ) -> None:
+        figure = float(trainer.callback_metrics[f"val_{self._run.monitor}"])
+        is_better = self._best is None or (
+            figure < self._best if self._run.mode == "min" else figure > self._best
+        )
+        if is_better:
+            self._best = figure
+        if not trainer.is_global_zero or not (is_better or self._run.checkpoints == "every"):
+            return
+        networks = module.networks
+        assert isinstance(networks, nn.ModuleDict)
+        for name, network in networks.items():
+            save_network(network, self._folder / self._name(name, trainer.current_epoch, figure))
+
+    def _name(self, network: str, epoch: int, figure: float) -> str:
+        return f"{network}.epoch{epoch + 1:03d}.{self._run.monitor}{figure:.4f}.safetensors"
+
+
+def save_network(network: nn.Module, file: Path) -> None:
+    """Writes a network's arrays as safetensors, whole or not at all."""
+    with written_whole(file) as partial:
+        save_file(
+            {name: array.contiguous() for name, array in network.state_dict().items()}, partial
+        )
 
 
 class NoduleData(lightning.LightningDataModule):

@@ -126,25 +126,24 @@ class NetworksInTraining(lightning.LightningModule):
     def _each(self) -> list[tuple[str, Network]]:
         return list(self.networks.items())  # type: ignore[arg-type]
 
-    def _log(self, values: dict[str, Tensor], count: int) -> None:
-        self.log_dict(values, batch_size=count, on_step=False, on_epoch=True, sync_dist=True)
+    def _log(self, values: dict[str, Tensor], count: int, sync: bool = True) -> None:
+        self.log_dict(values, batch_size=count, on_step=False, on_epoch=True, sync_dist=sync)
 
     def _judged(self, stage: str, name: str, network: Network, batch: Sample) -> Tensor:
         """Returns the loss, and logs it beside the other figures."""
         answers = _answers(network, batch["cube"])
         loss = self._loss_of(*answers, batch)
-        figures = {"loss": loss, **self._figures(*answers, batch, self._counted[stage, name])}
-        self._log({f"{stage}{key}/{name}": v for key, v in figures.items()}, len(batch["cube"]))
+        figures = self._figures(*answers, batch, self._counted[stage, name])
+        count = len(batch["cube"])
+        self._log({f"{stage}loss/{name}": loss}, count)
+        # every process sees all of the validation, but only its own share of the training
+        self._log({f"{stage}{k}/{name}": v for k, v in figures.items()}, count, bool(stage))
         return loss
 
     def _log_counted(self, stage: str) -> None:
         for name in self.networks:
-            found = self._counted[stage, name].figures(self._summed)
+            found = self._counted[stage, name].figures()
             self.log_dict({f"{stage}{key}/{name}": value for key, value in found.items()})
-
-    def _summed(self, counts: Tensor) -> Tensor:
-        """Returns the sum over the processes."""
-        return self.trainer.strategy.reduce(counts.float().to(self.device), reduce_op="sum")  # type: ignore[return-value]
 
     def _loss_of(self, logits: Tensor, mask: Tensor | None, batch: Sample) -> Tensor:
         loss = torch.stack(

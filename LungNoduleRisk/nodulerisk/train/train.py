@@ -16,9 +16,8 @@ from nodulerisk.datasets.own_labels import refuse_unseen_classes, with_own_label
 from nodulerisk.datasets.read import read_dataset, said_of
 from nodulerisk.errors import NoduleRiskError, SeveralFaultsError
 from nodulerisk.evaluation.predictions import Progress
-from nodulerisk.train.fit import data_faults, fit, machine_faults, settings_of
+from nodulerisk.train.fit import data_faults, fit, machine_faults, save_network, settings_of
 from nodulerisk.train.folds import Part, parts_of, pooled_set, split_by_lists
-from nodulerisk.train.kept_networks import save_network
 from nodulerisk.train.module import network_of
 from nodulerisk.train.plans.runs import NetworkPlan, Plan, Run
 from nodulerisk.train.settings import is_longer, refuse_other_settings
