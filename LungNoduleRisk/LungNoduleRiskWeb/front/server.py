@@ -59,7 +59,7 @@ from LungNoduleRiskWeb.front.visitors import (
     Visitors,
 )
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.language.texts import _
+from nodulerisk.language.texts import _, message_of
 
 CONNECTIONS = web.AppKey("connections", Connections)
 CLOSE_SECONDS = 5.0  # for answers under way when the server stops
@@ -241,7 +241,7 @@ def _starter(sessions: Sessions, visitors: Visitors) -> Handler:
         try:
             session = await sessions.own(request[VISITOR])
         except SessionError as error:
-            return refusal(request, 503, _("No session"), str(error))
+            return refusal(request, 503, _("No session"), message_of(error))
         answer = web.Response(status=303)
         answer.headers["Location"] = f"{root_of(request)}/sessions/{session.id}/"
         visitors.remember(request, answer, request[VISITOR])

@@ -13,7 +13,7 @@ from pathlib import Path
 from trame_server.state import State
 
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.language.texts import Text, _
+from nodulerisk.language.texts import Text, _, message_of
 
 # a path from the root, of Unix or Windows, up to its last part
 FOLDERS = re.compile(r"(?<![\w./\\])(?:[A-Za-z]:[\\/]|/)(?:[^\s/\\'\":]+[/\\])+")
@@ -73,7 +73,7 @@ class Notices:
         try:
             yield
         except NoduleRiskError as error:
-            self.say(str(error), is_error=True)
+            self.say(message_of(error), is_error=True)
         except Exception as error:
             logging.exception("unforeseen")
             self.say(

@@ -35,11 +35,11 @@ from LungNoduleRiskWeb.session.widgets import (
     toggle,
 )
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.clinical.patient import HELP, OF_THE_NODULE, Patient, field_words
+from nodulerisk.clinical.patient import HELP, OF_THE_NODULE, Patient, field_words, value_words
 from nodulerisk.language.spoken import LANGUAGES
-from nodulerisk.language.texts import Text, _
+from nodulerisk.language.texts import _
 from nodulerisk.outputs.style import REPORT_NAME, TABLE_NAME
-from nodulerisk.tasks import DEMONSTRATION
+from nodulerisk.tasks import DEMONSTRATION, title_of
 
 ASSETS = Path(__file__).parent / "assets"
 TITLE = "LungNoduleRisk"  # never a file's name, nor a patient's
@@ -418,7 +418,7 @@ def _patient_section() -> None:
 def _patient_field(name: str, kind) -> None:
     choices = ("yes", "no") if kind is bool else get_args(kind)
     words = field_words(name)
-    label = vue(Text(words[0].upper() + words[1:]))
+    label = vue(title_of(words))
     if name in OF_THE_NODULE:
         label = vue(_("{field} (this nodule)"), field=label)
     options = {
@@ -429,7 +429,9 @@ def _patient_field(name: str, kind) -> None:
         "title": bound(HELP.get(name, "")),
     }
     if choices:
-        vuetify.VSelect(items=titled(["", *map(Text, choices)]), **options)
+        vuetify.VSelect(
+            items=titled({"": ""} | {one: value_words(name, one) for one in choices}), **options
+        )
     else:
         vuetify.VTextField(inputmode="decimal", **options)
 

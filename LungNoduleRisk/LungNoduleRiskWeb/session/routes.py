@@ -18,7 +18,7 @@ from LungNoduleRiskWeb.session.downloads import Writer
 from LungNoduleRiskWeb.session.speaking import said
 from LungNoduleRiskWeb.session.uploads import Limits, delete_unused, receive
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.language.texts import _
+from nodulerisk.language.texts import _, message_of
 from nodulerisk.outputs.style import REPORT_NAME
 
 CHUNK = 1 << 20  # bytes
@@ -85,8 +85,8 @@ class Routes:
             await self._controller.open(upload, ask=True)
         except NoduleRiskError as refusal:
             if request.transport is not None:  # else the browser has given up, and says so itself
-                self._controller.notices.say(str(refusal), is_error=True)
-            return web.Response(status=422, text=said(str(refusal)))
+                self._controller.notices.say(message_of(refusal), is_error=True)
+            return web.Response(status=422, text=said(message_of(refusal)))
         finally:
             self._delete_unused()
         return web.Response()
@@ -132,9 +132,9 @@ class Routes:
                     await asyncio.to_thread(prepare(Path(folder)))
             except NoduleRiskError as refusal:
                 self._controller.notices.say(
-                    str(refusal), is_error=True
+                    message_of(refusal), is_error=True
                 )  # a browser shows nothing of such a download
-                return web.Response(status=422, text=said(str(refusal)))
+                return web.Response(status=422, text=said(message_of(refusal)))
             return await _sent(Path(folder) / name, request, headers)
 
     def _delete_unused(self) -> None:

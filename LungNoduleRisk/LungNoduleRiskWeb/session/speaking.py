@@ -8,6 +8,7 @@ language is shown at once, and nothing is built again.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from trame_server import Server
@@ -16,7 +17,7 @@ from LungNoduleRiskWeb.session.notices import without_folders
 from nodulerisk.language.spoken import language, say, use
 from nodulerisk.language.texts import Text
 
-_places: dict[Text, int] = {}  # of all words in templates
+_places: dict[tuple[str, str], tuple[int, Text]] = {}  # of all words in templates
 
 
 class SpeakingServer(Server):
@@ -55,7 +56,8 @@ def vue(words: str, **values: str) -> str:
     """
     if not isinstance(words, Text):
         return f"`{words}`"
-    place = f"words[{_places.setdefault(words, len(_places))}]"
+    found, _ = _places.setdefault((words.template, words.context), (len(_places), words))
+    place = f"words[{found}]"
     filled = ", ".join(f"{name}: {value}" for name, value in values.items())
     return f"utils.lnr.fill({place}, {{{filled}}})" if values else place
 
@@ -70,12 +72,12 @@ def bound(words: str) -> str | tuple[str]:
     return (vue(words),) if isinstance(words, Text) else words
 
 
-def titled(values: list[str]) -> tuple[str]:
-    """The items of a list to choose from: each shown in the reader's language."""
-    items = (f"{{title: {vue(one)}, value: {json.dumps(str.__str__(one))}}}" for one in values)
+def titled(choices: Mapping[str, str]) -> tuple[str]:
+    """The items of a list to choose from: values, and how each is shown."""
+    items = (f"{{title: {vue(one)}, value: {json.dumps(name)}}}" for name, one in choices.items())
     return (f"[{', '.join(items)}]".replace('"', "'"),)
 
 
 def all_words() -> list[Text]:
     """The state's ``words``, once the page is built."""
-    return [*_places]
+    return [words for _, words in _places.values()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from trame.widgets import html
 from trame.widgets import vuetify3 as vuetify
 
@@ -35,10 +37,10 @@ def checks(of: str) -> None:
         )
 
 
-def choice(name: str, items: list[str], label: str) -> None:
+def choice(name: str, items: Iterable[str], label: str) -> None:
     vuetify.VSelect(
         v_model=(name,),
-        items=titled(items),
+        items=titled({str.__str__(one): one for one in items}),
         label=bound(label),
         hide_details=True,
         density="compact",
