@@ -19,6 +19,7 @@ from nodulerisk.engine.engine import load_network
 from nodulerisk.errors import WeightsError
 from nodulerisk.networks import kinds
 from nodulerisk.networks.build import build_network, outlined
+from nodulerisk.networks.densesharp import DenseLayer
 from nodulerisk.networks.kinds import TRUSTED, trust
 from nodulerisk.weights.store import load_weight_set
 
@@ -137,12 +138,30 @@ def test_densesharp_s_own_arguments():
     )
     assert [len(stage) for stage in network.stages] == [1, 3, 4]  # a transition from the second on
     assert network.stem.out_channels == 16 and network.block_channels[0] == 16 + 8
-    assert sum(isinstance(layer, nn.Dropout3d) for layer in network.modules()) == 6
+    torch.manual_seed(0)
+    assert len(_shares_left_out(network.train())) == 6  # after each layer's 1³ convolution
+    assert all(0.01 < share < 0.3 for share in _shares_left_out(network))
+    assert _shares_left_out(network.eval()) == [0] * 6
     white = torch.full((1, 1, 32, 32, 32), 255.0)
     seen = []
     network.stem.register_forward_hook(lambda layer, inputs, output: seen.append(inputs[0]))
     network(white)
     assert seen[0].eq(1).all()
+
+
+def _shares_left_out(network: nn.Module) -> list[float]:
+    """Returns the share of channels that each dense layer's second part gets as zeros."""
+    shares: list[float] = []
+
+    def look(_layer: nn.Module, inputs: tuple[torch.Tensor]) -> None:
+        shares.append(float((inputs[0].abs().amax((2, 3, 4)) == 0).float().mean()))
+
+    layers = [layer for layer in network.modules() if isinstance(layer, DenseLayer)]
+    hooks = [layer[3].register_forward_pre_hook(look) for layer in layers]
+    network(torch.rand(8, 1, 32, 32, 32) * 255)
+    for hook in hooks:
+        hook.remove()
+    return shares
 
 
 def test_one_sigmoid_stands_for_two_classes():
