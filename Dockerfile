@@ -6,10 +6,11 @@ FROM ${BASE}
 ARG TORCH=cpu
 ARG PIP_NO_CACHE_DIR=1
 
-# VTK draws off screen by EGL: in software, by Mesa's drivers, where there is no GPU for it.
+# VTK draws off screen by EGL: in software, by Mesa's drivers, where there is no GPU for it. The font is
+# for pictures in Chinese.
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        python3 python3-venv libegl1 libgl1-mesa-dri \
+        python3 python3-venv libegl1 libgl1-mesa-dri fonts-wqy-zenhei \
     && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /opt/lungnodulerisk

@@ -26,7 +26,7 @@ READERS = [
     ("**.jinja", "jinja2"),
     ("**.ui", words_in_ui),
 ]
-MARKS = {"_": None, "ngettext": (1, 2)}  # the functions whose first, or first two, words are ours
+MARKS = {"_": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2)}  # which arguments are our words
 TRANSLATED = [language for language in LANGUAGES if language != "en"]
 
 
@@ -50,7 +50,7 @@ def collected() -> Catalog:
 
 def read(language: str) -> Catalog:
     with catalog_path(language).open("rb") as file:
-        return read_po(file, locale=language, domain=DOMAIN)
+        return read_po(file, locale=language, domain=DOMAIN, abort_invalid=True)
 
 
 def brought_up_to_date(language: str, found: Catalog) -> Catalog:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,16 +34,20 @@ from nodulerisk.datasets.nodules import (
     read_each,
     split_of,
 )
+from nodulerisk.datasets.own_labels import fed_by_a_column, without_own_words
 from nodulerisk.datasets.pathology import labels_in_words
 from nodulerisk.datasets.rows import evidence_in, split_in
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import FORMULA_STARTS, inert, written_whole
 from nodulerisk.language.texts import _, joined
 from nodulerisk.tasks import TASKS
+from nodulerisk.weights.own_tasks import OwnTask
 
 UNSURE = "unsure"
 GRADES = [f"IA {grade}" for grade in TASKS["grade"].classes]
 LABELS = ("benign", "AAH", "AIS", "MIA", "IA", *GRADES, UNSURE)
+OwnTasks = Mapping[str, OwnTask]
+NO_OWN: OwnTasks = {}
 PARTS = re.compile(
     r"(?P<label>.*?)(?:\| *reader:(?P<reader>[^|]*))?(?:\| *note:(?P<note>.*))?", re.DOTALL
 )
@@ -53,8 +58,8 @@ class Annotation:
     """A reader's annotation of a nodule.
 
     Attributes:
-        label: one of ``LABELS``, or other words that ``labels_in_words`` takes; empty: nothing
-            said.
+        label: one of ``LABELS``, or other words that ``labels_in_words`` takes, also of own tasks,
+            such as ``EGFR: mutated``; empty: nothing said.
         reader: who says so, a pseudonym.
         note: anything.
     """
@@ -74,17 +79,34 @@ class Annotation:
         parts = [self.label, reader and f"reader: {reader}", self.note and f"note: {self.note}"]
         return " | ".join([parts[0], *filter(None, parts[1:])]).strip()
 
-    def labels(self) -> dict[str, int]:
+    def labels(self, ownTasks: OwnTasks = NO_OWN) -> dict[str, int]:
         """Index of the class by task; none where the reader is not sure.
 
         Raises:
             NoduleRiskError: words that are no label.
         """
-        return {} if self.isUnsure else labels_in_words(self.label)
+        words, own = self.words(ownTasks)
+        return labels_in_words(words) | own
+
+    def words(self, ownTasks: OwnTasks = NO_OWN) -> tuple[str, dict[str, int]]:
+        """The words of no own task, and the index of the class by own task; none where the reader
+        is not sure.
+
+        Raises:
+            NoduleRiskError: see ``without_own_words``.
+        """
+        return ("", {}) if self.isUnsure else without_own_words(self.label, ownTasks)
 
     @property
     def isUnsure(self) -> bool:
         return self.label.casefold() == UNSURE
+
+
+def labelsOf(ownTasks: OwnTasks) -> list[str]:
+    """All labels to choose from: ``LABELS``, and those of own tasks, such as ``EGFR: mutated``.
+    An own task that merges other labels has none, since its answer follows from them."""
+    own = fed_by_a_column(ownTasks).values()
+    return [*LABELS, *(f"{task.name}: {label}" for task in own for label in task.classes)]
 
 
 def annotationOf(markupsNode: vtkMRMLMarkupsFiducialNode, index: int) -> Annotation:
@@ -103,6 +125,7 @@ def labelledNodules(
     patient: str | None = None,
     evidence: str = "reader",
     split: str | None = None,
+    ownTasks: OwnTasks = NO_OWN,
 ) -> list[LabelledNodule]:
     """The nodules of a point list as training data: each with its segment as it is now, edited or
     drawn by hand.
@@ -120,6 +143,7 @@ def labelledNodules(
             its own.
         evidence: what the labels rest on: ``reader``, ``pathology`` or ``simulated``.
         split: ``train``, ``validation`` or ``test``; None: by a hash of the patient.
+        ownTasks: of a weight set, that annotations may name.
 
     Raises:
         CTError, PointError: see ``ctFromNode`` and ``pointsLps``.
@@ -140,7 +164,7 @@ def labelledNodules(
     nodules, refused = read_each(
         zip(points, annotations, strict=True),
         lambda annotated: annotated[0].name,
-        lambda annotated: _labelledNodule(*annotated, ct, volumeNode, prefix, common),
+        lambda annotated: _labelledNodule(*annotated, ownTasks, ct, volumeNode, prefix, common),
     )
     if refused:
         reasons = (joined(": ", (point.name, point.reason)) for point in refused)
@@ -170,28 +194,33 @@ def writeLabels(
     markupsNode: vtkMRMLMarkupsFiducialNode,
     path: Path,
     patient: str | None = None,
+    ownTasks: OwnTasks = NO_OWN,
 ) -> None:
     """Writes the points' annotations as CSV, with the columns of an EMV table (see
     ``datasets.pathology``).
 
     Columns: ``ct`` (a hash of its voxels: put the CT's path there to train on the table),
     ``patient``, ``name``, ``x_lps``, ``y_lps``, ``z_lps`` (mm), ``pathology`` (the label; empty:
-    unsure or nothing said), ``reader``, ``note``.
+    unsure or nothing said), ``reader``, ``note``, and the column of each own task that is fed by
+    one.
 
     Raises:
         CTError, PointError: see ``ctFromNode`` and ``pointsLps``.
         OutputError: the file cannot be written.
+        NoduleRiskError: an own task's word is not understood.
     """
+    own = fed_by_a_column(ownTasks)
     voxelHash = _voxelHash(ctFromNode(volumeNode))
     with (
         written_whole(path) as partial,
         partial.open("w", newline="", encoding="utf-8-sig") as file,
     ):
         writer = csv.writer(file)
-        writer.writerow("ct patient name x_lps y_lps z_lps pathology reader note".split())
+        columns = "ct patient name x_lps y_lps z_lps pathology reader note".split()
+        writer.writerow([*columns, *(task.column for task in own.values())])
         for point, index in zip(pointsLps(markupsNode), placed(markupsNode), strict=True):
             said = annotationOf(markupsNode, index)
-            label = "" if said.isUnsure else said.label
+            label, found = said.words(own)
             where = [round(value, 3) for value in point.lps_mm]
             row: list[str | float] = [
                 voxelHash,
@@ -201,6 +230,7 @@ def writeLabels(
                 label,
                 said.reader,
                 said.note,
+                *(task.classes[found[n]] if n in found else "" for n, task in own.items()),
             ]
             writer.writerow([inert(value) for value in row])
 
@@ -214,12 +244,13 @@ def _voxelHash(ct: CT) -> str:
 def _labelledNodule(
     point: Point,
     annotation: Annotation,
+    ownTasks: OwnTasks,
     ct: CT,
     volumeNode: vtkMRMLScalarVolumeNode,
     prefix: str,
     common: dict[str, Any],
 ) -> LabelledNodule:
-    labels, mask = annotation.labels(), _maskOf(point, ct, volumeNode)
+    labels, mask = annotation.labels(ownTasks), _maskOf(point, ct, volumeNode)
     centre = triple(ct.point_of(center_of_mass(mask)[::-1]))
     box = box_around(ct, centre, CROP_MM)
     return LabelledNodule(
@@ -229,7 +260,7 @@ def _labelledNodule(
         labels=labels,
         marked=mask[box].astype(np.float32),
         diameter_mm=equivalent_diameter_mm(mask, ct.spacing_mm),
-        pathology=annotation.label,
+        pathology=annotation.words(ownTasks)[0],
         **common,
     )
 

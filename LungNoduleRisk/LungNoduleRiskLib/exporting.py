@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
 
 from LungNoduleRiskLib import scene
-from LungNoduleRiskLib.annotations import labelledNodules, writeLabels
+from LungNoduleRiskLib.annotations import NO_OWN, OwnTasks, labelledNodules, writeLabels
 from LungNoduleRiskLib.comparing import Gone
 from LungNoduleRiskLib.display import results
 from nodulerisk.assessment import Assessment
 from nodulerisk.clinical.advice import Advice
 from nodulerisk.clinical.followup import Earlier
 from nodulerisk.datasets.densesharp_format import add_densesharp, write_densesharp
+from nodulerisk.datasets.own_labels import fed_by_a_column
 from nodulerisk.errors import OutputError
 from nodulerisk.language.texts import _
 
@@ -97,6 +98,7 @@ def exportNodules(
     patient: str | None = None,
     evidence: str = "reader",
     split: str | None = None,
+    ownTasks: OwnTasks = NO_OWN,
 ) -> Path:
     """Writes the nodules with their segments, as they are now, as training data in DenseSharp's
     format.
@@ -115,6 +117,7 @@ def exportNodules(
             so give it where a patient has several.
         evidence: what the labels rest on: ``reader``, ``pathology`` or ``simulated``.
         split: ``train``, ``validation`` or ``test``; None: by a hash of the patient.
+        ownTasks: those of a weight set (``WeightSet.own_tasks``), whose labels are written too.
 
     Returns:
         The folder.
@@ -125,11 +128,12 @@ def exportNodules(
         OutputError: the folder holds something else, or cannot be written.
     """
     nodes = scene.selected(volumeNode, markupsNode)
-    nodules = labelledNodules(*nodes, patient, evidence, split)
+    nodules = labelledNodules(*nodes, patient, evidence, split, ownTasks)
     with (
         TemporaryDirectory() as passing
     ):  # a nodule that the format refuses leaves nothing in the folder
-        return add_densesharp(write_densesharp(nodules, Path(passing)), Path(folder))
+        own = fed_by_a_column(ownTasks)
+        return add_densesharp(write_densesharp(nodules, Path(passing), own_tasks=own), Path(folder))
 
 
 def exportLabels(
@@ -137,9 +141,10 @@ def exportLabels(
     markupsNode: vtkMRMLMarkupsFiducialNode | None,
     path: str | Path,
     patient: str | None = None,
+    ownTasks: OwnTasks = NO_OWN,
 ) -> None:
     """Writes the points' labels as CSV: see ``annotations.writeLabels``."""
-    writeLabels(*scene.selected(volumeNode, markupsNode), Path(path), patient)
+    writeLabels(*scene.selected(volumeNode, markupsNode), Path(path), patient, ownTasks)
 
 
 def _writeReport(

@@ -21,8 +21,9 @@ from LungNoduleRiskWeb.agreed import RECEIVED_VARIABLE
 from LungNoduleRiskWeb.front.tokens import SHORTEST_TOKEN
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.cli.pacs import Pacs, open_archive
-from nodulerisk.cli.shared import Verbose, errors_in_one_line
+from nodulerisk.cli.shared import Verbose, echo, errors_in_one_line
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.texts import _
 from nodulerisk.pacs.access import ADDRESS
 
 NEEDED = ("aiohttp", "prometheus_client", "slicer", "trame", "trame_slicer", "wslink")
@@ -30,6 +31,7 @@ TOKEN_VARIABLE = "NODULERISK_TOKEN"
 
 
 def serve(
+    context: typer.Context,
     host: Annotated[
         str, typer.Option(help="Address to listen at; 0.0.0.0 lets other machines in.")
     ] = "127.0.0.1",
@@ -123,11 +125,11 @@ def serve(
         _refuse_two_doors(no_token or token is not None, tokens, trust_user_header)
         if trust_user_header and not trusted_proxy:
             raise NoduleRiskError(
-                "Anyone can send this header: name the proxy that alone may, by --trusted-proxy."
+                _("Anyone can send this header: name the proxy that alone may, by --trusted-proxy.")
             )
         _offer(pacs, received)
         if key_file and not certificate:
-            raise NoduleRiskError("A key alone does not encrypt: give --certificate too.")
+            raise NoduleRiskError(_("A key alone does not encrypt: give --certificate too."))
         tls = server.tls_context(certificate, key_file) if certificate else None
         _log(verbose)
         if not alone:
@@ -143,14 +145,23 @@ def serve(
             reserve=reserve,
             idle_minutes=idle_minutes,
             max_upload_gb=max_upload_gb,
+            language=_house_language(context),
             ready=partial(_say_where, secret=token is not None),
         )
 
 
+def _house_language(context: typer.Context) -> str:
+    """What ``--language`` says; empty where it is not given."""
+    return str((context.parent and context.parent.params["language"]) or "")
+
+
 def _say_where(address: str, secret: bool) -> None:
     """Says what to open; a token that the user gave stays out of logs."""
-    shown = address.partition("#")[0] + "#token=…, with your token" if secret else address
-    typer.echo(f"{RESEARCH_USE_ONLY}\nOpen {shown}\nCtrl-C ends it.")
+    bare = address.partition("#")[0] + "#token=…"
+    words = _("Open {address}, with your token") if secret else _("Open {address}")
+    echo(RESEARCH_USE_ONLY)
+    echo(words.format(address=bare if secret else address))
+    echo(_("Ctrl-C ends it."))
 
 
 def _offer(pacs: str | None, received: Path | None) -> None:
@@ -167,7 +178,7 @@ def _offer(pacs: str | None, received: Path | None) -> None:
 
 def _refuse_without_extra() -> None:
     if any(find_spec(name) is None for name in NEEDED):
-        raise NoduleRiskError("The web page needs more packages: pip install 'nodulerisk[web]'.")
+        raise NoduleRiskError(_("The web page needs more packages: pip install 'nodulerisk[web]'."))
 
 
 def _token(asked: str | None, none: bool, alone: bool) -> str | None:
@@ -178,13 +189,18 @@ def _token(asked: str | None, none: bool, alone: bool) -> str | None:
     """
     if none and not alone:
         raise NoduleRiskError(
-            "Anyone on the network could see the patients' CTs: --no-token is for 127.0.0.1 only."
+            _(
+                "Anyone on the network could see the patients' CTs: --no-token is for 127.0.0.1"
+                " only."
+            )
         )
     if none:
         return None
     if asked is not None and len(asked) < SHORTEST_TOKEN:
         raise NoduleRiskError(
-            f"This token can be guessed: use {SHORTEST_TOKEN} characters or more, or leave it out."
+            _(
+                "This token can be guessed: use {shortest} characters or more, or leave it out."
+            ).format(shortest=SHORTEST_TOKEN)
         )
     return asked or secrets.token_urlsafe(32)
 
@@ -192,7 +208,7 @@ def _token(asked: str | None, none: bool, alone: bool) -> str | None:
 def _refuse_two_doors(token: bool, tokens: Path | None, user_header: str | None) -> None:
     if token + (tokens is not None) + (user_header is not None) > 1:
         raise NoduleRiskError(
-            "There is one way in: --token or --no-token, --tokens, or --trust-user-header."
+            _("There is one way in: --token or --no-token, --tokens, or --trust-user-header.")
         )
 
 
@@ -204,22 +220,26 @@ def _root(path: str) -> str:
     """
     path = path.rstrip("/")
     if not re.fullmatch(r"(/[A-Za-z0-9_-][A-Za-z0-9._~-]*)*", path):
-        raise NoduleRiskError("--root-path is letters, digits and slashes, as /nodules.")
+        raise NoduleRiskError(_("--root-path is letters, digits and slashes, as /nodules."))
     return path
 
 
 def _warn(host: str, encrypted: bool) -> None:
     """Says what it means to listen to other machines."""
-    typer.echo(
-        f"Listening at {host}: every machine on its network reaches this page. A token, or what the"
-        " trusted proxy says, is the only lock: who has a token can use the page.",
+    echo(
+        _(
+            "Listening at {host}: every machine on its network reaches this page. A token, or what"
+            " the trusted proxy says, is the only lock: who has a token can use the page."
+        ).format(host=host),
         err=True,
     )
     if not encrypted:
-        typer.echo(
-            "The traffic is not encrypted: who can read along on the network sees the patients' CTs"
-            " and the token. Give --certificate, or serve it behind a server that encrypts, named"
-            " by --trusted-proxy.",
+        echo(
+            _(
+                "The traffic is not encrypted: who can read along on the network sees the patients'"
+                " CTs and the token. Give --certificate, or serve it behind a server that encrypts,"
+                " named by --trusted-proxy."
+            ),
             err=True,
         )
 

@@ -21,7 +21,7 @@ from nodulerisk.ct.cubes import Grid
 from nodulerisk.ct.volume import CT, Technique, triple, with_geometry
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import NOTICE, written_whole
-from nodulerisk.language.texts import Text, _, read_back
+from nodulerisk.language.texts import Text, Verbatim, _, read_back
 from nodulerisk.nodule.quantities import UNITS, Code
 from nodulerisk.tasks import EvidenceLevel
 from nodulerisk.trust.withhold import Statement, statement
@@ -293,7 +293,7 @@ class Assessment:
             KeyError, TypeError, ValueError: the values are damaged.
         """
         return cls(
-            name=values["name"],
+            name=Verbatim(values["name"]),
             point_lps_mm=triple(values["point_lps_mm"]),
             centre_lps_mm=triple(values["centre_lps_mm"]),
             tasks={name: _task_from(task) for name, task in {**values["tasks"]}.items()},

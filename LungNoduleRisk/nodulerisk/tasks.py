@@ -92,6 +92,12 @@ def title_of(name: str) -> str:
     return Text(name[:1].upper() + name[1:])
 
 
+def level_words(level: EvidenceLevel) -> str:
+    """Returns a level as it is shown: ``reader``, and ``no evidence`` for ``none``, which beside a
+    question could be read as its answer."""
+    return EVIDENCE_WORDS[level] if level == "none" else Text(level)
+
+
 def _by_name(*tasks: Task) -> dict[str, Task]:
     return {task.name: task for task in tasks}
 

@@ -18,6 +18,7 @@ from PySide6.QtTest import QTest
 
 from LungNoduleRiskLib.display import results
 from LungNoduleRiskLib.sample import THICK, THIN
+from made_own_tasks import EGFR, own_tasks
 from made_scene import edit
 from made_weights import made_weights
 from nodulerisk import RESEARCH_USE_ONLY
@@ -579,6 +580,21 @@ def test_what_is_said_of_a_nodule_is_kept_with_its_point(host, sample, ui):
     assert ui.noteEdit.text == "subtle"
     ui.labelSelector.setCurrentText("squamish")
     assert "squamish" in ui.statusLabel.text
+
+
+def test_a_set_s_own_task_can_be_annotated(host, sample, ui, monkeypatch, tmp_path):
+    monkeypatch.setenv("NODULERISK_WEIGHTS", str(tmp_path))
+    made_weights(tmp_path / "egfr", own_tasks=own_tasks(EGFR=EGFR))
+    selector = ui.labelSelector
+    selector.setCurrentText("MIA")
+    ui.weightsSelector.addItem("egfr")
+    ui.weightsSelector.setCurrentText("egfr")
+    assert selector.findText("EGFR: mutated") > 0 and selector.currentText == "MIA"
+    selector.setCurrentText("EGFR: mutated")
+    assert sample.points.GetNthControlPointDescription(0) == "EGFR: mutated"
+    assert not ui.statusLabel.text
+    ui.weightsSelector.setCurrentText("open")
+    assert selector.findText("EGFR: mutated") == -1 and selector.currentText == "EGFR: mutated"
 
 
 def test_nodules_become_training_samples(host, assessed, ui, monkeypatch, tmp_path):

@@ -10,12 +10,21 @@ import SimpleITK as sitk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from LungNoduleRiskLib.annotations import LABELS, UNSURE, Annotation, annotate, annotationOf
+from LungNoduleRiskLib.annotations import (
+    LABELS,
+    UNSURE,
+    Annotation,
+    annotate,
+    annotationOf,
+    labelsOf,
+)
 from LungNoduleRiskLib.display.results import showAssessment
 from LungNoduleRiskLib.exporting import exportLabels, exportNodules
 from made_assessment import CENTRE_LPS_MM, made_assessment
+from made_own_tasks import EGFR, own_tasks
 from nodulerisk.datasets.densesharp_format import read_densesharp
 from nodulerisk.datasets.emv.table import read_emv_table
+from nodulerisk.datasets.own_labels import with_own_labels
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.tasks import TASKS
 
@@ -111,3 +120,49 @@ def test_an_unsure_nodule_is_exported_with_its_mask_and_no_label(loaded, placed,
     (nodule,) = read_densesharp(exportNodules(volumeNode, markupsNode, tmp_path / "set")).nodules
     assert nodule.labels == {}
     assert nodule.mask.any()
+
+
+MERGED = {"classes": ["small", "large"], "column": "pathology", "evidence": "pathology"}
+MERGED |= {"words": {"small": ["AIS"], "large": ["MIA"]}}
+
+
+def test_own_tasks_labels_are_offered_and_understood():
+    """Those that merge other labels are not asked for."""
+    own = own_tasks(EGFR=EGFR, merged=MERGED)
+    labels = labelsOf(own)
+    assert labels == [*LABELS, "EGFR: wild type", "EGFR: mutated"]
+    assert [Annotation(one).labels(own) for one in labels[-2:]] == [{"EGFR": 0}, {"EGFR": 1}]
+    both = Annotation("AIS, egfr: exon 19, part-solid")
+    assert both.labels(own) == Annotation("AIS, part-solid").labels() | {"EGFR": 1}
+    assert Annotation("IA: on frozen section").labels(own) == Annotation("IA").labels()
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [
+        ("EGFR: purple", "no class of EGFR"),
+        ("EGFR: no, EGFR: yes", "contradicts itself"),
+        ("merged: small", "choose the set"),
+        ("KRAS: yes", "choose the set"),
+    ],
+)
+def test_words_of_no_own_task_are_refused(label, said):
+    with pytest.raises(NoduleRiskError, match=said):
+        Annotation(label).labels(own_tasks(EGFR=EGFR, merged=MERGED))
+
+
+def test_own_tasks_labels_are_exported_so_that_training_reads_them(loaded, placed, ct, tmp_path):
+    own = own_tasks(EGFR=EGFR | {"column": "mutation"}, merged=MERGED)
+    volumeNode, markupsNode = loaded(ct), placed(N1=CENTRE_LPS_MM)
+    showAssessment(made_assessment(ct), volumeNode)
+    annotate(markupsNode, 0, Annotation("AIS, EGFR: L858R", "R1"))
+    folder = exportNodules(volumeNode, markupsNode, tmp_path / "set", ownTasks=own)
+    exportLabels(volumeNode, markupsNode, tmp_path / "labels.csv", ownTasks=own)
+    text = (tmp_path / "labels.csv").read_text(encoding="utf-8-sig")
+    (row,) = csv.DictReader(text.splitlines())
+    assert (row["pathology"], row["mutation"]) == ("AIS", "mutated")
+    sitk.WriteImage(ct.to_sitk(), str(tmp_path / "ct.nrrd"))
+    (tmp_path / "table.csv").write_text(text.replace(row["ct"], "ct.nrrd"), encoding="utf-8")
+    for dataset in (read_densesharp(folder), read_emv_table(tmp_path / "table.csv")):
+        (nodule,) = with_own_labels(dataset, own).nodules
+        assert nodule.labels == Annotation("AIS").labels() | {"EGFR": 1, "merged": 0}

@@ -1032,12 +1032,12 @@ def test_every_control_has_a_name_and_every_text_can_be_read(page):
     for control in page.locator("header button, header input").all():
         control.scroll_into_view_if_needed()
         expect(control).to_be_in_viewport(ratio=0.9)
-    page.get_by_label("Age").fill(
+    page.get_by_label("Age", exact=True).fill(
         "900"
     )  # the bar covers nothing of what stays in sight, such as why that is refused
-    expect(page.locator(".panel > [role=alert]")).to_contain_text("years")
+    expect(page.locator(".told > [role=alert]")).to_contain_text("years")
     bottom_of_bar = page.locator("header").bounding_box()["height"]
-    staying = (".research", ".panel > [role=alert]")
+    staying = (".research", ".told > [role=alert]")
     assert all(page.locator(one).bounding_box()["y"] >= bottom_of_bar for one in staying)
     assert "maximum-scale" not in page.locator("meta[name=viewport]").get_attribute("content")
     page.emulate_media(reduced_motion="reduce")
@@ -1052,10 +1052,10 @@ def test_a_wrong_age_is_seen_and_can_be_put_right(page):
     """Far down in the panel, where the fields are; and menus keep their keys to themselves while a
     run goes on."""
     with_sample(page)
-    page.get_by_label("Age").fill("621")
+    page.get_by_label("Age", exact=True).fill("621")
     expect(page.get_by_role("alert")).to_contain_text("age")
     expect(page.get_by_role("alert")).to_be_in_viewport()
-    page.get_by_label("Age").fill("62")
+    page.get_by_label("Age", exact=True).fill("62")
     expect(page.get_by_role("alert")).to_have_count(0)
     expect(page.locator("#facts")).not_to_contain_text("needs age")
 

@@ -83,7 +83,7 @@ def test_from_the_upload_to_the_downloads(page, terminal, tmp_path):
     expect(page.get_by_role("img", name=re.compile(r"^p\(malignant\): 1.00"))).to_be_visible()
 
     expect(page.locator("#facts")).to_contain_text(re.compile("Brock 2b: not computed: needs age"))
-    page.get_by_label("Age").fill(AGE)
+    page.get_by_label("Age", exact=True).fill(AGE)
     expect(page.locator("#facts")).not_to_contain_text("needs age")
 
     terminal = terminal(CT, "--patient", f"age={AGE}")

@@ -8,12 +8,13 @@ from typing import Any
 import qt
 from slicer import vtkMRMLMarkupsFiducialNode
 
-from LungNoduleRiskLib.annotations import LABELS, Annotation, annotate, annotationOf
+from LungNoduleRiskLib.annotations import NO_OWN, Annotation, annotate, annotationOf, labelsOf
 from LungNoduleRiskLib.exporting import exportLabels, exportNodules
 from LungNoduleRiskLib.language import tr as _
 from LungNoduleRiskLib.nodules import SceneNodule
 from LungNoduleRiskLib.parameters import Parameters
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.weights.store import read_card
 
 EVIDENCE = ("reader", "pathology")
 
@@ -24,11 +25,26 @@ class Annotating:
     def __init__(self, ui: Any, say: Callable[[str], None]):
         self._ui, self._say = ui, say
         self._point: tuple[vtkMRMLMarkupsFiducialNode, int] | None = None  # list, control point
-        ui.labelSelector.addItems(["", *LABELS])
+        self._ownTasks = NO_OWN
         for level in EVIDENCE:
             ui.evidenceSelector.addItem(say(level), level)
         ui.labelSelector.currentTextChanged.connect(self._onEdited)
         ui.noteEdit.textEdited.connect(self._onEdited)
+
+    def offer(self, weights: str) -> None:
+        """Offers the labels of all tasks, also of this weight set's own; a set that is gone has
+        none."""
+        try:
+            self._ownTasks = read_card(weights).own_tasks
+        except NoduleRiskError:
+            self._ownTasks = NO_OWN
+        selector = self._ui.labelSelector
+        said = selector.currentText
+        selector.blockSignals(True)
+        selector.clear()
+        selector.addItems(["", *labelsOf(self._ownTasks)])
+        selector.setCurrentText(said)
+        selector.blockSignals(False)
 
     def show(
         self, nodule: SceneNodule | None, markupsNode: vtkMRMLMarkupsFiducialNode | None
@@ -71,7 +87,8 @@ class Annotating:
 
     def _export(self, export: Callable, chosen: Parameters, where: str, *choices: Any) -> None:
         try:
-            export(chosen.ct, chosen.points, where, chosen.patient or None, *choices)
+            nodes = chosen.ct, chosen.points
+            export(*nodes, where, chosen.patient or None, *choices, ownTasks=self._ownTasks)
         except NoduleRiskError as error:
             self._say(str(error))
         else:
@@ -87,7 +104,7 @@ class Annotating:
         )
         annotate(*self._point, said)
         try:
-            said.labels()
+            said.labels(self._ownTasks)
         except NoduleRiskError as error:
             self._say(str(error))
         else:

@@ -193,6 +193,7 @@ class Panel(VTKObservationMixin):
             self.ui.pairingSelector.setItemText(index, say(pairing))
         self.addObserver(self._wrapper.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onChanged)
         self._advanced.listWeights(self.parameters.weights)
+        self._annotating.offer(self.parameters.weights)
         if self.parameters.ct is None:
             volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
             maps = results.explanations(slicer.mrmlScene)
@@ -292,6 +293,7 @@ class Panel(VTKObservationMixin):
     def onWeights(self, name: str) -> None:
         if self._parameters is not None:
             self.parameters.weights = name
+            self._annotating.offer(name)
 
     def onSample(self, sample: Sample) -> None:
         try:

@@ -40,7 +40,7 @@ class PatientForm:
         if choices:
             field = box = qt.QComboBox()
             for choice in ("", *choices):
-                box.addItem(say(value_words(choice)), choice)
+                box.addItem(say(value_words(name, choice)), choice)
             box.currentIndexChanged.connect(lambda at: self._onEdited(name, box.itemData(at)))
         else:
             field = qt.QLineEdit()

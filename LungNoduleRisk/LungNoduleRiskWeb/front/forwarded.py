@@ -9,6 +9,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from aiohttp import web
 
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.texts import _
 
 
 class Forwarded:
@@ -28,7 +29,10 @@ class Forwarded:
             self._networks = [ip_network(one) for one in proxies]
         except ValueError as error:
             raise NoduleRiskError(
-                f"A trusted proxy is named by its address, as 127.0.0.1 or 172.16.0.0/12: {error}."
+                _(
+                    "A trusted proxy is named by its address, as 127.0.0.1 or 172.16.0.0/12:"
+                    " {reason}."
+                ).format(reason=str(error))
             ) from None
 
     def is_secure(self, request: web.Request) -> bool:

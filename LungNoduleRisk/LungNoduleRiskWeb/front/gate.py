@@ -17,7 +17,9 @@ from aiohttp.typedefs import Handler, Middleware
 
 from LungNoduleRiskWeb.front.forwarded import Forwarded
 from LungNoduleRiskWeb.front.refusals import (
+    LOCKED,
     LOGIN_PATH,
+    REFUSED,
     SCRIPT_PATH,
     STYLE_PATH,
     login,
@@ -26,12 +28,12 @@ from LungNoduleRiskWeb.front.refusals import (
     root_of,
 )
 from LungNoduleRiskWeb.front.visitors import TokenHolders, Visitor, Visitors
+from nodulerisk.language.texts import _
 
 HEALTH_PATH, METRICS_PATH = "/healthz", "/metrics"
 # without a token: they say nothing
 PUBLIC = (HEALTH_PATH, STYLE_PATH, SCRIPT_PATH, LOGIN_PATH)
 VISITOR = web.RequestKey("visitor", Visitor)  # who asks
-LOCKED = "This page is locked"
 FOREIGN = (
     "refused: a page of %.100r asks for %.100r; if these are one, make the proxy pass on the Host"
     " header as it comes, with its port"
@@ -78,8 +80,8 @@ def _is_scraper(request: web.Request, forwarded: Forwarded) -> bool:
 
 def _locked(request: web.Request, visitors: Visitors) -> web.Response:
     if isinstance(visitors, TokenHolders):
-        return login(request, "Open the address that you were given, or type its token here.")
-    return refusal(request, 403, LOCKED, "The server in front of this page did not sign you on.")
+        return login(request, _("Open the address that you were given, or type its token here."))
+    return refusal(request, 403, LOCKED, _("The server in front of this page did not sign you on."))
 
 
 def log_in(visitors: TokenHolders) -> Handler:
@@ -88,7 +90,7 @@ def log_in(visitors: TokenHolders) -> Handler:
     async def take(request: web.Request) -> web.StreamResponse:
         visitor = visitors.with_token(request, await _token_in(request))
         if visitor is None:
-            return login(request, "This token does not open the page.")
+            return login(request, _("This token does not open the page."))
         answer = web.Response(status=303, headers={"Location": f"{root_of(request)}/"})
         visitors.remember(request, answer, visitor)
         return answer
@@ -115,7 +117,7 @@ async def demand_loopback_host(request: web.Request, handler: Handler) -> web.St
         request,
         403,
         LOCKED,
-        "Without a token it is served to this machine alone, as localhost.",
+        _("Without a token it is served to this machine alone, as localhost."),
     )
 
 
@@ -147,9 +149,7 @@ def demand_own_page(forwarded: Forwarded) -> Middleware:
         if not is_said:  # once: anyone may make us say it
             is_said = True
             logger.warning(FOREIGN, request.headers.get("Origin", "no origin"), request.host)
-        return refusal(
-            request, 403, "This request is refused", "It does not come from a page of this server."
-        )
+        return refusal(request, 403, REFUSED, _("It does not come from a page of this server."))
 
     return check
 

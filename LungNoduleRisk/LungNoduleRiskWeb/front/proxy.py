@@ -4,6 +4,7 @@ process."""
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
@@ -23,8 +24,10 @@ from yarl import URL
 
 from LungNoduleRiskWeb.agreed import KEY_HEADER
 from LungNoduleRiskWeb.front.gate import VISITOR
-from LungNoduleRiskWeb.front.refusals import raw_path_of, refusal
+from LungNoduleRiskWeb.front.refusals import language_for, raw_path_of, refusal
 from LungNoduleRiskWeb.front.sessions import Session, Sessions
+from nodulerisk.language.spoken import say, speaking
+from nodulerisk.language.texts import _, ngettext
 
 # headers of one connection only (RFC 9110, 7.6.1), and what the other side must not know or choose
 STAYS_HERE = {
@@ -53,7 +56,7 @@ class Proxy:
         self._sessions = sessions
         self._stays_here = STAYS_HERE | {(user_header or "").lower()}
 
-    async def connections(self, _: web.Application) -> AsyncIterator[None]:
+    async def connections(self, _app: web.Application) -> AsyncIterator[None]:
         """The connections to the processes, for as long as the application runs."""
         async with ClientSession(
             auto_decompress=False,
@@ -71,7 +74,7 @@ class Proxy:
         if session is None:
             return _ended(request)
         if session.asked >= MOST_AT_ONCE:
-            return refusal(request, 429, "Too much at once", "Close other tabs of this page.")
+            return refusal(request, 429, _("Too much at once"), _("Close other tabs of this page."))
         with session.asking():
             if web.WebSocketResponse().can_prepare(request):
                 return await self._pass_messages(request, session)
@@ -79,9 +82,14 @@ class Proxy:
 
     async def say_how_long(self, request: web.Request) -> web.Response:
         """How many seconds the session goes on without its user, and how many before its end the
-        page warns of it. To ask this is no sign of the user."""
+        page warns of it, and the words of the warning. To ask this is no sign of the user."""
         session = self._session(request)
-        return _ended(request) if session is None else web.json_response(self._left(session))
+        if session is None:
+            return _ended(request)
+        left = self._left(session)
+        with speaking(language_for(request)):
+            words = {name: say(text) for name, text in _warning(left["seconds"]).items()}
+        return web.json_response(left | words)
 
     async def stay(self, request: web.Request) -> web.Response:
         """The user is there; answers as ``say_how_long``."""
@@ -103,7 +111,7 @@ class Proxy:
             async with self._client.request(
                 request.method,
                 _url(request, session),
-                headers=self._passed(request.headers),
+                headers=self._asked(request),
                 data=_touching(request, session) if request.can_read_body else None,
                 allow_redirects=False,
             ) as theirs:
@@ -136,24 +144,44 @@ class Proxy:
             await ours.close(code=WSCloseCode.GOING_AWAY)
         return ours
 
+    def _asked(self, request: web.Request) -> CIMultiDict[str]:
+        headers = self._passed(request.headers)
+        headers["Accept-Language"] = language_for(request)
+        return headers
+
     def _passed(self, headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
         return CIMultiDict(
             (name, value) for name, value in headers.items() if name.lower() not in self._stays_here
         )
 
 
+def _warning(seconds: float) -> dict[str, str]:
+    """What a page says before its session ends by itself."""
+    minutes = max(1, math.ceil(seconds / 60))
+    said = ngettext(
+        "Nobody uses this page. Within a minute it ends, and what was uploaded is deleted.",
+        "Nobody uses this page. Within {minutes} minutes it ends, and what was uploaded is"
+        " deleted.",
+        minutes,
+    )
+    return {"said": said.format(minutes=minutes), "stay": _("Stay"), "mark": _("(ends soon)")}
+
+
 def _ended(request: web.Request) -> web.Response:
     return refusal(
         request,
         410,
-        "This session has ended",
-        "What was uploaded in it is deleted. A session opens only in the browser that started it.",
-        link="Start a new one",
+        _("This session has ended"),
+        _(
+            "What was uploaded in it is deleted. A session opens only in the browser that started"
+            " it."
+        ),
+        link=_("Start a new one"),
     )
 
 
 def _no_answer(request: web.Request) -> web.Response:
-    return refusal(request, 502, "This session does not answer", "Load the page again.")
+    return refusal(request, 502, _("This session does not answer"), _("Load the page again."))
 
 
 def _url(request: web.Request, session: Session) -> URL:

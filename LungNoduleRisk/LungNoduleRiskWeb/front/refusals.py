@@ -8,12 +8,17 @@ from html import escape
 from aiohttp import web
 
 from nodulerisk import RESEARCH_USE_ONLY
+from nodulerisk.language.spoken import language, nearest, say, speaking
+from nodulerisk.language.texts import _
 
 ROOT: web.AppKey[str] = web.AppKey("root", str)  # the path that a proxy serves us below; or empty
+LANGUAGE: web.AppKey[str] = web.AppKey("language", str)  # the house's; empty: each browser's
+LANGUAGE_COOKIE = "nodulerisk-language"  # what was chosen on the page
+LOCKED, REFUSED = _("This page is locked"), _("This request is refused")
 STYLE_PATH, SCRIPT_PATH, LOGIN_PATH = "/front.css", "/front.js", "/login"
 STYLE = """\
 :root { color-scheme: dark; background: #14171a; color: #e6e6e6;
-font: 1.125rem/1.6 system-ui, sans-serif; }
+font: 1.125rem/1.6 system-ui, "Noto Sans CJK SC", sans-serif; }
 main { max-width: 38rem; margin: 15vh auto 0; padding: 0 1.5rem; }
 h1 { font-size: 1.6rem; }
 a { color: #7db7ff; }
@@ -35,7 +40,7 @@ openWithToken();
 """
 HTML = """\
 <!doctype html>
-<html lang="en">
+<html lang="{language}">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title><link rel="stylesheet" href="{root}{style}"></head>
 <body><main><h1>{title}</h1><p>{text}</p>{more}<footer>{research}</footer></main></body>
@@ -43,8 +48,8 @@ HTML = """\
 """
 FORM = """\
 <form method="post" action="{root}{login}">
-<label>Token <input type="password" name="token" autocomplete="off" required autofocus></label>
-<button>Open</button></form><script src="{root}{script}" defer></script>"""
+<label>{token} <input type="password" name="token" autocomplete="off" required autofocus></label>
+<button>{open}</button></form><script src="{root}{script}" defer></script>"""
 
 
 def root_of(request: web.Request) -> str:
@@ -67,32 +72,42 @@ def _below_root(path: str, request: web.Request) -> str:
     return below if below.startswith("/") else path
 
 
+def language_for(request: web.Request) -> str:
+    """The language that was chosen on the page, else the house's, else the browser's."""
+    chosen = request.cookies.get(LANGUAGE_COOKIE, "")
+    asked = request.headers.get("Accept-Language", "")
+    return nearest(chosen or request.config_dict[LANGUAGE] or asked).replace("_", "-")
+
+
 def refusal(
     request: web.Request, status: int, title: str, text: str, link: str = ""
 ) -> web.Response:
     """A page of a few words; ``link``: what the link to a session says, empty for none."""
-    more = f'<p><a href="{root_of(request)}/">{escape(link)}</a></p>' if link else ""
-    return _page(request, status, title, text, more)
+    more = f'<p><a href="{root_of(request)}/">{{link}}</a></p>' if link else ""
+    return _page(request, status, more, title=title, text=text, link=link)
 
 
 def login(request: web.Request, text: str) -> web.Response:
     """The page that asks for the token."""
-    form = FORM.format(root=root_of(request), login=LOGIN_PATH, script=SCRIPT_PATH)
-    answer = _page(request, 403, "This page is locked", text, form)
+    words = {"title": LOCKED, "text": text, "token": _("Token"), "open": _("Open")}
+    answer = _page(request, 403, FORM, **words)
     # browsers do not say where a form comes from if they must not say where a page does
     answer.headers["Referrer-Policy"] = "same-origin"
     return answer
 
 
-def _page(request: web.Request, status: int, title: str, text: str, more: str) -> web.Response:
-    html = HTML.format(
-        title=escape(title),
-        text=escape(text),
-        more=more,
-        root=root_of(request),
-        style=STYLE_PATH,
-        research=escape(RESEARCH_USE_ONLY),
-    )
+def _page(request: web.Request, status: int, more: str, **words: str) -> web.Response:
+    with speaking(language_for(request)):
+        said = {name: escape(say(text)) for name, text in words.items()}
+        known = {
+            "root": root_of(request),
+            "style": STYLE_PATH,
+            "script": SCRIPT_PATH,
+            "login": LOGIN_PATH,
+            "language": language().replace("_", "-"),
+            "research": escape(say(RESEARCH_USE_ONLY)),
+        }
+    html = HTML.format(more=more.format(**known, **said), **known, **said)
     return web.Response(status=status, text=html, content_type="text/html")
 
 

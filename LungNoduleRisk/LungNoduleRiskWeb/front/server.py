@@ -38,7 +38,9 @@ from LungNoduleRiskWeb.front.health import Health
 from LungNoduleRiskWeb.front.metrics import metrics
 from LungNoduleRiskWeb.front.proxy import Proxy
 from LungNoduleRiskWeb.front.refusals import (
+    LANGUAGE,
     LOGIN_PATH,
+    REFUSED,
     ROOT,
     SCRIPT_PATH,
     STYLE_PATH,
@@ -57,6 +59,7 @@ from LungNoduleRiskWeb.front.visitors import (
     Visitors,
 )
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.texts import _, message_of
 
 CONNECTIONS = web.AppKey("connections", Connections)
 CLOSE_SECONDS = 5.0  # for answers under way when the server stops
@@ -109,9 +112,11 @@ def serve(
     reserve: bool,
     idle_minutes: float,
     max_upload_gb: float,
+    language: str,
     ready: Callable[[str], None],
 ) -> None:
-    """Serves the page until the process is interrupted; ``ready`` gets the address to open.
+    """Serves the page until the process is interrupted; ``ready`` gets the address to open;
+    ``language``: see `make_app`.
 
     Raises:
         ServeError: the host or port cannot be used.
@@ -132,7 +137,7 @@ def serve(
             is_welcome=visitors.is_welcome,
         )
         ask = networks_question(weights, networks.address, key)
-        app = make_app(users, visitors, root=door.root_path, ask_networks=ask)
+        app = make_app(users, visitors, root=door.root_path, language=language, ask_networks=ask)
         ready(address(host, listener.getsockname()[1], door, tls))
         run(app, listener, tls)
 
@@ -177,6 +182,7 @@ def make_app(
     visitors: Visitors,
     *,
     root: str = "",
+    language: str = "",
     ask_networks: Callable[[Callable[[int], None]], None] = lambda on_waiting: None,
 ) -> web.Application:
     """The front's application.
@@ -185,6 +191,7 @@ def make_app(
         sessions: that it starts.
         visitors: who may come in; `Anyone`: only by this machine's own names.
         root: the path that a proxy serves it below.
+        language: of who has chosen none; empty: their browser's.
         ask_networks: see `Health`.
     """
     forwarded, connections = visitors.forwarded, Connections()
@@ -193,7 +200,7 @@ def make_app(
     if isinstance(visitors, Anyone):
         gate.insert(0, demand_loopback_host)
     app = web.Application(middlewares=[demand_own_page(forwarded), *gate])
-    app[ROOT], app[CONNECTIONS] = root, connections
+    app[ROOT], app[CONNECTIONS], app[LANGUAGE] = root, connections, language
     routes = [
         web.get("/", _starter(sessions, visitors), allow_head=False),
         web.get("/sessions/{id}/idle", proxy.say_how_long, allow_head=False),
@@ -228,13 +235,13 @@ def _starter(sessions: Sessions, visitors: Visitors) -> Handler:
             return refusal(
                 request,
                 403,
-                "This request is refused",
-                "A session starts when a person opens this page.",
+                REFUSED,
+                _("A session starts when a person opens this page."),
             )
         try:
             session = await sessions.own(request[VISITOR])
         except SessionError as error:
-            return refusal(request, 503, "No session", str(error))
+            return refusal(request, 503, _("No session"), message_of(error))
         answer = web.Response(status=303)
         answer.headers["Location"] = f"{root_of(request)}/sessions/{session.id}/"
         visitors.remember(request, answer, request[VISITOR])
@@ -254,7 +261,11 @@ def _is_visit(request: web.Request) -> bool:
 
 async def _not_found(request: web.Request) -> web.Response:
     return refusal(
-        request, 404, "There is no such page", "The address is wrong.", link="Start a session"
+        request,
+        404,
+        _("There is no such page"),
+        _("The address is wrong."),
+        link=_("Start a session"),
     )
 
 
@@ -313,8 +324,10 @@ def listening(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or "no such port"
         raise ServeError(
-            f"Port {port} of {host} cannot be used ({reason}): choose another; --port 0 picks a"
-            " free one."
+            _(
+                "Port {port} of {host} cannot be used ({reason}): choose another; --port 0 picks a"
+                " free one."
+            ).format(port=port, host=host, reason=reason)
         ) from error
 
 
@@ -338,6 +351,8 @@ def tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
         context.load_cert_chain(certificate, key)
     except OSError as error:  # ssl.SSLError is one
         raise ServeError(
-            f"The certificate cannot be used ({error.strerror or error}): give PEM files."
+            _("The certificate cannot be used ({reason}): give PEM files.").format(
+                reason=error.strerror or str(error)
+            )
         ) from error
     return context

@@ -25,6 +25,7 @@ from LungNoduleRiskWeb.agreed import KEY_VARIABLE, READY_LINE
 from LungNoduleRiskWeb.front import leftovers
 from LungNoduleRiskWeb.front.visitors import Visitor
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.texts import _
 
 HOST = "127.0.0.1"
 LOG_NAME, UPLOADS_NAME = (
@@ -38,7 +39,7 @@ CLOSED_SECONDS = 60.0  # after its last page was closed a session ends
 REFILL_SECONDS = 10.0  # after a session was taken from the reserve: its page loads first
 RETRY_SECONDS = 60.0  # after a reserve that did not start
 END_SECONDS = 5.0  # between asking a process to end and ending it
-NOT_STARTED = "The session did not start: try again, or tell who runs this server."
+NOT_STARTED = _("The session did not start: try again, or tell who runs this server.")
 
 PREFIX = "nodulerisk-web-"  # of the folder of all sessions
 
@@ -217,14 +218,16 @@ class Sessions:
         same = sum(one.user == visitor.user for one in [*owners, *self._starting])
         if visitor.user and same > max(1, self.most // 2):
             raise SessionError(
-                "You have sessions in other browsers, and others need a place: end one of yours."
+                _("You have sessions in other browsers, and others need a place: end one of yours.")
             )
 
     async def _new(self) -> Session:
         """A session without a user, once it can be asked."""
         wanted = self._launcher.createSession({"application": "session"})
         if wanted is None:
-            raise SessionError(f"All {self.most} sessions are in use: try again later.")
+            raise SessionError(
+                _("All {most} sessions are in use: try again later.").format(most=self.most)
+            )
         session = self._launch(wanted)
         if why := await _why_not_ready(session):
             await self._end(session, "did not start", why)

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.texts import _
 
 SHORTEST_TOKEN = 16  # characters
 
@@ -48,23 +49,26 @@ def _read(path: Path) -> dict[str, str]:
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8"
-        raise NoduleRiskError(f"The tokens in {path} cannot be read ({reason}).") from None
+        reason = getattr(error, "strerror", None) or _("not UTF-8")
+        words = _("The tokens in {path} cannot be read ({reason}).")
+        raise NoduleRiskError(words.format(path=path, reason=reason)) from None
     tokens: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
         if line.strip() and not line.startswith("#"):
-            user, token = _parts(line, f"Line {number} of {path}")
+            user, token = _parts(line, number, path)
             if user in tokens or token in tokens.values():
-                raise NoduleRiskError(f"Line {number} of {path} repeats a name or a token.")
+                words = _("Line {number} of {path} repeats a name or a token.")
+                raise NoduleRiskError(words.format(number=number, path=path))
             tokens[user] = token
     return tokens
 
 
-def _parts(line: str, where: str) -> tuple[str, str]:
+def _parts(line: str, number: int, path: Path) -> tuple[str, str]:
     parts = line.split()
     if len(parts) != 2 or len(parts[1]) < SHORTEST_TOKEN:
-        raise NoduleRiskError(
-            f"{where} is no name and token of {SHORTEST_TOKEN} characters or more, as 'anna"
-            " 3f9c…': correct it."
+        words = _(
+            "Line {number} of {path} is no name and token of {shortest} characters or more, as"
+            " 'anna 3f9c…': correct it."
         )
+        raise NoduleRiskError(words.format(number=number, path=path, shortest=SHORTEST_TOKEN))
     return parts[0], parts[1]

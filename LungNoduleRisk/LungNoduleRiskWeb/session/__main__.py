@@ -13,7 +13,6 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from trame_server import Server
 from trame_slicer import module as trame_slicer_module
 from wslink import protocol as wslink_protocol
 from wslink.chunking import StreamUnChunker
@@ -27,7 +26,8 @@ from LungNoduleRiskWeb.agreed import (
 from LungNoduleRiskWeb.session.archiving import Archiving
 from LungNoduleRiskWeb.session.controller import Controller
 from LungNoduleRiskWeb.session.page import build_page
-from LungNoduleRiskWeb.session.routes import Routes, only_with
+from LungNoduleRiskWeb.session.routes import Routes, in_the_language_of, only_with
+from LungNoduleRiskWeb.session.speaking import SpeakingServer
 from LungNoduleRiskWeb.session.uploads import Limits
 from LungNoduleRiskWeb.session.viewer import Viewer
 from nodulerisk.engine.queue import SharedNetworks
@@ -45,9 +45,9 @@ def networks_for(
     )
 
 
-def make_server(options: argparse.Namespace, key: str, networks: str) -> Server:
+def make_server(options: argparse.Namespace, key: str, networks: str) -> SpeakingServer:
     """The session's trame server: scene, views, page and routes, behind the front's key."""
-    server = Server()
+    server = SpeakingServer()
     server.enable_module(trame_slicer_module)
     viewer = Viewer(server)
     make_networks = partial(networks_for, address=networks, key=key)
@@ -61,7 +61,8 @@ def make_server(options: argparse.Namespace, key: str, networks: str) -> Server:
 
     @server.controller.add("on_server_bind")
     def _bind(wslink_server) -> None:
-        wslink_server.app.middlewares.append(only_with(key))
+        middlewares = only_with(key), in_the_language_of(server.speak)
+        wslink_server.app.middlewares.extend(middlewares)
         routes.add_to(wslink_server.app)
 
     @server.controller.add("on_server_ready")

@@ -21,6 +21,7 @@ from LungNoduleRiskWeb.session.downloads import dicom_writer
 from LungNoduleRiskWeb.session.uploads import Limits, delete_unused
 from nodulerisk.ct.dicom.identity import identity_in
 from nodulerisk.errors import NoduleRiskError, PacsError
+from nodulerisk.language.texts import _, joined
 from nodulerisk.pacs.access import Access
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Archiving:
     async def _list_received(self, folder: Path) -> None:
         from nodulerisk.pacs.received import received
 
-        with self._notices.refusals_said(), self._notices.busy("Looking for received CTs…"):
+        with self._notices.refusals_said(), self._notices.busy(_("Looking for received CTs…")):
             self._received = await asyncio.to_thread(received, folder)
             self._state.received = [_received_words(one) for one in self._received]
 
@@ -125,7 +126,7 @@ class Archiving:
         days = [self._typed("from"), self._typed("to")]
         date = " - ".join(days) if any(days) else ""
         wanted = Wanted(self._typed("name"), self._typed("id"), date, self._typed("accession"))
-        with self._notices.refusals_said(), self._notices.busy("Searching the archive…"):
+        with self._notices.refusals_said(), self._notices.busy(_("Searching the archive…")):
             self._notices.say("")
             self._state.update({"studies": [], "study": "", "study_series": []})
             found, has_more = await self._ask(lambda archive: archive.find(wanted))
@@ -133,9 +134,9 @@ class Archiving:
                 return
             self._state.studies = [_row(study) for study in found]
             if not found:
-                self._notices.say("The archive has no such CT.")
+                self._notices.say(_("The archive has no such CT."))
             elif has_more:
-                self._notices.say("There are more: narrow the search.")
+                self._notices.say(_("There are more: narrow the search."))
 
     def _typed(self, what: str) -> str:
         return str(self._state[f"find_{what}"] or "")
@@ -145,7 +146,7 @@ class Archiving:
         create_task(self._choose(str(study_uid)))
 
     async def _choose(self, study_uid: str) -> None:
-        with self._notices.refusals_said(), self._notices.busy("Reading the series…"):
+        with self._notices.refusals_said(), self._notices.busy(_("Reading the series…")):
             self._notices.say("")
             self._state.update({"study": study_uid, "study_series": []})
             found = await self._ask(lambda archive: archive.series(study_uid))
@@ -153,7 +154,7 @@ class Archiving:
                 return
             self._state.study_series = [{"uid": one.uid, "text": one.words} for one in found]
             if not found:
-                self._notices.say("This study has no CT series.")
+                self._notices.say(_("This study has no CT series."))
 
     # Opening
 
@@ -164,11 +165,11 @@ class Archiving:
     async def _retrieve(self, study_uid: str, series_uid: str | None) -> None:
         """``series_uid``: None: the most suitable."""
         with self._notices.refusals_said():
-            with self._notices.busy("Retrieving the CT…"):
+            with self._notices.busy(_("Retrieving the CT…")):
                 self._notices.say("")
                 path = await self._ask(partial(self._retrieved, study_uid, series_uid))
             await self._open(path)
-            with self._notices.busy("Looking for earlier CTs…"):
+            with self._notices.busy(_("Looking for earlier CTs…")):
                 found = await self._ask(partial(_earlier, study_uid))
                 self._state.earlier_studies = [
                     {"uid": one.uid, "text": f"{one.date} {one.description}"} for one in found
@@ -183,7 +184,7 @@ class Archiving:
     def _tell(self, done: int, total: int) -> None:
         """Told, on another thread, how many images have arrived."""
         if self._is_cancelled:
-            raise PacsError("The retrieval was cancelled: nothing was kept.")
+            raise PacsError(_("The retrieval was cancelled: nothing was kept."))
         self._arrived = done, total
 
     def cancel(self) -> None:
@@ -220,17 +221,17 @@ class Archiving:
 
     async def _ask_to_send(self) -> None:
         page = self._page
-        with self._notices.refusals_said(), self._notices.busy("Reading whose CT this is…"):
+        with self._notices.refusals_said(), self._notices.busy(_("Reading whose CT this is…")):
             self._notices.say("")
             if page.upload is None or self._access is None:
-                raise PacsError("Only results of a DICOM series can be sent to the archive.")
+                raise PacsError(_("Only results of a DICOM series can be sent to the archive."))
             reader = partial(identity_in, [page.upload], page.series_uid)
             who = await asyncio.to_thread(reader)
-            nodules = ", ".join(one.name for one in page.session.drawn)
+            nodules = joined(", ", [one.name for one in page.session.drawn])
             self._state.sending = [
-                f"To: {self._access.address}",
-                f"Masks (SEG) and report (SR) of {nodules}",
-                *(f"{label}: {text}" for label, text in who.items()),
+                _("To: {archive}").format(archive=self._access.address),
+                _("Masks (SEG) and report (SR) of {nodules}").format(nodules=nodules),
+                *(joined(": ", one) for one in who.items()),
             ]
 
     def keep(self) -> None:
@@ -244,7 +245,7 @@ class Archiving:
     async def _send(self) -> None:
         with self._notices.refusals_said():
             with (
-                self._notices.busy("Sending to the archive…"),
+                self._notices.busy(_("Sending to the archive…")),
                 TemporaryDirectory() as folder,
             ):
                 self._notices.say("")
@@ -253,7 +254,7 @@ class Archiving:
                 await self._ask(lambda archive: archive.store(files))
             with self._state:
                 self._state.sending = []
-            self._notices.say("The archive has stored the masks and the report.")
+            self._notices.say(_("The archive has stored the masks and the report."))
 
     # Asking
 
@@ -270,14 +271,15 @@ class Archiving:
         from nodulerisk.pacs.archive import Archive
 
         if self._access is None:
-            raise PacsError("No archive is known here: tell whoever runs this server.")
+            raise PacsError(_("No archive is known here: tell whoever runs this server."))
         self._archive = self._archive or Archive(self._access)
         return question(self._archive)
 
     def _show_arrived(self) -> None:
         done, total = self._arrived
         if total:
-            self._notices.doing(f"Retrieving image {done} of {total}…")
+            words = _("Retrieving image {done} of {total}…")
+            self._notices.doing(words.format(done=done, total=total))
         with self._state:
             self._state.retrieved = round(100 * done / total) if total else 0
 
@@ -304,4 +306,5 @@ def _row(study: Study) -> dict[str, str]:
 
 def _received_words(one: ReceivedSeries) -> str:
     said = (one.study.date, one.study.shown_name, one.study.patient_id, one.series.words)
-    return ", ".join(filter(None, (*said, f"arrived {one.arrived}")))
+    arrived = _("arrived {when}").format(when=one.arrived)
+    return joined(", ", filter(None, (*said, arrived)))

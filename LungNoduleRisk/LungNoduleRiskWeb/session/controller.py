@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from trame_server import Server
 from trame_server.utils.asynchronous import create_task
 
 from LungNoduleRiskLib import scene
@@ -25,12 +24,14 @@ from LungNoduleRiskWeb.session.following import Following, FollowingState
 from LungNoduleRiskWeb.session.notices import Notices, without_folders
 from LungNoduleRiskWeb.session.reading_tools import ReadingState, ReadingTools
 from LungNoduleRiskWeb.session.scans import Scans, ScansState
+from LungNoduleRiskWeb.session.speaking import SpeakingServer
 from LungNoduleRiskWeb.session.viewer import Viewer
 from LungNoduleRiskWeb.session.views.numbers import with_hyphens
 from nodulerisk.clinical.patient import Patient
 from nodulerisk.ct.dicom.identity import identity_in
 from nodulerisk.ct.points import Point, Position, parse_point
 from nodulerisk.engine.worker import RemoteNetworks
+from nodulerisk.language.texts import Text, _, joined, ngettext
 from nodulerisk.outputs.words import AT_A_GLANCE
 from nodulerisk.weights.store import weight_set_names
 
@@ -51,6 +52,7 @@ class PageState:
         facts: of the selected nodule.
         running: an assessment, which can be cancelled.
         identity: reports name the patient.
+        language: of the page, as ``zh-CN``.
         percent: of it.
         undoable: what can be undone, in words.
         report_url: shown over the page.
@@ -68,6 +70,7 @@ class PageState:
     stability: bool = False
     dark: bool = True
     identity: bool = False
+    language: str = "en"
     undoable: str = ""
     report_url: str = ""
 
@@ -89,14 +92,14 @@ class Controller:
 
     def __init__(
         self,
-        server: Server,
+        server: SpeakingServer,
         viewer: Viewer,
         make_networks: Callable[..., RemoteNetworks],
         weights: str,
         device: str,
     ):
         """``make_networks``: as ``SharedNetworks``, once it knows its queue."""
-        self.viewer = viewer
+        self.viewer, self.speak = viewer, server.speak
         self.session = Session(SceneAssessor(partial(make_networks, on_waiting=self._on_waiting)))
         self.notices, self.state = Notices(server.state), server.state
         # by name: a folder's place on the server is nobody's business
@@ -114,8 +117,14 @@ class Controller:
         self._listen()
 
     def _listen(self) -> None:
+        self.state.change("language")(lambda **_: self._say_anew())
         self.state.change("placing")(lambda **_: self._place())
         self.state.change(*(f"patient_{name}" for name in PATIENT))(lambda **_: self._on_patient())
+
+    def _say_anew(self) -> None:
+        """In the language that was chosen."""
+        self.speak(str(self.state.language))
+        self.viewer.draw_anew()
 
     # The CT
 
@@ -260,7 +269,7 @@ class Controller:
 
     async def _assess(self) -> None:
         with self.notices.refusals_said():
-            with self.notices.busy("Waiting for the networks…"):
+            with self.notices.busy(_("Waiting for the networks…")):
                 self.notices.say("")
                 self.correcting.stop()
                 self._start()
@@ -272,7 +281,8 @@ class Controller:
                     run = self.session.end()
                     self.refresh()
                     self.jump()
-            self.notices.say(f"{run.shown} of {len(run.points)} nodules assessed.")
+            done = _("{count} of {all} nodules assessed.")
+            self.notices.say(done.format(count=run.shown, all=len(run.points)))
 
     @property
     def weights(self) -> str:
@@ -310,7 +320,8 @@ class Controller:
     def _on_waiting(self, before: int) -> None:
         """Told, on any thread, how many requests the networks answer before ours."""
         if before:
-            self.session.tell(f"The networks are busy: {before} requests ahead of you…")
+            words = _("The networks are busy: {before} requests ahead of you…")
+            self.session.tell(words.format(before=before))
 
     def _show_news(self) -> None:
         news = self.session.news
@@ -387,10 +398,21 @@ def plain(typed: object) -> str:
 
 def _row(summary: Summary, place: str) -> dict[str, Any]:
     """A nodule's line as the page lists it."""
-    sizes = [f"{name} {summary.sizes[name]}" for name in AT_A_GLANCE if name in summary.sizes]
-    more: dict[str, Any] = {"sizes": ", ".join(sizes), "place": place}
-    more["warnings"] = len(summary.warnings)
-    more["state"] = [without_folders(line) for line in summary.state]
+    sizes = [
+        _("{name} {size}").format(name=name, size=summary.sizes[name])
+        for name in AT_A_GLANCE
+        if name in summary.sizes
+    ]
+    count = len(summary.warnings)
+    more = {
+        "sizes": joined(", ", sizes),
+        "place": place,
+        "warned": ngettext("{count} warning", "{count} warnings", count).format(count=count)
+        if count
+        else "",
+        "state": [one if isinstance(one, Text) else without_folders(one) for one in summary.state],
+        "answers": [asdict(one) | {"evidence_said": Text(one.evidence)} for one in summary.answers],
+    }
     return asdict(summary) | more
 
 
@@ -399,4 +421,6 @@ def _found(facts: NoduleFacts) -> dict[str, Any] | None:
     if facts.found is None:
         return None
     earlier = None if facts.earlier is None else asdict(facts.earlier)
-    return asdict(facts.found) | {"earlier": earlier, "over_time": facts.overTime}
+    looks = joined(", ", facts.found.appearance)
+    more = {"earlier": earlier, "over_time": facts.overTime, "looks": looks}
+    return asdict(facts.found) | more

@@ -13,6 +13,7 @@ from LungNoduleRiskLib.display import results
 from LungNoduleRiskWeb.session.part import Page
 from LungNoduleRiskWeb.session.views.numbers import number
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.texts import _
 
 BRUSHES = {"Paint": SegmentationEffectPaint, "Erase": SegmentationEffectErase}
 BRUSH_MM = (1, 30)  # the least and the largest diameter
@@ -74,7 +75,7 @@ class Correcting:
         self._page.notices.refuse_busy()
         chosen, volume_node = self._page.session.chosen, self._page.session.volumeNode
         if chosen is None or volume_node is None or chosen.assessment is None:
-            raise NoduleRiskError("Choose a nodule that was assessed.")
+            raise NoduleRiskError(_("Choose a nodule that was assessed."))
         self._state.update({"placing": False, "measuring": False, "masks": True})
         node = results.segmentToEdit(chosen.name, volume_node)
         if self._editor.active_segmentation_node is not node:

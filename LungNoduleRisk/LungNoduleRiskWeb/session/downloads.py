@@ -17,12 +17,13 @@ from nodulerisk.assessment import Assessment
 from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError, OutputError
+from nodulerisk.language.texts import _
 from nodulerisk.outputs.nodule_tables import write_csv
 from nodulerisk.outputs.outcome import Outcome
 from nodulerisk.outputs.style import REPORT_NAME, TABLE_NAME
 
 Writer = Callable[[], object]
-NOTHING = "There are no results yet: assess a nodule first."
+NOTHING = _("There are no results yet: assess a nodule first.")
 
 
 def prepare(name: str, controller: Controller, folder: Path) -> Writer:
@@ -80,7 +81,7 @@ def dicom_writer(controller: Controller, folder: Path) -> Writer:
     from nodulerisk.outputs.dicom import read_source  # highdicom alone takes a third of a second
 
     if controller.upload is None or controller.series_uid is None:
-        raise OutputError("DICOM results belong to a DICOM series: upload the CT as DICOM.")
+        raise OutputError(_("DICOM results belong to a DICOM series: upload the CT as DICOM."))
     source = partial(read_source, controller.upload, controller.series_uid)
     return controller.session.dicomWriter(folder, source)
 

@@ -9,6 +9,8 @@ from trame_server.utils.asynchronous import create_task
 
 from LungNoduleRiskLib.display import results
 from LungNoduleRiskWeb.session.part import Page
+from nodulerisk.language.texts import _
+from nodulerisk.trust.explain import NOT_EVIDENCE
 
 
 class Explaining:
@@ -26,7 +28,7 @@ class Explaining:
     async def _explain(self) -> None:
         page = self._page
         with page.notices.refusals_said():
-            with page.notices.busy("Finding where a network looked…"):
+            with page.notices.busy(_("Finding where a network looked…")):
                 page.notices.say("")
                 find = page.session.explainer(page.weights, page.device)
                 chosen, volume_node = page.session.chosen, page.session.volumeNode
@@ -35,7 +37,13 @@ class Explaining:
                 with self._state:
                     self.hide()
                     self._map = results.showExplanation(explanation, chosen.name, volume_node)
-                    self._state.explained = self._map.GetName()
+                    said = _("{nodule} {task} by {network} ({remark})")
+                    self._state.explained = said.format(
+                        nodule=chosen.name,
+                        task=explanation.task,
+                        network=explanation.network,
+                        remark=NOT_EVIDENCE,
+                    )
                     page.viewer.show_over(self._map)
 
     def hide(self) -> None:

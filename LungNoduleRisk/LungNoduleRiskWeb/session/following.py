@@ -17,9 +17,10 @@ from nodulerisk.clinical.registration import Alignment, Pair
 from nodulerisk.clinical.timeline import Timeline
 from nodulerisk.ct.dicom.dates import days_between
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.texts import _, joined
 
 MOST_DAYS = 36_525  # a hundred years
-WRONG_ORDER = (
+WRONG_ORDER = _(
     "By its DICOM date, the earlier CT was made on a later day: show the other one, and compare"
     " from there."
 )
@@ -84,8 +85,8 @@ class Following:
         with self._page.notices.refusals_said():
             before, after = self._earlier(), self._scans.shown
             if before is None or after is None or before is after:
-                raise NoduleRiskError("Choose the earlier CT to compare with.")
-            with self._page.notices.busy("Aligning the lungs…"):
+                raise NoduleRiskError(_("Choose the earlier CT to compare with."))
+            with self._page.notices.busy(_("Aligning the lungs…")):
                 self._page.notices.say("")
                 dated = await asyncio.to_thread(_days, before, after)
                 if dated is not None and dated < 0:
@@ -110,7 +111,7 @@ class Following:
             return 0.0
         days = typed_number(self._state.days, 0, MOST_DAYS)
         if days is None:
-            raise NoduleRiskError("The days between are a number, such as 180.")
+            raise NoduleRiskError(_("The days between are a number, such as 180."))
         return days
 
     def confirm(self, same: object) -> None:
@@ -122,7 +123,7 @@ class Following:
         with self._page.notices.refusals_said():
             self._page.notices.refuse_busy()
             if self._proposed is None or self._scans.shown is not self._proposed[2]:
-                raise NoduleRiskError("Compare the CTs first.")
+                raise NoduleRiskError(_("Compare the CTs first."))
             alignment, before, after, days, pairs = self._proposed
             said = same if isinstance(same, list) else []
             agreed = [pair for pair, is_one in zip(pairs, said, strict=False) if is_one is True]
@@ -150,9 +151,9 @@ def summary(timeline: Timeline) -> str:
         ]
         for status in ("both scans", "gone", "new")
     }
-    gone, new = (", ".join(named[status]) or "none" for status in ("gone", "new"))
-    count = len(named["both scans"])
-    return f"{count} nodules compared; only on the earlier CT: {gone}; only now: {new}."
+    gone, new = (joined(", ", named[status]) or _("none") for status in ("gone", "new"))
+    words = _("{count} nodules compared; only on the earlier CT: {gone}; only now: {new}.")
+    return words.format(count=len(named["both scans"]), gone=gone, new=new)
 
 
 def _days(before: Scan, after: Scan) -> int | None:
@@ -163,7 +164,10 @@ def _days(before: Scan, after: Scan) -> int | None:
 
 
 def _words(pair: Pair) -> str:
-    names = f"{pair.before.name} on the earlier CT and {pair.after.name} on this one"
+    names = _("{before} on the earlier CT and {after} on this one").format(
+        before=pair.before.name, after=pair.after.name
+    )
     if math.isnan(pair.distance_mm):
-        return f"{names}: the lungs do not match"
-    return f"{names}: {pair.distance_mm:.1f} mm apart once the lungs are aligned"
+        return _("{names}: the lungs do not match").format(names=names)
+    words = _("{names}: {mm:.1f} mm apart once the lungs are aligned")
+    return words.format(names=names, mm=pair.distance_mm)

@@ -13,6 +13,7 @@ from pathlib import Path
 from trame_server.state import State
 
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.texts import Text, _, message_of
 
 # a path from the root, of Unix or Windows, up to its last part
 FOLDERS = re.compile(r"(?<![\w./\\])(?:[A-Za-z]:[\\/]|/)(?:[^\s/\\'\":]+[/\\])+")
@@ -21,6 +22,7 @@ ROOTS = [  # of ours, as their names may have spaces in them
     for root in (tempfile.gettempdir(), Path(__file__).parents[2], sys.prefix, Path.home())
     if root != Path("/")
 ]
+BUSY = _("Something else is running: wait until it has finished, or cancel it.")
 NOTICES = {"busy": "", "message": "", "is_error": False}
 
 
@@ -35,14 +37,14 @@ class Notices:
     def say(self, text: str, is_error: bool = False) -> None:
         """Shows a line; an empty one takes the last away."""
         with self._state:
-            self._state.update({"message": without_folders(text), "is_error": is_error})
+            # what is a Text is shortened once it is said
+            shown = text if isinstance(text, Text) else without_folders(text)
+            self._state.update({"message": shown, "is_error": is_error})
 
     def refuse_busy(self) -> None:
         """Raises NoduleRiskError while something is done that must not be disturbed."""
         if self._is_busy:
-            raise NoduleRiskError(
-                "Something else is running: wait until it has finished, or cancel it."
-            )
+            raise NoduleRiskError(BUSY)
 
     def doing(self, words: str) -> None:
         """Says what is being done."""
@@ -71,11 +73,13 @@ class Notices:
         try:
             yield
         except NoduleRiskError as error:
-            self.say(str(error), is_error=True)
+            self.say(message_of(error), is_error=True)
         except Exception as error:
             logging.exception("unforeseen")
             self.say(
-                f"This should not happen ({type(error).__name__}): start a new session.",
+                _("This should not happen ({kind}): start a new session.").format(
+                    kind=type(error).__name__
+                ),
                 is_error=True,
             )
 

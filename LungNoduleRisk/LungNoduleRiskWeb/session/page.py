@@ -10,7 +10,6 @@ from typing import get_args, get_type_hints
 from trame.ui.vuetify3 import VAppLayout
 from trame.widgets import html
 from trame.widgets import vuetify3 as vuetify
-from trame_server import Server
 
 from LungNoduleRiskLib import resource
 from LungNoduleRiskWeb.session.archiving import Archiving
@@ -22,6 +21,8 @@ from LungNoduleRiskWeb.session.cards.mask import mask_tools
 from LungNoduleRiskWeb.session.cards.reading import reading_bar
 from LungNoduleRiskWeb.session.controller import SYSTEMS, Controller
 from LungNoduleRiskWeb.session.downloads import FILES
+from LungNoduleRiskWeb.session.notices import BUSY
+from LungNoduleRiskWeb.session.speaking import SpeakingServer, all_words, bound, shown, titled, vue
 from LungNoduleRiskWeb.session.viewer import Viewer
 from LungNoduleRiskWeb.session.widgets import (
     SPOKEN,
@@ -34,25 +35,40 @@ from LungNoduleRiskWeb.session.widgets import (
     toggle,
 )
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.clinical.patient import HELP, OF_THE_NODULE, Patient, field_words
+from nodulerisk.clinical.patient import HELP, OF_THE_NODULE, Patient, field_words, value_words
+from nodulerisk.language.spoken import LANGUAGES
+from nodulerisk.language.texts import _
 from nodulerisk.outputs.style import REPORT_NAME, TABLE_NAME
-from nodulerisk.tasks import DEMONSTRATION
+from nodulerisk.tasks import DEMONSTRATION, title_of
 
 ASSETS = Path(__file__).parent / "assets"
 TITLE = "LungNoduleRisk"  # never a file's name, nor a patient's
 DOWNLOADS = {
-    REPORT_NAME: "Report: all nodules, for screen and paper",
-    TABLE_NAME: "Table (CSV)",
-    "nodules.json": "Assessments (JSON)",
-    "results.zip": "Masks, meshes, pages and pictures (zip)",
-    "dicom.zip": "DICOM SEG and SR (they name the patient, as the CT does)",
-    "scene.mrb": "Scene for 3D Slicer (MRB)",
+    REPORT_NAME: _("Report: all nodules, for screen and paper"),
+    TABLE_NAME: _("Table (CSV)"),
+    "nodules.json": _("Assessments (JSON)"),
+    "results.zip": _("Masks, meshes, pages and pictures (zip)"),
+    "dicom.zip": _("DICOM SEG and SR (they name the patient, as the CT does)"),
+    "scene.mrb": _("Scene for 3D Slicer (MRB)"),
 }
 assert DOWNLOADS.keys() == FILES.keys()
+IN_SCRIPTS = {  # what assets/page.js says itself
+    "empty": _("There is no file in what was dropped."),
+    "busy": BUSY,
+    "sent": _("{share} % of {size} sent"),
+    "all_sent": _("{size} sent: the server reads the CT…"),
+    "unreadable": _(
+        "'{file}' cannot be read, such as a link to a file that is gone: take it out, and try"
+        " again."
+    ),
+    "cut_off": _("The upload was cut off: try again."),
+    "cancelled": _("The upload was cancelled."),
+}
+OF_VUETIFY = {"close": _("Close"), "open": _("Open"), "noDataText": _("No data")}
 
 
 def build_page(
-    server: Server, controller: Controller, viewer: Viewer, archiving: Archiving
+    server: SpeakingServer, controller: Controller, viewer: Viewer, archiving: Archiving
 ) -> None:
     """Builds the page of a session."""
     server.trigger("step")(controller.step)
@@ -69,40 +85,75 @@ def build_page(
     server.state.trame__favicon = _data_uri(resource("Icons/LungNoduleRisk.png"))
     with VAppLayout(server) as layout:
         layout.root.theme = ("dark ? 'dark' : 'light'",)
-        _bar(controller)
-        with vuetify.VMain(), html.Div(classes="room"):
-            with html.Div(
-                classes="views", role="region", aria_label="Slices and 3D view", **SPOKEN
-            ):
-                reading_bar(controller.reading)
-                with html.Div(classes="pictures"):
-                    viewer.fill(layout)
-            with html.Aside(classes="panel", aria_label="Nodules and results", **SPOKEN):
-                html.P(RESEARCH_USE_ONLY, classes="research", role="note", **SPOKEN)
+        known = ", ".join(f"{name}: {vue(words)}" for name, words in OF_VUETIFY.items())
+        with vuetify.VLocaleProvider(
+            locale=("language",), messages=(f"{{[language]: {{{known}}}}}",)
+        ):
+            _contents(controller, viewer, archiving, layout)
+    server.state.update({"words": all_words(), "in_scripts": IN_SCRIPTS})
+
+
+def _contents(
+    controller: Controller, viewer: Viewer, archiving: Archiving, layout: VAppLayout
+) -> None:
+    """What the page holds, from its bar to its dialogs."""
+    _bar(controller)
+    with vuetify.VMain(), html.Div(classes="room"):
+        with html.Div(
+            classes="views", role="region", aria_label=bound(_("Slices and 3D view")), **SPOKEN
+        ):
+            reading_bar(controller.reading)
+            with html.Div(classes="pictures"):
+                viewer.fill(layout)
+        with html.Aside(classes="panel", aria_label=bound(_("Nodules and results")), **SPOKEN):
+            with html.Div(classes="told"):
+                html.P(shown(RESEARCH_USE_ONLY), classes="research", role="note", **SPOKEN)
                 _message()
-                ct_card(controller)
-                archive_card(archiving)
-                _nodules_section(controller)
-                follow_card(controller.following)
-                _facts_section(controller)
-                _downloads_section()
-                _patient_section()
-        _report_dialog()
-        losing_dialog(controller.scans)
-        finding_dialog(archiving)
-        sending_dialog(archiving)
-        help_dialog()
+            ct_card(controller)
+            archive_card(archiving)
+            _nodules_section(controller)
+            follow_card(controller.following)
+            _facts_section(controller)
+            _downloads_section()
+            _patient_section()
+    _report_dialog()
+    losing_dialog(controller.scans)
+    finding_dialog(archiving)
+    sending_dialog(archiving)
+    help_dialog()
 
 
 def _bar(controller: Controller) -> None:
     with vuetify.VAppBar(density="compact"):
         vuetify.VAppBarTitle(TITLE, tag="h1")
         vuetify.VSpacer()
-        toggle("dark", "mdi-theme-light-dark", "Dark")
-        button("", "helping = true", icon="mdi-keyboard-outline", title="Keys and mouse")
+        _languages()
+        toggle("dark", "mdi-theme-light-dark", _("Dark"))
+        button("", "helping = true", icon="mdi-keyboard-outline", title=_("Keys and mouse"))
         button(
-            "End session", controller.end, icon="mdi-exit-to-app", title="Deletes what was uploaded"
+            _("End session"),
+            controller.end,
+            icon="mdi-exit-to-app",
+            title=_("Deletes what was uploaded"),
         )
+
+
+def _languages() -> None:
+    """The languages, each by its own name."""
+    with (
+        button("", icon="mdi-translate", title=_("Language")),
+        vuetify.VMenu(activator="parent"),
+        vuetify.VList(),
+    ):
+        for name, own in LANGUAGES.items():
+            tag = name.replace("_", "-")
+            vuetify.VListItem(
+                title=own,
+                lang=tag,
+                active=(f"language === '{tag}'",),
+                click=f"language = '{tag}'; utils.lnr.remember('{tag}')",
+                __properties=["lang"],
+            )
 
 
 def _message() -> None:
@@ -126,41 +177,42 @@ def _message() -> None:
 
 
 def _nodules_section(controller: Controller) -> None:
-    with section("Nodules", v_if="ct", id="nodules"):
+    in_voxels = vue(_("x, y, z (from 0)"))
+    with section(_("Nodules"), v_if="ct", id="nodules"):
         with html.Div(classes="row"):
             toggle(
                 "placing",
                 "mdi-map-marker-plus-outline",
-                "Place points: click each nodule in a slice",
-                "Place",
+                _("Place points: click each nodule in a slice"),
+                _("Place"),
             )
             button(
-                "Where slices meet",
+                _("Where slices meet"),
                 (controller.add_point_where_slices_meet, "[utils.lnr.shown()]"),
                 icon="mdi-crosshairs-gps",
-                title="Adds a point where the three slices meet, which their sliders move",
+                title=_("Adds a point where the three slices meet, which their sliders move"),
             )
             button(
                 "",
                 controller.undo,
                 icon="mdi-undo",
-                title="Undo (Ctrl+Z)",
+                title=_("Undo (Ctrl+Z)"),
                 disabled=("!!busy || !(undoable || brush)",),
             )
         with html.Div(classes="row"):
             vuetify.VTextField(
                 v_model=("coordinates",),
-                label=("system === 'voxel' ? 'x, y, z (from 0)' : 'x, y, z (mm)'",),
+                label=(f"system === 'voxel' ? {in_voxels} : 'x, y, z (mm)'",),
                 name="coordinates",
                 hide_details=True,
                 density="compact",
                 enter=controller.add_typed_point,
                 __events=[("enter", "keydown.enter.prevent")],
             )
-            choice("system", list(SYSTEMS), "Coordinates")
-            button("Add", controller.add_typed_point, disabled=("!coordinates",))
+            choice("system", SYSTEMS, _("Coordinates"))
+            button(_("Add"), controller.add_typed_point, disabled=("!coordinates",))
         html.P(
-            "Press Place, then click on each nodule in a slice; or type its coordinates.",
+            shown(_("Press Place, then click on each nodule in a slice; or type its coordinates.")),
             v_if="!nodules.length",
         )
         chosen = "{chosen: row.name === selected}"
@@ -171,7 +223,7 @@ def _nodules_section(controller: Controller) -> None:
             _nodule_row(controller)
         with html.Div(classes="row"):
             button(
-                "Assess",
+                _("Assess"),
                 controller.assess,
                 icon="mdi-play",
                 color="primary",
@@ -180,17 +232,23 @@ def _nodules_section(controller: Controller) -> None:
                 id="assess",
             )
             if len(controller.weight_sets) > 1:
-                choice("weights", list(controller.weight_sets), "Weights")
+                choice("weights", controller.weight_sets, _("Weights"))
             button(
-                "Cancel", controller.cancel, icon="mdi-stop", disabled=("!running",), id="cancel"
+                _("Cancel"),
+                controller.cancel,
+                icon="mdi-stop",
+                disabled=("!running",),
+                id="cancel",
             )
             checkbox(
                 "stability",
-                "Assesses each nodule turned and with the point 2 mm off, too: 7 times as long",
+                _("Assesses each nodule turned and with the point 2 mm off, too: 7 times as long"),
+                _("Stability"),
             )
             checkbox(
                 "cascade",
-                "Runs later tasks only if earlier ones are positive: malignant, then invasive",
+                _("Runs later tasks only if earlier ones are positive: malignant, then invasive"),
+                _("Cascade"),
             )
 
 
@@ -207,12 +265,12 @@ def _nodule_row(controller: Controller) -> None:
         html.Span("{{ row.place }}", v_if="row.place", classes="place")
         _answers("!answer.demonstration")
         html.Span(
-            DEMONSTRATION,
+            shown(DEMONSTRATION),
             v_if="row.answers.some(answer => answer.demonstration)",
             classes="demonstration",
         )
         _answers("answer.demonstration")
-        html.Span("{{ row.warnings }} warnings", v_if="row.warnings", classes="warning")
+        html.Span("{{ row.warned }}", v_if="row.warned", classes="warning")
         html.Span("{{ line }}", v_for="line in row.state", key="line", classes="state")
     with html.Div(classes="nodule-actions"):
         button(
@@ -222,13 +280,13 @@ def _nodule_row(controller: Controller) -> None:
             ),
             v_if="row.answers.length",
             icon="mdi-cube-scan",
-            title="Interactive mesh and slices",
+            title=_("Interactive mesh and slices"),
         )
         button(
             "",
             click=(controller.delete, "[row.name]"),
             icon="mdi-delete-outline",
-            title="Delete the point and its results",
+            title=_("Delete the point and its results"),
             disabled=("!!busy",),
         )
 
@@ -236,7 +294,7 @@ def _nodule_row(controller: Controller) -> None:
 def _answers(which: str) -> None:
     """The answers at a glance for which this is true, one a line."""
     html.Span(
-        "{{ answer.said && answer.said + ': ' }}{{ answer.shown }} · {{ answer.evidence }}",
+        "{{ answer.said && answer.said + ': ' }}{{ answer.shown }} · {{ answer.evidence_said }}",
         v_for=f"answer in row.answers.filter(answer => {which})",
         key="answer.shown",
         classes=("['answer', {demonstration: answer.demonstration}]",),
@@ -249,23 +307,24 @@ def _facts_section(controller: Controller) -> None:
         html.P("{{ facts.headline }}")
         mask_tools(controller)
         with html.Div(v_if="facts.scores.length", classes="scores"):
-            html.H3("Scores")
+            html.H3(shown(_("Scores")))
             with html.Div(v_for="one in facts.scores", key="one.name"):
                 html.B("{{ one.name }}: {{ one.words }}")
                 html.P("{{ one.basis }}", classes="basis")
         lines("facts.withheld", "withheld")
         with html.Div(v_if="facts.earlier", classes="earlier"):
-            html.H3("Since {{ facts.earlier.when }}")
+            since = vue(_("Since {date}"), date="facts.earlier.when")
+            html.H3(f"{{{{ {since} }}}}")
             html.P("{{ line }}", v_for="line in facts.earlier.lines", key="line")
-        lines("facts.over_time", "earlier", "Over all scans")
+        lines("facts.over_time", "earlier", _("Over all scans"))
         _tasks("facts.tasks")
-        lines("facts.stability", "stability", "Stability")
+        lines("facts.stability", "stability", _("Stability"))
         with html.Div(v_if="facts.appearance.length"):
-            html.H3("Appearance")
-            html.P("{{ facts.appearance.join(', ') }}")
+            html.H3(shown(_("Appearance")))
+            html.P("{{ facts.looks }}")
             html.P("{{ facts.appearanceBasis }}", classes="basis")
         checks("facts")
-        html.H3("Measurements")
+        html.H3(shown(_("Measurements")))
         html.P("{{ facts.measuredOn }}", classes="basis")
         with (
             html.Table(classes="measurements"),
@@ -274,14 +333,14 @@ def _facts_section(controller: Controller) -> None:
             html.Td("{{ one.name }}", title=("one.source",))
             html.Td("{{ one.value }}")
         with html.Div(v_if="facts.demonstrations.length", classes="demonstration"):
-            html.P(DEMONSTRATION)
+            html.P(shown(DEMONSTRATION))
             _tasks("facts.demonstrations")
-        html.H3("Guidelines, and scores that were not computed")
+        html.H3(shown(_("Guidelines, and scores that were not computed")))
         with html.P(v_for="one in facts.guidelines", key="one.name"):
             html.B("{{ one.name }}: ")
             html.Span("{{ one.words }}")
         html.P("{{ facts.position }} · {{ facts.provenance }}", classes="basis")
-        html.P(RESEARCH_USE_ONLY, classes="basis")
+        html.P(shown(RESEARCH_USE_ONLY), classes="basis")
 
 
 def _tasks(of: str) -> None:
@@ -294,32 +353,34 @@ def _tasks(of: str) -> None:
 
 def _downloads_section() -> None:
     with section(
-        "Downloads", v_if="nodules.some(row => row.answers.length) && !busy", id="downloads"
+        _("Downloads"), v_if="nodules.some(row => row.answers.length) && !busy", id="downloads"
     ):
         button(
-            "Open report",
+            _("Open report"),
             "report_url = 'report?at=' + Date.now()",
             icon="mdi-file-document-outline",
         )
         checkbox(
             "identity",
-            "As the DICOM series does; otherwise nothing identifies the patient",
-            "Name the patient in reports",
+            _("As the DICOM series does; otherwise nothing identifies the patient"),
+            _("Name the patient in reports"),
             v_if="ct.dicom",
         )
         with html.Ul(classes="downloads"):
             for name, words in DOWNLOADS.items():
                 with html.Li(v_if=("ct.dicom" if name == "dicom.zip" else "true")):
-                    html.A(words, href=f"download/{name}", download=name)
+                    html.A(shown(words), href=f"download/{name}", download=name)
 
 
 def _bar_of_probability() -> None:
     """The probability as a bar, the networks' range over it, and a tick at the threshold; the same
     in words."""
-    said = (
-        "`${bar.label}: ${bar.mean.toFixed(2)}` + (bar.members && `, networks"
-        " ${bar.low.toFixed(2)} to ${bar.high.toFixed(2)}`)"
+    mean, low, high, threshold = (
+        f"utils.lnr.fixed(bar.{which}, language)" for which in ("mean", "low", "high", "threshold")
     )
+    limit = vue(_("threshold {value}"), value=threshold)
+    networks = vue(_("{answer}, networks {low} to {high}"), answer="said", low=low, high=high)
+    said = f"[`${{bar.label}}: ${{{mean}}}`].map(said => bar.members ? {networks} : said)[0]"
     with html.Div(classes="bar", role="img", aria_label=(said,), title=("bar.members",), **SPOKEN):
         html.Div(classes=("['fill', task.evidence]",), style=("{width: 100 * bar.mean + '%'}",))
         html.Div(
@@ -332,12 +393,12 @@ def _bar_of_probability() -> None:
             style=("{left: 100 * bar.threshold + '%'}",),
         )
         html.Span(
-            "{{ bar.label }} {{ bar.mean.toFixed(2) }}"
-            "{{ bar.members && ` (${bar.low.toFixed(2)}–${bar.high.toFixed(2)})` }}",
+            f"{{{{ bar.label }}}} {{{{ {mean} }}}}"
+            f"{{{{ bar.members && ` (${{{low}}}–${{{high}}})` }}}}",
             classes="bar-words",
         )
         html.Span(
-            "threshold {{ bar.threshold.toFixed(2) }}",
+            f"{{{{ {limit} }}}}",
             v_if="bar.threshold !== null",
             classes="bar-threshold",
         )
@@ -345,8 +406,10 @@ def _bar_of_probability() -> None:
 
 def _patient_section() -> None:
     """The patient's details for scores and guidelines, one field each; empty if not known."""
-    with section("For scores and guidelines", v_if="facts"):
-        html.P("Kept in this session only, and never with an assessment.", classes="basis")
+    with section(_("For scores and guidelines"), v_if="facts"):
+        html.P(
+            shown(_("Kept in this session only, and never with an assessment.")), classes="basis"
+        )
         with html.Div(classes="fields"):
             for name, hint in get_type_hints(Patient).items():
                 _patient_field(name, get_args(hint)[0])
@@ -355,16 +418,20 @@ def _patient_section() -> None:
 def _patient_field(name: str, kind) -> None:
     choices = ("yes", "no") if kind is bool else get_args(kind)
     words = field_words(name)
-    label = words[0].upper() + words[1:] + (" (this nodule)" if name in OF_THE_NODULE else "")
+    label = vue(title_of(words))
+    if name in OF_THE_NODULE:
+        label = vue(_("{field} (this nodule)"), field=label)
     options = {
         "v_model": (f"patient_{name}",),
-        "label": label,
+        "label": (label,),
         "hide_details": True,
         "density": "compact",
-        "title": HELP.get(name, ""),
+        "title": bound(HELP.get(name, "")),
     }
     if choices:
-        vuetify.VSelect(items=(str(["", *choices]),), **options)
+        vuetify.VSelect(
+            items=titled({"": ""} | {one: value_words(name, one) for one in choices}), **options
+        )
     else:
         vuetify.VTextField(inputmode="decimal", **options)
 
@@ -377,9 +444,11 @@ def _report_dialog() -> None:
         vuetify.VCard(),
     ):
         with vuetify.VToolbar(density="compact"):
-            vuetify.VToolbarTitle("Report")
-            button("Close", shut, icon="mdi-close")
-        html.Iframe(src=("report_url",), sandbox="allow-scripts", classes="report", title="Report")
+            vuetify.VToolbarTitle(shown(_("Report")))
+            button(_("Close"), shut, icon="mdi-close")
+        html.Iframe(
+            src=("report_url",), sandbox="allow-scripts", classes="report", title=bound(_("Report"))
+        )
 
 
 def _data_uri(path: Path) -> str:

@@ -17,25 +17,26 @@ from LungNoduleRiskLib.session import Session
 from LungNoduleRiskWeb.session.viewer import LAYOUTS, Viewer
 from LungNoduleRiskWeb.session.views.numbers import number, typed_number
 from LungNoduleRiskWeb.session.views.reading import window_of
+from nodulerisk.language.texts import Text, _
 
-WINDOWS = {name.capitalize(): window for name, window in WINDOWS_HU.items()}
-FREE = "Free"  # any other window
-SLABS_MM = {"Slices": 0.0, "MIP 5 mm": 5.0, "MIP 10 mm": 10.0, "MIP 20 mm": 20.0}
+WINDOWS = {Text(name.capitalize()): window for name, window in WINDOWS_HU.items()}
+FREE = _("Free")  # any other window
+SLABS_MM = {_("Slices"): 0.0, "MIP 5 mm": 5.0, "MIP 10 mm": 10.0, "MIP 20 mm": 20.0}
 CINE_S = 0.1  # a slice
 MOST_CINE = 3000  # slices, five minutes: it would keep a session that its user has left
 WIDTHS_HU, CENTRES_HU = (1, 10_000), (-5_000, 5_000)
-FIRST_WINDOW = next(iter(WINDOWS))
+FIRST_WINDOW = str.__str__(next(iter(WINDOWS)))
 
 
 @dataclass(frozen=True)
 class ReadingState:
     """The initial state of the tools, by the names in the page."""
 
-    layout_name: str = next(iter(LAYOUTS))
+    layout_name: str = str.__str__(next(iter(LAYOUTS)))
     window_name: str = FIRST_WINDOW
     window_width: Any = WINDOWS[FIRST_WINDOW][0]
     window_centre: Any = WINDOWS[FIRST_WINDOW][1]
-    slab: str = next(iter(SLABS_MM))
+    slab: str = str.__str__(next(iter(SLABS_MM)))
     cine: bool = False
     crosshair: bool = True
     masks: bool = True
@@ -148,7 +149,7 @@ class ReadingTools:
             create_task(self._turn_on())
 
     async def _turn_on(self) -> None:
-        for _ in range(MOST_CINE):
+        for _turn in range(MOST_CINE):
             if self._state.cine is not True or self._session.volumeNode is None:
                 return
             with self._state:

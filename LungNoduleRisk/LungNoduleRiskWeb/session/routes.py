@@ -15,9 +15,10 @@ from LungNoduleRiskWeb.session import downloads
 from LungNoduleRiskWeb.session.arriving import Arriving
 from LungNoduleRiskWeb.session.controller import Controller
 from LungNoduleRiskWeb.session.downloads import Writer
-from LungNoduleRiskWeb.session.notices import without_folders
+from LungNoduleRiskWeb.session.speaking import said
 from LungNoduleRiskWeb.session.uploads import Limits, delete_unused, receive
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.texts import _, message_of
 from nodulerisk.outputs.style import REPORT_NAME
 
 CHUNK = 1 << 20  # bytes
@@ -43,6 +44,18 @@ def only_with(key: str):
         return await handler(request)
 
     return check
+
+
+def in_the_language_of(speak: Callable[[str], None]):
+    """A middleware: who loads the page has it in the language that the front names."""
+
+    @web.middleware
+    async def listen(request: web.Request, handler):
+        if request.path in ("/", "/index.html") and "Accept-Language" in request.headers:
+            speak(request.headers["Accept-Language"])
+        return await handler(request)
+
+    return listen
 
 
 class Routes:
@@ -72,8 +85,8 @@ class Routes:
             await self._controller.open(upload, ask=True)
         except NoduleRiskError as refusal:
             if request.transport is not None:  # else the browser has given up, and says so itself
-                self._controller.notices.say(str(refusal), is_error=True)
-            return web.Response(status=422, text=without_folders(str(refusal)))
+                self._controller.notices.say(message_of(refusal), is_error=True)
+            return web.Response(status=422, text=said(message_of(refusal)))
         finally:
             self._delete_unused()
         return web.Response()
@@ -114,14 +127,14 @@ class Routes:
         """Writes a file, sends it, and deletes it."""
         with TemporaryDirectory() as folder:
             try:
-                with self._controller.notices.busy("Writing…"):
+                with self._controller.notices.busy(_("Writing…")):
                     await asyncio.sleep(SHOWN_S)
                     await asyncio.to_thread(prepare(Path(folder)))
             except NoduleRiskError as refusal:
                 self._controller.notices.say(
-                    str(refusal), is_error=True
+                    message_of(refusal), is_error=True
                 )  # a browser shows nothing of such a download
-                return web.Response(status=422, text=without_folders(str(refusal)))
+                return web.Response(status=422, text=said(message_of(refusal)))
             return await _sent(Path(folder) / name, request, headers)
 
     def _delete_unused(self) -> None:

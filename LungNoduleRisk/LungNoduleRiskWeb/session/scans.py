@@ -22,11 +22,13 @@ from nodulerisk.ct.dicom.preview import previews
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError, SeveralSeriesError
+from nodulerisk.language.texts import _, joined
 
 CT_NAME = "CT"  # of the volume node: no file's name, which may be a patient's
-SAMPLE = "The sample"
 DATE = LABELS["StudyDate"]
-SEVERAL = "This folder holds several CT series or volumes: choose one."
+SEVERAL = _("This folder holds several CT series or volumes: choose one.")
+INSTEAD = _("Opening this CT instead removes {nodules} and what was found there.")
+SAMPLE_INSTEAD = _("Opening the sample instead removes {nodules} and what was found there.")
 
 
 @dataclass(eq=False)
@@ -66,7 +68,7 @@ class ScansState:
         scan: index of the one that is shown.
         series: to choose from, where a folder held several: ``uid``, ``text``, and ``seen``, a
             slice of it as the address of a picture, once it was read.
-        asking: what would be lost by opening ``what``; None: nothing is asked.
+        asking: what would be lost, which needs an answer; empty: nothing is asked.
     """
 
     ct: dict[str, Any] | None = None
@@ -75,7 +77,7 @@ class ScansState:
     scans: list[str] = field(default_factory=list)
     scan: int = 0
     series: list[dict[str, str]] = field(default_factory=list)
-    asking: dict[str, Any] | None = None
+    asking: str = ""
 
 
 class Scans:
@@ -105,7 +107,7 @@ class Scans:
             NoduleRiskError: see ``read_ct``, and while something else is done; what was open stays
                 open.
         """
-        with self._notices.busy("Reading the CT…"):
+        with self._notices.busy(_("Reading the CT…")):
             self._notices.say("")
             self._forget_question()
             self.pending, self._state.series = upload, []
@@ -119,7 +121,7 @@ class Scans:
             except NoduleRiskError:
                 self.pending = None
                 raise
-            self._open_or_ask(partial(self._add, upload, ct), "this CT", ask)
+            self._open_or_ask(partial(self._add, upload, ct), INSTEAD, ask)
 
     async def _show_previews(self, upload: Path) -> None:
         """Adds a slice of each series to those to choose from."""
@@ -152,14 +154,14 @@ class Scans:
             self._notices.refuse_busy()
             self._notices.say("")
             self._forget_question()
-            self._open_or_ask(partial(self._add_sample, SAMPLES[index]), SAMPLE.lower(), ask)
+            self._open_or_ask(partial(self._add_sample, SAMPLES[index]), SAMPLE_INSTEAD, ask)
 
-    def _open_or_ask(self, add: Callable[[bool], None], what: str, ask: bool) -> None:
+    def _open_or_ask(self, add: Callable[[bool], None], question: str, ask: bool) -> None:
         lost = [one.name for one in self._page.session.nodules]
         if not (ask and lost):
             return add(False)
         self._waiting = add
-        self._state.asking = {"what": what, "lost": ", ".join(lost)}
+        self._state.asking = question.format(nodules=joined(", ", lost))
         return None
 
     def answer(self, how: str) -> None:
@@ -175,7 +177,7 @@ class Scans:
                 add(how == "beside")
 
     def _forget_question(self) -> None:
-        self._waiting, self._state.asking = None, None
+        self._waiting, self._state.asking = None, ""
 
     def _add(self, upload: Path, ct: CT, beside: bool) -> None:
         if not beside:
@@ -234,11 +236,13 @@ class Scans:
         shown = self.shown
         if shown is None:
             return
-        told = [shown.date and f"Study of {shown.date}"]
+        told = [shown.date and _("Study of {date}").format(date=shown.date)]
         if self._state.who is True:
-            told += [f"{label}: {text}" for label, text in shown.said.items() if label != DATE]
+            told += [
+                joined(": ", (label, text)) for label, text in shown.said.items() if label != DATE
+            ]
         names = [
-            " · ".join(filter(None, (f"CT {number}", one.date, one.facts["text"])))
+            joined(" · ", filter(None, (f"CT {number}", one.date, one.facts["text"])))
             for number, one in enumerate(self.opened, 1)
         ]
         self._state.update(

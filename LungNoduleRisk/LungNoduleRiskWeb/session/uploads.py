@@ -19,11 +19,12 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web import BaseRequest
 
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.texts import _
 
 SUFFIXES = (".dcm", ".zip", ".nrrd", ".nii", ".nii.gz", ".mha")
 INCOMING = "incoming"  # name of the folder of an upload under way
 CHUNK = 1 << 18  # bytes
-NOTHING = "The upload holds no files. Choose a DICOM folder or .zip, NRRD, NIfTI or MHA."
+NOTHING = _("The upload holds no files. Choose a DICOM folder or .zip, NRRD, NIfTI or MHA.")
 
 
 class UploadError(NoduleRiskError):
@@ -91,11 +92,13 @@ def _refusals() -> Iterator[None]:
         yield
     except (ConnectionError, HttpProcessingError, ValueError, RuntimeError):
         raise UploadError(
-            "The upload was cut off or damaged on its way. Upload the CT again."
+            _("The upload was cut off or damaged on its way. Upload the CT again.")
         ) from None
     except OSError as error:
         raise UploadError(
-            f"The server cannot store the upload ({error.strerror}). Tell whoever runs it."
+            _("The server cannot store the upload ({reason}). Tell whoever runs it.").format(
+                reason=error.strerror
+            )
         ) from None
 
 
@@ -107,7 +110,7 @@ def _incoming(folder: Path) -> Iterator[Path]:
         incoming.mkdir()
     except FileExistsError:
         raise UploadError(
-            "Another upload is under way. Wait until it has finished, or cancel it."
+            _("Another upload is under way. Wait until it has finished, or cancel it.")
         ) from None
     try:
         yield incoming
@@ -130,7 +133,9 @@ async def _store(
         files += 1
         if files > limits.max_files:
             raise UploadError(
-                f"The upload holds more than {limits.max_files} files. Choose a single CT series."
+                _("The upload holds more than {most} files. Choose a single CT series.").format(
+                    most=limits.max_files
+                )
             )
         path = incoming / _neutral_name(files, _file_name(part))
         size = await _save(part, path, size, limits)
@@ -156,18 +161,17 @@ def _refuse_excess(size: int, coming: int, folder: Path, limits: Limits) -> None
     has room for."""
     if size > limits.max_bytes:
         raise UploadError(
-            f"The upload is larger than {_gb(limits.max_bytes)}. Choose a folder with a single"
-            " CT series."
+            _(
+                "The upload is larger than {most:.3g} GB. Choose a folder with a single CT series."
+            ).format(most=limits.max_bytes / 1e9)
         )
     if coming > shutil.disk_usage(folder).free - limits.spare_bytes:
         raise UploadError(
-            "The server's disk has no room for the upload. Tell whoever runs it, or use a"
-            " smaller file."
+            _(
+                "The server's disk has no room for the upload. Tell whoever runs it, or use a"
+                " smaller file."
+            )
         )
-
-
-def _gb(size: int) -> str:
-    return f"{size / 1e9:.3g} GB"
 
 
 def _file_name(part: BodyPartReader) -> str:

@@ -31,6 +31,7 @@ from LungNoduleRiskWeb.session.views.pictures import Picture, PictureFactory, Pl
 from LungNoduleRiskWeb.session.views.reading import Numbering, readout, scale, written
 from LungNoduleRiskWeb.session.views.shown import SliceShown
 from nodulerisk.errors import OutputError
+from nodulerisk.language.texts import _
 
 AXIAL, CORONAL, SAGITTAL = (
     ViewLayoutDefinition.axial_view(),
@@ -39,15 +40,15 @@ AXIAL, CORONAL, SAGITTAL = (
 )
 SPACE = ViewLayoutDefinition.threed_view()
 LAYOUTS = {
-    "Four views": Layout(
+    _("Four views"): Layout(
         LayoutDirection.Horizontal,
         [
             Layout(LayoutDirection.Vertical, [AXIAL, SAGITTAL]),
             Layout(LayoutDirection.Vertical, [SPACE, CORONAL]),
         ],
     ),
-    "Axial": Layout(LayoutDirection.Vertical, [AXIAL]),
-    "3D": Layout(LayoutDirection.Vertical, [SPACE]),
+    _("Axial"): Layout(LayoutDirection.Vertical, [AXIAL]),
+    _("3D"): Layout(LayoutDirection.Vertical, [SPACE]),
 }
 OVER = 0.5  # opacity of a map over the CT
 
@@ -109,6 +110,11 @@ class Viewer:
         for view in self._app.view_manager.get_views():
             view.reset_view()
 
+    def draw_anew(self) -> None:
+        """Sends every view's picture again, as after another language was chosen."""
+        for view in self._app.view_manager.get_views():
+            view.schedule_render()
+
     def show_slab(self, thickness_mm: float) -> None:
         """Shows the brightest voxels of slabs of slices, or single slices (0)."""
         for view in self._slices:
@@ -131,8 +137,7 @@ class Viewer:
         node = self._crosshair
         node.SetCrosshairMode(node.ShowBasic if shown else node.NoCrosshair)
         node.SetCrosshairBehavior(node.OffsetJumpSlice)
-        for view in self._app.view_manager.get_views():
-            view.schedule_render()
+        self.draw_anew()
 
     def jump(self, point_lps_mm) -> None:
         """Brings a position (LPS mm) to the middle of every view."""
@@ -231,7 +236,7 @@ class Viewer:
             OutputError: it cannot be written.
         """
         if not self._app.io_manager.write_scene(path):
-            raise OutputError("The scene cannot be written: the server's disk may be full.")
+            raise OutputError(_("The scene cannot be written: the server's disk may be full."))
 
     def _said_of(self, view: View) -> dict[str, Any]:
         if self._volume_node is None or not isinstance(view, SliceView):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from trame.widgets import html
 from trame.widgets import vuetify3 as vuetify
+
+from LungNoduleRiskWeb.session.speaking import bound, shown, titled, vue
 
 # What trame drops unless a widget is told of it.
 SPOKEN = {"__properties": ["role", ("aria_label", "aria-label"), ("aria_pressed", "aria-pressed")]}
@@ -12,14 +16,14 @@ SPOKEN = {"__properties": ["role", ("aria_label", "aria-label"), ("aria_pressed"
 def section(title: str, **options):
     section = html.Section(**options)
     with section:
-        html.H2(title)
+        html.H2(shown(title))
     return section
 
 
 def lines(expression: str, classes: str, title: str = "") -> None:
     with html.Div(v_if=f"{expression}.length", classes=classes):
         if title:
-            html.H3(title)
+            html.H3(shown(title))
         html.P("{{ line }}", v_for=f"line in {expression}", key="line")
 
 
@@ -33,11 +37,11 @@ def checks(of: str) -> None:
         )
 
 
-def choice(name: str, items: list[str], label: str) -> None:
+def choice(name: str, items: Iterable[str], label: str) -> None:
     vuetify.VSelect(
         v_model=(name,),
-        items=(str(items),),
-        label=label,
+        items=titled({str.__str__(one): one for one in items}),
+        label=bound(label),
         hide_details=True,
         density="compact",
         classes="choice",
@@ -55,12 +59,12 @@ def toggle(name: str, icon: str, title: str, text: str = "") -> None:
     )
 
 
-def checkbox(name: str, title: str, label: str = "", **options) -> None:
-    """A checkbox; without a label its name is one."""
+def checkbox(name: str, title: str, label: str, **options) -> None:
+    """A checkbox; its title says more."""
     vuetify.VCheckbox(
         v_model=(name,),
-        label=label or name.capitalize(),
-        title=title,
+        label=bound(label),
+        title=bound(title),
         hide_details=True,
         density="compact",
         **options,
@@ -70,7 +74,7 @@ def checkbox(name: str, title: str, label: str = "", **options) -> None:
 def button(text: str, click=None, icon: str = "", title: str = "", **options) -> vuetify.VBtn:
     """A button, which is returned; its name holds the words on it, for those who speak them, and
     says what its icon shows."""
-    named = {"title": title or text, "aria_label": ": ".join(filter(None, (text, title)))}
+    named = {"title": bound(title or text), "aria_label": _spoken_name(text, title)}
     options = (
         {"variant": "tonal", "size": "small"}
         | named
@@ -81,5 +85,11 @@ def button(text: str, click=None, icon: str = "", title: str = "", **options) ->
         if icon:
             vuetify.VIcon(icon)
         if text:
-            html.Span(text)
+            html.Span(shown(text))
     return made
+
+
+def _spoken_name(text: str, title: str) -> str | tuple[str]:
+    if text and title:
+        return (f"{vue(text)} + ': ' + {vue(title)}",)
+    return bound(text or title)

@@ -34,7 +34,7 @@ from nodulerisk.cli.research import (
     train_unet,
 )
 from nodulerisk.cli.weights import import_weights, list_weights, show_weights
-from nodulerisk.language.spoken import LANGUAGES, of_the_environment, use
+from nodulerisk.language.spoken import LANGUAGES, is_known, of_the_environment, use
 
 
 class Program(TyperGroup):
@@ -65,10 +65,11 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-def _speak(wanted: str | None) -> None:
-    if wanted not in (None, *LANGUAGES):
+def _speak(wanted: str | None) -> str | None:
+    if wanted and not is_known(wanted):
         raise typer.BadParameter(f"choose {', '.join(LANGUAGES)}.")
     use(wanted or of_the_environment())
+    return wanted
 
 
 @app.callback()

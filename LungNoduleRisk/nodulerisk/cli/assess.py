@@ -23,7 +23,7 @@ from nodulerisk.cli.shared import (
 )
 from nodulerisk.errors import NoduleRiskError, OutputError, PointError
 from nodulerisk.files import stem_of
-from nodulerisk.language.texts import _, joined
+from nodulerisk.language.texts import Verbatim, _, joined
 from nodulerisk.outputs.style import REPORT_NAME, SEG_NAME, SR_NAME, TABLE_NAME
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ def known_patient(texts: list[str] | None, points: int) -> Patient | None:
     ):
         raise NoduleRiskError(
             _("{said} can only be given for a single nodule: assess the points one by one.").format(
-                said=joined(", ", said)
+                said=joined(", ", map(Verbatim, said))
             )
         )
     return patient

@@ -9,7 +9,7 @@ import typer
 
 from nodulerisk.cli.shared import Verbose, errors_in_one_line, progress
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.language.texts import _
+from nodulerisk.language.texts import Verbatim, _
 
 
 def export(
@@ -43,9 +43,11 @@ def export(
         }
         chosen = [form for form, asked in forms.items() if asked]
         if len(chosen) != 1:
-            raise NoduleRiskError(_("Choose one form: --{forms}.").format(forms=", --".join(forms)))
+            raise NoduleRiskError(
+                _("Choose one form: --{forms}.").format(forms=Verbatim(", --".join(forms)))
+            )
         with progress(1) as show:
-            show("loading", None)
+            show(_("loading"), None)
             from nodulerisk.export.forms import export as write
             from nodulerisk.weights.store import load_weight_set
 

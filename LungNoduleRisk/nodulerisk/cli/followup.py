@@ -582,7 +582,11 @@ def _print(
     names = _scan_names(len(timeline.cts))
     for scan, of_scan in zip(names, outcomes, strict=True):
         echo("")
-        echo(_("The scan {scan}").format(scan=scan) if scan in TWO else Text(scan.capitalize()))
+        echo(
+            _("The scan {scan}").format(scan=scan)
+            if scan in TWO
+            else _("Scan {number}").format(number=names.index(scan) + 1)
+        )
         report_outcomes(of_scan, out / scan)
     looked_for = {
         (step.scans, step.before): _("{words} Picture: {name}").format(

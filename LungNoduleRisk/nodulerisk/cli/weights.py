@@ -9,7 +9,7 @@ import typer
 
 from nodulerisk.cli.shared import Verbose, echo, errors_in_one_line, progress
 from nodulerisk.errors import WeightsError
-from nodulerisk.language.texts import _, joined
+from nodulerisk.language.texts import Verbatim, _, joined
 
 
 def list_weights(verbose: Verbose = False) -> None:
@@ -77,7 +77,7 @@ def import_weights(
                     " {evidence_levels}."
                 ).format(
                     densesharp_evidence=densesharp_evidence,
-                    evidence_levels=joined(", ", EVIDENCE_LEVELS),
+                    evidence_levels=joined(", ", map(Verbatim, EVIDENCE_LEVELS)),
                 )
             )
         target = out or user_set_folder(name)
@@ -85,4 +85,5 @@ def import_weights(
             folder, target, name, densesharp_evidence=densesharp_evidence, report=show
         )
     words = _("{name}: {count} networks. Use it with --weights {set}")
-    echo(words.format(name=name, count=len(weights.networks), set=out or name))
+    typed = Verbatim(out or name)
+    echo(words.format(name=Verbatim(name), count=len(weights.networks), set=typed))

@@ -20,7 +20,7 @@ from nodulerisk.checks import (
     THICK_SLICES,
 )
 from nodulerisk.ct.volume import Technique
-from nodulerisk.language.texts import Clause, _, joined
+from nodulerisk.language.texts import Clause, Verbatim, _, joined
 
 SCANS = (_("the earlier scan"), _("the later scan"))
 CUT = (MASK_CUT, MASK_AT_EDGE)
@@ -58,7 +58,7 @@ def _of_masks(before: Assessment, after: Assessment) -> Iterator[str]:
 
 def _of_scans(before: Assessment, after: Assessment) -> Iterator[str]:
     first, second = before.provenance, after.provenance
-    sets = [f"{one.weight_set} {one.weight_set_version}" for one in (first, second)]
+    sets = [Verbatim(f"{one.weight_set} {one.weight_set_version}") for one in (first, second)]
     if sets[0] != sets[1]:
         yield _("other weight set: {before}, then {after}").format(before=sets[0], after=sets[1])
     if first.technique is None or second.technique is None:

@@ -22,7 +22,7 @@ from nodulerisk.clinical.followup import (
     increase,
 )
 from nodulerisk.clinical.repeatability import volume_limits
-from nodulerisk.language.texts import _
+from nodulerisk.language.texts import _, ngettext
 from nodulerisk.nodule.measure import value_of
 
 Z95 = 1.96  # standard deviations on either side of 95 %
@@ -144,9 +144,11 @@ class Course:
             )
         if left_out := sum(point.cut for point in self.points):
             lines.append(
-                _("left out of the regression, since the mask is cut: {left_out} scan(s)").format(
-                    left_out=left_out
-                )
+                ngettext(
+                    "left out of the regression, since the mask is cut: {left_out} scan",
+                    "left out of the regression, since the mask is cut: {left_out} scans",
+                    left_out,
+                ).format(left_out=left_out)
             )
         return lines
 

@@ -27,7 +27,7 @@ from nodulerisk.clinical.repeatability import (
 from nodulerisk.clinical.reported import SUBSOLID, density_of, half_up, networks_density
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.language.texts import Text, _, joined
+from nodulerisk.language.texts import Text, _, joined, pgettext
 from nodulerisk.nodule.measure import value_of
 
 Measurements = tuple[Measurement, ...]
@@ -269,7 +269,9 @@ class FollowUp:
         )
         return template.format(
             what=_("new solid part") if is_new else _("solid part"),
-            before=_("none") if before <= SOLID_PART_MM else Text("{mm:.1f}").format(mm=before),
+            before=pgettext("a solid part", "none")
+            if before <= SOLID_PART_MM
+            else Text("{mm:.1f}").format(mm=before),
             after=after,
             change=after - before,
             limit=SOLID_PART_MM,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_type_hints
 
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.language.texts import Text, _, joined
+from nodulerisk.language.texts import Text, Verbatim, _, joined, pgettext
 
 Density = Literal["ground glass", "part-solid", "solid"]
 Category = Literal["1", "2", "3", "4A", "4B", "4X"]
@@ -188,11 +188,13 @@ def field_words(name: str) -> str:
     return Text(name.replace("_", " ").replace("pet ", "PET "))
 
 
-def value_words(value: bool | float | str) -> str:
+def value_words(name: str, value: bool | float | str) -> str:
     """Returns a field's value as it is shown: ``yes``, ``12.1`` or ``solid``."""
     if isinstance(value, bool):
         return _("yes") if value else _("no")
-    return Text(value) if isinstance(value, str) else Text("{value:g}").format(value=value)
+    if isinstance(value, str):
+        return OF_ONE_FIELD.get((name, value), Text(value))
+    return Text("{value:g}").format(value=value)
 
 
 def input_words(name: str, value: str, origin: str = "") -> str:
@@ -217,13 +219,19 @@ FIELDS_IN_WORDS = (
     *(_("cyst change"), _("status"), _("solid part"), _("previous"), _("previous diameter")),
     *(_("previous solid diameter"), _("benign pattern"), _("proven benign"), _("PET uptake")),
 )
+OF_ONE_FIELD = {  # which the same English words of another field do not mean
+    ("cancer", "none"): pgettext("cancer before", "none"),
+    ("cancer", "earlier"): pgettext("cancer before", "earlier"),
+    ("pet_uptake", "none"): pgettext("uptake of FDG", "none"),
+    ("shape", "other"): pgettext("shape of a nodule", "other"),
+}
 VALUES_IN_WORDS = (
     *(_("female"), _("male"), _("low"), _("high"), _("never"), _("former"), _("current")),
-    *(_("none"), _("earlier"), _("within 5 years"), _("lung"), _("screening"), _("incidental")),
+    *(_("within 5 years"), _("lung"), _("screening"), _("incidental")),
     *(_("ground glass"), _("part-solid"), _("solid"), _("parenchymal"), _("juxtapleural")),
     *(_("perifissural"), _("subsegmental airway"), _("segmental airway"), _("thin-walled cyst")),
     *(_("thick-walled cyst"), _("multilocular cyst"), _("smooth oval"), _("smooth lentiform")),
-    *(_("smooth triangular"), _("other"), _("cavity grew"), _("wall grew")),
+    *(_("smooth triangular"), _("cavity grew"), _("wall grew")),
     *(_("more loculated or opaque"), _("became multilocular"), _("baseline"), _("new")),
     *(_("stable"), _("slowly growing"), _("growing"), _("faint"), _("moderate"), _("intense")),
 )
@@ -249,7 +257,7 @@ def patient_from(texts: Iterable[str]) -> Patient:
         if name not in kinds:
             raise NoduleRiskError(
                 _("'{text}' is not understood: write NAME=VALUE with one of {kinds}.").format(
-                    text=text, kinds=joined(", ", kinds)
+                    text=text, kinds=joined(", ", map(Verbatim, kinds))
                 )
             )
         values[name] = _value(name, value, get_args(kinds[name])[0])
@@ -267,13 +275,15 @@ def _value(name: str, text: str, kind: Any) -> Any:
             return kind(text.replace("_", "?"))  # Python alone reads 6_2 as 62
         except ValueError as error:
             raise NoduleRiskError(
-                _("{name} must be a number, such as {name}=3.").format(name=name)
+                _("{name} must be a number, such as {name}=3.").format(name=Verbatim(name))
             ) from error
     choices = (
         {"yes": True, "no": False} if kind is bool else {str(c).lower(): c for c in get_args(kind)}
     )
     if text not in choices:
         raise NoduleRiskError(
-            _("{name} must be one of {choices}.").format(name=name, choices=joined(", ", choices))
+            _("{name} must be one of {choices}.").format(
+                name=Verbatim(name), choices=joined(", ", map(Verbatim, choices))
+            )
         )
     return choices[text]

@@ -315,7 +315,7 @@ SCORES = (
         (*PARSIMONIOUS, "spiculation"),
         brock(BROCK_1B),
         PANCAN,
-        _("its own patients"),
+        _("the patients of its own study"),
         _("0.941"),
         (*BROCK_LIMITS, SOLID),
         MCWILLIAMS,
@@ -351,7 +351,7 @@ SCORES = (
             "375 veterans in the USA with one nodule, referred for PET, of 66 years on"
             " average; 54 % cancer"
         ),
-        _("its own patients; 35 patients as vignettes (PMC3960964)"),
+        _("the patients of its own study; 35 patients as vignettes (PMC3960964)"),
         _("0.79 (0.74 to 0.84); 0.72 (0.64 to 0.80)"),
         VETERANS_LIMITS,
         "Gould et al., Chest 2007;131:383-388",
@@ -361,7 +361,7 @@ SCORES = (
         (*MAYO_INPUTS, "pet_uptake"),
         herder,
         _("106 patients in Amsterdam with one nodule up to 30 mm, referred for PET; 57 % cancer"),
-        _("its own patients; one hospital in Britain (Lung Cancer 2015;89:27)"),
+        _("the patients of its own study; one hospital in Britain (Lung Cancer 2015;89:27)"),
         _("0.92 (0.87 to 0.97); 0.924 (0.875 to 0.974)"),
         HERDER_LIMITS,
         "Herder et al., Chest 2005;128:2490-2496",
@@ -383,7 +383,7 @@ class Input:
     @property
     def words(self) -> str:
         """The input in words, such as ``long axis 12.1 mm (measured)``."""
-        value = value_words(self.value)
+        value = value_words(self.name, self.value)
         value = Text("{value} mm").format(value=value) if self.name in DIAMETERS else value
         return input_words(field_words(self.name), value, self.origin)
 

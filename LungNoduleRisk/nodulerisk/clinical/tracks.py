@@ -11,7 +11,7 @@ from nodulerisk.assessment import Assessment
 from nodulerisk.clinical.registration import Alignment, Matches, Pair
 from nodulerisk.ct.points import Point
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.language.texts import _
+from nodulerisk.language.texts import Verbatim, _, joined
 from nodulerisk.nodule.measure import value_of
 
 ABSENT = "-"  # in a track named by hand: the scan does not show it
@@ -81,7 +81,7 @@ def _named(text: str, points: Sequence[Sequence[Point]]) -> tuple[Point | None, 
             _(
                 "'{text}' is not understood: write a name for each CT, such as {example}, and"
                 " {absent} where one has no point of it."
-            ).format(text=text, example=example, absent=ABSENT)
+            ).format(text=text, example=Verbatim(example), absent=Verbatim(ABSENT))
         )
     return tuple(
         None if name == ABSENT else _point(name, scan, of_scan)
@@ -92,7 +92,7 @@ def _named(text: str, points: Sequence[Sequence[Point]]) -> tuple[Point | None, 
 def _point(name: str, scan: int, points: Sequence[Point]) -> Point:
     found = next((point for point in points if point.name == name), None)
     if found is None:
-        known = ", ".join(point.name for point in points)
+        known = joined(", ", (point.name for point in points))
         raise NoduleRiskError(
             _("CT {scan} has no point named '{name}': it has {known}.").format(
                 scan=scan, name=name, known=known

@@ -21,7 +21,7 @@ from nodulerisk.ct.point_tables import PointRow, read_point_rows
 from nodulerisk.ct.volume import CT, triple
 from nodulerisk.errors import PointError
 from nodulerisk.files import text_in
-from nodulerisk.language.texts import _, joined
+from nodulerisk.language.texts import Verbatim, _, joined
 
 Coordinates = Literal["lps", "ras"]
 Position = tuple[float, float, float]
@@ -47,6 +47,9 @@ class Point:
 
     name: str
     lps_mm: Position
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", Verbatim(self.name))
 
 
 # A file, one position (x, y, z) in LPS mm, or several, or Points.

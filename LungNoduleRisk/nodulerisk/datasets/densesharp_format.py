@@ -38,7 +38,7 @@ import csv
 import re
 import shutil
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +81,7 @@ from nodulerisk.datasets.spelling import first_spellings
 from nodulerisk.errors import NoduleRiskError, OutputError
 from nodulerisk.files import written_whole
 from nodulerisk.tasks import TASKS
+from nodulerisk.weights.own_tasks import OwnTask
 
 SIDE = 80  # voxels of 1 mm
 CENTRE = SIDE // 2  # the authors' crops use index 40 as the middle
@@ -270,6 +271,7 @@ def write_densesharp(
     folder: Path,
     *,
     progress: Callable[[int], None] | None = None,
+    own_tasks: Mapping[str, OwnTask] | None = None,
 ) -> Path:
     """Writes nodules in this format: ``nodule/<name>.npz`` with grey levels, HU and a mask, and
     finally ``info.csv``.
@@ -283,6 +285,7 @@ def write_densesharp(
         nodules: each with a mask; read one by one, so they need not fit into memory.
         folder: new or empty.
         progress: called with the number of nodules written so far.
+        own_tasks: whose labels are written too, each in the task's column.
 
     Returns:
         The folder.
@@ -301,7 +304,7 @@ def write_densesharp(
     for nodule in nodules:
         name = _free_name(nodule.name, taken)
         _write_arrays(nodule, folder / ARCHIVES / f"{name}.npz")
-        rows.append(_row_of(nodule, name))
+        rows.append(_own_cells(nodule, own_tasks or {}) | _row_of(nodule, name))
         if progress:
             progress(len(rows))
     if not rows:
@@ -414,6 +417,13 @@ def _resampled(array: np.ndarray, ct: CT, centre_lps_mm, order: int, mode: str) 
         order=order,
         mode=mode,
     )
+
+
+def _own_cells(nodule: LabelledNodule, tasks: Mapping[str, OwnTask]) -> dict[str, str]:
+    return {
+        task.column: task.classes[nodule.labels[name]] if name in nodule.labels else ""
+        for name, task in tasks.items()
+    }
 
 
 def _row_of(nodule: LabelledNodule, name: str) -> dict[str, str]:

@@ -6,9 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from nodulerisk.datasets.nodules import LabelledNodule, NoduleDataset, read_each
-from nodulerisk.datasets.pathology import CHINESE_PATHOLOGY, GRADE, grade_index, word_of
+from nodulerisk.datasets.pathology import (
+    BY_PLAIN_WORD,
+    CHINESE_PATHOLOGY,
+    GRADE,
+    grade_index,
+    word_of,
+)
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import column_name
+from nodulerisk.language.texts import _
 from nodulerisk.tasks import TASKS
 from nodulerisk.weights.own_tasks import PATHOLOGY, OwnTask, plain_word
 
@@ -28,6 +35,41 @@ def with_own_labels(dataset: NoduleDataset, tasks: Mapping[str, OwnTask]) -> Nod
     columns = {task.column for task in tasks.values()}
     unused = tuple(name for name in dataset.unused if column_name(name) not in columns)
     return replace(dataset, nodules=nodules, broken=(*dataset.broken, *broken), unused=unused)
+
+
+def fed_by_a_column(tasks: Mapping[str, OwnTask]) -> dict[str, OwnTask]:
+    """Returns the tasks with labels of their own; those of the others follow from a pathology or
+    another task."""
+    others = (*PATHOLOGY, *TASKS)
+    return {name: task for name, task in tasks.items() if task.column not in others}
+
+
+def without_own_words(text: str, tasks: Mapping[str, OwnTask]) -> tuple[str, dict[str, int]]:
+    """Takes the words for own tasks, such as ``EGFR: mutated``, out of words separated by commas.
+
+    Returns:
+        The other words, and the index of the class by own task.
+
+    Raises:
+        NoduleRiskError: no class of the task, two of them, or a task that is not there.
+    """
+    named = {plain_word(name): name for name in fed_by_a_column(tasks)}
+    others, own = [], dict[str, list[str]]()
+    for part in text.split(","):
+        name, colon, word = part.partition(":")
+        if colon and plain_word(name) in named:
+            own.setdefault(named[plain_word(name)], []).append(word)
+            continue
+        if colon and word_of(part) not in BY_PLAIN_WORD:
+            raise NoduleRiskError(
+                _(
+                    "'{part}' is no pathology, nor of a task of the weight set: choose the set that"
+                    " has the task, or correct the words"
+                ).format(part=part.strip())
+            )
+        others.append(part)
+    found = {name: tasks[name].class_index(",".join(words)) for name, words in own.items()}
+    return ",".join(others).strip(), {n: index for n, index in found.items() if index is not None}
 
 
 def refuse_unseen_classes(tasks: Iterable[OwnTask], nodules: Iterable[LabelledNodule]) -> None:

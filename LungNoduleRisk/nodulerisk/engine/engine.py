@@ -25,7 +25,7 @@ import numpy as np
 from nodulerisk.checks import GPU_OUT_OF_MEMORY, Check
 from nodulerisk.errors import NoduleRiskError, WeightsError
 from nodulerisk.files import cache_folder, written_whole
-from nodulerisk.language.texts import _, joined, message_of
+from nodulerisk.language.texts import Verbatim, _, joined, message_of
 from nodulerisk.networks.kinds import recipe_of
 from nodulerisk.weights.card import NetworkCard, WeightSet
 from nodulerisk.weights.store import read_arrays
@@ -128,7 +128,7 @@ def choose_device(device: str = "auto") -> str:
     if device not in DEVICES:
         raise NoduleRiskError(
             _("Unknown device '{device}': choose {devices}.").format(
-                device=device, devices=joined(", ", DEVICES)
+                device=device, devices=joined(", ", map(Verbatim, DEVICES))
             )
         )
     if device == "cpu" or (device == "auto" and not _gpu_possible()):
@@ -286,7 +286,7 @@ def choose_precision(precision: str, weights: WeightSet) -> str:
     if precision not in PRECISIONS:
         raise NoduleRiskError(
             _("Unknown precision '{precision}': choose {precisions}.").format(
-                precision=precision, precisions=joined(", ", PRECISIONS)
+                precision=precision, precisions=joined(", ", map(Verbatim, PRECISIONS))
             )
         )
     if precision != "auto":

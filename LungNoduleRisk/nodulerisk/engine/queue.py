@@ -32,7 +32,7 @@ from nodulerisk.engine.worker import (
     state_of,
 )
 from nodulerisk.errors import WeightsError, WorkerError
-from nodulerisk.language.texts import _, joined
+from nodulerisk.language.texts import Verbatim, _, joined
 from nodulerisk.weights.card import WeightSet
 from nodulerisk.weights.store import load_weight_set
 
@@ -144,7 +144,7 @@ class NetworkQueue:
         if weights is None:
             raise WeightsError(
                 _("This server does not have the weight set: choose {sets}.").format(
-                    sets=joined(" or ", self._sets)
+                    sets=joined(" or ", map(Verbatim, self._sets))
                 )
             )
         if weights.hashes() != hello["hashes"]:

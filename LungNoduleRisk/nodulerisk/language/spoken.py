@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import gettext
 import os
+import re
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from numbers import Number
 from pathlib import Path
@@ -18,7 +20,7 @@ from string import Formatter
 from typing import Any
 from unicodedata import east_asian_width
 
-from nodulerisk.language.texts import Clause, Text
+from nodulerisk.language.texts import Clause, Text, Verbatim
 
 LANGUAGES = {"en": "English", "zh_CN": "简体中文", "de": "Deutsch", "es": "Español"}
 VARIABLES = ("LUNGNODULERISK_LANGUAGE", "LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
@@ -26,9 +28,10 @@ LOCALE = Path(__file__).parent / "locale"
 DOMAIN = "nodulerisk"
 DECIMAL_COMMA = ("de", "es")
 SWAPPED = str.maketrans(".,", ",.")
-
+QUOTED = re.compile(r"'\{(\w+)\}'")
 
 _language = "en"
+_meanwhile: ContextVar[str] = ContextVar("meanwhile", default="")  # of one thread or task
 
 
 def use(wanted: str) -> None:
@@ -39,18 +42,17 @@ def use(wanted: str) -> None:
 
 def language() -> str:
     """Returns the language in force, such as ``zh_CN``."""
-    return _language
+    return _meanwhile.get() or _language
 
 
 @contextmanager
 def speaking(wanted: str) -> Iterator[None]:
-    """Speaks another language for a while."""
-    before = language()
-    use(wanted)
+    """Speaks another language for a while, in this thread or task alone."""
+    before = _meanwhile.set(nearest(wanted))
     try:
         yield
     finally:
-        use(before)
+        _meanwhile.reset(before)
 
 
 def nearest(wanted: str) -> str:
@@ -61,9 +63,19 @@ def nearest(wanted: str) -> str:
         >>> nearest("de_AT.UTF-8"), nearest("fr-FR,es;q=0.8,en;q=0.5"), nearest("C"), nearest("zh")
         ('de', 'es', 'en', 'zh_CN')
     """
+    return next(_known(wanted), "en")
+
+
+def is_known(wanted: str) -> bool:
+    """Whether a locale, or one of a list of languages, is one of ours, whatever its region."""
+    return any(_known(wanted))
+
+
+def _known(wanted: str) -> Iterator[str]:
     ours = {name[:2]: name for name in LANGUAGES}
-    tags = (tag.strip().lower()[:2] for tag in wanted.replace(":", ",").split(","))
-    return next((ours[tag] for tag in tags if tag in ours), "en")
+    for tag in re.split("[,:]", wanted.lower()):
+        if (name := re.split("[-_.@;]", tag.strip())[0]) in ours:
+            yield ours[name]
 
 
 def of_the_environment() -> str:
@@ -78,16 +90,16 @@ def say(words: str) -> str:
     Args:
         words: a Text, or plain words that a catalog may know.
     """
-    if _language == "en" or not words:
+    if language() == "en" or not words or isinstance(words, Verbatim):
         return words
     text = words if isinstance(words, Text) else Text(words)
-    said = _FORMATTER.vformat(_translated(text), (), text.values) if text.values else _word(text)
+    said = _filled(text) if text.values else _word(text)
     return said.rstrip(".。") if isinstance(text, Clause) else said
 
 
 @cache
-def _catalog(language: str) -> gettext.NullTranslations:
-    return gettext.translation(DOMAIN, LOCALE, [language])
+def _catalog(name: str) -> gettext.NullTranslations:
+    return gettext.translation(DOMAIN, LOCALE, [name])
 
 
 def lines(words: str, columns: int, **options: Any) -> list[str]:
@@ -103,10 +115,18 @@ def lines(words: str, columns: int, **options: Any) -> list[str]:
     return textwrap.wrap(said, columns // 2 if is_wide else columns, **options)
 
 
+def _filled(text: Text) -> str:
+    """Returns the translated template with its values; what stands in quotes is not translated."""
+    quoted = {name: Verbatim(text.values[name]) for name in QUOTED.findall(text.template)}
+    return _FORMATTER.vformat(_translated(text), (), {**text.values, **quoted})
+
+
 def _translated(text: Text) -> str:
-    catalog = _catalog(_language)
+    catalog = _catalog(language())
     if text.plural:
         return catalog.ngettext(text.template, text.plural, text.number)
+    if text.context:
+        return catalog.pgettext(text.context, text.template)
     return catalog.gettext(text.template)
 
 
@@ -116,7 +136,7 @@ def _word(text: Text) -> str:
     if found != text.template or text.template[0].islower():
         return found
     small = text.template[0].lower() + text.template[1:]
-    found = _catalog(_language).gettext(small)
+    found = _catalog(language()).gettext(small)
     return text.template if found == small else found[0].upper() + found[1:]
 
 
@@ -132,7 +152,7 @@ class _SpokenFormatter(Formatter):
 
 def _number(written: str) -> str:
     """Returns a number with the decimal mark, and the space before ``%``, of the language."""
-    if _language not in DECIMAL_COMMA:
+    if language() not in DECIMAL_COMMA:
         return written
     return written.translate(SWAPPED).replace("%", "\N{NO-BREAK SPACE}%")
 

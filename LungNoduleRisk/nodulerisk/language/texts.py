@@ -6,8 +6,9 @@ Every sentence that a reader sees is written as
     _("{missing} missing slice(s) were interpolated.").format(missing=2)
 
 so that ``make messages`` finds its template, which translators translate, and so that the values
-are still known where it is said. Files for machines (JSON, CSV, DICOM) never say it: they are the
-same in every language.
+are still known where it is said. What is in quotes (``'{name}'``), and a value that is
+``Verbatim``, is as somebody wrote it, or has to. Files for machines (JSON, CSV, DICOM) never say
+any of it: they are the same in every language.
 """
 
 from __future__ import annotations
@@ -30,28 +31,41 @@ class Text(str):
         plural: the template where ``number`` is not 1; empty: the same.
         number: what chooses between the two.
         values: what fills the template; words among them are said, too.
+        context: what the words are of, where one English word has several translations.
     """
 
     template: str
     plural: str
     number: int
     values: Mapping[str, Any]
+    context: str = ""
 
     def __new__(
-        cls, template: str, plural: str = "", number: int = 1, values: Mapping[str, Any] = NOTHING
+        cls,
+        template: str,
+        plural: str = "",
+        number: int = 1,
+        values: Mapping[str, Any] = NOTHING,
+        context: str = "",
     ) -> Text:
         english = plural if plural and number != 1 else template
         text = super().__new__(cls, str.format(english, **values) if values else english)
         text.template, text.plural = str.__str__(template), plural
-        text.number, text.values = number, values
+        text.number, text.values, text.context = number, values, context
         return text
 
     def format(self, **values: Any) -> Text:  # type: ignore[override]
         """Returns the template filled with these values."""
-        return Text(self.template, self.plural, self.number, values)
+        return Text(self.template, self.plural, self.number, values, self.context)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Text, (self.template, self.plural, self.number, dict(self.values))
+        values = dict(self.values)
+        return Text, (self.template, self.plural, self.number, values, self.context)
+
+
+class Verbatim(str):
+    """Words that are the same in every language: a name that somebody gave, a path, or what has to
+    be typed as it stands."""
 
 
 def _(template: str) -> str:
@@ -67,6 +81,12 @@ def ngettext(singular: str, plural: str, count: int) -> str:
         '3 nodules'
     """
     return Text(singular, plural, count)
+
+
+def pgettext(context: str, template: str) -> str:
+    """Returns words that are translated otherwise than the same words of another context, such as
+    ``none`` of a cancer before, and of the warnings."""
+    return Text(template, context=context)
 
 
 LISTS = {

@@ -37,7 +37,7 @@ from nodulerisk.ct.cubes import (
     views_of,
 )
 from nodulerisk.ct.volume import CT
-from nodulerisk.language.texts import _, joined
+from nodulerisk.language.texts import Verbatim, _, joined
 
 Sides = tuple[int, int, int]
 
@@ -277,7 +277,7 @@ def _entry_point(name: str) -> str:
         return entry_point.value
     raise ValueError(
         _("unknown kind {name}: choose one of {networks}").format(
-            name=name, networks=joined(", ", NETWORKS)
+            name=Verbatim(name), networks=joined(", ", map(Verbatim, NETWORKS))
         )
     )
 

@@ -35,7 +35,7 @@ from nodulerisk.outputs.words import (
     stability_words,
     withheld_words,
 )
-from nodulerisk.tasks import DEMONSTRATION, EVIDENCE_WORDS, TASKS, in_group, title_of
+from nodulerisk.tasks import DEMONSTRATION, EVIDENCE_WORDS, TASKS, in_group, level_words, title_of
 from nodulerisk.weights.card import LOG_ODDS, Evidence, TaskCard, WeightSet
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ def _table(
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column(say(_("Nodule")), overflow="fold", min_width=8)
     for title in (*map(title_of, tasks), *([_("Size")] if size else [])):
-        table.add_column("\n".join(lines(title, CELL)), no_wrap=True)
+        table.add_column("\n".join(_in_cell(title)), no_wrap=True)
     for outcome in outcomes:
         table.add_row(*map(Line, _cells(outcome, tasks, size)))
     return table
@@ -291,10 +291,15 @@ def _task_cell(assessment: Assessment, name: str) -> str:
     if task is None or task.mean is None:
         return say(_("not run"))
     shown = "" if assessment.stated(name).demonstration else short_words(assessment, name)
-    said = [*lines(shown, CELL), *_number_lines(task), *lines(by_volume_words(task), CELL)]
+    said = [*_in_cell(shown), *_number_lines(task), *_in_cell(by_volume_words(task))]
     if task.spread is not None:
-        said += lines(_("spread {spread:.2f}").format(spread=task.spread), CELL)
-    return "\n".join([*said, f"({say(task.evidence)})"])
+        said += _in_cell(_("spread {spread:.2f}").format(spread=task.spread))
+    return "\n".join([*said, f"({say(level_words(task.evidence))})"])
+
+
+def _in_cell(words: str) -> list[str]:
+    """Returns the lines of a cell; no word is cut, since a part of one could mislead."""
+    return lines(words, CELL, break_long_words=False)
 
 
 def _number_lines(task: TaskResult) -> list[str]:

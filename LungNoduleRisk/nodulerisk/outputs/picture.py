@@ -270,7 +270,7 @@ def _check_paragraphs(assessment: Assessment) -> list[tuple[str, str]]:
     colours = {"warning": WARNING, "note": INK}
     withheld = [(line, WARNING) for line in words.withheld_words(assessment)]
     checks = [(words.check_words(check), colours[check.severity]) for check in assessment.checks]
-    return withheld + checks or [(_("none"), FAINT)]
+    return withheld + checks or [(words.NO_CHECKS, FAINT)]
 
 
 def _draw_panel(figure: Figure, left: float, title: str, paragraphs: list[tuple[str, str]]) -> None:

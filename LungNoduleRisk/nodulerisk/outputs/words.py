@@ -14,7 +14,7 @@ from nodulerisk.assessment import (
 from nodulerisk.checks import MASK_EDITED, NO_NODULE, Check
 from nodulerisk.clinical.advice import NO_ADVICE, Advice
 from nodulerisk.clinical.guidelines import Guideline
-from nodulerisk.language.texts import Text, _, joined
+from nodulerisk.language.texts import Text, Verbatim, _, joined, pgettext
 from nodulerisk.nodule.measure import SOLID_HU, SOLID_SHARE, density_type
 from nodulerisk.tasks import (
     DEMONSTRATION,
@@ -23,6 +23,7 @@ from nodulerisk.tasks import (
     NO_PRESENCE,
     TASKS,
     in_group,
+    level_words,
     task_of,
 )
 from nodulerisk.weights.card import LOG_ODDS
@@ -40,6 +41,7 @@ MASK_WORDS = {
     "simulated": _("learnt from simulated nodules"),
     "none": _("of unknown evidence"),
 }
+NO_CHECKS = pgettext("checks", "none")
 LUNGS = {"left": _("left lung"), "right": _("right lung")}
 PROBABILITY = Text("{p:.2f}")
 
@@ -75,7 +77,7 @@ def task_groups(assessment: Assessment) -> dict[str, list[str]]:
 
 
 def appearance_words(assessment: Assessment) -> list[str]:
-    """Returns the appearance in words, such as ``solid 0.93`` or ``spiculated (0.44, called from
+    """Returns the appearance in words, such as ``solid 0.93`` or ``spiculated (0.44, threshold
     0.09)``; where no class may be named, ``p(spiculated) 0.44``, and that it is withheld."""
     names = [name for name, task in _appearance(assessment).items() if task.mean]
     withheld = [name for name in names if assessment.stated(name).decision is None]
@@ -98,8 +100,8 @@ def _appearance_words(assessment: Assessment, name: str) -> str:
     if task.threshold is None or shown >= 0.5:
         return Text("{decision} {shown:.2f}").format(shown=shown, **values)
     if stated.decision == task.classes[-1]:
-        return _("{decision} ({p:.2f}, called from {threshold:.2f})").format(**values)
-    words = _("{decision} ({p:.2f} for {last}, called from {threshold:.2f})")
+        return _("{decision} ({p:.2f}, threshold {threshold:.2f})").format(**values)
+    words = _("{decision} ({p:.2f} for {last}, threshold {threshold:.2f})")
     return words.format(last=task.classes[-1], **values)
 
 
@@ -122,7 +124,8 @@ def task_bars(task: TaskResult) -> list[ClassProbability]:
     shown = range(len(task.classes)) if len(task.classes) > 2 else [1]
     members = [{name: p[i] for name, p in task.members.items()} for i in range(len(task.classes))]
     return [
-        ClassProbability(task.classes[i], task.mean[i], members[i], task.threshold) for i in shown
+        ClassProbability(Text(task.classes[i]), task.mean[i], members[i], task.threshold)
+        for i in shown
     ]
 
 
@@ -153,7 +156,7 @@ def stated_words(assessment: Assessment, name: str) -> str:
     thick``; ``not run``; for a demonstration nothing but its numbers."""
     task, stated = assessment.tasks[name], assessment.stated(name)
     if stated.decision is not None:
-        return stated.decision
+        return Text(stated.decision)
     if task.mean is None:
         return _("not run")
     if stated.demonstration:
@@ -168,7 +171,7 @@ def short_words(assessment: Assessment, name: str) -> str:
     run``."""
     stated = assessment.stated(name)
     if stated.decision is not None:
-        return stated.decision
+        return Text(stated.decision)
     if assessment.tasks[name].mean is None:
         return _("not run")
     return _("demonstration") if stated.demonstration else _("withheld")
@@ -302,7 +305,9 @@ def stability_words(assessment: Assessment) -> list[str]:
     }
     title = Text("{title} ({evidence})")
     lines = {
-        title.format(title=task_of(name, task.classes).title, evidence=task.evidence): [
+        title.format(
+            title=task_of(name, task.classes).title, evidence=level_words(task.evidence)
+        ): [
             words.format(low=intervals[name].low, high=intervals[name].high)
             for words, intervals in kinds.items()
             if name in intervals
@@ -362,7 +367,7 @@ def position_words(point_lps_mm) -> str:
 def provenance_words(provenance: Provenance) -> str:
     """Describes the provenance in one line; the assessment's JSON file has the rest."""
     said = _("Weight set {name} {version}, nodulerisk {package}, on {device}").format(
-        name=provenance.weight_set,
+        name=Verbatim(provenance.weight_set),
         version=provenance.weight_set_version,
         package=provenance.package_version,
         device=provenance.device,

@@ -11,7 +11,7 @@ from nodulerisk.assessment import Assessment, TaskResult
 from nodulerisk.ct.cubes import Grid
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.language.texts import _, joined
+from nodulerisk.language.texts import Verbatim, _, joined
 from nodulerisk.tasks import FIRST_TASK, task_of
 from nodulerisk.weights.card import NetworkCard, WeightSet
 
@@ -79,7 +79,7 @@ def explain(
     result = assessment.tasks.get(task)
     if result is None or result.decision is None:
         raise NoduleRiskError(
-            _("There is no {task} to explain: {reason}.").format(
+            _("There is no result of {task} to explain: {reason}.").format(
                 task=task, reason=_("it is unknown") if result is None else result.note
             )
         )
@@ -123,7 +123,7 @@ def _card(weights: WeightSet, name: str, task: str) -> NetworkCard:
     if name not in able:
         raise NoduleRiskError(
             _("No network '{name}' answers {task}: choose one of {able}.").format(
-                name=name, task=task, able=joined(", ", able)
+                name=name, task=Verbatim(task), able=joined(", ", map(Verbatim, able))
             )
         )
     return able[name]

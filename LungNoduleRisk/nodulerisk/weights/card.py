@@ -15,7 +15,7 @@ import numpy as np
 
 from nodulerisk.errors import WeightsError
 from nodulerisk.files import written_whole
-from nodulerisk.language.texts import _, message_of
+from nodulerisk.language.texts import Verbatim, _, joined, message_of
 from nodulerisk.networks.kinds import CUBES, Cubes, kind_of
 from nodulerisk.nodule.quantities import RADIOMICS
 from nodulerisk.tasks import EVIDENCE_LEVELS, TASKS, EvidenceLevel, Task, two_class_tasks
@@ -228,7 +228,7 @@ class WeightSet:
         """
         for task, value in thresholds.items():
             if task not in (known := two_class_tasks(self.table)):
-                names = ", ".join(known)
+                names = joined(", ", map(Verbatim, known))
                 raise WeightsError(
                     _("There is no threshold for '{task}': choose one of {names}.").format(
                         task=task, names=names
@@ -237,7 +237,7 @@ class WeightSet:
             if not 0 <= value <= 1:
                 raise WeightsError(
                     _("The {task} threshold must be between 0 and 1, but it is {value:g}.").format(
-                        task=task, value=value
+                        task=Verbatim(task), value=value
                     )
                 )
         return replace(self, thresholds={**self.thresholds, **thresholds})
@@ -294,7 +294,9 @@ def weight_set_from(values: dict, folder: Path) -> WeightSet:
         tasks = dict.fromkeys(table, NOT_ANSWERED) | named
         mask_network = values.get("mask_network")
         if mask_network is not None and not networks[mask_network].draws_mask:
-            raise ValueError(_("{mask_network} draws no mask").format(mask_network=mask_network))
+            raise ValueError(
+                _("{mask_network} draws no mask").format(mask_network=Verbatim(mask_network))
+            )
         return WeightSet(
             folder=folder,
             name=str(values["name"]),
@@ -322,10 +324,10 @@ def _network_from(values: dict, own: dict[str, OwnTask]) -> NetworkCard:
     sides, tasks = values.get("sides"), tuple(values["tasks"])
     unknown = [task for task in tasks if task not in TASKS | own]
     if unknown:
-        raise ValueError(_("unknown task {unknown}").format(unknown=unknown[0]))
+        raise ValueError(_("unknown task {unknown}").format(unknown=Verbatim(unknown[0])))
     kind_of(values["kind"])
     if values.get("sees") not in (None, *CUBES):
-        raise ValueError(_("unknown cubes {values}").format(values=values["sees"]))
+        raise ValueError(_("unknown cubes {values}").format(values=Verbatim(values["sees"])))
     _refuse_huge([values.get("width", 1), values.get("arguments", {})])
     return NetworkCard(
         **{
@@ -354,12 +356,16 @@ def _task_from(
     for name in names:
         if name not in networks or task not in networks[name].tasks:
             raise ValueError(
-                _("no network {name} that answers {task}").format(name=name, task=task)
+                _("no network {name} that answers {task}").format(
+                    name=Verbatim(name), task=Verbatim(task)
+                )
             )
     evidence, calibration = _evidence_from(values["evidence"]), values.get("calibration")
     if evidence.level not in table[task].evidence:
         raise ValueError(
-            _("{task} cannot rest on {level} evidence").format(task=task, level=evidence.level)
+            _("{task} cannot rest on {level} evidence").format(
+                task=Verbatim(task), level=Verbatim(evidence.level)
+            )
         )
     line = None if calibration is None else tuple(float(number) for number in calibration)
     risk, size = (_risk_from(task, values.get(model), table) for model in ("risk", "size"))
@@ -371,7 +377,9 @@ def _risk_from(task: str, values: dict | None, table: dict[str, Task]) -> RiskMo
         return None
     if task not in two_class_tasks(table):
         raise ValueError(
-            _("{task} does not have the two classes that a risk model needs").format(task=task)
+            _("{task} does not have the two classes that a risk model needs").format(
+                task=Verbatim(task)
+            )
         )
     slope, offset = (_finite(number) for number in values["calibration"])
     return RiskModel(
@@ -384,11 +392,11 @@ def _risk_from(task: str, values: dict | None, table: dict[str, Task]) -> RiskMo
 
 def _term_from(name: str, values: dict, table: dict[str, Task]) -> Term:
     if name not in (*RADIOMICS, *(f"{LOG_ODDS}{task}" for task in table)):
-        raise ValueError(_("a risk model has the unknown term {name}").format(name=name))
+        raise ValueError(_("a risk model has the unknown term {name}").format(name=Verbatim(name)))
     term = Term(**{key: _finite(number) for key, number in values.items()})
     if not (term.low <= term.high and term.sd > 0):
         raise ValueError(
-            _("the range or spread of the term {name} is impossible").format(name=name)
+            _("the range or spread of the term {name} is impossible").format(name=Verbatim(name))
         )
     return term
 
@@ -402,5 +410,5 @@ def _finite(number: float) -> float:
 def _evidence_from(values: dict) -> Evidence:
     evidence = Evidence(**values)
     if evidence.level not in EVIDENCE_LEVELS:
-        raise ValueError(_("unknown evidence level {level}").format(level=evidence.level))
+        raise ValueError(_("unknown evidence level {level}").format(level=Verbatim(evidence.level)))
     return evidence

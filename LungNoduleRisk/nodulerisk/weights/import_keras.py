@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nodulerisk.errors import WeightsError
 from nodulerisk.files import folder_written_whole
-from nodulerisk.language.texts import _
+from nodulerisk.language.texts import Verbatim, _
 from nodulerisk.tasks import TASKS, EvidenceLevel
 from nodulerisk.weights.card import (
     NOT_ANSWERED,
@@ -119,7 +119,7 @@ def _recognised(source: Path) -> dict[str, list[Path]]:
                 _(
                     "The {task} ensemble is incomplete: found {count} of Inception, VGG and"
                     " ResNet, where all three belong together, or one stands alone."
-                ).format(task=task, count=len(members))
+                ).format(task=Verbatim(task), count=len(members))
             )
     return {key: _best_first(paths) for key, paths in found.items()}
 

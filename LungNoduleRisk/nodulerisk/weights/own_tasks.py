@@ -35,7 +35,7 @@ from typing import Any
 
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import column_name
-from nodulerisk.language.texts import _, joined, message_of
+from nodulerisk.language.texts import Verbatim, _, joined, message_of
 from nodulerisk.tasks import EVIDENCE_LEVELS, TASKS, EvidenceLevel, Task, own_stem
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,15}")
@@ -121,7 +121,12 @@ class OwnTask(Task):
                 _(
                     "{column} '{text}' names no class of {name}: list '{strangers}' among the"
                     " task's words, or as unknown"
-                ).format(column=self.column, text=text, name=self.name, strangers=strangers[0])
+                ).format(
+                    column=Verbatim(self.column),
+                    text=text,
+                    name=Verbatim(self.name),
+                    strangers=strangers[0],
+                )
             )
         return self.agreed({indices[word] for word in told if word in indices}, text)
 
@@ -132,10 +137,10 @@ class OwnTask(Task):
             NoduleRiskError: there are two.
         """
         if len(found) > 1:
-            names = " and ".join(self.classes[index] for index in sorted(found))
+            names = joined(" and ", (Verbatim(self.classes[index]) for index in sorted(found)))
             raise NoduleRiskError(
                 _("'{text}' contradicts itself: of {name} it is {names}").format(
-                    text=text, name=self.name, names=names
+                    text=text, name=Verbatim(self.name), names=names
                 )
             )
         return found.pop() if found else None
@@ -147,13 +152,15 @@ def own_tasks_from(values: Any) -> dict[str, OwnTask]:
     Raises:
         ValueError: one cannot be a task beside the others; the message says why.
     """
-    rows = _table("tasks", values)
-    _refuse_alike("task", [*TASKS, *rows])
+    rows = _table(Verbatim("tasks"), values)
+    _refuse_alike(
+        _("there is a task '{first}' already: '{twice}' needs another name"), [*TASKS, *rows]
+    )
     tasks = {name: _own_task(name, row) for name, row in rows.items()}
     for first, twice in _repeated(chain.from_iterable(map(_columns, (TASKS | tasks).values()))):
         raise ValueError(
             _("{first} and {twice} would be one column of the tables: rename a class").format(
-                first=first, twice=twice
+                first=Verbatim(first), twice=Verbatim(twice)
             )
         )
     return tasks
@@ -170,12 +177,14 @@ def read_own_tasks(path: Path) -> dict[str, OwnTask]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ValueError(
             _("{name} is not a readable TOML file: {error}").format(
-                name=path.name, error=str(error)
+                name=Verbatim(path.name), error=str(error)
             )
         ) from error
     if unknown := values.keys() - {"tasks"}:
         raise ValueError(
-            _("{name}: '{lowest}' is not understood").format(name=path.name, lowest=min(unknown))
+            _("{name}: '{lowest}' is not understood").format(
+                name=Verbatim(path.name), lowest=min(unknown)
+            )
         )
     return own_tasks_from(values.get("tasks", {}))
 
@@ -196,10 +205,10 @@ def values_of(task: OwnTask) -> dict[str, Any]:
 
 def _own_task(name: str, row: Any) -> OwnTask:
     try:
-        return _made(name, _table("it", row))
+        return _made(name, _table(_("it"), row))
     except ValueError as error:
         raise ValueError(
-            _("task {name}: {error}").format(name=name, error=message_of(error))
+            _("task {name}: {error}").format(name=Verbatim(name), error=message_of(error))
         ) from error
 
 
@@ -218,7 +227,7 @@ def _made(name: str, row: dict[str, Any]) -> OwnTask:
         adenocarcinoma_only=_yes_or_no(row, "adenocarcinoma_only"),
         column=_column(row.get("column", name)),
         words=_words_by_class(row, classes),
-        unknown=_words("unknown", row.get("unknown", [])),
+        unknown=_words(Verbatim("unknown"), row.get("unknown", [])),
     )
     _refuse_contradictions(task)
     _refuse_strangers(task)
@@ -233,7 +242,7 @@ def _refuse_name(name: str) -> None:
 
 
 def _classes(row: dict[str, Any]) -> tuple[str, ...]:
-    classes = _words("classes", row.get("classes", []))
+    classes = _words(Verbatim("classes"), row.get("classes", []))
     if not FEWEST <= len(classes) <= MOST:
         raise ValueError(
             _("it needs {fewest} to {most} classes, and has {count}").format(
@@ -254,7 +263,7 @@ def _classes(row: dict[str, Any]) -> tuple[str, ...]:
                     name=name
                 )
             )
-    _refuse_alike("class", classes)
+    _refuse_alike(_("there is a class '{first}' already: '{twice}' needs another name"), classes)
     return classes
 
 
@@ -266,16 +275,18 @@ def _step(step: Any) -> int:
 
 def _yes_or_no(row: dict[str, Any], key: str) -> bool:
     if not isinstance(value := row.get(key, False), bool):
-        raise ValueError(_("{key} must be true or false").format(key=key))
+        raise ValueError(_("{key} must be true or false").format(key=Verbatim(key)))
     return value
 
 
 def _lets_through(row: dict[str, Any], classes: tuple[str, ...]) -> tuple[str, ...] | None:
     """Returns None where every decision lets through, as in ``TASKS``."""
-    given = _words("lets_through", row.get("lets_through", list(classes)))
+    given = _words(Verbatim("lets_through"), row.get("lets_through", list(classes)))
     if not given or not {*given} <= {*classes}:
         raise ValueError(
-            _("lets_through must be some of {classes}").format(classes=joined(", ", classes))
+            _("lets_through must be some of {classes}").format(
+                classes=joined(", ", map(Verbatim, classes))
+            )
         )
     return None if {*given} == {*classes} else given
 
@@ -286,7 +297,7 @@ def _evidence(row: dict[str, Any]) -> tuple[EvidenceLevel, ...]:
     if stated not in STATED:
         raise ValueError(
             _("evidence must say what its labels rest on: {stated}").format(
-                stated=joined(", ", STATED)
+                stated=joined(", ", map(Verbatim, STATED))
             )
         )
     return EVIDENCE_LEVELS[EVIDENCE_LEVELS.index(stated) :]
@@ -308,13 +319,14 @@ def _column(text: Any) -> str:
 
 
 def _words_by_class(row: dict[str, Any], classes: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    given = _table("words", row.get("words", {}))
+    given = _table(Verbatim("words"), row.get("words", {}))
     if strangers := given.keys() - {*classes}:
         raise ValueError(
             _("words of '{lowest}', which is not one of its classes").format(lowest=min(strangers))
         )
     return tuple(
-        _words(_("words of {name}").format(name=name), given.get(name, [])) for name in classes
+        _words(_("words of {name}").format(name=Verbatim(name)), given.get(name, []))
+        for name in classes
     )
 
 
@@ -341,7 +353,7 @@ def _refuse_contradictions(task: OwnTask) -> None:
             if said.setdefault(plain_word(word), name) != name:
                 raise ValueError(
                     _("'{word}' would be both {said} and {name}").format(
-                        word=word, said=said[plain_word(word)], name=name
+                        word=word, said=Verbatim(said[plain_word(word)]), name=Verbatim(name)
                     )
                 )
 
@@ -355,18 +367,16 @@ def _refuse_strangers(task: OwnTask) -> None:
     if strangers := [w for w in words if plain_word(w) not in map(plain_word, known)]:
         raise ValueError(
             _("'{strangers}' is no class of {column}: its words are {known}").format(
-                strangers=strangers[0], column=task.column, known=joined(", ", known)
+                strangers=strangers[0],
+                column=Verbatim(task.column),
+                known=joined(", ", map(Verbatim, known)),
             )
         )
 
 
-def _refuse_alike(what: str, names: Iterable[str]) -> None:
+def _refuse_alike(refusal: str, names: Iterable[str]) -> None:
     for first, twice in _repeated(names):
-        raise ValueError(
-            _("there is a {what} '{first}' already: '{twice}' needs another name").format(
-                what=what, first=first, twice=twice
-            )
-        )
+        raise ValueError(refusal.format(first=first, twice=twice))
 
 
 def _repeated(names: Iterable[str]) -> Iterable[tuple[str, str]]:

@@ -135,6 +135,18 @@ def load_weight_set(name_or_folder: str | Path = "open", *, anew: bool = False) 
         WeightsError: no such set, a damaged card, or a file that is missing, changed, a pickle or
             too large.
     """
+    weights = read_card(name_or_folder)
+    for network in weights.networks.values():
+        _verify(weights.folder, network, anew)
+    return weights
+
+
+def read_card(name_or_folder: str | Path) -> WeightSet:
+    """Reads a weight set as ``load_weight_set``, without a look at its files.
+
+    Raises:
+        WeightsError: no such set, or a damaged card.
+    """
     folder = _folder_of(name_or_folder)
     try:
         values = json.loads((folder / "card.json").read_text(encoding="utf-8"))
@@ -151,10 +163,7 @@ def load_weight_set(name_or_folder: str | Path = "open", *, anew: bool = False) 
                 name=folder.name
             )
         ) from error
-    weights = weight_set_from(values, folder)
-    for network in weights.networks.values():
-        _verify(folder, network, anew)
-    return weights
+    return weight_set_from(values, folder)
 
 
 def read_arrays(folder: Path, network: NetworkCard) -> dict[str, np.ndarray]:

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from nodulerisk.cli import app
-from nodulerisk.language.spoken import speaking
+from nodulerisk.language.spoken import use
 
 REFUSED = ["assess", "missing.nrrd", "--out", "out", "--point", "1,2"]
 FEHLER, ERROR = "Fehler:", "Error:"
@@ -14,8 +14,8 @@ FEHLER, ERROR = "Fehler:", "Error:"
 
 @pytest.fixture(autouse=True)
 def english_afterwards():
-    with speaking("en"):
-        yield
+    yield
+    use("en")
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,12 @@ def test_otherwise_the_environment_decides(variables, expected, monkeypatch):
     for name in ("LUNGNODULERISK_LANGUAGE", "LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
         monkeypatch.delenv(name, raising=False)
     assert CliRunner().invoke(app, REFUSED, env=variables).stderr.startswith(expected)
+
+
+@pytest.mark.parametrize("name", ["zh", "zh-Hans", "zh_CN.UTF-8"])
+def test_a_language_is_known_by_any_of_its_names(name):
+    refused = CliRunner().invoke(app, [*REFUSED, "--language", name])
+    assert refused.stderr.startswith("错误")
 
 
 def test_a_language_that_is_not_there_is_refused():

@@ -13,8 +13,8 @@ from nodulerisk.assessment import Assessment
 from nodulerisk.checks import CHECKS, MASK_NAN, PADDED_IN_Z, THICK_SLICES
 from nodulerisk.errors import PointError
 from nodulerisk.language.spoken import LANGUAGES, language, nearest, say, speaking
-from nodulerisk.language.texts import Text, _, joined, ngettext, read_back
-from nodulerisk.tasks import TASKS
+from nodulerisk.language.texts import Text, _, joined, ngettext, pgettext, read_back
+from nodulerisk.tasks import TASKS, level_words
 
 THICK = THICK_SLICES.check(thickest=2.5).message
 DICKE = (
@@ -120,3 +120,17 @@ def test_a_result_that_was_read_from_a_file_is_said_in_every_language(assessment
 def test_every_check_can_be_said():
     for kind in CHECKS.values():
         assert isinstance(kind.words, Text) and isinstance(kind.withholds or _(""), Text)
+
+
+def test_words_of_several_meanings_are_said_by_their_context():
+    before, drawn = pgettext("cancer before", "none"), pgettext("warnings", "none")
+    assert before == drawn == "none"
+    with speaking("de"):
+        assert {say(pickle.loads(pickle.dumps(one))) for one in (before, drawn)} == {
+            "keiner",
+            "keine",
+        }
+
+
+def test_a_level_without_evidence_is_not_read_as_an_answer():
+    assert level_words("none") == "no evidence" and level_words("reader") == "reader"

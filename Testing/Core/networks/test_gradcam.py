@@ -218,8 +218,8 @@ def test_the_member_nearest_to_the_ensemble_that_finds_something_is_shown(weight
 def test_what_cannot_be_explained_is_reported(weights, off_centre, engine, monkeypatch):
     ct = made_ct()
     for options, words in (
-        ({"task": "subtype"}, "no subtype to explain: no public CT"),
-        ({"task": "colour"}, "no colour to explain"),
+        ({"task": "subtype"}, "no result of subtype to explain: no public CT"),
+        ({"task": "colour"}, "no result of colour to explain"),
         ({"network": "densesharp"}, "choose one of inception, vgg, resnet"),
     ):
         with pytest.raises(NoduleRiskError, match=words):
@@ -294,5 +294,5 @@ def test_the_command_writes_a_volume_and_a_picture(explained):
 def test_a_refused_command_leaves_no_old_map(explained, weights):
     out, _ = explained
     done = run(out.parent / "ct.nrrd", out, "--weights", weights.folder, "--task", "grade")
-    assert done.exit_code == 2 and "no grade to explain" in done.stderr
+    assert done.exit_code == 2 and "no result of grade to explain" in done.stderr
     assert not list(out.iterdir())

@@ -18,6 +18,7 @@ from nodulerisk.clinical.advice import advise
 from nodulerisk.clinical.patient import Patient
 from nodulerisk.ct.points import Point
 from nodulerisk.errors import OutputError
+from nodulerisk.language.spoken import speaking
 from nodulerisk.outputs import picture, results
 from nodulerisk.outputs.nodule_tables import results_view, write_csv
 from nodulerisk.outputs.outcome import Outcome
@@ -74,6 +75,11 @@ def test_the_table_is_complete_in_a_narrow_terminal(outcomes):
     assert text.count("0.15/0.60/0.25") == 2
     assert "(simulated)" in text and "1 warning" in text
     assert "…" not in text
+
+
+def test_a_word_in_the_table_is_never_cut(outcomes):
+    with speaking("de"):
+        assert "zurückgehalten" in shown(outcomes, 80)
 
 
 def test_names_are_no_markup(assessment):
@@ -218,7 +224,7 @@ def test_fault_44_unwritable_or_full_folder_is_refused_with_its_path(tmp_path, m
 
 def test_the_appearance_stands_below_the_table(outcomes):
     stands = replace(outcomes[0], assessment=replace(outcomes[0].assessment, checks=()))
-    seen = "solid 0.93, spiculated (0.20, called from 0.15)"
+    seen = "solid 0.93, spiculated (0.20, threshold 0.15)"
     assert f"N1: {seen} (radiologists' suspicion, not pathology)" in shown([stands], 120)
     seen = "p(ground glass/part-solid/solid) 0.01/0.06/0.93, p(spiculated) 0.20"
     assert f"N1: {seen}, all withheld" in " ".join(shown(outcomes, 120).split())

@@ -4,32 +4,30 @@
   if (new URLSearchParams(location.hash.slice(1)).has("token")) {
     history.replaceState(null, "", location.pathname + location.search);
   }
-  const MARK = "(ends soon) ";
-  let warning = null, next = 0;
+  let warning = null, mark = "", next = 0;
 
-  function shown() {
+  function shown(words) {
     const box = document.createElement("div"), stay = document.createElement("button");
     Object.assign(box, { id: "idle", role: "alert" });
-    stay.textContent = "Stay";
+    stay.textContent = words.stay;
     stay.onclick = () => ask("POST", "stay");
     box.append(document.createElement("span"), stay);
     document.body.append(box);
-    document.title = MARK + document.title;
+    mark = `${words.mark} `;
+    document.title = mark + document.title;
     return box;
   }
 
-  function warn(seconds) {
-    warning ??= shown();
-    const within = seconds > 60 ? `${Math.ceil(seconds / 60)} minutes` : "a minute";
-    const words = `Nobody uses this page. Within ${within} it ends, and what was uploaded is deleted.`;
+  function warn(words) {
+    warning ??= shown(words);
     const said = warning.firstChild;
-    if (said.textContent !== words) said.textContent = words;  // a reader speaks each change
+    if (said.textContent !== words.said) said.textContent = words.said;  // a reader speaks each change
   }
 
   function unwarn() {
     warning?.remove();
     warning = null;
-    document.title = document.title.replace(MARK, "");
+    document.title = document.title.replace(mark, "");
   }
 
   async function ask(method = "GET", what = "idle") {
@@ -38,9 +36,9 @@
     try {
       const answer = await fetch(what, { method });
       if (answer.status === 410) return location.reload();
-      const { seconds, warn: last } = await answer.json();
+      const { seconds, warn: last, ...words } = await answer.json();
       if (seconds > last) unwarn();
-      else warn(seconds);
+      else warn(words);
       wait = seconds > last ? seconds - last : Math.min(5, last / 10);
     } catch { /* the network is away: asked again later */ }
     next = setTimeout(ask, 1000 * wait);

@@ -2,30 +2,31 @@
 (() => {
   const state = () => window.trame.state;
   document.querySelector("meta[name=viewport]").content = "width=device-width, initial-scale=1";  // fingers may zoom
+  const words = (name, values = {}) => window.trame.utils.lnr.fill(state().get("in_scripts")[name], values);
   const say = (text) => state().update({ message: text, is_error: true });
 
   const MEGABYTE = 1e6;
-  const size = (bytes) => bytes < 1e9 ? `${(bytes / MEGABYTE).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
+  const fixed = (number, digits) => window.trame.utils.lnr.fixed(number, state().get("language"), digits);
+  const size = (bytes) => bytes < 1e9 ? `${fixed(bytes / MEGABYTE, 1)} MB` : `${fixed(bytes / 1e9, 2)} GB`;
   let sending = null;
 
   function send(files) {
-    if (!files.length) return say("There is no file in what was dropped.");
-    if (state().get("busy") || sending) return say("Something else is running: wait until it has finished, or cancel it.");
+    if (!files.length) return say(words("empty"));
+    if (state().get("busy") || sending) return say(words("busy"));
     const form = new FormData();
     files.forEach((file) => form.append("file", file));
     const whole = size(files.reduce((sum, file) => sum + file.size, 0));
     const show = (share) => {
       document.getElementById("sent").value = share;
       document.getElementById("sent-words").textContent = share < 1
-        ? `${Math.floor(100 * share)} % of ${whole} sent` : `${whole} sent: the server reads the CT…`;
+        ? words("sent", { share: Math.floor(100 * share), size: whole }) : words("all_sent", { size: whole });
     };
     sending = new XMLHttpRequest();
     sending.upload.onprogress = (event) => show(event.loaded / event.total);
     sending.onloadend = () => { sending = null; document.getElementById("sending").hidden = true; };
     sending.onerror = () => unreadable(files).then((name) => say(name
-      ? `'${name}' cannot be read, such as a link to a file that is gone: take it out, and try again.`
-      : "The upload was cut off: try again."));
-    sending.onabort = () => state().update({ message: "The upload was cancelled.", is_error: false });
+      ? words("unreadable", { file: name }) : words("cut_off")));
+    sending.onabort = () => state().update({ message: words("cancelled"), is_error: false });
     const request = sending;
     sending.onload = () => { if (request.status >= 400) say(request.responseText); };
     show(0);
@@ -44,6 +45,11 @@
 
   // The session ended, or the network was away: the server says which, and what is shown is the session's own.
   window.trame.client.onConnectionClose(() => setTimeout(() => location.reload(), 1000));
+
+  // Hyphens, fonts and voices are the language's.
+  const speak = () => { document.documentElement.lang = state().get("language"); };
+  window.trame.state.addListener(({ type }) => type === "dirty-state" && speak());
+  speak();
 
   // Results come into sight by themselves, also in a low window.
   let ran = false;
@@ -89,7 +95,7 @@
     try {
       send((await Promise.all(entries.map(filesIn))).flat());
     } catch (error) {
-      say(`'${error.message}' cannot be read, such as a link to a file that is gone: take it out, and try again.`);
+      say(words("unreadable", { file: error.message }));
     }
   });
 

@@ -219,10 +219,21 @@ window.lnr_views = (() => {
     },
   };
 
+  // Words with what stands in their braces filled in.
+  const fill = (words, values) => words.replace(/{(\w+)}/g, (braces, name) => values[name] ?? braces);
+  const fixed = (number, language, digits = 2) =>
+    number?.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+
+  // The language that was chosen, for the next session.
+  function remember(language) {
+    const root = location.pathname.split("/sessions/")[0];
+    document.cookie = `nodulerisk-language=${language}; path=${root || "/"}; max-age=31536000; SameSite=Lax`;
+  }
+
   return {
     install: (app) => {
       app.component("picture-area", Area);
-      window.trame.utils.lnr = { shown: () => ({ ...shown }) };
+      window.trame.utils.lnr = { shown: () => ({ ...shown }), fill, fixed, remember };
     },
   };
 })();

@@ -6,46 +6,49 @@ from trame.widgets import html
 from trame.widgets import vuetify3 as vuetify
 
 from LungNoduleRiskWeb.session.archiving import Archiving
+from LungNoduleRiskWeb.session.speaking import bound, shown, vue
 from LungNoduleRiskWeb.session.widgets import SPOKEN, button, section
+from nodulerisk import RESEARCH_USE_ONLY
+from nodulerisk.language.texts import _
 
 COLUMNS = {
-    "date": "Date",
-    "name": "Patient",
-    "id": "ID",
-    "description": "Study",
-    "accession": "Accession",
+    "date": _("Date"),
+    "name": _("Patient"),
+    "id": _("ID"),
+    "description": _("Study"),
+    "accession": _("Accession"),
 }
 
 
 def archive_card(archiving: Archiving) -> None:
     """Where CTs of the archive are found, and results are sent."""
-    with section("Archive", v_if="archive || receives", id="archive"):
+    with section(_("Archive"), v_if="archive || receives", id="archive"):
         with html.Div(classes="row"):
             button(
-                "Find a CT",
+                _("Find a CT"),
                 archiving.show,
                 icon="mdi-database-search-outline",
                 disabled=("!!busy",),
             )
             button(
-                "Send results",
+                _("Send results"),
                 archiving.ask_to_send,
                 v_if="archive",
                 icon="mdi-database-arrow-up-outline",
-                title="Shows first what is sent, and where to",
+                title=_("Shows first what is sent, and where to"),
                 disabled=("!!busy || !ct?.dicom || !nodules.some(row => row.answers.length)",),
             )
         with html.Div(v_if="ct && earlier_studies.length"):
-            html.P("The archive has earlier CTs of this patient, to compare with:")
+            html.P(shown(_("The archive has earlier CTs of this patient, to compare with:")))
             with (
-                html.Ul(aria_label="Earlier CTs", **SPOKEN),
+                html.Ul(aria_label=bound(_("Earlier CTs")), **SPOKEN),
                 html.Li(v_for="one in earlier_studies", key="one.uid"),
             ):
                 button(
                     "{{ one.text }}",
                     (archiving.retrieve_earlier, "[one.uid]"),
-                    title="Retrieve the earlier CT",
-                    aria_label=("`Retrieve the earlier CT: ${one.text}`",),
+                    title=_("Retrieve the earlier CT"),
+                    aria_label=(vue(_("Retrieve the earlier CT: {study}"), study="one.text"),),
                     disabled=("!!busy",),
                 )
 
@@ -58,10 +61,10 @@ def finding_dialog(archiving: Archiving) -> None:
             max_width=1100,
             update_modelValue=archiving.hide,
             persistent=("!!busy",),
-            aria_label="Find a CT",
+            aria_label=bound(_("Find a CT")),
             **SPOKEN,
         ),
-        vuetify.VCard(title="Find a CT", classes="finding"),
+        vuetify.VCard(title=bound(_("Find a CT")), classes="finding"),
     ):
         with vuetify.VCardText():
             with html.Div(v_if="archive"):
@@ -76,8 +79,8 @@ def finding_dialog(archiving: Archiving) -> None:
             _studies(archiving)
             _received(archiving)
         with vuetify.VCardActions():
-            button("Cancel", archiving.cancel, v_if="busy", icon="mdi-stop")
-            button("Close", archiving.hide)
+            button(_("Cancel"), archiving.cancel, v_if="busy", icon="mdi-stop")
+            button(_("Close"), archiving.hide)
 
 
 def _search(archiving: Archiving) -> None:
@@ -89,22 +92,22 @@ def _search(archiving: Archiving) -> None:
         **SPOKEN,
     ):
         for name, label, kind in (
-            ("name", "Patient's name", "text"),
-            ("id", "Patient ID", "text"),
-            ("from", "From", "date"),
-            ("to", "To", "date"),
-            ("accession", "Accession", "text"),
+            ("name", _("Patient's name"), "text"),
+            ("id", _("Patient ID"), "text"),
+            ("from", _("From"), "date"),
+            ("to", _("To"), "date"),
+            ("accession", _("Accession"), "text"),
         ):
             vuetify.VTextField(
                 v_model=(f"find_{name}",),
-                label=label,
+                label=bound(label),
                 type=kind,
                 persistent_placeholder=True,
                 autocomplete="off",
                 hide_details=True,
                 density="compact",
             )
-        button("Search", archiving.search, icon="mdi-magnify", disabled=("!!busy",))
+        button(_("Search"), archiving.search, icon="mdi-magnify", disabled=("!!busy",))
 
 
 def _said() -> None:
@@ -121,8 +124,8 @@ def _studies(archiving: Archiving) -> None:
     with html.Div(v_if="studies.length", classes="wide"), html.Table(classes="studies"):
         with html.Thead(), html.Tr():
             for words in COLUMNS.values():
-                html.Th(words, scope="col")
-            html.Th("Series", scope="col")
+                html.Th(shown(words), scope="col")
+            html.Th(shown(_("Series")), scope="col")
         with html.Tbody(), html.Tr(v_for="one in studies", key="one.uid"):
             for name in COLUMNS:
                 html.Td(f"{{{{ one.{name} }}}}")
@@ -132,19 +135,21 @@ def _studies(archiving: Archiving) -> None:
 
 def _series(archiving: Archiving) -> None:
     """Those of the study of this row, the proposed one marked."""
+    proposed = vue(_("proposed"))
+    series = f"each.text + (index ? '' : ' · ' + {proposed})"
     button(
-        "Show",
+        _("Show"),
         (archiving.choose, "[one.uid]"),
         v_if="one.uid !== study",
-        aria_label=("`Show the series of ${one.date} ${one.name}`",),
+        aria_label=(vue(_("Show the series of {study}"), study="`${one.date} ${one.name}`"),),
         disabled=("!!busy",),
     )
     with html.Div(v_else=True), html.Div(v_for="(each, index) in study_series", key="each.uid"):
         button(
-            "{{ each.text }}{{ index ? '' : ' · proposed' }}",
+            f"{{{{ {series} }}}}",
             (archiving.retrieve, "[one.uid, each.uid]"),
-            title="Retrieve this series",
-            aria_label=("`Retrieve ${each.text}${index ? '' : ' · proposed'}`",),
+            title=_("Retrieve this series"),
+            aria_label=(vue(_("Retrieve {series}"), series=series),),
             icon="mdi-download-outline",
             disabled=("!!busy",),
         )
@@ -152,17 +157,17 @@ def _series(archiving: Archiving) -> None:
 
 def _received(archiving: Archiving) -> None:
     with html.Div(v_if="receives"):
-        html.H3("Received")
-        html.P("Nothing has been received.", v_if="!received.length")
+        html.H3(shown(_("Received")))
+        html.P(shown(_("Nothing has been received.")), v_if="!received.length")
         with (
-            html.Ul(aria_label="Received CTs", **SPOKEN),
+            html.Ul(aria_label=bound(_("Received CTs")), **SPOKEN),
             html.Li(v_for="(text, index) in received", key="index"),
         ):
             button(
                 "{{ text }}",
                 (archiving.open_received, "[index]"),
-                title="Open this CT",
-                aria_label=("`Open ${text}`",),
+                title=_("Open this CT"),
+                aria_label=(vue(_("Open {ct}"), ct="text"),),
                 disabled=("!!busy",),
             )
 
@@ -175,16 +180,17 @@ def sending_dialog(archiving: Archiving) -> None:
             max_width=620,
             update_modelValue=archiving.keep,
             persistent=("!!busy",),
-            aria_label="Send to the archive?",
+            aria_label=bound(_("Send to the archive?")),
             **SPOKEN,
         ),
-        vuetify.VCard(title="Send to the archive?"),
+        vuetify.VCard(title=bound(_("Send to the archive?"))),
     ):
         with vuetify.VCardText():
             html.P("{{ line }}", v_for="line in sending", key="line")
-            html.P("Research use only: not for diagnosis. What is sent stays in the archive.")
+            html.P(shown(RESEARCH_USE_ONLY))
+            html.P(shown(_("What is sent stays in the archive.")))
             _said()
             html.P("{{ busy }}", v_if="busy", role="status", **SPOKEN)
         with vuetify.VCardActions():
-            button("Cancel", archiving.keep, title="Sends nothing", disabled=("!!busy",))
-            button("Send", archiving.send, color="primary", variant="flat", disabled=("!!busy",))
+            button(_("Cancel"), archiving.keep, title=_("Sends nothing"), disabled=("!!busy",))
+            button(_("Send"), archiving.send, color="primary", variant="flat", disabled=("!!busy",))

@@ -8,12 +8,14 @@ from trame.widgets import vuetify3 as vuetify
 from LungNoduleRiskLib.sample import SAMPLES
 from LungNoduleRiskWeb.session.controller import Controller
 from LungNoduleRiskWeb.session.scans import Scans
+from LungNoduleRiskWeb.session.speaking import bound, shown, vue
 from LungNoduleRiskWeb.session.widgets import SPOKEN, button, checkbox, checks, section
+from nodulerisk.language.texts import _
 
 
 def ct_card(controller: Controller) -> None:
     """Where CTs are opened, and what is known of the shown one."""
-    with section("Chest CT"):
+    with section(_("Chest CT")):
         _open(controller.scans)
         _series(controller.scans)
         _opened(controller.scans)
@@ -21,8 +23,8 @@ def ct_card(controller: Controller) -> None:
         html.P("{{ line }}", v_for="line in about", key="line", classes="about")
         checkbox(
             "who",
-            "Shows what the DICOM files say of patient and series, on this page alone",
-            "Say whose CT this is",
+            _("Shows what the DICOM files say of patient and series, on this page alone"),
+            _("Say whose CT this is"),
             v_if="ct && ct.dicom",
         )
         checks("ct")
@@ -31,65 +33,74 @@ def ct_card(controller: Controller) -> None:
 def _open(scans: Scans) -> None:
     with html.Div(id="drop", classes=("['drop', {slim: ct}]",)):
         html.P(
-            "Drop a DICOM folder, zip, NRRD or NIfTI file anywhere on the page, or choose:",
+            shown(
+                _("Drop a DICOM folder, zip, NRRD or NIfTI file anywhere on the page, or choose:")
+            ),
             v_if="!ct",
         )
         with html.Div(classes="row"):
-            for name, icon in (("Folder", "mdi-folder-open-outline"), ("File", "mdi-file-outline")):
-                button(name, icon=icon, id=f"choose-{name.lower()}", disabled=("!!busy",))
+            for text, name, icon in (
+                (_("Folder"), "folder", "mdi-folder-open-outline"),
+                (_("File"), "file", "mdi-file-outline"),
+            ):
+                button(text, icon=icon, id=f"choose-{name}", disabled=("!!busy",))
             _samples(scans)
         with html.Div(id="sending", hidden=True, role="status", **SPOKEN):
-            html.Progress(id="sent", max=1, value=0, aria_label="Upload", **SPOKEN)
+            html.Progress(id="sent", max=1, value=0, aria_label=bound(_("Upload")), **SPOKEN)
             html.Span("", id="sent-words")
-            html.Img(src=("arriving",), v_if="arriving", alt="A slice that has arrived")
-            button("Cancel upload", icon="mdi-stop", id="cancel-upload")
+            html.Img(src=("arriving",), v_if="arriving", alt=bound(_("A slice that has arrived")))
+            button(_("Cancel upload"), icon="mdi-stop", id="cancel-upload")
 
 
 def _samples(scans: Scans) -> None:
     """Opens the first demonstration CT, or one from a menu."""
     free = {"disabled": ("!!busy",)}
     button(
-        "Sample",
+        _("Sample"),
         (scans.open_sample, "[true]"),
         icon="mdi-school-outline",
         title=SAMPLES[0].said,
         **free,
     )
     with (
-        button("", icon="mdi-menu-down", title="Choose a demonstration CT", **free),
+        button("", icon="mdi-menu-down", title=_("Choose a demonstration CT"), **free),
         vuetify.VMenu(activator="parent"),
         vuetify.VList(),
     ):
         for index, sample in enumerate(SAMPLES):
-            vuetify.VListItem(title=sample.said, click=(scans.open_sample, f"[true, {index}]"))
+            vuetify.VListItem(
+                title=bound(sample.said), click=(scans.open_sample, f"[true, {index}]")
+            )
 
 
 def _series(scans: Scans) -> None:
     """Those of an upload that holds several."""
     with (
-        html.Ul(v_if="series.length", classes="series", aria_label="Series", **SPOKEN),
+        html.Ul(v_if="series.length", classes="series", aria_label=bound(_("Series")), **SPOKEN),
         html.Li(v_for="one in series", key="one.uid"),
     ):
         html.Img(src=("one.seen",), v_if="one.seen", alt="")
         button(
             "{{ one.text }}",
             (scans.open_series, "[one.uid]"),
-            title="Open this series",
-            aria_label=("`Open this series: ${one.text}`",),
+            title=_("Open this series"),
+            aria_label=(vue(_("Open this series: {series}"), series="one.text"),),
         )
 
 
 def _opened(scans: Scans) -> None:
     """The CTs that are open, where there are several."""
     with (
-        html.Ul(v_if="scans.length > 1", classes="scans", aria_label="Open CTs", **SPOKEN),
+        html.Ul(
+            v_if="scans.length > 1", classes="scans", aria_label=bound(_("Open CTs")), **SPOKEN
+        ),
         html.Li(v_for="(text, index) in scans", key="index"),
     ):
         button(
             "{{ text }}",
             (scans.choose, "[index]"),
-            title="Show this CT",
-            aria_label=("`Show this CT: ${text}`",),
+            title=_("Show this CT"),
+            aria_label=(vue(_("Show this CT: {ct}"), ct="text"),),
             active=("index === scan",),
             aria_pressed=("index === scan",),
             disabled=("!!busy",),
@@ -103,15 +114,12 @@ def losing_dialog(scans: Scans) -> None:
         vuetify.VDialog(
             model_value=("!!asking",), max_width=520, update_modelValue=keep, v_if="asking"
         ),
-        vuetify.VCard(title="Points would be lost"),
+        vuetify.VCard(title=bound(_("Points would be lost"))),
     ):
         with vuetify.VCardText():
-            html.P(
-                "Opening {{ asking.what }} instead removes {{ asking.lost }} and what was found"
-                " there."
-            )
-            html.P("Beside it, for follow-up, both stay open.")
+            html.P("{{ asking }}")
+            html.P(shown(_("Beside it, for follow-up, both stay open.")))
         with vuetify.VCardActions(classes="answers"):
-            button("Keep what is open", keep)
-            button("Open beside", (scans.answer, "['beside']"))
-            button("Open instead", (scans.answer, "['instead']"), color="error")
+            button(_("Keep what is open"), keep)
+            button(_("Open beside"), (scans.answer, "['beside']"))
+            button(_("Open instead"), (scans.answer, "['instead']"), color="error")

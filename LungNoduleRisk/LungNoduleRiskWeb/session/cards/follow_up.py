@@ -6,13 +6,18 @@ from trame.widgets import html
 from trame.widgets import vuetify3 as vuetify
 
 from LungNoduleRiskWeb.session.following import Following
+from LungNoduleRiskWeb.session.speaking import bound, shown
 from LungNoduleRiskWeb.session.widgets import SPOKEN, button, checkbox, section
+from nodulerisk.language.texts import _
 
 
 def follow_card(following: Following) -> None:
     """Compares the shown CT with an earlier one that is open beside it."""
-    with section("Follow-up", v_if="scans.length > 1", id="follow-up"):
-        html.P("Assess the nodules of both CTs, show the later one, and compare.", classes="basis")
+    with section(_("Follow-up"), v_if="scans.length > 1", id="follow-up"):
+        html.P(
+            shown(_("Assess the nodules of both CTs, show the later one, and compare.")),
+            classes="basis",
+        )
         with html.Div(classes="row"):
             vuetify.VSelect(
                 v_model=("earlier",),
@@ -20,36 +25,38 @@ def follow_card(following: Following) -> None:
                     "scans.map((text, index) => ({title: text, value: index}))"
                     ".filter(one => one.value !== scan)",
                 ),
-                label="Earlier CT",
+                label=bound(_("Earlier CT")),
                 hide_details=True,
                 density="compact",
             )
             vuetify.VTextField(
                 v_model=("days",),
-                label="Days between",
+                label=bound(_("Days between")),
                 inputmode="numeric",
                 hide_details=True,
                 density="compact",
             )
         with html.Div(classes="row"):
             button(
-                "Compare",
+                _("Compare"),
                 following.compare,
                 icon="mdi-compare-horizontal",
                 disabled=("!!busy || earlier === null || earlier === scan",),
             )
             checkbox(
                 "by_name",
-                "Nodules of one name are one, where the lungs cannot be aligned",
-                "Pair by name",
+                _("Nodules of one name are one, where the lungs cannot be aligned"),
+                _("Pair by name"),
             )
         _pairs(following)
 
 
 def _pairs(following: Following) -> None:
     """What may be the same nodule, for the user to say."""
-    with html.Div(v_if="pairs.length", id="pairs", role="group", aria_label="Pairs", **SPOKEN):
-        html.P("Which are the same nodule?")
+    with html.Div(
+        v_if="pairs.length", id="pairs", role="group", aria_label=bound(_("Pairs")), **SPOKEN
+    ):
+        html.P(shown(_("Which are the same nodule?")))
         with html.Div(v_for="pair in pairs", key="pair.text"):
             vuetify.VCheckbox(
                 v_model=("pair.same",),
@@ -57,4 +64,4 @@ def _pairs(following: Following) -> None:
                 hide_details=True,
                 density="compact",
             )
-        button("Compare these", (following.confirm, "[pairs.map(pair => pair.same)]"))
+        button(_("Compare these"), (following.confirm, "[pairs.map(pair => pair.same)]"))

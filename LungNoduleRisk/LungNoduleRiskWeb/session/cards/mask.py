@@ -7,20 +7,23 @@ from trame.widgets import vuetify3 as vuetify
 
 from LungNoduleRiskWeb.session.controller import Controller
 from LungNoduleRiskWeb.session.correcting import BRUSH_MM, BRUSHES
+from LungNoduleRiskWeb.session.speaking import bound
 from LungNoduleRiskWeb.session.widgets import SPOKEN, button
+from nodulerisk.language.texts import _
 
-ICONS = {"Paint": "mdi-brush", "Erase": "mdi-eraser-variant"}
+BUTTONS = {"Paint": (_("Paint"), "mdi-brush"), "Erase": (_("Erase"), "mdi-eraser-variant")}
 
 
 def mask_tools(controller: Controller) -> None:
     """Brushes and their size, and the map of where a network looked."""
     with html.Div(classes="row mask-tools"):
         for name in BRUSHES:
+            text, icon = BUTTONS[name]
             button(
-                name,
+                text,
                 f"brush = brush === '{name}' ? '' : '{name}'",
-                icon=ICONS[name],
-                title="Corrects the mask in the slices; Ctrl+Z takes a stroke back",
+                icon=icon,
+                title=_("Corrects the mask in the slices; Ctrl+Z takes a stroke back"),
                 active=(f"brush === '{name}'",),
                 aria_pressed=(f"brush === '{name}'",),
                 disabled=("!!busy",),
@@ -32,18 +35,20 @@ def mask_tools(controller: Controller) -> None:
             min=low,
             max=high,
             step=1,
-            aria_label="Diameter of the brush, mm",
-            title="Diameter of the brush",
+            aria_label=bound(_("Diameter of the brush, mm")),
+            title=bound(_("Diameter of the brush")),
             hide_details=True,
             density="compact",
             **SPOKEN,
         )
         button(
-            "Explain",
+            _("Explain"),
             controller.explaining.explain,
             icon="mdi-eye-outline",
-            title="Shows where a network looked",
+            title=_("Shows where a network looked"),
             disabled=("!!busy",),
         )
-        button("Hide map", controller.explaining.hide, icon="mdi-eye-off-outline", v_if="explained")
+        button(
+            _("Hide map"), controller.explaining.hide, icon="mdi-eye-off-outline", v_if="explained"
+        )
     html.P("{{ explained }}", v_if="explained", classes="basis", id="explained")

@@ -9,19 +9,22 @@ from trame.widgets import vuetify3 as vuetify
 from trame_server import Server
 from trame_slicer.views import SliceView, ThreeDView
 
+from LungNoduleRiskWeb.session.speaking import shown, vue
 from LungNoduleRiskWeb.session.views.moving import zoom
 from LungNoduleRiskWeb.session.views.numbers import number
 from LungNoduleRiskWeb.session.widgets import SPOKEN
+from nodulerisk.language.texts import _
 
 STEP = 1.25  # of the zoom, by a button
+PLANES = {"Axial": _("Axial"), "Coronal": _("Coronal"), "Sagittal": _("Sagittal")}
 
 
 def slice_bar(server: Server, view: SliceView) -> None:
     """A slice view's name and buttons, a slider to scroll by keyboard, and what lies under the
     cursor."""
-    name = view.get_orientation()
+    name = PLANES[view.get_orientation()]
     with _bar(name, view):
-        _slider(server, view, f"{name} slice, mm")
+        _slider(server, view, vue(_("{plane} slice, mm"), plane=vue(name)))
     html.Span(f"{{{{ {readout_of(view)} }}}}", v_if=readout_of(view), classes="readout")
 
 
@@ -59,7 +62,7 @@ def _slider(server: Server, view: SliceView, label: str) -> None:
         min=(f"{reach}[0]",),
         max=(f"{reach}[1]",),
         step=(f"{reach}[2]",),
-        aria_label=label,
+        aria_label=(label,),
         hide_details=True,
         density="compact",
         **SPOKEN,
@@ -69,13 +72,13 @@ def _slider(server: Server, view: SliceView, label: str) -> None:
 def _bar(name: str, view: SliceView | ThreeDView) -> html.Div:
     bar = html.Div(classes="view-bar")
     with bar:
-        html.Span(name, classes="view-name")
+        html.Span(shown(name), classes="view-name")
         for icon, what, action in (
-            ("mdi-magnify-plus-outline", "Zoom in", partial(zoom, view, STEP)),
-            ("mdi-magnify-minus-outline", "Zoom out", partial(zoom, view, 1 / STEP)),
-            ("mdi-fit-to-page-outline", "Show all", view.reset_view),
+            ("mdi-magnify-plus-outline", _("Zoom in"), partial(zoom, view, STEP)),
+            ("mdi-magnify-minus-outline", _("Zoom out"), partial(zoom, view, 1 / STEP)),
+            ("mdi-fit-to-page-outline", _("Show all"), view.reset_view),
         ):
-            label = f"{what} ({name})"
+            label = (f"`${{{vue(what)}}} (${{{vue(name)}}})`",)
             said = {"title": label, "aria_label": label, **SPOKEN}
             vuetify.VBtn(
                 icon=icon, size="small", variant="text", theme="dark", click=action, **said

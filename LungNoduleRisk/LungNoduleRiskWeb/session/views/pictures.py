@@ -30,9 +30,12 @@ from trame_slicer.views import (
     ViewType,
 )
 
+from LungNoduleRiskWeb.session.speaking import vue
+from LungNoduleRiskWeb.session.views.bars import PLANES
 from LungNoduleRiskWeb.session.views.moving import turn, zoom
 from LungNoduleRiskWeb.session.views.numbers import number
 from LungNoduleRiskWeb.session.views.shown import SliceShown, SpaceShown, shown_by
+from nodulerisk.language.texts import _
 
 MOST_PIXELS = 1920 * 1080  # of a view at rest; a CT's slice has a quarter of a million
 MOVING_PIXELS = 960 * 540  # of a view that moves
@@ -276,7 +279,7 @@ class PictureArea(AbstractElement):
     """The page's side of a ``Picture``: assets/views.js."""
 
     def __init__(self, name: str, label: str):
-        super().__init__("picture-area", name=name, label=label)
+        super().__init__("picture-area", name=name, label=(label,))
         self._attr_names += ["name", "label"]
 
 
@@ -349,7 +352,10 @@ def _share(pixels: object, whole: object) -> float | None:
 
 
 def _label(view: View) -> str:
-    return f"{view.get_orientation()} view" if isinstance(view, SliceView) else "3D view"
+    """As a Vue expression."""
+    if isinstance(view, SliceView):
+        return vue(_("{plane} view"), plane=vue(PLANES[view.get_orientation()]))
+    return vue(_("3D view"))
 
 
 def _shape(size: tuple[float, float]) -> float:

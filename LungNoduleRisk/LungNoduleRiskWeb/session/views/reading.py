@@ -13,6 +13,8 @@ from LungNoduleRiskWeb.session.views.shown import LETTERS, SliceShown
 from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import axis_order, triple
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.spoken import say
+from nodulerisk.language.texts import _
 
 LENGTHS_MM = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
@@ -44,12 +46,13 @@ class Numbering:
     def words(self, axis: int, index: int, count: int) -> str:
         """Of the slice at an index along an axis of the CT's array."""
         if not 0 <= index < count:
-            return "Beside the CT"
+            return _("Beside the CT")
         if axis != self.axis:
-            return f"Slice {index + 1} of {count}"
+            return _("Slice {number} of {last}").format(number=index + 1, last=count)
         low, high = sorted((self.first, self.last))
         number = self.first + index * (1 if self.last >= self.first else -1)
-        return f"Slice {number} of {high}" if low == 1 else f"Slice {number} of {low}–{high}"
+        last = high if low == 1 else f"{low}–{high}"
+        return _("Slice {number} of {last}").format(number=number, last=last)
 
 
 def written(
@@ -58,8 +61,9 @@ def written(
     """The words at the edges of a slice's picture, by place: the patient's sides, the slice's
     number and the window."""
     width, centre = window_of(volume_node)
-    words = numbering.words(*slice_index(shown, volume_node))
-    lines = [words, f"W {width:.0f} L {centre:.0f}".replace("-", "−")]
+    words = say(numbering.words(*slice_index(shown, volume_node)))
+    window = say(_("W {width:.0f} L {centre:.0f}").format(width=width, centre=centre))
+    lines = [words, window.replace("-", "−")]
     if slab_mm:
         lines.append(f"MIP {slab_mm:g} mm")
     return {**shown.letters(), "corner": " · ".join(lines)}
@@ -89,7 +93,8 @@ def readout(point_ras_mm: np.ndarray, volume_node: vtkMRMLScalarVolumeNode) -> s
         return ""
     x, y, z = (int(index) for index in voxel)
     hu = slicer.util.arrayFromVolume(volume_node)[z, y, x]
-    return f"{hu} HU · {_place_words(point_ras_mm)}".replace("-", "−")
+    words = _("{hu} HU · {place}").format(hu=hu, place=_place_words(point_ras_mm))
+    return say(words).replace("-", "−")
 
 
 def slice_index(shown: SliceShown, volume_node: vtkMRMLScalarVolumeNode) -> tuple[int, int, int]:

@@ -124,7 +124,7 @@ def _solid_rule(mm: float, mm3: float) -> str:
     if by_volume == by_axis:
         return rule
     if SMALL[0] <= mm < AT_A_YEAR_MM:
-        other = _("by long axis {range} ({at_a_year} up to {most} mm)")
+        other = _("by long axis {range} ({at_a_year} below {most} mm)")
     else:
         other = _("by long axis {range}")
     axis = _class_words(by_axis, SMALL[0], LARGE[0], "mm")

@@ -154,7 +154,7 @@ class Known:
         value = self._values[name]
         if value is not None:
             origin = self._origins.get(name)
-            self._note(input_words(field_words(name), value_words(value), origin or ""))
+            self._note(input_words(field_words(name), value_words(name, value), origin or ""))
             self._doubt(self._doubts_by_origin.get(origin or "", ()))
         return value
 

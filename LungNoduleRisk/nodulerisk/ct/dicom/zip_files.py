@@ -49,7 +49,7 @@ def _unpack(
     try:
         archive = stack.enter_context(zipfile.ZipFile(source))
     except (zipfile.BadZipFile, OSError) as error:
-        if _("multiple disks") in str(error):
+        if "multiple disks" in str(error):
             raise CTError(
                 _("The .zip is split over several files. Unpack it and open the folder.")
             ) from None

@@ -88,6 +88,7 @@ def _add_points(
     unit: str,
     column: int,
 ) -> None:
+    day = _("day")
     beside_curve = column == 1 and course.trend is not None
     figure.add_scatter(
         x=[point.days for point in course.points],
@@ -96,7 +97,7 @@ def _add_points(
         name=say(name),
         line={"color": colour, "width": 2},
         marker={"color": colour, "size": 9, "symbol": [_symbol(point) for point in course.points]},
-        hovertemplate=f"%{{y:.4~g}} {unit}, {say(_('day'))} %{{x}}<extra>{say(name)}</extra>",
+        hovertemplate=f"%{{y:.4~g}} {unit}, {say(day)} %{{x}}<extra>{say(name)}</extra>",
         row=1,
         col=column,
     )

@@ -159,7 +159,7 @@ def task_columns(nodules: Sequence[ReportNodule], apart: bool) -> dict[str, str]
         if (name in shown) == apart
     }
     return {
-        name: joined("/", task.classes) if len(task.classes) > 2 else task.classes[-1]
+        name: joined("/", task.classes) if len(task.classes) > 2 else Text(task.classes[-1])
         for name, task in tasks.items()
     }
 

@@ -27,9 +27,9 @@ from plotly.offline import get_plotlyjs
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.files import cache_folder, written_whole
 from nodulerisk.language.spoken import language, say
-from nodulerisk.language.texts import Text, _, joined
+from nodulerisk.language.texts import Text, _, joined, pgettext
 from nodulerisk.outputs import style
-from nodulerisk.tasks import title_of
+from nodulerisk.tasks import level_words, title_of
 
 # the wheel scrolls the page
 CONFIG = {"displayModeBar": False, "responsive": True, "scrollZoom": False}
@@ -37,6 +37,9 @@ PLOT = Markup(
     '<div id="{name}" class="plot" role="img" aria-label="{alt}"></div>'
     '<script nonce="{nonce}">(window.plots ||= []).push(() =>'
     ' Plotly.newPlot("{name}", {{config: {config}, ...{figure}}}))</script>'
+)
+CHINESE_FONTS = (  # of Linux, macOS and Windows, where the system's own font lacks some characters
+    '"Noto Sans CJK SC", "Noto Sans SC", "PingFang SC", "Microsoft YaHei", '
 )
 UNSEEN = re.compile("[\x00-\x08\x0e-\x1f\x7f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -62,6 +65,7 @@ def write_page(path: Path, template: str, **values: Any) -> None:
         "plotlyjs": Markup(get_plotlyjs()),
         "research": RESEARCH_USE_ONLY,
         "language": language().replace("_", "-"),
+        "fonts": Markup(CHINESE_FONTS if language() == "zh_CN" else ""),
     }
     page = _environment().get_template(template).stream(common | values)
     with written_whole(path) as partial:
@@ -79,8 +83,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"plot": _plot, "style": style, "title_of": title_of}
-    environment.globals |= {"_": _, "Text": Text, "joined": joined}
+    environment.globals |= {"plot": _plot, "style": style}
+    environment.globals |= {"title_of": title_of, "level_words": level_words}
+    environment.globals |= {"_": _, "pgettext": pgettext, "Text": Text, "joined": joined}
     return environment
 
 
