@@ -36,7 +36,11 @@ RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 # node attribute: what the reader of a CT found beside its voxels and grid
 READING = "LungNoduleRisk.Reading"
 LUNG_WINDOW_HU = (1500, -600)  # width, centre
-WINDOWS_HU = {_("lung"): LUNG_WINDOW_HU, _("mediastinum"): (400, 40), _("bone"): (1800, 400)}
+WINDOWS_HU: dict[str, tuple[int, int]] = {
+    _("lung"): LUNG_WINDOW_HU,
+    _("mediastinum"): (400, 40),
+    _("bone"): (1800, 400),
+}
 CAMERA_MM = 150.0  # from a nodule to the camera
 POINT_LABELS = "N%d"
 OF_A_POINT = "Description", "Selected", "Visibility", "Locked"  # beside its place and label

@@ -12,6 +12,7 @@ import pytest
 from host import start
 from host.launcher import startPythonThroughLauncher
 from LungNoduleRiskLib.sample import THICK
+from nodulerisk.language.spoken import say
 
 PYTHON = sys.executable
 PICTURES = os.environ.get("NODULERISK_PICTURES")
@@ -88,7 +89,7 @@ def load(host, ui):
 
     def load(sample):
         offered = {action.text: action for action in ui.sampleButton.menu().actions()}
-        offered[sample.said].trigger()
+        offered[say(sample.said)].trigger()
         host.process(0.3)
 
     return load

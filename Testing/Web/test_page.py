@@ -326,7 +326,9 @@ def test_a_reload_mid_run_finds_the_run_again(page):
     expect(page.locator("#cancel")).to_be_enabled()
     page.reload()
     expect(page.locator("#cancel")).to_be_enabled()
-    expect(page.get_by_text("1 of 1 nodules assessed.")).to_be_visible()
+    expect(page.get_by_text("1 of 1 nodules assessed.")).to_be_visible(
+        timeout=90_000
+    )  # seven answers
     expect(page.locator("#facts")).to_contain_text("Stability")
 
 

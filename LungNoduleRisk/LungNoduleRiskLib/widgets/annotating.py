@@ -14,6 +14,7 @@ from LungNoduleRiskLib.language import tr as _
 from LungNoduleRiskLib.nodules import SceneNodule
 from LungNoduleRiskLib.parameters import Parameters
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.language.spoken import say
 from nodulerisk.weights.store import read_card
 
 EVIDENCE = ("reader", "pathology")
@@ -22,8 +23,8 @@ EVIDENCE = ("reader", "pathology")
 class Annotating:
     """Shows and stores the annotation of one nodule at a time, and exports all."""
 
-    def __init__(self, ui: Any, say: Callable[[str], None]):
-        self._ui, self._say = ui, say
+    def __init__(self, ui: Any, tell: Callable[[str], None]):
+        self._ui, self._say = ui, tell
         self._point: tuple[vtkMRMLMarkupsFiducialNode, int] | None = None  # list, control point
         self._ownTasks = NO_OWN
         for level in EVIDENCE:

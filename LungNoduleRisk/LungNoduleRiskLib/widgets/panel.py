@@ -77,6 +77,9 @@ class Panel(VTKObservationMixin):
         self.widget = slicer.util.loadUI(PANEL.as_posix())
         self.ui = slicer.util.childWidgetVariables(self.widget)
         sayAll(self.ui)
+        for section in ("follow", "annotate", "advanced"):  # some languages need longer words
+            form = getattr(self.ui, f"{section}Section").layout()
+            form.setRowWrapPolicy(qt.QFormLayout.WrapLongRows)
         self.ui.researchLabel.text = say(RESEARCH_USE_ONLY)
         self.ui.deviceSelector.addItems(DEVICES)
         for name in ("", *scene.WINDOWS_HU):

@@ -23,6 +23,7 @@ class PatientForm:
         self._fields: dict[str, qt.QComboBox | qt.QLineEdit] = {}
         self._session, self._onChanged = session, onChanged
         layout = qt.QFormLayout(section)
+        layout.setRowWrapPolicy(qt.QFormLayout.WrapLongRows)  # which some languages need
         for name, hint in get_type_hints(Patient).items():
             self._fields[name] = self._field(name, get_args(hint)[0])
             layout.addRow(_title(name), self._fields[name])
@@ -39,6 +40,7 @@ class PatientForm:
         field: qt.QComboBox | qt.QLineEdit
         if choices:
             field = box = qt.QComboBox()
+            box.sizeAdjustPolicy = qt.QComboBox.AdjustToMinimumContentsLengthWithIcon
             for choice in ("", *choices):
                 box.addItem(say(value_words(name, choice)), choice)
             box.currentIndexChanged.connect(lambda at: self._onEdited(name, box.itemData(at)))

@@ -39,7 +39,7 @@ from nodulerisk.clinical.patient import HELP, OF_THE_NODULE, Patient, field_word
 from nodulerisk.language.spoken import LANGUAGES
 from nodulerisk.language.texts import _
 from nodulerisk.outputs.style import REPORT_NAME, TABLE_NAME
-from nodulerisk.tasks import DEMONSTRATION, title_of
+from nodulerisk.tasks import DEMONSTRATION
 
 ASSETS = Path(__file__).parent / "assets"
 TITLE = "LungNoduleRisk"  # never a file's name, nor a patient's
@@ -417,8 +417,7 @@ def _patient_section() -> None:
 
 def _patient_field(name: str, kind) -> None:
     choices = ("yes", "no") if kind is bool else get_args(kind)
-    words = field_words(name)
-    label = vue(title_of(words))
+    label = f"utils.lnr.capital({vue(field_words(name))})"
     if name in OF_THE_NODULE:
         label = vue(_("{field} (this nodule)"), field=label)
     options = {

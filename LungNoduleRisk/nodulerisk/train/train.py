@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from nodulerisk.datasets.crops import crops_on_disk
+from nodulerisk.datasets.crops import crops_on_disk, made_once
 from nodulerisk.datasets.nodules import NoduleDataset
 from nodulerisk.datasets.own_labels import refuse_unseen_classes, with_own_labels
 from nodulerisk.datasets.read import read_dataset, said_of
@@ -65,7 +65,7 @@ def train_set(
     _keep_freed_memory()
     say = say if _first_process() else _silent
     with crops_on_disk(out.parent):
-        data = _read(plan, runs, say)
+        data = made_once(lambda: _read(plan, runs, say))
         parts = parts_of(plan, data, out)
         _refuse_data(parts, runs)
         for place, part in enumerate(parts, 1):

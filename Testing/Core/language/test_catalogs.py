@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import html
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,10 +16,13 @@ from babel.messages.mofile import read_mo
 
 import messages
 import nodulerisk
+import translations
 from nodulerisk.clinical.patient import Category, Patient, field_words
 from nodulerisk.nodule.quantities import QUANTITIES, RADIOMICS
 
 CORE = Path(nodulerisk.__file__).parent
+PANEL = CORE.parent / "LungNoduleRiskLib"
+OF_THE_SCENE = {"chart.py", "statistics.py", "segments.py"}  # which is the same in every language
 PAGE = CORE.with_name("LungNoduleRiskWeb")
 SENTENCE = re.compile(r":\d+: [A-Z]\w* [a-z]")  # of what ``unmarked`` found: no code of a template
 ROOMS = (
@@ -29,7 +33,7 @@ ROOMS = (
 MARKED = {*messages.MARKS, "Text"}  # Text: of values and signs alone, or of what is marked
 NOT_SAID = {"Code", "own_code", "typer.Option", "typer.Argument", "re.compile"}
 SEVERAL_WORDS = re.compile(r"[a-z]{2} [a-z]{2}")
-CITED = re.compile(r"^[A-Z].* (et al\.|\d{4};|\(November 2022\))")
+CITED = re.compile(r"^QProgressBar|^[A-Z].* (et al\.|\d{4};|\(November 2022\))")
 TYPED = re.compile(r"(?a)--[a-z][a-z-]*|\b\w+=\w+(?:\.\w+)*|\b[A-Za-z]+_\w+(?![^{]*\})")
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 FOR_NO_READER = {"explore.py", "contrast.py", "mesh.py", "pages.py"}  # of notebooks and files
@@ -45,6 +49,12 @@ FOR_MACHINES = {  # words of files, headers and other programs
     *("EMV-3D-CNN authors: personal learning and research only, patent-protected", "out of memory"),
     "DenseSharp weights: as whoever trained them says (its authors' code: Apache-2.0)",
     *("decision withheld", "exit abnormally - Report the problem"),
+    # of the scene and its table, which are the same in every language
+    *("Lung nodule risk", "Lung nodules", "Lung nodule probabilities", "Lung nodule assessments"),
+    *("Lung nodule chart", "Lung nodule chart data", "chart data", "Measurements rest on"),
+    *(" rests on", "Demo CT with thin slices", "Demo CT with thick slices"),
+    *("LungNoduleRisk developers", '" -m pip install -r "'),
+    "ct patient name x_lps y_lps z_lps pathology reader note",
 }
 
 
@@ -89,6 +99,20 @@ def translated(catalog: Catalog) -> set:
 
 
 @pytest.mark.parametrize("language", messages.TRANSLATED)
+def test_slicer_reads_what_the_translator_wrote(language):
+    written = translations.ts_of(messages.read(language), language)
+    assert translations.path_of(language).read_bytes() == written, "run make messages"
+    assert b"<name>widgets.panel</name>" in written  # as slicer.i18n.getContext has it
+
+
+def test_every_word_of_the_panels_form_is_collected(collected):
+    form = (translations.MODULE / "Resources/UI/LungNoduleRisk.ui").read_text(encoding="utf-8")
+    words = {html.unescape(one) for one in re.findall("<string>(.*?)</string>", form)}
+    named = {"vtkMRMLScalarVolumeNode", "vtkMRMLMarkupsFiducialNode"}
+    assert words - named - {message.id for message in collected} == set()
+
+
+@pytest.mark.parametrize("language", messages.TRANSLATED)
 def test_everything_is_translated(language):
     assert messages.missing(messages.read(language)) == []
 
@@ -118,6 +142,8 @@ def spoken_files() -> Iterator[Path]:
         room = CORE / name
         files = [room] if room.is_file() else sorted(room.rglob("*.py"))
         yield from (file for file in files if is_for_a_reader(file))
+    module = [CORE.parent / "LungNoduleRisk.py", *sorted(PANEL.rglob("*.py"))]
+    yield from (file for file in module if file.name not in OF_THE_SCENE)
 
 
 def is_for_a_reader(path: Path) -> bool:

@@ -4,6 +4,8 @@ networks of others all the way to an assessment."""
 from __future__ import annotations
 
 import csv
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +17,7 @@ from typer.testing import CliRunner
 from made_nodules import made_background, made_dataset
 from nodulerisk.assess import assess
 from nodulerisk.cli import app
-from nodulerisk.datasets.crops import crops_on_disk
+from nodulerisk.datasets.crops import crops_on_disk, made_once
 from nodulerisk.datasets.nodules import NoduleDataset
 from nodulerisk.datasets.read import read_dataset
 from nodulerisk.errors import NoduleRiskError
@@ -221,3 +223,39 @@ def _bottom(array: np.ndarray) -> object:
     while isinstance(array, np.ndarray) and array.base is not None:
         array = array.base
     return array
+
+
+ANOTHER = """
+import sys
+from pathlib import Path
+from nodulerisk.datasets.crops import crops_on_disk, made_once
+from nodulerisk.datasets.read import read_dataset
+
+def read():
+    print("cut")
+    return read_dataset(sys.argv[1])
+
+with crops_on_disk(Path(sys.argv[2])):
+    for nodule in made_once(read).nodules:
+        is_map = not nodule.ct.hu.flags.owndata and nodule.ct.hu.flags.writeable
+        print(nodule.name, int(nodule.ct.hu.sum()), float(nodule.marked.sum()), is_map)
+"""
+
+
+def test_processes_share_the_crops_that_the_first_has_cut(folder, tmp_path):
+    cut: list[NoduleDataset] = []
+
+    def read() -> NoduleDataset:
+        cut.append(read_dataset(folder))
+        return cut[-1]
+
+    command = [sys.executable, "-c", ANOTHER, str(folder), str(tmp_path)]
+    with crops_on_disk(tmp_path):
+        made_once(read)
+        another = subprocess.run(command, check=True, capture_output=True, text=True)
+    told = [f"{n.name} {int(n.ct.hu.sum())} {float(n.marked.sum())} True" for n in cut[0].nodules]
+    assert another.stdout.splitlines() == told  # and not "cut"
+    assert not list(tmp_path.iterdir())
+    with crops_on_disk(tmp_path):
+        made_once(read)
+    assert len(cut) == 2  # what is gone is not asked for

@@ -224,6 +224,8 @@ window.lnr_views = (() => {
   const fixed = (number, language, digits = 2) =>
     number?.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
+  const capital = (words) => words[0].toUpperCase() + words.slice(1);
+
   // The language that was chosen, for the next session.
   function remember(language) {
     const root = location.pathname.split("/sessions/")[0];
@@ -233,7 +235,7 @@ window.lnr_views = (() => {
   return {
     install: (app) => {
       app.component("picture-area", Area);
-      window.trame.utils.lnr = { shown: () => ({ ...shown }), fill, fixed, remember };
+      window.trame.utils.lnr = { shown: () => ({ ...shown }), fill, fixed, capital, remember };
     },
   };
 })();
