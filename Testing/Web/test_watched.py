@@ -23,7 +23,7 @@ from LungNoduleRiskWeb.front import leftovers
 from LungNoduleRiskWeb.front import sessions as sessions_module
 from LungNoduleRiskWeb.front.server import Door
 from LungNoduleRiskWeb.session.__main__ import _end_with_front
-from LungNoduleRiskWeb.session.notices import without_folders
+from LungNoduleRiskWeb.session.speaking import without_folders
 from made_front import TOKEN, Browser, browser, made_front, made_sessions, program, run
 from nodulerisk.errors import WorkerError
 from test_link import until

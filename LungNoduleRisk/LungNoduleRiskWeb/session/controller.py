@@ -21,10 +21,10 @@ from LungNoduleRiskLib.session import Session
 from LungNoduleRiskWeb.session.correcting import Correcting, CorrectingState
 from LungNoduleRiskWeb.session.explaining import Explaining
 from LungNoduleRiskWeb.session.following import Following, FollowingState
-from LungNoduleRiskWeb.session.notices import Notices, without_folders
+from LungNoduleRiskWeb.session.notices import Notices
 from LungNoduleRiskWeb.session.reading_tools import ReadingState, ReadingTools
 from LungNoduleRiskWeb.session.scans import Scans, ScansState
-from LungNoduleRiskWeb.session.speaking import SpeakingServer
+from LungNoduleRiskWeb.session.speaking import SpeakingServer, without_folders
 from LungNoduleRiskWeb.session.viewer import Viewer
 from LungNoduleRiskWeb.session.views.numbers import with_hyphens
 from nodulerisk.clinical.patient import Patient

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import logging
-import re
-import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from trame_server.state import State
 
+from LungNoduleRiskWeb.session.speaking import without_folders
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.language.texts import Text, _, message_of
 
-# a path from the root, of Unix or Windows, up to its last part
-FOLDERS = re.compile(r"(?<![\w./\\])(?:[A-Za-z]:[\\/]|/)(?:[^\s/\\'\":]+[/\\])+")
-ROOTS = [  # of ours, as their names may have spaces in them
-    str(root)
-    for root in (tempfile.gettempdir(), Path(__file__).parents[2], sys.prefix, Path.home())
-    if root != Path("/")
-]
 BUSY = _("Something else is running: wait until it has finished, or cancel it.")
 NOTICES = {"busy": "", "message": "", "is_error": False}
 
@@ -82,10 +72,3 @@ class Notices:
                 ),
                 is_error=True,
             )
-
-
-def without_folders(text: str) -> str:
-    """The same words, with files and folders of this server named without where they are."""
-    for root in ROOTS:
-        text = text.replace(root, "")
-    return FOLDERS.sub("", text)

@@ -19,7 +19,9 @@ from LungNoduleRiskWeb.session.views.numbers import number, typed_number
 from LungNoduleRiskWeb.session.views.reading import window_of
 from nodulerisk.language.texts import Text, _
 
-WINDOWS = {Text(name.capitalize()): window for name, window in WINDOWS_HU.items()}
+WINDOWS: dict[str, tuple[int, int]] = {
+    Text(name.capitalize()): window for name, window in WINDOWS_HU.items()
+}
 FREE = _("Free")  # any other window
 SLABS_MM = {_("Slices"): 0.0, "MIP 5 mm": 5.0, "MIP 10 mm": 10.0, "MIP 20 mm": 20.0}
 CINE_S = 0.1  # a slice

@@ -8,14 +8,25 @@ language is shown at once, and nothing is built again.
 from __future__ import annotations
 
 import json
+import re
+import sys
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from trame_server import Server
 
-from LungNoduleRiskWeb.session.notices import without_folders
 from nodulerisk.language.spoken import language, say, use
 from nodulerisk.language.texts import Text
+
+# a path from the root, of Unix or Windows, up to its last part
+FOLDERS = re.compile(r"(?<![\w./\\])(?:[A-Za-z]:[\\/]|/)(?:[^\s/\\'\":]+[/\\])+")
+ROOTS = [  # of ours, as their names may have spaces in them
+    str(root)
+    for root in (tempfile.gettempdir(), Path(__file__).parents[2], sys.prefix, Path.home())
+    if root != Path("/")
+]
 
 _places: dict[tuple[str, str], tuple[int, Text]] = {}  # of all words in templates
 
@@ -81,3 +92,10 @@ def titled(choices: Mapping[str, str]) -> tuple[str]:
 def all_words() -> list[Text]:
     """The state's ``words``, once the page is built."""
     return [words for _, words in _places.values()]
+
+
+def without_folders(text: str) -> str:
+    """The same words, with files and folders of this server named without where they are."""
+    for root in ROOTS:
+        text = text.replace(root, "")
+    return FOLDERS.sub("", text)

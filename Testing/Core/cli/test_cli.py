@@ -161,7 +161,7 @@ def test_fault_25_refused_point_does_not_stop_the_others(ct_file, tmp_path):
 
 
 def test_fault_29_hundred_points(ct_file, made_networks, monkeypatch, tmp_path):
-    monkeypatch.setattr("nodulerisk.outputs.results.write_results", lambda *_: [])
+    monkeypatch.setattr("nodulerisk.outputs.results.write_results", lambda *_, **__: [])
     (tmp_path / "points.csv").write_text("x,y,z\n" + f"{INSIDE}\n" * 100)
     assert (
         run(

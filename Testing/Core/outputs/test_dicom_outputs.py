@@ -42,6 +42,7 @@ from nodulerisk.ct.dicom.files import DicomFile
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import CTError, NoduleRiskError, OutputError
+from nodulerisk.language.spoken import speaking
 from nodulerisk.nodule.measure import measure
 from nodulerisk.nodule.same import told_apart
 from nodulerisk.outputs.dicom import DicomSource, read_source, tracked, write_dicom
@@ -300,6 +301,19 @@ def test_saved_assessment_can_be_exported_later(series, tmp_path):
 
 
 # --- What they say
+
+
+def test_both_files_say_the_same_in_every_language(series, tmp_path):
+    folder = series()
+    found, source = assessed(read_ct(folder)), read_source(folder)
+    for language in ("en", "de", "zh_CN"):
+        with speaking(language):
+            write_dicom([found], source, tmp_path / language)
+    for name in (SEG_NAME, SR_NAME):
+        english = words_in(dcmread(tmp_path / "en" / name))
+        assert english
+        for language in ("de", "zh_CN"):
+            assert words_in(dcmread(tmp_path / language / name)) == english
 
 
 def test_segment_says_what_it_is_and_what_drew_it(series, tmp_path):
