@@ -142,6 +142,7 @@ def _markdown(evaluation: Evaluation) -> Iterator[str]:
     yield (
         f"\n{RESEARCH_USE_ONLY}\n\n{evaluation.nodules} nodules of {evaluation.patients} patients. "
     )
+    yield from map(_plain, about.remarks)
     yield "Intervals are 95 %, from repeated draws of patients.\n"
     for task in evaluation.tasks.values():
         yield from _section(

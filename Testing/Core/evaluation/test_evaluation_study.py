@@ -378,6 +378,13 @@ def test_the_markdown_shows_evidence_beside_every_number(folder):
     assert "Research use only" in text
 
 
+def test_the_markdown_says_how_the_nodules_were_chosen(evaluation, tmp_path):
+    (said,) = study._remarks_on("all", 3, 3)
+    about = replace(evaluation.about, remarks=(said,))
+    write_evaluation(replace(evaluation, about=about), (), tmp_path)
+    assert said in (tmp_path / "figures.md").read_text(encoding="utf-8")
+
+
 def test_the_page_says_what_a_reader_must_know(folder):
     page = (folder / "evaluation.html").read_text(encoding="utf-8")
     text = page[page.index("<body") :]
