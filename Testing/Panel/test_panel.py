@@ -484,7 +484,7 @@ def test_a_nodule_is_compared_with_an_earlier_ct_once_the_user_agrees(
     ui.compareButton.click()
     finished()
     assert "N1 on the earlier CT and N1 on this one" in asked[0]
-    assert "1 nodules compared" in ui.statusLabel.text
+    assert "Nodules compared: 1;" in ui.statusLabel.text
 
 
 def test_days_are_filled_in_from_dicom_once_both_cts_are_chosen(

@@ -72,9 +72,9 @@ def _words(timeline: Timeline) -> str:
     by = {status: [s for s in steps if s.status == status] for status in ("both scans", "new")}
     gone = [_goneWords(timeline, step) for step in steps if step.status == "gone"]
     new = [step.after.name for step in by["new"] if step.after is not None]
-    words = _("{pairs} nodules compared; only on the earlier CT: {gone}; only now: {new}.")
+    words = _("Nodules compared: {count}; only on the earlier CT: {gone}; only now: {new}.")
     said = words.format(
-        pairs=len(by["both scans"]),
+        count=len(by["both scans"]),
         gone=", ".join(gone) or _("none"),
         new=", ".join(new) or _("none"),
     )

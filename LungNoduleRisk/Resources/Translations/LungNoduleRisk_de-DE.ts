@@ -655,6 +655,10 @@
       <translation>Lungen werden aufeinander ausgerichtet …</translation>
     </message>
     <message>
+      <source>Nodules compared: {count}; only on the earlier CT: {gone}; only now: {new}.</source>
+      <translation>Rundherde verglichen: {count}; nur im früheren CT: {gone}; nur jetzt: {new}.</translation>
+    </message>
+    <message>
       <source>The lungs of the two CTs do not match. Is {before} on the earlier CT the same nodule as {after} on this one?</source>
       <translation>Die Lungen der beiden CTs passen nicht zueinander. Ist {before} im früheren CT derselbe Rundherd wie {after} in diesem?</translation>
     </message>
@@ -669,10 +673,6 @@
     <message>
       <source>{name} (look for it at R {x:.0f}, A {y:.0f}, S {z:.0f} mm)</source>
       <translation>{name} (zu suchen bei R {x:.0f}, A {y:.0f}, S {z:.0f} mm)</translation>
-    </message>
-    <message>
-      <source>{pairs} nodules compared; only on the earlier CT: {gone}; only now: {new}.</source>
-      <translation>{pairs} Rundherde verglichen; nur im früheren CT: {gone}; nur jetzt: {new}.</translation>
     </message>
   </context>
   <context>

@@ -655,6 +655,10 @@
       <translation>正在配准两肺…</translation>
     </message>
     <message>
+      <source>Nodules compared: {count}; only on the earlier CT: {gone}; only now: {new}.</source>
+      <translation>已比较的结节：{count} 个；仅见于既往 CT：{gone}；仅见于本次：{new}。</translation>
+    </message>
+    <message>
       <source>The lungs of the two CTs do not match. Is {before} on the earlier CT the same nodule as {after} on this one?</source>
       <translation>两次 CT 的肺不匹配。既往 CT 上的 {before} 与本次的 {after} 是同一结节吗？</translation>
     </message>
@@ -669,10 +673,6 @@
     <message>
       <source>{name} (look for it at R {x:.0f}, A {y:.0f}, S {z:.0f} mm)</source>
       <translation>{name}（请在 R {x:.0f}、A {y:.0f}、S {z:.0f} mm 处查找）</translation>
-    </message>
-    <message>
-      <source>{pairs} nodules compared; only on the earlier CT: {gone}; only now: {new}.</source>
-      <translation>已比较 {pairs} 个结节；仅见于既往 CT：{gone}；仅见于本次：{new}。</translation>
     </message>
   </context>
   <context>
