@@ -206,6 +206,8 @@ def test_by_keyboard_alone(page):
     expect(page.locator(".chosen")).to_contain_text("N1")
     page.keyboard.press("j")
     expect(page.locator(".chosen")).to_contain_text("N2")
+    page.keyboard.press("K")  # with caps lock
+    expect(page.locator(".chosen")).to_contain_text("N1")
 
 
 def test_coordinates_in_any_system_mean_one_place(page):

@@ -23,9 +23,10 @@ from LungNoduleRiskWeb.front import leftovers
 from LungNoduleRiskWeb.front import sessions as sessions_module
 from LungNoduleRiskWeb.front.server import Door
 from LungNoduleRiskWeb.session.__main__ import _end_with_front
-from LungNoduleRiskWeb.session.speaking import without_folders
+from LungNoduleRiskWeb.session.speaking import said, without_folders
 from made_front import TOKEN, Browser, browser, made_front, made_sessions, program, run
 from nodulerisk.errors import WorkerError
+from nodulerisk.language.texts import _
 from test_link import until
 
 
@@ -274,5 +275,13 @@ def test_on_windows_a_lock_on_a_file_tells_whose_server_runs(base, monkeypatch):
     ],
 )
 def test_a_message_names_files_of_the_server_without_where_they_are(said, shown, monkeypatch):
-    monkeypatch.setattr("LungNoduleRiskWeb.session.notices.ROOTS", ["/tmp/x y", "/home/a b"])
+    monkeypatch.setattr("LungNoduleRiskWeb.session.speaking.ROOTS", ["/tmp/x y", "/home/a b"])
     assert without_folders(said) == shown
+
+
+def test_a_row_of_the_state_has_no_folders_of_the_server_either(monkeypatch):
+    monkeypatch.setattr("LungNoduleRiskWeb.session.speaking.ROOTS", ["/home/a b"])
+    refusal = _("{name}: {refusal}").format(name="N1", refusal="/home/a b/c/ct.nrrd is damaged.")
+    assert said({"nodules": [{"state": refusal}]}) == {
+        "nodules": [{"state": "N1: ct.nrrd is damaged."}]
+    }
