@@ -128,12 +128,12 @@ class User:
     what it did."""
 
     def __init__(self, cts: Path, weights: str, folder: Path):
-        from trame_server import Server
+        from LungNoduleRiskWeb.session.speaking import SpeakingServer
 
         self.cts, self.folder = cts, folder
         self.loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self.loop)
-        server = Server()
+        server = SpeakingServer()
         self.controller = Controller(server, Viewer(server), QuickNetworks, weights, "cpu")
         self.state = server.state
         self.state.ready()

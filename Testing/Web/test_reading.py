@@ -129,7 +129,15 @@ def fingers(page: Page, *path: list[tuple[float, float]]) -> None:
 
 
 def shown_mm(page: Page) -> float:
-    """From left to right between two places of the axial view."""
+    """From left to right between two places of the axial view, once two readings agree: what is
+    under the mouse is said a little later than the mouse is there."""
+    last, now = 0.0, read_mm(page)
+    while now != last or now < 1:
+        last, now = now, read_mm(page)
+    return now
+
+
+def read_mm(page: Page) -> float:
     found = []
     for right in (-40, 40):
         page.mouse.move(*at(page, right, -20))
