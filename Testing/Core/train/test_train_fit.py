@@ -114,21 +114,19 @@ def test_a_run_does_not_continue_with_other_settings(ten_nodules, tmp_path):
 def test_a_killed_training_goes_on_to_the_same_result(ten_nodules, tmp_path):
     plan = plan_file(tmp_path, ten_nodules, VIEWS_RUN.format(epochs=6))
 
-    def run_here(folder: str) -> None:  # in this process: another takes seconds to import torch
-        result = CliRunner().invoke(app, command(plan, tmp_path / folder, "--only", "views")[3:])
-        assert result.exit_code == 0, result.output
+    def started(folder: str) -> subprocess.Popen[bytes]:  # each in a process as another's is
+        arguments = command(plan, tmp_path / folder, "--only", "views")
+        return subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-    run_here("whole")
-    killed = tmp_path / "killed"
-    with subprocess.Popen(
-        command(plan, killed, "--only", "views"),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as child:
-        wait_for(killed / "runs" / "views" / "last.ckpt")
+    of_killed = tmp_path / "killed" / "runs" / "views"
+    with started("whole") as whole, started("killed") as child:
+        wait_for(of_killed / "last.ckpt")
         os.kill(child.pid, signal.SIGKILL)
-    assert not (killed / "runs" / "views" / "small.safetensors").exists()
-    run_here("killed")
+    assert whole.returncode == 0 and child.returncode == -signal.SIGKILL
+    assert not (of_killed / "small.safetensors").exists()
+    with started("killed") as again:
+        pass
+    assert again.returncode == 0
     for name in ("small", "other"):
         one, two = (trained(tmp_path / folder, "views", name) for folder in ("whole", "killed"))
         assert all(np.array_equal(one[key], two[key]) for key in one)
