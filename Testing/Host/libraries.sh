@@ -1,10 +1,10 @@
 # Installs what the tests need of the system and Debian's kin lack: Qt and VTK draw where there is no screen, three programs
-# look at our DICOM files, a browser at our pages, and nginx stands before them. Who may not install it is told what is missing; the tests that need
+# look at our DICOM files, a browser at our pages, and nginx and Caddy stand before them. Who may not install it is told what is missing; the tests that need
 # it are left out then, and listed. In CI that is an error.
 wanted="libegl1 libgl1 libgl1-mesa-dri libxkbcommon0 libfontconfig1 libglib2.0-0 libdbus-1-3 fonts-dejavu-core"
-wanted="$wanted dcmtk dicom3tools orthanc orthanc-dicomweb nginx chromium"
+wanted="$wanted dcmtk dicom3tools orthanc orthanc-dicomweb nginx caddy chromium"
 lacking() {
-	for program in dsrdump dciodvfy Orthanc nginx; do
+	for program in dsrdump dciodvfy Orthanc nginx caddy; do
 		PATH="$PATH:/usr/sbin" command -v $program >/dev/null || echo $program
 	done
 	command -v chromium >/dev/null || command -v google-chrome >/dev/null || echo chromium
