@@ -146,6 +146,7 @@ def test_fault_27_28_edges_are_padded_and_flagged(run):
     assert not {"padded-in-plane", "padded-in-z"} & codes(run(ct))
 
 
+@pytest.mark.slow
 def test_fault_29_a_hundred_points_are_assessed_and_can_be_cancelled(run):
     ct = made_ct()
     rng = np.random.default_rng(0)

@@ -111,6 +111,7 @@ def test_a_run_does_not_continue_with_other_settings(ten_nodules, tmp_path):
     assert "began with other settings" in refused.output
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_to_the_same_result(ten_nodules, tmp_path):
     plan = plan_file(tmp_path, ten_nodules, VIEWS_RUN.format(epochs=6))
 

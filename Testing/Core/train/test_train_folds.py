@@ -75,6 +75,7 @@ def trained(folder: Path, out: Path, network: str, more: str = "", size: int = 3
     return result.output
 
 
+@pytest.mark.slow
 def test_folds_become_one_report_and_an_ensemble(folder, tmp_path):
     out = tmp_path / "set"
     said = trained(folder, out, '{ kind = "densenet", width = 0.125 }', "[folds]\ncount = 3")
@@ -112,6 +113,7 @@ def test_code_of_the_user_is_trained_and_assessed_with(folder, tmp_path, monkeyp
     assert found.nodule is not None
 
 
+@pytest.mark.slow
 def test_monai_s_network_is_trained_and_assessed_with(folder, tmp_path):
     out = tmp_path / "set"
     network = """{ kind = "monai-densenet121", sees = "densesharp",
