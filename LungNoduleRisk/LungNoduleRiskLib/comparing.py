@@ -19,6 +19,8 @@ from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.language.texts import _
 
+COMPARED = _("Nodules compared: {count}; only on the earlier CT: {gone}; only now: {new}.")
+
 PICTURE_MM = 45.0  # of a CT around a nodule or its place, to show it
 UNMARKED = _("It has no assessed point on the later CT: look at its place.")
 NOT_SHOWN = _("Not looked for: the later scan does not show its place.")

@@ -72,8 +72,7 @@ def _words(timeline: Timeline) -> str:
     by = {status: [s for s in steps if s.status == status] for status in ("both scans", "new")}
     gone = [_goneWords(timeline, step) for step in steps if step.status == "gone"]
     new = [step.after.name for step in by["new"] if step.after is not None]
-    words = _("Nodules compared: {count}; only on the earlier CT: {gone}; only now: {new}.")
-    said = words.format(
+    said = comparing.COMPARED.format(
         count=len(by["both scans"]),
         gone=", ".join(gone) or _("none"),
         new=", ".join(new) or _("none"),
@@ -82,7 +81,7 @@ def _words(timeline: Timeline) -> str:
     remarks += [
         joined(": ", (_name(step), step.remark)) for step in by["both scans"] if step.is_not_found
     ]
-    return " ".join([said, *map(_sentence, remarks)])
+    return " ".join([say(said), *map(_sentence, remarks)])
 
 
 def _sentence(remark: str) -> str:

@@ -46,6 +46,7 @@ HTML = """\
 <body><main><h1>{title}</h1><p>{text}</p>{more}<footer>{research}</footer></main></body>
 </html>
 """
+LINK = '<p><a href="{root}/">{link}</a></p>'
 FORM = """\
 <form method="post" action="{root}{login}">
 <label>{token} <input type="password" name="token" autocomplete="off" required autofocus></label>
@@ -83,8 +84,7 @@ def refusal(
     request: web.Request, status: int, title: str, text: str, link: str = ""
 ) -> web.Response:
     """A page of a few words; ``link``: what the link to a session says, empty for none."""
-    more = f'<p><a href="{root_of(request)}/">{{link}}</a></p>' if link else ""
-    return _page(request, status, more, title=title, text=text, link=link)
+    return _page(request, status, LINK if link else "", title=title, text=text, link=link)
 
 
 def login(request: web.Request, text: str) -> web.Response:

@@ -275,8 +275,7 @@ def networks_question(
     """A function that has the smallest network of the set answer, in its turn; see `Health`."""
     import numpy as np
 
-    from nodulerisk.engine.queue import SharedNetworks
-    from nodulerisk.engine.running import shared_networks
+    from nodulerisk.engine.running import networks_at
     from nodulerisk.weights.store import load_weight_set
 
     weight_set = load_weight_set(weights)
@@ -284,9 +283,8 @@ def networks_question(
     cubes = np.zeros((1, card.cubes.channels, *3 * [card.size]), np.float32)
 
     def ask(on_waiting: Callable[[int], None]) -> None:
-        own = {"address": address, "key": key}
-        running = shared_networks(weight_set, on_waiting=on_waiting)
-        with running or SharedNetworks(weight_set, on_waiting=on_waiting, **own) as networks:
+        choices = {"address": address, "key": key}
+        with networks_at(weight_set, on_waiting=on_waiting, **choices) as networks:
             networks.predict(name, cubes)
 
     return ask

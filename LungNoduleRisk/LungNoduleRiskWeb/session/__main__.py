@@ -11,7 +11,6 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import Any
 
 from trame_slicer import module as trame_slicer_module
 from wslink import protocol as wslink_protocol
@@ -30,19 +29,8 @@ from LungNoduleRiskWeb.session.routes import Routes, in_the_language_of, only_wi
 from LungNoduleRiskWeb.session.speaking import SpeakingServer
 from LungNoduleRiskWeb.session.uploads import Limits
 from LungNoduleRiskWeb.session.viewer import Viewer
-from nodulerisk.engine.queue import SharedNetworks
-from nodulerisk.engine.running import shared_networks
+from nodulerisk.engine.running import networks_at
 from nodulerisk.pacs.access import ADDRESS, access_to
-from nodulerisk.weights.card import WeightSet
-
-
-def networks_for(
-    weights: WeightSet, device: str, *, address: str, key: str, **choices: Any
-) -> SharedNetworks:
-    """The networks that run for all of this user's programs, if any do, else the page's own."""
-    return shared_networks(weights, **choices) or SharedNetworks(
-        weights, device, address=address, key=key, **choices
-    )
 
 
 def make_server(options: argparse.Namespace, key: str, networks: str) -> SpeakingServer:
@@ -50,7 +38,7 @@ def make_server(options: argparse.Namespace, key: str, networks: str) -> Speakin
     server = SpeakingServer()
     server.enable_module(trame_slicer_module)
     viewer = Viewer(server)
-    make_networks = partial(networks_for, address=networks, key=key)
+    make_networks = partial(networks_at, address=networks, key=key)
     controller = Controller(server, viewer, make_networks, options.weights, options.device)
     limits = Limits(max_bytes=int(1e9 * options.max_upload_gb))
     access = access_to(None) if ADDRESS in os.environ else None

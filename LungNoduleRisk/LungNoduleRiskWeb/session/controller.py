@@ -24,7 +24,7 @@ from LungNoduleRiskWeb.session.following import Following, FollowingState
 from LungNoduleRiskWeb.session.notices import Notices
 from LungNoduleRiskWeb.session.reading_tools import ReadingState, ReadingTools
 from LungNoduleRiskWeb.session.scans import Scans, ScansState
-from LungNoduleRiskWeb.session.speaking import SpeakingServer, without_folders
+from LungNoduleRiskWeb.session.speaking import SpeakingServer, for_state
 from LungNoduleRiskWeb.session.viewer import Viewer
 from LungNoduleRiskWeb.session.views.numbers import with_hyphens
 from nodulerisk.clinical.patient import Patient
@@ -410,7 +410,7 @@ def _row(summary: Summary, place: str) -> dict[str, Any]:
         "warned": ngettext("{count} warning", "{count} warnings", count).format(count=count)
         if count
         else "",
-        "state": [one if isinstance(one, Text) else without_folders(one) for one in summary.state],
+        "state": list(map(for_state, summary.state)),
         "answers": [asdict(one) | {"evidence_said": Text(one.evidence)} for one in summary.answers],
     }
     return asdict(summary) | more

@@ -152,8 +152,7 @@ def summary(timeline: Timeline) -> str:
         for status in ("both scans", "gone", "new")
     }
     gone, new = (joined(", ", named[status]) or _("none") for status in ("gone", "new"))
-    words = _("Nodules compared: {count}; only on the earlier CT: {gone}; only now: {new}.")
-    return words.format(count=len(named["both scans"]), gone=gone, new=new)
+    return comparing.COMPARED.format(count=len(named["both scans"]), gone=gone, new=new)
 
 
 def _days(before: Scan, after: Scan) -> int | None:

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 from trame_server.state import State
 
-from LungNoduleRiskWeb.session.speaking import without_folders
+from LungNoduleRiskWeb.session.speaking import for_state
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.language.texts import Text, _, message_of
+from nodulerisk.language.texts import _, message_of
 
 BUSY = _("Something else is running: wait until it has finished, or cancel it.")
 NOTICES = {"busy": "", "message": "", "is_error": False}
@@ -27,9 +27,7 @@ class Notices:
     def say(self, text: str, is_error: bool = False) -> None:
         """Shows a line; an empty one takes the last away."""
         with self._state:
-            # what is a Text is shortened once it is said
-            shown = text if isinstance(text, Text) else without_folders(text)
-            self._state.update({"message": shown, "is_error": is_error})
+            self._state.update({"message": for_state(text), "is_error": is_error})
 
     def refuse_busy(self) -> None:
         """Raises NoduleRiskError while something is done that must not be disturbed."""

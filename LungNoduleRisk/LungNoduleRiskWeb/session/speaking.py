@@ -94,6 +94,12 @@ def all_words() -> list[Text]:
     return [words for _, words in _places.values()]
 
 
+def for_state(text: str) -> str:
+    """Words to keep in the state without folders of this server: a Text's are left out once it is
+    said."""
+    return text if isinstance(text, Text) else without_folders(text)
+
+
 def without_folders(text: str) -> str:
     """The same words, with files and folders of this server named without where they are."""
     for root in ROOTS:

@@ -655,10 +655,6 @@
       <translation>Lungen werden aufeinander ausgerichtet …</translation>
     </message>
     <message>
-      <source>Nodules compared: {count}; only on the earlier CT: {gone}; only now: {new}.</source>
-      <translation>Rundherde verglichen: {count}; nur im früheren CT: {gone}; nur jetzt: {new}.</translation>
-    </message>
-    <message>
       <source>The lungs of the two CTs do not match. Is {before} on the earlier CT the same nodule as {after} on this one?</source>
       <translation>Die Lungen der beiden CTs passen nicht zueinander. Ist {before} im früheren CT derselbe Rundherd wie {after} in diesem?</translation>
     </message>

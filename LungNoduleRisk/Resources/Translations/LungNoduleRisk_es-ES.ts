@@ -655,10 +655,6 @@
       <translation>Alineando los pulmones…</translation>
     </message>
     <message>
-      <source>Nodules compared: {count}; only on the earlier CT: {gone}; only now: {new}.</source>
-      <translation>Nódulos comparados: {count}; solo en la TC anterior: {gone}; solo ahora: {new}.</translation>
-    </message>
-    <message>
       <source>The lungs of the two CTs do not match. Is {before} on the earlier CT the same nodule as {after} on this one?</source>
       <translation>Los pulmones de las dos TC no coinciden. ¿Es {before} en la TC anterior el mismo nódulo que {after} en esta?</translation>
     </message>

@@ -655,10 +655,6 @@
       <translation>正在配准两肺…</translation>
     </message>
     <message>
-      <source>Nodules compared: {count}; only on the earlier CT: {gone}; only now: {new}.</source>
-      <translation>已比较的结节：{count} 个；仅见于既往 CT：{gone}；仅见于本次：{new}。</translation>
-    </message>
-    <message>
       <source>The lungs of the two CTs do not match. Is {before} on the earlier CT the same nodule as {after} on this one?</source>
       <translation>两次 CT 的肺不匹配。既往 CT 上的 {before} 与本次的 {after} 是同一结节吗？</translation>
     </message>

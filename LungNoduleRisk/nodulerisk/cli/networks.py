@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from nodulerisk.cli.shared import Verbose, errors_in_one_line, until_stopped
+from nodulerisk.cli.shared import Verbose, echo, errors_in_one_line, until_stopped
+from nodulerisk.language.texts import _
 
 
 def networks(
@@ -32,8 +33,7 @@ def networks(
             NetworkQueue(weights or ["open"], device, key) as queue,
             announced(queue.address, key, file),
         ):
-            typer.echo(
-                f"Start whatever shall use these networks with {VARIABLE}={file.resolve()}\n"
-                "Ctrl-C ends them."
-            )
+            start = _("Start whatever shall use these networks with {variable}={file}")
+            echo(start.format(variable=VARIABLE, file=file.resolve()))
+            echo(_("Ctrl-C ends them."))
             until_stopped()

@@ -64,6 +64,16 @@ def shared_networks(weights: WeightSet, **choices: Any) -> SharedNetworks | None
     return SharedNetworks(weights, **_read(Path(file)) | choices) if file else None
 
 
+def networks_at(
+    weights: WeightSet, device: str = "auto", *, address: str, key: str, **choices: Any
+) -> SharedNetworks:
+    """Returns the networks that the environment names, else those of the ``NetworkQueue`` at this
+    address; arguments as of ``SharedNetworks``, raises as ``shared_networks``."""
+    return shared_networks(weights, **choices) or SharedNetworks(
+        weights, device, address=address, key=key, **choices
+    )
+
+
 def remote_networks(weights: WeightSet, device: str = "auto") -> RemoteNetworks:
     """Returns the networks that the environment names, else a ``Worker``; raises as
     ``shared_networks``."""

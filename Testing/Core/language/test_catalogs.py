@@ -28,7 +28,10 @@ SENTENCE = re.compile(r":\d+: [A-Z]\w* [a-z]")  # of what ``unmarked`` found: no
 ROOMS = (
     *("assess.py", "assess_points.py", "assessment.py", "checks.py", "errors.py", "files.py"),
     *("tasks.py", "ct", "nodule", "trust", "clinical", "outputs", "weights", "pacs", "engine"),
-    *(f"cli/{name}.py" for name in ("assess", "explain", "followup", "pacs", "shared", "weights")),
+    *(
+        f"cli/{name}.py"
+        for name in ("assess", "explain", "followup", "networks", "pacs", "shared", "weights")
+    ),
 )
 MARKED = {*messages.MARKS, "Text"}  # Text: of values and signs alone, or of what is marked
 NOT_SAID = {"Code", "own_code", "typer.Option", "typer.Argument", "re.compile"}
