@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from nodulerisk.cli.shared import Series, Verbose, echo, errors_in_one_line, progress
+from nodulerisk.cli import options
+from nodulerisk.cli.shared import Verbose, echo, errors_in_one_line, progress
 from nodulerisk.language.texts import Text, _
 
 
@@ -33,9 +34,9 @@ def explain(
         str | None,
         typer.Option(help="Network to explain; by default the one nearest to the ensemble."),
     ] = None,
-    weights: Annotated[str, typer.Option(help="Weight set: its name or folder.")] = "open",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    series: Series = None,
+    weights: options.Weights = "open",
+    device: options.Device = "auto",
+    series: options.Series = None,
     verbose: Verbose = False,
 ) -> None:
     """Show which regions supported a decision (Grad-CAM): an explanation, not evidence."""
