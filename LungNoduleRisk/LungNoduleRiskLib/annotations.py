@@ -19,7 +19,7 @@ import numpy as np
 from scipy.ndimage import center_of_mass
 from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
 
-from LungNoduleRiskLib.display.results import segmentationNodes
+from LungNoduleRiskLib.display.nodes import segmentationNodes
 from LungNoduleRiskLib.display.segments import regionOnCt
 from LungNoduleRiskLib.scene import ctFromNode, placed, pointsLps
 from nodulerisk.ct.points import Point

@@ -14,6 +14,7 @@ from pydicom import Dataset
 from pydicom.tag import Tag
 
 from nodulerisk.checks import Check
+from nodulerisk.ct.dicom.attributes import stored
 from nodulerisk.ct.dicom.contrast import contrast_given
 from nodulerisk.ct.dicom.files import (
     CT_IMAGES,
@@ -31,14 +32,7 @@ from nodulerisk.ct.dicom.files import (
 from nodulerisk.ct.dicom.left_out import is_remainder, left_out_checks, number_checks
 from nodulerisk.ct.dicom.pixels import fill_missing, lossy_checks, read_pixels, rescale_checks
 from nodulerisk.ct.dicom.slice_stack import SliceStack, stacked
-from nodulerisk.ct.dicom.volumes import (
-    MIN_SLICES,
-    Planes,
-    Volume,
-    are_twins,
-    stored,
-    volumes_in,
-)
+from nodulerisk.ct.dicom.volumes import MIN_SLICES, Planes, Volume, are_twins, volumes_in
 from nodulerisk.ct.volume import AIR_HU, CT, SINGLE_SLICE, Acquisition
 from nodulerisk.errors import CTError, SeveralSeriesError
 from nodulerisk.language.texts import Text, _, joined
