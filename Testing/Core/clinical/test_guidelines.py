@@ -730,7 +730,8 @@ def test_bts_without_what_brock_needs_says_so(ct):
     assert answer.missing == ("sex", "upper lobe")
     lung_cancer = asked_about(ct, replace(EVERYTHING, cancer="lung"))[2]
     assert lung_cancer.words == (
-        "not computed: Brock 2b is not: made for patients who never had lung cancer"
+        "not computed: needs Brock 2b, which is not computed: made for patients who never had"
+        " lung cancer"
     )
 
 

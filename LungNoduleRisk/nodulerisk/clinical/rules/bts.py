@@ -264,9 +264,8 @@ def _computed(
         known.lacks(name)
         return None
     if score.probability is None and score.refusal:
-        return Decision(
-            None, _("{name} is not: {refusal}").format(name=name, refusal=score.refusal)
-        )
+        words = _("needs {name}, which is not computed: {refusal}")
+        return Decision(None, words.format(name=name, refusal=score.refusal))
     known.lacks(*score.missing)
     return score.probability
 
