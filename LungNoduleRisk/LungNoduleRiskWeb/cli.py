@@ -25,7 +25,7 @@ from nodulerisk.cli.pacs import open_archive
 from nodulerisk.cli.shared import Verbose, echo, errors_in_one_line
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.language.texts import _
-from nodulerisk.pacs.access import ADDRESS
+from nodulerisk.pacs.access import ADDRESS, is_loopback
 
 NEEDED = ("aiohttp", "prometheus_client", "slicer", "trame", "trame_slicer", "wslink")
 
@@ -57,7 +57,6 @@ def serve(
         os.environ.pop(options.TOKEN_VARIABLE, None)  # not for the processes that this one starts
         _refuse_without_extra()
         from LungNoduleRiskWeb.front import server
-        from LungNoduleRiskWeb.front.gate import is_loopback
 
         alone, proxies = is_loopback(host), tuple(trusted_proxy or ())
         by_token = tokens is None and not trust_user_header

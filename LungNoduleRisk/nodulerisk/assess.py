@@ -106,7 +106,8 @@ def assess(
             found = {name: _not_run(task, NO_NODULE.withholds) for name, task in table.items()}
         else:
             found = _ask_tasks(questions, weights, cascade, traits)
-        tasks = {name: found[name] for name in weights.tasks} | {PRESENCE: presence}
+        found[PRESENCE] = presence
+        tasks = {name: found[name] for name in weights.tasks}
     with stages(_("measurements"), 0.95):
         measurements = measure(nodule, ct) if nodule is not None else ()
         checks += nodule_checks(nodule, measurements, ct)

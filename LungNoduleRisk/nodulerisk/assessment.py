@@ -327,15 +327,13 @@ def save_assessment(
     if assessment.nodule is not None:
         write_image(mask_image(assessment.nodule, ct), folder / MASK_NAME)
         write_image(
-            grid_image(assessment.nodule.probability, assessment.nodule.grid),
-            folder / MAP_NAME,
+            grid_image(assessment.nodule.probability, assessment.nodule.grid), folder / MAP_NAME
         )
     path = folder / VALUES_NAME
     first = {NOTICE: RESEARCH_USE_ONLY} | (more or {})
     with written_whole(path) as partial:
         partial.write_text(
-            json.dumps(first | assessment.to_dict(), indent=2, ensure_ascii=False),
-            encoding="utf-8",
+            json.dumps(first | assessment.to_dict(), indent=2, ensure_ascii=False), encoding="utf-8"
         )
     return path
 

@@ -10,12 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import slicer
-from slicer import (
-    vtkMRMLNode,
-    vtkMRMLScalarVolumeNode,
-    vtkMRMLScene,
-    vtkMRMLSubjectHierarchyNode,
-)
+from slicer import vtkMRMLNode, vtkMRMLScalarVolumeNode, vtkMRMLScene, vtkMRMLSubjectHierarchyNode
 
 VOLUME_ROLE = "LungNoduleRisk.Volume"  # node reference from a result to its CT
 ROLE = "LungNoduleRisk.Role"  # node attribute: which of the results

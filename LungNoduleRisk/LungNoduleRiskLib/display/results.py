@@ -14,11 +14,7 @@ from typing import Any
 
 import numpy as np
 import slicer
-from slicer import (
-    vtkMRMLMarkupsFiducialNode,
-    vtkMRMLScalarVolumeNode,
-    vtkMRMLSegmentationNode,
-)
+from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 
 from LungNoduleRiskLib.display.chart import showChart
 from LungNoduleRiskLib.display.explanations import removeExplanations

@@ -51,13 +51,7 @@ from LungNoduleRiskWeb.front.refusals import (
 )
 from LungNoduleRiskWeb.front.sessions import SessionError, Sessions
 from LungNoduleRiskWeb.front.tokens import TokenFile
-from LungNoduleRiskWeb.front.visitors import (
-    EVERYONE,
-    Anyone,
-    SignedOn,
-    TokenHolders,
-    Visitors,
-)
+from LungNoduleRiskWeb.front.visitors import EVERYONE, Anyone, SignedOn, TokenHolders, Visitors
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.language.texts import _, message_of
 
@@ -233,10 +227,7 @@ def _starter(sessions: Sessions, visitors: Visitors) -> Handler:
     async def start(request: web.Request) -> web.Response:
         if not _is_visit(request):
             return refusal(
-                request,
-                403,
-                REFUSED,
-                _("A session starts when a person opens this page."),
+                request, 403, REFUSED, _("A session starts when a person opens this page.")
             )
         try:
             session = await sessions.own(request[VISITOR])

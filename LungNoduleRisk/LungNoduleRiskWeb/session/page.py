@@ -245,13 +245,7 @@ def _assessing_row(controller: Controller) -> None:
         )
         if len(controller.weight_sets) > 1:
             choice("weights", controller.weight_sets, _("Weights"))
-        button(
-            _("Cancel"),
-            controller.cancel,
-            icon="mdi-stop",
-            disabled=("!running",),
-            id="cancel",
-        )
+        button(_("Cancel"), controller.cancel, icon="mdi-stop", disabled=("!running",), id="cancel")
         checkbox(
             "stability",
             _("Assesses each nodule turned and with the point 2 mm off, too: 7 times as long"),
@@ -409,11 +403,7 @@ def _bar_of_probability() -> None:
             f"{{{{ bar.members && ` (${{{low}}}–${{{high}}})` }}}}",
             classes="bar-words",
         )
-        html.Span(
-            f"{{{{ {limit} }}}}",
-            v_if="bar.threshold !== null",
-            classes="bar-threshold",
-        )
+        html.Span(f"{{{{ {limit} }}}}", v_if="bar.threshold !== null", classes="bar-threshold")
 
 
 def _patient_section() -> None:

@@ -15,13 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nodulerisk.checks import (
-    CONTRAST,
-    KERNEL_UNKNOWN,
-    SHARP_KERNEL,
-    THICK_SLICES,
-    Check,
-)
+from nodulerisk.checks import CONTRAST, KERNEL_UNKNOWN, SHARP_KERNEL, THICK_SLICES, Check
 from nodulerisk.ct.intensity import intensity_checks
 from nodulerisk.errors import CTError, PointError
 from nodulerisk.language.texts import _

@@ -316,10 +316,7 @@ def load_network(weights: WeightSet, name: str):
     card = weights.networks[name]
     try:
         network = build_network(
-            card.kind,
-            input_size=card.size,
-            n_classes=card.heads,
-            **recipe_of(card),
+            card.kind, input_size=card.size, n_classes=card.heads, **recipe_of(card)
         )
     except (ValueError, TypeError) as error:
         raise WeightsError(

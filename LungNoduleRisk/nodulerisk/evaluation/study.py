@@ -139,9 +139,7 @@ def about(weights: WeightSet, dataset: NoduleDataset, broken: Iterable[Broken]) 
 
 
 def evaluate(
-    answered: Sequence[Prediction],
-    about: About | None = None,
-    tasks: Mapping[str, Task] = TASKS,
+    answered: Sequence[Prediction], about: About | None = None, tasks: Mapping[str, Task] = TASKS
 ) -> Evaluation:
     """Returns figures of the tasks on the test predictions, with thresholds and calibration from
     the validation predictions.

@@ -19,12 +19,7 @@ from nodulerisk.clinical.advice import NO_ADVICE, Advice
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import OutputError
 from nodulerisk.language.texts import _
-from nodulerisk.outputs.style import (
-    MASK_NIFTI_NAME,
-    MESH_NAME,
-    PAGE_NAME,
-    PICTURE_NAME,
-)
+from nodulerisk.outputs.style import MASK_NIFTI_NAME, MESH_NAME, PAGE_NAME, PICTURE_NAME
 
 RESULT_FILES = (*ASSESSMENT_FILES, MASK_NIFTI_NAME, MESH_NAME, PAGE_NAME, PICTURE_NAME)
 BYTES_A_NODULE = 10 << 20  # plotly.js takes half of it
@@ -69,11 +64,7 @@ def write_results(
 
 
 def _write_for_people(
-    ct: CT,
-    assessment: Assessment,
-    folder: Path,
-    advice: Advice,
-    identity: Mapping[str, str] | None,
+    ct: CT, assessment: Assessment, folder: Path, advice: Advice, identity: Mapping[str, str] | None
 ) -> None:
     """Writes the mask for other programs, the mesh, the page and the picture."""
     # slow, and not wanted for the JSON alone

@@ -110,10 +110,7 @@ def write_files(
     ct = timeline.ct(last)
     nodules = [
         ReportNodule(
-            ct,
-            o.assessment,
-            o.advice,
-            timeline.earlier(timeline.track(last, o.point.name), last),
+            ct, o.assessment, o.advice, timeline.earlier(timeline.track(last, o.point.name), last)
         )
         for o in outcomes
         if o.assessment
@@ -197,10 +194,7 @@ def _heading(step: Step, names: Sequence[str]) -> str:
             (step.after, second, first) if step.before is None else (step.before, first, second)
         )
         assert point is not None
-        which = {
-            TWO[0]: _("in the earlier scan only"),
-            TWO[1]: _("in the later scan only"),
-        }
+        which = {TWO[0]: _("in the earlier scan only"), TWO[1]: _("in the later scan only")}
         elsewhere = _("in {scan}, not in {other}").format(scan=only, other=other)
         return joined(": ", (point.name, which.get(only, elsewhere)))
     said = pair_words(step.before, step.after, (first, second), step.distance_mm)

@@ -141,11 +141,7 @@ def _class(size: float, small: float, large: float) -> int:
 
 
 def _first_seen(
-    known: Known,
-    mm3: float,
-    status: str | None,
-    rule: str,
-    scores: Mapping[str, ScoreResult],
+    known: Known, mm3: float, status: str | None, rule: str, scores: Mapping[str, ScoreResult]
 ) -> Decision | None:
     if mm3 < SMALL[1]:
         new = status == "new"
