@@ -133,11 +133,8 @@ def _token(asked: str | None, none: bool, alone: bool) -> str | None:
     if none:
         return None
     if asked is not None and len(asked) < SHORTEST_TOKEN:
-        raise NoduleRiskError(
-            _(
-                "This token can be guessed: use {shortest} characters or more, or leave it out."
-            ).format(shortest=SHORTEST_TOKEN)
-        )
+        words = _("This token can be guessed: use {shortest} characters or more, or leave it out.")
+        raise NoduleRiskError(words.format(shortest=SHORTEST_TOKEN))
     return asked or secrets.token_urlsafe(32)
 
 

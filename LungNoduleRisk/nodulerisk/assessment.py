@@ -352,11 +352,8 @@ def load_assessment(folder: str | Path) -> Assessment:
             values, None if evidence is None else _read_mask(folder, evidence)
         )
     except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise NoduleRiskError(
-            _("'{name}' holds no complete assessment: run nodulerisk assess again.").format(
-                name=folder.name
-            )
-        ) from error
+        words = _("'{name}' holds no complete assessment: run nodulerisk assess again.")
+        raise NoduleRiskError(words.format(name=folder.name)) from error
 
 
 def mask_image(nodule: NoduleMask, ct: CT) -> sitk.Image:

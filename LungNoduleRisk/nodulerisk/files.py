@@ -47,12 +47,11 @@ def written_whole(path: Path) -> Iterator[Path]:
         yield partial
         os.replace(partial, path)
     except (OSError, RuntimeError) as error:  # SimpleITK raises RuntimeError
-        raise OutputError(
-            _(
-                "{path} cannot be written ({reason}): choose a folder with free space that you"
-                " may write to."
-            ).format(path=path, reason=_reason(error))
-        ) from error
+        words = _(
+            "{path} cannot be written ({reason}): choose a folder with free space that you may"
+            " write to."
+        )
+        raise OutputError(words.format(path=path, reason=_reason(error))) from error
     finally:
         partial.unlink(missing_ok=True) if path.parent.is_dir() else None
 
@@ -65,11 +64,8 @@ def folder_written_whole(target: Path) -> Iterator[Path]:
         OutputError: it exists already, or cannot be written; nothing is left behind.
     """
     if target.exists():
-        raise OutputError(
-            _("{target} already exists: delete it first, or choose another folder.").format(
-                target=target
-            )
-        )
+        words = _("{target} already exists: delete it first, or choose another folder.")
+        raise OutputError(words.format(target=target))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".partial-", dir=target.parent) as partial:
@@ -78,11 +74,8 @@ def folder_written_whole(target: Path) -> Iterator[Path]:
             yield folder
             shutil.move(folder, target)
     except OSError as error:
-        raise OutputError(
-            _("{target} cannot be written ({reason}): choose another folder with --out.").format(
-                target=target, reason=error.strerror
-            )
-        ) from error
+        words = _("{target} cannot be written ({reason}): choose another folder with --out.")
+        raise OutputError(words.format(target=target, reason=error.strerror)) from error
 
 
 def _reason(error: Exception) -> str:

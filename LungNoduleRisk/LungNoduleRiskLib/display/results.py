@@ -292,11 +292,8 @@ def _putBack(
     byHand = handDrawn(volumeNode, names)
     lost = [name for name in byHand if _fingerprintOf(name, volumeNode) != prints.get(name)]
     if lost:
-        raise NoduleRiskError(
-            _("These masks were changed by hand since, and would be lost: {names}.").format(
-                names=", ".join(lost)
-            )
-        )
+        words = _("These masks were changed by hand since, and would be lost: {names}.")
+        raise NoduleRiskError(words.format(names=", ".join(lost)))
     removeAssessments(names, volumeNode)
     for name, segment in segments.items():
         segmentToEdit(name, volumeNode).GetSegmentation().GetSegment(name).DeepCopy(segment)

@@ -129,11 +129,8 @@ def known_patient(texts: list[str] | None, points: int) -> Patient | None:
     if points > 1 and (
         said := [name for name in OF_THE_NODULE if getattr(patient, name) is not None]
     ):
-        raise NoduleRiskError(
-            _("{said} can only be given for a single nodule: assess the points one by one.").format(
-                said=joined(", ", map(Verbatim, said))
-            )
-        )
+        words = _("{said} can only be given for a single nodule: assess the points one by one.")
+        raise NoduleRiskError(words.format(said=joined(", ", map(Verbatim, said))))
     return patient
 
 
@@ -185,12 +182,10 @@ def prepared_folders(out: Path, points: list[Point], inputs: list[Path]) -> list
 def refuse_to_replace(inputs: Iterable[Path], ours: Iterable[Path], out: Path) -> None:
     """Raises OutputError if an input lies where one of our files would be written."""
     if {path.resolve() for path in ours} & {path.resolve() for path in inputs}:
-        raise OutputError(
-            _(
-                "{out} holds an input with the name of a result file: choose another folder"
-                " with --out."
-            ).format(out=out)
+        words = _(
+            "{out} holds an input with the name of a result file: choose another folder with --out."
         )
+        raise OutputError(words.format(out=out))
 
 
 def earlier_report(out: Path) -> EarlierReport | None:

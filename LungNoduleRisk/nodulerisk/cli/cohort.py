@@ -96,12 +96,11 @@ def _read(
     except CohortError as error:
         for problem in error.problems:
             typer.echo(problem, err=True)
-        raise NoduleRiskError(
-            _(
-                "{name} cannot be run yet: fix the problems above, or leave the bad rows out"
-                " by --skip-bad, and start again."
-            ).format(name=table.name)
-        ) from error
+        words = _(
+            "{name} cannot be run yet: fix the problems above, or leave the bad rows out by"
+            " --skip-bad, and start again."
+        )
+        raise NoduleRiskError(words.format(name=table.name)) from error
 
 
 def _refuse_without_extra() -> None:

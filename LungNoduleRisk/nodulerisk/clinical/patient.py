@@ -113,11 +113,8 @@ class Patient:
             raise NoduleRiskError(_("The number of nodules must be at least 1."))
         for mm in (self.previous_diameter, self.previous_solid_diameter):
             if mm is not None and not 0 <= mm <= LARGEST_MM:
-                raise NoduleRiskError(
-                    _("A previous diameter must be from 0 to {largest_mm} mm.").format(
-                        largest_mm=LARGEST_MM
-                    )
-                )
+                words = _("A previous diameter must be from 0 to {largest_mm} mm.")
+                raise NoduleRiskError(words.format(largest_mm=LARGEST_MM))
         if (years := self.years_since_quitting) is not None:
             if not 0 <= years <= (self.age or OLDEST):
                 raise NoduleRiskError(_("The years since quitting must be from 0 to the age."))
@@ -255,11 +252,8 @@ def patient_from(texts: Iterable[str]) -> Patient:
         name = name.replace("-", "_")
         kinds = get_type_hints(Patient)
         if name not in kinds:
-            raise NoduleRiskError(
-                _("'{text}' is not understood: write NAME=VALUE with one of {kinds}.").format(
-                    text=text, kinds=joined(", ", map(Verbatim, kinds))
-                )
-            )
+            words = _("'{text}' is not understood: write NAME=VALUE with one of {kinds}.")
+            raise NoduleRiskError(words.format(text=text, kinds=joined(", ", map(Verbatim, kinds))))
         values[name] = _value(name, value, get_args(kinds[name])[0])
     return Patient(**values)
 

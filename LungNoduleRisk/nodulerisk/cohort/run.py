@@ -310,8 +310,6 @@ def _error(future: Future) -> BaseException | None:
 
 
 def _reason(error: BaseException) -> str:
-    return (
-        DIED
-        if isinstance(error, KilledWorker)
-        else " ".join(f"{type(error).__name__}: {error}".split())
-    )
+    if isinstance(error, KilledWorker):
+        return DIED
+    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -425,11 +425,8 @@ def _joint(one: pa.DataType, other: pa.DataType) -> pa.DataType:
     if pa.types.is_null(one):
         return other
     numbers = (pa.types.is_integer, pa.types.is_floating)
-    return (
-        pa.float64()
-        if all(any(is_one(t) for is_one in numbers) for t in (one, other))
-        else pa.string()
-    )
+    are_numbers = all(any(is_one(t) for is_one in numbers) for t in (one, other))
+    return pa.float64() if are_numbers else pa.string()
 
 
 def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -144,12 +144,10 @@ def choose_device(device: str = "auto") -> str:
         if available
     ]
     if device != "auto" and device not in present:
-        raise NoduleRiskError(
-            _(
-                "This machine has no {device} device that torch can use: choose --device cpu"
-                " or auto."
-            ).format(device=device)
+        words = _(
+            "This machine has no {device} device that torch can use: choose --device cpu or auto."
         )
+        raise NoduleRiskError(words.format(device=device))
     return device if device != "auto" else (present + ["cpu"])[0]
 
 

@@ -94,18 +94,12 @@ def refuse_unwritable(folder: Path, nodules: int) -> None:
             probe.write(b"0")
         free = disk_usage(folder).free
     except OSError as error:
-        raise OutputError(
-            _("{folder} cannot be written ({reason}): choose another folder.").format(
-                folder=folder, reason=error.strerror
-            )
-        ) from error
+        words = _("{folder} cannot be written ({reason}): choose another folder.")
+        raise OutputError(words.format(folder=folder, reason=error.strerror)) from error
     if free < nodules * BYTES_A_NODULE:
         needed = nodules * BYTES_A_NODULE >> 20
-        raise OutputError(
-            _(
-                "{folder} has {free} MB free, but {needed} MB are needed: choose another folder."
-            ).format(folder=folder, free=free >> 20, needed=needed)
-        )
+        words = _("{folder} has {free} MB free, but {needed} MB are needed: choose another folder.")
+        raise OutputError(words.format(folder=folder, free=free >> 20, needed=needed))
 
 
 def remove_results(folder: Path) -> None:
@@ -130,8 +124,5 @@ def remove_file(path: Path) -> None:
     except NotADirectoryError:
         pass
     except OSError as error:
-        raise OutputError(
-            _("{path} cannot be replaced ({reason}): choose another folder.").format(
-                path=path, reason=error.strerror
-            )
-        ) from error
+        words = _("{path} cannot be replaced ({reason}): choose another folder.")
+        raise OutputError(words.format(path=path, reason=error.strerror)) from error

@@ -35,11 +35,8 @@ def gaps_of(given: list[float] | None, cts: Sequence[Path], scans: Sequence[CT])
         NoduleRiskError: not known, not one for each, or not more than 0.
     """
     if given and len(given) != len(cts) - 1:
-        raise NoduleRiskError(
-            _("There are {count} CTs: give --days {steps} times, from each CT to the next.").format(
-                count=len(cts), steps=len(cts) - 1
-            )
-        )
+        words = _("There are {count} CTs: give --days {steps} times, from each CT to the next.")
+        raise NoduleRiskError(words.format(count=len(cts), steps=len(cts) - 1))
     days: Sequence[float | None] = given or [None] * (len(cts) - 1)
     return [
         _days(one, *paths, *two)
@@ -129,17 +126,7 @@ def confirmed_timeline(
     ]
     names = list(pairwise(scan_names(len(scans))))
     _show_proposals(proposals, alignments, names)
-    if any(one.pairs for one in proposals) and not yes and not can_ask():
-        raise NoduleRiskError(
-            _(
-                "These pairs need confirmation, and there is no terminal to ask: check them,"
-                " then run again with --yes."
-            )
-        )
-    matches = [
-        one if yes else one.confirmed(partial(_ask, scans=two))
-        for one, two in zip(proposals, names, strict=True)
-    ]
+    matches = proposals if yes else _confirmed(proposals, names)
     if not named and any(p.pairs for p in proposals) and not any(m.pairs for m in matches):
         raise NoduleRiskError(
             _("No nodule is in both scans: check the points, or assess each scan on its own.")
@@ -148,6 +135,23 @@ def confirmed_timeline(
     density = known.density if known else None
     given = {point.name: density for point in points[-1]} if density else {}
     return Timeline(scans, days, alignments, matches, others, named, given)
+
+
+def _confirmed(proposals: list[Matches], names: list[tuple[str, str]]) -> list[Matches]:
+    """Asks the user about each pair.
+
+    Raises:
+        NoduleRiskError: there is nobody to ask.
+    """
+    if any(one.pairs for one in proposals) and not can_ask():
+        raise NoduleRiskError(
+            _(
+                "These pairs need confirmation, and there is no terminal to ask: check them,"
+                " then run again with --yes."
+            )
+        )
+    asked = zip(proposals, names, strict=True)
+    return [one.confirmed(partial(_ask, scans=two)) for one, two in asked]
 
 
 def _proposed(before: list[Point], after: list[Point], alignment: Alignment | None) -> Matches:
@@ -162,11 +166,8 @@ def _show_proposals(
     proposals: list[Matches], alignments: list[Alignment | None], names: list[tuple[str, str]]
 ) -> None:
     for proposal, alignment, scans in zip(proposals, alignments, names, strict=True):
-        between = (
-            ""
-            if scans == TWO
-            else Text(" ({first}, {second})").format(first=scans[0], second=scans[1])
-        )
+        named = Text(" ({first}, {second})").format(first=scans[0], second=scans[1])
+        between = "" if scans == TWO else named
         if alignment is None:
             words = _("The lungs do not match{between}: only the pairs you named are compared.")
             echo(words.format(between=between))

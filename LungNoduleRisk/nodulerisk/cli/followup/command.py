@@ -121,21 +121,17 @@ def _per_ct(
             _("Give --{option} once per CT, or --{option}-before and -after.").format(option=option)
         )
     if not repeated and len(cts) > 2 and (option == "points" or any(of_two)):
-        raise NoduleRiskError(
-            _("There are {count} CTs: give --{option} once for each.").format(
-                count=len(cts), option=option
-            )
-        )
+        words = _("There are {count} CTs: give --{option} once for each.")
+        raise NoduleRiskError(words.format(count=len(cts), option=option))
     values: list[str | None] = [*repeated] if repeated else [None] * len(cts)
     if not repeated and len(cts) == 2:
         values = [*of_two]
     if len(values) != len(cts):
-        raise NoduleRiskError(
-            _(
-                "There are {count} CTs, but {values} of --{option}: give it once for each, in"
-                " the same order."
-            ).format(count=len(cts), values=len(values), option=option)
+        words = _(
+            "There are {count} CTs, but {values} of --{option}: give it once for each, in the same"
+            " order."
         )
+        raise NoduleRiskError(words.format(count=len(cts), values=len(values), option=option))
     if option == "points" and not any(value and value != NONE for value in values):
         raise NoduleRiskError(_("Say where the nodules are: --points FILE, once per CT."))
     return [None if value == NONE else value for value in values]

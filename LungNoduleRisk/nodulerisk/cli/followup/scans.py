@@ -16,11 +16,9 @@ TWO = (_("before"), _("after"))  # names of two scans, and of their folders amon
 
 def scan_names(count: int) -> Sequence[str]:
     """Returns the names of the scans, which are those of their folders."""
-    return (
-        TWO
-        if count == 2
-        else [_("scan {number}").format(number=number) for number in range(1, count + 1)]
-    )
+    if count == 2:
+        return TWO
+    return [_("scan {number}").format(number=number) for number in range(1, count + 1)]
 
 
 def pair_words(
