@@ -51,7 +51,7 @@ STEADY_DICE = 0.8  # of two looks at one nodule, below which its mask is not to 
 
 def assess(
     ct: CT,
-    point_lps_mm,
+    point_lps_mm: Sequence[float] | np.ndarray,
     weights: WeightSet,
     device: str = "auto",
     *,
@@ -140,7 +140,8 @@ def _presence(drawing: Drawing, weights: WeightSet) -> TaskResult:
 def _ask_tasks(
     questions: _Questions, weights: WeightSet, cascade: bool, traits: dict[str, float]
 ) -> dict[str, TaskResult]:
-    """Returns every task's result; a network runs only once a task needs it."""
+    """Returns every task's result but the presence's; a network runs only once a task needs it. For
+    ``traits`` see ``task_results``."""
     results: dict[str, TaskResult] = {}
     table = weights.table
     steps = tuple(cascade_steps(table))

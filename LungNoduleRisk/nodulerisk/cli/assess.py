@@ -81,10 +81,10 @@ def assess(
 ) -> None:
     """Assess the nodules at given points of a chest CT."""
     with errors_in_one_line(verbose), ExitStack() as retrieved:
-        listed = NamedPoints(point or (), points, ras, lps)
+        given = NamedPoints(point or (), points, ras, lps)
         path = retrieved.enter_context(at_hand(ct, pacs))
         named = NamedCT(path, series)
-        asked = named.points(listed)
+        asked = named.points(given)
         thresholds = own_thresholds(threshold)
         known = known_patient(patient, len(asked))
         earlier = earlier_report(out) if dicom else None  # before old results are removed
@@ -96,7 +96,7 @@ def assess(
             weight_set = chosen_weights(weights, thresholds)
             assessor = assessor_of(weight_set, device, several=stability or len(asked) > 1)
             show(_("reading the CT"), None)
-            scan = named.scan_for(listed)
+            scan = named.scan_for(given)
             wanted = Wanted(cascade, stability, known, who, only_json)
             outcomes = assess_and_write(scan, asked, folders, assessor, show, wanted)
             if len(asked) > 1 and not only_json:
@@ -110,6 +110,11 @@ def assess(
 
 
 def own_thresholds(texts: list[str] | None) -> dict[str, float]:
+    """Returns the user's thresholds by task, from texts such as ``malignancy=0.3``.
+
+    Raises:
+        WeightsError: a text is not understood.
+    """
     from nodulerisk.weights.card import thresholds_of
 
     return thresholds_of(texts or [])
@@ -135,6 +140,11 @@ def known_patient(texts: list[str] | None, points: int) -> Patient | None:
 
 
 def chosen_weights(name: str, thresholds: dict[str, float]) -> WeightSet:
+    """Returns a weight set by its name or folder, with the user's own thresholds.
+
+    Raises:
+        WeightsError: it cannot be used, or has no such task.
+    """
     from nodulerisk.weights.store import load_weight_set
 
     return load_weight_set(name).with_thresholds(thresholds)
