@@ -68,7 +68,6 @@ from nodulerisk.datasets.rows import (
     cell,
     evidence_in,
     labels_in,
-    plain,
     read_rows,
     read_table,
     refuse_missing_column,
@@ -77,11 +76,11 @@ from nodulerisk.datasets.rows import (
     size_mm,
     split_in,
 )
-from nodulerisk.datasets.spelling import first_spellings
+from nodulerisk.datasets.spelling import first_spellings, pseudonym
 from nodulerisk.errors import NoduleRiskError, OutputError
 from nodulerisk.files import written_whole
 from nodulerisk.tasks import TASKS
-from nodulerisk.weights.own_tasks import OwnTask
+from nodulerisk.weights.own_tasks import OwnTask, plain_word
 
 SIDE = 80  # voxels of 1 mm
 CENTRE = SIDE // 2  # the authors' crops use index 40 as the middle
@@ -92,7 +91,7 @@ OWN = ("pathology", "patient", "split", "evidence")
 COLUMNS = (NAME, DIAGNOSIS, SUBSET, tuple(SIZES_MM), *((name,) for name in (*OWN, *TASKS)))
 DIAGNOSES = {"AAH": 0, "AIS": 0, "AAH-AIS": 0, "MIA": 1, "IA": 2}  # index of the task's class
 AUTHORS_WORDS = {"AAH-AIS": "AIS", "IA": "IAC"}  # for what they name otherwise; one of their labels
-BY_PLAIN_WORD = {plain(name): name for name in DIAGNOSES} | {"iac": "IA"}
+BY_PLAIN_WORD = {plain_word(name): name for name in DIAGNOSES}
 INVASIVENESS = (0, 0, 1)  # of each subtype
 # What pandas, by which the authors read the table, takes for another number, or for nothing.
 NOT_A_NAME = re.compile(r"0\d+|\d+[.eE]\d+|nan?|n/a|null|none|inf(inity)?", re.IGNORECASE)
@@ -151,7 +150,7 @@ def _name(row: Row) -> str:
 
 
 def _patient(row: Row) -> str:
-    return cell(row, "patient") or _name(row)
+    return pseudonym(cell(row, "patient")) or _name(row)
 
 
 def _nodule(row: Row, files: dict[str, Path]) -> LabelledNodule:
@@ -192,11 +191,11 @@ def _split(row: Row, patient: str) -> str:
 def _diagnosis(row: Row) -> str:
     """Returns one of ``DIAGNOSES``; empty: not known. The column ``subtype`` may hold it too."""
     text = cell(row, *DIAGNOSIS)
-    if (own := plain(row.get("pathology", ""))) in BY_PLAIN_WORD:
+    if (own := plain_word(row.get("pathology", ""))) in BY_PLAIN_WORD:
         return BY_PLAIN_WORD[own]
-    if text and plain(text) not in BY_PLAIN_WORD:
+    if text and plain_word(text) not in BY_PLAIN_WORD:
         raise NoduleRiskError(f"unknown diagnosis '{text}': write {', '.join(DIAGNOSES)}")
-    return BY_PLAIN_WORD.get(plain(text or row.get("subtype", "")), "")
+    return BY_PLAIN_WORD.get(plain_word(text or row.get("subtype", "")), "")
 
 
 def _labels(row: Row, diagnosis: str) -> dict[str, int]:
@@ -430,7 +429,7 @@ def _row_of(nodule: LabelledNodule, name: str) -> dict[str, str]:
     def class_name(task: str) -> str:
         return TASKS[task].classes[nodule.labels[task]] if task in nodule.labels else ""
 
-    words = map(plain, nodule.pathology.split(","))
+    words = map(plain_word, nodule.pathology.split(","))
     pathology = next(filter(None, map(BY_PLAIN_WORD.get, words)), class_name("subtype"))
     return {
         "name": name,
