@@ -20,8 +20,8 @@ Columns, any order and case, separated by comma, semicolon or tab:
 Our own additions, all optional:
 
 * ``hu`` in the npz: int16, the cube in HU; it comes before ``voxel``.
-* ``pathology``: the diagnosis where the authors have no word for it (AAH-AIS); comes before
-  ``diagnosis``.
+* ``pathology``: the diagnosis where the authors have no word for it (AAH-AIS), or another pathology
+  (see ``pathology.labels_of``). Where it contradicts the diagnosis, the case is broken.
 * ``patient``: pseudonym, by default the name; ``split``: train, validation or test, takes
   precedence over subset; without either, a hash of the patient decides the split.
 * ``evidence``: pathology (if empty), reader or simulated; ``diameter_mm`` (or another of
@@ -60,6 +60,7 @@ from nodulerisk.datasets.nodules import (
     refuse_two_splits,
     split_of,
 )
+from nodulerisk.datasets.pathology import labels_of
 from nodulerisk.datasets.rows import (
     LINE,
     NAMES,
@@ -170,7 +171,7 @@ def _nodule(row: Row, files: dict[str, Path]) -> LabelledNodule:
         marked=marked,
         diameter_mm=size_mm(row) or equivalent_diameter_mm(marked >= 0.5, ct.spacing_mm),
         split=split,
-        pathology=diagnosis,
+        pathology=diagnosis or row.get("pathology", ""),
         fold=int(subset) if (subset := _subset(row)) else None,
         cells=row,
     )
@@ -189,25 +190,37 @@ def _split(row: Row, patient: str) -> str:
 
 
 def _diagnosis(row: Row) -> str:
-    """Returns one of ``DIAGNOSES``; empty: not known. The column ``subtype`` may hold it too."""
+    """Returns one of ``DIAGNOSES``; empty: not known. The column ``subtype`` may hold it too.
+
+    Raises:
+        NoduleRiskError: an unknown word, or a pathology of another subtype.
+    """
     text = cell(row, *DIAGNOSIS)
-    if (own := plain_word(row.get("pathology", ""))) in BY_PLAIN_WORD:
-        return BY_PLAIN_WORD[own]
     if text and plain_word(text) not in BY_PLAIN_WORD:
         raise NoduleRiskError(f"unknown diagnosis '{text}': write {', '.join(DIAGNOSES)}")
-    return BY_PLAIN_WORD.get(plain_word(text or row.get("subtype", "")), "")
+    told = BY_PLAIN_WORD.get(plain_word(text or row.get("subtype", "")), "")
+    own = BY_PLAIN_WORD.get(plain_word(row.get("pathology", "")), "")
+    if text and own and DIAGNOSES[own] != DIAGNOSES[told]:
+        raise NoduleRiskError(f"the pathology is {own}, but the diagnosis {told}: keep one of them")
+    return own or told
 
 
 def _labels(row: Row, diagnosis: str) -> dict[str, int]:
-    """Returns the labels from the diagnosis, overridden by the columns of tasks."""
-    subtypes = TASKS["subtype"].classes
-    subtype = subtypes[DIAGNOSES[diagnosis]] if diagnosis else row.get("subtype", "")
-    labels = labels_in(row | {"subtype": subtype})
-    return (
-        {"invasiveness": INVASIVENESS[labels["subtype"]]} | labels
-        if "subtype" in labels
-        else labels
-    )
+    """Returns the labels from the diagnosis or another pathology, overridden by the tasks' columns.
+
+    Raises:
+        NoduleRiskError: unknown words, or a subtype that is not the diagnosis's.
+    """
+    labels = labels_in(row)
+    if diagnosis:
+        subtype = DIAGNOSES[diagnosis]
+        if labels.setdefault("subtype", subtype) != subtype:
+            raise NoduleRiskError(f"the subtype is not that of {diagnosis}: keep one of them")
+    else:
+        labels = labels_of(row.get("pathology", "")) | labels
+    if "subtype" not in labels:
+        return labels
+    return {"invasiveness": INVASIVENESS[labels["subtype"]]} | labels
 
 
 def _read_arrays(path: Path) -> tuple[CT, np.ndarray]:

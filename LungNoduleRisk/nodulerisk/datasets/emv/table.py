@@ -252,8 +252,8 @@ def _ungraded(rows: list[Row], cancers_invasive: bool) -> Iterator[str]:
     ]
     if left:
         yield (
-            f"The grades of {len(left)} nodules under {HOSPITAL_GRADE} are not used: only invasive"
-            " adenocarcinoma has one."
+            f"The grades of {len(left)} nodule(s) under {HOSPITAL_GRADE} are not used: only"
+            " invasive adenocarcinoma has one."
         )
 
 
