@@ -21,8 +21,8 @@ from nodulerisk.outputs.style import COHORT_TABLE_NAME, GROWTH_NAME, MASKS_NAME,
 if TYPE_CHECKING:
     from distributed import Client
 
+    from nodulerisk.cohort.nodules import Cohort, Coordinates
     from nodulerisk.cohort.store import Row, Store
-    from nodulerisk.cohort.table import Cohort, Coordinates
     from nodulerisk.weights.card import WeightSet
 
 NEEDED = ("distributed", "pyarrow")
@@ -89,7 +89,8 @@ def _read(
     table: Path, coordinates: Coordinates | None, weights: WeightSet, skip_bad: bool
 ) -> Cohort:
     """Returns the table; prints every problem with it on a line of its own."""
-    from nodulerisk.cohort.table import CohortError, read_cohort
+    from nodulerisk.cohort.table.problems import CohortError
+    from nodulerisk.cohort.table.read import read_cohort
 
     try:
         return read_cohort(table, coordinates, weights.own_tasks, skip_bad=skip_bad)

@@ -126,6 +126,7 @@ class Patient:
 
 # As DICOM and hospitals' tables write it.
 SEXES = {"f": "female", "m": "male", "woman": "female", "man": "male", "女": "female", "男": "male"}
+SEXES |= {"女性": "female", "男性": "male"}
 AGE = re.compile(r"(\d{1,3})\s*([ymwd]|岁)")  # DICOM's age string (PS3.5 6.2)
 IN_YEARS = {"y": 1.0, "岁": 1.0, "m": 1 / 12, "w": 7 / 365.25, "d": 1 / 365.25}
 
@@ -266,7 +267,10 @@ def _value(name: str, text: str, kind: Any) -> Any:
         text = SEXES.get(text, text)
     if kind in (int, float):
         try:
-            return kind(text.replace("_", "?"))  # Python alone reads 6_2 as 62
+            value = float(text.replace("_", "?"))  # Python alone reads 6_2 as 62
+            if kind is int and not value.is_integer():
+                raise ValueError(text)
+            return kind(value)  # pandas writes 2.0 for 2
         except ValueError as error:
             raise NoduleRiskError(
                 _("{name} must be a number, such as {name}=3.").format(name=Verbatim(name))

@@ -26,8 +26,8 @@ from distributed.utils import silence_logging_cmgr
 
 from nodulerisk.cohort.inputs import inputs_of
 from nodulerisk.cohort.networks import serving_networks
+from nodulerisk.cohort.nodules import Cohort, CtCase, Key
 from nodulerisk.cohort.store import Store
-from nodulerisk.cohort.table import Cohort, CtCase, Key
 from nodulerisk.cohort.work import Job, Row, assess_case, rows_without_ct
 from nodulerisk.engine.queue import QueueClosedError
 from nodulerisk.errors import NoduleRiskError

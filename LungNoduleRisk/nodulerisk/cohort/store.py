@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
-from nodulerisk.cohort.table import Key
+from nodulerisk.cohort.nodules import Key
 from nodulerisk.errors import OutputError
 from nodulerisk.files import write_table, written_whole
 from nodulerisk.weights.card import WeightSet, card_values

@@ -61,15 +61,15 @@ PARTS = ("decision", "evidence", "threshold", "spread", "by_volume", "label")  #
 
 
 def plain_word(word: str) -> str:
-    """Returns a word without what tables spell differently: case, spaces, hyphens beside letters,
-    pandas' ``.0``, and of pathologies the long names.
+    """Returns a word without what tables spell differently: case, width, spaces, hyphens and
+    slashes beside letters, pandas' ``.0``, and of pathologies the long names.
 
     Examples:
         >>> plain_word("Wild-type"), plain_word("1.0"), plain_word("+"), plain_word("IAC")
         ('wildtype', '1', '+', 'ia')
     """
     text = unicodedata.normalize("NFKC", word).casefold().strip()
-    text = re.sub(r"(?<=[^\W\d_])[\s_-]+(?=[^\W_])|(?<=\d)[\s_-]+(?=[^\W\d_])", "", text)
+    text = re.sub(r"(?<=[^\W\d_])[\s_/-]+(?=[^\W_])|(?<=\d)[\s_/-]+(?=[^\W\d_])", "", text)
     text = re.sub(r"^(\d+)\.0+$", r"\1", text)
     return SYNONYMS.get(text, text)
 
