@@ -223,6 +223,7 @@ def _modelled(
         evidence=card.evidence.level,
         note=card.evidence.labels,
         inputs={name: inputs[name] for name in risk.terms},
+        overstated=card.overstated,
     )
 
 

@@ -72,6 +72,8 @@ class TaskResult:
         note: why the task was not run, or what its evidence is, in words.
         inputs: what the risk model was computed from, by its terms' names; none without a model.
         by_volume: probability (0..1) of the last class by the volume alone; None: not known.
+        overstated: how much higher its probabilities were, on average, than the share observed
+            among patients that nothing was learnt from; None: not known.
     """
 
     classes: tuple[str, ...]
@@ -83,6 +85,7 @@ class TaskResult:
     note: str = ""
     inputs: dict[str, float] = field(default_factory=dict)
     by_volume: float | None = None
+    overstated: float | None = None
 
     @property
     def answers(self) -> dict[str, tuple[float, ...]]:

@@ -626,7 +626,9 @@ def test_a_weight_set_is_shown_verified_and_deleted(
     ]
     ui.cardButton.click()
     finished()
-    assert "held out" in text_of(ui.advancedBrowser) and "CC BY 3.0" in text_of(ui.advancedBrowser)
+    card = text_of(ui.advancedBrowser)
+    assert "held out" in card and "CC BY 3.0" in card
+    assert "risk model of log axial area" in card and "benign v primary cancer" in card
     ui.weightsSelector.setCurrentText("mine")
     assert panel.panel.parameters.weights == "mine"
     ui.verifyButton.click()

@@ -240,6 +240,12 @@ class CT:
             said.contrast,
         )
 
+    @property
+    def tilt_degrees(self) -> float:
+        """How far its planes nearest to axial are from the patient's axial plane."""
+        along_z = axis_order(self.direction)[0][2]
+        return float(np.degrees(np.arccos(min(1.0, abs(self.direction[2, along_z])))))
+
     def to_sitk(self) -> sitk.Image:
         """Returns the same CT as a SimpleITK image."""
         import SimpleITK as sitk
