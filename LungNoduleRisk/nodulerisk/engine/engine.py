@@ -49,10 +49,6 @@ class Networks(Protocol):
         mask, the mask (N, 1, S, S, S)."""
         ...
 
-    def gradcam(self, network: str, cubes: np.ndarray, column: int) -> np.ndarray:
-        """See ``gradcam.class_activation``."""
-        ...
-
 
 class Engine:
     """Runs networks in this process.

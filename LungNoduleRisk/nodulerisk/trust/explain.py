@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from nodulerisk.assessment import Assessment, TaskResult
 from nodulerisk.ct.cubes import Grid
 from nodulerisk.ct.volume import CT
-from nodulerisk.engine.engine import Networks
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.language.texts import Verbatim, _, joined
 from nodulerisk.tasks import FIRST_TASK, task_of
 from nodulerisk.weights.card import NetworkCard, WeightSet
 
 NOT_EVIDENCE = _("explanation, not evidence; research use only")
+
+
+class Explainer(Protocol):
+    """An Engine here, or a Worker in a child process, of the weight set."""
+
+    def gradcam(self, network: str, cubes: np.ndarray, column: int) -> np.ndarray:
+        """See ``gradcam.class_activation``."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +52,7 @@ def explain(
     ct: CT,
     assessment: Assessment,
     weights: WeightSet,
-    networks: Networks,
+    networks: Explainer,
     network: str | None = None,
     task: str | None = None,
 ) -> Explanation:
