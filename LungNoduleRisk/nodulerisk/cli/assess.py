@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from nodulerisk.ct.points import Point
     from nodulerisk.ct.volume import CT
     from nodulerisk.engine.engine import Engine
-    from nodulerisk.engine.queue import SharedNetworks
+    from nodulerisk.engine.worker import RemoteNetworks
     from nodulerisk.outputs.dicom import DicomSource, EarlierReport
     from nodulerisk.outputs.outcome import Outcome
     from nodulerisk.weights.card import WeightSet
@@ -153,7 +153,8 @@ def chosen_weights(name: str, thresholds: dict[str, float]) -> WeightSet:
 
 
 def assessor_of(weights: WeightSet, device: str, *, several: bool) -> Assessor:
-    """Returns one that begins to load its first network while the CT is read."""
+    """Returns one that begins to load its first network while the CT is read; for a single nodule,
+    it holds only one network at a time. Networks that run already are used instead."""
     from nodulerisk.assess_points import Assessor
 
     assessor = Assessor(weights, networks=networks_of(weights, device, several=several))
@@ -161,9 +162,8 @@ def assessor_of(weights: WeightSet, device: str, *, several: bool) -> Assessor:
     return assessor
 
 
-def networks_of(weights: WeightSet, device: str, *, several: bool) -> Engine | SharedNetworks:
-    """Returns networks that run already, else our own, which for a single nodule holds only one
-    network at a time."""
+def networks_of(weights: WeightSet, device: str, *, several: bool) -> Engine | RemoteNetworks:
+    """Returns those that run already, else an Engine; see ``assessor_of``."""
     from nodulerisk.engine.engine import Engine
     from nodulerisk.engine.running import shared_networks
 
