@@ -154,6 +154,16 @@ THICK_SLICES = _row(
     8,
     _("the slices are thick"),
 )
+OBLIQUE_SLICES = _row(
+    "oblique-slices",
+    "note",
+    _(
+        "The slices are tilted by {degrees:.0f}° against the patient's axial plane, and diameters"
+        " are measured in the slices."
+    ),
+    14,
+    of_mask=True,
+)
 CALCIFIED = _row(
     "calcified",
     "warning",

@@ -19,13 +19,14 @@ from nodulerisk.checks import (
     MOSTLY_PADDING,
     NO_LUNG,
     NO_NODULE,
+    OBLIQUE_SLICES,
     PADDED_IN_PLANE,
     PADDED_IN_Z,
     SIZE_OUT_OF_RANGE,
     Check,
 )
 from nodulerisk.ct.cubes import EMV_BLOCK, EMV_SPACING_MM, lps_block, padded_fraction
-from nodulerisk.ct.volume import CT
+from nodulerisk.ct.volume import CT, OBLIQUE_DEGREES
 from nodulerisk.errors import PointError
 from nodulerisk.language.texts import _
 from nodulerisk.nodule.mask import touches_ct_edge, touches_cube_edge
@@ -77,7 +78,7 @@ def block_checks(ct: CT, point_lps_mm) -> Iterator[Check]:
 def nodule_checks(
     nodule: NoduleMask | None, measurements: tuple[Measurement, ...], ct: CT
 ) -> Iterator[Check]:
-    """Returns findings about the nodule that was drawn (faults 26, 30, 31)."""
+    """Returns findings about the nodule that was drawn (faults 14, 26, 30, 31)."""
     if nodule is None:
         return
     if not nodule.region.any():
@@ -92,6 +93,8 @@ def nodule_checks(
         yield MASK_CUT.check(side=seen_mm)
     if touches_ct_edge(nodule):
         yield MASK_AT_EDGE.check()
+    if ct.tilt_degrees > OBLIQUE_DEGREES:
+        yield OBLIQUE_SLICES.check(degrees=ct.tilt_degrees)
     hu = nodule_hu(nodule, ct)
     if (hu > CALCIUM_HU).mean() > 0.1:
         yield CALCIFIED.check()

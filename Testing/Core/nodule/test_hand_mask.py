@@ -160,6 +160,16 @@ def test_it_is_saved_and_shown_like_any_other(assessment, tmp_path):
     assert "corrected by hand" in (tmp_path / "nodule.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(("tilt", "said"), [(0, ""), (4, ""), (12, "by 12°"), (-30, "by 30°")])
+@pytest.mark.parametrize("axes", [[0, 1, 2], [2, 0, 1]], ids=["axial", "sagittal"])
+def test_fault_14_diameters_of_tilted_slices_are_said_to_be_of_the_slices(tilt, said, axes):
+    ct = made_ct(Rotation.from_euler("x", tilt, degrees=True).as_matrix()[:, axes])
+    nodule = drawn(ct)
+    found = nodule_checks(nodule, measure(nodule, ct), ct)
+    messages = [check.message for check in found if check.code == "oblique-slices"]
+    assert len(messages) == bool(said) and all(said in message for message in messages)
+
+
 @pytest.mark.parametrize(("cut_at", "flagged"), [(40, False), (30, True)])
 def test_fault_28_74_a_mask_that_reaches_the_edge_of_the_ct_is_flagged(cut_at, flagged):
     z, y, x = np.ogrid[:cut_at, :60, :60]
