@@ -220,8 +220,8 @@
       <translation>Importieren</translation>
     </message>
     <message>
-      <source>Import a folder with the authors' Keras files (.h5).</source>
-      <translation>Einen Ordner mit den Keras-Dateien der Autoren (.h5) importieren.</translation>
+      <source>Import a weight set that you trained, or a folder with the authors' Keras files (.h5).</source>
+      <translation>Einen selbst trainierten Gewichtssatz oder einen Ordner mit den Keras-Dateien der Autoren (.h5) importieren.</translation>
     </message>
     <message>
       <source>Import…</source>

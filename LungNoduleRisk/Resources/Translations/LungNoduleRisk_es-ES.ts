@@ -220,8 +220,8 @@
       <translation>Importar</translation>
     </message>
     <message>
-      <source>Import a folder with the authors' Keras files (.h5).</source>
-      <translation>Importar una carpeta con los archivos Keras (.h5) de los autores.</translation>
+      <source>Import a weight set that you trained, or a folder with the authors' Keras files (.h5).</source>
+      <translation>Importar un conjunto de pesos entrenado por usted o una carpeta con los archivos Keras (.h5) de los autores.</translation>
     </message>
     <message>
       <source>Import…</source>

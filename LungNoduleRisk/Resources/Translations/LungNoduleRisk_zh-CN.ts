@@ -220,8 +220,8 @@
       <translation>导入</translation>
     </message>
     <message>
-      <source>Import a folder with the authors' Keras files (.h5).</source>
-      <translation>导入含作者 Keras 文件（.h5）的文件夹。</translation>
+      <source>Import a weight set that you trained, or a folder with the authors' Keras files (.h5).</source>
+      <translation>导入您训练的权重集，或含作者 Keras 文件（.h5）的文件夹。</translation>
     </message>
     <message>
       <source>Import…</source>

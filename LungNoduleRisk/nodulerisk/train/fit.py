@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import (
     Callback,
@@ -95,6 +96,7 @@ def fit(
     keep_settings(settings_of(run, seed), out)
     warnings.filterwarnings("ignore", message="Checkpoint directory")  # it holds the settings
     warnings.filterwarnings("ignore", message=r"`isinstance\(treespec")  # of Lightning's own code
+    warnings.filterwarnings("ignore", message="Found .* in eval mode")  # frozen layers
     try:
         trainer.fit(module, data, ckpt_path=last if last.exists() else None, weights_only=True)
     except SystemExit as ended:  # Lightning's answer to Ctrl-C
@@ -287,6 +289,7 @@ def data_faults(run: Run, nodules: Sequence[LabelledNodule]) -> Iterator[str]:
     for what, found in (("train on", train), ("validate with", validation)):
         if not found:
             yield f"Run {run.name} has no nodule to {what}: check its data, tasks and splits."
+    yield from _class_faults(run, train) if train else ()
     groups = {_group(nodule, run) for nodule in train}
     for group in run.balance if train else ():
         if group not in groups:
@@ -297,6 +300,22 @@ def data_faults(run: Run, nodules: Sequence[LabelledNodule]) -> Iterator[str]:
     monitored = "accuracy" in (run.monitor, run.schedule_monitor)
     if monitored and validation and not any(_labelled(n, run) for n in validation):
         yield f"Run {run.name}: no validation nodule has a label for the accuracy: monitor loss."
+
+
+def _class_faults(run: Run, nodules: Sequence[LabelledNodule]) -> Iterator[str]:
+    """Yields the tasks that nodules do not teach, since fewer than two of the classes are there."""
+    for task, count in zip(run.tasks, run.heads, strict=True):
+        targets = (nodule.target(task, count) for nodule in nodules)
+        seen = {int(np.argmax(target)) for target in targets if target is not None}
+        if len(seen) < 2:
+            known = "".join(f"is '{run.table[task].classes[index]}'" for index in seen)
+            yield (
+                f"Run {run.name}: every nodule to train on with a label of {task} {known}: give"
+                " nodules of other classes, or leave the task out."
+                if seen
+                else f"Run {run.name}: no nodule to train on has a label of {task}: give some, or"
+                " leave the task out."
+            )
 
 
 def machine_faults(runs: Sequence[Run], accelerator: str) -> Iterator[str]:

@@ -178,6 +178,8 @@ def test_folds_of_the_source_or_of_a_table(tmp_path):
     lacking = replace(many(), nodules=(replace(many().nodules[0], fold=None),))
     with pytest.raises(NoduleRiskError, match="n0 has no fold"):
         patient_folds(plan_of(own=True), {"d": lacking})
+    with pytest.raises(NoduleRiskError, match="60 patients, too few for 61 folds"):
+        parts_of(plan_of(count=61), data, Path("out"))
 
 
 def test_a_patient_under_two_spellings_is_in_one_fold():

@@ -75,6 +75,9 @@ def test_the_bundled_set_gives_the_layers_that_fit():
     assert "CC BY" in start.terms
     with pytest.raises(WeightsError, match="name one network of open"):
         take_weights(network_of(run, "new"), "new", replace(run.networks["new"], init="open"), run)
+    narrow = replace(run, networks={"new": replace(run.networks["new"], width=0.25)})
+    with pytest.raises(WeightsError, match="of 338 arrays .* fit .*choose weights of the same"):
+        take_weights(network_of(narrow, "new"), "new", narrow.networks["new"], narrow)
 
 
 def test_a_keras_file_gives_its_layers(data, tmp_path):
@@ -87,7 +90,11 @@ def test_a_keras_file_gives_its_layers(data, tmp_path):
 
 @pytest.mark.parametrize(
     ("init", "said"),
-    [("weights.ckpt", "pickle"), ("nowhere", "no weight set"), ("other.safetensors", "fits")],
+    [
+        ("weights.ckpt", "pickle"),
+        ("nowhere", "no weight set"),
+        ("other.safetensors", "0 of .* fit"),
+    ],
 )
 def test_what_cannot_be_begun_with(init, said, tmp_path):
     (tmp_path / "weights.ckpt").write_bytes(b"\x80\x02")

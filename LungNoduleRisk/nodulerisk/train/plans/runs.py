@@ -184,6 +184,11 @@ class Folds:
     table: Path | None = None
     ship: Literal["ensemble", "all"] | Annotated[int, Field(ge=0)] = "ensemble"
 
+    @property
+    def makes_new(self) -> bool:
+        """Whether ``count`` counts: no others are given."""
+        return not self.own and self.table is None
+
 
 @dataclass(frozen=True, config=STRICT)
 class Plan:
