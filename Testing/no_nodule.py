@@ -24,7 +24,7 @@ from nodulerisk.assess import assess
 from nodulerisk.assessment import Assessment
 from nodulerisk.ct.points import Position
 from nodulerisk.ct.read import read_ct
-from nodulerisk.ct.volume import CT, to_lps, triple
+from nodulerisk.ct.volume import CT, to_lps
 from nodulerisk.engine.engine import Engine
 from nodulerisk.train.unet.places import lungs_of, places_without_nodule
 from nodulerisk.trust.withhold import withheld
@@ -78,12 +78,8 @@ class Lung:
             return values[: count * step].reshape(count, step, *values.shape[1:]).mean(axis=1)
 
         x, y, z = self.ct.spacing_mm
-        ct = replace(
-            self.ct,
-            hu=np.rint(means(self.ct.hu)).astype(np.int16),
-            spacing_mm=triple((x, y, step * z)),
-            origin_lps_mm=triple(self.ct.point_of((0, 0, (step - 1) / 2))),
-        )
+        origin = self.ct.point_of((0, 0, (step - 1) / 2))
+        ct = CT.from_array(means(self.ct.hu), (x, y, step * z), origin, self.ct.direction)
         return Lung(ct, means(self.avoid) > 0, self.contrast)
 
 
