@@ -21,7 +21,7 @@ from made_dicom import write_study
 from nodulerisk.assess import assess
 from nodulerisk.assessment import write_image
 from nodulerisk.cli import app
-from nodulerisk.cohort.table import label_columns
+from nodulerisk.cohort.table.columns import label_columns
 from nodulerisk.datasets.emv.table import read_emv_table
 from nodulerisk.datasets.pathology import labels_in_words
 from nodulerisk.errors import WeightsError

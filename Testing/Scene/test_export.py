@@ -12,7 +12,8 @@ import slicer
 import vtk
 
 from LungNoduleRiskLib.assessing import SceneAssessor
-from LungNoduleRiskLib.display.results import resultNode, showAssessment
+from LungNoduleRiskLib.display.nodes import resultNode
+from LungNoduleRiskLib.display.results import showAssessment
 from LungNoduleRiskLib.exporting import exportNodules
 from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_assessment, made_ct, positions_of
 from made_scene import BallNetworks, edit

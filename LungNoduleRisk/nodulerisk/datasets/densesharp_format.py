@@ -20,8 +20,8 @@ Columns, any order and case, separated by comma, semicolon or tab:
 Our own additions, all optional:
 
 * ``hu`` in the npz: int16, the cube in HU; it comes before ``voxel``.
-* ``pathology``: the diagnosis where the authors have no word for it (AAH-AIS); comes before
-  ``diagnosis``.
+* ``pathology``: the diagnosis where the authors have no word for it (AAH-AIS), or another pathology
+  (see ``pathology.labels_of``). Where it contradicts the diagnosis, the case is broken.
 * ``patient``: pseudonym, by default the name; ``split``: train, validation or test, takes
   precedence over subset; without either, a hash of the patient decides the split.
 * ``evidence``: pathology (if empty), reader or simulated; ``diameter_mm`` (or another of
@@ -60,6 +60,7 @@ from nodulerisk.datasets.nodules import (
     refuse_two_splits,
     split_of,
 )
+from nodulerisk.datasets.pathology import labels_of
 from nodulerisk.datasets.rows import (
     LINE,
     NAMES,
@@ -68,7 +69,6 @@ from nodulerisk.datasets.rows import (
     cell,
     evidence_in,
     labels_in,
-    plain,
     read_rows,
     read_table,
     refuse_missing_column,
@@ -77,11 +77,11 @@ from nodulerisk.datasets.rows import (
     size_mm,
     split_in,
 )
-from nodulerisk.datasets.spelling import first_spellings
+from nodulerisk.datasets.spelling import first_spellings, pseudonym
 from nodulerisk.errors import NoduleRiskError, OutputError
 from nodulerisk.files import written_whole
 from nodulerisk.tasks import TASKS
-from nodulerisk.weights.own_tasks import OwnTask
+from nodulerisk.weights.own_tasks import OwnTask, plain_word
 
 SIDE = 80  # voxels of 1 mm
 CENTRE = SIDE // 2  # the authors' crops use index 40 as the middle
@@ -92,7 +92,7 @@ OWN = ("pathology", "patient", "split", "evidence")
 COLUMNS = (NAME, DIAGNOSIS, SUBSET, tuple(SIZES_MM), *((name,) for name in (*OWN, *TASKS)))
 DIAGNOSES = {"AAH": 0, "AIS": 0, "AAH-AIS": 0, "MIA": 1, "IA": 2}  # index of the task's class
 AUTHORS_WORDS = {"AAH-AIS": "AIS", "IA": "IAC"}  # for what they name otherwise; one of their labels
-BY_PLAIN_WORD = {plain(name): name for name in DIAGNOSES} | {"iac": "IA"}
+BY_PLAIN_WORD = {plain_word(name): name for name in DIAGNOSES}
 INVASIVENESS = (0, 0, 1)  # of each subtype
 # What pandas, by which the authors read the table, takes for another number, or for nothing.
 NOT_A_NAME = re.compile(r"0\d+|\d+[.eE]\d+|nan?|n/a|null|none|inf(inity)?", re.IGNORECASE)
@@ -151,7 +151,7 @@ def _name(row: Row) -> str:
 
 
 def _patient(row: Row) -> str:
-    return cell(row, "patient") or _name(row)
+    return pseudonym(cell(row, "patient")) or _name(row)
 
 
 def _nodule(row: Row, files: dict[str, Path]) -> LabelledNodule:
@@ -171,7 +171,7 @@ def _nodule(row: Row, files: dict[str, Path]) -> LabelledNodule:
         marked=marked,
         diameter_mm=size_mm(row) or equivalent_diameter_mm(marked >= 0.5, ct.spacing_mm),
         split=split,
-        pathology=diagnosis,
+        pathology=diagnosis or row.get("pathology", ""),
         fold=int(subset) if (subset := _subset(row)) else None,
         cells=row,
     )
@@ -190,25 +190,37 @@ def _split(row: Row, patient: str) -> str:
 
 
 def _diagnosis(row: Row) -> str:
-    """Returns one of ``DIAGNOSES``; empty: not known. The column ``subtype`` may hold it too."""
+    """Returns one of ``DIAGNOSES``; empty: not known. The column ``subtype`` may hold it too.
+
+    Raises:
+        NoduleRiskError: an unknown word, or a pathology of another subtype.
+    """
     text = cell(row, *DIAGNOSIS)
-    if (own := plain(row.get("pathology", ""))) in BY_PLAIN_WORD:
-        return BY_PLAIN_WORD[own]
-    if text and plain(text) not in BY_PLAIN_WORD:
+    if text and plain_word(text) not in BY_PLAIN_WORD:
         raise NoduleRiskError(f"unknown diagnosis '{text}': write {', '.join(DIAGNOSES)}")
-    return BY_PLAIN_WORD.get(plain(text or row.get("subtype", "")), "")
+    told = BY_PLAIN_WORD.get(plain_word(text or row.get("subtype", "")), "")
+    own = BY_PLAIN_WORD.get(plain_word(row.get("pathology", "")), "")
+    if text and own and DIAGNOSES[own] != DIAGNOSES[told]:
+        raise NoduleRiskError(f"the pathology is {own}, but the diagnosis {told}: keep one of them")
+    return own or told
 
 
 def _labels(row: Row, diagnosis: str) -> dict[str, int]:
-    """Returns the labels from the diagnosis, overridden by the columns of tasks."""
-    subtypes = TASKS["subtype"].classes
-    subtype = subtypes[DIAGNOSES[diagnosis]] if diagnosis else row.get("subtype", "")
-    labels = labels_in(row | {"subtype": subtype})
-    return (
-        {"invasiveness": INVASIVENESS[labels["subtype"]]} | labels
-        if "subtype" in labels
-        else labels
-    )
+    """Returns the labels from the diagnosis or another pathology, overridden by the tasks' columns.
+
+    Raises:
+        NoduleRiskError: unknown words, or a subtype that is not the diagnosis's.
+    """
+    labels = labels_in(row)
+    if diagnosis:
+        subtype = DIAGNOSES[diagnosis]
+        if labels.setdefault("subtype", subtype) != subtype:
+            raise NoduleRiskError(f"the subtype is not that of {diagnosis}: keep one of them")
+    else:
+        labels = labels_of(row.get("pathology", "")) | labels
+    if "subtype" not in labels:
+        return labels
+    return {"invasiveness": INVASIVENESS[labels["subtype"]]} | labels
 
 
 def _read_arrays(path: Path) -> tuple[CT, np.ndarray]:
@@ -430,7 +442,7 @@ def _row_of(nodule: LabelledNodule, name: str) -> dict[str, str]:
     def class_name(task: str) -> str:
         return TASKS[task].classes[nodule.labels[task]] if task in nodule.labels else ""
 
-    words = map(plain, nodule.pathology.split(","))
+    words = map(plain_word, nodule.pathology.split(","))
     pathology = next(filter(None, map(BY_PLAIN_WORD.get, words)), class_name("subtype"))
     return {
         "name": name,

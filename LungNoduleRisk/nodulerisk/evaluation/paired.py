@@ -52,9 +52,7 @@ class Paired:
 
 
 def compare_predictions(
-    first: Sequence[Prediction],
-    second: Sequence[Prediction],
-    tasks: Mapping[str, Task] = TASKS,
+    first: Sequence[Prediction], second: Sequence[Prediction], tasks: Mapping[str, Task] = TASKS
 ) -> list[Paired]:
     """Compares two sets' answers on the nodules that both answered, by name: the test nodules, or
     all if there are none.

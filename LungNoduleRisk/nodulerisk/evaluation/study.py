@@ -88,7 +88,7 @@ def evaluate_dataset(
             f"No nodule of {dataset.name} could be assessed: {(*dataset.broken, *broken)[:1]}"
         )
     remarks = (*remarks_of(whole), *_remarks_on(split, len(whole.nodules), len(nodules)))
-    described = replace(about(weights, dataset, broken), remarks=remarks)
+    described = replace(about(weights, dataset, broken), remarks=remarks, asked=split or "")
     evaluation = evaluate(answered, described, weights.table)
     write_evaluation(evaluation, answered, out, weights.table)
     return evaluation
@@ -139,9 +139,7 @@ def about(weights: WeightSet, dataset: NoduleDataset, broken: Iterable[Broken]) 
 
 
 def evaluate(
-    answered: Sequence[Prediction],
-    about: About | None = None,
-    tasks: Mapping[str, Task] = TASKS,
+    answered: Sequence[Prediction], about: About | None = None, tasks: Mapping[str, Task] = TASKS
 ) -> Evaluation:
     """Returns figures of the tasks on the test predictions, with thresholds and calibration from
     the validation predictions.
@@ -149,6 +147,7 @@ def evaluate(
     Without test predictions the figures are on all, nothing is chosen on them, and ``split`` says
     ``all``.
     """
+    about = about or About()
     test = [o for o in answered if o.split == "test"]
     validation = [o for o in answered if o.split == "validation"] if test else []
     counted = test or list(answered)
@@ -157,8 +156,8 @@ def evaluate(
     found = {task: those for task in tasks if (those := with_task(counted, task))}
     masks = with_mask(counted)
     return Evaluation(
-        about=about or About(),
-        split="test" if test else "all",
+        about=about,
+        split=about.asked or ("test" if test else "all"),
         nodules=len(counted),
         patients=len({o.patient for o in counted}),
         validation=len(validation),

@@ -188,10 +188,7 @@ def outcome_row(outcome: Outcome) -> Row:
     assessment = outcome.assessment
     row |= _place_columns(None if assessment is None else assessment.place)
     for score in sorted(outcome.advice.scores, key=lambda score: SCORE_NAMES.index(score.name)):
-        row |= {
-            score.name: score.words,
-            f"{score.name} probability": _rounded(score.probability),
-        }
+        row |= {score.name: score.words, f"{score.name} probability": _rounded(score.probability)}
     for name in {**TASKS, **({} if assessment is None else assessment.tasks)}:
         row |= _task_columns(name, assessment)
     if assessment is not None:

@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nodulerisk.assessment import (
-    Assessment,
-    Measurement,
-    Provenance,
-    TaskResult,
-)
+from nodulerisk.assessment import Assessment, Measurement, Provenance, TaskResult
 from nodulerisk.checks import MASK_EDITED, NO_NODULE, Check
 from nodulerisk.clinical.advice import NO_ADVICE, Advice
 from nodulerisk.clinical.guidelines import Guideline

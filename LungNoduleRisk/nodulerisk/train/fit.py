@@ -26,6 +26,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from nodulerisk.datasets.nodules import LabelledNodule
+from nodulerisk.datasets.sharing import made_once
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import written_whole
 from nodulerisk.networks.layers import Network
@@ -79,7 +80,7 @@ def fit(
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises at INFO
     for fault in machine_faults([run], accelerator):
         raise NoduleRiskError(fault)
-    data = NoduleData(run, nodules, seed, workers)
+    data = NoduleData(run, nodules, str(out), seed, workers)
     module = NetworksInTraining(run, seed)
     several = nodes > 1 or (isinstance(devices, int) and devices > 1)
     machine: dict[str, Any] = {"accelerator": accelerator, "devices": devices, "num_nodes": nodes}
@@ -200,11 +201,13 @@ def save_network(network: nn.Module, file: Path) -> None:
 
 
 class NoduleData(lightning.LightningDataModule):
-    """The batches of a run."""
+    """The batches of a run; its name, such as its folder, is another for every fold."""
 
-    def __init__(self, run: Run, nodules: Sequence[LabelledNodule], seed: int, workers: int = 0):
+    def __init__(
+        self, run: Run, nodules: Sequence[LabelledNodule], name: str, seed: int, workers: int = 0
+    ):
         super().__init__()
-        self._run, self._seed, self._workers = run, seed, workers
+        self._run, self._name, self._seed, self._workers = run, name, seed, workers
         self._view = View(run.cubes, run.sides, run.size)
         for fault in data_faults(run, nodules):
             raise NoduleRiskError(fault)
@@ -212,7 +215,9 @@ class NoduleData(lightning.LightningDataModule):
 
     def setup(self, stage: str) -> None:
         run = self._run
-        self._exact = exact_samples(self._validation, self._view, run.tasks, run.table)
+        self._exact = made_once(
+            self._name, lambda: exact_samples(self._validation, self._view, run.tasks, run.table)
+        )
 
     def train_dataloader(self) -> DataLoader:
         run, trainer = self._run, self.trainer

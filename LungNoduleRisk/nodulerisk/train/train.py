@@ -10,10 +10,11 @@ from pathlib import Path
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from nodulerisk.datasets.crops import crops_on_disk, made_once
+from nodulerisk.datasets.crops import crops_on_disk
 from nodulerisk.datasets.nodules import NoduleDataset
 from nodulerisk.datasets.own_labels import refuse_unseen_classes, with_own_labels
 from nodulerisk.datasets.read import read_dataset, said_of
+from nodulerisk.datasets.sharing import made_once
 from nodulerisk.errors import NoduleRiskError, SeveralFaultsError
 from nodulerisk.evaluation.predictions import Progress
 from nodulerisk.train.fit import data_faults, fit, machine_faults, save_network, settings_of
@@ -64,8 +65,8 @@ def train_set(
     _refuse_start(plan, runs, machine.get("accelerator", "auto"))
     _keep_freed_memory()
     say = say if _first_process() else _silent
-    with crops_on_disk(out.parent):
-        data = made_once(lambda: _read(plan, runs, say))
+    with crops_on_disk(out):
+        data = made_once("data", lambda: _read(plan, runs, say))
         parts = parts_of(plan, data, out)
         _refuse_data(parts, runs)
         for place, part in enumerate(parts, 1):

@@ -253,17 +253,11 @@ class WeightSet:
         for task, value in thresholds.items():
             if task not in (known := two_class_tasks(self.table)):
                 names = joined(", ", map(Verbatim, known))
-                raise WeightsError(
-                    _("There is no threshold for '{task}': choose one of {names}.").format(
-                        task=task, names=names
-                    )
-                )
+                words = _("There is no threshold for '{task}': choose one of {names}.")
+                raise WeightsError(words.format(task=task, names=names))
             if not 0 <= value <= 1:
-                raise WeightsError(
-                    _("The {task} threshold must be between 0 and 1, but it is {value:g}.").format(
-                        task=Verbatim(task), value=value
-                    )
-                )
+                words = _("The {task} threshold must be between 0 and 1, but it is {value:g}.")
+                raise WeightsError(words.format(task=Verbatim(task), value=value))
         return replace(self, thresholds={**self.thresholds, **thresholds})
 
     def hashes(self) -> dict[str, str]:
@@ -337,11 +331,8 @@ def weight_set_from(values: dict, folder: Path) -> WeightSet:
             own_tasks=own,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise WeightsError(
-            _(
-                "The card of weight set '{name}' is not valid ({error}): import the set again."
-            ).format(name=folder.name, error=message_of(error))
-        ) from error
+        words = _("The card of weight set '{name}' is not valid ({error}): import the set again.")
+        raise WeightsError(words.format(name=folder.name, error=message_of(error))) from error
 
 
 def _network_from(values: dict, own: dict[str, OwnTask]) -> NetworkCard:
@@ -379,18 +370,12 @@ def _task_from(
     names = tuple(values["networks"])
     for name in names:
         if name not in networks or task not in networks[name].tasks:
-            raise ValueError(
-                _("no network {name} that answers {task}").format(
-                    name=Verbatim(name), task=Verbatim(task)
-                )
-            )
+            words = _("no network {name} that answers {task}")
+            raise ValueError(words.format(name=Verbatim(name), task=Verbatim(task)))
     evidence, calibration = _evidence_from(values["evidence"]), values.get("calibration")
     if evidence.level not in table[task].evidence:
-        raise ValueError(
-            _("{task} cannot rest on {level} evidence").format(
-                task=Verbatim(task), level=Verbatim(evidence.level)
-            )
-        )
+        words = _("{task} cannot rest on {level} evidence")
+        raise ValueError(words.format(task=Verbatim(task), level=Verbatim(evidence.level)))
     line = None if calibration is None else tuple(float(number) for number in calibration)
     risk, size = (_risk_from(task, values.get(model), table) for model in ("risk", "size"))
     further = tuple(map(_evidence_from, values.get("further_evidence", ())))
@@ -401,11 +386,8 @@ def _risk_from(task: str, values: dict | None, table: dict[str, Task]) -> RiskMo
     if values is None:
         return None
     if task not in two_class_tasks(table):
-        raise ValueError(
-            _("{task} does not have the two classes that a risk model needs").format(
-                task=Verbatim(task)
-            )
-        )
+        words = _("{task} does not have the two classes that a risk model needs")
+        raise ValueError(words.format(task=Verbatim(task)))
     slope, offset = (_finite(number) for number in values["calibration"])
     return RiskModel(
         terms={name: _term_from(name, term, table) for name, term in values["terms"].items()},

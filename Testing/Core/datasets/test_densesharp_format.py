@@ -114,6 +114,25 @@ def test_columns_have_alternative_names(tmp_path, header):
     assert (read.name, read.labels["subtype"], read.split) == ("N1", 0, "validation")
 
 
+def test_fault_90_a_pathology_is_read_or_its_case_left_out(tmp_path):
+    table = (
+        "name,diagnosis,pathology,subtype\n"
+        "a,,hamartoma,\nb,IA,AAH,\nc,,mystery,\nd,IA,,MIA\ne,MIA?,,\nf,,,1\n"
+    )
+    dataset = read_densesharp(folder_of(tmp_path, table))
+    a, f = dataset.nodules
+    assert (a.pathology, a.labels) == ("hamartoma", {"malignancy": 0})
+    assert f.labels == {"subtype": 1, "invasiveness": 0}
+    expected = {
+        "b": "the pathology is AAH, but the diagnosis IA",
+        "c": "unknown pathology 'mystery'",
+        "d": "the subtype is not that of IA",
+        "e": "unknown diagnosis 'MIA?'",
+    }
+    found = reasons(dataset)
+    assert all(found[name].startswith(words) for name, words in expected.items())
+
+
 def test_our_columns_override_the_diagnosis(tmp_path):
     table = (
         "name,diagnosis,subset,patient,split,evidence,diameter_mm,malignancy,invasiveness,grade,density\n"

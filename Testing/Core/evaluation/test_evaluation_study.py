@@ -413,6 +413,19 @@ def test_the_page_says_loudly_that_nothing_was_held_out(tmp_path):
     assert "Not held out" in (tmp_path / "evaluation.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("asked", ["all", "train"])
+def test_the_heading_says_which_nodules_were_asked_for(tmp_path, asked):
+    predictions = made_predictions(4, split="test")
+    evaluation = evaluate(predictions, replace(ABOUT, asked=asked))
+    write_evaluation(evaluation, predictions, tmp_path)
+    for name in ("evaluation.html", "figures.md"):
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        assert f"data, {asked} nodules, as requested: whether training has seen them" in text
+        assert "test patients" not in text and "Not held out" not in text
+    rows = csv.DictReader((tmp_path / "figures.csv").open(encoding="utf-8-sig"))
+    assert {row["split"] for row in rows} == {asked}
+
+
 def test_the_page_says_loudly_that_patients_are_shared(tmp_path, weights, monkeypatch):
     """Patients in both test and training (a fault of the data) are found and reported."""
     nodules = [made_nodule(name, patient, split) for name, patient, split in SPLIT_WITHIN_A_PATIENT]

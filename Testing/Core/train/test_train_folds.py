@@ -4,8 +4,10 @@ networks of others all the way to an assessment."""
 from __future__ import annotations
 
 import csv
+import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +19,11 @@ from typer.testing import CliRunner
 from made_nodules import made_background, made_dataset
 from nodulerisk.assess import assess
 from nodulerisk.cli import app
-from nodulerisk.datasets.crops import crops_on_disk, made_once
+from nodulerisk.datasets import sharing
+from nodulerisk.datasets.crops import crops_on_disk
 from nodulerisk.datasets.nodules import NoduleDataset
 from nodulerisk.datasets.read import read_dataset
+from nodulerisk.datasets.sharing import made_once
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.evaluation.predictions import read_predictions
 from nodulerisk.outputs.style import OUTCOMES
@@ -210,7 +214,7 @@ def test_lists_of_ids_split_the_data(tmp_path):
 
 def test_crops_lie_on_disk_and_are_the_same(folder, tmp_path):
     plain = read_dataset(folder)
-    with crops_on_disk(tmp_path):
+    with crops_on_disk(tmp_path / "set"):
         mapped = read_dataset(folder)
         for one, other in zip(plain.nodules, mapped.nodules, strict=True):
             assert np.array_equal(one.ct.hu, other.ct.hu)
@@ -229,35 +233,71 @@ def _bottom(array: np.ndarray) -> object:
 
 ANOTHER = """
 import sys
+import time
 from pathlib import Path
-from nodulerisk.datasets.crops import crops_on_disk, made_once
+from nodulerisk.datasets.crops import crops_on_disk
 from nodulerisk.datasets.read import read_dataset
+from nodulerisk.datasets.sharing import made_once
 
 def read():
     print("cut")
     return read_dataset(sys.argv[1])
 
 with crops_on_disk(Path(sys.argv[2])):
-    for nodule in made_once(read).nodules:
+    for nodule in made_once("data", read).nodules:
         is_map = not nodule.ct.hu.flags.owndata and nodule.ct.hu.flags.writeable
         print(nodule.name, int(nodule.ct.hu.sum()), float(nodule.marked.sum()), is_map)
 """
 
 
 def test_processes_share_the_crops_that_the_first_has_cut(folder, tmp_path):
+    """Also where the other begins before: it waits."""
     cut: list[NoduleDataset] = []
 
     def read() -> NoduleDataset:
         cut.append(read_dataset(folder))
         return cut[-1]
 
-    command = [sys.executable, "-c", ANOTHER, str(folder), str(tmp_path)]
-    with crops_on_disk(tmp_path):
-        made_once(read)
-        another = subprocess.run(command, check=True, capture_output=True, text=True)
+    out = tmp_path / "set"
+    another = subprocess.Popen(
+        [sys.executable, "-c", ANOTHER, str(folder), str(out)],
+        env=os.environ | {"LOCAL_RANK": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with crops_on_disk(out):
+        made_once("validation", list)
+        while len(list(tmp_path.iterdir())) < 2:  # the other has begun
+            time.sleep(0.05)
+        made_once("data", read)
+        said, _ = another.communicate()
     told = [f"{n.name} {int(n.ct.hu.sum())} {float(n.marked.sum())} True" for n in cut[0].nodules]
-    assert another.stdout.splitlines() == told  # and not "cut"
+    assert said.splitlines() == told  # and not "cut"
     assert not list(tmp_path.iterdir())
-    with crops_on_disk(tmp_path):
-        made_once(read)
+    with crops_on_disk(out):
+        made_once("data", read)
     assert len(cut) == 2  # what is gone is not asked for
+
+
+def test_crops_of_a_killed_process_are_not_waited_for(tmp_path, monkeypatch):
+    """Nor are those in a folder into which others may write, nor bytes of another file."""
+    monkeypatch.setattr(sharing, "PATIENCE_SECONDS", 0.0)
+    out = tmp_path / "set"
+    with crops_on_disk(out):
+        made_once("data", lambda: "of the first")
+        (folder,) = tmp_path.iterdir()
+        monkeypatch.setenv("LOCAL_RANK", "1")
+        with crops_on_disk(out):
+            assert made_once("data", lambda: "own") == "of the first"
+            folder.chmod(0o777)
+            assert made_once("data", lambda: "own") == "own"
+            folder.chmod(0o700)
+            told = next(file for file in folder.iterdir() if file.name != "process")
+            words = told.read_text()
+            told.write_text(words.replace('"sha256": "', '"sha256": "0'))
+            assert made_once("data", lambda: "own") == "own"
+            told.write_text(words)
+            with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+                pass
+            (folder / "process").write_text(str(ended.pid))
+            assert made_once("data", lambda: "own") == "own"

@@ -45,8 +45,9 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
-from itertools import combinations
+from itertools import chain, combinations, starmap
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import SimpleITK as sitk
@@ -55,6 +56,7 @@ from scipy.ndimage import label
 from nodulerisk.ct.points import SLICES, lps_of, slice_number
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT, triple
+from nodulerisk.datasets.columns import CENTRES, PATIENT, SERIES, Coordinates, centre_columns
 from nodulerisk.datasets.emv.blocks import MIDDLE, SUFFIX, read_block
 from nodulerisk.datasets.luna import cts_by_name, cts_by_series
 from nodulerisk.datasets.nodules import (
@@ -89,7 +91,6 @@ from nodulerisk.datasets.rows import (
     fold_in,
     labels_in,
     number,
-    plain,
     read_table,
     refuse_missing_column,
     refuse_sizes_without_unit,
@@ -97,42 +98,25 @@ from nodulerisk.datasets.rows import (
     size_mm,
     split_in,
 )
-from nodulerisk.datasets.spelling import ct_key, first_spellings
+from nodulerisk.datasets.spelling import SAME_MM, ct_key, first_spellings, pseudonym
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import column_name
 from nodulerisk.tasks import TASKS
+from nodulerisk.weights.own_tasks import plain_word
 
 CT_PATH = ("ct", "ct_path", "path", "scan", "image")
-SERIES = ("series_uid", "series", "seriesuid", "seriesinstanceuid")
-PATIENT = ("patient", "patient_id", "patientid")
 PATHOLOGY, MASK = (
     ("pathology", "diagnosis", "label", "class", "flag"),
     ("mask", "mask_path", "segmentation"),
 )
 NAME, SPLIT, EVIDENCE, ID = "name", "split", "evidence", "id"
 COORDINATES, HOSPITAL_GRADE, IMAGE_TYPE = "coordinates", "病理分级", "image_type"
-BY_COLUMN = "by the column 'coordinates'"
-CENTRES = {
-    ("x", "y", "z"): BY_COLUMN,
-    ("x_mm", "y_mm", "z_mm"): BY_COLUMN,
-    ("x_lps", "y_lps", "z_lps"): "lps",
-    ("x_lps_mm", "y_lps_mm", "z_lps_mm"): "lps",
-    ("x_ras", "y_ras", "z_ras"): "ras",
-    ("x_ras_mm", "y_ras_mm", "z_ras_mm"): "ras",
-    ("i", "j", "k"): "voxel",
-    ("coordx", "coordy", "coordz"): "lps",  # LUNA16 and LUNA25
-    ("coord_x", "coord_y", "coord_z"): "lps",
-    ("i", "j", "slice"): "slice",
-    ("x", "y", "slice"): "slice",
-}
-SYSTEMS = ("lps", "ras", "voxel", "slice")
 COLUMNS = (
     *(CT_PATH, SERIES, PATIENT, PATHOLOGY, MASK, tuple(SIZES_MM)),
     (NAME, ID),
     *((name,) for name in (SPLIT, "fold", EVIDENCE, COORDINATES, HOSPITAL_GRADE, *TASKS)),
     *(tuple(dict.fromkeys(axis)) for axis in zip(*CENTRES, strict=True)),
 )
-SAME_MM = 0.3  # two centres that differ by less, as after rounding, are of one nodule
 CANCERS_INVASIVE = " (other cancers count as invasive)"  # beside every figure, and on cards
 REACH_MM = 5.0  # a mask that begins farther than this from the centre belongs to another nodule
 
@@ -163,11 +147,18 @@ def read_emv_table(path: Path, *, cancers_invasive: bool = False) -> NoduleDatas
     rows = _with_people(_with_names(_with_slices(rows)), path.parent)
     nodules: list[LabelledNodule] = []
     broken: list[Broken] = []
+    of_ct: dict[Hashable, list[LabelledNodule]] = {}
     twice = repeated(row[NAME] for row in rows)
     for group in _by_ct(rows, path.parent):
         read, failed = _read_group(group, path.parent, twice, cancers_invasive)
         nodules += read
         broken += failed
+        file = ct_key(_file(path.parent, cell(group[0], *CT_PATH)))
+        for nodule in read:
+            of_ct.setdefault(nodule.ct.acquisition.series_uid or file, []).append(nodule)
+    repeats = dict(chain.from_iterable(map(_repeats, of_ct.values())))
+    nodules = [nodule for nodule in nodules if nodule.name not in repeats]
+    broken += starmap(Broken, repeats.items())
     refuse_leak(nodules)
     place = {row[NAME]: index for index, row in enumerate(rows)}
     return NoduleDataset(
@@ -261,8 +252,8 @@ def _ungraded(rows: list[Row], cancers_invasive: bool) -> Iterator[str]:
     ]
     if left:
         yield (
-            f"The grades of {len(left)} nodules under {HOSPITAL_GRADE} are not used: only invasive"
-            " adenocarcinoma has one."
+            f"The grades of {len(left)} nodule(s) under {HOSPITAL_GRADE} are not used: only"
+            " invasive adenocarcinoma has one."
         )
 
 
@@ -306,7 +297,7 @@ def _is_block(row: Row) -> bool:
 
 
 def _refuse_without_centres(row: Row, table: Path) -> None:
-    if not any(set(columns) <= row.keys() for columns in CENTRES):
+    if centre_columns(row) is None:
         raise NoduleRiskError(
             f"{table.name} has no columns with the nodules' centres: add x, y, z (LPS mm), x_ras,"
             " y_ras, z_ras or i, j, k."
@@ -319,7 +310,7 @@ def _by_ct(rows: list[Row], folder: Path) -> list[list[Row]]:
     groups: dict[tuple[Hashable, str], list[Row]] = {}
     for row in rows:
         path = cell(row, *CT_PATH)
-        key = keys.setdefault(path, ct_key(folder / path.replace("\\", "/")) if path else "")
+        key = keys.setdefault(path, ct_key(_file(folder, path)) if path else "")
         groups.setdefault((key, cell(row, *SERIES)), []).append(row)
     return list(groups.values())
 
@@ -332,13 +323,8 @@ def _read_group(
         ct = _ct_of(rows[0], folder)
     except NoduleRiskError as error:
         return (), tuple(Broken(row[NAME], str(error)) for row in rows)
-    nodules, broken = read_each(
+    return read_each(
         rows, lambda row: row[NAME], lambda row: _nodule(row, ct, folder, cancers_invasive), twice
-    )
-    repeats = dict(_repeats(nodules))
-    return tuple(n for n in nodules if n.name not in repeats), (
-        *broken,
-        *(Broken(name, reason) for name, reason in repeats.items()),
     )
 
 
@@ -358,7 +344,9 @@ def _repeats(nodules: Sequence[LabelledNodule]) -> Iterator[tuple[str, str]]:
             others = ", ".join(other.name for other in same if other is not nodule)
             yield nodule.name, f"it is the same nodule as {others}, with contradicting labels"
         elif nodules.index(same[0]) < index:
-            yield nodule.name, f"it is the same nodule as {same[0].name}, listed before"
+            others = ", ".join(_other_cells(nodule, same[0]))
+            differing = f", which has another {others}" if others else ""
+            yield nodule.name, f"it is the same nodule as {same[0].name}, listed before{differing}"
 
 
 def _is_same(one: LabelledNodule, other: LabelledNodule) -> bool:
@@ -370,10 +358,21 @@ def _contradicts(one: LabelledNodule, other: LabelledNodule) -> bool:
     return any(one.labels[task] != other.labels[task] for task in both)
 
 
+def _other_cells(one: LabelledNodule, other: LabelledNodule) -> Iterator[str]:
+    """Yields the columns, of those that may feed an own task, in which two rows differ."""
+    for name in one.cells.keys() - {LINE, *chain.from_iterable(COLUMNS)}:
+        if one.cells[name] and one.cells[name] != other.cells[name]:
+            yield name
+
+
 def _path(folder: Path, row: Row, *columns: str) -> Path:
     text = cell(row, *columns)
     if not text:
         raise NoduleRiskError(f"the row has no path under '{columns[0]}'")
+    return _file(folder, text)
+
+
+def _file(folder: Path, text: str) -> Path:
     return folder / text.replace("\\", "/")
 
 
@@ -409,7 +408,7 @@ def _patient(rows: list[Row]) -> str:
     """
     given: dict[str, str] = {}
     for row in rows:
-        given.setdefault(cell(row, *PATIENT), row[LINE])
+        given.setdefault(pseudonym(cell(row, *PATIENT)), row[LINE])
     given.pop("", None)
     different = list(dict.fromkeys(first_spellings(given).values()))
     if len(different) > 1:
@@ -434,7 +433,7 @@ def _labels(row: Row, cancers_invasive: bool) -> dict[str, int]:
 def _pathology_labels(row: Row, cancers_invasive: bool) -> dict[str, int]:
     pathology = cell(row, *PATHOLOGY)
     word = word_of(pathology)
-    is_other = plain(CHINESE_PATHOLOGY.get(word, word)) in OTHER_CANCERS
+    is_other = plain_word(CHINESE_PATHOLOGY.get(word, word)) in OTHER_CANCERS
     return labels_of(pathology) | (INVASIVE_CANCER if cancers_invasive and is_other else {})
 
 
@@ -450,14 +449,14 @@ def _centre(row: Row, ct: CT) -> tuple[float, float, float]:
     """Returns the centre in LPS mm."""
     if _is_block(row):
         return triple(ct.point_of(MIDDLE))
-    columns = next(
-        (columns for columns in CENTRES if all(row.get(column) for column in columns)), None
-    )
+    columns = centre_columns({name for name, text in row.items() if text})
     if columns is None:
         raise NoduleRiskError("the row has no centre")
-    said = plain(cell(row, COORDINATES)) or "lps"
-    system = said if CENTRES[columns] == BY_COLUMN else CENTRES[columns]
-    if system not in SYSTEMS:
+    said = plain_word(cell(row, COORDINATES))
+    system = CENTRES[columns] or said or "lps"
+    if said not in ("", system):
+        raise NoduleRiskError(f"the centre's columns are {system}, but coordinates '{said}'")
+    if system not in get_args(Coordinates):
         raise NoduleRiskError(
             f"unknown coordinates '{row[COORDINATES]}': write slice, LPS, RAS or voxel"
         )

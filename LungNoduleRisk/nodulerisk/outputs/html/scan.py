@@ -38,12 +38,11 @@ def write_scan(
     """
     scan = ct_mesh(ct, threshold_hu, step_size)
     if not len(scan.faces):
-        raise NoduleRiskError(
-            _(
-                "The CT has no surface at {hu:g} HU: choose a threshold within its densities,"
-                " or a smaller step."
-            ).format(hu=threshold_hu)
+        words = _(
+            "The CT has no surface at {hu:g} HU: choose a threshold within its densities, or a"
+            " smaller step."
         )
+        raise NoduleRiskError(words.format(hu=threshold_hu))
     meshes = {_("denser than {hu:g} HU").format(hu=threshold_hu): scan}
     if nodule is not None:
         meshes[_("nodule")] = nodule_mesh(nodule)
