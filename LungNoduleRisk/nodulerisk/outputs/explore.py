@@ -34,7 +34,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nodulerisk.assessment import Assessment, NoduleMask
 from nodulerisk.ct.cubes import DENSESHARP_SIDE, DENSESHARP_SPACING_MM, EMV_SPACING_MM, Grid
-from nodulerisk.ct.volume import CT, INT16, Acquisition, triple
+from nodulerisk.ct.volume import CT, INT16, Acquisition, to_lps, triple
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.language.texts import _
 from nodulerisk.networks.build import outlined
@@ -52,7 +52,7 @@ from nodulerisk.outputs.slices import (
     nodule_slices,
     probability_at,
     slices_at,
-    upright,
+    upright_mask,
 )
 from nodulerisk.outputs.style import BLUE, CONTOUR, SURFACE
 from nodulerisk.tasks import TASKS
@@ -296,11 +296,9 @@ class Surroundings:
 
 def surroundings(ct: CT, shown: Shown, margin_mm: float = MARGIN_MM) -> Surroundings:
     """Returns the box around the mask with a margin, as far as the scan reaches."""
-    straight, mask = upright(ct, _nodule_of(shown))
-    voxels, margin = (
-        np.argwhere(mask),
-        np.ceil(margin_mm / np.array(straight.spacing_mm[::-1])).astype(int),
-    )
+    straight, mask = to_lps(ct), upright_mask(ct, _nodule_of(shown))
+    voxels = np.argwhere(mask)
+    margin = np.ceil(margin_mm / np.array(straight.spacing_mm[::-1])).astype(int)
     first, end = np.maximum(voxels.min(axis=0) - margin, 0), voxels.max(axis=0) + margin + 1
     box = tuple(slice(a, b) for a, b in zip(first, end, strict=True))
     corner = triple(straight.point_of(first[::-1]))

@@ -105,12 +105,9 @@ def values_at(points: np.ndarray, values: np.ndarray, grid: Grid) -> np.ndarray:
     return _sampled(values, voxels, 0)
 
 
-def upright(ct: CT, nodule: NoduleMask | None) -> tuple[CT, np.ndarray | None]:
-    """Returns the CT and the nodule's mask, bool (z, y, x), with axes closest to +S, +P, +L and
-    nothing resampled; None: there is no nodule."""
-    if nodule is None:
-        return to_lps(ct), None
-    return to_lps(ct), to_lps(replace(ct, hu=nodule.on_ct().astype(np.int16))).hu > 0
+def upright_mask(ct: CT, nodule: NoduleMask) -> np.ndarray:
+    """Returns the nodule's mask, bool (z, y, x), in the voxels of ``to_lps(ct)``."""
+    return to_lps(replace(ct, hu=nodule.on_ct().astype(np.int16))).hu > 0
 
 
 def _slice(ct: CT, plane: Plane, centre_lps_mm, nodule: NoduleMask | None) -> Slice:

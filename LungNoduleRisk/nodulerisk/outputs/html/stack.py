@@ -10,10 +10,10 @@ import numpy as np
 from skimage.measure import find_contours
 
 from nodulerisk.assessment import NoduleMask
-from nodulerisk.ct.volume import CT
+from nodulerisk.ct.volume import CT, to_lps
 from nodulerisk.outputs.html.pages import origin_words, write_page
 from nodulerisk.outputs.html.stills import outline_points, slice_png
-from nodulerisk.outputs.slices import PLANES, upright
+from nodulerisk.outputs.slices import PLANES, upright_mask
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def write_stack(
     Raises:
         OutputError: the file cannot be written.
     """
-    straight, mask = upright(ct, nodule)
+    straight, mask = to_lps(ct), None if nodule is None else upright_mask(ct, nodule)
     pictures = list(_pictures(straight, mask, step))
     depth, height, width = straight.hu.shape
     write_page(
