@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from nodulerisk.clinical.patient import Patient
     from nodulerisk.ct.points import Point
     from nodulerisk.ct.volume import CT
+    from nodulerisk.engine.engine import Engine
+    from nodulerisk.engine.worker import RemoteNetworks
     from nodulerisk.outputs.dicom import DicomSource, EarlierReport
     from nodulerisk.outputs.outcome import Outcome
     from nodulerisk.weights.card import WeightSet
@@ -154,13 +156,18 @@ def assessor_of(weights: WeightSet, device: str, *, several: bool) -> Assessor:
     """Returns one that begins to load its first network while the CT is read; for a single nodule,
     it holds only one network at a time. Networks that run already are used instead."""
     from nodulerisk.assess_points import Assessor
+
+    assessor = Assessor(weights, networks=networks_of(weights, device, several=several))
+    assessor.warm_up()
+    return assessor
+
+
+def networks_of(weights: WeightSet, device: str, *, several: bool) -> Engine | RemoteNetworks:
+    """Returns those that run already, else an Engine; see ``assessor_of``."""
     from nodulerisk.engine.engine import Engine
     from nodulerisk.engine.running import shared_networks
 
-    networks = shared_networks(weights) or Engine(weights, device, keep=several)
-    assessor = Assessor(weights, networks=networks)
-    assessor.warm_up()
-    return assessor
+    return shared_networks(weights) or Engine(weights, device, keep=several)
 
 
 def prepared_folders(out: Path, points: list[Point], inputs: list[Path]) -> list[Path]:

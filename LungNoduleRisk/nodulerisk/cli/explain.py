@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nodulerisk.cli import options
-from nodulerisk.cli.assess import assessor_of, chosen_weights
+from nodulerisk.cli.assess import chosen_weights, networks_of
 from nodulerisk.cli.named import NamedCT
 from nodulerisk.cli.shared import Verbose, echo, errors_in_one_line, progress
 from nodulerisk.language.texts import Text, _
@@ -59,7 +59,7 @@ def explain(
         refuse_unwritable(out, 1)
         for name in EXPLANATION_FILES:
             remove_file(out / name)
-        networks = assessor_of(weight_set, device, several=False).networks
+        networks = networks_of(weight_set, device, several=False)
         scan = NamedCT(ct, series).scan
         found = assess(scan, where, weight_set, networks=networks, progress=show)
         show(_("finding where the network looked"), None)

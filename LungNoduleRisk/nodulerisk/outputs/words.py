@@ -186,8 +186,8 @@ def task_basis(task: TaskResult) -> str:
     if task.mean is None:
         return task.note or EVIDENCE_WORDS["none"]
     spread = _("networks differ by up to {spread:.2f}").format(spread=task.spread or 0.0)
-    said = (EVIDENCE_WORDS[task.evidence], overstated_words(task), by_volume_words(task))
-    said = (*said, input_words(task), "" if task.spread is None else spread)
+    said = [EVIDENCE_WORDS[task.evidence], overstated_words(task), by_volume_words(task)]
+    said += [input_words(task), "" if task.spread is None else spread]
     return joined("; ", filter(None, said))
 
 
