@@ -6,14 +6,14 @@ weights); the cross-validated decisions of malignancy by how near they are to th
 where there is no nodule (``no_nodule.py``); nodules with real and with made-up lung above and below
 (``made_up_context.py``); and malignancy against readers and against TCIA's diagnoses, one nodule,
 the largest, per patient. The last is a test: choose nothing by it. ``evidence.py SET`` judges
-another set.
+another set, and ``--card`` puts clicks and diagnoses on its card.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from rich.progress import track
 
 from made_up_context import print_context
 from needs import SHARED
-from no_nodule import print_clicks
+from no_nodule import clicks_evidence, clicks_table, said_where_no_nodule_is
 from nodulerisk.assess import assess
 from nodulerisk.assessment import Assessment
 from nodulerisk.clinical.patient import Patient
@@ -43,9 +43,10 @@ from nodulerisk.evaluation.masks import dice
 from nodulerisk.evaluation.task_figures import SMALL_MM
 from nodulerisk.nodule.drawing import draw
 from nodulerisk.nodule.measure import value_of
+from nodulerisk.tasks import FIRST_TASK, PRESENCE
 from nodulerisk.train.risk.fit import TERMS, decided_label, measured_nodules
 from nodulerisk.train.risk.logistic import cross_validated
-from nodulerisk.weights.card import OVERSTATED, Evidence, WeightSet
+from nodulerisk.weights.card import OVERSTATED, Evidence, WeightSet, save_card
 from nodulerisk.weights.store import load_weight_set
 
 READERS = "readers"
@@ -113,14 +114,34 @@ SCORES: dict[str, Callable[[Case], float]] = {  # by their names on the card; ma
 
 
 def main() -> None:
-    weights = load_weight_set(sys.argv[1] if len(sys.argv) > 1 else "open")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("weights", nargs="?", default="open")
+    parser.add_argument("--card", action="store_true", help="put further evidence on the card")
+    arguments = parser.parse_args()
+    weights = load_weight_set(arguments.weights)
     engine = Engine(weights)
     print(f"Weight set {weights.name} {weights.version}\n")
     print(*masks(weights, engine), sep="\n")
     print(*decisions(weights, engine), sep="\n")
-    print(*print_clicks(weights, engine), sep="\n")
+    said = said_where_no_nodule_is(weights, engine)
+    print(*clicks_table(said), sep="\n")
     print(*print_context(weights, engine), sep="\n")
-    print(*diagnoses(assessed(SHARED / "data" / "lidc_pathology", weights, engine)), sep="\n")
+    cases = assessed(SHARED / "data" / "lidc_pathology", weights, engine)
+    print(*diagnoses(cases), sep="\n")
+    if arguments.card:
+        found = {PRESENCE: (clicks_evidence(said),), FIRST_TASK: further_evidence(cases)}
+        save_card(with_further_evidence(weights, found))
+
+
+def with_further_evidence(
+    weights: WeightSet, found: Mapping[str, tuple[Evidence, ...]]
+) -> WeightSet:
+    """Returns the set whose card holds it, by task."""
+    tasks = {
+        task: replace(weights.tasks[task], further_evidence=further)
+        for task, further in found.items()
+    }
+    return replace(weights, tasks=weights.tasks | tasks)
 
 
 def masks(weights: WeightSet, engine: Engine) -> Iterator[str]:

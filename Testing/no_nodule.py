@@ -2,14 +2,14 @@
 
 The CTs took no part in training: a chest crop of 1.5 mm with contrast, and the lung around five
 nodules in slices of 1 and 1.25 mm. Thick slices are the means of thin ones, 3 mm or more. Vessels,
-pleura, airways, lung, hilum, soft tissue and ribs are found by rule; the fissures and scars are
+pleura, airways, lung, hilum, soft tissue and bone are found by rule; the fissures and scars are
 made-up plates in that lung, since nobody has marked any.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -18,17 +18,18 @@ import numpy as np
 import SimpleITK as sitk
 from rich.progress import track
 from scipy.ndimage import binary_opening, distance_transform_edt
+from scipy.stats import binomtest
 
 from needs import SHARED
 from nodulerisk.assess import assess
 from nodulerisk.assessment import Assessment
 from nodulerisk.ct.points import Position
 from nodulerisk.ct.read import read_ct
-from nodulerisk.ct.volume import CT, to_lps, triple
+from nodulerisk.ct.volume import CT, to_lps
 from nodulerisk.engine.engine import Engine
 from nodulerisk.train.unet.places import lungs_of, places_without_nodule
 from nodulerisk.trust.withhold import withheld
-from nodulerisk.weights.card import WeightSet
+from nodulerisk.weights.card import Evidence, WeightSet
 from phantoms import Host, with_body
 
 SAID = ("no nodule", "withheld", "malignant", "benign")
@@ -37,6 +38,17 @@ THICK_MM = 3.0
 AWAY_MM, EDGE_MM = 8.0, 12.0  # from what is avoided, and from the CT's edge
 HILUM_MM, HILUM_CALIBRE_MM = 12.0, 9.0  # from a bronchus that is no lung; how wide vessels are
 BRONCHUS_HU, DENSE_HU, BONE_HU, BONE_MM = -900, -100, 250, 8.0
+KINDS = {
+    "vessel": "vessels",
+    "pleura": "pleura",
+    "airway": "airways",
+    "lung": "aerated lung",
+    "hilum": "the hilum",
+    "tissue": "soft tissue",
+    "bone": "bone",
+    "fissure": "made-up fissures",
+    "scar": "made-up scars",
+}
 PLATES = {  # half axes in mm, in an order drawn by lot, and HU
     "fissure": ((0.5, 25.0, 25.0), 0.0),
     "scar": ((1.5, 8.0, 12.0), 30.0),
@@ -45,6 +57,7 @@ PLATE_DEPTH_MM = 8.0  # a plate's middle lies half as deep in the lung
 WALL_HU, SKIN_HU, STOMACH_SLICES = 0, -500, 20  # of the CT with contrast, whose stomach holds air
 PART_SOLID_LPS_MM, PART_SOLID_MM = (187, 179, -258), 28.0  # by eye
 Click = tuple[CT, Position]
+Said = Mapping[tuple[str, str], Counter[str]]  # by kind and slices
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,25 +91,48 @@ class Lung:
             return values[: count * step].reshape(count, step, *values.shape[1:]).mean(axis=1)
 
         x, y, z = self.ct.spacing_mm
-        ct = replace(
-            self.ct,
-            hu=np.rint(means(self.ct.hu)).astype(np.int16),
-            spacing_mm=triple((x, y, step * z)),
-            origin_lps_mm=triple(self.ct.point_of((0, 0, (step - 1) / 2))),
-        )
+        origin = self.ct.point_of((0, 0, (step - 1) / 2))
+        ct = CT.from_array(means(self.ct.hu), (x, y, step * z), origin, self.ct.direction)
         return Lung(ct, means(self.avoid) > 0, self.contrast)
 
 
-def print_clicks(weights: WeightSet, engine: Engine) -> Iterator[str]:
-    """Yields the table of what is said, a row for each kind and slice thickness."""
-    yield "\n| clicks on | slices | n | " + " | ".join(SAID) + " |"
-    yield "|---" * (3 + len(SAID)) + "|"
+def said_where_no_nodule_is(weights: WeightSet, engine: Engine) -> Said:
+    """Returns how often each of ``SAID`` is said, by kind and slice thickness."""
+    said = {}
     for slices, found in clicks_by_slices().items():
         for kind, clicks in found.items():
             answers = (assess(ct, p, weights, networks=engine) for ct, p in track(clicks, kind))
-            said = Counter(map(what_is_said, answers))
-            counts = " | ".join(str(said[word]) for word in SAID)
-            yield f"| {kind} | {slices} | {len(clicks)} | {counts} |"
+            said[kind, slices] = Counter(map(what_is_said, answers))
+    return said
+
+
+def clicks_table(said: Said) -> Iterator[str]:
+    yield "\n| clicks on | slices | n | " + " | ".join(SAID) + " |"
+    yield "|---" * (3 + len(SAID)) + "|"
+    for (kind, slices), counts in said.items():
+        cells = " | ".join(str(counts[word]) for word in SAID)
+        yield f"| {kind} | {slices} | {counts.total()} | {cells} |"
+
+
+def clicks_evidence(said: Said) -> Evidence:
+    """What the card says of the same: the shares taken for a nodule, and of made-up scars those
+    called malignant."""
+    figures = {}
+    for (kind, slices), counts in said.items():
+        taken = counts.total() - counts["no nodule"]
+        figures[f"{kind} taken for a nodule, {slices} slices"] = share(taken, counts.total())
+    for slices in ("thin", "thick"):
+        scars = said["made-up scars", slices]
+        name = f"made-up scars called malignant, {slices} slices"
+        figures[name] = share(scars["malignant"], scars.total())
+    data = f"{CLICKS} clicks of each kind in six chest CTs that no network learnt from"
+    return Evidence("reader", data, "places without a nodule", figures=figures)
+
+
+def share(count: int, of: int) -> list[float]:
+    """The share, with Wilson's 95 % interval."""
+    interval = binomtest(count, of).proportion_ci(method="wilson")
+    return [round(float(number), 3) for number in (count / of, interval.low, interval.high)]
 
 
 def what_is_said(assessment: Assessment) -> str:
@@ -147,8 +183,10 @@ def ball(ct: CT, point_lps_mm: Position, radius_mm: float) -> np.ndarray:
 def clicks_in(lungs: Sequence[Lung], rng: np.random.Generator) -> dict[str, list[Click]]:
     """Returns up to ``CLICKS`` of each kind, from the CTs in turn."""
     found = [{**by_rule(lung, rng), **plates(lung, rng)} for lung in lungs]
-    kinds = dict.fromkeys(kind for one in found for kind in one)
-    return {kind: list(islice(in_turn([f.get(kind, []) for f in found]), CLICKS)) for kind in kinds}
+    return {
+        words: list(islice(in_turn([one.get(kind, []) for one in found]), CLICKS))
+        for kind, words in KINDS.items()
+    }
 
 
 def in_turn(lists: Sequence[list[Click]]) -> Iterator[Click]:

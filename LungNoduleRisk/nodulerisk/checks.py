@@ -115,6 +115,17 @@ MASK_UNSTEADY = _row(
     _("its mask depends on the click"),
     of_mask=True,
 )
+FLAT = _row(
+    "flat",
+    "warning",
+    _(
+        "The structure is flat, {least:.1f} mm thick and {middle:.1f} mm wide: it may be a scar, a"
+        " fissure or atelectasis."
+    ),
+    67,
+    _("it is as flat as scars and fissures are"),
+    of_mask=True,
+)
 SIZE_OUT_OF_RANGE = _row(
     "size-out-of-range",
     "warning",

@@ -106,7 +106,7 @@ def test_tables_may_label_it_and_networks_learn_it(growth, ct, tmp_path):
     x, y, z = CENTRE_LPS_MM
     table = tmp_path / "nodules.csv"
     table.write_text(
-        f"name,ct,x,y,z,coordinates,size,pathology,growth\na,ct.nrrd,{x},{y},{z},lps,9,AIS,Fast\n",
+        f"name,ct,x,y,z,coordinates,size_mm,pathology,growth\na,ct.nrrd,{x},{y},{z},lps,9,AIS,Fast\n",
         "utf-8",
     )
     dataset = read_emv_table(table)

@@ -52,8 +52,8 @@ class Point:
         object.__setattr__(self, "name", Verbatim(self.name))
 
 
-# A file, one position (x, y, z) in LPS mm, or several, or Points.
-Points = str | Path | Position | Iterable[Point | Position]
+# A file, one position (x, y, z) in LPS mm or Point, or several.
+Points = str | Path | Point | Position | Iterable[Point | Position]
 
 
 def parse_point(text: str, coordinates: Coordinates = "lps") -> Position:
@@ -174,6 +174,8 @@ def as_points(given: Points) -> list[Point]:
     """
     if isinstance(given, str | Path):
         return read_points(given)
+    if isinstance(given, Point):
+        given = [given]
     several: list[Any] = list(given)
     if several and isinstance(several[0], Real):
         several = [several]

@@ -86,6 +86,7 @@ from nodulerisk.weights.own_tasks import OwnTask, plain_word
 SIDE = 80  # voxels of 1 mm
 CENTRE = SIDE // 2  # the authors' crops use index 40 as the middle
 MAX_ARRAY_BYTES = SIDE**3 * 8 + 4096  # float64 and the header of an .npy
+LOWEST_HU, HIGHEST_HU = -4096, 32767  # of padding, and of metal
 TABLE, ARCHIVES = "info.csv", "nodule"
 NAME, DIAGNOSIS, SUBSET = NAMES, ("diagnosis", "label", "class"), ("subset", "fold")
 OWN = ("pathology", "patient", "split", "evidence")
@@ -264,6 +265,11 @@ def _hounsfield(voxel: np.ndarray) -> np.ndarray:
         raise NoduleRiskError(
             f"'voxel' is {voxel.dtype} without values below 0, so not Hounsfield units: save grey"
             " levels as uint8"
+        )
+    if voxel.min() < LOWEST_HU or voxel.max() > HIGHEST_HU:  # clipping would hide another scale
+        raise NoduleRiskError(
+            f"'voxel' runs from {voxel.min():g} to {voxel.max():g}, so not Hounsfield units: save"
+            " the CT's own values"
         )
     return np.maximum(voxel.astype(np.float64), AIR_HU)
 

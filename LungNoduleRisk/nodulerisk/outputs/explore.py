@@ -52,6 +52,7 @@ from nodulerisk.outputs.slices import (
     nodule_slices,
     probability_at,
     slices_at,
+    upright_mask,
 )
 from nodulerisk.outputs.style import BLUE, CONTOUR, SURFACE
 from nodulerisk.tasks import TASKS
@@ -122,6 +123,26 @@ def checkout() -> Path:
 # --- What is shown: an assessed nodule, or any voxels with a mask
 
 
+def as_ct(
+    voxels: np.ndarray,
+    spacing_mm: Sequence[float] = (1.0, 1.0, 1.0),
+    window: tuple[float, float] = LUNG_WINDOW_HU,
+) -> CT:
+    """Returns any voxels as what the plots take.
+
+    Args:
+        voxels: numbers (z, y, x), HU or others, with the axes towards the head, back and left.
+        spacing_mm: of the voxels, x, y, z.
+        window: the values to show as black and as white. Those of another window than the lung's
+            are stretched onto it, and no plot calls them HU.
+    """
+    low, high = LUNG_WINDOW_HU
+    share = (np.asarray(voxels, float) - window[0]) / (window[1] - window[0])
+    hu = np.clip(np.rint(low + share * (high - low)), INT16.min, INT16.max).astype(np.int16)
+    said = Acquisition(modality=None if tuple(window) == LUNG_WINDOW_HU else GREY_LEVELS)
+    return CT(hu, triple(spacing_mm), (0.0, 0.0, 0.0), acquisition=said)
+
+
 def pair(
     voxels: np.ndarray,
     mask: np.ndarray,
@@ -131,22 +152,15 @@ def pair(
     """Returns any voxels and their mask as what the plots take.
 
     Args:
-        voxels: numbers (z, y, x), HU or others, with the axes towards the head, back and left.
+        voxels, spacing_mm, window: as for ``as_ct``.
         mask: the same shape: bool, labels (not 0: inside) or probabilities (0.5 and more: inside).
-        spacing_mm: of the voxels, x, y, z.
-        window: the values to show as black and as white. Those of another window than the lung's
-            are stretched onto it, and no plot calls them HU.
 
     Raises:
         NoduleRiskError: not two volumes of one shape, or an empty mask.
     """
     if voxels.ndim != 3 or voxels.shape != mask.shape:
         raise NoduleRiskError(_("Voxels and mask must be two volumes (z, y, x) of the same shape."))
-    low, high = LUNG_WINDOW_HU
-    share = (np.asarray(voxels, float) - window[0]) / (window[1] - window[0])
-    hu = np.clip(np.rint(low + share * (high - low)), INT16.min, INT16.max).astype(np.int16)
-    said = Acquisition(modality=None if tuple(window) == LUNG_WINDOW_HU else GREY_LEVELS)
-    ct = CT(hu, triple(spacing_mm), (0.0, 0.0, 0.0), acquisition=said)
+    ct = as_ct(voxels, spacing_mm, window)
     inside = np.asarray(mask) >= MASK_LEVEL
     if not inside.any():
         raise NoduleRiskError(_("The mask is empty: there is nothing to show."))
@@ -282,12 +296,9 @@ class Surroundings:
 
 def surroundings(ct: CT, shown: Shown, margin_mm: float = MARGIN_MM) -> Surroundings:
     """Returns the box around the mask with a margin, as far as the scan reaches."""
-    on_ct = _nodule_of(shown).on_ct().astype(np.int16)
-    straight, mask = to_lps(ct), to_lps(replace(ct, hu=on_ct)).hu > 0
-    voxels, margin = (
-        np.argwhere(mask),
-        np.ceil(margin_mm / np.array(straight.spacing_mm[::-1])).astype(int),
-    )
+    straight, mask = to_lps(ct), upright_mask(ct, _nodule_of(shown))
+    voxels = np.argwhere(mask)
+    margin = np.ceil(margin_mm / np.array(straight.spacing_mm[::-1])).astype(int)
     first, end = np.maximum(voxels.min(axis=0) - margin, 0), voxels.max(axis=0) + margin + 1
     box = tuple(slice(a, b) for a, b in zip(first, end, strict=True))
     corner = triple(straight.point_of(first[::-1]))

@@ -114,6 +114,13 @@ def test_columns_have_alternative_names(tmp_path, header):
     assert (read.name, read.labels["subtype"], read.split) == ("N1", 0, "validation")
 
 
+@pytest.mark.parametrize("scale", [10, 1e30, np.int64(10**15)])
+def test_fault_90_another_scale_is_not_hidden_by_clipping(tmp_path, scale):
+    folder = folder_of(tmp_path, "name\nbad\n")
+    np.savez(folder / "bad.npz", voxel=lung() * scale, seg=ball())
+    assert "so not Hounsfield units" in reasons(read_densesharp(folder))["bad"]
+
+
 def test_fault_90_a_pathology_is_read_or_its_case_left_out(tmp_path):
     table = (
         "name,diagnosis,pathology,subtype\n"

@@ -527,7 +527,7 @@ def test_the_authors_table_is_read_as_it_is(tmp_path, ct):
     assert nodule.labels == {"malignancy": 1, "density": 2}
     assert "no file or folder" in reasons(dataset)["2"]
     assert dataset.unused == ("lung", "position")
-    assert any("grades of 1 nodules" in remark for remark in dataset.remarks)
+    assert any("grades of 1 nodule(s)" in remark for remark in dataset.remarks)
     as_theirs = read_emv_table(tmp_path / "authors.csv", cancers_invasive=True)
     assert as_theirs.name == "authors (other cancers count as invasive)"
     (theirs,) = as_theirs.nodules

@@ -535,6 +535,13 @@ def test_an_external_dataset_is_all_test_and_what_is_left_out_is_said():
         study.refuse_unknown_columns(["EGFR"], dataset)
 
 
+def test_labelled_nodules_without_an_answer_are_said(answered):
+    silent = [replace(o, members={}) if index % 4 == 0 else o for index, o in enumerate(answered)]
+    said = evaluate(silent).about.remarks
+    assert "40 of 160 nodules with a label of malignancy have no answer" in said[0]
+    assert not evaluate(answered).about.remarks
+
+
 def test_groups_by_any_column_partition_the_nodules(answered):
     by_sex = [
         replace(o, groups={"sex": "F" if index % 3 else "M"}) for index, o in enumerate(answered)
@@ -576,6 +583,8 @@ def test_two_sets_are_compared_on_the_same_nodules(tmp_path):
     assert found.mcnemar_p == pytest.approx(2 * 0.5**20)
     write_comparison([found], tmp_path / "compared.csv")
     assert "mcnemar_p" in (tmp_path / "compared.csv").read_text("utf-8-sig")
+    with pytest.raises(NoduleRiskError, match="No task can be compared"):
+        compare_predictions(first[::2], second[::2])
     with pytest.raises(NoduleRiskError, match="no nodule in common"):
         compare_predictions(first, [replace(o, name=f"x{o.name}") for o in second])
     with pytest.raises(NoduleRiskError, match="other labels"):

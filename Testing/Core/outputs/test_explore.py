@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from nodulerisk.ct.cubes import densesharp_cube, emv_views
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.outputs import explore
 from nodulerisk.outputs.html.scan import write_scan
+from nodulerisk.outputs.html.stack import write_stack
 
 TILTED = Rotation.from_euler("x", 10, degrees=True).as_matrix()
 DIRECTIONS = [
@@ -155,6 +157,21 @@ def test_a_scan_is_one_page_with_the_nodule_inside(ct, assessment, tmp_path):
     assert '"name":"denser than -300 HU"' in page and '"name":"nodule"' in page
     with pytest.raises(NoduleRiskError, match="no surface at 3000 HU"):
         write_scan(ct, tmp_path / "none.html", threshold_hu=3000)
+
+
+def test_slices_are_one_page_with_the_mask_over_them(ct, assessment, tmp_path):
+    write_stack(ct, tmp_path / "stack.html", assessment.nodule)
+    page = (tmp_path / "stack.html").read_text()
+    assert RESEARCH_USE_ONLY in page and "<script" not in page and "http:" not in page
+    assert page.count("data:image/png;base64") == len(ct.hu)
+    reached = int(assessment.mask.any(axis=(1, 2)).sum())
+    assert page.count("<polygon") == reached
+    first = len(ct.hu) - int(np.flatnonzero(assessment.mask.any(axis=(1, 2))).max())
+    assert f'href="#slice-{first}"' in page
+    bare = explore.as_ct(BALL, (1.0, 1.0, 2.0), window=(0, 20))
+    write_stack(bare, tmp_path / "bare.html", step=5)
+    page = (tmp_path / "bare.html").read_text()
+    assert page.count("data:image/png") == math.ceil(len(BALL) / 5) and "<polygon" not in page
 
 
 def test_player_needs_neither_ffmpeg_nor_the_internet(ct, assessment):
