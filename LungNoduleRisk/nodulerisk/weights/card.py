@@ -23,7 +23,7 @@ from nodulerisk.weights.own_tasks import OwnTask, own_tasks_from, values_of
 
 LARGEST_ARGUMENT = 4096
 LOG_ODDS = "log-odds of "  # prefix of a task's name: an input of risk models
-OVERSTATED = "mean probability minus share observed"  # the figure's name
+OVERSTATED = _("mean probability minus share observed")  # the figure's name
 
 
 @dataclass(frozen=True)
