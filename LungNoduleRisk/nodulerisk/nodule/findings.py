@@ -39,8 +39,7 @@ LUNG_HU = -500
 CALCIUM_HU = 200
 CYST_HU = -900
 PUBLISHED_RANGE_MM = (4.0, 30.0)
-# least / middle axis; the flattest of the set's masks of 305 LIDC nodules has 0.52
-FLAT_SHARE = 0.5
+FLAT_SHARE = 0.5  # least / middle axis; at least 0.52 in the masks of 305 LIDC nodules
 
 
 def refuse_missing_slices(ct: CT, point_lps_mm) -> None:
