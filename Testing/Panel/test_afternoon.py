@@ -36,7 +36,9 @@ def trained(folder: Path, data: Path) -> Path:
     return folder / "mine"
 
 
-@pytest.mark.parametrize("make", [made, pytest.param(trained, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "make", [made, pytest.param(trained, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
+)
 def test_the_set_of_an_afternoon_is_imported_and_assesses(
     make, host, sample, ui, finished, picture, data, monkeypatch, tmp_path
 ):

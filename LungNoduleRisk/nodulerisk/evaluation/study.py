@@ -91,7 +91,12 @@ def evaluate_dataset(
         raise NoduleRiskError(
             f"No nodule of {dataset.name} could be assessed: {(*dataset.broken, *broken)[:1]}"
         )
-    remarks = (*remarks_of(whole), *_remarks_on(split, len(whole.nodules), len(nodules)))
+    grouped = {column_name(column) for column in by}
+    unused = tuple(name for name in whole.unused if column_name(name) not in grouped)
+    remarks = (
+        *remarks_of(replace(whole, unused=unused)),
+        *_remarks_on(split, len(whole.nodules), len(nodules)),
+    )
     described = replace(about(weights, dataset, broken), remarks=remarks, asked=split or "")
     evaluation = evaluate(answered, described, weights.table)
     write_evaluation(evaluation, answered, out, weights.table)

@@ -40,6 +40,7 @@ from nodulerisk.train.settings import LAST, keep_settings
 from nodulerisk.train.start import keep_starts, take_weights
 from nodulerisk.train.view import View
 
+Say = Callable[[str], None]
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 KEPT = "kept"  # folder beside the checkpoints
 SAY_SECONDS = 30.0  # between two messages about epochs
@@ -55,7 +56,7 @@ def fit(
     devices: int | str = "auto",
     nodes: int = 1,
     workers: int = 0,
-    say: Callable[[str], None] | None = None,
+    say: Say | None = None,
     loggers: Sequence[str] = USUAL,
 ) -> NetworksInTraining:
     """Trains a run's networks; an interrupted run continues after its last complete epoch, with the
@@ -78,25 +79,26 @@ def fit(
         NoduleRiskError: no nodule to train on or validate with, a checkpoint of another run, or no
             such logger.
     """
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises at INFO
     for fault in machine_faults([run], accelerator):
         raise NoduleRiskError(fault)
+    _quieten_lightning()
     data = NoduleData(run, nodules, str(out), seed, workers)
     module = NetworksInTraining(run, seed)
     several = nodes > 1 or (isinstance(devices, int) and devices > 1)
-    machine: dict[str, Any] = {"accelerator": accelerator, "devices": devices, "num_nodes": nodes}
-    machine["logger"] = loggers_named(loggers, out)
-    told: list[Callback] = [TimeLeft(run, say)] if say else []
-    if run.checkpoints != "best":
-        told.append(KeptNetworks(run, out))
-    trainer = _trainer(run, out, told, strategy="ddp" if several else "auto", **machine)
+    trainer = _trainer(
+        run,
+        out,
+        say,
+        accelerator=accelerator,
+        devices=devices,
+        num_nodes=nodes,
+        strategy="ddp" if several else "auto",
+        logger=loggers_named(loggers, out),
+    )
     last = out / LAST
     if not last.exists():
         _start(module, out, say)
     keep_settings(settings_of(run, seed), out)
-    warnings.filterwarnings("ignore", message="Checkpoint directory")  # it holds the settings
-    warnings.filterwarnings("ignore", message=r"`isinstance\(treespec")  # of Lightning's own code
-    warnings.filterwarnings("ignore", message="Found .* in eval mode")  # frozen layers
     try:
         trainer.fit(module, data, ckpt_path=last if last.exists() else None, weights_only=True)
     except SystemExit as ended:  # Lightning's answer to Ctrl-C
@@ -107,12 +109,22 @@ def fit(
     return module.cpu().eval()
 
 
+def _quieten_lightning() -> None:
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises at INFO
+    for meant in (
+        "Checkpoint directory",  # it holds the settings
+        r"`isinstance\(treespec",  # Lightning's own code
+        "Found .* in eval mode",  # frozen layers
+    ):
+        warnings.filterwarnings("ignore", message=meant)
+
+
 def settings_of(run: Run, seed: int) -> dict[str, Any]:
     """Returns what a run must keep if it goes on, as JSON holds it."""
     return json.loads(json.dumps(asdict(run) | {"seed": seed}))
 
 
-def _start(module: NetworksInTraining, out: Path, say: Callable[[str], None] | None) -> None:
+def _start(module: NetworksInTraining, out: Path, say: Say | None) -> None:
     """Fills the networks with the weights that they are to begin with, and keeps what was taken."""
     run, starts = module.run, {}
     for name, plan in run.networks.items():
@@ -129,15 +141,19 @@ def _start(module: NetworksInTraining, out: Path, say: Callable[[str], None] | N
 class TimeLeft(Callback):
     """Says after an epoch, but not too often, what it gave and how long the others will take."""
 
-    def __init__(self, run: Run, say: Callable[[str], None]):
+    def __init__(self, run: Run, say: Say):
         self._run, self._say = run, say
         self._began = self._said = time.monotonic()
-        self._first = 0
+        self._first = self._steps = 0
 
     def on_train_start(self, trainer: lightning.Trainer, *_: Any) -> None:
         self._began, self._first = time.monotonic(), trainer.current_epoch
+        self._steps = trainer.global_step
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        if trainer.global_step == self._steps:  # Lightning ends the last epoch of before again
+            self._first += 1
+            return
         done, now, monitor = trainer.current_epoch + 1, time.monotonic(), f"val_{self._run.monitor}"
         is_first_or_last = done in (self._first + 1, self._run.epochs)
         if not is_first_or_last and now - self._said < SAY_SECONDS:
@@ -257,9 +273,12 @@ class WholeCheckpoints(TorchCheckpointIO):
             super().save_checkpoint(checkpoint, partial, storage_options)
 
 
-def _trainer(run: Run, out: Path, told: Sequence[Callback], **machine) -> lightning.Trainer:
+def _trainer(run: Run, out: Path, say: Say | None, **machine) -> lightning.Trainer:
     """Returns a trainer that keeps ``best.ckpt``, ``last.ckpt`` and the logs in the folder;
     ``machine`` is passed to Lightning unchanged."""
+    told: list[Callback] = [TimeLeft(run, say)] if say else []
+    if run.checkpoints != "best":
+        told.append(KeptNetworks(run, out))
     checkpoints = ModelCheckpoint(
         out,
         filename="best",

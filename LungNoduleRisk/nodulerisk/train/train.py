@@ -123,7 +123,13 @@ def _read(plan: Plan, runs: Sequence[Run], say: Say) -> dict[str, NoduleDataset]
     """Returns the datasets of the runs."""
     names = dict.fromkeys(name for run in runs for name in run.data)
     data = {name: _dataset(plan, name, say) for name in names}
-    return split_by_lists(data, plan.splits, say) if plan.splits else data
+    if plan.splits:
+        data = split_by_lists(data, plan.splits, say)
+    for dataset in data.values():
+        counts = (f"{len(dataset.of_split(s))} {s}" for s in ("train", "validation", "test"))
+        whole = f"{len(dataset.nodules)} nodules"
+        say(f"{dataset.name}: {', '.join(counts) if plan.folds is None else whole}")
+    return data
 
 
 def _dataset(plan: Plan, name: str, say: Say) -> NoduleDataset:
@@ -131,9 +137,6 @@ def _dataset(plan: Plan, name: str, say: Say) -> NoduleDataset:
     dataset = with_own_labels(found, plan.own_tasks)
     for line in said_of(dataset):
         say(line)
-    counts = (f"{len(dataset.of_split(s))} {s}" for s in ("train", "validation", "test"))
-    in_folds = plan.folds is not None
-    say(f"{dataset.name}: {f'{len(dataset.nodules)} nodules' if in_folds else ', '.join(counts)}")
     return dataset
 
 

@@ -18,6 +18,7 @@ PROJECT = Path(__file__).parents[3]
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_a_new_user_s_afternoon(data, tmp_path, monkeypatch):
     monkeypatch.setenv("NODULERISK_WEIGHTS", str(tmp_path / "own"))
     (tmp_path / "LIDC").symlink_to(data / "lidc")

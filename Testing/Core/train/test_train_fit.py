@@ -113,6 +113,7 @@ def test_a_run_does_not_continue_with_other_settings(ten_nodules, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_a_killed_training_goes_on_to_the_same_result(ten_nodules, tmp_path):
     plan = plan_file(tmp_path, ten_nodules, VIEWS_RUN.format(epochs=6))
 
@@ -152,6 +153,7 @@ app(sys.argv[2:])
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("launched", ["by Lightning", "by another"])
 def test_two_processes_train_one_network_on_crops_cut_once(ten_nodules, tmp_path, launched):
     plan = plan_file(tmp_path, ten_nodules, VIEWS_RUN.format(epochs=2), MASK_RUN)

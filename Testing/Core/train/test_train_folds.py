@@ -29,6 +29,7 @@ from nodulerisk.evaluation.predictions import read_predictions
 from nodulerisk.outputs.style import OUTCOMES
 from nodulerisk.train.folds import parts_of, patient_folds, split_by_lists, stratified
 from nodulerisk.train.plans.plan import Folds, NetworkPlan, Plan, Run
+from nodulerisk.train.train import _read
 from nodulerisk.weights.store import load_weight_set
 
 PLAN = """
@@ -80,6 +81,7 @@ def trained(folder: Path, out: Path, network: str, more: str = "", size: int = 3
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_folds_become_one_report_and_an_ensemble(folder, tmp_path):
     out = tmp_path / "set"
     said = trained(folder, out, '{ kind = "densenet", width = 0.125 }', "[folds]\ncount = 3")
@@ -118,6 +120,7 @@ def test_code_of_the_user_is_trained_and_assessed_with(folder, tmp_path, monkeyp
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_monai_s_network_is_trained_and_assessed_with(folder, tmp_path):
     out = tmp_path / "set"
     network = """{ kind = "monai-densenet121", sees = "densesharp",
@@ -209,6 +212,18 @@ def test_lists_of_ids_split_the_data(tmp_path):
     (tmp_path / "test.txt").write_text("p0\n")
     with pytest.raises(NoduleRiskError, match="p0 is in the lists of train and test"):
         split_by_lists({"d": many(30)}, lists, said.append)
+
+
+def test_nodules_are_counted_as_the_lists_split_them(folder, tmp_path):
+    names = sorted(nodule.name for nodule in read_dataset(folder).nodules)
+    parts = {"train": names[:3], "validation": names[3:5], "test": names[5:]}
+    for split, listed in parts.items():
+        (tmp_path / f"{split}.txt").write_text("\n".join(listed))
+    lists = {split: tmp_path / f"{split}.txt" for split in parts}
+    plan = replace(plan_of(), data={"d": folder}, folds=None, splits=lists)
+    said: list[str] = []
+    _read(plan, plan.runs, said.append)
+    assert said[-1] == f"{folder.name}: 3 train, 2 validation, 1 test"
 
 
 # --- Crops

@@ -105,12 +105,17 @@ def test_what_cannot_be_begun_with(init, said, tmp_path):
 
 
 def test_more_epochs_are_as_if_there_had_been_more_from_the_start(made, tmp_path):
+    said: list[str] = []
+
     def fitted(epochs: int, folder: str, **other) -> dict[str, torch.Tensor]:
-        run = replace(RUN, epochs=epochs, keep="last", **other)
-        return state_of(fit(run, made.nodules, tmp_path / folder, accelerator="cpu"))
+        run, out = replace(RUN, epochs=epochs, keep="last", **other), tmp_path / folder
+        return state_of(fit(run, made.nodules, out, accelerator="cpu", say=said.append))
 
     fitted(1, "on")
-    longer, whole = fitted(2, "on"), fitted(2, "whole")
+    said.clear()
+    longer = fitted(2, "on")
+    assert len(said) == 1 and "epoch 2 of 2, val_loss" in said[0]
+    whole = fitted(2, "whole")
     assert all(torch.equal(longer[key], whole[key]) for key in whole)
     for other in ({"learning_rate": 0.5}, {"schedule": "one-cycle"}):
         with pytest.raises(NoduleRiskError, match="began with other settings"):
