@@ -477,6 +477,14 @@ def test_fault_90_a_sign_or_a_doubt_beside_a_class_is_no_class(text):
     assert class_index("malignancy", "1.0") == 1 and class_index("grade", "2.0") == 1
 
 
+def test_fault_90_two_pathologies_of_one_row_agree_or_it_is_left_out(scan):
+    rows = [("benign", "malignant", ""), ("malignant", "grade 1", "7"), ("AIS", "MIA", "")]
+    text = "".join(f"ct.nrrd,{X + 9 * i},{Y},{Z},{','.join(r)}\n" for i, r in enumerate(rows))
+    dataset = table_of(scan, "ct,x,y,z,pathology,diagnosis,label\n" + text)
+    assert [nodule.labels["malignancy"] for nodule in dataset.nodules] == [1]
+    assert all("contradict each other" in why for why in reasons(dataset).values())
+
+
 def test_fault_89_decimal_commas_beside_points_are_refused(scan):
     rows = f"ct.nrrd;{X};{Y};{Z};1,234\nct.nrrd;{X};{Y};{Z};12.5\n"
     with pytest.raises(NoduleRiskError, match="both decimal commas and decimal points"):

@@ -21,9 +21,11 @@ def labels_of_row(row: Row, cancers_invasive: bool) -> dict[str, int]:
     """Returns the labels from the pathology, overridden by the columns of tasks.
 
     Raises:
-        NoduleRiskError: an unknown word, or a grade of what has none.
+        NoduleRiskError: an unknown word, two pathologies that contradict each other, or a grade of
+            what has none.
     """
     pathology = _pathology_labels(row, cancers_invasive)
+    _refuse_contradictions(row, pathology)
     labels = pathology | _hospital_grade(row, pathology) | labels_in(row)
     if pathology and "grade" in labels and labels.get("invasiveness") != 1:
         raise NoduleRiskError(
@@ -37,6 +39,21 @@ def _pathology_labels(row: Row, cancers_invasive: bool) -> dict[str, int]:
     word = word_of(pathology)
     is_other = plain_word(CHINESE_PATHOLOGY.get(word, word)) in OTHER_CANCERS
     return labels_of(pathology) | (INVASIVE_CANCER if cancers_invasive and is_other else {})
+
+
+def _refuse_contradictions(row: Row, pathology: dict[str, int]) -> None:
+    """Refuses another column's pathology that contradicts the one that counts."""
+    counted, *others = [name for name in PATHOLOGY if row.get(name)] or [""]
+    for name in others:
+        try:
+            other = labels_of(row[name])
+        except NoduleRiskError:  # the column says something else
+            continue
+        if any(pathology.get(task, index) != index for task, index in other.items()):
+            raise NoduleRiskError(
+                f"{counted} '{row[counted]}' and {name} '{row[name]}' contradict each other: keep"
+                " one of them"
+            )
 
 
 def _hospital_grade(row: Row, pathology: dict[str, int]) -> dict[str, int]:
