@@ -24,7 +24,7 @@ from LungNoduleRiskLib.display.segments import regionOnCt
 from LungNoduleRiskLib.scene import ctFromNode, placed, pointsLps
 from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import CT, triple
-from nodulerisk.datasets.emv.table import REACH_MM
+from nodulerisk.datasets.emv.masks import REACH_MM
 from nodulerisk.datasets.nodules import (
     CROP_MM,
     LabelledNodule,

@@ -30,13 +30,14 @@ from nodulerisk.checks import (
     NO_NODULE,
     NOT_A_NODULE,
     OWN_THRESHOLD,
+    TOO_LARGE_TO_DRAW,
     Check,
 )
 from nodulerisk.ct.volume import CT, triple
 from nodulerisk.engine.engine import Engine, Networks, first_use
 from nodulerisk.language.texts import _, joined
 from nodulerisk.networks.kinds import Cubes
-from nodulerisk.nodule.drawing import Drawing, draw
+from nodulerisk.nodule.drawing import Drawing, draw, is_amid_tissue, widest_mm
 from nodulerisk.nodule.findings import block_checks, nodule_checks, refuse_missing_slices
 from nodulerisk.nodule.measure import measure
 from nodulerisk.nodule.place import place_of
@@ -112,6 +113,8 @@ def assess(
         measurements = measure(nodule, ct) if nodule is not None else ()
         checks += nodule_checks(nodule, measurements, ct)
         checks += _drawing_checks(drawing, presence)
+        if drawing.is_empty and is_amid_tissue(ct, point_lps_mm):
+            checks.append(TOO_LARGE_TO_DRAW.check(side=widest_mm(weights)))
         failed_mask = weights.mask_network if nodule is None else None
         checks += _answer_checks(tasks, questions.answers, failed_mask, table)
         checks += _threshold_checks(tasks, weights)

@@ -93,6 +93,17 @@ NO_NODULE = _row(
     _("no nodule was found at the point"),
     of_mask=True,
 )
+TOO_LARGE_TO_DRAW = _row(
+    "too-large-to-draw",
+    "warning",
+    _(
+        "Hardly any aerated lung lies around the point: a lesion larger than the {side:.0f} mm"
+        " that the mask network sees would not be found."
+    ),
+    69,
+    _("it may be larger than the mask network sees"),
+    of_mask=True,
+)
 NOT_A_NODULE = _row(
     "not-a-nodule",
     "warning",
@@ -146,6 +157,17 @@ MASK_CUT = _row(
     ),
     30,
     _("it extends beyond what the mask network sees"),
+    of_mask=True,
+)
+GLASS_LEFT_OUT = _row(
+    "glass-left-out",
+    "warning",
+    _(
+        "Ground glass around the solid part is not in the mask: the size is too small and the"
+        " solid share too large."
+    ),
+    70,
+    _("ground glass around it is not in its mask"),
     of_mask=True,
 )
 MASK_AT_EDGE = _row(

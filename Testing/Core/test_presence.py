@@ -13,7 +13,13 @@ import pytest
 from made_assessment import CENTRE_LPS_MM, made_ct, positions_of
 from nodulerisk.assess import assess
 from nodulerisk.assessment import Assessment
-from nodulerisk.checks import MASK_CUT, MASK_UNSTEADY, NO_NODULE, NOT_A_NODULE
+from nodulerisk.checks import (
+    MASK_CUT,
+    MASK_UNSTEADY,
+    NO_NODULE,
+    NOT_A_NODULE,
+    TOO_LARGE_TO_DRAW,
+)
 from nodulerisk.ct.points import Point
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT
@@ -23,12 +29,14 @@ from nodulerisk.nodule.measure import measure, value_of
 from nodulerisk.outputs.html.nodule_report import ReportNodule, write_report
 from nodulerisk.outputs.nodule_tables import write_csv
 from nodulerisk.outputs.outcome import Outcome
+from nodulerisk.outputs.words import headline
 from nodulerisk.tasks import NO_PRESENCE, PRESENCE, TASKS
 from nodulerisk.trust.withhold import withheld
 from nodulerisk.weights.store import load_weight_set
 
 SAMPLES = Path(__file__).parents[2] / "Resources" / "SampleData"
 POINT = np.array(CENTRE_LPS_MM)
+SOLID_HU, GLASS_HU = 30, -600
 CLASS_WORDS = [word for name, task in TASKS.items() if name != PRESENCE for word in task.classes]
 
 
@@ -106,17 +114,33 @@ def test_fault_70_a_mask_that_depends_on_the_click_withholds_the_decisions(open_
     assert "its mask depends on the click" in withheld(found)
 
 
-@pytest.mark.parametrize("diameter", [45, 60])
-def test_fault_69_a_lesion_larger_than_the_cube_is_measured(open_set, engine, diameter):
-    found = assess(lesion(diameter), POINT, open_set, networks=engine)
+@pytest.mark.parametrize(("diameter", "hu"), [(60, SOLID_HU), (60, GLASS_HU)])
+def test_fault_69_a_lesion_larger_than_the_cube_is_measured(open_set, engine, diameter, hu):
+    found = assess(lesion(diameter, hu), POINT, open_set, networks=engine)
     volume = value_of(found.measurements, "volume")
     assert volume == pytest.approx(np.pi / 6 * diameter**3, rel=0.15)
     assert found.tasks["malignancy"].decision == "malignant"
-    assert not MASK_CUT.among(found.checks)
+    assert not {MASK_CUT.code, TOO_LARGE_TO_DRAW.code} & {c.code for c in found.checks}
 
 
-def lesion(diameter_mm: float) -> CT:
-    """A solid ball in noisy lung of 120 mm."""
+@pytest.mark.parametrize("hu", [SOLID_HU, GLASS_HU])
+def test_fault_69_what_may_be_too_large_to_draw_is_never_called_no_nodule(open_set, hu):
+    found = assess(lesion(150, hu), POINT, open_set, networks=Drawn(0.1, radius=0))
+    check = next(check for check in found.checks if TOO_LARGE_TO_DRAW.among([check]))
+    assert "larger than the 96 mm" in check.message
+    assert found.stated(PRESENCE).decision is None
+    assert TOO_LARGE_TO_DRAW.withholds in found.stated(PRESENCE).reasons
+    assert TOO_LARGE_TO_DRAW.withholds in headline(found)
+
+
+def test_in_aerated_lung_nothing_is_too_large_to_draw(open_set):
+    found = assess(lesion(10, SOLID_HU), POINT, open_set, networks=Drawn(0.1, radius=0))
+    assert NO_NODULE.among(found.checks) and not TOO_LARGE_TO_DRAW.among(found.checks)
+    assert found.stated(PRESENCE).decision == NO_PRESENCE
+
+
+def lesion(diameter_mm: float, hu: float) -> CT:
+    """A ball in noisy lung of 120 mm."""
     host = made_ct(spacing_mm=(1.5, 1.5, 1.5))
     shape = (80, 80, 80)
     noise = np.random.default_rng(0).normal(-850, 30, shape)
@@ -124,8 +148,8 @@ def lesion(diameter_mm: float) -> CT:
     ct = replace(host, hu=np.rint(noise).astype(np.int16), origin_lps_mm=corner)
     distance = np.linalg.norm(positions_of(ct) - POINT, axis=-1)
     share = np.clip((diameter_mm / 2 - distance) / 1.5 + 0.5, 0, 1)
-    hu = ct.hu * (1 - share) + (30 + noise + 850) * share
-    return replace(ct, hu=np.rint(hu).astype(np.int16))
+    values = ct.hu * (1 - share) + (hu + noise + 850) * share
+    return replace(ct, hu=np.rint(values).astype(np.int16))
 
 
 def test_fault_71_the_same_voxels_cropped_otherwise_measure_the_same(open_set, engine):

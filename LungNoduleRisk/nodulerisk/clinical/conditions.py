@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from nodulerisk.assessment import Assessment
 from nodulerisk.checks import (
     CYSTIC,
+    GLASS_LEFT_OUT,
     IRREGULAR_SPACING,
     MASK_AT_EDGE,
     MASK_CUT,
@@ -29,6 +30,7 @@ CUT = (MASK_CUT, MASK_AT_EDGE)
 DOUBTFUL = (
     NOT_A_NODULE,
     MASK_UNSTEADY,
+    GLASS_LEFT_OUT,
     MASK_EDITED,
     SIZE_OUT_OF_RANGE,
     CYSTIC,

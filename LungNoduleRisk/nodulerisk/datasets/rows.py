@@ -34,7 +34,7 @@ UNITS_MM = {"mm": 1.0, "毫米": 1.0, "cm": 10.0, "厘米": 10.0}
 SIZE = re.compile(rf"(.*?)\s*({'|'.join(UNITS_MM)})?", re.IGNORECASE)
 # Sizes of the nodules that such tables list. Without a unit, smaller numbers look like cm, and in
 # a table without any as large as the last, all do.
-SMALLEST_MM, SURELY_MM = 3.0, 10.0
+SMALLEST_MM, SURELY_MM = 3.0, 6.0
 POSSIBLE_MM = (1.0, 200.0)  # beyond, the unit is wrong
 EVIDENCE: dict[str, EvidenceLevel] = {
     "pathology": "pathology",

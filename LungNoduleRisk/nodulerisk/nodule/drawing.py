@@ -22,8 +22,11 @@ from nodulerisk.nodule.mask import (
 from nodulerisk.nodule.surface import at_half_maximum
 from nodulerisk.weights.card import NetworkCard, WeightSet
 
-DENSE_HU = -300  # a point surrounded by dense tissue may lie in a lesion that fills the whole cube
+# A point amid tissue that is denser than aerated lung, be it ground glass, may lie in a lesion that
+# fills the whole cube.
+AERATED_HU = -750
 AMID_MM = 5.0  # around the point
+WIDE_MM, WIDE_SHARE = 20.0, 0.75  # so much of what lies as far around it, in a lesion beyond all
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +85,13 @@ def draw(ct: CT, point_lps_mm: np.ndarray, weights: WeightSet, networks: Network
     )
 
 
+def widest_mm(weights: WeightSet) -> float:
+    """Returns the side of the largest cube that the set's mask network sees."""
+    assert weights.mask_network is not None
+    card = weights.networks[weights.mask_network]
+    return card.size * card.cubes.spacing_mm * card.cubes.enlargements[-1]
+
+
 def _at_half_maximum(found: Drawing, ct: CT, point_lps_mm: np.ndarray) -> Drawing:
     """Returns the drawing with ground glass at its half maximum; a nodule that the cube cuts stays
     as it is."""
@@ -94,15 +104,24 @@ def _may_be_larger(found: Drawing, ct: CT, point_lps_mm: np.ndarray) -> bool:
     """Whether the nodule may be too large for the cube."""
     if found.nodule is None:
         return False
-    return _is_amid_tissue(ct, point_lps_mm) if found.is_empty else touches_cube_edge(found.nodule)
+    if found.is_empty:
+        return _dense_share(ct, point_lps_mm, AMID_MM) > 0.5
+    return touches_cube_edge(found.nodule)
 
 
-def _is_amid_tissue(ct: CT, point_lps_mm: np.ndarray) -> bool:
+def is_amid_tissue(ct: CT, point_lps_mm) -> bool:
+    """Whether hardly any aerated lung lies around the point: a lesion too large to be drawn would
+    look so."""
+    return _dense_share(ct, point_lps_mm, WIDE_MM) > WIDE_SHARE
+
+
+def _dense_share(ct: CT, point_lps_mm, reach_mm: float) -> float:
+    """Returns the share (0..1) of voxels around the point that are denser than aerated lung."""
     block = lps_block(ct, point_lps_mm)
     centre = np.rint(block.voxel_of(point_lps_mm)).astype(int)[::-1]
-    reach = np.ceil(AMID_MM / np.array(block.spacing_mm[::-1])).astype(int)
+    reach = np.ceil(reach_mm / np.array(block.spacing_mm[::-1])).astype(int)
     around = tuple(slice(max(c - r, 0), c + r + 1) for c, r in zip(centre, reach, strict=True))
-    return bool(block.hu[around].mean() > DENSE_HU)
+    return float((block.hu[around] > AERATED_HU).mean())
 
 
 def _drawn(

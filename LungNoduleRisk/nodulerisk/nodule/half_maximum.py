@@ -19,17 +19,23 @@ DEEPEST = 0.6  # share of the greatest depth that the shell begins at in small n
 GREATEST_LOSS = 0.2  # of the share, where a nodule is hardly larger than the blur
 
 RING_MM = (1.5, 4.5)  # lung is sampled so far outside the surface, beyond the blur
+BEYOND_RIM_MM = (3.0, 6.0)  # and so far, where a rim of glass may be left out
 BLUR_MM = 0.6  # sigma of common chest CT in plane, with that of sampling it at the map's voxels
 LEAST_CONTRAST_HU = 100.0  # the surface of fainter nodules would be drawn by their noise
 VESSEL_HU = 100.0  # so much denser than the nodule
 STEP_MM = 0.25  # between the distances from the surface at which the HU are read
-DISTANCES_MM = np.arange(-6, 7) * STEP_MM
+NEAREST_MM = -1.5  # of them
 WITHIN_MM = 0.3  # of such a distance
 FARTHEST_MM = 1.0  # that the surface may move
+FARTHEST_OVER_RIM_MM = 2.0
 
 
 def half_maximum_mm(
-    hu: np.ndarray, outward_mm: np.ndarray, voxel_mm3: float, densest_hu: float
+    hu: np.ndarray,
+    outward_mm: np.ndarray,
+    voxel_mm3: float,
+    densest_hu: float,
+    rim_hu: float | None = None,
 ) -> float | None:
     """Returns how far outwards the half maximum lies from a nodule's surface, mm; None if the
     nodule is denser than this, or fainter than can be told.
@@ -41,25 +47,36 @@ def half_maximum_mm(
         outward_mm: (z, y, x), distance from its surface, below 0 inside.
         voxel_mm3: volume of a voxel.
         densest_hu: of the nodule's own HU.
+        rim_hu: of the ground glass around a solid core, which then counts as the nodule's own.
     """
     volume_mm3 = float((outward_mm < 0).sum() * voxel_mm3)
     if volume_mm3 == 0:
         return None
-    own = float(np.median(hu[shell(-outward_mm)]))
-    outside = lung_hu(hu[(outward_mm > RING_MM[0]) & (outward_mm < RING_MM[1])])
+    own = float(np.median(hu[shell(-outward_mm)])) if rim_hu is None else rim_hu
+    near, far = RING_MM if rim_hu is None else BEYOND_RIM_MM
+    outside = lung_hu(hu[(outward_mm > near) & (outward_mm < far)])
     if own > densest_hu or own - outside < LEAST_CONTRAST_HU:
         return None
     level = half_way_hu(own, outside, volume_mm3, BLUR_MM)
+    farthest = FARTHEST_MM if rim_hu is None else FARTHEST_OVER_RIM_MM
     no_vessel = hu < own + VESSEL_HU
-    near = (no_vessel & (np.abs(outward_mm - mm) < WITHIN_MM) for mm in DISTANCES_MM)
-    profile = [float(np.median(hu[part])) if part.any() else np.nan for part in near]
+    distances = np.arange(NEAREST_MM, farthest + 3 * STEP_MM, STEP_MM)
+    along = profile(hu[no_vessel], outward_mm[no_vessel], distances)
     crossings = [
         mm + STEP_MM * (inner - level) / (inner - outer)
-        for mm, inner, outer in zip(DISTANCES_MM, profile, profile[1:], strict=False)
+        for mm, inner, outer in zip(distances, along, along[1:], strict=False)
         if inner >= level > outer
     ]
     nearest = min(crossings, key=abs, default=None)
-    return None if nearest is None else float(np.clip(nearest, -FARTHEST_MM, FARTHEST_MM))
+    return None if nearest is None else float(np.clip(nearest, -FARTHEST_MM, farthest))
+
+
+def profile(
+    hu: np.ndarray, outward_mm: np.ndarray, distances_mm: np.ndarray, fewest: int = 1
+) -> np.ndarray:
+    """Returns the median HU at each distance from a surface; NaN where there are fewer voxels."""
+    near = (hu[np.abs(outward_mm - mm) < WITHIN_MM] for mm in distances_mm)
+    return np.array([np.median(part) if part.size >= fewest else np.nan for part in near])
 
 
 def shell(depth_mm: np.ndarray) -> np.ndarray:

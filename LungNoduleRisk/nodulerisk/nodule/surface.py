@@ -1,5 +1,6 @@
 """Ground glass, measured at its half maximum: its drawn surface is moved to where the HU lie half
-way between the nodule and the lung around it.
+way between the nodule and the lung around it. That of a part-solid nodule, of which the network
+draws the core and little more, is moved to where its glass ends.
 
 The whole surface moves by one distance, found from medians around it, so that vessels and wall have
 no say. Phantoms of 10 to 14 mm, which the mask network draws some 0.3 mm too wide, come out within
@@ -8,6 +9,8 @@ Solid nodules stay as drawn: there the network is as good, and a surface shifted
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from scipy.ndimage import affine_transform, distance_transform_edt, find_objects, gaussian_filter
@@ -18,6 +21,7 @@ from nodulerisk.ct.volume import AIR_HU, CT
 from nodulerisk.nodule.half_maximum import half_maximum_mm
 from nodulerisk.nodule.mask import MASK_LEVEL, nodule_mask
 from nodulerisk.nodule.measure import SOLID_HU
+from nodulerisk.nodule.part_solid import LEFT_OUT, glass_rim_hu
 
 AROUND_MM = 6.0  # what is looked at beyond the mask
 SMOOTH_MM = 1.0  # sigma that rounds the drawn surface: thin vessels fall off it
@@ -33,20 +37,51 @@ def at_half_maximum(nodule: NoduleMask, ct: CT, point_lps_mm) -> NoduleMask:
         ct: the CT on whose grid it lies.
         point_lps_mm: the user's point (x, y, z), LPS mm.
     """
-    steps = np.linalg.norm(nodule.grid.axes, axis=0)[::-1]
-    box = _around(nodule.probability >= MASK_LEVEL, steps)
-    outward = _outward_mm(nodule.probability[box] >= MASK_LEVEL, steps)
-    hu = _hu_on(nodule.grid, box, ct)
-    shift = half_maximum_mm(hu, outward, float(np.prod(steps)), SOLID_HU)
+    around = _around(nodule, ct)
+    rim_hu = glass_rim_hu(around.hu, around.outward_mm, SOLID_HU)
+    shift = half_maximum_mm(around.hu, around.outward_mm, around.voxel_mm3, SOLID_HU, rim_hu)
     if shift is None:
         return nodule
     moved = np.zeros_like(nodule.probability)
-    moved[box] = np.clip(MASK_LEVEL - (outward - shift) / RISE_MM, 0, 1)
+    moved[around.box] = np.clip(MASK_LEVEL - (around.outward_mm - shift) / RISE_MM, 0, 1)
     found = nodule_mask(moved, nodule.grid, ct, point_lps_mm, nodule.evidence)
     return found if found.region.any() else nodule
 
 
-def _around(inside: np.ndarray, steps_mm: np.ndarray) -> tuple[slice, ...]:
+def leaves_glass_out(nodule: NoduleMask, ct: CT) -> bool:
+    """Whether a rim of ground glass around the nodule's solid core lies outside its mask.
+
+    Masks drawn by hand are not judged: their map ends where they do.
+    """
+    around = _around(nodule, ct)
+    return glass_rim_hu(around.hu, around.outward_mm, SOLID_HU, LEFT_OUT) is not None
+
+
+class _Around(NamedTuple):
+    """A nodule's map and what is around it.
+
+    Attributes:
+        box: where it lies in the map (z, y, x).
+        outward_mm: (z, y, x), distance from the rounded surface, below 0 inside.
+        hu: (z, y, x).
+        voxel_mm3: volume of a voxel.
+    """
+
+    box: tuple[slice, ...]
+    outward_mm: np.ndarray
+    hu: np.ndarray
+    voxel_mm3: float
+
+
+def _around(nodule: NoduleMask, ct: CT) -> _Around:
+    steps = np.linalg.norm(nodule.grid.axes, axis=0)[::-1]
+    inside = nodule.probability >= MASK_LEVEL
+    box = _box(inside, steps)
+    outward = _outward_mm(inside[box], steps)
+    return _Around(box, outward, _hu_on(nodule.grid, box, ct), float(np.prod(steps)))
+
+
+def _box(inside: np.ndarray, steps_mm: np.ndarray) -> tuple[slice, ...]:
     """Returns the box (z, y, x) of a mask with what is looked at around it."""
     reach = np.ceil(AROUND_MM / steps_mm).astype(int).tolist()
     parts = zip(find_objects(inside.astype(np.uint8))[0], reach, inside.shape, strict=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nodulerisk.assessment import Assessment, Measurement, Provenance, TaskResult
-from nodulerisk.checks import MASK_EDITED, NO_NODULE, Check
+from nodulerisk.checks import MASK_EDITED, NO_NODULE, TOO_LARGE_TO_DRAW, Check
 from nodulerisk.clinical.advice import NO_ADVICE, Advice
 from nodulerisk.clinical.guidelines import Guideline
 from nodulerisk.language.texts import Text, Verbatim, _, joined, pgettext
@@ -246,7 +246,8 @@ def headline(assessment: Assessment, advice: Advice = NO_ADVICE) -> list[str]:
 def _kind_words(assessment: Assessment) -> list[str]:
     """``solid nodule (by threshold), 12.1 × 11.9 mm``, or that there is none."""
     if NO_NODULE.among(assessment.checks):
-        return [NO_NODULE.withholds]
+        said = (NO_NODULE, TOO_LARGE_TO_DRAW)
+        return [kind.withholds for kind in said if kind.among(assessment.checks)]
     sizes = {m.name: m.value for m in assessment.measurements}
     if not {"long axis", "short axis"} <= sizes.keys():
         return [_("nodule, not measured")]

@@ -1,4 +1,5 @@
-"""The surface of ground glass lies at the half maximum, however wide it was drawn."""
+"""The surface of ground glass lies at the half maximum, however wide it was drawn; that of a
+part-solid nodule where its glass ends, though the network draws little more than its core."""
 
 from __future__ import annotations
 
@@ -6,9 +7,12 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from nodulerisk.checks import GLASS_LEFT_OUT
 from nodulerisk.ct.cubes import Grid
 from nodulerisk.ct.volume import CT
+from nodulerisk.nodule.findings import nodule_checks
 from nodulerisk.nodule.mask import nodule_mask
+from nodulerisk.nodule.measure import measure
 from nodulerisk.nodule.surface import at_half_maximum
 
 LUNG_HU, GLASS_HU, SOLID_HU = -850, -600, 30
@@ -32,19 +36,23 @@ def on_grid() -> np.ndarray:
     return GRID.origin_lps_mm + voxels @ GRID.axes.T
 
 
-def seen(diameter_mm: float, hu: float, direction: np.ndarray = STRAIGHT) -> CT:
-    """A blurred ball at the point in noisy lung, crossed by a vessel."""
+def seen(diameter_mm: float, hu: float, direction: np.ndarray = STRAIGHT, core_mm: float = 0) -> CT:
+    """A blurred ball at the point in noisy lung, with a solid core, crossed by a vessel."""
     origin = np.array(POINT) - direction @ (SPACING_MM * (SIDE - 1) / 2)
     voxels = np.moveaxis(np.indices(SIDE[::-1]), 0, -1)[..., ::-1]
     positions = origin + (voxels * SPACING_MM) @ direction.T
-    distance = away_mm(positions) - diameter_mm / 2
-    share = gaussian_filter(np.clip(0.5 - distance / 0.7, 0, 1), 0.55 / SPACING_MM[::-1])
+    share, core = (share_of(away_mm(positions) - mm / 2) for mm in (diameter_mm, core_mm))
     beside = np.linalg.norm((positions - POINT)[..., 1:], axis=-1)
     vessel = gaussian_filter(np.clip(1.5 - beside, 0, 1), 0.7)
     noise = np.random.default_rng(5).normal(0, 25, share.shape)
-    glass = LUNG_HU + (hu - LUNG_HU) * share
+    glass = LUNG_HU + (hu - LUNG_HU) * share + (SOLID_HU - hu) * core * (core_mm > 0)
     values = np.rint(np.maximum(glass, LUNG_HU + 880 * vessel) + noise).astype(np.int16)
     return CT(values, tuple(SPACING_MM), tuple(origin), direction)
+
+
+def share_of(distance_mm: np.ndarray) -> np.ndarray:
+    """The share of every voxel that lies inside, blurred."""
+    return gaussian_filter(np.clip(0.5 - distance_mm / 0.7, 0, 1), 0.55 / SPACING_MM[::-1])
 
 
 def drawn(ct: CT, diameter_mm: float, too_wide_mm: float):
@@ -86,3 +94,34 @@ def test_a_mask_that_rounding_would_take_away_stays():
     probability[32, 32, 32] = 1
     nodule = nodule_mask(probability, GRID, ct, POINT, "reader")
     assert at_half_maximum(nodule, ct, POINT) is nodule
+
+
+def left_out(nodule, ct: CT) -> bool:
+    return GLASS_LEFT_OUT.among(nodule_checks(nodule, measure(nodule, ct), ct))
+
+
+@pytest.mark.parametrize(
+    ("diameter_mm", "core_mm", "too_wide_mm", "direction"),
+    [(15, 7.5, -0.7, STRAIGHT), (15, 7.5, -1.6, OBLIQUE), (20, 12, -1.5, SAGITTAL)],
+)
+def test_a_part_solid_nodule_is_measured_with_its_glass(
+    diameter_mm, core_mm, too_wide_mm, direction
+):
+    ct = seen(diameter_mm, GLASS_HU, direction, core_mm)
+    nodule = drawn(ct, diameter_mm, too_wide_mm)
+    assert bias(nodule, diameter_mm) < -AIM
+    mended = at_half_maximum(nodule, ct, POINT)
+    assert abs(bias(mended, diameter_mm)) < AIM
+    assert not left_out(mended, ct)
+
+
+def test_glass_that_is_too_wide_to_be_taken_in_is_said():
+    ct = seen(18, GLASS_HU, core_mm=8)
+    nodule = at_half_maximum(drawn(ct, 18, -4), ct, POINT)
+    assert bias(nodule, 18) < -AIM and left_out(nodule, ct)
+
+
+@pytest.mark.parametrize("too_wide_mm", [0.4, -0.4])
+def test_around_a_solid_nodule_there_is_no_glass(too_wide_mm):
+    ct = seen(16, SOLID_HU)
+    assert not left_out(drawn(ct, 16, too_wide_mm), ct)

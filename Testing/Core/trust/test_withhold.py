@@ -58,10 +58,13 @@ def sound(assessment) -> Assessment:
 
 NOT_COVERED = {
     "no-nodule": "no nodule was found at the point",
+    "too-large-to-draw": "it may be larger than the mask network sees",
     "not-a-nodule": "it does not look like a nodule",
     "mask-unsteady": "its mask depends on the click",
+    "flat": "it is as flat as scars and fissures are",
     "size-out-of-range": "its size is outside the published range",
     "mask-cut": "it extends beyond what the mask network sees",
+    "glass-left-out": "ground glass around it is not in its mask",
     "thick-slices": "the slices are thick",
     "cystic": "it may be cystic",
     "points-of-another-series": "its point may be of another CT",

@@ -9,6 +9,7 @@ from nodulerisk.assessment import Assessment
 from nodulerisk.checks import (
     CALCIFIED,
     CYSTIC,
+    GLASS_LEFT_OUT,
     IRREGULAR_SPACING,
     MASK_AT_EDGE,
     MASK_CUT,
@@ -34,6 +35,7 @@ ABOUT_THE_NODULE: Doubtful = (
 ABOUT_ITS_SIZE: Doubtful = (
     (MASK_UNSTEADY, MASK_UNSTEADY.withholds),
     (MASK_CUT, MASK_CUT.withholds),
+    (GLASS_LEFT_OUT, GLASS_LEFT_OUT.withholds),
     (MASK_AT_EDGE, _("it reaches the edge of the CT")),
     (THICK_SLICES, THICK_SLICES.withholds),
     (MISSING_SLICES, _("slices are missing")),
