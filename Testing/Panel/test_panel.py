@@ -23,7 +23,7 @@ from made_own_tasks import EGFR, own_tasks
 from made_scene import edit
 from made_weights import made_weights
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.datasets.densesharp_format import read_densesharp
+from nodulerisk.datasets.densesharp.read import read_densesharp
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.tasks import DEMONSTRATION, TASKS, Task
 

@@ -15,11 +15,8 @@ from hypothesis import strategies as st
 
 from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_ct, positions_of
 from nodulerisk.ct.volume import CT
-from nodulerisk.datasets.densesharp_format import (
-    add_densesharp,
-    read_densesharp,
-    write_densesharp,
-)
+from nodulerisk.datasets.densesharp.read import read_densesharp
+from nodulerisk.datasets.densesharp.write import add_densesharp, write_densesharp
 from nodulerisk.datasets.nodules import LabelledNodule, NoduleDataset
 from nodulerisk.errors import NoduleRiskError, OutputError
 from nodulerisk.tasks import TASKS
@@ -536,7 +533,7 @@ def test_adding_that_was_interrupted_is_completed_by_adding_again(tmp_path, monk
         written(tmp_path / "source", "b", patient="p2"),
     )
     with monkeypatch.context() as patched:
-        patched.setattr("nodulerisk.datasets.densesharp_format._write_table", lambda *_: 1 / 0)
+        patched.setattr("nodulerisk.datasets.densesharp.write._write_table", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             add_densesharp(source, grown)
     assert reasons(read_densesharp(grown)) == {"b": "info.csv has no row for this file"}

@@ -38,7 +38,13 @@ SEVERAL_WORDS = re.compile(r"[a-z]{2} [a-z]{2}")
 CITED = re.compile(r"^QProgressBar|^[A-Z].* (et al\.|\d{4};|\(November 2022\))")
 TYPED = re.compile(r"(?a)--[a-z][a-z-]*|\b\w+=\w+(?:\.\w+)*|\b[A-Za-z]+_\w+(?![^{]*\})")
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-FOR_NO_READER = {"explore.py", "contrast.py", "mesh.py", "pages.py"}  # of notebooks and files
+FOR_NO_READER = {
+    "explore.py",
+    "network_sizes.py",
+    "contrast.py",
+    "mesh.py",
+    "pages.py",
+}  # of notebooks and files
 FOR_MACHINES = {  # words of files, headers and other programs
     *("space units", "space directions or space", "space origin", "both scans", "log-odds of "),
     *(

@@ -16,7 +16,7 @@ from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_assessment, made_ct
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.ct.cubes import densesharp_cube, emv_views
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.outputs import explore
+from nodulerisk.outputs import explore, network_sizes
 from nodulerisk.outputs.html.scan import write_scan
 from nodulerisk.outputs.html.stack import write_stack
 
@@ -224,20 +224,20 @@ def test_cubes_are_shown_in_three_planes(ct):
 
 
 def test_published_networks_weigh_and_cost_what_the_papers_code_does():
-    sizes = {(size.kind, size.side): size for size in explore.published_sizes()}
+    sizes = {(size.kind, size.side): size for size in network_sizes.published_sizes()}
     assert sizes["inception", 40].parameters == 4_443_890
     assert sizes["vgg", 80].parameters == 44_141_007
     assert sizes["densesharp", 32].parameters == 599_012
     gflop = {key: round(size.gflop, 1) for key, size in sizes.items()}
     assert gflop["densesharp", 32] == 10.6
     assert (gflop["inception", 60], gflop["resnet", 60], gflop["vgg", 60]) == (6.3, 85.5, 129.0)
-    assert sum(size.gflop for size in explore.published_sizes()) == pytest.approx(641, abs=1)
+    assert sum(size.gflop for size in network_sizes.published_sizes()) == pytest.approx(641, abs=1)
 
 
 def test_table_of_sizes_has_one_row_per_network(weights):
-    sizes = explore.sizes_of(weights)
+    sizes = network_sizes.sizes_of(weights)
     assert [size.name for size in sizes] == list(weights.networks)
-    table = explore.sizes_table("made", sizes)
+    table = network_sizes.sizes_table("made", sizes)
     assert table.row_count == len(sizes)
     assert table.columns[3].footer == f"{sum(size.parameters for size in sizes):,}"
 
