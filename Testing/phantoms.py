@@ -26,7 +26,7 @@ from scipy.ndimage import (
 )
 
 from nodulerisk.assess import assess
-from nodulerisk.checks import MASK_AT_EDGE, MASK_CUT, MASK_UNSTEADY
+from nodulerisk.checks import MASK_AT_EDGE, MASK_CUT, MASK_UNSTEADY, TOUCHED
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import AIR_HU, CT, to_lps, triple
 from nodulerisk.engine.engine import Engine
@@ -59,7 +59,7 @@ NOISE_HU = 20.0
 TISSUE_HU = -400
 WALL_MM = 9.0  # tissue as thick is no vessel
 LEAK = 1.5  # times the true volume
-LEAK_CHECKS = {kind.code for kind in (MASK_AT_EDGE, MASK_CUT, MASK_UNSTEADY)}
+LEAK_CHECKS = {kind.code for kind in (MASK_AT_EDGE, MASK_CUT, MASK_UNSTEADY, TOUCHED)}
 
 
 @dataclass(frozen=True)

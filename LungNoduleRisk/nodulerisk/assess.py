@@ -38,7 +38,12 @@ from nodulerisk.engine.engine import Engine, Networks, first_use
 from nodulerisk.language.texts import _, joined
 from nodulerisk.networks.kinds import Cubes
 from nodulerisk.nodule.drawing import Drawing, draw, is_amid_tissue, widest_mm
-from nodulerisk.nodule.findings import block_checks, nodule_checks, refuse_missing_slices
+from nodulerisk.nodule.findings import (
+    block_checks,
+    nodule_checks,
+    refuse_missing_slices,
+    surroundings_checks,
+)
 from nodulerisk.nodule.measure import measure
 from nodulerisk.nodule.place import place_of
 from nodulerisk.nodule.radiomics import radiomics
@@ -112,6 +117,7 @@ def assess(
     with stages(_("measurements"), 0.95):
         measurements = measure(nodule, ct) if nodule is not None else ()
         checks += nodule_checks(nodule, measurements, ct)
+        checks += surroundings_checks(nodule, measurements, ct)
         checks += _drawing_checks(drawing, presence)
         if drawing.is_empty and is_amid_tissue(ct, point_lps_mm):
             checks.append(TOO_LARGE_TO_DRAW.check(side=widest_mm(weights)))

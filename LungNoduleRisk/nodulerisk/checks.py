@@ -170,6 +170,16 @@ GLASS_LEFT_OUT = _row(
     _("ground glass around it is not in its mask"),
     of_mask=True,
 )
+TOUCHED = _row(
+    "touched",
+    "note",
+    _(
+        "Dense tissue, such as a vessel or the pleura, touches this small nodule ({share:.0%} of"
+        " its surface): the mask may hold some of it, and the volume be too large."
+    ),
+    70,
+    of_mask=True,
+)
 MASK_AT_EDGE = _row(
     "mask-at-edge",
     "warning",

@@ -25,6 +25,8 @@ from nodulerisk.nodule.part_solid import LEFT_OUT, glass_rim_hu
 
 AROUND_MM = 6.0  # what is looked at beyond the mask
 SMOOTH_MM = 1.0  # sigma that rounds the drawn surface: thin vessels fall off it
+TOUCHING_MM = (1.0, 2.0)  # so near to the surface, and beyond its blur
+TOUCHING_HU = -500.0
 RISE_MM = 1.5  # over which the moved map rises from 0 to 1
 
 
@@ -49,12 +51,17 @@ def at_half_maximum(nodule: NoduleMask, ct: CT, point_lps_mm) -> NoduleMask:
 
 
 def leaves_glass_out(nodule: NoduleMask, ct: CT) -> bool:
-    """Whether a rim of ground glass around the nodule's solid core lies outside its mask.
-
-    Masks drawn by hand are not judged: their map ends where they do.
-    """
+    """Whether a rim of ground glass around the nodule's solid core lies outside its mask."""
     around = _around(nodule, ct)
     return glass_rim_hu(around.hu, around.outward_mm, SOLID_HU, LEFT_OUT) is not None
+
+
+def touched_share(nodule: NoduleMask, ct: CT) -> float:
+    """Returns the share (0..1) of the mask's close surroundings that is as dense as a vessel or a
+    wall."""
+    around = _around(nodule, ct)
+    near = (around.outward_mm > TOUCHING_MM[0]) & (around.outward_mm < TOUCHING_MM[1])
+    return float((around.hu[near] > TOUCHING_HU).mean()) if near.any() else 0.0
 
 
 class _Around(NamedTuple):

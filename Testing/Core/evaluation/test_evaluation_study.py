@@ -435,9 +435,14 @@ def test_the_page_says_loudly_that_patients_are_shared(tmp_path, weights, monkey
     monkeypatch.setattr(
         study, "predictions", lambda weights, given, *_: ([by_name[n.name] for n in given], [])
     )
-    evaluation = evaluate_dataset(weights, NoduleDataset("mixed", tuple(nodules)), None, tmp_path)
+    dataset = NoduleDataset("mixed", tuple(nodules))
+    evaluation = evaluate_dataset(weights, dataset, None, tmp_path)
     assert evaluation.about.shared_patients == 1
     assert "some patients (1)" in (tmp_path / "evaluation.html").read_text(encoding="utf-8")
+    told = tuple(replace(nodule, cells={"sex": "F"}) for nodule in nodules)
+    dataset = replace(dataset, nodules=told, unused=("Sex", "site"))
+    evaluation = evaluate_dataset(weights, dataset, None, tmp_path, by=["sex"])
+    assert evaluation.about.remarks[0] == "Columns that were not used: site."
 
 
 class Tags(HTMLParser):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from nodulerisk.checks import GLASS_LEFT_OUT
+from nodulerisk.checks import GLASS_LEFT_OUT, TOUCHED, CheckKind
 from nodulerisk.ct.cubes import Grid
 from nodulerisk.ct.volume import CT
-from nodulerisk.nodule.findings import nodule_checks
+from nodulerisk.nodule.findings import surroundings_checks
 from nodulerisk.nodule.mask import nodule_mask
 from nodulerisk.nodule.measure import measure
 from nodulerisk.nodule.surface import at_half_maximum
@@ -36,14 +36,20 @@ def on_grid() -> np.ndarray:
     return GRID.origin_lps_mm + voxels @ GRID.axes.T
 
 
-def seen(diameter_mm: float, hu: float, direction: np.ndarray = STRAIGHT, core_mm: float = 0) -> CT:
+def seen(
+    diameter_mm: float,
+    hu: float,
+    direction: np.ndarray = STRAIGHT,
+    core_mm: float = 0,
+    vessel_mm: float = 3,
+) -> CT:
     """A blurred ball at the point in noisy lung, with a solid core, crossed by a vessel."""
     origin = np.array(POINT) - direction @ (SPACING_MM * (SIDE - 1) / 2)
     voxels = np.moveaxis(np.indices(SIDE[::-1]), 0, -1)[..., ::-1]
     positions = origin + (voxels * SPACING_MM) @ direction.T
     share, core = (share_of(away_mm(positions) - mm / 2) for mm in (diameter_mm, core_mm))
     beside = np.linalg.norm((positions - POINT)[..., 1:], axis=-1)
-    vessel = gaussian_filter(np.clip(1.5 - beside, 0, 1), 0.7)
+    vessel = gaussian_filter(np.clip(vessel_mm / 2 - beside, 0, 1), 0.7)
     noise = np.random.default_rng(5).normal(0, 25, share.shape)
     glass = LUNG_HU + (hu - LUNG_HU) * share + (SOLID_HU - hu) * core * (core_mm > 0)
     values = np.rint(np.maximum(glass, LUNG_HU + 880 * vessel) + noise).astype(np.int16)
@@ -96,8 +102,8 @@ def test_a_mask_that_rounding_would_take_away_stays():
     assert at_half_maximum(nodule, ct, POINT) is nodule
 
 
-def left_out(nodule, ct: CT) -> bool:
-    return GLASS_LEFT_OUT.among(nodule_checks(nodule, measure(nodule, ct), ct))
+def is_said(kind: CheckKind, nodule, ct: CT) -> bool:
+    return kind.among(surroundings_checks(nodule, measure(nodule, ct), ct))
 
 
 @pytest.mark.parametrize(
@@ -112,16 +118,24 @@ def test_a_part_solid_nodule_is_measured_with_its_glass(
     assert bias(nodule, diameter_mm) < -AIM
     mended = at_half_maximum(nodule, ct, POINT)
     assert abs(bias(mended, diameter_mm)) < AIM
-    assert not left_out(mended, ct)
+    assert not is_said(GLASS_LEFT_OUT, mended, ct)
 
 
 def test_glass_that_is_too_wide_to_be_taken_in_is_said():
     ct = seen(18, GLASS_HU, core_mm=8)
     nodule = at_half_maximum(drawn(ct, 18, -4), ct, POINT)
-    assert bias(nodule, 18) < -AIM and left_out(nodule, ct)
+    assert bias(nodule, 18) < -AIM and is_said(GLASS_LEFT_OUT, nodule, ct)
 
 
 @pytest.mark.parametrize("too_wide_mm", [0.4, -0.4])
 def test_around_a_solid_nodule_there_is_no_glass(too_wide_mm):
     ct = seen(16, SOLID_HU)
-    assert not left_out(drawn(ct, 16, too_wide_mm), ct)
+    assert not is_said(GLASS_LEFT_OUT, drawn(ct, 16, too_wide_mm), ct)
+
+
+@pytest.mark.parametrize(
+    ("diameter_mm", "vessel_mm", "said"), [(8, 4, True), (8, 0, False), (20, 4, False)]
+)
+def test_a_vessel_that_touches_a_small_nodule_is_said(diameter_mm, vessel_mm, said):
+    ct = seen(diameter_mm, SOLID_HU, vessel_mm=vessel_mm)
+    assert is_said(TOUCHED, drawn(ct, diameter_mm, 0), ct) == said

@@ -82,8 +82,8 @@ def trained(folder: Path, out: Path, network: str, more: str = "", size: int = 3
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_folds_become_one_report_and_an_ensemble(folder, tmp_path):
-    out = tmp_path / "set"
+def test_folds_become_one_report_and_an_ensemble(tmp_path):
+    folder, out = made_dataset(tmp_path / "eighteen", 6, 6, 6), tmp_path / "set"
     said = trained(folder, out, '{ kind = "densenet", width = 0.125 }', "[folds]\ncount = 3")
     assert "Fold 2 (3 of 3)" in said and "Out-of-fold report" in said
     nodules = {nodule.name: nodule.patient for nodule in read_dataset(folder).nodules}
