@@ -130,7 +130,8 @@ class LungNoduleRiskTest(ScriptedLoadableModuleTest):
     def test_assess(self) -> None:
         """The nodule is found where the point is, with its segment, table, chart, and the numbers
         as trained."""
-        from LungNoduleRiskLib.display.results import RESULTS, resultNode, savedAssessments
+        from LungNoduleRiskLib.display.nodes import RESULTS, resultNode
+        from LungNoduleRiskLib.display.results import savedAssessments
 
         run = self.nodules.assess(self.ct, self.points)
         assert run.refusals == {}

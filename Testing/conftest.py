@@ -57,16 +57,29 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     if collection_path not in DRAWING or not (missing := lacking(*LIBRARIES)):
         return None
-    _leave_out(config, {f"all of Testing/{collection_path.name}": missing})
+    config.stash[LEFT_OUT][f"all of Testing/{collection_path.name}"] = missing
     return True
 
 
 @pytest.hookimpl(trylast=True)  # of those that -m and -k have left
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     missing = {item: found for item in items if (found := lacking(*_needs(item)))}
-    _leave_out(config, {item.nodeid: found for item, found in missing.items()})
+    config.stash[LEFT_OUT] |= {item.nodeid: found for item, found in missing.items()}
     config.hook.pytest_deselected(items=list(missing))
     items[:] = [item for item in items if item not in missing]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    left_out = session.config.stash[LEFT_OUT]
+    if hasattr(session.config, "workeroutput"):  # in a process of pytest-xdist
+        session.config.workeroutput["left out"] = left_out
+    elif must_be_here() and any(needs != [WHOLE_DATA] for needs in left_out.values()):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node) -> None:  # in the process that started it
+    node.config.stash[LEFT_OUT] |= getattr(node, "workeroutput", {}).get("left out", {})
 
 
 def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
@@ -78,13 +91,6 @@ def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
 def _needs(item: pytest.Item) -> Iterator[str]:
     for marker in item.iter_markers("needs"):
         yield from marker.args
-
-
-def _leave_out(config: pytest.Config, tests: dict[str, list[str]]) -> None:
-    config.stash[LEFT_OUT] |= tests
-    programs = {name: needs for name, needs in tests.items() if needs != [WHOLE_DATA]}
-    if programs and must_be_here():
-        raise pytest.UsageError(f"What tests need is missing:\n{_list_of(programs)}")
 
 
 def _list_of(tests: dict[str, list[str]]) -> str:

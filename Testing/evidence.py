@@ -1,54 +1,69 @@
 """Prints what the open set's mask network and malignancy are worth on patients they did not learn
 from: ``make evidence`` (some 20 minutes; needs the developers' data in ``../shared``).
 
-Four tables: masks and presence on the LIDC patients held out (``training/folds.csv`` beside the
+Five tables: masks and presence on the LIDC patients held out (``training/folds.csv`` beside the
 weights); the cross-validated decisions of malignancy by how near they are to the threshold; clicks
-where there is no nodule; and malignancy against readers and against TCIA's diagnoses, one nodule,
-the largest, per patient. The last is a test: choose nothing by it.
+where there is no nodule (``no_nodule.py``); nodules with real and with made-up lung above and below
+(``made_up_context.py``); and malignancy against readers and against TCIA's diagnoses, one nodule,
+the largest, per patient. The last is a test: choose nothing by it. ``evidence.py SET`` judges
+another set, and ``--card`` puts clicks and diagnoses on its card.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from rich.progress import track
 
+from made_up_context import print_context
 from needs import SHARED
+from no_nodule import clicks_evidence, clicks_table, said_where_no_nodule_is
 from nodulerisk.assess import assess
 from nodulerisk.assessment import Assessment
-from nodulerisk.ct.read import read_ct
-from nodulerisk.ct.volume import to_lps
+from nodulerisk.clinical.patient import Patient
+from nodulerisk.clinical.scores import SCORES as PUBLISHED
+from nodulerisk.clinical.scores import known_inputs, score_nodule
 from nodulerisk.datasets.context import with_context
 from nodulerisk.datasets.folds import read_folds
 from nodulerisk.datasets.lidc.ratings import MIDDLE_RATING
 from nodulerisk.datasets.lidc.slices import read_lidc_slices
 from nodulerisk.datasets.nodules import LabelledNodule
 from nodulerisk.engine.engine import Engine
-from nodulerisk.evaluation.bootstrap import figure, patient_weights, weighted_mean
-from nodulerisk.evaluation.calibration import calibration_error
+from nodulerisk.evaluation.bootstrap import Figure, figure, kept, patient_weights, weighted_mean
+from nodulerisk.evaluation.calibration import calibration_error, reliability
+from nodulerisk.evaluation.evidence import LABEL_WORDS
 from nodulerisk.evaluation.figure_tables import with_interval
 from nodulerisk.evaluation.figures import auc, youden
 from nodulerisk.evaluation.masks import dice
 from nodulerisk.evaluation.task_figures import SMALL_MM
 from nodulerisk.nodule.drawing import draw
 from nodulerisk.nodule.measure import value_of
+from nodulerisk.tasks import FIRST_TASK, PRESENCE
 from nodulerisk.train.risk.fit import TERMS, decided_label, measured_nodules
 from nodulerisk.train.risk.logistic import cross_validated
-from nodulerisk.train.unet.places import places_without_nodule
-from nodulerisk.trust.withhold import withheld
-from nodulerisk.weights.card import WeightSet
+from nodulerisk.weights.card import OVERSTATED, Evidence, WeightSet, save_card
 from nodulerisk.weights.store import load_weight_set
 
+READERS = "readers"
+IMPUTED = Patient(
+    age=62, sex="male", family_history=False, emphysema=False, nodules=1, upper_lobe=False
+)
+IMPUTED_WORDS = "age 62, male, one nodule, nothing else given, are imputed"
+NO_SPICULES = replace(IMPUTED, spiculation=False)  # where the networks' answer is withheld
+BROCK = next(score for score in PUBLISHED if score.name == "Brock 2b")
+DIAGNOSIS_WORDS = (
+    "TCIA's diagnosis of the patient: cancer by biopsy, resection or its course; benign mostly by"
+    " two years without change"
+)
 HELD_OUT = "2"  # the fold that the mask network did not learn from
 BENIGN, PRIMARY, METASTASIS = 1, 2, 3  # TCIA's diagnoses
-CLICKS = 40  # of each kind
+CANCERS = {PRIMARY, METASTASIS}
 MARGINS = (0.0, 0.1, 0.15, 0.2, 0.25)
-SAID = ("no nodule", "withheld", "malignant", "benign")
 
 
 @dataclass(frozen=True)
@@ -71,6 +86,14 @@ class Case:
         return value_of(self.assessment.measurements, "volume") or 0.0
 
     @property
+    def brock(self) -> float:
+        """Brock 2b from the set's own mask and appearance, the rest imputed; 0 where no nodule was
+        found."""
+        seen = known_inputs(self.assessment, IMPUTED)
+        known = known_inputs(self.assessment, NO_SPICULES) | seen
+        return score_nodule(BROCK, known).probability or 0.0
+
+    @property
     def rating(self) -> float:
         """The readers' median."""
         return float(np.median(self.nodule.ratings))
@@ -81,21 +104,44 @@ class Case:
         return self.nodule.diameter_mm or 0.0
 
 
-SCORES: dict[str, Callable[[Case], float]] = {
-    "malignancy shown": lambda case: case.shown,
-    "measured volume": lambda case: case.volume,
-    "diameter (table)": lambda case: case.diameter_mm,
+SCORES: dict[str, Callable[[Case], float]] = {  # by their names on the card; malignancy has none
+    "": lambda case: case.shown,
+    " of volume alone": lambda case: case.volume,
+    " of diameter alone": lambda case: case.diameter_mm,
+    " of Brock 2b": lambda case: case.brock,
+    " of the readers' mean rating": lambda case: float(np.mean(case.nodule.ratings)),
 }
 
 
 def main() -> None:
-    weights = load_weight_set("open")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("weights", nargs="?", default="open")
+    parser.add_argument("--card", action="store_true", help="put further evidence on the card")
+    arguments = parser.parse_args()
+    weights = load_weight_set(arguments.weights)
     engine = Engine(weights)
     print(f"Weight set {weights.name} {weights.version}\n")
     print(*masks(weights, engine), sep="\n")
     print(*decisions(weights, engine), sep="\n")
-    print(*clicks(weights, engine), sep="\n")
-    print(*diagnoses(weights, engine), sep="\n")
+    said = said_where_no_nodule_is(weights, engine)
+    print(*clicks_table(said), sep="\n")
+    print(*print_context(weights, engine), sep="\n")
+    cases = assessed(SHARED / "data" / "lidc_pathology", weights, engine)
+    print(*diagnoses(cases), sep="\n")
+    if arguments.card:
+        found = {PRESENCE: (clicks_evidence(said),), FIRST_TASK: further_evidence(cases)}
+        save_card(with_further_evidence(weights, found))
+
+
+def with_further_evidence(
+    weights: WeightSet, found: Mapping[str, tuple[Evidence, ...]]
+) -> WeightSet:
+    """Returns the set whose card holds it, by task."""
+    tasks = {
+        task: replace(weights.tasks[task], further_evidence=further)
+        for task, further in found.items()
+    }
+    return replace(weights, tasks=weights.tasks | tasks)
 
 
 def masks(weights: WeightSet, engine: Engine) -> Iterator[str]:
@@ -157,55 +203,75 @@ def decisions(weights: WeightSet, engine: Engine) -> Iterator[str]:
 def mean_words(values: np.ndarray, patients: np.ndarray) -> str:
     """``0.936 (0.907–0.962)``; a dash where there are none."""
     rows = weighted_mean(values.astype(float), patient_weights(patients)) if len(values) else None
-    found = None if rows is None else figure("mean", rows, patients.tolist())
-    return "–" if found is None else with_interval(found)
+    return words_of(None if rows is None else figure("mean", rows, patients.tolist()))
 
 
-def clicks(weights: WeightSet, engine: Engine) -> Iterator[str]:
-    """What is said where there is no nodule, in a CT that the network did not learn from."""
-    ct = to_lps(read_ct(SHARED / "data" / "chest_crop_no_nodule_1p5mm.nii.gz"))
-    yield "\n| clicks on | n | " + " | ".join(SAID) + " |"
-    yield "|---" * (2 + len(SAID)) + "|"
-    spacing, nowhere = np.array(ct.spacing_mm[::-1]), np.zeros(ct.hu.shape, bool)
-    rng = np.random.default_rng(0)
-    places = places_without_nodule(ct.hu, spacing, nowhere, CLICKS, rng)
-    for kind, voxels in places.items():
-        points = [ct.point_of(voxel[::-1]) for voxel in voxels]
-        found = (assess(ct, point, weights, networks=engine) for point in track(points, kind))
-        said = Counter(map(what_is_said, found))
-        yield f"| {kind} | {len(points)} | " + " | ".join(str(said[word]) for word in SAID) + " |"
-
-
-def what_is_said(assessment: Assessment) -> str:
-    """``no nodule``, ``withheld``, or the class decided on."""
-    decision = assessment.tasks["malignancy"].decision
-    if decision is None:
-        return "no nodule"
-    return "withheld" if withheld(assessment) else decision
-
-
-def diagnoses(weights: WeightSet, engine: Engine) -> Iterator[str]:
-    """Areas under the ROC curve against readers and diagnoses, with 95 % intervals over
-    patients."""
-    cases = assessed(SHARED / "data" / "lidc_pathology", weights, engine)
-    decided = [case for case in cases if case.rating != MIDDLE_RATING]
-    small = [case for case in decided if SMALL_MM[0] <= case.diameter_mm <= SMALL_MM[1]]
-    largest = list(largest_per_patient(cases))
-    yield "\n| malignancy | readers | readers, 6–12 mm | benign v primary | benign v any cancer |"
-    yield "|---" * 5 + "|"
-    for name, score in SCORES.items():
-        cells = [
-            auc_words(part, [case.rating > MIDDLE_RATING for case in part], score)
-            for part in (decided, small)
-        ]
-        for cancers in ((PRIMARY,), (PRIMARY, METASTASIS)):
-            chosen = [case for case in largest if case.diagnosis in (BENIGN, *cancers)]
-            truth = [case.diagnosis in cancers for case in chosen]
-            cells.append(auc_words(chosen, truth, score))
-        yield f"| {name} | " + " | ".join(cells) + " |"
+def diagnoses(cases: Sequence[Case]) -> Iterator[str]:
+    """Areas under the ROC curve against readers and diagnoses, and how far the probabilities are
+    from what the readers said."""
+    yield "\n| held against | nodules | " + " | ".join(f"AUC{name}" for name in SCORES) + " |"
+    yield "|---" * (2 + len(SCORES)) + "|"
+    for name, (chosen, truth) in contrasts(cases).items():
+        cells = [words_of(auc_figure(chosen, truth, score)) for score in SCORES.values()]
+        yield f"| {name} | {len(chosen)} | " + " | ".join(cells) + " |"
     missed = sum(case.volume == 0 for case in cases)
     yield f"\n{missed} of {len(cases)} nodules not found."
-    yield f"Calibration error against readers: {calibration_words(decided)}."
+    shown = shown_and_decided(cases)
+    said, true, patients = said_and_true(shown)
+    yield f"Calibration: {'; '.join(f'{f.name} {with_interval(f)}' for f in calibration(shown))}."
+    yield "\n| malignancy says, on average | nodules | of them above the middle by the readers |"
+    yield "|---|---|---|"
+    for part in reliability(said, true, patient_weights(patients)):
+        yield f"| {part.predicted:.2f} | {part.nodules} | {part.observed:.2f} |"
+
+
+def further_evidence(cases: Sequence[Case]) -> tuple[Evidence, Evidence]:
+    """What the card says of the same: held against other patients' readers, and against their
+    diagnoses."""
+    by_readers, by_diagnosis = {}, {}
+    for name, (chosen, truth) in contrasts(cases).items():
+        of_readers = name.startswith(READERS)
+        where = name.removeprefix(READERS) if of_readers else f", {name}"
+        for score, value in list(SCORES.items())[: 3 if of_readers else None]:
+            found = auc_figure(chosen, truth, value)
+            if found is not None:
+                figures = by_readers if of_readers else by_diagnosis
+                figures[f"AUC{score}{where}"] = rounded(found)
+    shown = shown_and_decided(cases)
+    by_readers |= {one.name: rounded(one) for one in calibration(shown)}
+    largest = [case for case in largest_per_patient(cases) if case.diagnosis in CANCERS | {BENIGN}]
+    count = len({case.nodule.patient for case in cases})
+    data = f"LIDC-IDRI, {count} other patients, of whom nothing was learnt or chosen"
+    patients = {case.nodule.patient for case in shown}
+    return (
+        Evidence("reader", data, LABEL_WORDS["reader"], len(shown), len(patients), by_readers),
+        Evidence(
+            "pathology",
+            f"{data}; the largest nodule of each with a diagnosis. Brock 2b: {IMPUTED_WORDS}",
+            DIAGNOSIS_WORDS,
+            len(largest),
+            len(largest),
+            by_diagnosis,
+        ),
+    )
+
+
+def rounded(found: Figure) -> list[float]:
+    return [round(number, 3) for number in (found.value, found.low, found.high)]
+
+
+def contrasts(cases: Sequence[Case]) -> dict[str, tuple[list[Case], list[bool]]]:
+    """By name: nodules, and which of them are suspicious or cancer."""
+    decided = [case for case in cases if case.rating != MIDDLE_RATING]
+    small = [case for case in decided if SMALL_MM[0] <= case.diameter_mm <= SMALL_MM[1]]
+    found = {READERS: decided, f"{READERS} within 6-12 mm": small}
+    told = {name: (part, [c.rating > MIDDLE_RATING for c in part]) for name, part in found.items()}
+    largest = list(largest_per_patient(cases))
+    for name, cancers in {"primary cancer": {PRIMARY}, "any cancer": CANCERS}.items():
+        chosen = [case for case in largest if case.diagnosis in cancers | {BENIGN}]
+        truth = [case.diagnosis in cancers for case in chosen]
+        told[f"benign v {name} ({len(chosen)} patients)"] = chosen, truth
+    return told
 
 
 def assessed(folder: Path, weights: WeightSet, engine: Engine) -> list[Case]:
@@ -227,23 +293,40 @@ def largest_per_patient(cases: Sequence[Case]) -> Iterator[Case]:
         yield max(own, key=lambda case: case.diameter_mm)
 
 
-def calibration_words(cases: Sequence[Case]) -> str:
-    """``0.090 (0.060–0.150)``, of the malignancy shown where it is shown."""
-    shown = [case for case in cases if case.volume]
-    patients = [case.nodule.patient for case in shown]
-    said = np.array([case.shown for case in shown])
-    true = np.array([float(case.rating > MIDDLE_RATING) for case in shown])
-    rows = calibration_error(said, true, patient_weights(patients))
-    found = figure("calibration error", rows, patients)
-    return "–" if found is None else with_interval(found)
+def shown_and_decided(cases: Sequence[Case]) -> list[Case]:
+    """Those of which malignancy is shown and the readers decided."""
+    return [case for case in cases if case.volume and case.rating != MIDDLE_RATING]
 
 
-def auc_words(cases: Sequence[Case], truth: Sequence[bool], score: Callable[[Case], float]) -> str:
-    """``0.800 (0.620–0.950), n = 31``; a dash where one class is missing."""
+def said_and_true(cases: Sequence[Case]) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Malignancy shown, whether it is by the readers, and whose nodule it is: each (n,)."""
+    said = np.array([case.shown for case in cases])
+    true = np.array([float(case.rating > MIDDLE_RATING) for case in cases])
+    return said, true, [case.nodule.patient for case in cases]
+
+
+def calibration(cases: Sequence[Case]) -> tuple[Figure, ...]:
+    """How far the malignancy shown is from what the readers say: without and with its sign."""
+    said, true, patients = said_and_true(cases)
+    weights = patient_weights(patients)
+    error = calibration_error(said, true, weights)
+    excess = weighted_mean(said - true, weights)
+    return kept(
+        (figure("calibration error", error, patients), figure(OVERSTATED, excess, patients))
+    )
+
+
+def auc_figure(
+    cases: Sequence[Case], truth: Sequence[bool], score: Callable[[Case], float]
+) -> Figure | None:
+    """None where one class is missing."""
     patients = [case.nodule.patient for case in cases]
     scores = np.array([score(case) for case in cases])
-    found = figure("AUC", auc(np.array(truth), scores, patient_weights(patients)), patients)
-    return "–" if found is None else f"{with_interval(found)}, n = {found.nodules}"
+    return figure("AUC", auc(np.array(truth), scores, patient_weights(patients)), patients)
+
+
+def words_of(found: Figure | None) -> str:
+    return "–" if found is None else with_interval(found)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ import numpy as np
 from matplotlib import pyplot as plt
 from rich.progress import track
 
-from evidence import held_out_names, what_is_said
+from evidence import held_out_names
 from needs import SHARED
+from no_nodule import what_is_said
 from nodulerisk.assess import assess
 from nodulerisk.assessment import Assessment
 from nodulerisk.ct.points import Position

@@ -19,12 +19,12 @@ import numpy as np
 from scipy.ndimage import center_of_mass
 from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
 
-from LungNoduleRiskLib.display.results import segmentationNodes
+from LungNoduleRiskLib.display.nodes import segmentationNodes
 from LungNoduleRiskLib.display.segments import regionOnCt
 from LungNoduleRiskLib.scene import ctFromNode, placed, pointsLps
 from nodulerisk.ct.points import Point
 from nodulerisk.ct.volume import CT, triple
-from nodulerisk.datasets.emv.table import REACH_MM
+from nodulerisk.datasets.emv.masks import REACH_MM
 from nodulerisk.datasets.nodules import (
     CROP_MM,
     LabelledNodule,
@@ -168,11 +168,8 @@ def labelledNodules(
     )
     if refused:
         reasons = (joined(": ", (point.name, point.reason)) for point in refused)
-        raise NoduleRiskError(
-            _("Nothing was exported. Correct these points, or delete them:\n{reasons}.").format(
-                reasons=joined(".\n", reasons)
-            )
-        )
+        words = _("Nothing was exported. Correct these points, or delete them:\n{reasons}.")
+        raise NoduleRiskError(words.format(reasons=joined(".\n", reasons)))
     return list(nodules)
 
 
@@ -180,12 +177,11 @@ def _pseudonym(patient: str | None) -> str:
     """Refuses one that a spreadsheet would change: tables and file names spell it alike (fault
     79)."""
     if patient and patient.startswith(FORMULA_STARTS):
-        raise NoduleRiskError(
-            _(
-                "The pseudonym must not begin with {first}, which spreadsheets read as a formula:"
-                " write it otherwise."
-            ).format(first=patient[0])
+        words = _(
+            "The pseudonym must not begin with {first}, which spreadsheets read as a formula:"
+            " write it otherwise."
         )
+        raise NoduleRiskError(words.format(first=patient[0]))
     return patient or ""
 
 
@@ -272,11 +268,8 @@ def _maskOf(point: Point, ct: CT, volumeNode: vtkMRMLScalarVolumeNode) -> np.nda
         if segmentId:
             break
     else:
-        raise NoduleRiskError(
-            _(
-                "no segment is named '{name}': assess the point, or draw a segment of this name"
-            ).format(name=point.name)
-        )
+        words = _("no segment is named '{name}': assess the point, or draw a segment of this name")
+        raise NoduleRiskError(words.format(name=point.name))
     region, first = regionOnCt(segmentationNode, segmentId, volumeNode)
     if not region.any():
         raise NoduleRiskError(_("its segment is empty on this CT: draw it"))
@@ -285,11 +278,8 @@ def _maskOf(point: Point, ct: CT, volumeNode: vtkMRMLScalarVolumeNode) -> np.nda
     ) * ct.spacing_mm
     distance_mm = np.linalg.norm(offsets_mm, axis=1).min()
     if distance_mm > REACH_MM:
-        raise NoduleRiskError(
-            _(
-                "its segment lies {distance:.0f} mm from the point: it may be another nodule's"
-            ).format(distance=distance_mm)
-        )
+        words = _("its segment lies {distance:.0f} mm from the point: it may be another nodule's")
+        raise NoduleRiskError(words.format(distance=distance_mm))
     mask = np.zeros(ct.hu.shape, bool)
     mask[tuple(slice(a, a + n) for a, n in zip(first, region.shape, strict=True))] = region
     return mask

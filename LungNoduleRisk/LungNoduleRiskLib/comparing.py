@@ -142,9 +142,7 @@ def followUps(timeline: Timeline, earlierNode: vtkMRMLScalarVolumeNode) -> dict[
 
 
 def goneFrom(
-    timeline: Timeline,
-    earlierNode: vtkMRMLScalarVolumeNode,
-    volumeNode: vtkMRMLScalarVolumeNode,
+    timeline: Timeline, earlierNode: vtkMRMLScalarVolumeNode, volumeNode: vtkMRMLScalarVolumeNode
 ) -> list[Gone]:
     """The nodules of the earlier CT that the later one does not show, with where they would be."""
     return [

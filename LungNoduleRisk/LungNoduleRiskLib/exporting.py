@@ -20,7 +20,7 @@ from LungNoduleRiskLib.display import results
 from nodulerisk.assessment import Assessment
 from nodulerisk.clinical.advice import Advice
 from nodulerisk.clinical.followup import Earlier
-from nodulerisk.datasets.densesharp_format import add_densesharp, write_densesharp
+from nodulerisk.datasets.densesharp.write import add_densesharp, write_densesharp
 from nodulerisk.datasets.own_labels import fed_by_a_column
 from nodulerisk.errors import OutputError
 from nodulerisk.language.texts import _

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from LungNoduleRiskLib.nodules import SceneNodule
-from nodulerisk.assessment import Assessment
+from nodulerisk.assessment import Assessment, Place
 from nodulerisk.checks import Check, Severity
 from nodulerisk.clinical.advice import NO_ADVICE, Advice
 from nodulerisk.clinical.course import course_of
@@ -239,6 +239,12 @@ def noduleFacts(
         _earlierFacts(earlier[-1]) if earlier else None,
         [] if nodule.assessment is None else _overTime(earlier, nodule.assessment),
     )
+
+
+def placeWords(place: Place) -> str:
+    """Where a nodule lies in the CT, such as ``right lung, slice 12``."""
+    where = _("slice {number}").format(number=place.slice_number)
+    return joined(", ", (words.LUNGS[place.side], where)) if place.side else where
 
 
 def stateWords(nodule: SceneNodule, refusal: str | None = None) -> list[str]:

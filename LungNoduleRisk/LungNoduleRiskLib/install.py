@@ -152,12 +152,11 @@ def _refuseOutdated(also: tuple[str, ...]) -> None:
         if not _serves(_loaded(needed), needed)
     ]
     if outdated:
-        raise NoduleRiskError(
-            _(
-                "Slicer has too old a version of a package loaded ({names}), and the new one is"
-                " installed: restart Slicer."
-            ).format(names=", ".join(outdated))
+        words = _(
+            "Slicer has too old a version of a package loaded ({names}), and the new one is"
+            " installed: restart Slicer."
         )
+        raise NoduleRiskError(words.format(names=", ".join(outdated)))
 
 
 def _loaded(needed: Requirement) -> str | None:

@@ -123,9 +123,6 @@ def _path(file: str) -> Path:
 def _verified(file: str) -> Path:
     path = _path(file)
     if not path.is_file() or sha256(path.read_bytes()).hexdigest() != SHA256[file]:
-        raise NoduleRiskError(
-            _("The sample '{path}' is missing or was changed: install the extension again.").format(
-                path=str(path)
-            )
-        )
+        words = _("The sample '{path}' is missing or was changed: install the extension again.")
+        raise NoduleRiskError(words.format(path=str(path)))
     return path

@@ -8,7 +8,7 @@ and page show it, and call the session.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,143 +16,28 @@ from typing import TYPE_CHECKING
 import slicer
 from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
 
-from LungNoduleRiskLib import comparing, exporting, scene
+from LungNoduleRiskLib import comparing, exporting, scene, undoing
 from LungNoduleRiskLib.assessing import AssessmentRun, SceneAssessor
 from LungNoduleRiskLib.display import results
-from LungNoduleRiskLib.display.calipers import measuredAt
-from LungNoduleRiskLib.facts import NoduleFacts, Summary, noduleFacts, summary
+from LungNoduleRiskLib.display.calipers import Calipers, calipersOf
+from LungNoduleRiskLib.display.nodes import detachStrays
+from LungNoduleRiskLib.facts import NoduleFacts, Summary, noduleFacts, placeWords, summary
 from LungNoduleRiskLib.nodules import SceneNodule, deleteNodule, sceneNodules
-from nodulerisk.assessment import Assessment, Place
+from LungNoduleRiskLib.state import CtState, News, SessionState
+from nodulerisk.assessment import Assessment
 from nodulerisk.clinical.advice import NO_ADVICE, Advice, advise
-from nodulerisk.clinical.followup import Earlier, most_telling
+from nodulerisk.clinical.followup import most_telling
 from nodulerisk.clinical.patient import OF_THE_NODULE, Patient, patient_from
 from nodulerisk.clinical.registration import Alignment, Pair
 from nodulerisk.clinical.timeline import Timeline
 from nodulerisk.ct.points import Point, Position
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.language.texts import _, joined
+from nodulerisk.language.texts import _
 from nodulerisk.nodule.same import is_twin
-from nodulerisk.outputs.words import LUNGS
 from nodulerisk.trust.explain import Explanation
 
 if TYPE_CHECKING:
     from nodulerisk.outputs.dicom import DicomSource
-
-
-UNDO_STEPS = 20
-
-
-@dataclass(frozen=True)
-class News:
-    """The current step of a run, and the share done, 0..1."""
-
-    what: str = ""
-    share: float = 0.0
-
-
-@dataclass
-class CtState:
-    """Facts about a CT's nodules, by name, that the scene does not hold.
-
-    Attributes:
-        refusals: why the last run refused the nodule's point.
-        earlier: the nodules at earlier scans, by the ID of the CT and by name.
-        gone: nodules of the earlier scans alone, by the ID of the CT.
-        answers: what the user entered about this nodule for scores and guidelines, by field.
-        drawn: the assessment as the networks made it, with its mask.
-    """
-
-    refusals: dict[str, str] = field(default_factory=dict)
-    earlier: dict[str, dict[str, Earlier]] = field(default_factory=dict)
-    gone: dict[str, list[comparing.Gone]] = field(default_factory=dict)
-    answers: dict[str, dict[str, str]] = field(default_factory=dict)
-    drawn: dict[str, Assessment] = field(default_factory=dict)
-
-    def keep(self, names: set[str]) -> None:
-        """Forgets all other nodules: a new one may get the name of one that is gone."""
-        known: list[dict] = [self.refusals, self.answers, self.drawn, *self.earlier.values()]
-        for byName in known:
-            for gone in byName.keys() - names:
-                del byName[gone]
-
-    def rename(self, old: str, new: str) -> None:
-        """Keeps what is known of a nodule that has another name now."""
-        known: list[dict] = [self.refusals, self.answers, self.drawn, *self.earlier.values()]
-        for byName in known:
-            if old in byName:
-                byName[new] = byName.pop(old)
-        if new in self.drawn:
-            self.drawn[new] = replace(self.drawn[new], name=new)
-
-    def only(self, name: str) -> CtState:
-        """What is known of one nodule."""
-
-        def one(byName: dict) -> dict:
-            return {name: byName[name]} if name in byName else {}
-
-        earlier = {ID: one(byName) for ID, byName in self.earlier.items()}
-        return CtState(
-            one(self.refusals), earlier, answers=one(self.answers), drawn=one(self.drawn)
-        )
-
-    def add(self, other: CtState) -> None:
-        """Takes what is known of other nodules."""
-        self.refusals |= other.refusals
-        self.answers |= other.answers
-        self.drawn |= other.drawn
-        for ID, byName in other.earlier.items():
-            self.earlier.setdefault(ID, {}).update(byName)
-
-    def earlierOf(self, name: str) -> list[Earlier]:
-        """A nodule at earlier scans, the oldest first."""
-        found = [byName[name] for byName in self.earlier.values() if name in byName]
-        return sorted(found, key=lambda earlier: -(earlier.days or 0))
-
-
-@dataclass(frozen=True)
-class Done:
-    """What the user did, and can undo.
-
-    Attributes:
-        what: in words, such as ``deleting N1``.
-        volumeNode, markupsNode: the CT and the list that were chosen.
-        takeBack: makes scene and session as they were before; raises ``NoduleRiskError`` where
-            that cannot be.
-    """
-
-    what: str
-    volumeNode: vtkMRMLScalarVolumeNode | None
-    markupsNode: vtkMRMLMarkupsFiducialNode | None
-    takeBack: Callable[[], object]
-
-
-@dataclass
-class SessionState:
-    """All that a session knows beside the scene.
-
-    Attributes:
-        volumeNode: the chosen CT.
-        markupsNode: the chosen list of points.
-        nodules: as the scene had them when it was last read.
-        named: name of each point by its ID, of the list that was chosen then; None: not read yet.
-        chosen: name of the chosen nodule.
-        answers: what the user entered about the patient for scores and guidelines, by field.
-        cts: by ID of the volume node.
-        run: the one under way.
-        news: of that run; written by its thread.
-        done: what can be undone, the last at the end.
-    """
-
-    volumeNode: vtkMRMLScalarVolumeNode | None = None
-    markupsNode: vtkMRMLMarkupsFiducialNode | None = None
-    nodules: list[SceneNodule] = field(default_factory=list)
-    named: dict[str, str] | None = None
-    chosen: str | None = None
-    answers: dict[str, str] = field(default_factory=dict)
-    cts: dict[str, CtState] = field(default_factory=dict)
-    run: AssessmentRun | None = None
-    news: News = News()
-    done: list[Done] = field(default_factory=list)
 
 
 class Session:
@@ -229,7 +114,7 @@ class Session:
         Raises:
             NoduleRiskError: there is none of that name.
         """
-        self._state.chosen = self._named(name).name
+        self._state.chosen = self._state.nodule(name).name
 
     def step(self, by: int) -> None:
         """Chooses the next (1) or the previous (-1) nodule; after the last comes the first."""
@@ -244,12 +129,19 @@ class Session:
         nodule = self.chosen
         if nodule is None:
             return None
-        measured = None if nodule.moved else measuredAt(nodule.assessment, self.volumeNode)
-        if measured is not None:
-            return measured
+        calipers = None if nodule.moved else self.calipers()
+        if calipers is not None:
+            return calipers.middle_lps_mm
         if nodule.index is None:
             return None if nodule.assessment is None else nodule.assessment.centre_lps_mm
         return next((point.lps_mm for point in self.points() if point.name == nodule.name), None)
+
+    def calipers(self) -> Calipers | None:
+        """The diameters of the chosen nodule's mask as it is now; None where it has none."""
+        nodule = self.chosen
+        if nodule is None or nodule.assessment is None or self.volumeNode is None:
+            return None
+        return calipersOf(nodule.assessment, self.volumeNode)
 
     def delete(self, name: str) -> None:
         """Removes a nodule's point and its results, and all that is known of it.
@@ -259,9 +151,10 @@ class Session:
         """
         self.refresh()  # a point that was removed since moves the others
         known = self._known.only(name)
-        bringBack = deleteNodule(self._named(name), self.volumeNode, self.markupsNode)
-        self._did(
-            _("deleting {name}").format(name=name), partial(self._bringBack, name, bringBack, known)
+        bringBack = deleteNodule(self._state.nodule(name), self.volumeNode, self.markupsNode)
+        self._state.did(
+            _("deleting {name}").format(name=name),
+            partial(undoing.undelete, self._state, name, bringBack, known),
         )
         self._known.keep({one.name for one in self.nodules} - {name})
         self.refresh()
@@ -269,22 +162,19 @@ class Session:
     @property
     def undoable(self) -> str | None:
         """What ``undo`` undoes on the chosen CT and list; None if there is nothing."""
-        last = self._last()
+        last = self._state.last
         return None if last is None else last.what
 
     def undo(self) -> None:
         """Undoes what was done last on the chosen CT and list: placing a point, deleting a nodule,
         or assessing.
 
-        Slicer's own undo does not serve: it is off, it is the whole application's, and asks that
-        all nodes that refer to each other take part, up to the CT.
-
         Raises:
             NoduleRiskError: there is nothing to undo, names were changed since, or a mask that was
                 changed by hand since would be lost.
         """
         self.refresh()
-        last = self._last()
+        last = self._state.last
         if last is None:
             raise NoduleRiskError(_("There is nothing to undo here."))
         last.takeBack()
@@ -307,7 +197,7 @@ class Session:
         self._state.cts = {ID: cts[ID] for ID in cts if mrmlScene.GetNodeByID(ID) is not None}
         self._state.done = [one for one in self._state.done if _isThere(one.volumeNode)]
         if not mrmlScene.IsClosing():
-            results.detachStrays(mrmlScene)
+            detachStrays(mrmlScene)
 
     # What is known of nodules
 
@@ -354,7 +244,7 @@ class Session:
             found = {}
         assessed = {one.name: one.assessment for one in self.nodules if not one.moved}
         found |= {name: one.place for name, one in assessed.items() if one and one.place}
-        return {name: _placeWords(place) for name, place in found.items()}
+        return {name: placeWords(place) for name, place in found.items()}
 
     def facts(self) -> NoduleFacts | None:
         """The chosen nodule's facts, with its mask as it is now; None if no nodule is chosen."""
@@ -375,7 +265,7 @@ class Session:
     def answers(self) -> dict[str, str]:
         """What the user entered for scores and guidelines, about the patient and the chosen nodule,
         by field."""
-        return self._answersWith(self._state.chosen or "")
+        return self._state.answersFor(self._state.chosen or "")
 
     def answer(self, name: str, text: str) -> None:
         """Stores what the user enters for scores and guidelines; empty: not known.
@@ -397,7 +287,7 @@ class Session:
         Raises:
             NoduleRiskError: not a number, or one that nobody can have.
         """
-        said = self._answersWith(name).items()
+        said = self._state.answersFor(name).items()
         return patient_from(f"{question}={text}" for question, text in said if text.strip())
 
     def advice(self, assessment: Assessment) -> Advice:
@@ -440,7 +330,7 @@ class Session:
             NoduleRiskError: see ``SceneAssessor.prepare``; what was known of an earlier run is
                 gone.
         """
-        self._did(_("assessing"), self._runTakenBack())
+        self._state.did(_("assessing"), undoing.ofRun(self._state))
         self._known.refusals, self._known.earlier, self._known.gone = {}, {}, {}
         self._state.news = News()
         self._state.run = self._assessor.prepare(
@@ -474,7 +364,7 @@ class Session:
         if run is None or not self._assessor.showNext(run):
             return False
         shown = run.assessments[run.shown - 1]
-        self._of(run.volumeNode).drawn[shown.name] = shown
+        self._state.of(run.volumeNode).drawn[shown.name] = shown
         return True
 
     def end(self) -> AssessmentRun:
@@ -484,7 +374,7 @@ class Session:
         self._state.run = None
         self._assessor.summarise(run)
         if run.volumeNode.GetScene() is not None:
-            self._of(run.volumeNode).refusals = dict(run.refusals)
+            self._state.of(run.volumeNode).refusals = dict(run.refusals)
         return run
 
     def cancel(self) -> None:
@@ -544,7 +434,7 @@ class Session:
         CTs. What is known of other earlier CTs stays."""
         nodes = earlierNode, volumeNode
         matches = comparing.matches(alignment, *nodes, byName).confirmed(isOne)
-        known = self._of(volumeNode)
+        known = self._state.of(volumeNode)
         given = {name: said["density"] for name, said in known.answers.items() if "density" in said}
         timeline = comparing.timeline(alignment, matches, *nodes, days, given)
         known.earlier[earlierNode.GetID()] = comparing.followUps(timeline, earlierNode)
@@ -563,7 +453,9 @@ class Session:
             return
         for ID, name in now.items():
             if ID not in before:
-                self._did(_("placing {name}").format(name=name), partial(self._unplace, ID))
+                self._state.did(
+                    _("placing {name}").format(name=name), partial(undoing.unplace, self._state, ID)
+                )
             elif before[ID] not in now.values():
                 self._rename(before[ID], name)
 
@@ -573,62 +465,6 @@ class Session:
         self._known.rename(old, new)
         if self._state.chosen == old:
             self._state.chosen = new
-
-    def _did(self, what: str, takeBack: Callable[[], object]) -> None:
-        done = Done(what, self.volumeNode, self.markupsNode, takeBack)
-        self._state.done = [*self._state.done, done][-UNDO_STEPS:]
-
-    def _last(self) -> Done | None:
-        nodes = self.volumeNode, self.markupsNode
-        done = reversed(self._state.done)
-        return next((one for one in done if (one.volumeNode, one.markupsNode) == nodes), None)
-
-    def _bringBack(self, name: str, bringBack: Callable[[], object], known: CtState) -> None:
-        """Undoes deleting a nodule."""
-        if name in [one.name for one in self.nodules]:
-            words = _("There is another nodule '{name}' now: rename it first.")
-            raise NoduleRiskError(words.format(name=name))
-        bringBack()
-        self._known.add(known)
-        self._state.chosen = name
-
-    def _unplace(self, ID: str) -> None:
-        """Undoes placing a point; whoever removed it since has done that already.
-
-        Raises:
-            NoduleRiskError: there is more of it than a point by now.
-        """
-        name = (self._state.named or {}).get(ID)
-        if name is None:
-            return
-        nodule = self._named(name)
-        if nodule.assessment is not None or name in self.handDrawn():
-            words = _("{name} has results or a mask by now: delete it instead.")
-            raise NoduleRiskError(words.format(name=name))
-        deleteNodule(nodule, self.volumeNode, self.markupsNode)
-
-    def _runTakenBack(self) -> Callable[[], None]:
-        """A function that undoes the run that starts now, whether it ends or is cancelled."""
-        volumeNode, markupsNode = self.selected
-        named, known = scene.pointIds(markupsNode), CtState(gone=dict(self._known.gone))
-        known.add(self._known)
-        bringBack = results.keeper(list(named.values()), volumeNode)
-        return partial(self._bringBackResults, named, bringBack, known)
-
-    def _bringBackResults(
-        self, named: dict[str, str], bringBack: Callable[[], None], known: CtState
-    ) -> None:
-        """Undoes assessing: results as they were before, or none."""
-        now = self._state.named or {}
-        renamed = [name for ID, name in named.items() if now.get(ID, name) != name]
-        if renamed:
-            words = _("Renamed since: {names}. Give these points their names back.")
-            raise NoduleRiskError(words.format(names=", ".join(renamed)))
-        bringBack()
-        volumeNode, markupsNode = self.selected
-        saved = results.savedAssessments(volumeNode)
-        results.colourPoints(markupsNode, {name: saved.get(name) for name in named.values()})
-        self._state.cts[volumeNode.GetID()] = replace(known, answers=self._known.answers)
 
     def _compareAgain(self, nodule: SceneNodule) -> None:
         """Compares a nodule with its earlier scan by what the user now calls its density type."""
@@ -651,19 +487,7 @@ class Session:
 
     @property
     def _known(self) -> CtState:
-        return CtState() if self.volumeNode is None else self._of(self.volumeNode)
-
-    def _of(self, volumeNode: vtkMRMLScalarVolumeNode) -> CtState:
-        return self._state.cts.setdefault(volumeNode.GetID(), CtState())
-
-    def _named(self, name: str) -> SceneNodule:
-        found = next((one for one in self.nodules if one.name == name), None)
-        if found is None:
-            raise NoduleRiskError(_("This nodule is no longer there."))
-        return found
-
-    def _answersWith(self, name: str) -> dict[str, str]:
-        return self._state.answers | self._known.answers.get(name, {})
+        return self._state.known
 
     def _tell(self, news: News) -> None:
         self._state.news = news
@@ -671,8 +495,3 @@ class Session:
 
 def _isThere(volumeNode: vtkMRMLScalarVolumeNode | None) -> bool:
     return volumeNode is None or volumeNode.GetScene() is not None
-
-
-def _placeWords(place: Place) -> str:
-    where = _("slice {number}").format(number=place.slice_number)
-    return joined(", ", (LUNGS[place.side], where)) if place.side else where

@@ -13,127 +13,63 @@ import secrets
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
+from LungNoduleRiskWeb import options
 from LungNoduleRiskWeb.agreed import RECEIVED_VARIABLE
 from LungNoduleRiskWeb.front.tokens import SHORTEST_TOKEN
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.cli.pacs import Pacs, open_archive
+from nodulerisk.cli import options as core
+from nodulerisk.cli.pacs import open_archive
 from nodulerisk.cli.shared import Verbose, echo, errors_in_one_line
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.language.texts import _
-from nodulerisk.pacs.access import ADDRESS
+from nodulerisk.pacs.access import ADDRESS, is_loopback
 
 NEEDED = ("aiohttp", "prometheus_client", "slicer", "trame", "trame_slicer", "wslink")
-TOKEN_VARIABLE = "NODULERISK_TOKEN"
 
 
 def serve(
     context: typer.Context,
-    host: Annotated[
-        str, typer.Option(help="Address to listen at; 0.0.0.0 lets other machines in.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen at; 0: any that is free.")] = 8765,
-    token: Annotated[
-        str | None,
-        typer.Option(
-            envvar=TOKEN_VARIABLE,
-            help=(
-                "What opens the page; else a new one at each start. Other users of this machine can"
-                " read what is on "
-                "its command line: better set the variable."
-            ),
-        ),
-    ] = None,
-    no_token: Annotated[
-        bool, typer.Option("--no-token", help="Anyone on this machine may open the page.")
-    ] = False,
-    tokens: Annotated[
-        Path | None,
-        typer.Option(
-            help=(
-                "File of each user's own token: a line is a name and a token. It is read again when"
-                " it changes; a user who is gone from it is shut out at once."
-            )
-        ),
-    ] = None,
-    trust_user_header: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HEADER",
-            help="The trusted proxy signs users on, and names them in this header.",
-        ),
-    ] = None,
-    trusted_proxy: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help=(
-                "The server in front, or its network, whose word is taken for it that traffic is"
-                " encrypted (X-Forwarded-Proto) and who the user is. May be given several times."
-            ),
-        ),
-    ] = None,
-    root_path: Annotated[
-        str, typer.Option(help="Path that the server in front has the page below, as /nodules.")
-    ] = "",
-    weights: Annotated[str, typer.Option(help="Weight set: its name or folder.")] = "open",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    sessions: Annotated[int, typer.Option(min=1, help="Users at a time.")] = 8,
-    reserve: Annotated[
-        bool,
-        typer.Option(help="Keep one of the sessions started for whoever comes next."),
-    ] = True,
-    idle_minutes: Annotated[
-        float,
-        typer.Option(
-            min=1, help="Minutes until an unused session ends and its uploads are deleted."
-        ),
-    ] = 30,
-    max_upload_gb: Annotated[
-        float, typer.Option(min=0.001, help="The most that a user may upload, in GB.")
-    ] = 4,
-    certificate: Annotated[
-        Path | None, typer.Option(help="TLS certificate (PEM): encrypts the traffic.")
-    ] = None,
-    key_file: Annotated[
-        Path | None, typer.Option(help="Its key (PEM), where the certificate's file has none.")
-    ] = None,
-    pacs: Pacs = None,
-    received: Annotated[
-        Path | None, typer.Option(help="Folder of nodulerisk listen, whose CTs the page offers.")
-    ] = None,
+    host: options.Host = "127.0.0.1",
+    port: options.Port = 8765,
+    token: options.Token = None,
+    no_token: options.NoToken = False,
+    tokens: options.Tokens = None,
+    trust_user_header: options.UserHeader = None,
+    trusted_proxy: options.TrustedProxies = None,
+    root_path: options.RootPath = "",
+    weights: core.Weights = "open",
+    device: core.Device = "auto",
+    sessions: options.Sessions = 8,
+    reserve: options.Reserve = True,
+    idle_minutes: options.IdleMinutes = 30,
+    max_upload_gb: options.MaxUpload = 4,
+    certificate: options.Certificate = None,
+    key_file: options.KeyFile = None,
+    pacs: core.Pacs = None,
+    received: options.Received = None,
     verbose: Verbose = False,
 ) -> None:
     """Serve the web page: upload a CT, click the nodule, read the risk."""
     with errors_in_one_line(verbose):
-        os.environ.pop(TOKEN_VARIABLE, None)  # not for the processes that this one starts
+        os.environ.pop(options.TOKEN_VARIABLE, None)  # not for the processes that this one starts
         _refuse_without_extra()
         from LungNoduleRiskWeb.front import server
-        from LungNoduleRiskWeb.front.gate import is_loopback
 
-        alone = is_loopback(host)
-        door = server.Door(
-            _token(token, no_token, alone) if tokens is None and not trust_user_header else None,
-            tokens,
-            trust_user_header,
-            tuple(trusted_proxy or ()),
-            _root(root_path),
-        )
-        _refuse_two_doors(no_token or token is not None, tokens, trust_user_header)
-        if trust_user_header and not trusted_proxy:
-            raise NoduleRiskError(
-                _("Anyone can send this header: name the proxy that alone may, by --trusted-proxy.")
-            )
+        alone, proxies = is_loopback(host), tuple(trusted_proxy or ())
+        by_token = tokens is None and not trust_user_header
+        secret = _token(token, no_token, alone) if by_token else None
+        door = server.Door(secret, tokens, trust_user_header, proxies, _root(root_path))
+        _refuse_unclear_door(no_token or token is not None, tokens, trust_user_header, proxies)
         _offer(pacs, received)
         if key_file and not certificate:
             raise NoduleRiskError(_("A key alone does not encrypt: give --certificate too."))
         tls = server.tls_context(certificate, key_file) if certificate else None
         _log(verbose)
         if not alone:
-            _warn(host, encrypted=tls is not None or bool(trusted_proxy))
+            _warn(host, encrypted=tls is not None or bool(proxies))
         server.serve(
             host,
             port,
@@ -197,18 +133,21 @@ def _token(asked: str | None, none: bool, alone: bool) -> str | None:
     if none:
         return None
     if asked is not None and len(asked) < SHORTEST_TOKEN:
-        raise NoduleRiskError(
-            _(
-                "This token can be guessed: use {shortest} characters or more, or leave it out."
-            ).format(shortest=SHORTEST_TOKEN)
-        )
+        words = _("This token can be guessed: use {shortest} characters or more, or leave it out.")
+        raise NoduleRiskError(words.format(shortest=SHORTEST_TOKEN))
     return asked or secrets.token_urlsafe(32)
 
 
-def _refuse_two_doors(token: bool, tokens: Path | None, user_header: str | None) -> None:
+def _refuse_unclear_door(
+    token: bool, tokens: Path | None, user_header: str | None, proxies: tuple[str, ...]
+) -> None:
     if token + (tokens is not None) + (user_header is not None) > 1:
         raise NoduleRiskError(
             _("There is one way in: --token or --no-token, --tokens, or --trust-user-header.")
+        )
+    if user_header and not proxies:
+        raise NoduleRiskError(
+            _("Anyone can send this header: name the proxy that alone may, by --trusted-proxy.")
         )
 
 

@@ -27,6 +27,7 @@ from nodulerisk.checks import (
     MASK_NAN,
     MASK_UNSTEADY,
     NETWORK_NAN,
+    NO_NODULE,
     NOT_A_NODULE,
     OWN_THRESHOLD,
     TOO_LARGE_TO_DRAW,
@@ -56,7 +57,7 @@ STEADY_DICE = 0.8  # of two looks at one nodule, below which its mask is not to 
 
 def assess(
     ct: CT,
-    point_lps_mm,
+    point_lps_mm: Sequence[float] | np.ndarray,
     weights: WeightSet,
     device: str = "auto",
     *,
@@ -108,12 +109,11 @@ def assess(
         refuse_missing_slices(ct, centre)
         questions = _Questions(ct, centre, weights, networks, stages.report)
         if drawing.is_empty:
-            why = _("no nodule was found at the point")
-            tasks = {name: _not_run(task, why) for name, task in table.items()}
+            found = {name: _not_run(task, NO_NODULE.withholds) for name, task in table.items()}
         else:
-            tasks = _ask_tasks(questions, weights, cascade, traits)
-        tasks |= {PRESENCE: presence}
-        tasks = {task: tasks[task] for task in weights.tasks}
+            found = _ask_tasks(questions, weights, cascade, traits)
+        found[PRESENCE] = presence
+        tasks = {name: found[name] for name in weights.tasks}
     with stages(_("measurements"), 0.95):
         measurements = measure(nodule, ct) if nodule is not None else ()
         checks += nodule_checks(nodule, measurements, ct)
@@ -121,9 +121,8 @@ def assess(
         checks += _drawing_checks(drawing, presence)
         if drawing.is_empty and is_amid_tissue(ct, point_lps_mm):
             checks.append(TOO_LARGE_TO_DRAW.check(side=widest_mm(weights)))
-        checks += _answer_checks(
-            tasks, questions.answers, weights.mask_network if nodule is None else None, table
-        )
+        failed_mask = weights.mask_network if nodule is None else None
+        checks += _answer_checks(tasks, questions.answers, failed_mask, table)
         checks += _threshold_checks(tasks, weights)
     return Assessment(
         name=name,
@@ -141,18 +140,17 @@ def assess(
 def _presence(drawing: Drawing, weights: WeightSet) -> TaskResult:
     """Whether it is a nodule at all, by the pass that drew it."""
     networks = weights.tasks[PRESENCE].networks
-    if drawing.answer is None:
-        why = (
-            NO_NUMBER.format(network=networks[0]) if networks else _("no network draws the nodule")
-        )
-        return _not_run(weights.table[PRESENCE], why)
-    return task_result(PRESENCE, weights, dict.fromkeys(networks, drawing.answer))
+    if drawing.answer is not None:
+        return task_result(PRESENCE, weights, dict.fromkeys(networks, drawing.answer))
+    why = NO_NUMBER.format(network=networks[0]) if networks else _("no network draws the nodule")
+    return _not_run(weights.table[PRESENCE], why)
 
 
 def _ask_tasks(
     questions: _Questions, weights: WeightSet, cascade: bool, traits: dict[str, float]
 ) -> dict[str, TaskResult]:
-    """Returns every task's result; a network runs only once a task needs it."""
+    """Returns every task's result but the presence's; a network runs only once a task needs it. For
+    ``traits`` see ``task_results``."""
     results: dict[str, TaskResult] = {}
     table = weights.table
     steps = tuple(cascade_steps(table))
@@ -182,11 +180,9 @@ def _members(
     """Returns the class probabilities of every network of the task, calibrated as the card says."""
     card = weights.tasks[task]
     members = {name: answers[name][weights.networks[name].columns(task)] for name in card.networks}
-    return (
-        members
-        if card.calibration is None
-        else {k: calibrated(p, card.calibration) for k, p in members.items()}
-    )
+    if card.calibration is None:
+        return members
+    return {name: calibrated(p, card.calibration) for name, p in members.items()}
 
 
 def task_results(
@@ -236,6 +232,7 @@ def _modelled(
         evidence=card.evidence.level,
         note=card.evidence.labels,
         inputs={name: inputs[name] for name in risk.terms},
+        overstated=card.overstated,
     )
 
 
@@ -291,12 +288,8 @@ def _answer_checks(
             yield NETWORK_NAN.check(network=name)
     if failed_mask is not None:
         yield MASK_NAN.check(network=failed_mask)
-    adenocarcinoma = [
-        name
-        for name, task in table.items()
-        if task.adenocarcinoma_only and tasks[name].mean is not None
-    ]
-    if adenocarcinoma:
+    of_cancer = [name for name, task in table.items() if task.adenocarcinoma_only]
+    if adenocarcinoma := [name for name in of_cancer if tasks[name].mean is not None]:
         yield ADENOCARCINOMA_ONLY.check(tasks=joined(", ", adenocarcinoma))
 
 
@@ -342,10 +335,8 @@ class _Questions:
 
     def ask(self, names: Iterable[str]) -> None:
         """Runs those that have not run yet; the mask network is still loaded, so it comes first."""
-        mask_network = self._weights.mask_network
-        for name in sorted(
-            set(names) - set(self.answers), key=lambda name: (name != mask_network, name)
-        ):
+        mask_network, new = self._weights.mask_network, set(names) - set(self.answers)
+        for name in sorted(new, key=lambda name: (name != mask_network, name)):
             done = len(self.answers)
             once = first_use(self._weights, name, self._networks)
             stage = _("network {done} of {count}{once}").format(
@@ -366,10 +357,9 @@ class NetworkCubes:
     def of(self, network: str) -> np.ndarray:
         """float32 or uint8 (channels, S, S, S)."""
         card = self._weights.networks[network]
-        kind = card.cubes
-        view = kind, card.sides, card.size
+        view = card.cubes, card.sides, card.size
         if view not in self._cut:
-            self._cut[view] = self._cubes(kind).cut(card.sides, card.size)
+            self._cut[view] = self._cubes(card.cubes).cut(card.sides, card.size)
         return self._cut[view]
 
     def _cubes(self, kind: type[Cubes]) -> Cubes:

@@ -72,6 +72,8 @@ class TaskResult:
         note: why the task was not run, or what its evidence is, in words.
         inputs: what the risk model was computed from, by its terms' names; none without a model.
         by_volume: probability (0..1) of the last class by the volume alone; None: not known.
+        overstated: how much higher its probabilities were, on average, than the share observed
+            among patients that nothing was learnt from; None: not known.
     """
 
     classes: tuple[str, ...]
@@ -83,6 +85,7 @@ class TaskResult:
     note: str = ""
     inputs: dict[str, float] = field(default_factory=dict)
     by_volume: float | None = None
+    overstated: float | None = None
 
     @property
     def answers(self) -> dict[str, tuple[float, ...]]:
@@ -224,33 +227,58 @@ class Place:
 
 @dataclass(frozen=True)
 class Provenance:
-    """How the numbers were computed: enough to compute them again; ``made``: when, in UTC."""
+    """How the numbers were computed: enough to compute them again.
+
+    Attributes:
+        weight_set, weight_set_version: of the set's card.
+        network_sha256: hash of each network's file, by its name.
+        package_version: of this program.
+        device: that ran the networks, in words, with the precision.
+        seconds: that each stage took, by its name.
+        series_uid: the CT's SeriesInstanceUID; None: it has none.
+        made: when, in UTC (ISO 8601).
+        technique: how the scan was made.
+    """
 
     weight_set: str
     weight_set_version: str
     network_sha256: dict[str, str]
     package_version: str
     device: str
-    seconds: dict[str, float] = field(default_factory=dict)  # stage -> wall time
+    seconds: dict[str, float] = field(default_factory=dict)
     series_uid: str | None = None
     made: str | None = None
-    technique: Technique | None = None  # of the scan
+    technique: Technique | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Assessment:
-    """The assessment of one nodule; ``name`` is the user's label of the point, such as ``N1``."""
+    """The assessment of one nodule.
+
+    Attributes:
+        name: the user's label of the point, such as ``N1``.
+        point_lps_mm: the point that was assessed (x, y, z), LPS mm.
+        centre_lps_mm: where the cubes were cut (x, y, z), LPS mm: the mask's centroid, else the
+            point.
+        tasks: the answers by task, in the card's order; those that were not run are among them.
+        nodule: the mask, empty where no nodule was found; None where no mask network ran, or where
+            its map was not a number.
+        measurements: of the mask; none without one.
+        checks: what a reader must know of the CT, the point, the mask and the answers.
+        provenance: how the numbers were computed.
+        stability: how far the answers move; None: not tested.
+        place: where the nodule lies, as a reader finds it.
+    """
 
     name: str
     point_lps_mm: tuple[float, float, float]
-    # Where the cubes were cut: the mask's centroid, else the point.
     centre_lps_mm: tuple[float, float, float]
     tasks: dict[str, TaskResult]
     nodule: NoduleMask | None
     measurements: tuple[Measurement, ...]
     checks: tuple[Check, ...]
     provenance: Provenance
-    stability: Stability | None = None  # if requested
+    stability: Stability | None = None
     place: Place | None = None
 
     @property
@@ -327,15 +355,13 @@ def save_assessment(
     if assessment.nodule is not None:
         write_image(mask_image(assessment.nodule, ct), folder / MASK_NAME)
         write_image(
-            grid_image(assessment.nodule.probability, assessment.nodule.grid),
-            folder / MAP_NAME,
+            grid_image(assessment.nodule.probability, assessment.nodule.grid), folder / MAP_NAME
         )
     path = folder / VALUES_NAME
     first = {NOTICE: RESEARCH_USE_ONLY} | (more or {})
     with written_whole(path) as partial:
         partial.write_text(
-            json.dumps(first | assessment.to_dict(), indent=2, ensure_ascii=False),
-            encoding="utf-8",
+            json.dumps(first | assessment.to_dict(), indent=2, ensure_ascii=False), encoding="utf-8"
         )
     return path
 
@@ -354,11 +380,8 @@ def load_assessment(folder: str | Path) -> Assessment:
             values, None if evidence is None else _read_mask(folder, evidence)
         )
     except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise NoduleRiskError(
-            _("'{name}' holds no complete assessment: run nodulerisk assess again.").format(
-                name=folder.name
-            )
-        ) from error
+        words = _("'{name}' holds no complete assessment: run nodulerisk assess again.")
+        raise NoduleRiskError(words.format(name=folder.name)) from error
 
 
 def mask_image(nodule: NoduleMask, ct: CT) -> sitk.Image:

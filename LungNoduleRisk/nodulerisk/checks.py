@@ -126,6 +126,17 @@ MASK_UNSTEADY = _row(
     _("its mask depends on the click"),
     of_mask=True,
 )
+FLAT = _row(
+    "flat",
+    "warning",
+    _(
+        "The structure is flat, {least:.1f} mm thick and {middle:.1f} mm wide: it may be a scar, a"
+        " fissure or atelectasis."
+    ),
+    67,
+    _("it is as flat as scars and fissures are"),
+    of_mask=True,
+)
 SIZE_OUT_OF_RANGE = _row(
     "size-out-of-range",
     "warning",
@@ -185,6 +196,16 @@ THICK_SLICES = _row(
     ),
     8,
     _("the slices are thick"),
+)
+OBLIQUE_SLICES = _row(
+    "oblique-slices",
+    "note",
+    _(
+        "The slices are tilted by {degrees:.0f}° against the patient's axial plane, and diameters"
+        " are measured in the slices."
+    ),
+    14,
+    of_mask=True,
 )
 CALCIFIED = _row(
     "calcified",

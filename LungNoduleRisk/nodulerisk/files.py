@@ -15,14 +15,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.errors import OutputError
+from nodulerisk.errors import NoduleRiskError, OutputError
 from nodulerisk.language.texts import _
 
 NOTICE = "research_use_only"  # the field, key or column that holds it
 PARTIAL = ".partial-"  # begins the name of a file that is being written
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 SEPARATORS = ",;\t"
-DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
+DECIMAL = re.compile(r"[-+]?\d+([.,])\d+")
+NOT_TEXT = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # how Excel's own files begin
 
 
 def cache_folder(of: str) -> Path:
@@ -47,12 +48,11 @@ def written_whole(path: Path) -> Iterator[Path]:
         yield partial
         os.replace(partial, path)
     except (OSError, RuntimeError) as error:  # SimpleITK raises RuntimeError
-        raise OutputError(
-            _(
-                "{path} cannot be written ({reason}): choose a folder with free space that you"
-                " may write to."
-            ).format(path=path, reason=_reason(error))
-        ) from error
+        words = _(
+            "{path} cannot be written ({reason}): choose a folder with free space that you may"
+            " write to."
+        )
+        raise OutputError(words.format(path=path, reason=_reason(error))) from error
     finally:
         partial.unlink(missing_ok=True) if path.parent.is_dir() else None
 
@@ -65,11 +65,8 @@ def folder_written_whole(target: Path) -> Iterator[Path]:
         OutputError: it exists already, or cannot be written; nothing is left behind.
     """
     if target.exists():
-        raise OutputError(
-            _("{target} already exists: delete it first, or choose another folder.").format(
-                target=target
-            )
-        )
+        words = _("{target} already exists: delete it first, or choose another folder.")
+        raise OutputError(words.format(target=target))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".partial-", dir=target.parent) as partial:
@@ -78,11 +75,8 @@ def folder_written_whole(target: Path) -> Iterator[Path]:
             yield folder
             shutil.move(folder, target)
     except OSError as error:
-        raise OutputError(
-            _("{target} cannot be written ({reason}): choose another folder with --out.").format(
-                target=target, reason=error.strerror
-            )
-        ) from error
+        words = _("{target} cannot be written ({reason}): choose another folder with --out.")
+        raise OutputError(words.format(target=target, reason=error.strerror)) from error
 
 
 def _reason(error: Exception) -> str:
@@ -100,6 +94,8 @@ def text_in(content: bytes) -> str:
     Raises:
         ValueError: none of these.
     """
+    if content.startswith(NOT_TEXT):
+        raise ValueError("a workbook")
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return content.decode("utf-16")
     if b"\0" in content:  # every other byte of UTF-16 without a mark
@@ -130,6 +126,8 @@ def table_cells(text: str) -> Iterator[tuple[int, list[str]]]:
 
     Raises:
         csv.Error: damaged.
+        NoduleRiskError: a column has both decimal commas and decimal points, so that one of them
+            may separate thousands.
 
     Examples:
         >>> list(table_cells("name;mm\\nA;1,5"))
@@ -141,15 +139,25 @@ def table_cells(text: str) -> Iterator[tuple[int, list[str]]]:
     separator = named[1] if named else max(SEPARATORS, key=first.count)
     if not named:
         lines.seek(0)
-    rows = csv.reader(lines, delimiter=separator, strict=True)
-    for number, cells in enumerate(rows, start=1):
+    marks: dict[int, str] = {}
+    for number, cells in enumerate(csv.reader(lines, delimiter=separator, strict=True), start=1):
         stripped = [cell.strip().replace("\N{MINUS SIGN}", "-") for cell in cells]
         if any(stripped):
-            yield number, stripped if separator == "," else list(map(_pointed, stripped))
+            yield number, stripped if separator == "," else _pointed(stripped, marks)
 
 
-def _pointed(cell: str) -> str:
-    return cell.replace(",", ".") if DECIMAL_COMMA.fullmatch(cell) else cell
+def _pointed(cells: list[str], marks: dict[int, str]) -> list[str]:
+    """Returns a row with decimal points; ``marks``: the decimal mark of each column so far."""
+    for column, cell in enumerate(cells):
+        found = DECIMAL.fullmatch(cell)
+        if found and marks.setdefault(column, found[1]) != found[1]:
+            raise NoduleRiskError(
+                _(
+                    "One column has both decimal commas and decimal points, such as {cell}: write"
+                    " its numbers alike, without separators of thousands."
+                ).format(cell=cell)
+            )
+    return [cell.replace(",", ".") if DECIMAL.fullmatch(cell) else cell for cell in cells]
 
 
 def column_name(header: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Literal, get_args
 
-from nodulerisk.language.texts import Text, _
+from nodulerisk.language.texts import Text, Title, _
 from nodulerisk.nodule.quantities import Code, own_code
 
 EvidenceLevel = Literal["outcome", "pathology", "reader", "simulated", "none"]
@@ -89,7 +89,7 @@ class Task:
 
 def title_of(name: str) -> str:
     """Returns a task's name in headings; capital letters stay, as in ``EGFR``."""
-    return Text(name[:1].upper() + name[1:])
+    return Title(name)
 
 
 def level_words(level: EvidenceLevel) -> str:

@@ -15,9 +15,9 @@ from made_cohort import assessed_row, made_set
 from made_predictions import made_predictions
 from needs import AXE, CHROMIUM
 from nodulerisk.checks import NO_NODULE
+from nodulerisk.cohort.nodules import Cohort, CohortNodule, CtCase
 from nodulerisk.cohort.store import Store
 from nodulerisk.cohort.summary import write_summary
-from nodulerisk.cohort.table import Cohort, CohortNodule, CtCase
 from nodulerisk.evaluation.study import evaluate, write_evaluation
 from nodulerisk.evaluation.summary import About
 from nodulerisk.outputs.html.nodule_report import ReportNodule, write_report

@@ -18,7 +18,7 @@ from nodulerisk.clinical.patient import Patient
 from nodulerisk.clinical.scores import SCORES, ScoreResult
 from nodulerisk.cohort.growth import COLUMNS
 from nodulerisk.cohort.store import FIXED
-from nodulerisk.cohort.table import OPTIONAL, PATIENT, REQUIRED, label_columns
+from nodulerisk.cohort.table.columns import OPTIONAL, PATIENT, REQUIRED, label_columns
 from nodulerisk.nodule.quantities import QUANTITIES, RADIOMICS
 from nodulerisk.outputs.results import RESULT_FILES
 from nodulerisk.tasks import EVIDENCE_LEVELS, TASKS

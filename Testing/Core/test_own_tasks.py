@@ -26,9 +26,11 @@ from nodulerisk.assess import assess
 from nodulerisk.assessment import Assessment
 from nodulerisk.checks import THICK_SLICES
 from nodulerisk.cli import app
+from nodulerisk.cohort.nodules import Cohort, CohortNodule, CtCase
 from nodulerisk.cohort.store import Store
 from nodulerisk.cohort.summary import COLUMNS, Tally, evaluations, write_summary
-from nodulerisk.cohort.table import Cohort, CohortError, CohortNodule, CtCase, read_cohort
+from nodulerisk.cohort.table.problems import CohortError
+from nodulerisk.cohort.table.read import read_cohort
 from nodulerisk.ct.points import Point
 from nodulerisk.datasets.nodules import NoduleDataset
 from nodulerisk.datasets.own_labels import refuse_unseen_classes, with_own_labels

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,9 +21,11 @@ from nodulerisk.checks import (
     TOO_LARGE_TO_DRAW,
 )
 from nodulerisk.ct.points import Point
+from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT
 from nodulerisk.engine.engine import Engine
-from nodulerisk.nodule.measure import value_of
+from nodulerisk.nodule.drawing import draw
+from nodulerisk.nodule.measure import measure, value_of
 from nodulerisk.outputs.html.nodule_report import ReportNodule, write_report
 from nodulerisk.outputs.nodule_tables import write_csv
 from nodulerisk.outputs.outcome import Outcome
@@ -31,6 +34,7 @@ from nodulerisk.tasks import NO_PRESENCE, PRESENCE, TASKS
 from nodulerisk.trust.withhold import withheld
 from nodulerisk.weights.store import load_weight_set
 
+SAMPLES = Path(__file__).parents[2] / "Resources" / "SampleData"
 POINT = np.array(CENTRE_LPS_MM)
 SOLID_HU, GLASS_HU = 30, -600
 CLASS_WORDS = [word for name, task in TASKS.items() if name != PRESENCE for word in task.classes]
@@ -159,4 +163,23 @@ def test_fault_71_the_same_voxels_cropped_otherwise_measure_the_same(open_set, e
         sizes.append([value_of(found.measurements, n) for n in ("mean diameter", "volume")])
     diameters, volumes = np.array(sizes).T
     assert np.ptp(diameters) <= 0.5
+    assert np.ptp(volumes) <= 0.02 * volumes.mean()
+
+
+def test_fault_71_a_real_nodule_cropped_otherwise_measures_the_same(open_set, engine):
+    """In boxes drawn by lot that leave half of what the mask network sees on each side."""
+    whole, point = read_ct(SAMPLES / "demo-thin-ct.mha"), np.array((187.0, 179.0, -258.0))
+    rng, sizes = np.random.default_rng(71), []
+    voxel, reach = whole.voxel_of(point), 24 / np.array(whole.spacing_mm)
+    for _ in range(6):
+        x, y, z = rng.integers(0, np.maximum(voxel - reach, 0).astype(int) + 1)
+        shape = np.array(whole.hu.shape[::-1])
+        least = np.minimum(np.ceil(voxel + reach).astype(int) + 1, shape)
+        right, back, top = rng.integers(least, shape + 1)
+        corner = tuple(whole.point_of((x, y, z)))
+        ct = replace(whole, hu=whole.hu[z:top, y:back, x:right].copy(), origin_lps_mm=corner)
+        measured = measure(draw(ct, point, open_set, engine).nodule, ct)
+        sizes.append([value_of(measured, n) for n in ("long axis", "mean diameter", "volume")])
+    long_axes, diameters, volumes = np.array(sizes).T
+    assert np.ptp(long_axes) <= 0.5 and np.ptp(diameters) <= 0.5
     assert np.ptp(volumes) <= 0.02 * volumes.mean()

@@ -21,7 +21,7 @@ from made_dicom import write_study
 from nodulerisk.assess import assess
 from nodulerisk.assessment import write_image
 from nodulerisk.cli import app
-from nodulerisk.cohort.table import label_columns
+from nodulerisk.cohort.table.columns import label_columns
 from nodulerisk.datasets.emv.table import read_emv_table
 from nodulerisk.datasets.pathology import labels_in_words
 from nodulerisk.errors import WeightsError
@@ -106,7 +106,7 @@ def test_tables_may_label_it_and_networks_learn_it(growth, ct, tmp_path):
     x, y, z = CENTRE_LPS_MM
     table = tmp_path / "nodules.csv"
     table.write_text(
-        f"name,ct,x,y,z,coordinates,size,pathology,growth\na,ct.nrrd,{x},{y},{z},lps,9,AIS,Fast\n",
+        f"name,ct,x,y,z,coordinates,size_mm,pathology,growth\na,ct.nrrd,{x},{y},{z},lps,9,AIS,Fast\n",
         "utf-8",
     )
     dataset = read_emv_table(table)

@@ -61,6 +61,7 @@ def scene(host):
 def panel(host, scene):
     """The module's Python widget, opened in the main window as in Slicer."""
     before = our_modules()
+    host.closeModule()  # one that a test of another folder has left open
     yield host.openModule()
     host.closeModule()
     if (

@@ -24,6 +24,7 @@ from PySide6.QtTest import QTest
 from host.session import MODULE
 from host.window import MENUS
 from LungNoduleRiskLib.display import results
+from LungNoduleRiskLib.display.nodes import resultNode
 from LungNoduleRiskLib.sample import THICK
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.errors import NoduleRiskError
@@ -261,7 +262,7 @@ def test_fault_82_a_mask_changed_during_a_run_is_measured_after_it(
     assessed.points.AddControlPointWorld(vtk.vtkVector3d(500, 0, 0), "far")
     host.process(0.3)
     panel.panel.session._state.run = object()  # any run
-    results.resultNode("segmentation", assessed.ct).GetSegmentation().RemoveSegment("N1")
+    resultNode("segmentation", assessed.ct).GetSegmentation().RemoveSegment("N1")
     host.process(0.7)
     assert results.savedAssessments(assessed.ct)["N1"].measurements
     panel.panel.session._state.run = None
@@ -456,7 +457,7 @@ def test_a_point_without_a_nodule_says_so_in_its_row(host, sample, ui, finished)
 
 
 def test_masks_cover_as_much_as_is_asked(host, assessed, ui):
-    displayNode = results.resultNode("segmentation", assessed.ct).GetDisplayNode()
+    displayNode = resultNode("segmentation", assessed.ct).GetDisplayNode()
     assert ui.opacitySlider.enabled and ui.opacitySlider.value == 20
     ui.opacitySlider.value = 55
     assert displayNode.GetOpacity2DFill() == pytest.approx(0.55)

@@ -11,6 +11,7 @@ import qt
 import slicer
 
 from LungNoduleRiskLib.display import results
+from LungNoduleRiskLib.display.nodes import RESULTS, resultNode
 from nodulerisk.language.spoken import language, use
 
 ENGLISH = re.compile(r"\b(the|of|and|is|are|not|with|for|from|this|each|its|by|at|has|to|slices)\b")
@@ -80,8 +81,8 @@ def what_is_saved_is_english(assessed, ui) -> None:
     assert assessed.pairing == "by name"
     ui.windowSelector.setCurrentIndex(ui.windowSelector.findData("bone"))
     assert assessed.ct.GetDisplayNode().GetWindow() == 1800
-    names = {results.resultNode(role, assessed.ct).GetName() for role in results.RESULTS}
-    assert names == {name for _node, name in results.RESULTS.values()}
-    text = results.resultNode("text", assessed.ct).GetText() + results.tableText(assessed.ct)
+    names = {resultNode(role, assessed.ct).GetName() for role in RESULTS}
+    assert names == {name for _node, name in RESULTS.values()}
+    text = resultNode("text", assessed.ct).GetText() + results.tableText(assessed.ct)
     assert "the networks were made for thin slices" in text
     assert not re.search("Schicht|Malignität|层|恶", text)

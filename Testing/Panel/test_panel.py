@@ -17,12 +17,13 @@ import vtk
 from PySide6.QtTest import QTest
 
 from LungNoduleRiskLib.display import results
+from LungNoduleRiskLib.display.nodes import resultNode
 from LungNoduleRiskLib.sample import THICK, THIN
 from made_own_tasks import EGFR, own_tasks
 from made_scene import edit
 from made_weights import made_weights
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.datasets.densesharp_format import read_densesharp
+from nodulerisk.datasets.densesharp.read import read_densesharp
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.tasks import DEMONSTRATION, TASKS, Task
 
@@ -117,10 +118,10 @@ def test_everything_to_press_or_fill_has_a_name_and_a_tip(panel, kind):
 def test_a_run_fills_scene_table_details_and_chart(host, assessed, ui, picture):
     ct = assessed.ct
     assert ui.statusLabel.text.startswith("1 of 1 nodules assessed")
-    segmentationNode = results.resultNode("segmentation", ct)
+    segmentationNode = resultNode("segmentation", ct)
     assert list(segmentationNode.GetSegmentation().GetSegmentIDs()) == ["N1"]
-    assert results.resultNode("table", ct).GetTable().GetNumberOfRows() == 1
-    assert results.resultNode("chart", ct).GetNumberOfPlotSeriesNodes() == 3
+    assert resultNode("table", ct).GetTable().GetNumberOfRows() == 1
+    assert resultNode("chart", ct).GetNumberOfPlotSeriesNodes() == 3
     assert ui.nodulesTable.item(0, 0).text().startswith("N1\n23.5 mm")
     bars = ui.nodulesTable.cellWidget(0, 1).findChildren(qt.QProgressBar)
     assert [bar.text for bar in bars][0] == "decision withheld: p(malignant) 1.00"
@@ -322,7 +323,7 @@ def test_a_corrected_mask_is_measured_again(host, assessed, ui):
 
 def test_a_deleted_mask_has_no_size(host, assessed, ui):
     assert "23.5 mm" in ui.nodulesTable.item(0, 0).text()
-    results.resultNode("segmentation", assessed.ct).GetSegmentation().RemoveSegment("N1")
+    resultNode("segmentation", assessed.ct).GetSegmentation().RemoveSegment("N1")
     host.process(lambda: "23.5 mm" not in ui.nodulesTable.item(0, 0).text(), timeout=5)
 
 
@@ -364,7 +365,7 @@ def test_a_saved_scene_restores_the_panel(host, assessed, ui, panel, tmp_path, p
         and ui.malignancySpinBox.value == 0.3
         and ui.readerEdit.text == "R1"
     )
-    assert results.resultNode("chart", parameters.ct).GetNumberOfPlotSeriesNodes() == 3
+    assert resultNode("chart", parameters.ct).GetNumberOfPlotSeriesNodes() == 3
     assert results.handDrawn(parameters.ct, ["N1"]) == []
 
 
@@ -423,7 +424,7 @@ def test_the_page_opens_in_the_web_view_or_the_browser(
         monkeypatch.delattr(slicer, "qSlicerWebWidget")
     ui.pageButton.click()
     finished()
-    path = panel.panel._page.url.removeprefix("file://") if hasWebView else opened[0]
+    path = panel.panel._writing.page.url.removeprefix("file://") if hasWebView else opened[0]
     page = Path(path).read_text(encoding="utf-8")
     assert "mesh3d" in page and RESEARCH_USE_ONLY in page
 
@@ -431,10 +432,10 @@ def test_the_page_opens_in_the_web_view_or_the_browser(
 def test_the_next_page_takes_the_window_of_the_last(host, assessed, ui, panel, finished):
     ui.pageButton.click()
     finished()
-    first = weakref.ref(panel.panel._page)
+    first = weakref.ref(panel.panel._writing.page)
     ui.pageButton.click()
     finished()
-    assert first() is None and panel.panel._page is not None
+    assert first() is None and panel.panel._writing.page is not None
 
 
 def test_the_report_of_all_nodules_is_written_where_the_user_wants(
@@ -566,7 +567,7 @@ def test_the_chart_is_shown_in_a_layout_with_a_plot(host, assessed, ui, picture)
         == slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalPlotView
     )
     plotView = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLPlotViewNode")
-    assert plotView.GetPlotChartNodeID() == results.resultNode("chart", assessed.ct).GetID()
+    assert plotView.GetPlotChartNodeID() == resultNode("chart", assessed.ct).GetID()
     picture("chart")
 
 
@@ -625,7 +626,9 @@ def test_a_weight_set_is_shown_verified_and_deleted(
     ]
     ui.cardButton.click()
     finished()
-    assert "held out" in text_of(ui.advancedBrowser) and "CC BY 3.0" in text_of(ui.advancedBrowser)
+    card = text_of(ui.advancedBrowser)
+    assert "held out" in card and "CC BY 3.0" in card
+    assert "risk model of log axial area" in card and "benign v primary cancer" in card
     ui.weightsSelector.setCurrentText("mine")
     assert panel.panel.parameters.weights == "mine"
     ui.verifyButton.click()

@@ -7,7 +7,7 @@ import SimpleITK as sitk
 import slicer
 import vtk
 
-from LungNoduleRiskLib.display.results import resultNode
+from LungNoduleRiskLib.display.nodes import resultNode
 from made_assessment import RADIUS_MM
 
 OBLIQUE = np.reshape(sitk.Euler3DTransform((0, 0, 0), 0.2, -0.1, 0.3).GetMatrix(), (3, 3))

@@ -22,7 +22,7 @@ from LungNoduleRiskLib.display.results import showAssessment
 from LungNoduleRiskLib.exporting import exportLabels, exportNodules
 from made_assessment import CENTRE_LPS_MM, made_assessment
 from made_own_tasks import EGFR, own_tasks
-from nodulerisk.datasets.densesharp_format import read_densesharp
+from nodulerisk.datasets.densesharp.read import read_densesharp
 from nodulerisk.datasets.emv.table import read_emv_table
 from nodulerisk.datasets.own_labels import with_own_labels
 from nodulerisk.errors import NoduleRiskError

@@ -20,7 +20,8 @@ from pydicom import dcmread
 from typer.testing import CliRunner
 
 from LungNoduleRiskLib.assessing import SceneAssessor
-from LungNoduleRiskLib.display.results import remeasure, resultNode, savedAssessments, withMasks
+from LungNoduleRiskLib.display.nodes import resultNode
+from LungNoduleRiskLib.display.results import remeasure, savedAssessments, withMasks
 from LungNoduleRiskLib.exporting import dicomWriter, reportWriter
 from LungNoduleRiskLib.nodules import deleteNodule, sceneNodules
 from LungNoduleRiskLib.scene import ctFromNode

@@ -12,13 +12,14 @@ import slicer
 import vtk
 
 from LungNoduleRiskLib.assessing import SceneAssessor
-from LungNoduleRiskLib.display.results import resultNode, showAssessment
+from LungNoduleRiskLib.display.nodes import resultNode
+from LungNoduleRiskLib.display.results import showAssessment
 from LungNoduleRiskLib.exporting import exportNodules
 from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_assessment, made_ct, positions_of
 from made_scene import BallNetworks, edit
 from made_weights import made_weights
 from nodulerisk.ct.volume import CT
-from nodulerisk.datasets.densesharp_format import read_densesharp
+from nodulerisk.datasets.densesharp.read import read_densesharp
 from nodulerisk.datasets.nodules import LabelledNodule, split_of
 from nodulerisk.datasets.pathology import labels_in_words
 from nodulerisk.errors import CTError, NoduleRiskError, OutputError, PointError

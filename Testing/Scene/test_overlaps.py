@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from LungNoduleRiskLib.display.results import resultNode, showAssessment
+from LungNoduleRiskLib.display.nodes import resultNode
+from LungNoduleRiskLib.display.results import showAssessment
 from LungNoduleRiskLib.display.segments import regionOnCt
 from made_assessment import CENTRE_LPS_MM, made_assessment, made_ct, sphere_nodule
 from nodulerisk.assessment import Assessment

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from LungNoduleRiskLib.display.results import resultNode, savedAssessments, showAssessment
+from LungNoduleRiskLib.display.nodes import resultNode
+from LungNoduleRiskLib.display.results import savedAssessments, showAssessment
 from LungNoduleRiskLib.facts import noduleFacts, summary
 from LungNoduleRiskLib.nodules import SceneNodule
 from made_assessment import TASKS, made_assessment

@@ -11,15 +11,12 @@ import pytest
 import slicer
 import vtk
 
+from LungNoduleRiskLib.display.nodes import RESULTS, VOLUME_ROLE, detachStrays, resultNode
 from LungNoduleRiskLib.display.results import (
-    RESULTS,
-    VOLUME_ROLE,
     colourPoints,
-    detachStrays,
     handDrawn,
     remeasure,
     removeAssessment,
-    resultNode,
     savedAssessments,
     segmentToEdit,
     showAssessment,

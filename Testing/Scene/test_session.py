@@ -11,6 +11,7 @@ import slicer
 from LungNoduleRiskLib import comparing
 from LungNoduleRiskLib.assessing import SceneAssessor
 from LungNoduleRiskLib.display import results
+from LungNoduleRiskLib.display.nodes import resultNode
 from LungNoduleRiskLib.session import Session
 from made_assessment import CENTRE_LPS_MM, made_ct
 from made_dicom import phantom, write_series
@@ -71,7 +72,7 @@ def test_a_renamed_point_keeps_its_results(session, weights):
     after = results.savedAssessments(session.volumeNode)["left upper"].to_dict()
     assert after == before | {"name": "left upper"}
     assert [one.name for one in session.drawn] == ["left upper"] and "outside" in session.refusals
-    segments = results.resultNode("segmentation", session.volumeNode).GetSegmentation()
+    segments = resultNode("segmentation", session.volumeNode).GetSegmentation()
     assert list(segments.GetSegmentIDs()) == ["left upper"]
     assert results.handDrawn(session.volumeNode, ["left upper"]) == []
 
@@ -199,7 +200,7 @@ def test_table_and_chart_are_filled_once_in_a_run(session, weights, monkeypatch)
     session.markupsNode.AddControlPoint([-x for x in CENTRE_LPS_MM[:2]] + [CENTRE_LPS_MM[2]], "C")
     assess(session, weights)
     assert len(filled) == 1
-    assert results.resultNode("table", session.volumeNode).GetTable().GetNumberOfRows() == 2
+    assert resultNode("table", session.volumeNode).GetTable().GetNumberOfRows() == 2
 
 
 def test_where_a_nodule_lies_is_said_as_everything_else_says_it(session, weights, ct):

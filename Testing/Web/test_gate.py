@@ -13,10 +13,11 @@ import pytest
 from aiohttp import ClientSession, TCPConnector, WSServerHandshakeError, web
 
 from LungNoduleRiskWeb.front import server as front
-from LungNoduleRiskWeb.front.gate import content_security_policy, is_loopback
+from LungNoduleRiskWeb.front.gate import content_security_policy
 from made_front import TOKEN, Browser, made_front, made_sessions, run
 from needs import CHROMIUM
 from nodulerisk import RESEARCH_USE_ONLY
+from nodulerisk.pacs.access import is_loopback
 
 RIGHT = "#token=" + quote(TOKEN)
 

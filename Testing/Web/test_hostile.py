@@ -47,6 +47,7 @@ from pydicom import dcmread
 from yarl import URL
 
 from LungNoduleRiskLib.display import results
+from LungNoduleRiskLib.display.nodes import resultNode
 from LungNoduleRiskWeb.front.sessions import LOG_NAME, Sessions
 from LungNoduleRiskWeb.session import controller as controller_module
 from LungNoduleRiskWeb.session import downloads
@@ -399,7 +400,7 @@ def assert_consistent(user: User) -> None:
     known = controller.session._known
     names = list(user.rows)
     saved = results.savedAssessments(controller.session.volumeNode)
-    segmentation = results.resultNode("segmentation", controller.session.volumeNode)
+    segmentation = resultNode("segmentation", controller.session.volumeNode)
     assert names == [nodule.name for nodule in controller.session.nodules]
     assert {name for name in names if user.rows[name]["answers"]} == set(saved)
     assert [one.name for one in controller.session.drawn] == [

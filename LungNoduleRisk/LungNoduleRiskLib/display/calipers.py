@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import slicer
@@ -13,7 +13,7 @@ from slicer import vtkMRMLScalarVolumeNode, vtkMRMLScene
 
 from LungNoduleRiskLib.display.results import withMask
 from LungNoduleRiskLib.scene import rasOf
-from nodulerisk.assessment import Assessment, NoduleMask
+from nodulerisk.assessment import Assessment
 from nodulerisk.ct.points import Position
 from nodulerisk.ct.volume import triple
 from nodulerisk.nodule.measure import axes_lps_mm
@@ -26,34 +26,42 @@ COLOUR = [int(CALIPER[at : at + 2], 16) / 255 for at in (1, 3, 5)]
 GLYPH = 1.0  # size, % of the view
 
 
-def showCalipers(assessment: Assessment | None, volumeNode: vtkMRMLScalarVolumeNode | None) -> None:
-    """Draws the axes of a nodule's mask as it is now; without an assessment or a mask, none."""
-    nodule, ends = _measured(assessment, volumeNode)
-    if assessment is None or nodule is None or not len(ends):
+class Calipers(NamedTuple):
+    """A nodule's diameters, in the slice where its mask is measured.
+
+    Attributes:
+        nodule: its name.
+        ends_lps_mm: of the long and the short axis: (2, 2, 3).
+        evidence: behind the mask.
+    """
+
+    nodule: str
+    ends_lps_mm: np.ndarray
+    evidence: EvidenceLevel
+
+    @property
+    def middle_lps_mm(self) -> Position:
+        """The middle of the long axis."""
+        return triple(self.ends_lps_mm[0].mean(axis=0))
+
+
+def calipersOf(assessment: Assessment, volumeNode: vtkMRMLScalarVolumeNode) -> Calipers | None:
+    """The diameters of a nodule's mask as it is now; None without a mask."""
+    ct, assessment = withMask(assessment, volumeNode, 0)
+    ends = axes_lps_mm(assessment.nodule, ct)
+    if assessment.nodule is None or not len(ends):
+        return None
+    return Calipers(assessment.name, ends, assessment.nodule.evidence)
+
+
+def showCalipers(calipers: Calipers | None) -> None:
+    """Draws a nodule's diameters, in place of another's; None: draws none."""
+    if calipers is None:
         for axis in AXES:
             _hide(axis)
         return
-    for axis, pair in zip(AXES, ends, strict=True):
-        _draw(axis, assessment.name, pair, nodule.evidence)
-
-
-def measuredAt(
-    assessment: Assessment | None, volumeNode: vtkMRMLScalarVolumeNode | None
-) -> Position | None:
-    """The middle of a nodule's long axis, LPS mm, in the slice where its mask as it is now is
-    measured; None without an assessment or a mask."""
-    _nodule, ends = _measured(assessment, volumeNode)
-    return triple(ends[0].mean(axis=0)) if len(ends) else None
-
-
-def _measured(
-    assessment: Assessment | None, volumeNode: vtkMRMLScalarVolumeNode | None
-) -> tuple[NoduleMask | None, np.ndarray]:
-    """The mask, and the ends of its axes (see ``axes_lps_mm``)."""
-    if assessment is None or volumeNode is None:
-        return None, np.zeros((0, 2, 3))
-    ct, assessment = withMask(assessment, volumeNode, 0)
-    return assessment.nodule, axes_lps_mm(assessment.nodule, ct)
+    for axis, pair in zip(AXES, calipers.ends_lps_mm, strict=True):
+        _draw(axis, calipers.nodule, pair, calipers.evidence)
 
 
 def _draw(axis: str, nodule: str, pair_lps_mm: np.ndarray, evidence: EvidenceLevel) -> None:

@@ -1,32 +1,25 @@
 """A CT's results in the scene: a segment, a table row, bars of the chart and a saved assessment for
 every nodule.
 
-The text node with the assessments as JSON is what counts; table and chart are written from it. All
-lie in one subject-hierarchy folder. None of the nodes bears the CT's name, which may be the
-patient's, since node names become file names. A mask that was changed by hand is never removed or
-replaced unless that is asked for.
+The text node with the assessments as JSON is what counts; table and chart are written from it. A
+mask that was changed by hand is never removed or replaced unless that is asked for.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import slicer
-from slicer import (
-    vtkMRMLMarkupsFiducialNode,
-    vtkMRMLNode,
-    vtkMRMLScalarVolumeNode,
-    vtkMRMLScene,
-    vtkMRMLSegmentationNode,
-    vtkMRMLSubjectHierarchyNode,
-)
+from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 
 from LungNoduleRiskLib.display.chart import showChart
+from LungNoduleRiskLib.display.explanations import removeExplanations
+from LungNoduleRiskLib.display.nodes import FILL, ensureResultNode, resultNode
+from LungNoduleRiskLib.display.rows import columnsOf, rowOf
 from LungNoduleRiskLib.display.saved import Entry, entriesIn, textOf
 from LungNoduleRiskLib.display.segments import (
     DRAWN_BY_HAND,
@@ -37,9 +30,9 @@ from LungNoduleRiskLib.display.segments import (
     segmentOnCt,
 )
 from LungNoduleRiskLib.display.tables import asText, fillTable
-from LungNoduleRiskLib.scene import addMap, ctPart, ijkToWorld, placed, pointNames, rasOf
+from LungNoduleRiskLib.scene import ctPart, ijkToWorld, placed, pointNames, rasOf
 from nodulerisk import RESEARCH_USE_ONLY
-from nodulerisk.assessment import Assessment, NoduleMask, TaskResult
+from nodulerisk.assessment import Assessment, NoduleMask
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.language.texts import _
@@ -47,28 +40,7 @@ from nodulerisk.nodule.findings import remeasured
 from nodulerisk.nodule.mask import hand_mask
 from nodulerisk.outputs.colours import risk_colour
 from nodulerisk.outputs.style import NO_RISK_KNOWN, RISK_COLOURS
-from nodulerisk.outputs.words import short_words, withheld_words
-from nodulerisk.tasks import EVIDENCE_WORDS, FIRST_TASK, TASKS, EvidenceLevel, task_of
-from nodulerisk.trust.explain import NOT_EVIDENCE, Explanation
-
-VOLUME_ROLE = "LungNoduleRisk.Volume"  # node reference from a result to its CT
-ROLE = "LungNoduleRisk.Role"  # node attribute: which of the results
-EXPLANATION = "explanation"  # the role of a map of where a network looked
-NODULE = "LungNoduleRisk.Nodule"  # its node attribute: at which nodule
-FOLDER = "Lung nodule risk"
-RESULTS = {  # by role: class and name
-    "segmentation": ("vtkMRMLSegmentationNode", "Lung nodules"),
-    "table": ("vtkMRMLTableNode", "Lung nodule probabilities"),
-    "text": ("vtkMRMLTextNode", "Lung nodule assessments"),
-    "chart": ("vtkMRMLPlotChartNode", "Lung nodule chart"),
-    "chart data": ("vtkMRMLTableNode", "Lung nodule chart data"),
-}
-FILL = 0.2  # opacity of masks in slices: the nodule's texture shows through
-HEAT, FAINTEST = (
-    "vtkMRMLColorTableNodeIron",
-    0.2,
-)  # how an explanation is shown: fainter parts are left out
-NOT_RUN = TaskResult((), None, {}, None, None, "none")
+from nodulerisk.tasks import FIRST_TASK, TASKS, EvidenceLevel
 
 
 def showAssessment(
@@ -107,45 +79,15 @@ def showAssessment(
 
 def summarise(volumeNode: vtkMRMLScalarVolumeNode) -> None:
     """Fills the CT's table and chart from its assessments, where there are any."""
-    entries = _entries(volumeNode)
     if resultNode("text", volumeNode) is None:
         return
+    entries = _entries(volumeNode)
     assessments = {name: entry.assessment for name, entry in entries.items()}
-    rows = [_row(entry.assessment, entry.maskEvidence) for entry in entries.values()]
-    fillTable(_ensureResultNode("table", volumeNode), _columns(rows))
+    rows = [rowOf(entry.assessment, entry.maskEvidence) for entry in entries.values()]
+    fillTable(ensureResultNode("table", volumeNode), columnsOf(rows))
     showChart(
-        assessments, *(_ensureResultNode(role, volumeNode) for role in ("chart", "chart data"))
+        assessments, *(ensureResultNode(role, volumeNode) for role in ("chart", "chart data"))
     )
-
-
-def showExplanation(
-    explanation: Explanation, name: str, volumeNode: vtkMRMLScalarVolumeNode
-) -> vtkMRMLScalarVolumeNode:
-    """Adds where a network looked to the CT's results, as a volume whose name says that it is no
-    evidence, in place of what was shown of that nodule; it goes with the nodule's results."""
-    _removeExplanations([name], volumeNode)
-    title = f"{name} {explanation.task} by {explanation.network} ({NOT_EVIDENCE})"
-    mapNode = addMap(
-        explanation.values, explanation.grid, volumeNode.GetScene().GenerateUniqueName(title)
-    )
-    mapNode.SetAttribute(ROLE, EXPLANATION)
-    mapNode.SetAttribute(NODULE, name)
-    mapNode.SetNodeReferenceID(VOLUME_ROLE, volumeNode.GetID())
-    displayNode = mapNode.GetDisplayNode()
-    displayNode.SetAndObserveColorNodeID(HEAT)
-    displayNode.SetAutoWindowLevel(False)
-    displayNode.SetWindowLevelMinMax(0, 1)
-    displayNode.SetThreshold(FAINTEST, 1)
-    displayNode.SetApplyThreshold(True)
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(volumeNode.GetScene())
-    hierarchy.SetItemParent(hierarchy.GetItemByDataNode(mapNode), _folder(hierarchy, volumeNode))
-    return mapNode
-
-
-def explanations(scene: vtkMRMLScene) -> list[vtkMRMLScalarVolumeNode]:
-    """The maps of where a network looked, of all CTs; they are no CTs."""
-    nodes = _nodes("vtkMRMLScalarVolumeNode", scene)
-    return [node for node in nodes if node.GetAttribute(ROLE) == EXPLANATION]
 
 
 def removeAssessment(
@@ -182,7 +124,7 @@ def rename(old: str, new: str, volumeNode: vtkMRMLScalarVolumeNode) -> None:
     if new in entries or _segmentationWith(new, volumeNode) is not None:
         return
     _renameSegment(old, new, volumeNode)
-    _removeExplanations([old], volumeNode)  # whose name says another's now
+    removeExplanations([old], volumeNode)  # whose name says another's now
     if old in entries:
         renamed = {new: entries[old].named(new)}
         _save(
@@ -199,7 +141,7 @@ def removeAssessments(
     names: Collection[str], volumeNode: vtkMRMLScalarVolumeNode, keptMasks: Collection[str] = ()
 ) -> None:
     """The same for many nodules at once."""
-    _removeExplanations(names, volumeNode)
+    removeExplanations(names, volumeNode)
     _removeSegments([name for name in names if name not in keptMasks], volumeNode)
     entries = _entries(volumeNode)
     left = {name: entry for name, entry in entries.items() if name not in names}
@@ -252,7 +194,7 @@ def handDrawn(volumeNode: vtkMRMLScalarVolumeNode, names: Collection[str]) -> li
 def segmentToEdit(name: str, volumeNode: vtkMRMLScalarVolumeNode) -> vtkMRMLSegmentationNode:
     """The CT's segmentation node with a segment of the nodule, a new and empty one where it has
     none."""
-    segmentationNode = _ensureResultNode("segmentation", volumeNode)
+    segmentationNode = ensureResultNode("segmentation", volumeNode)
     if _segmentationWith(name, volumeNode) is None:
         segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
         segmentationNode.GetSegmentation().AddSegment(newSegment(name, NO_RISK_KNOWN), name)
@@ -269,24 +211,6 @@ def remeasure(volumeNode: vtkMRMLScalarVolumeNode) -> list[str]:
     if changed:
         _save(entries, volumeNode)
     return changed
-
-
-def resultNode(role: str, volumeNode: vtkMRMLScalarVolumeNode) -> Any:
-    """The CT's result node of a role of ``RESULTS``, or None."""
-    nodes = _nodes(RESULTS[role][0], volumeNode.GetScene())
-    return next((node for node in nodes if _is(role, node, volumeNode)), None)
-
-
-def segmentationNodes(volumeNode: vtkMRMLScalarVolumeNode) -> list:
-    """Where to look for a CT's segments: its result, then what was drawn on it, then all but other
-    CTs' results."""
-    drawnOn = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
-    own = volumeNode.GetID()
-    nodes = _nodes("vtkMRMLSegmentationNode", volumeNode.GetScene())
-    return sorted(
-        (node for node in nodes if node.GetNodeReferenceID(VOLUME_ROLE) in (None, own)),
-        key=lambda node: [node.GetNodeReferenceID(role) != own for role in (VOLUME_ROLE, drawnOn)],
-    )
 
 
 def maskOpacity(volumeNode: vtkMRMLScalarVolumeNode) -> float:
@@ -308,15 +232,6 @@ def tableText(volumeNode: vtkMRMLScalarVolumeNode) -> str:
     """The CT's table as lines with tabs, below what it may be used for; empty without results."""
     tableNode = resultNode("table", volumeNode)
     return "" if tableNode is None else f"{RESEARCH_USE_ONLY}\n{asText(tableNode)}"
-
-
-def detachStrays(scene: vtkMRMLScene) -> None:
-    """Detaches the results whose CT was removed: another CT may get its ID, and would be taken
-    for theirs."""
-    for className in {"vtkMRMLScalarVolumeNode", *(name for name, _name in RESULTS.values())}:
-        for node in _nodes(className, scene):
-            if node.GetNodeReferenceID(VOLUME_ROLE) and node.GetNodeReference(VOLUME_ROLE) is None:
-                node.RemoveNodeReferenceIDs(VOLUME_ROLE)
 
 
 def colourPoints(
@@ -377,11 +292,8 @@ def _putBack(
     byHand = handDrawn(volumeNode, names)
     lost = [name for name in byHand if _fingerprintOf(name, volumeNode) != prints.get(name)]
     if lost:
-        raise NoduleRiskError(
-            _("These masks were changed by hand since, and would be lost: {names}.").format(
-                names=", ".join(lost)
-            )
-        )
+        words = _("These masks were changed by hand since, and would be lost: {names}.")
+        raise NoduleRiskError(words.format(names=", ".join(lost)))
     removeAssessments(names, volumeNode)
     for name, segment in segments.items():
         segmentToEdit(name, volumeNode).GetSegmentation().GetSegment(name).DeepCopy(segment)
@@ -412,19 +324,13 @@ def _removeSegments(names: Collection[str], volumeNode: vtkMRMLScalarVolumeNode)
             segmentationNode.GetSegmentation().RemoveSegment(name)
 
 
-def _removeExplanations(names: Collection[str], volumeNode: vtkMRMLScalarVolumeNode) -> None:
-    for node in explanations(volumeNode.GetScene()):
-        if _is(EXPLANATION, node, volumeNode) and node.GetAttribute(NODULE) in names:
-            volumeNode.GetScene().RemoveNode(node)
-
-
 def _addMask(assessment: Assessment, volumeNode: vtkMRMLScalarVolumeNode) -> None:
     nodule = assessment.nodule
     if nodule is None:
         return
     if volumeNode.GetImageData().GetDimensions() != nodule.ct_shape[::-1]:
         raise NoduleRiskError(_("The CT was changed while it was assessed: assess it again."))
-    segmentationNode = _ensureResultNode("segmentation", volumeNode)
+    segmentationNode = ensureResultNode("segmentation", volumeNode)
     addSegment(segmentationNode, assessment.name, nodule, volumeNode, risk_colour(assessment))
 
 
@@ -433,11 +339,9 @@ def _segmentationWith(
 ) -> vtkMRMLSegmentationNode | None:
     """The CT's segmentation node if it has a segment of the nodule, else None."""
     segmentationNode = resultNode("segmentation", volumeNode)
-    has = (
-        segmentationNode is not None
-        and segmentationNode.GetSegmentation().GetSegment(name) is not None
-    )
-    return segmentationNode if has else None
+    if segmentationNode is None or segmentationNode.GetSegmentation().GetSegment(name) is None:
+        return None
+    return segmentationNode
 
 
 def _maskOn(
@@ -494,89 +398,4 @@ def _save(entries: dict[str, Entry], volumeNode: vtkMRMLScalarVolumeNode) -> Non
 
 
 def _write(entries: dict[str, Entry], volumeNode: vtkMRMLScalarVolumeNode) -> None:
-    _ensureResultNode("text", volumeNode).SetText(textOf(entries))
-
-
-def _row(assessment: Assessment, maskEvidence: EvidenceLevel | None) -> dict[str, str | float]:
-    """A nodule's row of the table, by column title; probabilities are NaN where a task was not
-    run."""
-    row: dict[str, str | float] = {"Nodule": assessment.name}
-    for name in {**TASKS, **assessment.tasks}:
-        row |= _taskColumns(assessment, name)
-    row |= {f"{m.name} ({m.unit})": m.value for m in assessment.measurements}
-    row["Measurements rest on"] = EVIDENCE_WORDS[maskEvidence or "none"]
-    row["Withheld"] = " ".join(withheld_words(assessment))
-    row["Checks"] = " ".join(check.message for check in assessment.checks)
-    return row
-
-
-def _taskColumns(assessment: Assessment, name: str) -> dict[str, str | float]:
-    """Other tasks than ours may have classes of the same name, which stand behind the task's."""
-    result = assessment.tasks.get(name, NOT_RUN)
-    task = TASKS.get(name) or task_of(name, result.classes)
-    of = "" if name in TASKS else f"{task.title}: "
-    mean = result.mean or [math.nan] * len(task.classes)
-    return {
-        task.title: short_words(assessment, name) if result.mean else "not run",
-        **{f"P({of}{c})": p for c, p in zip(task.classes, mean, strict=True)},
-        f"{task.title} rests on": EVIDENCE_WORDS[result.evidence],
-    }
-
-
-def _columns(rows: Sequence[dict[str, str | float]]) -> dict[str, list[str | float]]:
-    """The rows' columns; not every nodule has every measurement."""
-    kinds = {title: value for row in rows for title, value in row.items()}
-    blank = {title: "" if isinstance(value, str) else math.nan for title, value in kinds.items()}
-    return {title: [row.get(title, blank[title]) for row in rows] for title in kinds}
-
-
-def _nodes(className: str, scene: vtkMRMLScene) -> Iterator:
-    return (
-        scene.GetNthNodeByClass(index, className)
-        for index in range(scene.GetNumberOfNodesByClass(className))
-    )
-
-
-def _is(role: str, node: vtkMRMLNode, volumeNode: vtkMRMLScalarVolumeNode) -> bool:
-    return (
-        node.GetAttribute(ROLE) == role
-        and node.GetNodeReferenceID(VOLUME_ROLE) == volumeNode.GetID()
-    )
-
-
-def _ensureResultNode(role: str, volumeNode: vtkMRMLScalarVolumeNode) -> Any:
-    """The CT's result node of a role, added to its folder if there is none yet."""
-    node = resultNode(role, volumeNode)
-    if node is not None:
-        return node
-    scene, (className, name) = volumeNode.GetScene(), RESULTS[role]
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    folder = _folder(hierarchy, volumeNode)
-    node = scene.CreateNodeByClass(className)
-    node.UnRegister(None)
-    node.SetName(scene.GenerateUniqueName(name))
-    node.SetHideFromEditors(
-        role == "chart data"
-    )  # before it is added, so that it is listed nowhere
-    node.SetAttribute(ROLE, role)
-    scene.AddNode(node)
-    node.SetNodeReferenceID(VOLUME_ROLE, volumeNode.GetID())
-    if not node.GetHideFromEditors():
-        hierarchy.CreateItem(folder, node)
-    if role == "segmentation":
-        node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
-        node.CreateDefaultDisplayNodes()
-        node.GetDisplayNode().SetOpacity2DFill(FILL)
-    return node
-
-
-def _folder(hierarchy: vtkMRMLSubjectHierarchyNode, volumeNode: vtkMRMLScalarVolumeNode) -> int:
-    """The subject-hierarchy item of the folder with the CT's results; a new one beside the CT if
-    there are none."""
-    for role in RESULTS:
-        node = resultNode(role, volumeNode)
-        if node is not None:
-            return hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node))
-    volumeItem = hierarchy.GetItemByDataNode(volumeNode)
-    beside = hierarchy.GetItemParent(volumeItem) if volumeItem else hierarchy.GetSceneItemID()
-    return hierarchy.CreateFolderItem(beside, hierarchy.GenerateUniqueItemName(FOLDER))
+    ensureResultNode("text", volumeNode).SetText(textOf(entries))

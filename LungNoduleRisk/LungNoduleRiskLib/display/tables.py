@@ -16,11 +16,8 @@ def fillTable(tableNode: vtkMRMLTableNode, columns: Mapping[str, Sequence[str | 
     """Fills a table node again, with columns of text or numbers by title."""
     table = vtk.vtkTable()
     for title, values in columns.items():
-        column = (
-            vtk.vtkStringArray()
-            if any(isinstance(value, str) for value in values)
-            else vtk.vtkDoubleArray()
-        )
+        isText = any(isinstance(value, str) for value in values)
+        column = vtk.vtkStringArray() if isText else vtk.vtkDoubleArray()
         column.SetName(title)
         for value in values:
             column.InsertNextValue(

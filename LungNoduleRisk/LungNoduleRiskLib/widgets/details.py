@@ -30,13 +30,17 @@ def noduleHtml(facts: NoduleFacts) -> str:
 
 
 def cardHtml(weights: WeightSet) -> str:
-    """A weight set's card: for every task, and for the mask, its networks, evidence and held-out
-    figures."""
-    rows = [(name, tuple(task.networks), task.evidence) for name, task in weights.tasks.items()]
-    rows.append(("mask", (weights.mask_network or "",), weights.mask_evidence))
+    """A weight set's card: for every task, and for the mask, what answers it, its evidence and its
+    held-out figures."""
+    rows = [
+        (name, words.answering_words(task), evidence)
+        for name, task in weights.tasks.items()
+        for evidence in (task.evidence, *task.further_evidence)
+    ]
+    rows.append(("mask", weights.mask_network or "", weights.mask_evidence))
     parts = [f"<h3>{escape(weights.name)} {escape(weights.version)}</h3>"]
     parts += [_paragraph(weights.licence), _paragraph(weights.attribution)]
-    for name, networks, evidence in rows:
+    for name, answered_by, evidence in rows:
         figures = [
             joined(": ", (figure, words.figure_words(values)))
             for figure, values in evidence.figures.items()
@@ -55,7 +59,7 @@ def cardHtml(weights: WeightSet) -> str:
         ]
         parts += [
             _heading(title_of(name)),
-            _paragraph(", ".join(networks)),
+            _paragraph(answered_by),
             _list(filter(None, lines)),
         ]
     return "".join([*parts, f"<p><b>{escape(say(RESEARCH_USE_ONLY))}</b></p>"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,8 @@ from slicer.util import VTKObservationMixin
 from LungNoduleRiskLib import scene
 from LungNoduleRiskLib.display import results
 from LungNoduleRiskLib.display.calipers import showCalipers
+from LungNoduleRiskLib.display.explanations import explanations, showExplanation
+from LungNoduleRiskLib.display.nodes import resultNode
 from LungNoduleRiskLib.install import EXPLAINING_NEEDS, ensurePackages
 from LungNoduleRiskLib.language import sayAll
 from LungNoduleRiskLib.language import tr as _
@@ -29,22 +30,22 @@ from LungNoduleRiskLib.widgets import views
 from LungNoduleRiskLib.widgets.advanced import Advanced
 from LungNoduleRiskLib.widgets.annotating import Annotating
 from LungNoduleRiskLib.widgets.background import Background
+from LungNoduleRiskLib.widgets.buttons import Buttons
 from LungNoduleRiskLib.widgets.details import noduleHtml
 from LungNoduleRiskLib.widgets.following import Following
 from LungNoduleRiskLib.widgets.nodules import NodulesTable
 from LungNoduleRiskLib.widgets.patient import PatientForm
 from LungNoduleRiskLib.widgets.running import Running
+from LungNoduleRiskLib.widgets.shortcuts import Shortcuts
+from LungNoduleRiskLib.widgets.writing import Writing
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.language.spoken import say
-from nodulerisk.outputs.style import REPORT_NAME
 from nodulerisk.trust.explain import Explanation
 
 PANEL = Path(__file__).parents[2] / "Resources" / "UI" / "LungNoduleRisk.ui"
 REFRESH_MS = 100  # many changes of the scene are shown at once
 MEASURE_MS = 500  # after the last stroke in the Segment Editor
-SHORTCUTS = {"Alt+Up": -1, "Alt+Down": 1}
-STEPS_IN = "LungNoduleRisk", "SegmentEditor"  # the modules in which the shortcuts act
 
 
 class Panel(VTKObservationMixin):
@@ -65,8 +66,6 @@ class Panel(VTKObservationMixin):
         self._wrapper: Any = None  # the same, with what Slicer's parameterNodeWrapper adds to it
         self._getParameterNode = getParameterNode
         self._background = Background(self._showState)
-        self._reason = ""  # why nothing can be assessed, as it was last said
-        self._page = None  # the web view, which lives while it is kept
         self._setUp()
         self._observeScene()
         self.useScene()
@@ -93,6 +92,8 @@ class Panel(VTKObservationMixin):
         self._advanced = Advanced(self.ui, self._background, self.onWeights)
         self._patientForm = PatientForm(self.ui.patientSection, self.session, self._showSelected)
         self._following = Following(self.session, self._do, self._say, self.onEnded)
+        self._writing = Writing(self.ui, self.session, self._do, self._say)
+        self._buttons = Buttons(self.ui, self.session, self._background, self._say)
         self._running = Running(
             self.ui, self.session, self._background, self.onChanged, self.onEnded
         )
@@ -108,11 +109,11 @@ class Panel(VTKObservationMixin):
             self.ui.cancelButton: self.session.cancel,
             self.ui.previousButton: lambda: self.step(-1),
             self.ui.nextButton: lambda: self.step(1),
-            self.ui.pageButton: self.onPage,
-            self.ui.reportButton: self.onReport,
+            self.ui.pageButton: self._writing.onPage,
+            self.ui.reportButton: self._writing.onReport,
             self.ui.compareButton: self.onCompare,
             self.ui.explainButton: self.onExplain,
-            self.ui.dicomButton: self.onDicom,
+            self.ui.dicomButton: self._writing.onDicom,
             self.ui.chartButton: lambda: views.showChart(self.parameters.ct),
             self.ui.editButton: self.onEdit,
             self.ui.deleteButton: self.onDelete,
@@ -127,10 +128,8 @@ class Panel(VTKObservationMixin):
         self.ui.placeWidget.placeMultipleMarkups = (
             slicer.qSlicerMarkupsPlaceWidget.ForcePlaceMultipleMarkups
         )
-        self._shortcuts = [self._shortcut(keys, by) for keys, by in SHORTCUTS.items()]
-        self._followModules()
         keys = {"Del": self.onDelete, "Ctrl+C": self.onCopy, "Ctrl+Z": self.onUndo}
-        self._listKeys = [self._listKey(key, slot) for key, slot in keys.items()]
+        self._shortcuts = Shortcuts(self.widget, self.ui.nodulesTable, self.step, keys)
         self.ui.windowSelector.currentIndexChanged.connect(self.onWindow)
         self.ui.opacitySlider.valueChanged.connect(self.onOpacity)
 
@@ -149,30 +148,6 @@ class Panel(VTKObservationMixin):
         timer.setSingleShot(True)
         timer.timeout.connect(slot)
         return timer
-
-    def _shortcut(self, keys: str, by: int) -> qt.QShortcut:
-        """Steps through the nodules from anywhere in the main window."""
-        shortcut = qt.QShortcut(qt.QKeySequence(keys), slicer.util.mainWindow() or self.widget)
-        shortcut.activated.connect(lambda: self.step(by))
-        return shortcut
-
-    def _listKey(self, keys: str, slot: Callable[[], None]) -> qt.QShortcut:
-        """Acts while the list of nodules has the focus; elsewhere the key is not ours."""
-        shortcut = qt.QShortcut(qt.QKeySequence(keys), self.ui.nodulesTable)
-        shortcut.context = qt.Qt.WidgetWithChildrenShortcut
-        shortcut.activated.connect(slot)
-        return shortcut
-
-    def _followModules(self) -> None:
-        """Keeps the shortcuts to the modules in which they act; other modules have uses of their
-        own for the keys."""
-        if slicer.util.mainWindow() is not None:
-            slicer.util.moduleSelector().connect("moduleSelected(QString)", self.onModule)
-            self.onModule(slicer.util.selectedModule())
-
-    def onModule(self, name: str) -> None:
-        for shortcut in self._shortcuts:
-            shortcut.enabled = name in STEPS_IN
 
     # The scene
 
@@ -199,7 +174,7 @@ class Panel(VTKObservationMixin):
         self._annotating.offer(self.parameters.weights)
         if self.parameters.ct is None:
             volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-            maps = results.explanations(slicer.mrmlScene)
+            maps = explanations(slicer.mrmlScene)
             self.parameters.ct = next((one for one in volumes if one not in maps), None)
         self.refresh()
 
@@ -247,7 +222,7 @@ class Panel(VTKObservationMixin):
 
     def _offerCts(self) -> None:
         """A map of where a network looked is no CT to choose."""
-        maps = [node.GetID() for node in results.explanations(slicer.mrmlScene)]
+        maps = [node.GetID() for node in explanations(slicer.mrmlScene)]
         for selector in (self.ui.ctSelector, self.ui.earlierSelector):
             selector.sortFilterProxyModel().hiddenNodeIDs = maps
 
@@ -264,7 +239,7 @@ class Panel(VTKObservationMixin):
                 markupsNode.PointRemovedEvent,
             ):
                 self.addObserver(markupsNode, event, self.onPointsChanged)
-        segmentationNode = None if ct is None else results.resultNode("segmentation", ct)
+        segmentationNode = None if ct is None else resultNode("segmentation", ct)
         if segmentationNode is not None:
             for event in (
                 slicer.vtkSegmentation.SourceRepresentationModified,
@@ -390,39 +365,6 @@ class Panel(VTKObservationMixin):
         if self._chosenName is not None:
             views.editMask(self._chosenName, self.parameters.ct)
 
-    def onPage(self) -> None:
-        """Writes the chosen nodule's page, and opens it."""
-        self._writeReport(Path(tempfile.mkdtemp(dir=slicer.app.temporaryPath)), self._chosenName)
-
-    def onReport(self) -> None:
-        """Asks where to, writes the report of all nodules there, and opens it."""
-        folder = qt.QFileDialog.getExistingDirectory(self.ui.reportButton, _("Write the report to"))
-        if folder:
-            self._writeReport(Path(folder))
-
-    def onDicom(self) -> None:
-        """Asks where to, and writes the nodules there as DICOM, which names the patient."""
-        warning = _("DICOM files name the patient, as the CT's series does. Write them?")
-        if not slicer.util.confirmYesNoDisplay(warning):
-            return
-        folder = qt.QFileDialog.getExistingDirectory(self.ui.dicomButton, _("Write DICOM files to"))
-        if folder:
-            self._write(lambda: self.session.dicomWriter(Path(folder)), Path(folder))
-
-    def _writeReport(self, folder: Path, name: str | None = None) -> None:
-        path = folder / REPORT_NAME
-        identity = self.session.identityReader() if self.ui.identityCheckBox.checked else None
-        self._write(lambda: self.session.reportWriter(path, name, identity), path)
-
-    def _write(self, writer: Callable[[], Callable[[], None]], path: Path) -> None:
-        """Writes on the other thread, says where, and opens what is a page."""
-        self._do(writer, _("Writing…"), lambda _written: self._onWritten(path))
-
-    def _onWritten(self, path: Path) -> None:
-        self._say(_("Written to {path}").format(path=path))
-        if path.suffix == ".html":
-            self._page = views.openPage(path)
-
     def onCompare(self) -> None:
         """Compares with the earlier CT; the user confirms which nodules are the same."""
         self._following.compare(self.parameters)
@@ -438,7 +380,7 @@ class Panel(VTKObservationMixin):
         self, name: str, volumeNode: vtkMRMLScalarVolumeNode, explanation: Explanation
     ) -> None:
         if volumeNode.GetScene() is not None:
-            mapNode = results.showExplanation(explanation, name, volumeNode)
+            mapNode = showExplanation(explanation, name, volumeNode)
             views.showOver(mapNode)
             self._say(mapNode.GetName())
 
@@ -506,9 +448,8 @@ class Panel(VTKObservationMixin):
         self.ui.detailsBrowser.setHtml(noduleHtml(facts) if facts else "")
         if facts and facts.notAdvised:
             self._say(facts.notAdvised)
-        chosen = self.session.chosen
-        self._annotating.show(chosen, self.session.markupsNode)
-        showCalipers(chosen.assessment if chosen else None, self.session.volumeNode)
+        self._annotating.show(self.session.chosen, self.session.markupsNode)
+        showCalipers(self.session.calipers())
 
     def _jump(self) -> None:
         """Shows the chosen nodule in the slices and in 3D."""
@@ -518,80 +459,8 @@ class Panel(VTKObservationMixin):
 
     def _showState(self) -> None:
         """Enables what can be done now, and says why the rest cannot."""
-        running, busy = self.session.run is not None, self._background.isBusy
-        reason = self._whyNot()
-        self.ui.assessButton.enabled = not busy and not reason
-        self.ui.assessButton.toolTip = reason or _(
-            "Segment each nodule and assess it with the networks."
-        )
-        self.ui.cancelButton.enabled = running
-        self.ui.progressBar.visible = running
-        nodule = self.session.chosen
-        assessed = nodule is not None and nodule.assessment is not None
-        for button in (self.ui.previousButton, self.ui.nextButton):
-            button.enabled = nodule is not None
-        self.ui.deleteButton.enabled = nodule is not None and not busy
-        self._showUndo(busy)
-        self._showViews()
-        self.ui.editButton.enabled = (
-            nodule is not None and self.parameters.ct is not None and not busy
-        )
-        for button in (self.ui.pageButton, self.ui.explainButton):
-            button.enabled = assessed and not busy
-        for button in (
-            self.ui.chartButton,
-            self.ui.reportButton,
-            self.ui.dicomButton,
-            self.ui.compareButton,
-        ):
-            button.enabled = bool(self.session.assessments) and not busy
-        for button in (self.ui.exportButton, self.ui.exportLabelsButton):
-            button.enabled = not reason and not busy
-        self._advanced.enable(not busy)
-        if not busy:
-            self._showReason(reason)
-
-    def _showReason(self, reason: str) -> None:
-        """Says why nothing can be assessed, and that no longer where it can."""
-        if reason or self.ui.statusLabel.text == self._reason:
-            self._say(reason)
-        self._reason = reason
-
-    def _showViews(self) -> None:
-        """The state of what changes the views."""
-        ct = None if self._parameters is None else self.parameters.ct
-        self._showWindow(ct)
-        self.ui.copyButton.enabled = bool(self.session.assessments)
-        slider = self.ui.opacitySlider
-        slider.enabled = ct is not None and results.resultNode("segmentation", ct) is not None
-        slider.blockSignals(True)
-        slider.value = round(100 * (results.FILL if ct is None else results.maskOpacity(ct)))
-        slider.blockSignals(False)
-
-    def _showWindow(self, ct: vtkMRMLScalarVolumeNode | None) -> None:
-        """Which of the usual windows the CT is shown in; none of them: nothing."""
-        selector = self.ui.windowSelector
-        selector.enabled = ct is not None
-        selector.blockSignals(True)
-        selector.setCurrentIndex(selector.findData("" if ct is None else views.windowOf(ct)))
-        selector.blockSignals(False)
-
-    def _showUndo(self, busy: bool) -> None:
-        done, words = self.session.undoable, _("Undo {what}.")
-        self.ui.undoButton.enabled = done is not None and not busy
-        self.ui.undoButton.toolTip = (
-            _("Undo placing, deleting or assessing.") if done is None else words.format(what=done)
-        )
-
-    def _whyNot(self) -> str:
-        """Why nothing can be assessed; empty where it can."""
-        if self._parameters is None or self.parameters.ct is None:
-            return _("Load a chest CT and select it, or press 'Try it'.")
-        if self.parameters.points is None or not scene.placed(self.parameters.points):
-            return _(
-                "Place a point on each nodule: press 'Place points', then click in the slices."
-            )
-        return ""
+        self._buttons.show(self._parameters)
+        self._advanced.enable(not self._background.isBusy)
 
     def _say(self, text: str) -> None:
         self.ui.statusLabel.text = say(text)
@@ -601,11 +470,8 @@ class Panel(VTKObservationMixin):
         gc.unfreeze()
         self.session.cancel()
         self._background.close()
-        if slicer.util.mainWindow() is not None:
-            slicer.util.moduleSelector().disconnect("moduleSelected(QString)", self.onModule)
+        self._shortcuts.close()
         self._dropParameters()
         self.removeObservers()
         for timer in self._timers:
             timer.stop()
-        for shortcut in self._shortcuts:
-            shortcut.setParent(None)

@@ -10,7 +10,8 @@ import qt
 import slicer
 from slicer import vtkMRMLScalarVolumeNode
 
-from LungNoduleRiskLib.display.results import resultNode, segmentToEdit
+from LungNoduleRiskLib.display.nodes import resultNode
+from LungNoduleRiskLib.display.results import segmentToEdit
 from LungNoduleRiskLib.scene import WINDOWS_HU, lookAt
 
 OVER = 0.5  # opacity of a map over the CT

@@ -28,12 +28,10 @@ class Forwarded:
         try:
             self._networks = [ip_network(one) for one in proxies]
         except ValueError as error:
-            raise NoduleRiskError(
-                _(
-                    "A trusted proxy is named by its address, as 127.0.0.1 or 172.16.0.0/12:"
-                    " {reason}."
-                ).format(reason=str(error))
-            ) from None
+            words = _(
+                "A trusted proxy is named by its address, as 127.0.0.1 or 172.16.0.0/12: {reason}."
+            )
+            raise NoduleRiskError(words.format(reason=str(error))) from None
 
     def is_secure(self, request: web.Request) -> bool:
         """Whether the browser's connection is encrypted, up to us or up to a trusted proxy."""

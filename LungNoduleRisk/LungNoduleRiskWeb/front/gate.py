@@ -8,7 +8,6 @@ import hashlib
 import logging
 import re
 from collections.abc import Awaitable, Callable
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -29,6 +28,7 @@ from LungNoduleRiskWeb.front.refusals import (
 )
 from LungNoduleRiskWeb.front.visitors import TokenHolders, Visitor, Visitors
 from nodulerisk.language.texts import _
+from nodulerisk.pacs.access import is_loopback
 
 HEALTH_PATH, METRICS_PATH = "/healthz", "/metrics"
 # without a token: they say nothing
@@ -114,10 +114,7 @@ async def demand_loopback_host(request: web.Request, handler: Handler) -> web.St
     if path_of(request) in PUBLIC or is_loopback(_host_name(request)):
         return await handler(request)
     return refusal(
-        request,
-        403,
-        LOCKED,
-        _("Without a token it is served to this machine alone, as localhost."),
+        request, 403, LOCKED, _("Without a token it is served to this machine alone, as localhost.")
     )
 
 
@@ -126,14 +123,6 @@ def _host_name(request: web.Request) -> str:
         return urlsplit(f"//{request.host}").hostname or ""
     except ValueError:  # such as "["
         return ""
-
-
-def is_loopback(name: str) -> bool:
-    """Whether this host name or address is this machine's own, which no other machine reaches."""
-    try:
-        return name == "localhost" or ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def demand_own_page(forwarded: Forwarded) -> Middleware:

@@ -51,13 +51,7 @@ from LungNoduleRiskWeb.front.refusals import (
 )
 from LungNoduleRiskWeb.front.sessions import SessionError, Sessions
 from LungNoduleRiskWeb.front.tokens import TokenFile
-from LungNoduleRiskWeb.front.visitors import (
-    EVERYONE,
-    Anyone,
-    SignedOn,
-    TokenHolders,
-    Visitors,
-)
+from LungNoduleRiskWeb.front.visitors import EVERYONE, Anyone, SignedOn, TokenHolders, Visitors
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.language.texts import _, message_of
 
@@ -233,10 +227,7 @@ def _starter(sessions: Sessions, visitors: Visitors) -> Handler:
     async def start(request: web.Request) -> web.Response:
         if not _is_visit(request):
             return refusal(
-                request,
-                403,
-                REFUSED,
-                _("A session starts when a person opens this page."),
+                request, 403, REFUSED, _("A session starts when a person opens this page.")
             )
         try:
             session = await sessions.own(request[VISITOR])
@@ -321,12 +312,11 @@ def listening(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or "no such port"
-        raise ServeError(
-            _(
-                "Port {port} of {host} cannot be used ({reason}): choose another; --port 0 picks a"
-                " free one."
-            ).format(port=port, host=host, reason=reason)
-        ) from error
+        words = _(
+            "Port {port} of {host} cannot be used ({reason}): choose another; --port 0 picks a"
+            " free one."
+        )
+        raise ServeError(words.format(port=port, host=host, reason=reason)) from error
 
 
 def address(host: str, port: int, door: Door, tls: ssl.SSLContext | None) -> str:
@@ -348,9 +338,6 @@ def tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
     try:
         context.load_cert_chain(certificate, key)
     except OSError as error:  # ssl.SSLError is one
-        raise ServeError(
-            _("The certificate cannot be used ({reason}): give PEM files.").format(
-                reason=error.strerror or str(error)
-            )
-        ) from error
+        words = _("The certificate cannot be used ({reason}): give PEM files.")
+        raise ServeError(words.format(reason=error.strerror or str(error))) from error
     return context

@@ -16,12 +16,7 @@ from trame_slicer import module as trame_slicer_module
 from wslink import protocol as wslink_protocol
 from wslink.chunking import StreamUnChunker
 
-from LungNoduleRiskWeb.agreed import (
-    KEY_VARIABLE,
-    NETWORKS_VARIABLE,
-    READY_LINE,
-    RECEIVED_VARIABLE,
-)
+from LungNoduleRiskWeb.agreed import KEY_VARIABLE, NETWORKS_VARIABLE, READY_LINE, RECEIVED_VARIABLE
 from LungNoduleRiskWeb.session.archiving import Archiving
 from LungNoduleRiskWeb.session.controller import Controller
 from LungNoduleRiskWeb.session.page import build_page

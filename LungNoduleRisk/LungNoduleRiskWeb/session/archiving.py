@@ -244,10 +244,7 @@ class Archiving:
 
     async def _send(self) -> None:
         with self._notices.refusals_said():
-            with (
-                self._notices.busy(_("Sending to the archive…")),
-                TemporaryDirectory() as folder,
-            ):
+            with self._notices.busy(_("Sending to the archive…")), TemporaryDirectory() as folder:
                 self._notices.say("")
                 await asyncio.to_thread(dicom_writer(self._page, Path(folder)))
                 files = {path.name: path for path in sorted(Path(folder).iterdir())}

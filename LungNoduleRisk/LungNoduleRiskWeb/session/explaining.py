@@ -7,7 +7,7 @@ from typing import Any
 
 from trame_server.utils.asynchronous import create_task
 
-from LungNoduleRiskLib.display import results
+from LungNoduleRiskLib.display.explanations import showExplanation
 from LungNoduleRiskWeb.session.part import Page
 from nodulerisk.language.texts import _
 from nodulerisk.trust.explain import NOT_EVIDENCE
@@ -36,7 +36,7 @@ class Explaining:
             if chosen is not None and volume_node is not None and volume_node.GetScene():
                 with self._state:
                     self.hide()
-                    self._map = results.showExplanation(explanation, chosen.name, volume_node)
+                    self._map = showExplanation(explanation, chosen.name, volume_node)
                     said = _("{nodule} {task} by {network} ({remark})")
                     self._state.explained = said.format(
                         nodule=chosen.name,

@@ -177,40 +177,9 @@ def _message() -> None:
 
 
 def _nodules_section(controller: Controller) -> None:
-    in_voxels = vue(_("x, y, z (from 0)"))
     with section(_("Nodules"), v_if="ct", id="nodules"):
-        with html.Div(classes="row"):
-            toggle(
-                "placing",
-                "mdi-map-marker-plus-outline",
-                _("Place points: click each nodule in a slice"),
-                _("Place"),
-            )
-            button(
-                _("Where slices meet"),
-                (controller.add_point_where_slices_meet, "[utils.lnr.shown()]"),
-                icon="mdi-crosshairs-gps",
-                title=_("Adds a point where the three slices meet, which their sliders move"),
-            )
-            button(
-                "",
-                controller.undo,
-                icon="mdi-undo",
-                title=_("Undo (Ctrl+Z)"),
-                disabled=("!!busy || !(undoable || brush)",),
-            )
-        with html.Div(classes="row"):
-            vuetify.VTextField(
-                v_model=("coordinates",),
-                label=(f"system === 'voxel' ? {in_voxels} : 'x, y, z (mm)'",),
-                name="coordinates",
-                hide_details=True,
-                density="compact",
-                enter=controller.add_typed_point,
-                __events=[("enter", "keydown.enter.prevent")],
-            )
-            choice("system", SYSTEMS, _("Coordinates"))
-            button(_("Add"), controller.add_typed_point, disabled=("!coordinates",))
+        _placing_row(controller)
+        _typing_row(controller)
         html.P(
             shown(_("Press Place, then click on each nodule in a slice; or type its coordinates.")),
             v_if="!nodules.length",
@@ -221,35 +190,72 @@ def _nodules_section(controller: Controller) -> None:
             html.Li(v_for="row in nodules", key="row.name", classes=(chosen,)),
         ):
             _nodule_row(controller)
-        with html.Div(classes="row"):
-            button(
-                _("Assess"),
-                controller.assess,
-                icon="mdi-play",
-                color="primary",
-                variant="flat",
-                disabled=("!nodules.length || !!busy",),
-                id="assess",
-            )
-            if len(controller.weight_sets) > 1:
-                choice("weights", controller.weight_sets, _("Weights"))
-            button(
-                _("Cancel"),
-                controller.cancel,
-                icon="mdi-stop",
-                disabled=("!running",),
-                id="cancel",
-            )
-            checkbox(
-                "stability",
-                _("Assesses each nodule turned and with the point 2 mm off, too: 7 times as long"),
-                _("Stability"),
-            )
-            checkbox(
-                "cascade",
-                _("Runs later tasks only if earlier ones are positive: malignant, then invasive"),
-                _("Cascade"),
-            )
+        _assessing_row(controller)
+
+
+def _placing_row(controller: Controller) -> None:
+    with html.Div(classes="row"):
+        toggle(
+            "placing",
+            "mdi-map-marker-plus-outline",
+            _("Place points: click each nodule in a slice"),
+            _("Place"),
+        )
+        button(
+            _("Where slices meet"),
+            (controller.add_point_where_slices_meet, "[utils.lnr.shown()]"),
+            icon="mdi-crosshairs-gps",
+            title=_("Adds a point where the three slices meet, which their sliders move"),
+        )
+        button(
+            "",
+            controller.undo,
+            icon="mdi-undo",
+            title=_("Undo (Ctrl+Z)"),
+            disabled=("!!busy || !(undoable || brush)",),
+        )
+
+
+def _typing_row(controller: Controller) -> None:
+    in_voxels = vue(_("x, y, z (from 0)"))
+    with html.Div(classes="row"):
+        vuetify.VTextField(
+            v_model=("coordinates",),
+            label=(f"system === 'voxel' ? {in_voxels} : 'x, y, z (mm)'",),
+            name="coordinates",
+            hide_details=True,
+            density="compact",
+            enter=controller.add_typed_point,
+            __events=[("enter", "keydown.enter.prevent")],
+        )
+        choice("system", SYSTEMS, _("Coordinates"))
+        button(_("Add"), controller.add_typed_point, disabled=("!coordinates",))
+
+
+def _assessing_row(controller: Controller) -> None:
+    with html.Div(classes="row"):
+        button(
+            _("Assess"),
+            controller.assess,
+            icon="mdi-play",
+            color="primary",
+            variant="flat",
+            disabled=("!nodules.length || !!busy",),
+            id="assess",
+        )
+        if len(controller.weight_sets) > 1:
+            choice("weights", controller.weight_sets, _("Weights"))
+        button(_("Cancel"), controller.cancel, icon="mdi-stop", disabled=("!running",), id="cancel")
+        checkbox(
+            "stability",
+            _("Assesses each nodule turned and with the point 2 mm off, too: 7 times as long"),
+            _("Stability"),
+        )
+        checkbox(
+            "cascade",
+            _("Runs later tasks only if earlier ones are positive: malignant, then invasive"),
+            _("Cascade"),
+        )
 
 
 def _nodule_row(controller: Controller) -> None:
@@ -397,11 +403,7 @@ def _bar_of_probability() -> None:
             f"{{{{ bar.members && ` (${{{low}}}–${{{high}}})` }}}}",
             classes="bar-words",
         )
-        html.Span(
-            f"{{{{ {limit} }}}}",
-            v_if="bar.threshold !== null",
-            classes="bar-threshold",
-        )
+        html.Span(f"{{{{ {limit} }}}}", v_if="bar.threshold !== null", classes="bar-threshold")
 
 
 def _patient_section() -> None:

@@ -12,6 +12,7 @@ from trame_server.utils.asynchronous import create_task
 
 from LungNoduleRiskLib.display import results
 from LungNoduleRiskLib.display.calipers import AXIS, showCalipers
+from LungNoduleRiskLib.display.nodes import FILL, segmentationNodes
 from LungNoduleRiskLib.scene import WINDOWS_HU
 from LungNoduleRiskLib.session import Session
 from LungNoduleRiskWeb.session.viewer import LAYOUTS, Viewer
@@ -42,7 +43,7 @@ class ReadingState:
     cine: bool = False
     crosshair: bool = True
     masks: bool = True
-    mask_percent: float = 100 * results.FILL
+    mask_percent: float = 100 * FILL
     measuring: bool = False
 
 
@@ -92,16 +93,14 @@ class ReadingTools:
             return
         if percent is not None:
             results.setMaskOpacity(volume_node, percent / 100)
-        for node in results.segmentationNodes(volume_node):
+        for node in segmentationNodes(volume_node):
             if node.GetDisplayNode() is not None:
                 node.GetDisplayNode().SetVisibility(bool(self._state.masks))
         self.show_calipers()
 
     def show_calipers(self) -> None:
         """The chosen nodule's diameters, where its mask is shown."""
-        chosen = self._session.chosen
-        seen = chosen.assessment if chosen is not None and self._state.masks else None
-        showCalipers(seen, self._session.volumeNode)
+        showCalipers(self._session.calipers() if self._state.masks else None)
 
     # Layout and window
 

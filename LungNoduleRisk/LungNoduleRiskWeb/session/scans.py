@@ -12,7 +12,7 @@ from typing import Any
 from trame_server.utils.asynchronous import create_task
 
 from LungNoduleRiskLib import scene
-from LungNoduleRiskLib.display import results
+from LungNoduleRiskLib.display.nodes import resultNode
 from LungNoduleRiskLib.facts import ctFacts
 from LungNoduleRiskLib.sample import SAMPLES, Sample, loadSample
 from LungNoduleRiskWeb.session.arriving import as_picture
@@ -257,7 +257,7 @@ class Scans:
 
 def _set_visible(scan: Scan, visible: bool) -> None:
     """Points and masks of a CT that is not shown would lie in another's slices."""
-    nodes = [scan.points_node, results.resultNode("segmentation", scan.volume_node)]
+    nodes = [scan.points_node, resultNode("segmentation", scan.volume_node)]
     for node in nodes:
         if node is not None and node.GetDisplayNode() is not None:
             node.GetDisplayNode().SetVisibility(visible)

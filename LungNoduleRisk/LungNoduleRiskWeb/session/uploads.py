@@ -95,11 +95,8 @@ def _refusals() -> Iterator[None]:
             _("The upload was cut off or damaged on its way. Upload the CT again.")
         ) from None
     except OSError as error:
-        raise UploadError(
-            _("The server cannot store the upload ({reason}). Tell whoever runs it.").format(
-                reason=error.strerror
-            )
-        ) from None
+        words = _("The server cannot store the upload ({reason}). Tell whoever runs it.")
+        raise UploadError(words.format(reason=error.strerror)) from None
 
 
 @contextmanager
@@ -132,11 +129,8 @@ async def _store(
             raise UploadError(NOTHING)
         files += 1
         if files > limits.max_files:
-            raise UploadError(
-                _("The upload holds more than {most} files. Choose a single CT series.").format(
-                    most=limits.max_files
-                )
-            )
+            words = _("The upload holds more than {most} files. Choose a single CT series.")
+            raise UploadError(words.format(most=limits.max_files))
         path = incoming / _neutral_name(files, _file_name(part))
         size = await _save(part, path, size, limits)
         on_file(path)
@@ -160,11 +154,10 @@ def _refuse_excess(size: int, coming: int, folder: Path, limits: Limits) -> None
     """Raises UploadError for more bytes than are allowed in all, or for more to come than the disk
     has room for."""
     if size > limits.max_bytes:
-        raise UploadError(
-            _(
-                "The upload is larger than {most:.3g} GB. Choose a folder with a single CT series."
-            ).format(most=limits.max_bytes / 1e9)
+        words = _(
+            "The upload is larger than {most:.3g} GB. Choose a folder with a single CT series."
         )
+        raise UploadError(words.format(most=limits.max_bytes / 1e9))
     if coming > shutil.disk_usage(folder).free - limits.spare_bytes:
         raise UploadError(
             _(

@@ -220,8 +220,8 @@
       <translation>Importieren</translation>
     </message>
     <message>
-      <source>Import a folder with the authors' Keras files (.h5).</source>
-      <translation>Einen Ordner mit den Keras-Dateien der Autoren (.h5) importieren.</translation>
+      <source>Import a weight set that you trained, or a folder with the authors' Keras files (.h5).</source>
+      <translation>Einen selbst trainierten Gewichtssatz oder einen Ordner mit den Keras-Dateien der Autoren (.h5) importieren.</translation>
     </message>
     <message>
       <source>Import…</source>
@@ -606,6 +606,29 @@
     </message>
   </context>
   <context>
+    <name>widgets.buttons</name>
+    <message>
+      <source>Load a chest CT and select it, or press 'Try it'.</source>
+      <translation>Laden Sie ein Thorax-CT und wählen Sie es, oder drücken Sie „Ausprobieren“.</translation>
+    </message>
+    <message>
+      <source>Place a point on each nodule: press 'Place points', then click in the slices.</source>
+      <translation>Setzen Sie auf jeden Rundherd einen Punkt: Drücken Sie „Punkte setzen“, und klicken Sie in die Schichten.</translation>
+    </message>
+    <message>
+      <source>Segment each nodule and assess it with the networks.</source>
+      <translation>Jeden Rundherd segmentieren und mit den Netzen beurteilen.</translation>
+    </message>
+    <message>
+      <source>Undo placing, deleting or assessing.</source>
+      <translation>Setzen, Löschen oder Beurteilen rückgängig machen.</translation>
+    </message>
+    <message>
+      <source>Undo {what}.</source>
+      <translation>Rückgängig: {what}.</translation>
+    </message>
+  </context>
+  <context>
     <name>widgets.details</name>
     <message>
       <source>; threshold {value:.2f}</source>
@@ -701,10 +724,6 @@
   <context>
     <name>widgets.panel</name>
     <message>
-      <source>DICOM files name the patient, as the CT's series does. Write them?</source>
-      <translation>DICOM-Dateien nennen den Patienten, wie die Serie des CT. Schreiben?</translation>
-    </message>
-    <message>
       <source>Delete {name} and its results, with the mask that was changed by hand?</source>
       <translation>{name} und seine Ergebnisse löschen, mit der von Hand geänderten Maske?</translation>
     </message>
@@ -717,48 +736,12 @@
       <translation>Es wird ermittelt, wohin ein Netz sah …</translation>
     </message>
     <message>
-      <source>Load a chest CT and select it, or press 'Try it'.</source>
-      <translation>Laden Sie ein Thorax-CT und wählen Sie es, oder drücken Sie „Ausprobieren“.</translation>
-    </message>
-    <message>
-      <source>Place a point on each nodule: press 'Place points', then click in the slices.</source>
-      <translation>Setzen Sie auf jeden Rundherd einen Punkt: Drücken Sie „Punkte setzen“, und klicken Sie in die Schichten.</translation>
-    </message>
-    <message>
-      <source>Segment each nodule and assess it with the networks.</source>
-      <translation>Jeden Rundherd segmentieren und mit den Netzen beurteilen.</translation>
-    </message>
-    <message>
       <source>The table was copied.</source>
       <translation>Die Tabelle wurde kopiert.</translation>
     </message>
     <message>
       <source>These masks were drawn or changed by hand: {names}. Redraw them and lose your changes? If not, they are kept and measured as they are.</source>
       <translation>Diese Masken wurden von Hand gezeichnet oder geändert: {names}. Neu zeichnen und Ihre Änderungen verlieren? Wenn nicht, bleiben sie und werden gemessen, wie sie sind.</translation>
-    </message>
-    <message>
-      <source>Undo placing, deleting or assessing.</source>
-      <translation>Setzen, Löschen oder Beurteilen rückgängig machen.</translation>
-    </message>
-    <message>
-      <source>Undo {what}.</source>
-      <translation>Rückgängig: {what}.</translation>
-    </message>
-    <message>
-      <source>Write DICOM files to</source>
-      <translation>DICOM-Dateien schreiben nach</translation>
-    </message>
-    <message>
-      <source>Write the report to</source>
-      <translation>Bericht schreiben nach</translation>
-    </message>
-    <message>
-      <source>Writing…</source>
-      <translation>Wird geschrieben …</translation>
-    </message>
-    <message>
-      <source>Written to {path}</source>
-      <translation>Geschrieben nach {path}</translation>
     </message>
   </context>
   <context>
@@ -781,6 +764,29 @@
     <message>
       <source>{count} of {asked} nodules assessed.</source>
       <translation>{count} von {asked} Rundherden beurteilt.</translation>
+    </message>
+  </context>
+  <context>
+    <name>widgets.writing</name>
+    <message>
+      <source>DICOM files name the patient, as the CT's series does. Write them?</source>
+      <translation>DICOM-Dateien nennen den Patienten, wie die Serie des CT. Schreiben?</translation>
+    </message>
+    <message>
+      <source>Write DICOM files to</source>
+      <translation>DICOM-Dateien schreiben nach</translation>
+    </message>
+    <message>
+      <source>Write the report to</source>
+      <translation>Bericht schreiben nach</translation>
+    </message>
+    <message>
+      <source>Writing…</source>
+      <translation>Wird geschrieben …</translation>
+    </message>
+    <message>
+      <source>Written to {path}</source>
+      <translation>Geschrieben nach {path}</translation>
     </message>
   </context>
 </TS>

@@ -220,8 +220,8 @@
       <translation>Importar</translation>
     </message>
     <message>
-      <source>Import a folder with the authors' Keras files (.h5).</source>
-      <translation>Importar una carpeta con los archivos Keras (.h5) de los autores.</translation>
+      <source>Import a weight set that you trained, or a folder with the authors' Keras files (.h5).</source>
+      <translation>Importar un conjunto de pesos entrenado por usted o una carpeta con los archivos Keras (.h5) de los autores.</translation>
     </message>
     <message>
       <source>Import…</source>
@@ -606,6 +606,29 @@
     </message>
   </context>
   <context>
+    <name>widgets.buttons</name>
+    <message>
+      <source>Load a chest CT and select it, or press 'Try it'.</source>
+      <translation>Cargue una TC de tórax y selecciónela, o pulse «Probar».</translation>
+    </message>
+    <message>
+      <source>Place a point on each nodule: press 'Place points', then click in the slices.</source>
+      <translation>Coloque un punto en cada nódulo: pulse «Colocar puntos» y haga clic en los cortes.</translation>
+    </message>
+    <message>
+      <source>Segment each nodule and assess it with the networks.</source>
+      <translation>Segmentar cada nódulo y evaluarlo con las redes.</translation>
+    </message>
+    <message>
+      <source>Undo placing, deleting or assessing.</source>
+      <translation>Deshacer la colocación, la eliminación o la evaluación.</translation>
+    </message>
+    <message>
+      <source>Undo {what}.</source>
+      <translation>Deshacer: {what}.</translation>
+    </message>
+  </context>
+  <context>
     <name>widgets.details</name>
     <message>
       <source>; threshold {value:.2f}</source>
@@ -701,10 +724,6 @@
   <context>
     <name>widgets.panel</name>
     <message>
-      <source>DICOM files name the patient, as the CT's series does. Write them?</source>
-      <translation>Los archivos DICOM nombran al paciente, como la serie de la TC. ¿Escribirlos?</translation>
-    </message>
-    <message>
       <source>Delete {name} and its results, with the mask that was changed by hand?</source>
       <translation>¿Eliminar {name} y sus resultados, con la máscara modificada a mano?</translation>
     </message>
@@ -717,48 +736,12 @@
       <translation>Buscando dónde miró una red…</translation>
     </message>
     <message>
-      <source>Load a chest CT and select it, or press 'Try it'.</source>
-      <translation>Cargue una TC de tórax y selecciónela, o pulse «Probar».</translation>
-    </message>
-    <message>
-      <source>Place a point on each nodule: press 'Place points', then click in the slices.</source>
-      <translation>Coloque un punto en cada nódulo: pulse «Colocar puntos» y haga clic en los cortes.</translation>
-    </message>
-    <message>
-      <source>Segment each nodule and assess it with the networks.</source>
-      <translation>Segmentar cada nódulo y evaluarlo con las redes.</translation>
-    </message>
-    <message>
       <source>The table was copied.</source>
       <translation>Se copió la tabla.</translation>
     </message>
     <message>
       <source>These masks were drawn or changed by hand: {names}. Redraw them and lose your changes? If not, they are kept and measured as they are.</source>
       <translation>Estas máscaras se dibujaron o modificaron a mano: {names}. ¿Redibujarlas y perder sus cambios? Si no, se conservan y se miden como están.</translation>
-    </message>
-    <message>
-      <source>Undo placing, deleting or assessing.</source>
-      <translation>Deshacer la colocación, la eliminación o la evaluación.</translation>
-    </message>
-    <message>
-      <source>Undo {what}.</source>
-      <translation>Deshacer: {what}.</translation>
-    </message>
-    <message>
-      <source>Write DICOM files to</source>
-      <translation>Escribir los archivos DICOM en</translation>
-    </message>
-    <message>
-      <source>Write the report to</source>
-      <translation>Escribir el informe en</translation>
-    </message>
-    <message>
-      <source>Writing…</source>
-      <translation>Escribiendo…</translation>
-    </message>
-    <message>
-      <source>Written to {path}</source>
-      <translation>Escrito en {path}</translation>
     </message>
   </context>
   <context>
@@ -781,6 +764,29 @@
     <message>
       <source>{count} of {asked} nodules assessed.</source>
       <translation>{count} de {asked} nódulos evaluados.</translation>
+    </message>
+  </context>
+  <context>
+    <name>widgets.writing</name>
+    <message>
+      <source>DICOM files name the patient, as the CT's series does. Write them?</source>
+      <translation>Los archivos DICOM nombran al paciente, como la serie de la TC. ¿Escribirlos?</translation>
+    </message>
+    <message>
+      <source>Write DICOM files to</source>
+      <translation>Escribir los archivos DICOM en</translation>
+    </message>
+    <message>
+      <source>Write the report to</source>
+      <translation>Escribir el informe en</translation>
+    </message>
+    <message>
+      <source>Writing…</source>
+      <translation>Escribiendo…</translation>
+    </message>
+    <message>
+      <source>Written to {path}</source>
+      <translation>Escrito en {path}</translation>
     </message>
   </context>
 </TS>

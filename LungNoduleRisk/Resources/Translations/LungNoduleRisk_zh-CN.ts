@@ -220,8 +220,8 @@
       <translation>导入</translation>
     </message>
     <message>
-      <source>Import a folder with the authors' Keras files (.h5).</source>
-      <translation>导入含作者 Keras 文件（.h5）的文件夹。</translation>
+      <source>Import a weight set that you trained, or a folder with the authors' Keras files (.h5).</source>
+      <translation>导入您训练的权重集，或含作者 Keras 文件（.h5）的文件夹。</translation>
     </message>
     <message>
       <source>Import…</source>
@@ -606,6 +606,29 @@
     </message>
   </context>
   <context>
+    <name>widgets.buttons</name>
+    <message>
+      <source>Load a chest CT and select it, or press 'Try it'.</source>
+      <translation>请加载并选择胸部 CT，或按“试用”。</translation>
+    </message>
+    <message>
+      <source>Place a point on each nodule: press 'Place points', then click in the slices.</source>
+      <translation>请在每个结节上放置一个点：按“放置点”，然后在层面中点击。</translation>
+    </message>
+    <message>
+      <source>Segment each nodule and assess it with the networks.</source>
+      <translation>分割每个结节并用网络评估。</translation>
+    </message>
+    <message>
+      <source>Undo placing, deleting or assessing.</source>
+      <translation>撤销放置、删除或评估。</translation>
+    </message>
+    <message>
+      <source>Undo {what}.</source>
+      <translation>撤销：{what}。</translation>
+    </message>
+  </context>
+  <context>
     <name>widgets.details</name>
     <message>
       <source>; threshold {value:.2f}</source>
@@ -701,10 +724,6 @@
   <context>
     <name>widgets.panel</name>
     <message>
-      <source>DICOM files name the patient, as the CT's series does. Write them?</source>
-      <translation>DICOM 文件会像 CT 序列一样写明患者身份。要写入吗？</translation>
-    </message>
-    <message>
       <source>Delete {name} and its results, with the mask that was changed by hand?</source>
       <translation>删除 {name} 及其结果，包括手动修改过的掩膜？</translation>
     </message>
@@ -717,48 +736,12 @@
       <translation>正在查找网络关注的区域…</translation>
     </message>
     <message>
-      <source>Load a chest CT and select it, or press 'Try it'.</source>
-      <translation>请加载并选择胸部 CT，或按“试用”。</translation>
-    </message>
-    <message>
-      <source>Place a point on each nodule: press 'Place points', then click in the slices.</source>
-      <translation>请在每个结节上放置一个点：按“放置点”，然后在层面中点击。</translation>
-    </message>
-    <message>
-      <source>Segment each nodule and assess it with the networks.</source>
-      <translation>分割每个结节并用网络评估。</translation>
-    </message>
-    <message>
       <source>The table was copied.</source>
       <translation>表格已复制。</translation>
     </message>
     <message>
       <source>These masks were drawn or changed by hand: {names}. Redraw them and lose your changes? If not, they are kept and measured as they are.</source>
       <translation>这些掩膜为手动勾画或修改：{names}。要重新勾画并丢弃您的修改吗？否则将保留并按现状测量。</translation>
-    </message>
-    <message>
-      <source>Undo placing, deleting or assessing.</source>
-      <translation>撤销放置、删除或评估。</translation>
-    </message>
-    <message>
-      <source>Undo {what}.</source>
-      <translation>撤销：{what}。</translation>
-    </message>
-    <message>
-      <source>Write DICOM files to</source>
-      <translation>将 DICOM 文件写入</translation>
-    </message>
-    <message>
-      <source>Write the report to</source>
-      <translation>将报告写入</translation>
-    </message>
-    <message>
-      <source>Writing…</source>
-      <translation>正在写入…</translation>
-    </message>
-    <message>
-      <source>Written to {path}</source>
-      <translation>已写入 {path}</translation>
     </message>
   </context>
   <context>
@@ -781,6 +764,29 @@
     <message>
       <source>{count} of {asked} nodules assessed.</source>
       <translation>已评估 {count} 个结节，共 {asked} 个。</translation>
+    </message>
+  </context>
+  <context>
+    <name>widgets.writing</name>
+    <message>
+      <source>DICOM files name the patient, as the CT's series does. Write them?</source>
+      <translation>DICOM 文件会像 CT 序列一样写明患者身份。要写入吗？</translation>
+    </message>
+    <message>
+      <source>Write DICOM files to</source>
+      <translation>将 DICOM 文件写入</translation>
+    </message>
+    <message>
+      <source>Write the report to</source>
+      <translation>将报告写入</translation>
+    </message>
+    <message>
+      <source>Writing…</source>
+      <translation>正在写入…</translation>
+    </message>
+    <message>
+      <source>Written to {path}</source>
+      <translation>已写入 {path}</translation>
     </message>
   </context>
 </TS>

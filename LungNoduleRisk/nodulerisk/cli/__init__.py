@@ -21,7 +21,7 @@ from nodulerisk.cli.assess import assess
 from nodulerisk.cli.cohort import cohort
 from nodulerisk.cli.explain import explain
 from nodulerisk.cli.export import export
-from nodulerisk.cli.followup import follow_up
+from nodulerisk.cli.followup.command import follow_up
 from nodulerisk.cli.networks import networks
 from nodulerisk.cli.pacs import find, listen, push
 from nodulerisk.cli.research import (

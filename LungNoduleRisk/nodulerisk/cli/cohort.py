@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
 import typer
 
-from nodulerisk.cli.assess import chosen_weights
+from nodulerisk.cli import options
+from nodulerisk.cli.assess import chosen_weights, own_thresholds
 from nodulerisk.cli.shared import FAILED, Verbose, errors_in_one_line
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.language.texts import _
@@ -20,8 +21,8 @@ from nodulerisk.outputs.style import COHORT_TABLE_NAME, GROWTH_NAME, MASKS_NAME,
 if TYPE_CHECKING:
     from distributed import Client
 
+    from nodulerisk.cohort.nodules import Cohort, Coordinates
     from nodulerisk.cohort.store import Row, Store
-    from nodulerisk.cohort.table import Cohort, Coordinates
     from nodulerisk.weights.card import WeightSet
 
 NEEDED = ("distributed", "pyarrow")
@@ -29,62 +30,20 @@ OnRows = Callable[[Sequence["Row"]], None]
 
 
 def cohort(
-    table: Annotated[
-        Path, typer.Argument(help="CSV or Parquet: case, ct, x, y, z; see Docs/formats.md.")
-    ],
-    out: Annotated[
-        Path,
-        typer.Option(
-            help="Folder for the results; give the same folder again to continue a stopped run."
-        ),
-    ],
-    coordinates: Annotated[
-        Literal["lps", "ras", "voxel", "slice"] | None,
-        typer.Option(help="Coordinate system of all points; by default as the table says, or LPS."),
-    ] = None,
-    weights: Annotated[str, typer.Option(help="Weight set: its name or folder.")] = "open",
-    threshold: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TASK=VALUE", help="Your own threshold, such as malignancy=0.3; repeatable."
-        ),
-    ] = None,
-    device: Annotated[
-        str, typer.Option(help="Device for the networks: auto, cpu, cuda or mps.")
-    ] = "auto",
-    batch: Annotated[
-        int | None,
-        typer.Option(min=1, help="Nodules per batch; by default 16 on a GPU, 1 without."),
-    ] = None,
-    workers: Annotated[
-        int, typer.Option(min=1, help="Processes on this machine that read CTs.")
-    ] = 2,
-    memory: Annotated[
-        str,
-        typer.Option(
-            help="Memory limit of each of them, such as 4GiB: a process that takes more is ended."
-        ),
-    ] = "auto",
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            metavar="tcp://HOST:PORT",
-            help="Address of a Dask scheduler to use instead of this machine.",
-        ),
-    ] = None,
-    dashboard: Annotated[
-        str, typer.Option(help="Address to serve Dask's dashboard at.")
-    ] = "127.0.0.1:8787",
-    masks: Annotated[
-        bool, typer.Option("--masks", help="Also write the masks: one file per CT.")
-    ] = False,
-    skip_bad: Annotated[
-        bool,
-        typer.Option(
-            "--skip-bad", help="Leave out the table's bad rows, and say why, instead of stopping."
-        ),
-    ] = False,
-    retries: Annotated[int, typer.Option(min=0, help="How often to retry a CT that fails.")] = 2,
+    table: options.Table,
+    out: options.CohortResults,
+    coordinates: options.System = None,
+    weights: options.Weights = "open",
+    threshold: options.Thresholds = None,
+    device: options.DeviceOfNetworks = "auto",
+    batch: options.Batch = None,
+    workers: options.Workers = 2,
+    memory: options.Memory = "auto",
+    scheduler: options.Scheduler = None,
+    dashboard: options.Dashboard = "127.0.0.1:8787",
+    masks: options.Masks = False,
+    skip_bad: options.SkipBad = False,
+    retries: options.Retries = 2,
     verbose: Verbose = False,
 ) -> None:
     """Assess every nodule of a table of CTs, exactly once, on this machine or on a Dask cluster."""
@@ -94,9 +53,8 @@ def cohort(
         from nodulerisk.cohort.run import run
         from nodulerisk.cohort.store import Store
         from nodulerisk.cohort.summary import write_summary
-        from nodulerisk.weights.card import thresholds_of
 
-        weight_set = chosen_weights(weights, thresholds_of(threshold or []))
+        weight_set = chosen_weights(weights, own_thresholds(threshold))
         asked = _read(table, coordinates, weight_set, skip_bad)
         with Store(out, weight_set) as store:
             total, done = _say(asked, store)
@@ -131,19 +89,19 @@ def _read(
     table: Path, coordinates: Coordinates | None, weights: WeightSet, skip_bad: bool
 ) -> Cohort:
     """Returns the table; prints every problem with it on a line of its own."""
-    from nodulerisk.cohort.table import CohortError, read_cohort
+    from nodulerisk.cohort.table.problems import CohortError
+    from nodulerisk.cohort.table.read import read_cohort
 
     try:
         return read_cohort(table, coordinates, weights.own_tasks, skip_bad=skip_bad)
     except CohortError as error:
         for problem in error.problems:
             typer.echo(problem, err=True)
-        raise NoduleRiskError(
-            _(
-                "{name} cannot be run yet: fix the problems above, or leave the bad rows out"
-                " by --skip-bad, and start again."
-            ).format(name=table.name)
-        ) from error
+        words = _(
+            "{name} cannot be run yet: fix the problems above, or leave the bad rows out by"
+            " --skip-bad, and start again."
+        )
+        raise NoduleRiskError(words.format(name=table.name)) from error
 
 
 def _refuse_without_extra() -> None:

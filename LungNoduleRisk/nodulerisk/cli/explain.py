@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
-from nodulerisk.cli.shared import Series, Verbose, echo, errors_in_one_line, progress
+from nodulerisk.cli import options
+from nodulerisk.cli.assess import chosen_weights, networks_of
+from nodulerisk.cli.named import NamedCT
+from nodulerisk.cli.shared import Verbose, echo, errors_in_one_line, progress
 from nodulerisk.language.texts import Text, _
 
 
@@ -33,9 +36,9 @@ def explain(
         str | None,
         typer.Option(help="Network to explain; by default the one nearest to the ensemble."),
     ] = None,
-    weights: Annotated[str, typer.Option(help="Weight set: its name or folder.")] = "open",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    series: Series = None,
+    weights: options.Weights = "open",
+    device: options.Device = "auto",
+    series: options.Series = None,
     verbose: Verbose = False,
 ) -> None:
     """Show which regions supported a decision (Grad-CAM): an explanation, not evidence."""
@@ -43,9 +46,6 @@ def explain(
         show(_("loading"), None)
         from nodulerisk.assess import assess
         from nodulerisk.ct.points import parse_point
-        from nodulerisk.ct.read import read_ct
-        from nodulerisk.engine.engine import Engine
-        from nodulerisk.engine.running import shared_networks
         from nodulerisk.outputs.explanation import (
             EXPLANATION_FILES,
             explanation_title,
@@ -54,14 +54,13 @@ def explain(
         from nodulerisk.outputs.results import refuse_unwritable, remove_file
         from nodulerisk.trust.explain import NOT_EVIDENCE
         from nodulerisk.trust.explain import explain as explain_nodule
-        from nodulerisk.weights.store import load_weight_set
 
-        where, weight_set = parse_point(point, "ras" if ras else "lps"), load_weight_set(weights)
+        where, weight_set = parse_point(point, "ras" if ras else "lps"), chosen_weights(weights, {})
         refuse_unwritable(out, 1)
         for name in EXPLANATION_FILES:
             remove_file(out / name)
-        networks = shared_networks(weight_set) or Engine(weight_set, device, keep=False)
-        scan = read_ct(ct, series_uid=series)
+        networks = networks_of(weight_set, device, several=False)
+        scan = NamedCT(ct, series).scan
         found = assess(scan, where, weight_set, networks=networks, progress=show)
         show(_("finding where the network looked"), None)
         explanation = explain_nodule(scan, found, weight_set, networks, network, task)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nodulerisk import RESEARCH_USE_ONLY
+from nodulerisk.cli import options
 from nodulerisk.cli.shared import (
     Verbose,
     echo,
@@ -32,15 +33,6 @@ if TYPE_CHECKING:
 SCHEME = "dicomweb://"
 NEEDED = ("dicomweb_client", "pynetdicom")
 MOST_SHOWN = 10  # studies whose series are looked up
-Pacs = Annotated[
-    str | None,
-    typer.Option(
-        envvar="NODULERISK_PACS",
-        metavar="URL",
-        help="Address of the archive's DICOMweb service, such as https://pacs.example.org/dicom-web;"
-        " its password comes from the environment (see Docs/pacs.md).",
-    ),
-]
 
 
 def find(
@@ -52,7 +44,7 @@ def find(
         str, typer.Option(help="Day of the study, 2024-03-01, or days: 2024-03-01 - 2024-03-31.")
     ] = "",
     accession: Annotated[str, typer.Option(help="The accession number.")] = "",
-    pacs: Pacs = None,
+    pacs: options.Pacs = None,
     verbose: Verbose = False,
 ) -> None:
     """Find CTs in the archive: studies with chest CTs first, and their series with the address that
@@ -77,7 +69,7 @@ def find(
 
 def push(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Results of assess --dicom.")],
-    pacs: Pacs = None,
+    pacs: options.Pacs = None,
     verbose: Verbose = False,
 ) -> None:
     """Send a folder's DICOM results, masks (SEG) and reports (SR), to the archive."""

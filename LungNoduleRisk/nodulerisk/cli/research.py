@@ -36,7 +36,7 @@ def simulate(
     nothing about patients."""
     with errors_in_one_line(verbose), progress(count) as show:
         show("loading", None)
-        from nodulerisk.datasets.densesharp_format import write_densesharp
+        from nodulerisk.datasets.densesharp.write import write_densesharp
         from nodulerisk.datasets.read import keep_attribution, read_dataset
         from nodulerisk.datasets.simulated.features import Row, features_of, write_features
         from nodulerisk.datasets.simulated.sheet import contact_sheet
@@ -77,7 +77,7 @@ def convert(
 ) -> None:
     """Write labelled nodules in the format of one of the two papers' code."""
     with errors_in_one_line(verbose):
-        from nodulerisk.datasets.densesharp_format import write_densesharp
+        from nodulerisk.datasets.densesharp.write import write_densesharp
         from nodulerisk.datasets.emv.blocks import write_blocks
         from nodulerisk.datasets.read import keep_attribution, read_dataset, said_of
 

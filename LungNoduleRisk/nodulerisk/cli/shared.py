@@ -1,4 +1,4 @@
-"""Shared by the commands: options, the progress bar, and errors in one line."""
+"""Shared by the commands: the progress bar, and errors in one line."""
 
 from __future__ import annotations
 
@@ -19,12 +19,6 @@ from nodulerisk.language.texts import _
 FAILED, CANCELLED = 2, 130
 
 Show = Callable[[str, float | None], None]  # a stage, and how many steps are done; None: not known
-Series = Annotated[
-    str | None,
-    typer.Option(
-        help="Which series, if there are several: its UID, or UID#2 as the list names it."
-    ),
-]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show where an error comes from.")]
 
 

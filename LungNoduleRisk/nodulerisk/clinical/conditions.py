@@ -25,7 +25,8 @@ from nodulerisk.language.texts import Clause, Verbatim, _, joined
 
 SCANS = (_("the earlier scan"), _("the later scan"))
 CUT = (MASK_CUT, MASK_AT_EDGE)
-# What else makes a size doubtful; that of the nodule itself is judged by its size.
+# What else makes a size doubtful, all that ``rules/doubts.py`` names among it; that of the nodule
+# itself is judged by its size.
 DOUBTFUL = (
     NOT_A_NODULE,
     MASK_UNSTEADY,

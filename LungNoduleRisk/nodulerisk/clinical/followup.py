@@ -372,11 +372,8 @@ def follow_up(before: Measurements, after: Measurements, days: float, subsolid: 
     def pair(name: str) -> tuple[float, float]:
         first, second = value_of(before, name), value_of(after, name)
         if not first or not second or min(first, second) <= 0:
-            raise NoduleRiskError(
-                _("The {name} was not measured in both scans: assess the nodule in both.").format(
-                    name=name
-                )
-            )
+            words = _("The {name} was not measured in both scans: assess the nodule in both.")
+            raise NoduleRiskError(words.format(name=name))
         return first, second
 
     def of_solid(name: str) -> Known:

@@ -113,11 +113,8 @@ class Patient:
             raise NoduleRiskError(_("The number of nodules must be at least 1."))
         for mm in (self.previous_diameter, self.previous_solid_diameter):
             if mm is not None and not 0 <= mm <= LARGEST_MM:
-                raise NoduleRiskError(
-                    _("A previous diameter must be from 0 to {largest_mm} mm.").format(
-                        largest_mm=LARGEST_MM
-                    )
-                )
+                words = _("A previous diameter must be from 0 to {largest_mm} mm.")
+                raise NoduleRiskError(words.format(largest_mm=LARGEST_MM))
         if (years := self.years_since_quitting) is not None:
             if not 0 <= years <= (self.age or OLDEST):
                 raise NoduleRiskError(_("The years since quitting must be from 0 to the age."))
@@ -129,6 +126,7 @@ class Patient:
 
 # As DICOM and hospitals' tables write it.
 SEXES = {"f": "female", "m": "male", "woman": "female", "man": "male", "女": "female", "男": "male"}
+SEXES |= {"女性": "female", "男性": "male"}
 AGE = re.compile(r"(\d{1,3})\s*([ymwd]|岁)")  # DICOM's age string (PS3.5 6.2)
 IN_YEARS = {"y": 1.0, "岁": 1.0, "m": 1 / 12, "w": 7 / 365.25, "d": 1 / 365.25}
 
@@ -255,11 +253,8 @@ def patient_from(texts: Iterable[str]) -> Patient:
         name = name.replace("-", "_")
         kinds = get_type_hints(Patient)
         if name not in kinds:
-            raise NoduleRiskError(
-                _("'{text}' is not understood: write NAME=VALUE with one of {kinds}.").format(
-                    text=text, kinds=joined(", ", map(Verbatim, kinds))
-                )
-            )
+            words = _("'{text}' is not understood: write NAME=VALUE with one of {kinds}.")
+            raise NoduleRiskError(words.format(text=text, kinds=joined(", ", map(Verbatim, kinds))))
         values[name] = _value(name, value, get_args(kinds[name])[0])
     return Patient(**values)
 
@@ -272,7 +267,10 @@ def _value(name: str, text: str, kind: Any) -> Any:
         text = SEXES.get(text, text)
     if kind in (int, float):
         try:
-            return kind(text.replace("_", "?"))  # Python alone reads 6_2 as 62
+            value = float(text.replace("_", "?"))  # Python alone reads 6_2 as 62
+            if kind is int and not value.is_integer():
+                raise ValueError(text)
+            return kind(value)  # pandas writes 2.0 for 2
         except ValueError as error:
             raise NoduleRiskError(
                 _("{name} must be a number, such as {name}=3.").format(name=Verbatim(name))

@@ -93,11 +93,8 @@ def _point(name: str, scan: int, points: Sequence[Point]) -> Point:
     found = next((point for point in points if point.name == name), None)
     if found is None:
         known = joined(", ", (point.name for point in points))
-        raise NoduleRiskError(
-            _("CT {scan} has no point named '{name}': it has {known}.").format(
-                scan=scan, name=name, known=known
-            )
-        )
+        words = _("CT {scan} has no point named '{name}': it has {known}.")
+        raise NoduleRiskError(words.format(scan=scan, name=name, known=known))
     return found
 
 

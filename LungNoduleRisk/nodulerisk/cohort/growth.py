@@ -9,8 +9,8 @@ from pathlib import Path
 
 from nodulerisk.assessment import Assessment
 from nodulerisk.clinical.followup import FollowUp, followed
+from nodulerisk.cohort.nodules import Cohort, CtCase, Key
 from nodulerisk.cohort.store import Row, Store
-from nodulerisk.cohort.table import Cohort, CtCase, Key
 from nodulerisk.ct.dicom.dates import days_between
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import write_table

@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
-from nodulerisk.cohort.table import READERS, Cohort, CohortNodule, CtCase, Key
+from nodulerisk.cohort.nodules import Cohort, CohortNodule, CtCase, Key
+from nodulerisk.cohort.table.checks import READERS
 
 HEADERS, VOXELS = ((".mhd", ".nhdr"), (".raw", ".zraw", ".raw.gz"))
 

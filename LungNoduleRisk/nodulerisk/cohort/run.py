@@ -26,8 +26,8 @@ from distributed.utils import silence_logging_cmgr
 
 from nodulerisk.cohort.inputs import inputs_of
 from nodulerisk.cohort.networks import serving_networks
+from nodulerisk.cohort.nodules import Cohort, CtCase, Key
 from nodulerisk.cohort.store import Store
-from nodulerisk.cohort.table import Cohort, CtCase, Key
 from nodulerisk.cohort.work import Job, Row, assess_case, rows_without_ct
 from nodulerisk.engine.queue import QueueClosedError
 from nodulerisk.errors import NoduleRiskError
@@ -310,8 +310,6 @@ def _error(future: Future) -> BaseException | None:
 
 
 def _reason(error: BaseException) -> str:
-    return (
-        DIED
-        if isinstance(error, KilledWorker)
-        else " ".join(f"{type(error).__name__}: {error}".split())
-    )
+    if isinstance(error, KilledWorker):
+        return DIED
+    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
-from nodulerisk.cohort.table import Key
+from nodulerisk.cohort.nodules import Key
 from nodulerisk.errors import OutputError
 from nodulerisk.files import write_table, written_whole
 from nodulerisk.weights.card import WeightSet, card_values
@@ -425,11 +425,8 @@ def _joint(one: pa.DataType, other: pa.DataType) -> pa.DataType:
     if pa.types.is_null(one):
         return other
     numbers = (pa.types.is_integer, pa.types.is_floating)
-    return (
-        pa.float64()
-        if all(any(is_one(t) for is_one in numbers) for t in (one, other))
-        else pa.string()
-    )
+    are_numbers = all(any(is_one(t) for is_one in numbers) for t in (one, other))
+    return pa.float64() if are_numbers else pa.string()
 
 
 def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

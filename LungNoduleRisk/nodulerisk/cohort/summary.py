@@ -19,8 +19,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from nodulerisk.assessment import Assessment, TaskResult
+from nodulerisk.cohort.nodules import Cohort, CohortNodule
 from nodulerisk.cohort.store import STATUSES, Row, Store
-from nodulerisk.cohort.table import Cohort, CohortNodule
 from nodulerisk.evaluation.bootstrap import DRAWS, patient_weights
 from nodulerisk.evaluation.calibration import BINS
 from nodulerisk.evaluation.choices import Threshold

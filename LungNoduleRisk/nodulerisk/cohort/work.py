@@ -16,8 +16,8 @@ import numpy as np
 from nodulerisk.assess_points import assess_points
 from nodulerisk.assessment import Assessment
 from nodulerisk.clinical.advice import advise
+from nodulerisk.cohort.nodules import CohortNodule, CtCase
 from nodulerisk.cohort.store import Row, Status
-from nodulerisk.cohort.table import CohortNodule, CtCase
 from nodulerisk.ct.points import Point, Position, lps_of
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT, triple

@@ -55,12 +55,11 @@ def lps_block(ct: CT, point_lps_mm, side_mm: float = 90.0) -> CT:
         PointError: the point lies outside the volume.
     """
     if not ct.contains(point_lps_mm):
-        raise PointError(
-            _(
-                "The point {point} mm (LPS) lies outside the CT: place it inside the volume,"
-                " and check whether its coordinates are LPS or RAS."
-            ).format(point=np.round(point_lps_mm, 1).tolist())
+        words = _(
+            "The point {point} mm (LPS) lies outside the CT: place it inside the volume, and check"
+            " whether its coordinates are LPS or RAS."
         )
+        raise PointError(words.format(point=np.round(point_lps_mm, 1).tolist()))
     straight = to_lps(ct)
     if np.abs(straight.direction - np.eye(3)).max() < OBLIQUE_RAD:
         return straight

@@ -214,9 +214,8 @@ def refuse_difference(header: ImageHeader, reader: sitk.ImageFileReader) -> None
     )
     for agrees, name in zip(agree, header.names, strict=True):
         if not agrees:
-            raise CTError(
-                _(
-                    "SimpleITK {versionstring} read another '{name}' than the header states."
-                    " Update SimpleITK, or export the CT again."
-                ).format(versionstring=sitk.Version.VersionString(), name=name)
+            words = _(
+                "SimpleITK {versionstring} read another '{name}' than the header states. Update"
+                " SimpleITK, or export the CT again."
             )
+            raise CTError(words.format(versionstring=sitk.Version.VersionString(), name=name))

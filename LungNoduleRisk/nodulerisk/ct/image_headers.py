@@ -161,11 +161,8 @@ def _nrrd_fields(lines: Iterator[str]) -> dict[str, str]:
         if separator == ":=":
             continue
         if separator != ": " or name in fields:
-            raise CTError(
-                _("The NRRD header has a line that cannot be read near '{name}'.").format(
-                    name=name[:20]
-                )
-            )
+            words = _("The NRRD header has a line that cannot be read near '{name}'.")
+            raise CTError(words.format(name=name[:20]))
         fields[name] = text.strip()
     return fields
 
@@ -184,11 +181,8 @@ def _refuse_nrrd_data(fields: dict[str, str]) -> None:
     _refuse_missing_spacing(given, none_allowed=fields["dimension"] != "3")
     for name in ("axismins", "axismaxs"):
         if name in fields:
-            raise CTError(
-                _("The NRRD file says its place by '{name}'. Save it with a space origin.").format(
-                    name=name
-                )
-            )
+            words = _("The NRRD file says its place by '{name}'. Save it with a space origin.")
+            raise CTError(words.format(name=name))
 
 
 def _nrrd_place(fields: dict[str, str]) -> tuple[np.ndarray, np.ndarray, float]:
@@ -295,11 +289,8 @@ def _meta_fields(lines: Iterator[str]) -> dict[str, str]:
         key, text = match.groups()
         proper = BY_LOWER_CASE.get(key.lower(), key)
         if key != proper:
-            raise CTError(
-                _("The MetaImage file spells '{proper}' as '{key}'. Correct its header.").format(
-                    proper=proper, key=key
-                )
-            )
+            words = _("The MetaImage file spells '{proper}' as '{key}'. Correct its header.")
+            raise CTError(words.format(proper=proper, key=key))
         if fields.setdefault(key, text) != text:
             raise CTError(
                 _("The MetaImage file states '{key}' twice. Correct its header.").format(key=key)
@@ -311,11 +302,8 @@ def _one_of(fields: dict[str, str], keys: Sequence[str]) -> str:
     """Returns the text of those keys, which mean the same; empty: there is none."""
     given = [key for key in keys if key in fields]
     if len({tuple(map(float, fields[key].split())) for key in given}) > 1:
-        raise CTError(
-            _("The MetaImage file's {given} differ. Correct its header.").format(
-                given=" and ".join(given)
-            )
-        )
+        words = _("The MetaImage file's {given} differ. Correct its header.")
+        raise CTError(words.format(given=" and ".join(given)))
     return fields[given[0]] if given else ""
 
 

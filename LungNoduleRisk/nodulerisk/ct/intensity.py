@@ -46,12 +46,11 @@ def intensity_checks(
     if low == high:
         raise CTError(_("Every voxel has the same value. Export the CT again."))
     if low > -200:
-        raise CTError(
-            _(
-                "These are not Hounsfield units: values run from {low} to {high}, and a chest"
-                " CT holds air below -200 HU. The image may be 8-bit or windowed. {clean}"
-            ).format(low=low, high=high, clean=CLEAN)
+        words = _(
+            "These are not Hounsfield units: values run from {low} to {high}, and a chest CT holds"
+            " air below -200 HU. The image may be 8-bit or windowed. {clean}"
         )
+        raise CTError(words.format(low=low, high=high, clean=CLEAN))
     values = without_padding(sample(hu))
     side = min(n * s for n, s in zip(hu.shape[::-1], spacing_mm, strict=True))
     large = has_context and side >= LARGE_MM

@@ -74,12 +74,11 @@ def read_point_rows(text: str) -> Iterator[PointRow]:
     axes = _axes(names)
     for number, cells in enumerate(rows, start=1):
         if any(cells[len(names) :]):
-            raise PointError(
-                _(
-                    "Point {number} has more cells than the header: quote cells that contain the"
-                    " separator, or separate by semicolons where numbers have a decimal comma."
-                ).format(number=number)
+            words = _(
+                "Point {number} has more cells than the header: quote cells that contain the"
+                " separator, or separate by semicolons where numbers have a decimal comma."
             )
+            raise PointError(words.format(number=number))
         row = dict(zip(names, cells, strict=False))
         if _is_placed(row, number):
             x, y, z = (row.get(axis, "") for axis in axes)
@@ -99,11 +98,8 @@ def _axes(names: Sequence[str]) -> tuple[str, str, str]:
             )
         )
     if repeated := [name for name in KNOWN if Counter(names)[name] > 1]:
-        raise PointError(
-            _("Several columns are called '{repeated}': keep one of them.").format(
-                repeated=repeated[0]
-            )
-        )
+        words = _("Several columns are called '{repeated}': keep one of them.")
+        raise PointError(words.format(repeated=repeated[0]))
     if {"r", "a", "l", "p"} <= set(names):
         raise PointError(_("The table has both r,a,s and l,p,s: keep the columns of one of them."))
     return axes
@@ -112,11 +108,8 @@ def _axes(names: Sequence[str]) -> tuple[str, str, str]:
 def _is_placed(row: dict[str, str], number: int) -> bool:
     status = _first(row, STATUS).lower()
     if status not in DEFINED + UNDEFINED:
-        raise PointError(
-            _("Point {number} is '{status}': write 1 if it is defined, else 0.").format(
-                number=number, status=status[:20]
-            )
-        )
+        words = _("Point {number} is '{status}': write 1 if it is defined, else 0.")
+        raise PointError(words.format(number=number, status=status[:20]))
     return status in DEFINED
 
 

@@ -52,8 +52,8 @@ class Point:
         object.__setattr__(self, "name", Verbatim(self.name))
 
 
-# A file, one position (x, y, z) in LPS mm, or several, or Points.
-Points = str | Path | Position | Iterable[Point | Position]
+# A file, one position (x, y, z) in LPS mm or Point, or several.
+Points = str | Path | Point | Position | Iterable[Point | Position]
 
 
 def parse_point(text: str, coordinates: Coordinates = "lps") -> Position:
@@ -98,12 +98,11 @@ def read_points(
     suffix = path.suffix.lower()
     readers = {".json": _read_markups, ".fcsv": _read_fcsv}
     if suffix not in (*readers, *TABLES):
-        raise PointError(
-            _(
-                "'{name}' is not a list of points: use Slicer markups (.mrk.json, .fcsv) or a"
-                " .csv table."
-            ).format(name=path.name)
+        words = _(
+            "'{name}' is not a list of points: use Slicer markups (.mrk.json, .fcsv) or a .csv"
+            " table."
         )
+        raise PointError(words.format(name=path.name))
     with _damage_refused(path):
         text = text_in(path.read_bytes())
         if suffix in TABLES:
@@ -111,11 +110,8 @@ def read_points(
         else:
             labelled = list(readers[suffix](text, coordinates))
     if not labelled:
-        raise PointError(
-            _("'{name}' holds no points: place a point on each nodule and save it again.").format(
-                name=path.name
-            )
-        )
+        words = _("'{name}' holds no points: place a point on each nodule and save it again.")
+        raise PointError(words.format(name=path.name))
     return named_points(labelled)
 
 
@@ -151,17 +147,11 @@ def _damage_refused(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise PointError(
-            _("'{name}' cannot be read ({reason}): check the path.").format(
-                name=path.name, reason=error.strerror
-            )
-        ) from error
+        words = _("'{name}' cannot be read ({reason}): check the path.")
+        raise PointError(words.format(name=path.name, reason=error.strerror)) from error
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError, csv.Error) as error:
-        raise PointError(
-            _("'{name}' is damaged or has another layout: save the points again.").format(
-                name=path.name
-            )
-        ) from error
+        words = _("'{name}' is damaged or has another layout: save the points again.")
+        raise PointError(words.format(name=path.name)) from error
 
 
 def named_points(labelled: Iterable[tuple[str, Position]]) -> list[Point]:
@@ -184,6 +174,8 @@ def as_points(given: Points) -> list[Point]:
     """
     if isinstance(given, str | Path):
         return read_points(given)
+    if isinstance(given, Point):
+        given = [given]
     several: list[Any] = list(given)
     if several and isinstance(several[0], Real):
         several = [several]
@@ -293,17 +285,11 @@ def _agreed(in_file: str, asked: Coordinates | None) -> Coordinates:
     """Returns the file's coordinate system, if it is known and not contradicted."""
     found = COORDINATE_SYSTEMS.get(in_file.lower())
     if found is None:
-        raise PointError(
-            _("The points are in '{in_file}' coordinates: save them as LPS or RAS.").format(
-                in_file=in_file
-            )
-        )
+        words = _("The points are in '{in_file}' coordinates: save them as LPS or RAS.")
+        raise PointError(words.format(in_file=in_file))
     if asked is not None and asked != found:
-        raise PointError(
-            _("The file says its points are {found}, not {wanted}: leave out --{asked}.").format(
-                found=found.upper(), wanted=asked.upper(), asked=asked
-            )
-        )
+        words = _("The file says its points are {found}, not {wanted}: leave out --{asked}.")
+        raise PointError(words.format(found=found.upper(), wanted=asked.upper(), asked=asked))
     return found
 
 
@@ -313,11 +299,8 @@ def _position(values: Sequence, coordinates: Coordinates, what: str) -> Position
     except (ValueError, TypeError):
         x = y = z = math.nan
     if not all(map(math.isfinite, (x, y, z))):
-        raise PointError(
-            _("{what} is not three numbers: give x,y,z in mm, such as -81,-192,-192.").format(
-                what=what
-            )
-        )
+        words = _("{what} is not three numbers: give x,y,z in mm, such as -81,-192,-192.")
+        raise PointError(words.format(what=what))
     return lps_of((x, y, z), coordinates)
 
 
@@ -339,11 +322,8 @@ def slice_number(text: str, what: str) -> float:
     """
     ends = SLICES.fullmatch(text.strip()) or re.fullmatch(r"((\d+)(?:\.0+)?)", text.strip())
     if ends is None:
-        raise PointError(
-            _("{what} '{text}' is no slice number: write one, or a range such as 30-34").format(
-                what=what, text=text
-            )
-        )
+        words = _("{what} '{text}' is no slice number: write one, or a range such as 30-34")
+        raise PointError(words.format(what=what, text=text))
     return (float(ends[1]) + float(ends[2])) / 2
 
 

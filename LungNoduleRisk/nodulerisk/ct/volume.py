@@ -15,13 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nodulerisk.checks import (
-    CONTRAST,
-    KERNEL_UNKNOWN,
-    SHARP_KERNEL,
-    THICK_SLICES,
-    Check,
-)
+from nodulerisk.checks import CONTRAST, KERNEL_UNKNOWN, SHARP_KERNEL, THICK_SLICES, Check
 from nodulerisk.ct.intensity import intensity_checks
 from nodulerisk.errors import CTError, PointError
 from nodulerisk.language.texts import _
@@ -246,6 +240,12 @@ class CT:
             said.contrast,
         )
 
+    @property
+    def tilt_degrees(self) -> float:
+        """How far its planes nearest to axial are from the patient's axial plane."""
+        along_z = axis_order(self.direction)[0][2]
+        return float(np.degrees(np.arccos(min(1.0, abs(self.direction[2, along_z])))))
+
     def to_sitk(self) -> sitk.Image:
         """Returns the same CT as a SimpleITK image."""
         import SimpleITK as sitk
@@ -309,12 +309,11 @@ def refuse_bad_spacing(spacing_mm: Sequence[float] | np.ndarray) -> None:
     low, high = SPACING_MM
     if not all(low - ROUNDING <= v <= high + ROUNDING for v in spacing_mm):
         stated = " × ".join(f"{v:.3g}" for v in spacing_mm)
-        raise CTError(
-            _(
-                "The voxel spacing is {stated} mm, and a CT's lies between {low:g} and"
-                " {high:g} mm. Export the CT again with its spacing in mm."
-            ).format(stated=stated, low=low, high=high)
+        words = _(
+            "The voxel spacing is {stated} mm, and a CT's lies between {low:g} and {high:g} mm."
+            " Export the CT again with its spacing in mm."
         )
+        raise CTError(words.format(stated=stated, low=low, high=high))
 
 
 def refuse_no_length(spacing: Sequence[float] | np.ndarray) -> None:
@@ -344,19 +343,17 @@ def refuse_implausible_place(
         raise CTError(_("The CT's position in space is not a number. Export the CT again."))
     extent = max(n * s for n, s in zip(size, spacing_mm, strict=True))
     if extent > MAX_EXTENT_MM:
-        raise CTError(
-            _(
-                "The CT would be {extent:.3g} m long: its size or spacing is wrong. Export the"
-                " CT again with its spacing in mm."
-            ).format(extent=extent / 1000)
+        words = _(
+            "The CT would be {extent:.3g} m long: its size or spacing is wrong. Export the CT"
+            " again with its spacing in mm."
         )
+        raise CTError(words.format(extent=extent / 1000))
     if np.abs(origin_lps_mm).max() > MAX_ORIGIN_MM:
-        raise CTError(
-            _(
-                "The CT's origin lies more than {max_origin_mm:g} m away. Export the CT again"
-                " with its position in mm."
-            ).format(max_origin_mm=MAX_ORIGIN_MM / 1000)
+        words = _(
+            "The CT's origin lies more than {max_origin_mm:g} m away. Export the CT again with its"
+            " position in mm."
         )
+        raise CTError(words.format(max_origin_mm=MAX_ORIGIN_MM / 1000))
 
 
 def refuse_bad_direction(direction: np.ndarray) -> None:
@@ -377,11 +374,10 @@ def refuse_if_too_large(size: Iterable[int]) -> None:
     """Raises CTError for a header that states more than `MAX_VOXELS` (fault 45); call it before
     allocating."""
     if np.prod([float(v) for v in size]) > MAX_VOXELS:
-        raise CTError(
-            _(
-                "The header states over {max_voxels} million voxels: the file is damaged or unsafe."
-            ).format(max_voxels=MAX_VOXELS // 10**6)
+        words = _(
+            "The header states over {max_voxels} million voxels: the file is damaged or unsafe."
         )
+        raise CTError(words.format(max_voxels=MAX_VOXELS // 10**6))
 
 
 def refuse_if_not_scalar_volume(image: sitk.Image | sitk.ImageFileReader) -> None:

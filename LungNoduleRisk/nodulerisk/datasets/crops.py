@@ -2,23 +2,19 @@
 
 Within ``crops_on_disk``, ``kept`` moves an array into a file that is mapped into memory, where the
 system may drop it and read it again; a few large files, since each map holds a file open.
-
-``made_once`` cuts the crops of several processes once: the processes that Lightning starts for
-further devices map the files of the one that started them.
 """
 
 from __future__ import annotations
 
-import io
-import json
+import hashlib
 import os
-import pickle
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import BinaryIO
 
 import numpy as np
 
@@ -26,20 +22,27 @@ from nodulerisk.errors import OutputError
 
 FILE_BYTES = 1 << 28
 ALIGNMENT = 64  # bytes, of every array
-SHARED = "NODULERISK_CROPS"  # environment variable: where a process's crops are, for its children
+PROCESS = "process"  # file in a store's folder with the number of its process
 
-Made = TypeVar("Made")
 Place = tuple[int, int, str, tuple[int, ...]]  # file, first byte, type and shape of an array
 
 
-class _Store:
-    def __init__(self, folder: Path):
-        self._folder = folder
+class Store:
+    """The files of one process.
+
+    Attributes:
+        folder: where they are made; this user's alone.
+        first: the folder of the machine's first process, if this is another one of the same work.
+    """
+
+    def __init__(self, folder: Path, first: Path | None):
+        self.folder, self.first = folder, first
         self._map, self._used = np.empty(0, np.uint8), 0
         self._maps: list[np.ndarray] = []
         self._files: list[BinaryIO] = []
 
     def kept(self, array: np.ndarray) -> np.ndarray:
+        """Returns the array, in a file."""
         start = -(-self._used // ALIGNMENT) * ALIGNMENT
         if start + array.nbytes > len(self._map):
             self._begin(max(array.nbytes, FILE_BYTES))
@@ -52,8 +55,8 @@ class _Store:
     def _begin(self, size: int) -> None:
         """Begins a new file; it is nameless from the start where the system allows that, so that
         not even a kill leaves it behind."""
-        path = self._folder / f"{len(self._files)}.crops"
-        with _in_words(self._folder):
+        path = self.folder / f"{len(self._files)}.crops"
+        with _in_words(self.folder):
             file = path.open("w+b")
             self._files.append(file)
             _allocate(file, size)
@@ -89,30 +92,6 @@ def _address(array: np.ndarray) -> int:
     return array.__array_interface__["data"][0]
 
 
-class _Pickler(pickle.Pickler):
-    """Writes of the arrays in a store only their places."""
-
-    def __init__(self, file: io.BytesIO, store: _Store):
-        super().__init__(file)
-        self._store = store
-
-    def persistent_id(self, obj: Any) -> Place | None:
-        is_stored = isinstance(obj, np.ndarray) and obj.nbytes
-        return self._store.place_of(obj) if is_stored else None
-
-
-class _Unpickler(pickle.Unpickler):
-    """Reads what another process's ``_Pickler`` wrote; changes of the arrays stay here."""
-
-    def __init__(self, file: io.BytesIO, paths: list[str]):
-        super().__init__(file)
-        self._maps = [np.asarray(np.memmap(path, np.uint8, "c")) for path in paths]
-
-    def persistent_load(self, pid: Place) -> np.ndarray:
-        number, first, dtype, shape = pid
-        return np.ndarray(shape, dtype, self._maps[number].data, first)
-
-
 def _allocate(file: BinaryIO, size: int) -> None:
     """Takes the space now: to write into a map of a full disk would end the process."""
     if hasattr(os, "posix_fallocate"):
@@ -132,63 +111,51 @@ def _in_words(folder: Path) -> Iterator[None]:
         ) from error
 
 
-_store: ContextVar[_Store | None] = ContextVar("store", default=None)
+_store: ContextVar[Store | None] = ContextVar("store", default=None)
+
+
+def current_store() -> Store | None:
+    """Returns the store of ``crops_on_disk``; None outside it."""
+    return _store.get()
 
 
 @contextmanager
-def crops_on_disk(folder: Path) -> Iterator[None]:
-    """Within it, datasets keep their arrays in temporary files in the folder, which is made.
+def crops_on_disk(out: Path) -> Iterator[None]:
+    """Within it, datasets keep their arrays in temporary files beside ``out``, whose folder is
+    made.
 
     Raises:
         OutputError: the folder cannot be written, or its disk is full.
     """
-    with _in_words(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        place = tempfile.TemporaryDirectory(
-            prefix=".crops-", dir=folder, ignore_cleanup_errors=True
-        )
-    with place, closing(_Store(Path(place.name))) as store:
-        before, told = _store.set(store), os.environ.get(SHARED)
-        try:
-            yield
-        finally:
-            _store.reset(before)
-            if told is None:
-                os.environ.pop(SHARED, None)
+    own = _folder(out, number := _number_on_machine())
+    with _in_words(out.parent):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(own, ignore_errors=True)  # of a process that was killed
+        own.mkdir(mode=0o700)
+        (own / PROCESS).write_text(str(os.getpid()))
+    store = Store(own, _folder(out, 0) if number else None)
+    before = _store.set(store)
+    try:
+        yield
+    finally:
+        _store.reset(before)
+        store.close()
+        shutil.rmtree(own, ignore_errors=True)
+
+
+def _folder(out: Path, number: int) -> Path:
+    """Returns where a machine's process keeps its crops; disks may be shared by machines."""
+    here = hashlib.sha256(f"{socket.gethostname()} {out.absolute()}".encode()).hexdigest()
+    return out.parent / f".crops-{here[:16]}-{number}"
+
+
+def _number_on_machine() -> int:
+    """Returns which of the machine's processes this is, as Lightning, torchrun and SLURM say."""
+    said = os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", ""))
+    return int(said) if said.isdigit() else 0
 
 
 def kept(array: np.ndarray) -> np.ndarray:
     """Returns the array, on disk within ``crops_on_disk``."""
     store = _store.get()
     return store.kept(array) if store is not None and array.nbytes else array
-
-
-def made_once(make: Callable[[], Made]) -> Made:
-    """Returns what ``make`` returns, with arrays on disk within ``crops_on_disk``: made by this
-    process, or by the one that started it with the same call, before it did."""
-    told = json.loads(os.environ.get(SHARED, "{}"))
-    if told and told["process"] != os.getpid():
-        with suppress(OSError):  # nameless files, where the system has no path to them
-            return _from_another(told)
-    made = make()
-    if not told and (store := _store.get()) is not None:
-        os.environ[SHARED] = json.dumps(_for_others(made, store))
-    return made
-
-
-def _for_others(made: object, store: _Store) -> dict[str, Any]:
-    """Returns where another process finds it: the words in the same files as the arrays, so that
-    they leave nothing behind either."""
-    file = io.BytesIO()
-    _Pickler(file, store).dump(made)
-    words = store.place_of(store.kept(np.frombuffer(file.getbuffer(), np.uint8)))
-    return {"process": os.getpid(), "paths": store.paths(), "words": words}
-
-
-def _from_another(told: dict[str, Any]) -> Any:
-    """Unpickles what a process of this user, which still runs, holds open: no file of anybody's."""
-    number, first, _dtype, (size,) = told["words"]
-    with open(told["paths"][number], "rb") as file:
-        file.seek(first)
-        words = file.read(size)
-    return _Unpickler(io.BytesIO(words), told["paths"]).load()

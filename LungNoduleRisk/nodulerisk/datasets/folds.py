@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nodulerisk.datasets.rows import cell, number, read_rows
+from nodulerisk.datasets.rows import cell, fold_in, read_rows
 from nodulerisk.errors import NoduleRiskError
 
 
@@ -12,12 +12,19 @@ def read_folds(path: Path) -> dict[str, int]:
     """Reads folds from a table with the columns ``name`` (a nodule's or patient's) and ``fold``.
 
     Raises:
-        NoduleRiskError: the file cannot be read, or a fold is not a number.
+        NoduleRiskError: the file cannot be read, a fold is not a whole number, or a name has two.
     """
     rows = read_rows(path)
     if not all(cell(row, "name") for row in rows):
         raise NoduleRiskError(f"{path.name} needs a column 'name' with the nodules' names.")
-    return {cell(row, "name"): int(number(cell(row, "fold"), "fold")) for row in rows}
+    folds: dict[str, int] = {}
+    for row in rows:
+        name, fold = cell(row, "name"), fold_in(row)
+        if fold is None:
+            raise NoduleRiskError(f"The fold of {name} is no whole number, such as 0: correct it.")
+        if folds.setdefault(name, fold) != fold:
+            raise NoduleRiskError(f"{name} is in the folds {folds[name]} and {fold}: keep one row.")
+    return folds
 
 
 def read_list(path: Path) -> list[str]:

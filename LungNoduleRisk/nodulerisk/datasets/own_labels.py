@@ -13,6 +13,7 @@ from nodulerisk.datasets.pathology import (
     grade_index,
     word_of,
 )
+from nodulerisk.datasets.rows import repeated
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import column_name
 from nodulerisk.language.texts import _
@@ -33,6 +34,8 @@ def with_own_labels(dataset: NoduleDataset, tasks: Mapping[str, OwnTask]) -> Nod
         dataset.nodules, lambda nodule: nodule.name, lambda nodule: _labelled(nodule, tasks)
     )
     columns = {task.column for task in tasks.values()}
+    for column in columns & repeated(map(column_name, dataset.unused)):
+        raise NoduleRiskError(f"Several columns are called '{column}': keep one of them.")
     unused = tuple(name for name in dataset.unused if column_name(name) not in columns)
     return replace(dataset, nodules=nodules, broken=(*dataset.broken, *broken), unused=unused)
 

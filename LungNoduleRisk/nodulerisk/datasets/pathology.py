@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from nodulerisk.datasets.rows import plain
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.tasks import TASKS
+from nodulerisk.weights.own_tasks import plain_word
 
 # The words of Chinese hospitals' tables, as in the EMV-3D-CNN authors' own.
 CHINESE_PATHOLOGY = {
@@ -128,13 +128,15 @@ PATHOLOGIES: dict[str, dict[str, int]] = {
 }
 NOT_STATED = ("malignant", "adenocarcinoma")  # whether it is invasive
 OTHER_CANCERS = {
-    plain(word)
+    plain_word(word)
     for word, labels in PATHOLOGIES.items()
     if labels == MALIGNANT and word not in NOT_STATED
 }
 # An empty text stands for a grade on its own.
-BY_PLAIN_WORD = {plain(word): labels for word, labels in PATHOLOGIES.items()} | {"": INVASIVE}
-BY_PLAIN_WORD |= {word: BY_PLAIN_WORD[plain(known)] for word, known in CHINESE_PATHOLOGY.items()}
+BY_PLAIN_WORD = {plain_word(word): labels for word, labels in PATHOLOGIES.items()} | {"": INVASIVE}
+BY_PLAIN_WORD |= {
+    word: BY_PLAIN_WORD[plain_word(known)] for word, known in CHINESE_PATHOLOGY.items()
+}
 GRADE = re.compile(r"(?<![a-z])(?:grade[\s_-]*(i{1,3}|[123])|g\s?([123]))(?!\w)", re.IGNORECASE)
 
 
@@ -180,7 +182,8 @@ def grade_index(found: re.Match[str]) -> int:
 
 def word_of(pathology: str) -> str:
     """Returns the plain word of a pathology, without its grade and remark."""
-    return plain(re.split(r"[(:,]", GRADE.sub("", unicodedata.normalize("NFKC", pathology)))[0])
+    text = GRADE.sub("", unicodedata.normalize("NFKC", pathology))
+    return plain_word(re.split(r"[(:,]", text)[0].rstrip(" _-."))
 
 
 def _classes() -> dict[str, dict[str, int]]:
@@ -189,7 +192,7 @@ def _classes() -> dict[str, dict[str, int]]:
         name: {task.name: index}
         for task in TASKS.values()
         for index, name in enumerate(task.classes)
-        if not task.numbered and plain(name) not in BY_PLAIN_WORD
+        if not task.numbered and plain_word(name) not in BY_PLAIN_WORD
     }
 
 
@@ -223,7 +226,7 @@ def labels_in_words(text: str) -> dict[str, int]:
 def _labels_of_word(word: str) -> dict[str, int]:
     classes = _classes()
     for name, labels in classes.items():
-        if plain(word) == plain(name):
+        if plain_word(word) == plain_word(name):
             return labels
     try:
         return labels_of(word)

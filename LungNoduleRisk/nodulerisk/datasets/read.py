@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from nodulerisk.datasets.densesharp_format import holds_densesharp, read_densesharp
+from nodulerisk.datasets.densesharp.read import holds_densesharp, read_densesharp
 from nodulerisk.datasets.lidc.slices import read_lidc_slices
 from nodulerisk.datasets.nodules import NoduleDataset
 from nodulerisk.errors import NoduleRiskError

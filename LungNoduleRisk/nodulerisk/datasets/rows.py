@@ -6,7 +6,6 @@ from __future__ import annotations
 import csv
 import math
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,12 +15,13 @@ from nodulerisk.datasets.nodules import SPLITS
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import NOTICE, column_name, table_cells, text_in
 from nodulerisk.tasks import TASKS, EvidenceLevel
+from nodulerisk.weights.own_tasks import plain_word
 
 Row = dict[str, str]
 LINE = "#line"  # never a header: headers keep only letters, digits and underscores
 NAMES = ("name", "nodule", "index", "id", "file")
 # What R, pandas and spreadsheets write for a value that is not there.
-MISSING = ("na", "n/a", "#n/a", "null")
+MISSING = ("na", "n/a", "#n/a", "<na>", "null", "-", "–", "—")
 SIZES_MM: dict[str, float | None] = {  # mm of one unit; None: the column does not say
     "size_mm": 1.0,
     "size_cm": 10.0,
@@ -32,7 +32,10 @@ SIZES_MM: dict[str, float | None] = {  # mm of one unit; None: the column does n
 }
 UNITS_MM = {"mm": 1.0, "毫米": 1.0, "cm": 10.0, "厘米": 10.0}
 SIZE = re.compile(rf"(.*?)\s*({'|'.join(UNITS_MM)})?", re.IGNORECASE)
-SMALLEST_MM = 3.0  # of the nodules that such tables list; smaller numbers look like cm
+# Sizes of the nodules that such tables list. Without a unit, smaller numbers look like cm, and in
+# a table without any as large as the last, all do.
+SMALLEST_MM, SURELY_MM = 3.0, 6.0
+POSSIBLE_MM = (1.0, 200.0)  # beyond, the unit is wrong
 EVIDENCE: dict[str, EvidenceLevel] = {
     "pathology": "pathology",
     "reader": "reader",
@@ -144,32 +147,47 @@ def size_mm(row: Row) -> float | None:
     mm; None if there is none.
 
     Raises:
-        NoduleRiskError: not a positive, finite number.
+        NoduleRiskError: not a number, or of no nodule.
     """
     column = next((column for column in SIZES_MM if row.get(column)), None)
     if column is None:
         return None
     text, unit = _split_size(row[column])
-    value = number(text, column)
+    value = number(text, column) * (unit or SIZES_MM[column] or 1.0)
     if value <= 0:
         raise NoduleRiskError(f"{column} '{row[column]}' is not positive")
-    return value * (unit or SIZES_MM[column] or 1.0)
+    if not POSSIBLE_MM[0] <= value <= POSSIBLE_MM[1]:
+        raise NoduleRiskError(f"{column} '{row[column]}' is no nodule's size: check the unit")
+    return value
+
+
+def diameter_mm(column: str, text: str) -> str:
+    """Returns a diameter of its column in mm, from mm or cm as the cell says.
+
+    Raises:
+        NoduleRiskError: it does not say, and the number looks like cm.
+    """
+    digits, unit = _split_size(text)
+    if unit is None and (small := _without_unit(text)) and float(small) < SMALLEST_MM:
+        raise NoduleRiskError(f"{column} '{text}' has no unit: write {text} mm or {text} cm")
+    return digits if unit is None else f"{number(digits, column) * unit:g}"
 
 
 def refuse_sizes_without_unit(rows: list[Row], table: str) -> None:
     """Asks for the unit of sizes that may be cm.
 
     Raises:
-        NoduleRiskError: neither the column nor the cell says the unit, and a number looks like cm.
+        NoduleRiskError: neither the column nor the cells say the unit, and the numbers may be cm.
     """
-    for row in rows:
-        for column in (column for column, mm in SIZES_MM.items() if mm is None and row.get(column)):
-            text, unit = _split_size(row[column])
-            if unit is None and _is_small(text):
-                raise NoduleRiskError(
-                    f"{table} has sizes under '{column}' without a unit, such as {text}: call the"
-                    f" column {column}_cm if they are in cm, or {column}_mm if they are in mm."
-                )
+    for column in (column for column, mm in SIZES_MM.items() if mm is None):
+        bare = [text for row in rows if (text := _without_unit(row.get(column, "")))]
+        sizes = [float(text) for text in bare]
+        if sizes and (min(sizes) < SMALLEST_MM or max(sizes) < SURELY_MM):
+            raise NoduleRiskError(
+                f"{table} has sizes under '{column}' without a unit, such as"
+                f" {min(bare, key=float)}: call the column {column}_cm if they are in cm, or"
+                f" {column}_mm if they are in mm."
+            )
 
 
 def _split_size(text: str) -> tuple[str, float | None]:
@@ -179,11 +197,13 @@ def _split_size(text: str) -> tuple[str, float | None]:
     return digits, None if unit is None else UNITS_MM[unit.lower()]
 
 
-def _is_small(text: str) -> bool:
+def _without_unit(text: str) -> str:
+    """Returns a positive number that stands without a unit; empty: it is none."""
+    digits, unit = _split_size(text)
     try:
-        return 0 < float(text) < SMALLEST_MM
+        return digits if unit is None and 0 < float(digits) < math.inf else ""
     except ValueError:
-        return False
+        return ""
 
 
 def number(text: str, what: str) -> float:
@@ -201,12 +221,6 @@ def number(text: str, what: str) -> float:
     return value
 
 
-def plain(text: str) -> str:
-    """Keeps only letters and digits, in lower case and normal width, so that ``Pre-invasive`` and
-    ``pre invasive`` are the same."""
-    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", text).casefold())
-
-
 def split_in(row: Row) -> str | None:
     """Returns the ``split`` column: train, validation or test; None if it is empty.
 
@@ -217,7 +231,7 @@ def split_in(row: Row) -> str | None:
     if not text:
         return None
     word = {"training": "train", "val": "validation", "valid": "validation", "testing": "test"}.get(
-        plain(text), plain(text)
+        plain_word(text), plain_word(text)
     )
     if word not in SPLITS:
         raise NoduleRiskError(f"unknown split '{text}': write {', '.join(SPLITS)}")
@@ -237,9 +251,9 @@ def evidence_in(row: Row) -> EvidenceLevel:
         NoduleRiskError: another word than pathology, reader or simulated.
     """
     text = cell(row, "evidence")
-    if text and plain(text) not in EVIDENCE:
+    if text and plain_word(text) not in EVIDENCE:
         raise NoduleRiskError(f"unknown evidence '{text}': write {', '.join(EVIDENCE)}")
-    return EVIDENCE[plain(text) or "pathology"]
+    return EVIDENCE[plain_word(text) or "pathology"]
 
 
 def labels_in(row: Row) -> dict[str, int]:
@@ -256,22 +270,19 @@ def labels_in(row: Row) -> dict[str, int]:
 
 
 def class_index(task: str, text: str) -> int:
-    """Returns the index of a class of the task, given by name or index."""
-    words = [plain(name) for name in TASKS[task].classes]
-    known = {str(index): index for index in range(len(words))} | {
-        word: index for index, word in enumerate(words)
-    }
-    if TASKS[task].numbered:
-        known = {
-            word.removeprefix(prefix): i
-            for i, word in enumerate(words)
-            for prefix in ("", plain(task))
-        }
-    if plain(text) not in known:
+    """Returns the index of a class of the task, given by name or index.
+
+    Raises:
+        NoduleRiskError: no such class, or a sign or question mark beside it.
+    """
+    first = 1 if TASKS[task].numbered else 0
+    known = {str(index): index - first for index in range(first, first + len(TASKS[task].classes))}
+    known |= {plain_word(name): index for index, name in enumerate(TASKS[task].classes)}
+    if plain_word(text) not in known:
         raise NoduleRiskError(
             f"unknown {task} '{text}': write {', '.join(TASKS[task].classes)}, or leave it empty"
         )
-    return known[plain(text)]
+    return known[plain_word(text)]
 
 
 def repeated(names: Iterable[str]) -> frozenset[str]:

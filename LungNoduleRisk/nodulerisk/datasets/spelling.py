@@ -1,4 +1,4 @@
-"""One patient and one CT, however a table spells them (fault 88)."""
+"""One patient, one CT and one nodule, however a table spells them (fault 88)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,26 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
+
+SAME_MM = 0.3  # two centres that differ by less, as after rounding, are of one nodule
+# What tables write for a patient who is not named.
+NOBODY = {
+    "nan",
+    "none",
+    "unknown",
+    "unclear",
+    "anonymous",
+    "anonymized",
+    "anonymised",
+    "不详",
+    "未知",
+}
+
+
+def pseudonym(text: str) -> str:
+    """Returns a cell's pseudonym; empty if it names nobody: rows that say ``unknown`` are of many
+    patients."""
+    return "" if not re.search(r"\w", text) or text.casefold() in NOBODY else text
 
 
 def patient_key(text: str) -> tuple[str, ...]:

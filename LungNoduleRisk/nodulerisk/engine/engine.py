@@ -144,12 +144,10 @@ def choose_device(device: str = "auto") -> str:
         if available
     ]
     if device != "auto" and device not in present:
-        raise NoduleRiskError(
-            _(
-                "This machine has no {device} device that torch can use: choose --device cpu"
-                " or auto."
-            ).format(device=device)
+        words = _(
+            "This machine has no {device} device that torch can use: choose --device cpu or auto."
         )
+        raise NoduleRiskError(words.format(device=device))
     return device if device != "auto" else (present + ["cpu"])[0]
 
 
@@ -316,10 +314,7 @@ def load_network(weights: WeightSet, name: str):
     card = weights.networks[name]
     try:
         network = build_network(
-            card.kind,
-            input_size=card.size,
-            n_classes=card.heads,
-            **recipe_of(card),
+            card.kind, input_size=card.size, n_classes=card.heads, **recipe_of(card)
         )
     except (ValueError, TypeError) as error:
         raise WeightsError(

@@ -142,11 +142,8 @@ class NetworkQueue:
             raise WorkerError(_("The networks only serve sessions of their own server."))
         weights = self._sets.get(hello["weights"])
         if weights is None:
-            raise WeightsError(
-                _("This server does not have the weight set: choose {sets}.").format(
-                    sets=joined(" or ", map(Verbatim, self._sets))
-                )
-            )
+            words = _("This server does not have the weight set: choose {sets}.")
+            raise WeightsError(words.format(sets=joined(" or ", map(Verbatim, self._sets))))
         if weights.hashes() != hello["hashes"]:
             raise WeightsError(
                 _("The weight set was changed after the server was started: restart the server.")

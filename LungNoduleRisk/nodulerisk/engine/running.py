@@ -87,12 +87,11 @@ def _read(file: Path) -> dict[str, str]:
         said = json.loads(file.read_text(encoding="utf-8"))
         return {"address": str(said["address"]), "key": str(said["key"])}
     except (OSError, ValueError, KeyError, TypeError):
-        raise WorkerError(
-            _(
-                "No networks run at {file}, which {variable} names: start them by nodulerisk"
-                " networks {file}, or unset {variable}."
-            ).format(file=file, variable=VARIABLE)
-        ) from None
+        words = _(
+            "No networks run at {file}, which {variable} names: start them by nodulerisk networks"
+            " {file}, or unset {variable}."
+        )
+        raise WorkerError(words.format(file=file, variable=VARIABLE)) from None
 
 
 def _is_open_to_others(status: os.stat_result) -> bool:

@@ -51,9 +51,12 @@ def mask_evidence_of(evaluation: Evaluation) -> Evidence:
 
 def data_words(evaluation: Evaluation) -> str:
     """Describes which nodules the figures come from."""
-    if evaluation.held_out:
+    if evaluation.split == "test":
         return f"{evaluation.about.dataset}, test patients"
-    return f"{evaluation.about.dataset}, all nodules: not held out, so training may have seen them"
+    counted = f"{evaluation.about.dataset}, {evaluation.split} nodules"
+    if evaluation.about.asked:
+        return f"{counted}, as requested: whether training has seen them is not known"
+    return f"{counted}: not held out, so training may have seen them"
 
 
 def beside_size(task: TaskEvaluation) -> str:

@@ -52,15 +52,14 @@ class Paired:
 
 
 def compare_predictions(
-    first: Sequence[Prediction],
-    second: Sequence[Prediction],
-    tasks: Mapping[str, Task] = TASKS,
+    first: Sequence[Prediction], second: Sequence[Prediction], tasks: Mapping[str, Task] = TASKS
 ) -> list[Paired]:
     """Compares two sets' answers on the nodules that both answered, by name: the test nodules, or
     all if there are none.
 
     Raises:
-        NoduleRiskError: they have no nodule in common, or labels of a common one differ.
+        NoduleRiskError: they have no nodule in common, labels of a common one differ, or no task
+            has an answer of both for nodules of two classes.
     """
     ours, theirs = ({o.name: o for o in _counted(those)} for those in (first, second))
     names = [name for name in ours if name in theirs]
@@ -76,7 +75,13 @@ def compare_predictions(
                 " the same data."
             )
     pairs = [(ours[name], theirs[name]) for name in names]
-    return [found for task in tasks.values() for found in _of_task(task, pairs)]
+    found = [one for task in tasks.values() for one in _of_task(task, pairs)]
+    if not found:
+        raise NoduleRiskError(
+            "No task can be compared: there is none for which both sets answered nodules of two"
+            " classes."
+        )
+    return found
 
 
 def write_comparison(found: Sequence[Paired], path: Path) -> None:

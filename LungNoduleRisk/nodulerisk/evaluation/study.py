@@ -78,8 +78,12 @@ def evaluate_dataset(
         NoduleRiskError: no nodule could be assessed, or there is no such column.
         OutputError: the folder cannot be written.
     """
-    whole, dataset = dataset, dataset.counted(split) if split else dataset
     refuse_unknown_columns(by, dataset)
+    groups = set(map(column_name, by))
+    whole = replace(
+        dataset, unused=tuple(n for n in dataset.unused if column_name(n) not in groups)
+    )
+    dataset = whole.counted(split) if split else whole
     test = dataset.of_split("test")
     nodules = (*dataset.of_split("validation"), *test) if test else dataset.nodules
     answered, broken = predictions(weights, nodules, networks, clicks, progress, by)
@@ -87,8 +91,13 @@ def evaluate_dataset(
         raise NoduleRiskError(
             f"No nodule of {dataset.name} could be assessed: {(*dataset.broken, *broken)[:1]}"
         )
-    remarks = (*remarks_of(whole), *_remarks_on(split, len(whole.nodules), len(nodules)))
-    described = replace(about(weights, dataset, broken), remarks=remarks)
+    grouped = {column_name(column) for column in by}
+    unused = tuple(name for name in whole.unused if column_name(name) not in grouped)
+    remarks = (
+        *remarks_of(replace(whole, unused=unused)),
+        *_remarks_on(split, len(whole.nodules), len(nodules)),
+    )
+    described = replace(about(weights, dataset, broken), remarks=remarks, asked=split or "")
     evaluation = evaluate(answered, described, weights.table)
     write_evaluation(evaluation, answered, out, weights.table)
     return evaluation
@@ -106,6 +115,18 @@ def _remarks_on(split: str | None, there: int, assessed: int) -> Iterator[str]:
             f"{left} of {there} nodules are for training by the data's split, and not counted. If"
             " this set was not trained on these data, --split all counts every nodule."
         )
+
+
+def _unanswered(counted: Sequence[Prediction], tasks: Iterable[str]) -> Iterator[str]:
+    """Yields, for tasks with an answer for some labelled nodules, for how many there is none."""
+    for task in tasks:
+        labelled = [o for o in counted if task in o.labels]
+        answered = len(with_task(labelled, task))
+        if 0 < answered < len(labelled):
+            yield (
+                f"{len(labelled) - answered} of {len(labelled)} nodules with a label of {task} have"
+                " no answer, such as where no nodule was found: they count in no figure of it."
+            )
 
 
 def refuse_unknown_columns(by: Sequence[str], dataset: NoduleDataset) -> None:
@@ -139,9 +160,7 @@ def about(weights: WeightSet, dataset: NoduleDataset, broken: Iterable[Broken]) 
 
 
 def evaluate(
-    answered: Sequence[Prediction],
-    about: About | None = None,
-    tasks: Mapping[str, Task] = TASKS,
+    answered: Sequence[Prediction], about: About | None = None, tasks: Mapping[str, Task] = TASKS
 ) -> Evaluation:
     """Returns figures of the tasks on the test predictions, with thresholds and calibration from
     the validation predictions.
@@ -152,13 +171,15 @@ def evaluate(
     test = [o for o in answered if o.split == "test"]
     validation = [o for o in answered if o.split == "validation"] if test else []
     counted = test or list(answered)
+    about = about or About()
+    about = replace(about, remarks=(*about.remarks, *_unanswered(counted, tasks)))
     thresholds = chosen_thresholds(validation, tasks)
     lines = chosen_calibration(validation, tasks)
     found = {task: those for task in tasks if (those := with_task(counted, task))}
     masks = with_mask(counted)
     return Evaluation(
-        about=about or About(),
-        split="test" if test else "all",
+        about=about,
+        split=about.asked or ("test" if test else "all"),
         nodules=len(counted),
         patients=len({o.patient for o in counted}),
         validation=len(validation),

@@ -126,6 +126,7 @@ class About:
         hashes: SHA-256 of the networks, by name.
         broken: cases that could not be read or assessed.
         remarks: what else the user must know about how the data were read and chosen.
+        asked: the split that the user asked to count, or ``all``; empty: the data say it.
         shared_patients: how many patients of test nodules also have nodules for training or
             validation: none should.
     """
@@ -137,6 +138,7 @@ class About:
     attribution: str = ""
     broken: tuple[Broken, ...] = ()
     remarks: tuple[str, ...] = ()
+    asked: str = ""
     shared_patients: int = 0
 
 
@@ -145,8 +147,8 @@ class Evaluation:
     """The whole evaluation; ``dataclasses.asdict`` gives JSON-ready values.
 
     Attributes:
-        split: of the nodules that the figures come from: ``test``, or ``all`` if the data have no
-            test nodules; then training may have seen them.
+        split: of the nodules that the figures come from: the one asked for, else ``test``, or
+            ``all`` if the data have no test nodules; then training may have seen them.
         validation: how many nodules thresholds and calibration could be chosen on.
         left_out: task -> why it was not evaluated.
     """
@@ -162,4 +164,5 @@ class Evaluation:
 
     @property
     def held_out(self) -> bool:
-        return self.split == "test"
+        """Whether the data or the user say that these nodules are to test on."""
+        return bool(self.about.asked) or self.split == "test"

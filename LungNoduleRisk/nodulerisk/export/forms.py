@@ -20,6 +20,7 @@ import torch
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.engine.engine import cube_shape, load_network
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.export.loaded_back import largest_difference
 from nodulerisk.export.model_card import front_matter, greys_of, input_words, model_card, outputs_of
 from nodulerisk.files import NOTICE, folder_written_whole
 from nodulerisk.weights.card import WeightSet
@@ -29,8 +30,11 @@ Write = Callable[[WeightSet, str, Path], None]  # a network of the set into a fo
 OPSET = 17  # of ONNX: the oldest that has all of our layers
 
 
-def export(weights: WeightSet, form: str, out: Path, progress: Progress | None = None) -> None:
+def export(weights: WeightSet, form: str, out: Path, progress: Progress | None = None) -> float:
     """Writes the whole set in a form of ``FORMS``, with its card and a model card, or nothing.
+
+    Returns:
+        How far the networks' answers, loaded back, are from the set's.
 
     Args:
         weights: from ``load_weight_set``.
@@ -39,7 +43,7 @@ def export(weights: WeightSet, form: str, out: Path, progress: Progress | None =
         progress: called with a network's name and the share done, 0..1.
 
     Raises:
-        OutputError: the folder exists or cannot be written.
+        OutputError: the folder exists or cannot be written, or a network answers otherwise.
         NoduleRiskError: a package that the form needs is missing.
     """
     with folder_written_whole(out) as folder:
@@ -50,6 +54,7 @@ def export(weights: WeightSet, form: str, out: Path, progress: Progress | None =
         matter = front_matter(weights) if form == "huggingface" else ""
         (folder / "README.md").write_text(matter + model_card(weights, form), encoding="utf-8")
         shutil.copyfile(weights.folder / "card.json", folder / "card.json")
+        return largest_difference(weights, form, folder)
 
 
 def write_onnx(weights: WeightSet, name: str, folder: Path) -> None:

@@ -110,7 +110,8 @@ def outputs_of(weights: WeightSet, name: str) -> dict[str, list[str]]:
 def _evidence_rows(weights: WeightSet) -> Iterator[str]:
     for name, task in weights.tasks.items():
         if task.networks:
-            yield _evidence_row(name, _answered_by(task), task.evidence)
+            for evidence in (task.evidence, *task.further_evidence):
+                yield _evidence_row(name, _answered_by(task), evidence)
     if weights.mask_network is not None:
         yield _evidence_row("mask", weights.mask_network, weights.mask_evidence)
 

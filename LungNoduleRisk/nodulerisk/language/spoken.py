@@ -20,7 +20,7 @@ from string import Formatter
 from typing import Any
 from unicodedata import east_asian_width
 
-from nodulerisk.language.texts import Clause, Text, Verbatim
+from nodulerisk.language.texts import Clause, Text, Title, Verbatim
 
 LANGUAGES = {"en": "English", "zh_CN": "简体中文", "de": "Deutsch", "es": "Español"}
 VARIABLES = ("LUNGNODULERISK_LANGUAGE", "LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
@@ -94,6 +94,8 @@ def say(words: str) -> str:
         return words
     text = words if isinstance(words, Text) else Text(words)
     said = _filled(text) if text.values else _word(text)
+    if isinstance(text, Title):
+        return Title.inflect(said)
     return said.rstrip(".。") if isinstance(text, Clause) else said
 
 

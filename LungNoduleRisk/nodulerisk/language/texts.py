@@ -116,17 +116,38 @@ def message_of(error: BaseException) -> str:
     return first if isinstance(first, Text) else str(error)
 
 
-class Clause(Text):
-    """A sentence within another one: in English without its capital letter and full stop."""
+class Inflected(Text):
+    """Words that begin or end otherwise where they stand; they are said, then changed."""
 
-    def __new__(cls, sentence: str) -> Clause:
-        clause = str.__new__(cls, sentence[:1].lower() + sentence[1:].rstrip("."))
-        clause.template, clause.plural, clause.number = "{sentence}", "", 1
-        clause.values = {"sentence": sentence}
-        return clause
+    def __new__(cls, words: str) -> Inflected:
+        inflected = str.__new__(cls, cls.inflect(words))
+        inflected.template, inflected.plural, inflected.number = "{words}", "", 1
+        inflected.values = {"words": words}
+        return inflected
+
+    @staticmethod
+    def inflect(words: str) -> str:
+        return words
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Clause, (self.values["sentence"],)
+        return type(self), (self.values["words"],)
+
+
+class Clause(Inflected):
+    """A sentence within another one: in English without its capital letter and full stop."""
+
+    @staticmethod
+    def inflect(words: str) -> str:
+        return words[:1].lower() + words[1:].rstrip(".")
+
+
+class Title(Inflected):
+    """A word as a heading: with a capital letter, and never said as another word that has one, such
+    as that of a button."""
+
+    @staticmethod
+    def inflect(words: str) -> str:
+        return words[:1].upper() + words[1:]
 
 
 def read_back(english: str, templates: Iterable[str]) -> str:

@@ -81,21 +81,17 @@ def _code(kind: str, facts: NetworkKind) -> Any:
     try:
         return resolve_name(facts.network)
     except (ImportError, AttributeError) as error:
-        raise ValueError(
-            _(
-                "the code of the network kind {kind} cannot be imported ({error}): install its"
-                " package, or put its folder on PYTHONPATH"
-            ).format(kind=kind, error=str(error))
-        ) from error
+        words = _(
+            "the code of the network kind {kind} cannot be imported ({error}): install its"
+            " package, or put its folder on PYTHONPATH"
+        )
+        raise ValueError(words.format(kind=kind, error=str(error))) from error
 
 
 def _as_network(kind: str, made: Any, draws_mask: bool) -> Network:
     if isinstance(made, Network):
         return made
     if not isinstance(made, nn.Module):
-        raise ValueError(
-            _("{kind} gives a {made}, not a torch module").format(
-                kind=kind, made=type(made).__name__
-            )
-        )
+        words = _("{kind} gives a {made}, not a torch module")
+        raise ValueError(words.format(kind=kind, made=type(made).__name__))
     return ForeignNetwork(made, draws_mask)

@@ -86,11 +86,8 @@ class DenseTrunk(Network):
         super().__init__()
         outputs = output_size or n_classes
         if outputs != n_classes and (outputs, n_classes) != (1, 2):
-            raise ValueError(
-                _("output_size {outputs} does not fit {n_classes} classes").format(
-                    outputs=outputs, n_classes=n_classes
-                )
-            )
+            words = _("output_size {outputs} does not fit {n_classes} classes")
+            raise ValueError(words.format(outputs=outputs, n_classes=n_classes))
         self._one_sigmoid = outputs < n_classes
         self._divisor, self._offset = first_scale
         channels, growth = scaled(first_layer, width), scaled(k, width)

@@ -52,12 +52,11 @@ def load_keras_weights(network: nn.Module, path: str | Path) -> nn.Module:
                 _matched_arrays(network, _keras_layers(file, Path(path).name), Path(path).name)
             )
     except OSError as error:
-        raise WeightsError(
-            _(
-                "{name} cannot be read as HDF5: it is missing, truncated or in another format."
-                " Copy it again from its source."
-            ).format(name=Path(path).name)
-        ) from error
+        words = _(
+            "{name} cannot be read as HDF5: it is missing, truncated or in another format. Copy it"
+            " again from its source."
+        )
+        raise WeightsError(words.format(name=Path(path).name)) from error
     network.load_state_dict(arrays, strict=False)
     return network
 
@@ -74,11 +73,8 @@ def keras_classes(path: Path) -> int:
             dense = [name for name, arrays in layers.items() if _kind(name, arrays) is nn.Linear]
             return int(layers[max(dense, key=_number)]["kernel"].shape[1])
     except (OSError, ValueError) as error:
-        raise WeightsError(
-            _("{name} is not a Keras 2 HDF5 file with a dense layer: copy it again.").format(
-                name=path.name
-            )
-        ) from error
+        words = _("{name} is not a Keras 2 HDF5 file with a dense layer: copy it again.")
+        raise WeightsError(words.format(name=path.name)) from error
 
 
 def layer_names(path: Path) -> list[str]:
@@ -99,12 +95,11 @@ def layer_names(path: Path) -> list[str]:
 def _keras_layers(file: h5py.File, name: str) -> dict[str, dict[str, h5py.Dataset]]:
     """Returns {layer name: {parameter name: dataset}} for every layer that holds arrays."""
     if "layers" in file or "_layer_checkpoint_dependencies" in file:
-        raise WeightsError(
-            _(
-                "{name} is a Keras 3 '.weights.h5' file: load it in Keras and save it again"
-                " with model.save('name.h5')."
-            ).format(name=name)
+        words = _(
+            "{name} is a Keras 3 '.weights.h5' file: load it in Keras and save it again with"
+            " model.save('name.h5')."
         )
+        raise WeightsError(words.format(name=name))
     root = file.get("model_weights", file)
     layers: dict[str, dict[str, h5py.Dataset]] = {}
     for layer in root:
@@ -139,11 +134,8 @@ def _number(name: str) -> float:
     number = re.search(r"_(\d+)$", name)
     if number:
         return int(number[1])
-    return (
-        0
-        if name in ("conv3d", "conv3d_transpose", "batch_normalization", "dense")
-        else float("inf")
-    )
+    is_first = name in ("conv3d", "conv3d_transpose", "batch_normalization", "dense")
+    return 0 if is_first else float("inf")
 
 
 def _matched_arrays(
@@ -192,20 +184,17 @@ def _array(
     shape = _torch_shape(dataset.shape, kind) if dataset is not None else None
     needed = tuple(expected.shape) if expected is not None else None
     if shape != needed:
-        raise WeightsError(
-            _(
-                "{file_name} is for another network, class count or width: its layer {name}"
-                " has shape {shape}, needed {needed}."
-            ).format(file_name=file_name, name=name, shape=shape, needed=needed)
+        words = _(
+            "{file_name} is for another network, class count or width: its layer {name} has shape"
+            " {shape}, needed {needed}."
         )
+        raise WeightsError(words.format(file_name=file_name, name=name, shape=shape, needed=needed))
     array = np.asarray(dataset, dtype=np.float32)
     if not np.isfinite(array).all():
-        raise WeightsError(
-            _(
-                "{file_name} is damaged: its layer {name} holds NaN or infinite values. Copy"
-                " it again."
-            ).format(file_name=file_name, name=name)
+        words = _(
+            "{file_name} is damaged: its layer {name} holds NaN or infinite values. Copy it again."
         )
+        raise WeightsError(words.format(file_name=file_name, name=name))
     return torch.from_numpy(np.ascontiguousarray(array.transpose(_axes(array.ndim))))
 
 

@@ -260,13 +260,12 @@ def kind_of(name: str) -> NetworkKind:
     if ":" not in name:
         return _factory(_entry_point(name))
     if name not in _trusted():
-        raise ValueError(
-            _(
-                "it names the code {name} to build a network, and weights alone must not run"
-                " code: if you trust it, run nodulerisk --trust {name} and then the command,"
-                " set {trusted}, or install it as an entry point"
-            ).format(name=name, trusted=TRUSTED)
+        words = _(
+            "it names the code {name} to build a network, and weights alone must not run code: if"
+            " you trust it, run nodulerisk --trust {name} and then the command, set {trusted}, or"
+            " install it as an entry point"
         )
+        raise ValueError(words.format(name=name, trusted=TRUSTED))
     return _factory(name)
 
 

@@ -65,10 +65,7 @@ def explanation_figure(ct: CT, assessment: Assessment, explanation: Explanation)
     for number, picture in enumerate(nodule_slices(ct, assessment)):
         axes = figure.add_axes((0.02 + (WIDTH + 0.015) * number, 0.02, WIDTH, 0.775))
         draw_slice(axes, picture)
-        _draw_map(
-            axes,
-            values_at(picture.points, explanation.values, explanation.grid),
-        )
+        _draw_map(axes, values_at(picture.points, explanation.values, explanation.grid))
     return figure
 
 

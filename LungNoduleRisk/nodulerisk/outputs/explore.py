@@ -1,5 +1,5 @@
-"""Plots for getting to know a nodule, or any voxels with a mask, and the networks;
-``Resources/Notebooks/explore.ipynb`` shows them all.
+"""Plots for getting to know a nodule, or any voxels with a mask, and what networks see of it and
+learn; ``Resources/Notebooks/explore.ipynb`` shows them all.
 
 Matplotlib figures are kept out of global state: a notebook shows what a cell returns (``%matplotlib
 inline``). Lengths are mm, densities HU; volumes are indexed z, y, x.
@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-import torch
 from matplotlib import colormaps
 from matplotlib.animation import FuncAnimation
 from matplotlib.axes import Axes
@@ -28,17 +27,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 from plotly.subplots import make_subplots
-from rich.table import Table
 from scipy.ndimage import distance_transform_edt, gaussian_filter
-from torch.utils.flop_counter import FlopCounterMode
 
 from nodulerisk.assessment import Assessment, NoduleMask
 from nodulerisk.ct.cubes import DENSESHARP_SIDE, DENSESHARP_SPACING_MM, EMV_SPACING_MM, Grid
 from nodulerisk.ct.volume import CT, INT16, Acquisition, to_lps, triple
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.language.texts import _
-from nodulerisk.networks.build import outlined
-from nodulerisk.networks.kinds import recipe_of
 from nodulerisk.nodule.mask import MASK_LEVEL, centroid_lps_mm, hand_mask
 from nodulerisk.outputs.html.interactive import LIGHT
 from nodulerisk.outputs.mesh import nodule_mesh
@@ -52,10 +47,9 @@ from nodulerisk.outputs.slices import (
     nodule_slices,
     probability_at,
     slices_at,
+    upright_mask,
 )
 from nodulerisk.outputs.style import BLUE, CONTOUR, SURFACE
-from nodulerisk.tasks import TASKS
-from nodulerisk.weights.card import WeightSet
 
 Shown = Assessment | NoduleMask
 GREY_LEVELS = "stretched grey levels"  # of voxels that are not HU
@@ -81,18 +75,6 @@ ICONS = {  # of matplotlib's player, in letters
 }
 LUNG, NODULE = "#7d93a8", "#e08a00"  # colours of histograms
 TRAINING, VALIDATION = BLUE, CONTOUR
-PUBLISHED = (  # task, kind and side of the input: EMV-3D-CNN's nine networks, and DenseSharp
-    ("malignancy", "inception", 60),
-    ("malignancy", "vgg", 40),
-    ("malignancy", "resnet", 60),
-    ("invasiveness", "inception", 40),
-    ("invasiveness", "vgg", 60),
-    ("invasiveness", "resnet", 40),
-    ("grade", "inception", 60),
-    ("grade", "vgg", 80),
-    ("grade", "resnet", 40),
-    ("subtype", "densesharp", 32),
-)
 
 
 def checkout() -> Path:
@@ -122,6 +104,26 @@ def checkout() -> Path:
 # --- What is shown: an assessed nodule, or any voxels with a mask
 
 
+def as_ct(
+    voxels: np.ndarray,
+    spacing_mm: Sequence[float] = (1.0, 1.0, 1.0),
+    window: tuple[float, float] = LUNG_WINDOW_HU,
+) -> CT:
+    """Returns any voxels as what the plots take.
+
+    Args:
+        voxels: numbers (z, y, x), HU or others, with the axes towards the head, back and left.
+        spacing_mm: of the voxels, x, y, z.
+        window: the values to show as black and as white. Those of another window than the lung's
+            are stretched onto it, and no plot calls them HU.
+    """
+    low, high = LUNG_WINDOW_HU
+    share = (np.asarray(voxels, float) - window[0]) / (window[1] - window[0])
+    hu = np.clip(np.rint(low + share * (high - low)), INT16.min, INT16.max).astype(np.int16)
+    said = Acquisition(modality=None if tuple(window) == LUNG_WINDOW_HU else GREY_LEVELS)
+    return CT(hu, triple(spacing_mm), (0.0, 0.0, 0.0), acquisition=said)
+
+
 def pair(
     voxels: np.ndarray,
     mask: np.ndarray,
@@ -131,22 +133,15 @@ def pair(
     """Returns any voxels and their mask as what the plots take.
 
     Args:
-        voxels: numbers (z, y, x), HU or others, with the axes towards the head, back and left.
+        voxels, spacing_mm, window: as for ``as_ct``.
         mask: the same shape: bool, labels (not 0: inside) or probabilities (0.5 and more: inside).
-        spacing_mm: of the voxels, x, y, z.
-        window: the values to show as black and as white. Those of another window than the lung's
-            are stretched onto it, and no plot calls them HU.
 
     Raises:
         NoduleRiskError: not two volumes of one shape, or an empty mask.
     """
     if voxels.ndim != 3 or voxels.shape != mask.shape:
         raise NoduleRiskError(_("Voxels and mask must be two volumes (z, y, x) of the same shape."))
-    low, high = LUNG_WINDOW_HU
-    share = (np.asarray(voxels, float) - window[0]) / (window[1] - window[0])
-    hu = np.clip(np.rint(low + share * (high - low)), INT16.min, INT16.max).astype(np.int16)
-    said = Acquisition(modality=None if tuple(window) == LUNG_WINDOW_HU else GREY_LEVELS)
-    ct = CT(hu, triple(spacing_mm), (0.0, 0.0, 0.0), acquisition=said)
+    ct = as_ct(voxels, spacing_mm, window)
     inside = np.asarray(mask) >= MASK_LEVEL
     if not inside.any():
         raise NoduleRiskError(_("The mask is empty: there is nothing to show."))
@@ -282,12 +277,9 @@ class Surroundings:
 
 def surroundings(ct: CT, shown: Shown, margin_mm: float = MARGIN_MM) -> Surroundings:
     """Returns the box around the mask with a margin, as far as the scan reaches."""
-    on_ct = _nodule_of(shown).on_ct().astype(np.int16)
-    straight, mask = to_lps(ct), to_lps(replace(ct, hu=on_ct)).hu > 0
-    voxels, margin = (
-        np.argwhere(mask),
-        np.ceil(margin_mm / np.array(straight.spacing_mm[::-1])).astype(int),
-    )
+    straight, mask = to_lps(ct), upright_mask(ct, _nodule_of(shown))
+    voxels = np.argwhere(mask)
+    margin = np.ceil(margin_mm / np.array(straight.spacing_mm[::-1])).astype(int)
     first, end = np.maximum(voxels.min(axis=0) - margin, 0), voxels.max(axis=0) + margin + 1
     box = tuple(slice(a, b) for a, b in zip(first, end, strict=True))
     corner = triple(straight.point_of(first[::-1]))
@@ -452,84 +444,6 @@ def _draw_middle(column: Sequence[Axes], volume: np.ndarray, greys: tuple[float,
     for axes, picture in zip(column, slices, strict=True):
         axes.imshow(picture, cmap="gray", vmin=greys[0], vmax=greys[1])
         axes.set(xticks=[], yticks=[])
-
-
-@dataclass(frozen=True)
-class NetworkSize:
-    """The size of a network and the cost of one nodule.
-
-    Attributes:
-        name: the label to show.
-        kind, width: as for ``build_network``.
-        side: of its input, voxels.
-        parameters: as Keras counts them, with the running means and variances of batch
-            normalisation.
-        gflop: 10⁹ multiplications and additions per nodule.
-    """
-
-    name: str
-    kind: str
-    width: float
-    side: int
-    parameters: int
-    gflop: float
-
-
-def network_size(
-    name: str,
-    kind: str,
-    side: int,
-    n_classes: int | Sequence[int],
-    width: float = 1.0,
-    **recipe: Any,
-) -> NetworkSize:
-    """Counts on torch's meta device, without computing anything; ``recipe``: more arguments of
-    ``build_network``."""
-    network = outlined(kind, input_size=side, n_classes=n_classes, width=width, **recipe)
-    cube = torch.empty(1, network.cubes.channels, side, side, side, device="meta")
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(cube)
-    parameters = sum(
-        array.numel() for array in network.state_dict().values() if array.is_floating_point()
-    )
-    return NetworkSize(name, kind, width, side, parameters, counter.get_total_flops() / 1e9)
-
-
-def published_sizes() -> list[NetworkSize]:
-    """Returns the sizes of EMV-3D-CNN's nine networks and DenseSharp, as published."""
-    return [
-        network_size(f"{task} {kind}", kind, side, len(TASKS[task].classes))
-        for task, kind, side in PUBLISHED
-    ]
-
-
-def sizes_of(weights: WeightSet) -> list[NetworkSize]:
-    """Returns the sizes of a weight set's networks."""
-    return [
-        network_size(name, n.kind, n.size, n.heads, **recipe_of(n))
-        for name, n in weights.networks.items()
-    ]
-
-
-def sizes_table(title: str, sizes: Sequence[NetworkSize]) -> Table:
-    """Returns a table with one row per network and their sum, for notebooks and terminals."""
-    table = Table(title=title, show_footer=True)
-    table.add_column("Network", "all of them")
-    table.add_column("Width", justify="right")
-    table.add_column("Input", justify="right")
-    table.add_column("Parameters", f"{sum(size.parameters for size in sizes):,}", justify="right")
-    table.add_column(
-        "GFLOP per nodule", f"{sum(size.gflop for size in sizes):.2f}", justify="right"
-    )
-    for size in sizes:
-        table.add_row(
-            size.name,
-            f"{size.width:g}",
-            f"{size.side}³",
-            f"{size.parameters:,}",
-            f"{size.gflop:.2f}",
-        )
-    return table
 
 
 def losses_figure(log: Path) -> Figure:

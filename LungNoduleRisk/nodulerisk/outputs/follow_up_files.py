@@ -49,13 +49,7 @@ def _everything(timeline: Timeline, rows: Sequence[Row]) -> dict[str, Any]:
         for track in timeline.tracks
         if (course := timeline.course(track)) is not None
     }
-    return {
-        NOTICE: RESEARCH_USE_ONLY,
-        **of_two,
-        "gaps": gaps,
-        "nodules": rows,
-        "courses": courses,
-    }
+    return {NOTICE: RESEARCH_USE_ONLY, **of_two, "gaps": gaps, "nodules": rows, "courses": courses}
 
 
 def _course(course: Course) -> Mapping[str, Any]:

@@ -31,6 +31,7 @@ from nodulerisk.outputs.words import (
     figure_words,
     measurement_value,
     number_words,
+    overstated_words,
     short_words,
     stability_words,
     withheld_words,
@@ -74,13 +75,13 @@ def weights_view(weights: WeightSet) -> RenderableType:
 
 
 def risk_view(task: TaskCard) -> RenderableType:
-    """Returns a task's risk model as a table with one row per term, what was left out and why, then
-    the cross-validated figures."""
+    """Returns a task's risk model, calibrated, as a table with one row per term, what was left out
+    and why, then the cross-validated figures."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     titles = _("Term"), _("Log-odds per standard deviation"), _("Mean and SD"), _("Range")
     for title in titles:
         table.add_column(say(title), overflow="fold")
-    for name, term in task.risk.terms.items() if task.risk else ():
+    for name, term in task.risk.calibrated.terms.items() if task.risk else ():
         cells = "{coefficient:+.3f}", "{mean:.4g} ± {sd:.3g}", _("{low:.4g} to {high:.4g}")
         table.add_row(say(name), *(say(Text(cell).format(**vars(term))) for cell in cells))
     left_out = _("left out: AUC {gain:+.3f} ({low:+.3f} to {high:+.3f})")
@@ -96,6 +97,8 @@ def _task_section(name: str, classes: Sequence[str], task: TaskCard) -> Iterator
         answered.append(decided.format(name=classes[-1], threshold=task.threshold))
     yield from _heading(joined(": ", (name, joined(", ", classes))), *answered)
     yield from _evidence_lines(task.evidence) if task.risk is None else [risk_view(task)]
+    for further in task.further_evidence:
+        yield from _evidence_lines(further)
 
 
 def _answered_by(task: TaskCard) -> Iterator[str]:
@@ -185,10 +188,7 @@ def outcome_row(outcome: Outcome) -> Row:
     assessment = outcome.assessment
     row |= _place_columns(None if assessment is None else assessment.place)
     for score in sorted(outcome.advice.scores, key=lambda score: SCORE_NAMES.index(score.name)):
-        row |= {
-            score.name: score.words,
-            f"{score.name} probability": _rounded(score.probability),
-        }
+        row |= {score.name: score.words, f"{score.name} probability": _rounded(score.probability)}
     for name in {**TASKS, **({} if assessment is None else assessment.tasks)}:
         row |= _task_columns(name, assessment)
     if assessment is not None:
@@ -326,6 +326,9 @@ def _remarks_on(outcome: Outcome) -> Iterator[tuple[str, str]]:
         yield Text("{seen} ({basis})").format(seen=joined(", ", seen), basis=basis), ""
     for one in outcome.advice.others:
         yield joined(": ", (one.name, one.words)), ""
+    for name, task in outcome.assessment.tasks.items():
+        if off := overstated_words(task):
+            yield joined(": ", (name, off)), ""
     for line in stability_words(outcome.assessment):
         yield line, ""
     for line in withheld_words(outcome.assessment):

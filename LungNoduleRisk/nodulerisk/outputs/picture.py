@@ -98,11 +98,9 @@ def picture_png(ct: CT, assessment: Assessment, path: Path) -> None:
 def nodule_figure(ct: CT, assessment: Assessment) -> Figure:
     """The picture as a matplotlib figure, in no global state."""
     figure = Figure(SIZE_INCHES, DPI, facecolor="white")
-    name = (
-        assessment.name
-        if len(assessment.name) <= LONGEST_NAME
-        else f"{assessment.name[: LONGEST_NAME - 1]}…"
-    )
+    name = assessment.name
+    if len(name) > LONGEST_NAME:
+        name = f"{name[: LONGEST_NAME - 1]}…"
     write(figure, 0.02, 0.957, joined(" ", (_("Nodule"), name)), size=20, weight="bold")
     headline = joined("; ", words.headline(assessment))
     first = lines(headline, WIDTH, max_lines=1, placeholder=" …")

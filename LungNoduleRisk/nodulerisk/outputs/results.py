@@ -19,12 +19,7 @@ from nodulerisk.clinical.advice import NO_ADVICE, Advice
 from nodulerisk.ct.volume import CT
 from nodulerisk.errors import OutputError
 from nodulerisk.language.texts import _
-from nodulerisk.outputs.style import (
-    MASK_NIFTI_NAME,
-    MESH_NAME,
-    PAGE_NAME,
-    PICTURE_NAME,
-)
+from nodulerisk.outputs.style import MASK_NIFTI_NAME, MESH_NAME, PAGE_NAME, PICTURE_NAME
 
 RESULT_FILES = (*ASSESSMENT_FILES, MASK_NIFTI_NAME, MESH_NAME, PAGE_NAME, PICTURE_NAME)
 BYTES_A_NODULE = 10 << 20  # plotly.js takes half of it
@@ -69,11 +64,7 @@ def write_results(
 
 
 def _write_for_people(
-    ct: CT,
-    assessment: Assessment,
-    folder: Path,
-    advice: Advice,
-    identity: Mapping[str, str] | None,
+    ct: CT, assessment: Assessment, folder: Path, advice: Advice, identity: Mapping[str, str] | None
 ) -> None:
     """Writes the mask for other programs, the mesh, the page and the picture."""
     # slow, and not wanted for the JSON alone
@@ -103,18 +94,12 @@ def refuse_unwritable(folder: Path, nodules: int) -> None:
             probe.write(b"0")
         free = disk_usage(folder).free
     except OSError as error:
-        raise OutputError(
-            _("{folder} cannot be written ({reason}): choose another folder.").format(
-                folder=folder, reason=error.strerror
-            )
-        ) from error
+        words = _("{folder} cannot be written ({reason}): choose another folder.")
+        raise OutputError(words.format(folder=folder, reason=error.strerror)) from error
     if free < nodules * BYTES_A_NODULE:
         needed = nodules * BYTES_A_NODULE >> 20
-        raise OutputError(
-            _(
-                "{folder} has {free} MB free, but {needed} MB are needed: choose another folder."
-            ).format(folder=folder, free=free >> 20, needed=needed)
-        )
+        words = _("{folder} has {free} MB free, but {needed} MB are needed: choose another folder.")
+        raise OutputError(words.format(folder=folder, free=free >> 20, needed=needed))
 
 
 def remove_results(folder: Path) -> None:
@@ -139,8 +124,5 @@ def remove_file(path: Path) -> None:
     except NotADirectoryError:
         pass
     except OSError as error:
-        raise OutputError(
-            _("{path} cannot be replaced ({reason}): choose another folder.").format(
-                path=path, reason=error.strerror
-            )
-        ) from error
+        words = _("{path} cannot be replaced ({reason}): choose another folder.")
+        raise OutputError(words.format(path=path, reason=error.strerror)) from error

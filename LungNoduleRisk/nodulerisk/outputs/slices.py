@@ -15,7 +15,7 @@ from skimage.measure import find_contours
 
 from nodulerisk.assessment import Assessment, NoduleMask
 from nodulerisk.ct.cubes import Grid
-from nodulerisk.ct.volume import CT
+from nodulerisk.ct.volume import CT, to_lps
 from nodulerisk.language.texts import _
 from nodulerisk.nodule.mask import MASK_LEVEL
 from nodulerisk.nodule.measure import axes_lps_mm
@@ -103,6 +103,11 @@ def values_at(points: np.ndarray, values: np.ndarray, grid: Grid) -> np.ndarray:
     outside."""
     voxels = (points - grid.origin_lps_mm) @ np.linalg.inv(grid.axes).T
     return _sampled(values, voxels, 0)
+
+
+def upright_mask(ct: CT, nodule: NoduleMask) -> np.ndarray:
+    """Returns the nodule's mask, bool (z, y, x), in the voxels of ``to_lps(ct)``."""
+    return to_lps(replace(ct, hu=nodule.on_ct().astype(np.int16))).hu > 0
 
 
 def _slice(ct: CT, plane: Plane, centre_lps_mm, nodule: NoduleMask | None) -> Slice:

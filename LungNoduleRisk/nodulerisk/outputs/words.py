@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nodulerisk.assessment import (
-    Assessment,
-    Measurement,
-    Provenance,
-    TaskResult,
-)
+from nodulerisk.assessment import Assessment, Measurement, Provenance, TaskResult
 from nodulerisk.checks import MASK_EDITED, NO_NODULE, TOO_LARGE_TO_DRAW, Check
 from nodulerisk.clinical.advice import NO_ADVICE, Advice
 from nodulerisk.clinical.guidelines import Guideline
@@ -26,7 +21,7 @@ from nodulerisk.tasks import (
     level_words,
     task_of,
 )
-from nodulerisk.weights.card import LOG_ODDS
+from nodulerisk.weights.card import LOG_ODDS, TaskCard
 
 AT_A_GLANCE = ("long axis", "volume")  # the measurements that a line or a header has room for
 DENSITY = _("density by threshold")  # neither the networks' density type nor a reader's
@@ -44,6 +39,7 @@ MASK_WORDS = {
 NO_CHECKS = pgettext("checks", "none")
 LUNGS = {"left": _("left lung"), "right": _("right lung")}
 PROBABILITY = Text("{p:.2f}")
+NOTABLE = 0.05  # a mean error of probabilities that a reader has to know
 
 
 @dataclass(frozen=True)
@@ -190,8 +186,21 @@ def task_basis(task: TaskResult) -> str:
     if task.mean is None:
         return task.note or EVIDENCE_WORDS["none"]
     spread = _("networks differ by up to {spread:.2f}").format(spread=task.spread or 0.0)
-    said = (EVIDENCE_WORDS[task.evidence], by_volume_words(task), input_words(task))
-    return joined("; ", filter(None, (*said, "" if task.spread is None else spread)))
+    said = [EVIDENCE_WORDS[task.evidence], overstated_words(task), by_volume_words(task)]
+    said += [input_words(task), "" if task.spread is None else spread]
+    return joined("; ", filter(None, said))
+
+
+def overstated_words(task: TaskResult) -> str:
+    """Returns how far the probabilities were off on other patients, such as ``on other patients too
+    high by 0.09 on average``; empty if that is little or not known."""
+    if task.overstated is None or abs(task.overstated) < NOTABLE:
+        return ""
+    high, low = (
+        _("on other patients too high by {difference:.2f} on average"),
+        _("on other patients too low by {difference:.2f} on average"),
+    )
+    return (high if task.overstated > 0 else low).format(difference=abs(task.overstated))
 
 
 def by_volume_words(task: TaskResult) -> str:
@@ -208,6 +217,14 @@ def input_words(task: TaskResult) -> str:
     one = Text("{name} {value:.4g}")
     inputs = (one.format(name=_term(name), value=value) for name, value in task.inputs.items())
     return _("risk model of {inputs}").format(inputs=joined(", ", inputs)) if task.inputs else ""
+
+
+def answering_words(task: TaskCard) -> str:
+    """Returns what answers a task: the networks' names, or ``risk model of log axial area, …`` in
+    their place."""
+    if task.risk is None:
+        return ", ".join(task.networks)
+    return _("risk model of {inputs}").format(inputs=joined(", ", map(_term, task.risk.terms)))
 
 
 def _term(name: str) -> str:
@@ -265,9 +282,10 @@ def _category_words(guideline: Guideline) -> str:
 
 def _first_words(assessment: Assessment) -> str:
     """``malignancy: 0.99, decision withheld: the slices are thick (radiologists' suspicion, not
-    pathology; by volume alone 0.99)``."""
+    pathology; on other patients too high by 0.09 on average; by volume alone 0.99)``."""
     task, stated = assessment.tasks[FIRST_TASK], assessment.stated(FIRST_TASK)
-    basis = joined("; ", filter(None, (EVIDENCE_WORDS[task.evidence], by_volume_words(task))))
+    known = EVIDENCE_WORDS[task.evidence], overstated_words(task), by_volume_words(task)
+    basis = joined("; ", filter(None, known))
     said = stated_words(assessment, FIRST_TASK)
     said = joined(" ", (said, number_words(task))) if stated.decision else said
     return Text("{task}: {said} ({basis})").format(task=FIRST_TASK, said=said, basis=basis)

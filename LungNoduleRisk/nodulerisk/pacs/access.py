@@ -56,30 +56,22 @@ def access_to(address: str | None, environment: Mapping[str, str] = os.environ) 
     """
     address = address or environment.get(ADDRESS)
     if not address:
-        raise PacsError(
-            _("Say where the archive is: --pacs {example}, or the variable {address}.").format(
-                example=EXAMPLE, address=ADDRESS
-            )
-        )
+        words = _("Say where the archive is: --pacs {example}, or the variable {address}.")
+        raise PacsError(words.format(example=EXAMPLE, address=ADDRESS))
     return Access(_checked(address), _authorization(environment), _ca_file(environment))
 
 
 def _checked(address: str) -> str:
     parts = _parts(address.strip())
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
-        raise PacsError(
-            _("This is not the address of a DICOMweb service: write {example}.").format(
-                example=EXAMPLE
-            )
-        )
+        words = _("This is not the address of a DICOMweb service: write {example}.")
+        raise PacsError(words.format(example=EXAMPLE))
     if parts.username or parts.password:
-        raise PacsError(
-            _(
-                "Leave user and password out of the address, where others can read them: put"
-                " them in the variable {credentials}, or in a file that {credentials_file}"
-                " names."
-            ).format(credentials=CREDENTIALS, credentials_file=CREDENTIALS_FILE)
+        words = _(
+            "Leave user and password out of the address, where others can read them: put them in"
+            " the variable {credentials}, or in a file that {credentials_file} names."
         )
+        raise PacsError(words.format(credentials=CREDENTIALS, credentials_file=CREDENTIALS_FILE))
     if parts.query or parts.fragment:
         raise PacsError(
             _("The address ends with its path, without ? or #: write {example}.").format(
@@ -104,12 +96,11 @@ def _authorization(environment: Mapping[str, str]) -> str:
     if not given or given.startswith("Bearer ") and given.isascii() and given.isprintable():
         return given
     if ":" not in given or not given.isprintable():
-        raise PacsError(
-            _(
-                "The archive's credentials are one line: user:password, or Bearer TOKEN"
-                " ({credentials} or {credentials_file})."
-            ).format(credentials=CREDENTIALS, credentials_file=CREDENTIALS_FILE)
+        words = _(
+            "The archive's credentials are one line: user:password, or Bearer TOKEN ({credentials}"
+            " or {credentials_file})."
         )
+        raise PacsError(words.format(credentials=CREDENTIALS, credentials_file=CREDENTIALS_FILE))
     return f"Basic {b64encode(given.encode()).decode()}"
 
 
@@ -117,11 +108,8 @@ def _read(file: str | None) -> str:
     try:
         return Path(file).read_text(encoding="utf-8-sig").strip() if file else ""
     except (OSError, ValueError):
-        raise PacsError(
-            _("The file that {credentials_file} names cannot be read.").format(
-                credentials_file=CREDENTIALS_FILE
-            )
-        ) from None
+        words = _("The file that {credentials_file} names cannot be read.")
+        raise PacsError(words.format(credentials_file=CREDENTIALS_FILE)) from None
 
 
 def _ca_file(environment: Mapping[str, str]) -> Path | None:

@@ -165,11 +165,7 @@ class Archive:
         return found
 
     def _some_images(
-        self,
-        study_uid: str,
-        series_uid: str,
-        limit: int | None = None,
-        offset: int | None = None,
+        self, study_uid: str, series_uid: str, limit: int | None = None, offset: int | None = None
     ) -> set[str]:
         with refusals(self.access):
             items = self._client.search_for_instances(

@@ -85,11 +85,10 @@ class Connection(requests.Session):
         """
         target = super().get_redirect_target(resp)
         if target is not None and _origin(urljoin(resp.url, target)) != _origin(resp.url):
-            raise PacsError(
-                _(
-                    "The archive sends on to {origin}: if you trust that server, give its address."
-                ).format(origin=_origin(urljoin(resp.url, target)))
+            words = _(
+                "The archive sends on to {origin}: if you trust that server, give its address."
             )
+            raise PacsError(words.format(origin=_origin(urljoin(resp.url, target))))
         return target
 
 
@@ -124,11 +123,8 @@ def refusals(access: Access) -> Iterator[None]:
     except (requests.RequestException, ValueError, KeyError, TypeError, AttributeError) as error:
         raise PacsError(_words(error, access.host)) from None
     except (EOFError, InvalidDicomError, NotImplementedError, struct.error):
-        raise PacsError(
-            _(
-                "The archive at {host} sent something else than DICOM files: nothing was kept."
-            ).format(host=access.host)
-        ) from None
+        words = _("The archive at {host} sent something else than DICOM files: nothing was kept.")
+        raise PacsError(words.format(host=access.host)) from None
 
 
 def _words(error: Exception, host: str) -> str:

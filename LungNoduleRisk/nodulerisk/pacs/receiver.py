@@ -77,11 +77,8 @@ class Receiver:
         try:
             server = self._entity.start_server((host, port), block=False, evt_handlers=handlers)
         except (OSError, OverflowError):
-            raise PacsError(
-                _("Port {port} of {host} cannot be used: choose another.").format(
-                    port=port, host=host
-                )
-            ) from None
+            words = _("Port {port} of {host} cannot be used: choose another.")
+            raise PacsError(words.format(port=port, host=host)) from None
         assert isinstance(server, ThreadedAssociationServer)
         try:
             yield server.server_address[1]

@@ -59,20 +59,16 @@ class Kept:
     def refuse_missing(self, expected: Collection[str]) -> None:
         """Raises PacsError if images are missing that the archive has listed."""
         if missing := len(set(expected) - self.uids):
-            raise PacsError(
-                _(
-                    "The archive sent {count} images and left out {missing} that it lists: nothing"
-                    " was kept. Try again."
-                ).format(count=len(self.uids), missing=missing)
+            words = _(
+                "The archive sent {count} images and left out {missing} that it lists: nothing was"
+                " kept. Try again."
             )
+            raise PacsError(words.format(count=len(self.uids), missing=missing))
 
     def _refuse_excess(self) -> None:
         if self._most_bytes is not None and self._bytes > self._most_bytes:
-            raise PacsError(
-                _("The series is larger than {most_bytes:.3g} GB.").format(
-                    most_bytes=self._most_bytes / 1e9
-                )
-            )
+            words = _("The series is larger than {most_bytes:.3g} GB.")
+            raise PacsError(words.format(most_bytes=self._most_bytes / 1e9))
         if len(self.uids) > MOST_FILES:
             raise PacsError(
                 _("The series has more than {most_files} images.").format(most_files=MOST_FILES)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import (
     Callback,
@@ -26,6 +27,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from nodulerisk.datasets.nodules import LabelledNodule
+from nodulerisk.datasets.sharing import made_once
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.files import written_whole
 from nodulerisk.networks.layers import Network
@@ -38,6 +40,7 @@ from nodulerisk.train.settings import LAST, keep_settings
 from nodulerisk.train.start import keep_starts, take_weights
 from nodulerisk.train.view import View
 
+Say = Callable[[str], None]
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 KEPT = "kept"  # folder beside the checkpoints
 SAY_SECONDS = 30.0  # between two messages about epochs
@@ -53,7 +56,7 @@ def fit(
     devices: int | str = "auto",
     nodes: int = 1,
     workers: int = 0,
-    say: Callable[[str], None] | None = None,
+    say: Say | None = None,
     loggers: Sequence[str] = USUAL,
 ) -> NetworksInTraining:
     """Trains a run's networks; an interrupted run continues after its last complete epoch, with the
@@ -76,24 +79,26 @@ def fit(
         NoduleRiskError: no nodule to train on or validate with, a checkpoint of another run, or no
             such logger.
     """
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises at INFO
     for fault in machine_faults([run], accelerator):
         raise NoduleRiskError(fault)
-    data = NoduleData(run, nodules, seed, workers)
+    _quieten_lightning()
+    data = NoduleData(run, nodules, str(out), seed, workers)
     module = NetworksInTraining(run, seed)
     several = nodes > 1 or (isinstance(devices, int) and devices > 1)
-    machine: dict[str, Any] = {"accelerator": accelerator, "devices": devices, "num_nodes": nodes}
-    machine["logger"] = loggers_named(loggers, out)
-    told: list[Callback] = [TimeLeft(run, say)] if say else []
-    if run.checkpoints != "best":
-        told.append(KeptNetworks(run, out))
-    trainer = _trainer(run, out, told, strategy="ddp" if several else "auto", **machine)
+    trainer = _trainer(
+        run,
+        out,
+        say,
+        accelerator=accelerator,
+        devices=devices,
+        num_nodes=nodes,
+        strategy="ddp" if several else "auto",
+        logger=loggers_named(loggers, out),
+    )
     last = out / LAST
     if not last.exists():
         _start(module, out, say)
     keep_settings(settings_of(run, seed), out)
-    warnings.filterwarnings("ignore", message="Checkpoint directory")  # it holds the settings
-    warnings.filterwarnings("ignore", message=r"`isinstance\(treespec")  # of Lightning's own code
     try:
         trainer.fit(module, data, ckpt_path=last if last.exists() else None, weights_only=True)
     except SystemExit as ended:  # Lightning's answer to Ctrl-C
@@ -104,12 +109,22 @@ def fit(
     return module.cpu().eval()
 
 
+def _quieten_lightning() -> None:
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises at INFO
+    for meant in (
+        "Checkpoint directory",  # it holds the settings
+        r"`isinstance\(treespec",  # Lightning's own code
+        "Found .* in eval mode",  # frozen layers
+    ):
+        warnings.filterwarnings("ignore", message=meant)
+
+
 def settings_of(run: Run, seed: int) -> dict[str, Any]:
     """Returns what a run must keep if it goes on, as JSON holds it."""
     return json.loads(json.dumps(asdict(run) | {"seed": seed}))
 
 
-def _start(module: NetworksInTraining, out: Path, say: Callable[[str], None] | None) -> None:
+def _start(module: NetworksInTraining, out: Path, say: Say | None) -> None:
     """Fills the networks with the weights that they are to begin with, and keeps what was taken."""
     run, starts = module.run, {}
     for name, plan in run.networks.items():
@@ -126,15 +141,19 @@ def _start(module: NetworksInTraining, out: Path, say: Callable[[str], None] | N
 class TimeLeft(Callback):
     """Says after an epoch, but not too often, what it gave and how long the others will take."""
 
-    def __init__(self, run: Run, say: Callable[[str], None]):
+    def __init__(self, run: Run, say: Say):
         self._run, self._say = run, say
         self._began = self._said = time.monotonic()
-        self._first = 0
+        self._first = self._steps = 0
 
     def on_train_start(self, trainer: lightning.Trainer, *_: Any) -> None:
         self._began, self._first = time.monotonic(), trainer.current_epoch
+        self._steps = trainer.global_step
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        if trainer.global_step == self._steps:  # Lightning ends the last epoch of before again
+            self._first += 1
+            return
         done, now, monitor = trainer.current_epoch + 1, time.monotonic(), f"val_{self._run.monitor}"
         is_first_or_last = done in (self._first + 1, self._run.epochs)
         if not is_first_or_last and now - self._said < SAY_SECONDS:
@@ -200,11 +219,13 @@ def save_network(network: nn.Module, file: Path) -> None:
 
 
 class NoduleData(lightning.LightningDataModule):
-    """The batches of a run."""
+    """The batches of a run; its name, such as its folder, is another for every fold."""
 
-    def __init__(self, run: Run, nodules: Sequence[LabelledNodule], seed: int, workers: int = 0):
+    def __init__(
+        self, run: Run, nodules: Sequence[LabelledNodule], name: str, seed: int, workers: int = 0
+    ):
         super().__init__()
-        self._run, self._seed, self._workers = run, seed, workers
+        self._run, self._name, self._seed, self._workers = run, name, seed, workers
         self._view = View(run.cubes, run.sides, run.size)
         for fault in data_faults(run, nodules):
             raise NoduleRiskError(fault)
@@ -212,7 +233,9 @@ class NoduleData(lightning.LightningDataModule):
 
     def setup(self, stage: str) -> None:
         run = self._run
-        self._exact = exact_samples(self._validation, self._view, run.tasks, run.table)
+        self._exact = made_once(
+            self._name, lambda: exact_samples(self._validation, self._view, run.tasks, run.table)
+        )
 
     def train_dataloader(self) -> DataLoader:
         run, trainer = self._run, self.trainer
@@ -250,9 +273,12 @@ class WholeCheckpoints(TorchCheckpointIO):
             super().save_checkpoint(checkpoint, partial, storage_options)
 
 
-def _trainer(run: Run, out: Path, told: Sequence[Callback], **machine) -> lightning.Trainer:
+def _trainer(run: Run, out: Path, say: Say | None, **machine) -> lightning.Trainer:
     """Returns a trainer that keeps ``best.ckpt``, ``last.ckpt`` and the logs in the folder;
     ``machine`` is passed to Lightning unchanged."""
+    told: list[Callback] = [TimeLeft(run, say)] if say else []
+    if run.checkpoints != "best":
+        told.append(KeptNetworks(run, out))
     checkpoints = ModelCheckpoint(
         out,
         filename="best",
@@ -282,6 +308,7 @@ def data_faults(run: Run, nodules: Sequence[LabelledNodule]) -> Iterator[str]:
     for what, found in (("train on", train), ("validate with", validation)):
         if not found:
             yield f"Run {run.name} has no nodule to {what}: check its data, tasks and splits."
+    yield from _class_faults(run, train) if train else ()
     groups = {_group(nodule, run) for nodule in train}
     for group in run.balance if train else ():
         if group not in groups:
@@ -292,6 +319,22 @@ def data_faults(run: Run, nodules: Sequence[LabelledNodule]) -> Iterator[str]:
     monitored = "accuracy" in (run.monitor, run.schedule_monitor)
     if monitored and validation and not any(_labelled(n, run) for n in validation):
         yield f"Run {run.name}: no validation nodule has a label for the accuracy: monitor loss."
+
+
+def _class_faults(run: Run, nodules: Sequence[LabelledNodule]) -> Iterator[str]:
+    """Yields the tasks that nodules do not teach, since fewer than two of the classes are there."""
+    for task, count in zip(run.tasks, run.heads, strict=True):
+        targets = (nodule.target(task, count) for nodule in nodules)
+        seen = {int(np.argmax(target)) for target in targets if target is not None}
+        if len(seen) < 2:
+            known = "".join(f"is '{run.table[task].classes[index]}'" for index in seen)
+            yield (
+                f"Run {run.name}: every nodule to train on with a label of {task} {known}: give"
+                " nodules of other classes, or leave the task out."
+                if seen
+                else f"Run {run.name}: no nodule to train on has a label of {task}: give some, or"
+                " leave the task out."
+            )
 
 
 def machine_faults(runs: Sequence[Run], accelerator: str) -> Iterator[str]:

@@ -39,6 +39,11 @@ ENSEMBLE = (
     "; every nodule answered by the networks of the one fold that learnt nothing from its patient:"
     " all folds together are not tested"
 )
+FOLD_THRESHOLDS = (
+    "Every nodule is answered by the fold that learnt nothing from its patient, and decided by the"
+    " mean of the thresholds that the folds chose on their validation patients; a task without"
+    " enough of them is decided for the most probable class."
+)
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,11 @@ def parts_of(plan: Plan, data: Mapping[str, NoduleDataset], out: Path) -> list[P
     data = _changed(data, lambda nodule: replace(nodule, patient=spelled[nodule.patient]))
     fold_of = patient_folds(plan, data)
     folds = sorted(set(fold_of.values()))
+    if plan.folds.makes_new and len(folds) < plan.folds.count:
+        raise NoduleRiskError(
+            f"There are {len(folds)} patients, too few for {plan.folds.count} folds: choose a"
+            " smaller count."
+        )
     if len(folds) < 3:
         raise NoduleRiskError(
             f"There are {len(folds)} folds, and three are needed: to train, validate and test."
@@ -258,7 +268,9 @@ def _pooled(
         described = about(first, whole, _unanswered(whole, answered))
         runs = [run for run in plan.runs if run.data == names]
         described = with_starts(described, runs)
-        described = replace(described, weight_set=plan.name, hashes=_hashes(sets))
+        described = replace(
+            described, weight_set=plan.name, hashes=_hashes(sets), remarks=(FOLD_THRESHOLDS,)
+        )
         evaluation = evaluate(answered, described, first.table)
         folder = evaluation_folder(out, names)
         write_evaluation(evaluation, answered, folder, first.table)

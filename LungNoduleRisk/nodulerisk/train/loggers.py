@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from lightning.pytorch import loggers
@@ -33,15 +34,17 @@ def loggers_named(names: Sequence[str], out: Path) -> list[Logger]:
     """Returns Lightning's loggers of these names, for a run's folder.
 
     Raises:
-        NoduleRiskError: an unknown name, or a package that a logger needs is missing.
+        NoduleRiskError: the first of ``logger_faults``.
     """
-    return [_logger(name, out) for name in dict.fromkeys(names)]
+    for fault in logger_faults(names):
+        raise NoduleRiskError(fault)
+    return [LOGGERS[name](out) for name in dict.fromkeys(names)]
 
 
-def _logger(name: str, out: Path) -> Logger:
-    if name not in LOGGERS:
-        raise NoduleRiskError(f"There is no logger '{name}': choose from {', '.join(LOGGERS)}.")
-    try:
-        return LOGGERS[name](out)
-    except ImportError as error:
-        raise NoduleRiskError(f"Logging to {name} needs a package: pip install {name}.") from error
+def logger_faults(names: Sequence[str]) -> Iterator[str]:
+    """Yields the names that are no loggers', and the packages that are missing."""
+    for name in names:
+        if name not in LOGGERS:
+            yield f"There is no logger '{name}': choose from {', '.join(LOGGERS)}."
+        elif name != "csv" and find_spec(name) is None:
+            yield f"Logging to {name} needs a package: pip install {name}."

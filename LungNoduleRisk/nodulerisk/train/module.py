@@ -49,7 +49,9 @@ class NetworksInTraining(lightning.LightningModule):
             for name in run.networks
         }
         # the published loss, plus 1
-        self._dice_loss = DiceLoss(sigmoid=True, batch=True, smooth_nr=1.0, smooth_dr=1.0)
+        self._dice_loss = DiceLoss(
+            sigmoid=True, batch=run.dice_over == "batch", smooth_nr=1.0, smooth_dr=1.0
+        )
 
     def on_train_epoch_start(self) -> None:
         # dropout continues unchanged after a restart
@@ -164,8 +166,7 @@ class NetworksInTraining(lightning.LightningModule):
         return self.run.task_weights.get(task, 1.0) * loss.sum() / max(len(loss), 1)
 
     def _mask_loss(self, logits: Tensor, mask: Tensor) -> Tensor:
-        """Returns the Dice loss of the whole batch (a cube without a nodule has no Dice of its own)
-        and, if requested, the cross-entropy."""
+        """Returns the Dice loss and, if requested, the cross-entropy."""
         known = mask[:, 0, 0, 0, 0].isfinite()
         if not known.any():
             return 0.0 * logits.sum()

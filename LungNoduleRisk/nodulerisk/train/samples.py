@@ -125,10 +125,10 @@ def exact_samples(
     view: View,
     tasks: Sequence[str],
     table: Mapping[str, Task] = TASKS,
-) -> list[Sample]:
+) -> list[dict[str, np.ndarray]]:
     """Returns samples cut as in ``assess``, for validation: cut once and kept."""
     samples = (exact_sample(nodule, view, tasks, table) for nodule in nodules)
-    return [{k: torch.from_numpy(kept(v.numpy())) for k, v in one.items()} for one in samples]
+    return [{key: kept(part.numpy()) for key, part in one.items()} for one in samples]
 
 
 def exact_sample(

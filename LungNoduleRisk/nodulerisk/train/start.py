@@ -26,6 +26,8 @@ from nodulerisk.weights.store import load_weight_set, read_arrays, refuse_pickle
 STARTED = "started_from.json"  # in a run's folder
 MAY_HAVE_LEARNT = " (the weights that training began with may have learnt from these patients)"
 LISTED = 8  # arrays that a message names
+FITS = 0.5  # share of the arrays: of fewer, what fits does so by chance
+NOT_ASKED = "not asked for"
 
 
 @dataclass(frozen=True)
@@ -56,16 +58,19 @@ def take_weights(network: Network, name: str, plan: NetworkPlan, run: Run) -> St
     ``take``.
 
     Raises:
-        WeightsError: no such source, a pickle, a damaged one, or nothing in it fits.
+        WeightsError: no such source, a pickle, a damaged one, or little in it fits.
     """
     arrays, source, terms = _source(name, plan, run)
     own = {k: v for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")}
     left = {key: why for key, value in own.items() if (why := _why_not(key, value, arrays, plan))}
     taken = tuple(key for key in own if key not in left)
-    if not taken:
+    asked = len(own) - list(left.values()).count(NOT_ASKED)
+    if len(taken) < max(asked * FITS, 1):
+        key, why = next((k, why) for k, why in left.items() if why != NOT_ASKED)
         raise WeightsError(
-            f"Network {name}: nothing of {source} fits, such as {next(iter(left.items()))}: choose"
-            " weights of the same kind and width."
+            f"Network {name}: {len(taken)} of {asked} arrays of {source} fit ({key} does not:"
+            f" {why}): choose weights of the same kind and width, or name in take the layers that"
+            " fit."
         )
     network.load_state_dict({key: arrays[key] for key in taken}, strict=False)
     return Start(source, terms, taken, left)
@@ -73,7 +78,7 @@ def take_weights(network: Network, name: str, plan: NetworkPlan, run: Run) -> St
 
 def _why_not(key: str, own: Tensor, arrays: Mapping[str, Tensor], plan: NetworkPlan) -> str:
     if plan.take and not any(is_in(key, layer) for layer in plan.take):
-        return "not asked for"
+        return NOT_ASKED
     if key not in arrays:
         return "not there"
     if arrays[key].shape != own.shape:

@@ -5,21 +5,25 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from nodulerisk.datasets.crops import crops_on_disk, made_once
+from nodulerisk.datasets.crops import crops_on_disk
+from nodulerisk.datasets.folds import read_folds, read_list
 from nodulerisk.datasets.nodules import NoduleDataset
 from nodulerisk.datasets.own_labels import refuse_unseen_classes, with_own_labels
 from nodulerisk.datasets.read import read_dataset, said_of
+from nodulerisk.datasets.sharing import made_once
 from nodulerisk.errors import NoduleRiskError, SeveralFaultsError
 from nodulerisk.evaluation.predictions import Progress
 from nodulerisk.train.fit import data_faults, fit, machine_faults, save_network, settings_of
 from nodulerisk.train.folds import Part, parts_of, pooled_set, split_by_lists
+from nodulerisk.train.loggers import logger_faults
 from nodulerisk.train.module import network_of
-from nodulerisk.train.plans.runs import NetworkPlan, Plan, Run
+from nodulerisk.train.plans.runs import Plan, Run
 from nodulerisk.train.settings import is_longer, refuse_other_settings
 from nodulerisk.train.start import take_weights
 from nodulerisk.train.weight_set import make_weight_set, run_file, run_folder
@@ -61,13 +65,13 @@ def train_set(
         raise NoduleRiskError(
             f"The plan has no run '{only}', only {', '.join(run.name for run in plan.runs)}."
         )
-    _refuse_start(plan, runs, machine.get("accelerator", "auto"))
+    _refuse_start(plan, runs, out, machine)
     _keep_freed_memory()
     say = say if _first_process() else _silent
-    with crops_on_disk(out.parent):
-        data = made_once(lambda: _read(plan, runs, say))
+    with crops_on_disk(out):
+        data = made_once("data", lambda: _read(plan, runs, say))
         parts = parts_of(plan, data, out)
-        _refuse_data(parts, runs)
+        _refuse_data(plan, parts, runs)
         for place, part in enumerate(parts, 1):
             if plan.folds is not None:
                 say(f"Fold {part.number} ({place} of {len(parts)}).")
@@ -80,40 +84,52 @@ def train_set(
         return sets[0] if plan.folds is None else pooled_set(plan, parts, data, out, say)
 
 
-def _refuse_start(plan: Plan, runs: Sequence[Run], accelerator: str) -> None:
+def _refuse_start(plan: Plan, runs: Sequence[Run], out: Path, machine: Mapping[str, Any]) -> None:
     """Raises an error that lists all that would stop the training later, whatever the data."""
-    used = dict.fromkeys(name for run in runs for name in run.data)
     faults = [
-        f"data '{name}': there is no file or folder at {plan.data[name]}."
-        for name in used
-        if not plan.data[name].exists()
+        *_path_faults(plan, runs, out),
+        *machine_faults(runs, machine.get("accelerator", "auto")),
+        *logger_faults(machine.get("loggers", ())),
     ]
-    faults += machine_faults(runs, accelerator)
     for run in runs:
         for name, network in run.networks.items():
             if network.init is not None:
-                faults += _init_faults(run, name, network)
+                faults += _faults_of(take_weights, network_of(run, name), name, network, run)
     if faults:
         raise SeveralFaultsError("The training", tuple(faults))
 
 
-def _init_faults(run: Run, name: str, network: NetworkPlan) -> list[str]:
+def _path_faults(plan: Plan, runs: Sequence[Run], out: Path) -> Iterator[str]:
+    if out.exists() and not out.is_dir():
+        yield f"{out} is a file: give --out a folder."
+    for name in dict.fromkeys(name for run in runs for name in run.data):
+        if not plan.data[name].exists():
+            yield f"data '{name}': there is no file or folder at {plan.data[name]}."
+    for path in plan.splits.values():
+        yield from _faults_of(read_list, path)
+    if plan.folds is not None and plan.folds.table is not None:
+        yield from _faults_of(read_folds, plan.folds.table)
+
+
+def _faults_of(function: Callable, *given: Any) -> list[str]:
     try:
-        take_weights(network_of(run, name), name, network, run)
+        function(*given)
     except NoduleRiskError as error:
         return [str(error)]
     return []
 
 
 def _read(plan: Plan, runs: Sequence[Run], say: Say) -> dict[str, NoduleDataset]:
-    """Returns the datasets of the runs, all of which they can be trained on."""
+    """Returns the datasets of the runs."""
     names = dict.fromkeys(name for run in runs for name in run.data)
     data = {name: _dataset(plan, name, say) for name in names}
-    for run in runs:
-        refuse_unseen_classes(
-            run.own_tasks.values(), (n for name in run.data for n in data[name].nodules)
-        )
-    return split_by_lists(data, plan.splits, say) if plan.splits else data
+    if plan.splits:
+        data = split_by_lists(data, plan.splits, say)
+    for dataset in data.values():
+        counts = (f"{len(dataset.of_split(s))} {s}" for s in ("train", "validation", "test"))
+        whole = f"{len(dataset.nodules)} nodules"
+        say(f"{dataset.name}: {', '.join(counts) if plan.folds is None else whole}")
+    return data
 
 
 def _dataset(plan: Plan, name: str, say: Say) -> NoduleDataset:
@@ -121,19 +137,25 @@ def _dataset(plan: Plan, name: str, say: Say) -> NoduleDataset:
     dataset = with_own_labels(found, plan.own_tasks)
     for line in said_of(dataset):
         say(line)
-    counts = (f"{len(dataset.of_split(s))} {s}" for s in ("train", "validation", "test"))
-    in_folds = plan.folds is not None
-    say(f"{dataset.name}: {f'{len(dataset.nodules)} nodules' if in_folds else ', '.join(counts)}")
     return dataset
 
 
-def _refuse_data(parts: Sequence[Part], runs: Sequence[Run]) -> None:
+def _refuse_data(plan: Plan, parts: Sequence[Part], runs: Sequence[Run]) -> None:
     """Raises an error that lists every run that cannot be trained on its nodules."""
-    faults = [
-        fault for part in parts for run in runs for fault in data_faults(run, part.nodules_of(run))
-    ]
-    if faults:
-        raise SeveralFaultsError("The data for the training", tuple(dict.fromkeys(faults)))
+    for run in runs:
+        nodules = (nodule for part in parts for nodule in part.nodules_of(run))
+        refuse_unseen_classes(run.own_tasks.values(), nodules)
+    folds_with: dict[str, list[str]] = {}
+    for part in parts:
+        for run in runs:
+            for fault in data_faults(run, part.nodules_of(run)):
+                folds_with.setdefault(fault, []).append(str(part.number))
+    if folds_with:
+        faults = (
+            fault if part.plan is plan else f"{fault} (fold {', '.join(folds)})"
+            for fault, folds in folds_with.items()
+        )
+        raise SeveralFaultsError("The data for the training", tuple(faults))
 
 
 def _finish(run: Run, part: Part, say: Say, machine: dict) -> None:

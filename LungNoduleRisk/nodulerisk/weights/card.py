@@ -23,6 +23,7 @@ from nodulerisk.weights.own_tasks import OwnTask, own_tasks_from, values_of
 
 LARGEST_ARGUMENT = 4096
 LOG_ODDS = "log-odds of "  # prefix of a task's name: an input of risk models
+OVERSTATED = _("mean probability minus share observed")  # the figure's name
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,19 @@ class RiskModel:
             for name, term in self.terms.items()
         )
 
+    @property
+    def calibrated(self) -> RiskModel:
+        """The same model with its calibration in the coefficients: they are log-odds of what is
+        shown."""
+        slope, offset = self.calibration
+        terms = {
+            name: replace(term, coefficient=slope * term.coefficient)
+            for name, term in self.terms.items()
+        }
+        return replace(
+            self, terms=terms, intercept=slope * self.intercept + offset, calibration=(1.0, 0.0)
+        )
+
     def probability(self, inputs: Mapping[str, Any]) -> Any:
         """Returns the calibrated probability (0..1) of the last class; numbers or arrays as in
         ``log_odds``."""
@@ -158,6 +172,8 @@ class TaskCard:
         calibration: the line of ``calibrated``, applied to every member; None: no calibration.
         risk: the model whose probability is shown and decides; None: the networks' mean does.
         size: the model of the volume alone, fitted on the same nodules; None: not known.
+        further_evidence: what else its answers were held against, such as other patients or
+            pathology; nothing was learnt or chosen there.
     """
 
     networks: tuple[str, ...]
@@ -166,6 +182,14 @@ class TaskCard:
     calibration: tuple[float, ...] | None = None
     risk: RiskModel | None = None
     size: RiskModel | None = None
+    further_evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def overstated(self) -> float | None:
+        """How much higher its probabilities were, on average, than the share observed among
+        patients that nothing was learnt from; None: not known."""
+        figures = (one.figures.get(OVERSTATED) for one in self.further_evidence)
+        return next((value for value, *_interval in filter(None, figures)), None)
 
 
 NOT_ANSWERED = TaskCard((), Evidence("none", _("this weight set has no network for it")))
@@ -229,17 +253,11 @@ class WeightSet:
         for task, value in thresholds.items():
             if task not in (known := two_class_tasks(self.table)):
                 names = joined(", ", map(Verbatim, known))
-                raise WeightsError(
-                    _("There is no threshold for '{task}': choose one of {names}.").format(
-                        task=task, names=names
-                    )
-                )
+                words = _("There is no threshold for '{task}': choose one of {names}.")
+                raise WeightsError(words.format(task=task, names=names))
             if not 0 <= value <= 1:
-                raise WeightsError(
-                    _("The {task} threshold must be between 0 and 1, but it is {value:g}.").format(
-                        task=Verbatim(task), value=value
-                    )
-                )
+                words = _("The {task} threshold must be between 0 and 1, but it is {value:g}.")
+                raise WeightsError(words.format(task=Verbatim(task), value=value))
         return replace(self, thresholds={**self.thresholds, **thresholds})
 
     def hashes(self) -> dict[str, str]:
@@ -313,11 +331,8 @@ def weight_set_from(values: dict, folder: Path) -> WeightSet:
             own_tasks=own,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise WeightsError(
-            _(
-                "The card of weight set '{name}' is not valid ({error}): import the set again."
-            ).format(name=folder.name, error=message_of(error))
-        ) from error
+        words = _("The card of weight set '{name}' is not valid ({error}): import the set again.")
+        raise WeightsError(words.format(name=folder.name, error=message_of(error))) from error
 
 
 def _network_from(values: dict, own: dict[str, OwnTask]) -> NetworkCard:
@@ -355,32 +370,24 @@ def _task_from(
     names = tuple(values["networks"])
     for name in names:
         if name not in networks or task not in networks[name].tasks:
-            raise ValueError(
-                _("no network {name} that answers {task}").format(
-                    name=Verbatim(name), task=Verbatim(task)
-                )
-            )
+            words = _("no network {name} that answers {task}")
+            raise ValueError(words.format(name=Verbatim(name), task=Verbatim(task)))
     evidence, calibration = _evidence_from(values["evidence"]), values.get("calibration")
     if evidence.level not in table[task].evidence:
-        raise ValueError(
-            _("{task} cannot rest on {level} evidence").format(
-                task=Verbatim(task), level=Verbatim(evidence.level)
-            )
-        )
+        words = _("{task} cannot rest on {level} evidence")
+        raise ValueError(words.format(task=Verbatim(task), level=Verbatim(evidence.level)))
     line = None if calibration is None else tuple(float(number) for number in calibration)
     risk, size = (_risk_from(task, values.get(model), table) for model in ("risk", "size"))
-    return TaskCard(names, evidence, values.get("threshold"), line, risk, size)
+    further = tuple(map(_evidence_from, values.get("further_evidence", ())))
+    return TaskCard(names, evidence, values.get("threshold"), line, risk, size, further)
 
 
 def _risk_from(task: str, values: dict | None, table: dict[str, Task]) -> RiskModel | None:
     if values is None:
         return None
     if task not in two_class_tasks(table):
-        raise ValueError(
-            _("{task} does not have the two classes that a risk model needs").format(
-                task=Verbatim(task)
-            )
-        )
+        words = _("{task} does not have the two classes that a risk model needs")
+        raise ValueError(words.format(task=Verbatim(task)))
     slope, offset = (_finite(number) for number in values["calibration"])
     return RiskModel(
         terms={name: _term_from(name, term, table) for name, term in values["terms"].items()},

@@ -92,12 +92,10 @@ def _recognised(source: Path) -> dict[str, list[Path]]:
     """Returns {``malignancy-vgg-40``: paths, ..., ``densesharp``: paths}, with complete tasks; of
     several epochs, the one that is to answer comes first."""
     if not source.is_dir():
-        raise WeightsError(
-            _(
-                "There is no folder '{source}': give the folder that contains task1, task2 and"
-                " task3."
-            ).format(source=source)
+        words = _(
+            "There is no folder '{source}': give the folder that contains task1, task2 and task3."
         )
+        raise WeightsError(words.format(source=source))
     found: dict[str, list[Path]] = {}
     for path in sorted(source.rglob("*")):
         if path.is_file() and path.suffix.lower() in (".pt", ".pth", ".pkl", ".ckpt"):
@@ -115,12 +113,11 @@ def _recognised(source: Path) -> dict[str, list[Path]]:
     for task in EMV_TASKS.values():
         members = [key for key in found if key.startswith(task)]
         if len(members) == 2 or len(members) > 3:
-            raise WeightsError(
-                _(
-                    "The {task} ensemble is incomplete: found {count} of Inception, VGG and"
-                    " ResNet, where all three belong together, or one stands alone."
-                ).format(task=Verbatim(task), count=len(members))
+            words = _(
+                "The {task} ensemble is incomplete: found {count} of Inception, VGG and ResNet,"
+                " where all three belong together, or one stands alone."
             )
+            raise WeightsError(words.format(task=Verbatim(task), count=len(members)))
     return {key: _best_first(paths) for key, paths in found.items()}
 
 
@@ -134,11 +131,8 @@ def _best_first(paths: list[Path]) -> list[Path]:
     for path in paths:
         other = by_epoch.setdefault(_epoch(path)[0], path)
         if other is not path:
-            raise WeightsError(
-                _("{name} and {other} are the same network: keep one of them.").format(
-                    name=other.name, other=path.name
-                )
-            )
+            words = _("{name} and {other} are the same network: keep one of them.")
+            raise WeightsError(words.format(name=other.name, other=path.name))
     return sorted(paths, key=lambda path: (_epoch(path)[1], _epoch(path)[0] or 0), reverse=True)
 
 

@@ -61,15 +61,15 @@ PARTS = ("decision", "evidence", "threshold", "spread", "by_volume", "label")  #
 
 
 def plain_word(word: str) -> str:
-    """Returns a word without what tables spell differently: case, spaces, hyphens beside letters,
-    pandas' ``.0``, and of pathologies the long names.
+    """Returns a word without what tables spell differently: case, width, spaces, hyphens and
+    slashes beside letters, pandas' ``.0``, and of pathologies the long names.
 
     Examples:
         >>> plain_word("Wild-type"), plain_word("1.0"), plain_word("+"), plain_word("IAC")
         ('wildtype', '1', '+', 'ia')
     """
     text = unicodedata.normalize("NFKC", word).casefold().strip()
-    text = re.sub(r"(?<=[^\W\d_])[\s_-]+(?=[^\W_])|(?<=\d)[\s_-]+(?=[^\W\d_])", "", text)
+    text = re.sub(r"(?<=[^\W\d_])[\s_/-]+(?=[^\W_])|(?<=\d)[\s_/-]+(?=[^\W\d_])", "", text)
     text = re.sub(r"^(\d+)\.0+$", r"\1", text)
     return SYNONYMS.get(text, text)
 
@@ -138,11 +138,8 @@ class OwnTask(Task):
         """
         if len(found) > 1:
             names = joined(" and ", (Verbatim(self.classes[index]) for index in sorted(found)))
-            raise NoduleRiskError(
-                _("'{text}' contradicts itself: of {name} it is {names}").format(
-                    text=text, name=Verbatim(self.name), names=names
-                )
-            )
+            words = _("'{text}' contradicts itself: of {name} it is {names}")
+            raise NoduleRiskError(words.format(text=text, name=Verbatim(self.name), names=names))
         return found.pop() if found else None
 
 
@@ -158,11 +155,8 @@ def own_tasks_from(values: Any) -> dict[str, OwnTask]:
     )
     tasks = {name: _own_task(name, row) for name, row in rows.items()}
     for first, twice in _repeated(chain.from_iterable(map(_columns, (TASKS | tasks).values()))):
-        raise ValueError(
-            _("{first} and {twice} would be one column of the tables: rename a class").format(
-                first=Verbatim(first), twice=Verbatim(twice)
-            )
-        )
+        words = _("{first} and {twice} would be one column of the tables: rename a class")
+        raise ValueError(words.format(first=Verbatim(first), twice=Verbatim(twice)))
     return tasks
 
 
@@ -175,17 +169,11 @@ def read_own_tasks(path: Path) -> dict[str, OwnTask]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ValueError(
-            _("{name} is not a readable TOML file: {error}").format(
-                name=Verbatim(path.name), error=str(error)
-            )
-        ) from error
+        words = _("{name} is not a readable TOML file: {error}")
+        raise ValueError(words.format(name=Verbatim(path.name), error=str(error))) from error
     if unknown := values.keys() - {"tasks"}:
-        raise ValueError(
-            _("{name}: '{lowest}' is not understood").format(
-                name=Verbatim(path.name), lowest=min(unknown)
-            )
-        )
+        words = _("{name}: '{lowest}' is not understood")
+        raise ValueError(words.format(name=Verbatim(path.name), lowest=min(unknown)))
     return own_tasks_from(values.get("tasks", {}))
 
 
@@ -244,25 +232,18 @@ def _refuse_name(name: str) -> None:
 def _classes(row: dict[str, Any]) -> tuple[str, ...]:
     classes = _words(Verbatim("classes"), row.get("classes", []))
     if not FEWEST <= len(classes) <= MOST:
-        raise ValueError(
-            _("it needs {fewest} to {most} classes, and has {count}").format(
-                fewest=FEWEST, most=MOST, count=len(classes)
-            )
-        )
+        words = _("it needs {fewest} to {most} classes, and has {count}")
+        raise ValueError(words.format(fewest=FEWEST, most=MOST, count=len(classes)))
     for name in classes:
         if not CLASS.fullmatch(name):
-            raise ValueError(
-                _(
-                    "the class '{name}' must be up to 24 letters, digits, spaces, +, -, . and _, a"
-                    " letter or digit first"
-                ).format(name=name)
+            words = _(
+                "the class '{name}' must be up to 24 letters, digits, spaces, +, -, . and _, a"
+                " letter or digit first"
             )
+            raise ValueError(words.format(name=name))
         if plain_word(name) in map(plain_word, NOT_A_CLASS):
-            raise ValueError(
-                _("'{name}' stands for no class in the results: choose another word").format(
-                    name=name
-                )
-            )
+            words = _("'{name}' stands for no class in the results: choose another word")
+            raise ValueError(words.format(name=name))
     _refuse_alike(_("there is a class '{first}' already: '{twice}' needs another name"), classes)
     return classes
 
@@ -283,11 +264,8 @@ def _lets_through(row: dict[str, Any], classes: tuple[str, ...]) -> tuple[str, .
     """Returns None where every decision lets through, as in ``TASKS``."""
     given = _words(Verbatim("lets_through"), row.get("lets_through", list(classes)))
     if not given or not {*given} <= {*classes}:
-        raise ValueError(
-            _("lets_through must be some of {classes}").format(
-                classes=joined(", ", map(Verbatim, classes))
-            )
-        )
+        words = _("lets_through must be some of {classes}")
+        raise ValueError(words.format(classes=joined(", ", map(Verbatim, classes))))
     return None if {*given} == {*classes} else given
 
 
@@ -295,22 +273,16 @@ def _evidence(row: dict[str, Any]) -> tuple[EvidenceLevel, ...]:
     """Returns the stated level and all weaker ones."""
     stated = row.get("evidence")
     if stated not in STATED:
-        raise ValueError(
-            _("evidence must say what its labels rest on: {stated}").format(
-                stated=joined(", ", map(Verbatim, STATED))
-            )
-        )
+        words = _("evidence must say what its labels rest on: {stated}")
+        raise ValueError(words.format(stated=joined(", ", map(Verbatim, STATED))))
     return EVIDENCE_LEVELS[EVIDENCE_LEVELS.index(stated) :]
 
 
 def _column(text: Any) -> str:
     column = column_name(text) if isinstance(text, str) else ""
     if column in ("label", "class", "flag"):
-        raise ValueError(
-            _("tables have pathologies in the column '{text}': give yours another name").format(
-                text=text
-            )
-        )
+        words = _("tables have pathologies in the column '{text}': give yours another name")
+        raise ValueError(words.format(text=text))
     if not column or column in NO_LABELS:
         raise ValueError(
             _("column '{text}' holds no labels: name the one that does").format(text=text)

@@ -68,12 +68,11 @@ def user_set_folder(name: str) -> Path:
     """
     folder = user_root() / name
     if is_bundled(name):
-        raise WeightsError(
-            _(
-                "The weight set '{name}' came with the program: choose one of your own, or"
-                " another name."
-            ).format(name=name)
+        words = _(
+            "The weight set '{name}' came with the program: choose one of your own, or another"
+            " name."
         )
+        raise WeightsError(words.format(name=name))
     if folder.resolve().parent != user_root().resolve():
         raise WeightsError(
             _("'{name}' cannot name a weight set: choose a name without slashes.").format(name=name)
@@ -96,11 +95,8 @@ def delete_weight_set(name: str) -> None:
     try:
         shutil.rmtree(folder)
     except OSError as error:
-        raise OutputError(
-            _("{folder} cannot be deleted ({reason}): close the programs that use it.").format(
-                folder=folder, reason=error.strerror
-            )
-        ) from error
+        words = _("{folder} cannot be deleted ({reason}): close the programs that use it.")
+        raise OutputError(words.format(folder=folder, reason=error.strerror)) from error
 
 
 def _roots() -> Iterator[Path]:
@@ -151,18 +147,14 @@ def read_card(name_or_folder: str | Path) -> WeightSet:
     try:
         values = json.loads((folder / "card.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise WeightsError(
-            _(
-                "There is no weight set '{name}' (a folder with card.json): use 'open', or"
-                " import one with nodulerisk import-weights."
-            ).format(name=name_or_folder)
-        ) from error
+        words = _(
+            "There is no weight set '{name}' (a folder with card.json): use 'open', or import one"
+            " with nodulerisk import-weights."
+        )
+        raise WeightsError(words.format(name=name_or_folder)) from error
     except (OSError, ValueError) as error:
-        raise WeightsError(
-            _("The card of weight set '{name}' is damaged: import or copy the set again.").format(
-                name=folder.name
-            )
-        ) from error
+        words = _("The card of weight set '{name}' is damaged: import or copy the set again.")
+        raise WeightsError(words.format(name=folder.name)) from error
     return weight_set_from(values, folder)
 
 
@@ -178,11 +170,8 @@ def read_arrays(folder: Path, network: NetworkCard) -> dict[str, np.ndarray]:
     try:
         arrays = load_file(folder / network.file)
     except (SafetensorError, OSError) as error:
-        raise WeightsError(
-            _(
-                "{file} is truncated or not safetensors: copy or import the weight set again."
-            ).format(file=network.file)
-        ) from error
+        words = _("{file} is truncated or not safetensors: copy or import the weight set again.")
+        raise WeightsError(words.format(file=network.file)) from error
     return {
         name: a.astype(np.float32) if a.dtype == np.float16 else a for name, a in arrays.items()
     }
@@ -207,12 +196,11 @@ def refuse_pickle(path: Path) -> None:
         or start[:2] == b"PK"
         or (start[:1] == b"\x80" and not safetensors)
     ):
-        raise WeightsError(
-            _(
-                "{name} is a pickle, which can run any code when opened, so it is not read."
-                " Save the weights as safetensors, or import the authors' Keras .h5 files."
-            ).format(name=path.name)
+        words = _(
+            "{name} is a pickle, which can run any code when opened, so it is not read. Save the"
+            " weights as safetensors, or import the authors' Keras .h5 files."
         )
+        raise WeightsError(words.format(name=path.name))
 
 
 def _is_described(path: Path, sha256: str, anew: bool) -> bool:
@@ -256,28 +244,18 @@ def _state_of(path: Path) -> tuple[int, ...]:
 def _verify(folder: Path, network: NetworkCard, anew: bool) -> None:
     path = folder / network.file
     if path.resolve().parent != folder.resolve():
-        raise WeightsError(
-            _("The card of '{name}' names a file outside its folder: do not use this set.").format(
-                name=folder.name
-            )
-        )
+        words = _("The card of '{name}' names a file outside its folder: do not use this set.")
+        raise WeightsError(words.format(name=folder.name))
     if not path.is_file():
-        raise WeightsError(
-            _("{file} is missing from weight set '{name}': copy or import the set again.").format(
-                file=network.file, name=folder.name
-            )
-        )
+        words = _("{file} is missing from weight set '{name}': copy or import the set again.")
+        raise WeightsError(words.format(file=network.file, name=folder.name))
     refuse_pickle(path)
     if path.stat().st_size > MAX_FILE_BYTES:
-        raise WeightsError(
-            _(
-                "{file} is larger than {max_file_bytes} MiB: this is not one of our networks."
-            ).format(file=network.file, max_file_bytes=MAX_FILE_BYTES >> 20)
-        )
+        words = _("{file} is larger than {max_file_bytes} MiB: this is not one of our networks.")
+        raise WeightsError(words.format(file=network.file, max_file_bytes=MAX_FILE_BYTES >> 20))
     if not _is_described(path, network.sha256, anew):
-        raise WeightsError(
-            _(
-                "{file} is not the file that the card of '{name}' describes (its SHA-256"
-                " differs): it is truncated or was changed. Copy or import the set again."
-            ).format(file=network.file, name=folder.name)
+        words = _(
+            "{file} is not the file that the card of '{name}' describes (its SHA-256 differs): it"
+            " is truncated or was changed. Copy or import the set again."
         )
+        raise WeightsError(words.format(file=network.file, name=folder.name))

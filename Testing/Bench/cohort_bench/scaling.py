@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 
 from bench.machine import peak_mb
 from cohort_bench.costs import Sample
+from nodulerisk.cohort.nodules import Cohort, CohortNodule, CtCase
 from nodulerisk.cohort.run import local_cluster, run
 from nodulerisk.cohort.store import Store
-from nodulerisk.cohort.table import Cohort, CohortNodule, CtCase
 from nodulerisk.weights.card import WeightSet
 
 # one of this many shares of the CTs is not counted, while networks and processes start

@@ -19,7 +19,7 @@ from made_dicom import write_study
 from nodulerisk import __version__
 from nodulerisk.assessment import Assessment, load_assessment
 from nodulerisk.cli import app
-from nodulerisk.cli.assess import of_listed_series
+from nodulerisk.cli.named import of_listed_series
 from nodulerisk.ct.volume import Acquisition
 from nodulerisk.errors import PointError, WeightsError
 from nodulerisk.outputs.results import RESULT_FILES

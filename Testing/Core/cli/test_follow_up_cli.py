@@ -50,7 +50,7 @@ def small_weights(monkeypatch, weights) -> None:
 
 @pytest.fixture
 def someone_there(monkeypatch) -> None:
-    monkeypatch.setattr("nodulerisk.cli.followup._can_ask", lambda: True)
+    monkeypatch.setattr("nodulerisk.cli.followup.asking.can_ask", lambda: True)
 
 
 @pytest.fixture

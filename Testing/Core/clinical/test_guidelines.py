@@ -24,10 +24,12 @@ from nodulerisk.checks import (
     THICK_SLICES,
     Check,
 )
+from nodulerisk.clinical.conditions import CUT, DOUBTFUL
 from nodulerisk.clinical.followup import FollowUp
 from nodulerisk.clinical.guidelines import bts, fleischner, guidelines, lung_rads
 from nodulerisk.clinical.patient import Patient, patient_from
 from nodulerisk.clinical.rules.bts import PET, WORK_UP
+from nodulerisk.clinical.rules.doubts import ABOUT_ITS_SIZE
 from nodulerisk.clinical.rules.fleischner import (
     AT_12,
     FLEISCHNER,
@@ -730,7 +732,8 @@ def test_bts_without_what_brock_needs_says_so(ct):
     assert answer.missing == ("sex", "upper lobe")
     lung_cancer = asked_about(ct, replace(EVERYTHING, cancer="lung"))[2]
     assert lung_cancer.words == (
-        "not computed: Brock 2b is not: made for patients who never had lung cancer"
+        "not computed: needs Brock 2b, which is not computed: made for patients who never had"
+        " lung cancer"
     )
 
 
@@ -803,3 +806,7 @@ def test_a_patient_is_read_from_texts():
 def test_what_is_not_understood_is_refused(text, words):
     with pytest.raises(NoduleRiskError, match=words):
         patient_from([text])
+
+
+def test_what_makes_a_size_doubtful_makes_a_change_of_size_doubtful():
+    assert {kind for kind, _words in ABOUT_ITS_SIZE} <= {*CUT, *DOUBTFUL}

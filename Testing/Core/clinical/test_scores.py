@@ -13,17 +13,13 @@ from hypothesis import strategies as st
 from made_assessment import TASKS, made_assessment
 from nodulerisk.assessment import Measurement
 from nodulerisk.checks import Check
+from nodulerisk.clinical.formulas import BROCK_1A, BROCK_1B, BROCK_2A, BROCK_2B, probability_of
 from nodulerisk.clinical.patient import Patient, patient_from
 from nodulerisk.clinical.scores import (
-    BROCK_1A,
-    BROCK_1B,
-    BROCK_2A,
-    BROCK_2B,
     DIAMETERS,
     SCORES,
     Input,
     known_inputs,
-    probability_of,
     score_nodule,
     scores,
 )

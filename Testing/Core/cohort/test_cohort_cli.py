@@ -11,7 +11,7 @@ import pytest
 
 DEMO = Path(__file__).parents[3] / "Resources" / "SampleData" / "demo-chest-ct.zip"
 TABLE = f"""case,ct,x,y,z,age,earlier,days
-then,{DEMO},-81,-192,-192,61,,
+then,{DEMO},-81,-192,-192,62,,
 now,{DEMO},-81,-192,-192,62,then,180
 outside,{DEMO},0,0,9999,,,
 broken,broken.zip,0,0,0,,,

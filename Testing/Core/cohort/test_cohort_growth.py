@@ -15,8 +15,8 @@ from made_dicom import phantom, write_series
 from nodulerisk.assessment import Assessment, Provenance
 from nodulerisk.clinical.followup import followed
 from nodulerisk.cohort.growth import growth_rows, write_growth
+from nodulerisk.cohort.nodules import Cohort, CohortNodule, CtCase
 from nodulerisk.cohort.store import Store
-from nodulerisk.cohort.table import Cohort, CohortNodule, CtCase
 
 CT = made_ct()
 NODULES = tuple(CohortNodule(name, (0, 0, 0)) for name in ("N1", "N2"))

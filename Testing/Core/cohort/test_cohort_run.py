@@ -30,9 +30,9 @@ from nodulerisk.assess import assess
 from nodulerisk.clinical.patient import Patient
 from nodulerisk.cohort import work
 from nodulerisk.cohort.networks import serving_networks
+from nodulerisk.cohort.nodules import Cohort, CohortNodule, CtCase
 from nodulerisk.cohort.run import AHEAD, LOCAL, ClusterError, local_cluster, remote_cluster, run
 from nodulerisk.cohort.store import Store
-from nodulerisk.cohort.table import Cohort, CohortNodule, CtCase
 from nodulerisk.cohort.work import Job, assess_case
 from nodulerisk.ct.cubes import emv_block
 from nodulerisk.ct.read import read_ct
@@ -330,7 +330,7 @@ from itertools import count
 from pathlib import Path
 from nodulerisk.cohort.run import local_cluster, run
 from nodulerisk.cohort.store import Store
-from nodulerisk.cohort.table import read_cohort
+from nodulerisk.cohort.table.read import read_cohort
 from nodulerisk.weights.store import load_weight_set
 
 if __name__ == "__main__":

@@ -18,9 +18,9 @@ from made_cohort import assessed_row, made_row, made_set
 from needs import CHROMIUM
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.cohort import summary
+from nodulerisk.cohort.nodules import Cohort, CohortNodule, CtCase
 from nodulerisk.cohort.store import Row, Store
 from nodulerisk.cohort.summary import COLUMNS, Tally, draws_for, evaluations, write_summary
-from nodulerisk.cohort.table import Cohort, CohortNodule, CtCase
 from nodulerisk.errors import OutputError
 from nodulerisk.evaluation.bootstrap import DRAWS, Figure
 from nodulerisk.evaluation.figure_tables import with_interval

@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodulerisk.clinical.patient import Patient
-from nodulerisk.cohort.table import LISTED, CohortError, CohortNodule, read_cohort
+from nodulerisk.cohort.nodules import CohortNodule
+from nodulerisk.cohort.table.problems import LISTED, CohortError
+from nodulerisk.cohort.table.read import read_cohort
 from nodulerisk.tasks import TASKS
 
 
@@ -477,6 +479,49 @@ def test_fault_88_two_labels_of_one_nodule_are_refused(table):
     head = "case,ct,x,y,z,coordinates,label_malignancy"
     path = table(head, "A,dicom/A,1,2,3,lps,benign", "B,./dicom/A,-1,-2,3,ras,malignant")
     assert problems(path) == ["row 3: the same nodule is benign in row 2, and malignant here"]
+
+
+def test_fault_88_a_ct_is_one_with_and_without_its_series(table):
+    rows = ("A,dicom/A,,1,2,3,benign,P1", "B,dicom/A,1.2,1.1,2,3,malignant,P2")
+    assert problems(table("case,ct,series,x,y,z,label_malignancy,patient", *rows)) == [
+        "row 3: case 'B' has the CT of 'A', but another patient",
+        "row 3: the same nodule is benign in row 2, and malignant here",
+    ]
+
+
+def test_fault_88_two_ages_or_sexes_of_one_patient_on_one_ct_are_refused(table):
+    rows = ("A,dicom/A,1,2,3,62,M,yes", "A,dicom/A,9,2,3,,F,no", "B,dicom/A,5,2,3,26,男性,")
+    assert problems(table("case,ct,x,y,z,age,sex,upper_lobe", *rows)) == [
+        "row 3: the CT's patient has another sex in row 2",
+        "row 4: the CT's patient has another age in row 2",
+    ]
+    path = table("case,ct,x,y,z,smoking,years_since_quitting", "A,dicom/A,1,2,3,never,4")
+    assert problems(path)[0].startswith("row 2: Years since quitting are only for")
+
+
+def test_fault_89_diameters_in_cm_are_read_or_asked(table):
+    head = "case,ct,x,y,z,previous_diameter,nodules"
+    (case,) = read_cohort(table(head, "A,dicom/A,1,2,3,0.9 cm,2.0")).cases
+    patient = case.nodules[0].patient
+    assert (patient.previous_diameter, patient.nodules) == (9, 2)
+    assert problems(table(head, "A,dicom/A,1,2,3,0.9,2.5")) == [
+        "row 2: nodules must be a number, such as nodules=3",
+        "row 2: previous_diameter '0.9' has no unit: write 0.9 mm or 0.9 cm",
+    ]
+
+
+def test_columns_say_their_coordinates_as_in_datasets(table):
+    for head, system in (("x_ras,y_ras,z_ras", "ras"), ("i,j,k", "voxel"), ("X (mm),Y,Z", None)):
+        path = table(f"case,ct,{head},patient_id,coordinates", "A,dicom/A,1,2,3,P1,")
+        if system is None:
+            assert "no column 'x'" in problems(path)[0]
+            continue
+        cohort = read_cohort(path)
+        (nodule,) = cohort.cases[0].nodules
+        assert (nodule.coordinates, nodule.point, cohort.unused) == (system, (1, 2, 3), ())
+        assert "was requested" in problems(path, coordinates="lps")[0]
+    path = table("case,ct,i,j,k,coordinates", "A,dicom/A,1,2,3,lps")
+    assert problems(path) == ["row 2: coordinates are lps here, but the columns are voxel"]
 
 
 def test_slices_are_counted_by_instance_number(table):

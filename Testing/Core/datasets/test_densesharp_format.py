@@ -15,11 +15,8 @@ from hypothesis import strategies as st
 
 from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_ct, positions_of
 from nodulerisk.ct.volume import CT
-from nodulerisk.datasets.densesharp_format import (
-    add_densesharp,
-    read_densesharp,
-    write_densesharp,
-)
+from nodulerisk.datasets.densesharp.read import read_densesharp
+from nodulerisk.datasets.densesharp.write import add_densesharp, write_densesharp
 from nodulerisk.datasets.nodules import LabelledNodule, NoduleDataset
 from nodulerisk.errors import NoduleRiskError, OutputError
 from nodulerisk.tasks import TASKS
@@ -112,6 +109,32 @@ def test_columns_have_alternative_names(tmp_path, header):
     )
     (read,) = read_densesharp(tmp_path).nodules
     assert (read.name, read.labels["subtype"], read.split) == ("N1", 0, "validation")
+
+
+@pytest.mark.parametrize("scale", [10, 1e30, np.int64(10**15)])
+def test_fault_90_another_scale_is_not_hidden_by_clipping(tmp_path, scale):
+    folder = folder_of(tmp_path, "name\nbad\n")
+    np.savez(folder / "bad.npz", voxel=lung() * scale, seg=ball())
+    assert "so not Hounsfield units" in reasons(read_densesharp(folder))["bad"]
+
+
+def test_fault_90_a_pathology_is_read_or_its_case_left_out(tmp_path):
+    table = (
+        "name,diagnosis,pathology,subtype\n"
+        "a,,hamartoma,\nb,IA,AAH,\nc,,mystery,\nd,IA,,MIA\ne,MIA?,,\nf,,,1\n"
+    )
+    dataset = read_densesharp(folder_of(tmp_path, table))
+    a, f = dataset.nodules
+    assert (a.pathology, a.labels) == ("hamartoma", {"malignancy": 0})
+    assert f.labels == {"subtype": 1, "invasiveness": 0}
+    expected = {
+        "b": "the pathology is AAH, but the diagnosis IA",
+        "c": "unknown pathology 'mystery'",
+        "d": "the subtype is not that of IA",
+        "e": "unknown diagnosis 'MIA?'",
+    }
+    found = reasons(dataset)
+    assert all(found[name].startswith(words) for name, words in expected.items())
 
 
 def test_our_columns_override_the_diagnosis(tmp_path):
@@ -510,7 +533,7 @@ def test_adding_that_was_interrupted_is_completed_by_adding_again(tmp_path, monk
         written(tmp_path / "source", "b", patient="p2"),
     )
     with monkeypatch.context() as patched:
-        patched.setattr("nodulerisk.datasets.densesharp_format._write_table", lambda *_: 1 / 0)
+        patched.setattr("nodulerisk.datasets.densesharp.write._write_table", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             add_densesharp(source, grown)
     assert reasons(read_densesharp(grown)) == {"b": "info.csv has no row for this file"}

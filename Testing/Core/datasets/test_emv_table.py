@@ -20,6 +20,7 @@ from nodulerisk.datasets.emv.table import read_emv_table
 from nodulerisk.datasets.nodules import CROP_MM, NoduleDataset, box_around, cropped, split_of
 from nodulerisk.datasets.pathology import PATHOLOGIES, labels_of
 from nodulerisk.datasets.read import said_of
+from nodulerisk.datasets.rows import class_index
 from nodulerisk.errors import NoduleRiskError, OutputError
 
 X, Y, Z = CENTRE_LPS_MM
@@ -396,9 +397,12 @@ def test_fault_89_sizes_are_read_in_their_unit(scan, column, cell, mm):
 
 
 def test_fault_89_sizes_that_look_like_cm_are_asked(scan):
-    rows = f"ct.nrrd,{X},{Y},{Z},4\nct.nrrd,{X + 9},{Y},{Z},2.5\n"
-    with pytest.raises(NoduleRiskError, match="call the column size_cm if .* size_mm if"):
-        table_of(scan, "ct,x,y,z,size\n" + rows)
+    for sizes in ("4", "2.5"), ("3.5", "4"), ("2.5", "22"):
+        rows = "".join(f"ct.nrrd,{X + 9 * i},{Y},{Z},{size}\n" for i, size in enumerate(sizes))
+        with pytest.raises(NoduleRiskError, match="call the column size_cm if .* size_mm if"):
+            table_of(scan, "ct,x,y,z,size\n" + rows)
+    dataset = table_of(scan, f"ct,x,y,z,size_cm\nct.nrrd,{X},{Y},{Z},22\n")
+    assert reasons(dataset) == {"line 2": "size_cm '22' is no nodule's size: check the unit"}
 
 
 def test_fault_89_two_columns_of_one_name_are_refused(scan):
@@ -447,6 +451,53 @@ def test_fault_88_rows_of_one_nodule_agree_or_are_left_out(scan):
     assert found["line 6"] == "it is the same nodule as line 5, listed before"
 
 
+def test_fault_88_a_nodule_is_one_in_whatever_series_its_rows_say(scan):
+    rows = [("", "malignant", "yes"), ("1.2", "malignant", "no"), ("", "benign", "")]
+    text = "".join(f"ct.nrrd,{series},{X},{Y},{Z},{word},{gene}\n" for series, word, gene in rows)
+    head = "ct,series,x,y,z,pathology,EGFR\n"
+    assert len(reasons(table_of(scan, head + text))) == 3
+    found = reasons(table_of(scan, head + text.rsplit("ct.nrrd", 1)[0]))
+    assert found == {
+        "line 3": "it is the same nodule as line 2, listed before, which has another egfr"
+    }
+
+
+def test_fault_88_who_is_not_named_is_not_one_patient(scan, ct):
+    save(ct, scan / "b.nrrd")
+    for nobody in ("unknown", "NaN", "-", "未知", "?"):
+        rows = f"ct.nrrd,{X},{Y},{Z},{nobody}\nb.nrrd,{X},{Y},{Z},{nobody}\n"
+        nodules = table_of(scan, "ct,x,y,z,patient\n" + rows).nodules
+        assert len({nodule.patient for nodule in nodules}) == 2
+
+
+@pytest.mark.parametrize("text", ["-1", "1?", "≥1", "malignant?", "~malignant", "2.0", "0.1"])
+def test_fault_90_a_sign_or_a_doubt_beside_a_class_is_no_class(text):
+    with pytest.raises(NoduleRiskError, match="unknown malignancy"):
+        class_index("malignancy", text)
+    assert class_index("malignancy", "1.0") == 1 and class_index("grade", "2.0") == 1
+
+
+def test_fault_90_two_pathologies_of_one_row_agree_or_it_is_left_out(scan):
+    rows = [("benign", "malignant", ""), ("malignant", "grade 1", "7"), ("AIS", "MIA", "")]
+    text = "".join(f"ct.nrrd,{X + 9 * i},{Y},{Z},{','.join(r)}\n" for i, r in enumerate(rows))
+    dataset = table_of(scan, "ct,x,y,z,pathology,diagnosis,label\n" + text)
+    assert [nodule.labels["malignancy"] for nodule in dataset.nodules] == [1]
+    assert all("contradict each other" in why for why in reasons(dataset).values())
+
+
+def test_fault_89_decimal_commas_beside_points_are_refused(scan):
+    rows = f"ct.nrrd;{X};{Y};{Z};1,234\nct.nrrd;{X};{Y};{Z};12.5\n"
+    with pytest.raises(NoduleRiskError, match="both decimal commas and decimal points"):
+        table_of(scan, "ct;x;y;z;size_mm\n" + rows)
+
+
+def test_fault_89_a_workbook_is_no_table(scan):
+    for start in (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"):
+        (scan / "nodules.csv").write_bytes(start + bytes(range(256)))
+        with pytest.raises(NoduleRiskError, match="save it as 'CSV UTF-8'"):
+            read_emv_table(scan / "nodules.csv")
+
+
 def test_fault_90_numbers_that_only_a_computer_language_reads_are_left_out(scan):
     rows = f"a,ct.nrrd,{X},{Y},{Z},1_0\nb,ct.nrrd,{X + 9},{Y},{Z},NA\n"
     dataset = table_of(scan, "name,ct,x,y,z,size_mm\n" + rows)
@@ -484,7 +535,7 @@ def test_the_authors_table_is_read_as_it_is(tmp_path, ct):
     assert nodule.labels == {"malignancy": 1, "density": 2}
     assert "no file or folder" in reasons(dataset)["2"]
     assert dataset.unused == ("lung", "position")
-    assert any("grades of 1 nodules" in remark for remark in dataset.remarks)
+    assert any("grades of 1 nodule(s)" in remark for remark in dataset.remarks)
     as_theirs = read_emv_table(tmp_path / "authors.csv", cancers_invasive=True)
     assert as_theirs.name == "authors (other cancers count as invasive)"
     (theirs,) = as_theirs.nodules

@@ -19,7 +19,7 @@ from made_nodules import LUNG_HU, VESSEL_HU, made_background, made_lung
 from nodulerisk.cli import app
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT
-from nodulerisk.datasets.densesharp_format import write_densesharp
+from nodulerisk.datasets.densesharp.write import write_densesharp
 from nodulerisk.datasets.lidc.slices import read_lidc_slices
 from nodulerisk.datasets.nodules import LabelledNodule
 from nodulerisk.datasets.read import read_dataset

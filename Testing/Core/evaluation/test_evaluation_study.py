@@ -413,6 +413,19 @@ def test_the_page_says_loudly_that_nothing_was_held_out(tmp_path):
     assert "Not held out" in (tmp_path / "evaluation.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("asked", ["all", "train"])
+def test_the_heading_says_which_nodules_were_asked_for(tmp_path, asked):
+    predictions = made_predictions(4, split="test")
+    evaluation = evaluate(predictions, replace(ABOUT, asked=asked))
+    write_evaluation(evaluation, predictions, tmp_path)
+    for name in ("evaluation.html", "figures.md"):
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        assert f"data, {asked} nodules, as requested: whether training has seen them" in text
+        assert "test patients" not in text and "Not held out" not in text
+    rows = csv.DictReader((tmp_path / "figures.csv").open(encoding="utf-8-sig"))
+    assert {row["split"] for row in rows} == {asked}
+
+
 def test_the_page_says_loudly_that_patients_are_shared(tmp_path, weights, monkeypatch):
     """Patients in both test and training (a fault of the data) are found and reported."""
     nodules = [made_nodule(name, patient, split) for name, patient, split in SPLIT_WITHIN_A_PATIENT]
@@ -422,9 +435,14 @@ def test_the_page_says_loudly_that_patients_are_shared(tmp_path, weights, monkey
     monkeypatch.setattr(
         study, "predictions", lambda weights, given, *_: ([by_name[n.name] for n in given], [])
     )
-    evaluation = evaluate_dataset(weights, NoduleDataset("mixed", tuple(nodules)), None, tmp_path)
+    dataset = NoduleDataset("mixed", tuple(nodules))
+    evaluation = evaluate_dataset(weights, dataset, None, tmp_path)
     assert evaluation.about.shared_patients == 1
     assert "some patients (1)" in (tmp_path / "evaluation.html").read_text(encoding="utf-8")
+    told = tuple(replace(nodule, cells={"sex": "F"}) for nodule in nodules)
+    dataset = replace(dataset, nodules=told, unused=("Sex", "site"))
+    evaluation = evaluate_dataset(weights, dataset, None, tmp_path, by=["sex"])
+    assert evaluation.about.remarks[0] == "Columns that were not used: site."
 
 
 class Tags(HTMLParser):
@@ -522,6 +540,13 @@ def test_an_external_dataset_is_all_test_and_what_is_left_out_is_said():
         study.refuse_unknown_columns(["EGFR"], dataset)
 
 
+def test_labelled_nodules_without_an_answer_are_said(answered):
+    silent = [replace(o, members={}) if index % 4 == 0 else o for index, o in enumerate(answered)]
+    said = evaluate(silent).about.remarks
+    assert "40 of 160 nodules with a label of malignancy have no answer" in said[0]
+    assert not evaluate(answered).about.remarks
+
+
 def test_groups_by_any_column_partition_the_nodules(answered):
     by_sex = [
         replace(o, groups={"sex": "F" if index % 3 else "M"}) for index, o in enumerate(answered)
@@ -563,6 +588,8 @@ def test_two_sets_are_compared_on_the_same_nodules(tmp_path):
     assert found.mcnemar_p == pytest.approx(2 * 0.5**20)
     write_comparison([found], tmp_path / "compared.csv")
     assert "mcnemar_p" in (tmp_path / "compared.csv").read_text("utf-8-sig")
+    with pytest.raises(NoduleRiskError, match="No task can be compared"):
+        compare_predictions(first[::2], second[::2])
     with pytest.raises(NoduleRiskError, match="no nodule in common"):
         compare_predictions(first, [replace(o, name=f"x{o.name}") for o in second])
     with pytest.raises(NoduleRiskError, match="other labels"):

@@ -21,6 +21,7 @@ from nodulerisk.cli import app
 from nodulerisk.engine.engine import TorchBackend
 from nodulerisk.errors import OutputError
 from nodulerisk.export.forms import FORMS, export
+from nodulerisk.export.loaded_back import ASK
 from nodulerisk.networks.kinds import NETWORKS
 from nodulerisk.weights.card import WeightSet
 from nodulerisk.weights.store import load_weight_set
@@ -154,6 +155,19 @@ def test_nothing_is_replaced_and_nothing_half_written_is_left(weights, tmp_path,
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
 
 
+def test_what_answers_otherwise_is_not_exported(weights, tmp_path, monkeypatch):
+    one = replace(weights, networks={"densesharp": weights.networks["densesharp"]})
+
+    def other(folder, name, cubes):
+        return [part + 2e-4 for part in asked(folder, name, cubes)]
+
+    asked = ASK["torchscript"]
+    monkeypatch.setitem(ASK, "torchscript", other)
+    with pytest.raises(OutputError, match="densesharp, loaded back as .* answers otherwise"):
+        export(one, "torchscript", tmp_path / "new")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("forms", [[], ["--onnx", "--huggingface"]], ids=["none", "two"])
 def test_the_terminal_asks_for_one_form(weights, tmp_path, forms):
     command = ["export", str(weights.folder), "--out", str(tmp_path / "x"), *forms]
@@ -165,4 +179,5 @@ def test_the_terminal_says_the_licence(weights, tmp_path):
     command = ["export", str(weights.folder), "--out", str(tmp_path / "x"), "--huggingface"]
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0 and "Licence: none" in done.output
+    assert "Loaded back, its networks answer as the set's do, within 0e+00." in done.output
     assert load_weight_set(tmp_path / "x").networks == weights.networks

@@ -28,18 +28,18 @@ SENTENCE = re.compile(r":\d+: [A-Z]\w* [a-z]")  # of what ``unmarked`` found: no
 ROOMS = (
     *("assess.py", "assess_points.py", "assessment.py", "checks.py", "errors.py", "files.py"),
     *("tasks.py", "ct", "nodule", "trust", "clinical", "outputs", "weights", "pacs", "engine"),
-    *(
-        f"cli/{name}.py"
-        for name in ("assess", "explain", "followup", "networks", "pacs", "shared", "weights")
-    ),
+    *("cli/followup", "cli/assess.py", "cli/explain.py", "cli/named.py", "cli/networks.py"),
+    *("cli/options.py", "cli/pacs.py", "cli/shared.py", "cli/weights.py"),
 )
 MARKED = {*messages.MARKS, "Text"}  # Text: of values and signs alone, or of what is marked
-NOT_SAID = {"Code", "own_code", "typer.Option", "typer.Argument", "re.compile"}
+OPTIONS = {"Option", "Argument", "typer.Option", "typer.Argument"}
+NOT_SAID = {"Code", "own_code", "re.compile", *OPTIONS}
 SEVERAL_WORDS = re.compile(r"[a-z]{2} [a-z]{2}")
 CITED = re.compile(r"^QProgressBar|^[A-Z].* (et al\.|\d{4};|\(November 2022\))")
 TYPED = re.compile(r"(?a)--[a-z][a-z-]*|\b\w+=\w+(?:\.\w+)*|\b[A-Za-z]+_\w+(?![^{]*\})")
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-FOR_NO_READER = {"explore.py", "contrast.py", "mesh.py", "pages.py"}  # of notebooks and files
+# of notebooks and files
+FOR_NO_READER = {"explore.py", "sizes.py", "contrast.py", "mesh.py", "pages.py"}
 FOR_MACHINES = {  # words of files, headers and other programs
     *("space units", "space directions or space", "space origin", "both scans", "log-odds of "),
     *(

@@ -11,10 +11,11 @@ import pytest
 
 from nodulerisk.assessment import Assessment
 from nodulerisk.checks import CHECKS, MASK_NAN, PADDED_IN_Z, THICK_SLICES
+from nodulerisk.clinical.patient import field_words
 from nodulerisk.errors import PointError
 from nodulerisk.language.spoken import LANGUAGES, language, nearest, say, speaking
 from nodulerisk.language.texts import Text, _, joined, ngettext, pgettext, read_back
-from nodulerisk.tasks import TASKS, level_words
+from nodulerisk.tasks import TASKS, level_words, title_of
 
 THICK = THICK_SLICES.check(thickest=2.5).message
 DICKE = (
@@ -54,6 +55,13 @@ def test_words_that_are_passed_on_are_still_said(passed_on, german):
 def test_plain_words_are_said_if_a_catalog_knows_them(german):
     assert say("ground glass") == "Milchglas" and say("Malignancy") == "Malignität"
     assert say("Nodule 7 of Meyer, A.") == "Nodule 7 of Meyer, A."
+
+
+def test_a_title_is_said_as_its_word_and_not_as_a_button_of_the_same_letters(german):
+    title = title_of(field_words("previous"))
+    assert title == "Previous" and say(Text("Previous")) == "Zurück"
+    assert say(pickle.loads(pickle.dumps(title))) == "Kategorie der Voraufnahme"
+    assert say(title_of("EGFR")) == "EGFR"
 
 
 def test_words_in_words_are_said(german):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from nodulerisk.ct.volume import CT
-from nodulerisk.datasets.densesharp_format import write_densesharp
+from nodulerisk.datasets.densesharp.write import write_densesharp
 from nodulerisk.datasets.nodules import LabelledNodule
 from nodulerisk.datasets.simulated.simulate import simulate_nodules
 

@@ -12,11 +12,11 @@ from scipy.spatial.transform import Rotation
 
 from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_assessment, made_ct, positions_of
 from nodulerisk.assessment import NoduleMask, load_assessment, save_assessment
-from nodulerisk.checks import Check
+from nodulerisk.checks import FLAT, Check
 from nodulerisk.ct.volume import CT
 from nodulerisk.nodule.findings import nodule_checks, remeasured
 from nodulerisk.nodule.mask import centroid_lps_mm, hand_mask, touches_cube_edge
-from nodulerisk.nodule.measure import measure, nodule_hu, value_of
+from nodulerisk.nodule.measure import measure, nodule_hu, principal_axes_mm, value_of
 from nodulerisk.outputs.html.interactive import mesh_figure
 from nodulerisk.outputs.html.nodule_report import ReportNodule, write_report
 from nodulerisk.outputs.mesh import nodule_mesh
@@ -158,6 +158,40 @@ def test_it_is_saved_and_shown_like_any_other(assessment, tmp_path):
     write_report([ReportNodule(ct, edited)], tmp_path / "nodule.html")
     assert imread(tmp_path / "nodule.png").shape[:2] == (1000, 1600)
     assert "corrected by hand" in (tmp_path / "nodule.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("spacing_mm", [(0.7, 0.7, 1.0), (0.7, 0.7, 2.0)], ids=["thin", "thick"])
+@pytest.mark.parametrize(
+    ("axes_mm", "flat"),
+    [((4, 16, 24), True), ((24, 4, 16), True), ((6, 6, 6), False), ((8, 9, 28), False)],
+    ids=["plate", "upright plate", "ball", "rod"],
+)
+def test_fault_67_what_is_flat_may_be_a_scar_or_a_fissure_and_decides_nothing(
+    axes_mm, flat, spacing_mm, assessment
+):
+    ct = made_ct(spacing_mm=spacing_mm)
+    offsets = (positions_of(ct) - CENTRE_LPS_MM)[..., ::-1] / np.divide(axes_mm, 2)
+    edited = remeasured(assessment, ct, hand_mask((offsets**2).sum(axis=-1) <= 1, (0, 0, 0), ct))
+    reasons = edited.stated("malignancy").reasons
+    assert FLAT.among(edited.checks) == (FLAT.withholds in reasons) == flat
+
+
+def test_the_axes_of_an_ellipsoid_are_found_whichever_way_it_lies():
+    ct = made_ct(spacing_mm=(0.8, 0.8, 0.8))
+    turn = Rotation.from_euler("xyz", [20, -35, 50], degrees=True).as_matrix()
+    offsets = (positions_of(ct) - CENTRE_LPS_MM) @ turn / (5, 8, 12)
+    found = principal_axes_mm((offsets**2).sum(axis=-1) <= 1, ct.spacing_mm)
+    np.testing.assert_allclose(found, (10, 16, 24), rtol=0.02)
+
+
+@pytest.mark.parametrize(("tilt", "said"), [(0, ""), (4, ""), (12, "by 12°"), (-30, "by 30°")])
+@pytest.mark.parametrize("axes", [[0, 1, 2], [2, 0, 1]], ids=["axial", "sagittal"])
+def test_fault_14_diameters_of_tilted_slices_are_said_to_be_of_the_slices(tilt, said, axes):
+    ct = made_ct(Rotation.from_euler("x", tilt, degrees=True).as_matrix()[:, axes])
+    nodule = drawn(ct)
+    found = nodule_checks(nodule, measure(nodule, ct), ct)
+    messages = [check.message for check in found if check.code == "oblique-slices"]
+    assert len(messages) == bool(said) and all(said in message for message in messages)
 
 
 @pytest.mark.parametrize(("cut_at", "flagged"), [(40, False), (30, True)])

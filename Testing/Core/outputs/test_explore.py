@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 
@@ -15,8 +16,10 @@ from made_assessment import CENTRE_LPS_MM, RADIUS_MM, made_assessment, made_ct
 from nodulerisk import RESEARCH_USE_ONLY
 from nodulerisk.ct.cubes import densesharp_cube, emv_views
 from nodulerisk.errors import NoduleRiskError
+from nodulerisk.networks.sizes import published_sizes, sizes_of, sizes_table
 from nodulerisk.outputs import explore
 from nodulerisk.outputs.html.scan import write_scan
+from nodulerisk.outputs.html.stack import write_stack
 
 TILTED = Rotation.from_euler("x", 10, degrees=True).as_matrix()
 DIRECTIONS = [
@@ -157,6 +160,21 @@ def test_a_scan_is_one_page_with_the_nodule_inside(ct, assessment, tmp_path):
         write_scan(ct, tmp_path / "none.html", threshold_hu=3000)
 
 
+def test_slices_are_one_page_with_the_mask_over_them(ct, assessment, tmp_path):
+    write_stack(ct, tmp_path / "stack.html", assessment.nodule)
+    page = (tmp_path / "stack.html").read_text()
+    assert RESEARCH_USE_ONLY in page and "<script" not in page and "http:" not in page
+    assert page.count("data:image/png;base64") == len(ct.hu)
+    reached = int(assessment.mask.any(axis=(1, 2)).sum())
+    assert page.count("<polygon") == reached
+    first = len(ct.hu) - int(np.flatnonzero(assessment.mask.any(axis=(1, 2))).max())
+    assert f'href="#slice-{first}"' in page
+    bare = explore.as_ct(BALL, (1.0, 1.0, 2.0), window=(0, 20))
+    write_stack(bare, tmp_path / "bare.html", step=5)
+    page = (tmp_path / "bare.html").read_text()
+    assert page.count("data:image/png") == math.ceil(len(BALL) / 5) and "<polygon" not in page
+
+
 def test_player_needs_neither_ffmpeg_nor_the_internet(ct, assessment):
     player = explore.animated_slices(ct, assessment)
     frames = len(explore.surroundings(ct, assessment).mask)
@@ -207,20 +225,20 @@ def test_cubes_are_shown_in_three_planes(ct):
 
 
 def test_published_networks_weigh_and_cost_what_the_papers_code_does():
-    sizes = {(size.kind, size.side): size for size in explore.published_sizes()}
+    sizes = {(size.kind, size.side): size for size in published_sizes()}
     assert sizes["inception", 40].parameters == 4_443_890
     assert sizes["vgg", 80].parameters == 44_141_007
     assert sizes["densesharp", 32].parameters == 599_012
     gflop = {key: round(size.gflop, 1) for key, size in sizes.items()}
     assert gflop["densesharp", 32] == 10.6
     assert (gflop["inception", 60], gflop["resnet", 60], gflop["vgg", 60]) == (6.3, 85.5, 129.0)
-    assert sum(size.gflop for size in explore.published_sizes()) == pytest.approx(641, abs=1)
+    assert sum(size.gflop for size in published_sizes()) == pytest.approx(641, abs=1)
 
 
 def test_table_of_sizes_has_one_row_per_network(weights):
-    sizes = explore.sizes_of(weights)
+    sizes = sizes_of(weights)
     assert [size.name for size in sizes] == list(weights.networks)
-    table = explore.sizes_table("made", sizes)
+    table = sizes_table("made", sizes)
     assert table.row_count == len(sizes)
     assert table.columns[3].footer == f"{sum(size.parameters for size in sizes):,}"
 

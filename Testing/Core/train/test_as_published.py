@@ -158,3 +158,15 @@ def test_an_epoch_s_figures_and_networks_are_kept(tmp_path):
     plan = NetworkPlan("densesharp", 0.125, init=str(kept[0]))
     start = take_weights(network_of(RUN, "small"), "small", plan, RUN)
     assert not start.left
+
+
+def test_dice_is_each_cube_s_own_where_the_plan_says_so():
+    logits = torch.randn(3, 1, 8, 8, 8, generator=torch.Generator().manual_seed(0))
+    masks = (logits + torch.randn(3, 1, 8, 8, 8) > 1).float()
+    p = logits.sigmoid()
+    axes = (1, 2, 3, 4)
+    dice = (2 * (p * masks).sum(axes) + 1) / (p.sum(axes) + masks.sum(axes) + 1)
+    run = replace(RUN, dice=1.0, dice_over="nodules")
+    loss = NetworksInTraining(run, 0)._mask_loss(logits, masks)
+    assert torch.isclose(loss, 1 - dice.mean(), atol=1e-6)
+    assert not torch.isclose(NetworksInTraining(RUN, 0)._mask_loss(logits, masks), 0.2 * loss)

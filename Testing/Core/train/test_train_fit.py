@@ -7,6 +7,7 @@ import csv
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -112,6 +113,7 @@ def test_a_run_does_not_continue_with_other_settings(ten_nodules, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_a_killed_training_goes_on_to_the_same_result(ten_nodules, tmp_path):
     plan = plan_file(tmp_path, ten_nodules, VIEWS_RUN.format(epochs=6))
 
@@ -133,20 +135,60 @@ def test_a_killed_training_goes_on_to_the_same_result(ten_nodules, tmp_path):
         assert all(np.array_equal(one[key], two[key]) for key in one)
 
 
+COUNTED = """
+import sys
+from nodulerisk.cli import app
+from nodulerisk.train import fit, train
+
+def counted(function):
+    def count(*given, **named):
+        with open(sys.argv[1], "a") as cut:
+            print(function.__name__, file=cut)
+        return function(*given, **named)
+    return count
+
+train.read_dataset, fit.exact_samples = counted(train.read_dataset), counted(fit.exact_samples)
+app(sys.argv[2:])
+"""
+
+
 @pytest.mark.slow
-def test_two_processes_train_one_network(ten_nodules, tmp_path):
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("launched", ["by Lightning", "by another"])
+def test_two_processes_train_one_network_on_crops_cut_once(ten_nodules, tmp_path, launched):
     plan = plan_file(tmp_path, ten_nodules, VIEWS_RUN.format(epochs=2), MASK_RUN)
-    result = subprocess.run(
-        command(plan, tmp_path / "set", "--devices", "2"),
-        check=False,
-        capture_output=True,
-        text=True,
+    script, cut = tmp_path / "counted.py", tmp_path / "cut.txt"
+    script.write_text(COUNTED)
+    given = command(plan, tmp_path / "set", "--devices", "2")[3:]
+    port = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    environments = (
+        [{}]
+        if launched == "by Lightning"
+        else [port | {"LOCAL_RANK": str(number)} for number in range(2)]
     )
-    assert result.returncode == 0, result.stderr[-2000:]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, str(script), str(cut), *given],
+            env=os.environ | more,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for more in environments
+    ]
+    for process in processes:
+        _, said = process.communicate()
+        assert process.returncode == 0, said[-2000:]
+    assert sorted(cut.read_text().split()) == ["exact_samples", "exact_samples", "read_dataset"]
     log = tmp_path / "set" / "runs" / "views" / "logs" / "version_0" / "metrics.csv"
     steps = [int(row["step"]) for row in csv.DictReader(log.open())]
     assert max(steps) == 1  # one step per epoch: each process has three of six nodules
     assert load_weight_set(tmp_path / "set").tasks["subtype"].networks == ("densesharp",)
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
 
 
 def wait_for(path: Path, seconds: float = 120) -> None:

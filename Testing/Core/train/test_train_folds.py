@@ -4,8 +4,10 @@ networks of others all the way to an assessment."""
 from __future__ import annotations
 
 import csv
+import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -17,14 +19,17 @@ from typer.testing import CliRunner
 from made_nodules import made_background, made_dataset
 from nodulerisk.assess import assess
 from nodulerisk.cli import app
-from nodulerisk.datasets.crops import crops_on_disk, made_once
+from nodulerisk.datasets import sharing
+from nodulerisk.datasets.crops import crops_on_disk
 from nodulerisk.datasets.nodules import NoduleDataset
 from nodulerisk.datasets.read import read_dataset
+from nodulerisk.datasets.sharing import made_once
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.evaluation.predictions import read_predictions
 from nodulerisk.outputs.style import OUTCOMES
 from nodulerisk.train.folds import parts_of, patient_folds, split_by_lists, stratified
 from nodulerisk.train.plans.plan import Folds, NetworkPlan, Plan, Run
+from nodulerisk.train.train import _read
 from nodulerisk.weights.store import load_weight_set
 
 PLAN = """
@@ -76,8 +81,9 @@ def trained(folder: Path, out: Path, network: str, more: str = "", size: int = 3
 
 
 @pytest.mark.slow
-def test_folds_become_one_report_and_an_ensemble(folder, tmp_path):
-    out = tmp_path / "set"
+@pytest.mark.timeout(1800)
+def test_folds_become_one_report_and_an_ensemble(tmp_path):
+    folder, out = made_dataset(tmp_path / "eighteen", 6, 6, 6), tmp_path / "set"
     said = trained(folder, out, '{ kind = "densenet", width = 0.125 }', "[folds]\ncount = 3")
     assert "Fold 2 (3 of 3)" in said and "Out-of-fold report" in said
     nodules = {nodule.name: nodule.patient for nodule in read_dataset(folder).nodules}
@@ -114,6 +120,7 @@ def test_code_of_the_user_is_trained_and_assessed_with(folder, tmp_path, monkeyp
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_monai_s_network_is_trained_and_assessed_with(folder, tmp_path):
     out = tmp_path / "set"
     network = """{ kind = "monai-densenet121", sees = "densesharp",
@@ -174,6 +181,8 @@ def test_folds_of_the_source_or_of_a_table(tmp_path):
     lacking = replace(many(), nodules=(replace(many().nodules[0], fold=None),))
     with pytest.raises(NoduleRiskError, match="n0 has no fold"):
         patient_folds(plan_of(own=True), {"d": lacking})
+    with pytest.raises(NoduleRiskError, match="60 patients, too few for 61 folds"):
+        parts_of(plan_of(count=61), data, Path("out"))
 
 
 def test_a_patient_under_two_spellings_is_in_one_fold():
@@ -205,12 +214,24 @@ def test_lists_of_ids_split_the_data(tmp_path):
         split_by_lists({"d": many(30)}, lists, said.append)
 
 
+def test_nodules_are_counted_as_the_lists_split_them(folder, tmp_path):
+    names = sorted(nodule.name for nodule in read_dataset(folder).nodules)
+    parts = {"train": names[:3], "validation": names[3:5], "test": names[5:]}
+    for split, listed in parts.items():
+        (tmp_path / f"{split}.txt").write_text("\n".join(listed))
+    lists = {split: tmp_path / f"{split}.txt" for split in parts}
+    plan = replace(plan_of(), data={"d": folder}, folds=None, splits=lists)
+    said: list[str] = []
+    _read(plan, plan.runs, said.append)
+    assert said[-1] == f"{folder.name}: 3 train, 2 validation, 1 test"
+
+
 # --- Crops
 
 
 def test_crops_lie_on_disk_and_are_the_same(folder, tmp_path):
     plain = read_dataset(folder)
-    with crops_on_disk(tmp_path):
+    with crops_on_disk(tmp_path / "set"):
         mapped = read_dataset(folder)
         for one, other in zip(plain.nodules, mapped.nodules, strict=True):
             assert np.array_equal(one.ct.hu, other.ct.hu)
@@ -229,35 +250,71 @@ def _bottom(array: np.ndarray) -> object:
 
 ANOTHER = """
 import sys
+import time
 from pathlib import Path
-from nodulerisk.datasets.crops import crops_on_disk, made_once
+from nodulerisk.datasets.crops import crops_on_disk
 from nodulerisk.datasets.read import read_dataset
+from nodulerisk.datasets.sharing import made_once
 
 def read():
     print("cut")
     return read_dataset(sys.argv[1])
 
 with crops_on_disk(Path(sys.argv[2])):
-    for nodule in made_once(read).nodules:
+    for nodule in made_once("data", read).nodules:
         is_map = not nodule.ct.hu.flags.owndata and nodule.ct.hu.flags.writeable
         print(nodule.name, int(nodule.ct.hu.sum()), float(nodule.marked.sum()), is_map)
 """
 
 
 def test_processes_share_the_crops_that_the_first_has_cut(folder, tmp_path):
+    """Also where the other begins before: it waits."""
     cut: list[NoduleDataset] = []
 
     def read() -> NoduleDataset:
         cut.append(read_dataset(folder))
         return cut[-1]
 
-    command = [sys.executable, "-c", ANOTHER, str(folder), str(tmp_path)]
-    with crops_on_disk(tmp_path):
-        made_once(read)
-        another = subprocess.run(command, check=True, capture_output=True, text=True)
+    out = tmp_path / "set"
+    another = subprocess.Popen(
+        [sys.executable, "-c", ANOTHER, str(folder), str(out)],
+        env=os.environ | {"LOCAL_RANK": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with crops_on_disk(out):
+        made_once("validation", list)
+        while len(list(tmp_path.iterdir())) < 2:  # the other has begun
+            time.sleep(0.05)
+        made_once("data", read)
+        said, _ = another.communicate()
     told = [f"{n.name} {int(n.ct.hu.sum())} {float(n.marked.sum())} True" for n in cut[0].nodules]
-    assert another.stdout.splitlines() == told  # and not "cut"
+    assert said.splitlines() == told  # and not "cut"
     assert not list(tmp_path.iterdir())
-    with crops_on_disk(tmp_path):
-        made_once(read)
+    with crops_on_disk(out):
+        made_once("data", read)
     assert len(cut) == 2  # what is gone is not asked for
+
+
+def test_crops_of_a_killed_process_are_not_waited_for(tmp_path, monkeypatch):
+    """Nor are those in a folder into which others may write, nor bytes of another file."""
+    monkeypatch.setattr(sharing, "PATIENCE_SECONDS", 0.0)
+    out = tmp_path / "set"
+    with crops_on_disk(out):
+        made_once("data", lambda: "of the first")
+        (folder,) = tmp_path.iterdir()
+        monkeypatch.setenv("LOCAL_RANK", "1")
+        with crops_on_disk(out):
+            assert made_once("data", lambda: "own") == "of the first"
+            folder.chmod(0o777)
+            assert made_once("data", lambda: "own") == "own"
+            folder.chmod(0o700)
+            told = next(file for file in folder.iterdir() if file.name != "process")
+            words = told.read_text()
+            told.write_text(words.replace('"sha256": "', '"sha256": "0'))
+            assert made_once("data", lambda: "own") == "own"
+            told.write_text(words)
+            with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+                pass
+            (folder / "process").write_text(str(ended.pid))
+            assert made_once("data", lambda: "own") == "own"

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from made_nodules import made_background
+from nodulerisk.datasets.nodules import LabelledNodule
 from nodulerisk.errors import SeveralFaultsError
+from nodulerisk.train.fit import data_faults
 from nodulerisk.train.plans.plan import Plan, read_plan
+from nodulerisk.train.train import train_set
 
 HEAD = """
 name = "mine"
@@ -101,6 +105,10 @@ def test_what_needs_no_other_key_is_checked_beside_a_wrong_one(tmp_path):
         ("size = 20", "size = 20\ntask_weights = { grade = 2 }", "which the run does not learn"),
         ("[[runs]]", "[splits]\ntrain = 'a.txt'\n[[runs]]", "needs train and test"),
         ("networks = { small", "networks = { items", "cannot be named items"),
+        ("width = 0.125", 'take = ["features"]', "take names layers, but no init"),
+        ("size = 20", "size = 20\ntask_weights = { malignancy = 0 }", "would learn nothing"),
+        ("sides = [60, 40, 20]", "sides = [60, 40]", "sides[2] is missing: write sides = [80, "),
+        ("[[runs]]", "[runs]", "line 7: runs must be a list: write [[runs]], and"),
     ],
 )
 def test_keys_that_do_not_go_together(tmp_path, good, bad, said):
@@ -133,4 +141,61 @@ def test_what_the_file_cannot_hold(tmp_path):
     assert "'own_tasks' is not understood" in faults(tmp_path, HEAD + RUN + "own_tasks = {}\n")[0]
     said = " ".join(faults(tmp_path, HEAD + "runs = [3]\n"))
     assert "runs[0] must be a table of keys, but it is 3" in said
-    assert "runs is missing" in " ".join(faults(tmp_path, HEAD))
+    assert "runs is missing: write [[runs]], and" in " ".join(faults(tmp_path, HEAD))
+    unnamed = faults(tmp_path, HEAD.replace('"mine"', '""') + RUN)
+    assert unnamed == ('line 2: name must be at least one character long, but it is "".',)
+    ship = faults(tmp_path, HEAD + "folds.ship = 'best'\n" + RUN)
+    assert ship == (
+        "line 6: folds.ship is 'best': choose one of ensemble or all, or a fold's number.",
+    )
+
+
+def nodules(*labels: int | None) -> list[LabelledNodule]:
+    return [
+        made_background(split=split, labels={} if label is None else {"malignancy": label})
+        for label in labels
+        for split in ("train", "validation")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ((0, 0, None), "every nodule to train on with a label of malignancy is 'benign'"),
+        ((None,), "no nodule to train on"),
+        ((0, 1), None),
+    ],
+)
+def test_a_task_needs_two_classes_to_train_on(tmp_path, labels, said):
+    (run,) = read(tmp_path, HEAD + RUN).runs
+    found = list(data_faults(run, nodules(*labels)))
+    assert said in found[0] if said else not found
+
+
+def test_of_a_run_each_task_needs_them(tmp_path):
+    (run,) = read(tmp_path, HEAD + RUN.replace('"malignancy"', '"malignancy", "grade"')).runs
+    assert list(data_faults(run, nodules(0, 1))) == [
+        "Run small: no nodule to train on has a label of grade: give some, or leave the task out."
+    ]
+
+
+def test_paths_and_loggers_are_checked_before_the_data_are_read(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    lists = "[splits]\ntrain = 'no.txt'\ntest = 'nor.txt'\n"
+    plan = read(tmp_path, HEAD + lists + RUN)
+    with pytest.raises(SeveralFaultsError) as refused:
+        train_set(plan, file, loggers=["neptune"])
+    said = " ".join(refused.value.faults)
+    for expected in (
+        "file is a file: give --out a folder",
+        "no file or folder at",
+        "no.txt is not a readable list",
+        "nor.txt is not a readable list",
+        "There is no logger 'neptune'",
+    ):
+        assert expected in said
+    folds = read(tmp_path, HEAD + "folds.table = 'folds.csv'\n" + RUN)
+    (tmp_path / "folds.csv").write_text("name,fold\np1,0\np1,1\n")
+    with pytest.raises(SeveralFaultsError, match="p1 is in the folds 0 and 1"):
+        train_set(folds, tmp_path / "set")

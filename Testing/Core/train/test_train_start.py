@@ -75,6 +75,9 @@ def test_the_bundled_set_gives_the_layers_that_fit():
     assert "CC BY" in start.terms
     with pytest.raises(WeightsError, match="name one network of open"):
         take_weights(network_of(run, "new"), "new", replace(run.networks["new"], init="open"), run)
+    narrow = replace(run, networks={"new": replace(run.networks["new"], width=0.25)})
+    with pytest.raises(WeightsError, match="of 338 arrays .* fit .*choose weights of the same"):
+        take_weights(network_of(narrow, "new"), "new", narrow.networks["new"], narrow)
 
 
 def test_a_keras_file_gives_its_layers(data, tmp_path):
@@ -87,7 +90,11 @@ def test_a_keras_file_gives_its_layers(data, tmp_path):
 
 @pytest.mark.parametrize(
     ("init", "said"),
-    [("weights.ckpt", "pickle"), ("nowhere", "no weight set"), ("other.safetensors", "fits")],
+    [
+        ("weights.ckpt", "pickle"),
+        ("nowhere", "no weight set"),
+        ("other.safetensors", "0 of .* fit"),
+    ],
 )
 def test_what_cannot_be_begun_with(init, said, tmp_path):
     (tmp_path / "weights.ckpt").write_bytes(b"\x80\x02")
@@ -98,12 +105,17 @@ def test_what_cannot_be_begun_with(init, said, tmp_path):
 
 
 def test_more_epochs_are_as_if_there_had_been_more_from_the_start(made, tmp_path):
+    said: list[str] = []
+
     def fitted(epochs: int, folder: str, **other) -> dict[str, torch.Tensor]:
-        run = replace(RUN, epochs=epochs, keep="last", **other)
-        return state_of(fit(run, made.nodules, tmp_path / folder, accelerator="cpu"))
+        run, out = replace(RUN, epochs=epochs, keep="last", **other), tmp_path / folder
+        return state_of(fit(run, made.nodules, out, accelerator="cpu", say=said.append))
 
     fitted(1, "on")
-    longer, whole = fitted(2, "on"), fitted(2, "whole")
+    said.clear()
+    longer = fitted(2, "on")
+    assert len(said) == 1 and "epoch 2 of 2, val_loss" in said[0]
+    whole = fitted(2, "whole")
     assert all(torch.equal(longer[key], whole[key]) for key in whole)
     for other in ({"learning_rate": 0.5}, {"schedule": "one-cycle"}):
         with pytest.raises(NoduleRiskError, match="began with other settings"):

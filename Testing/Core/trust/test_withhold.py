@@ -61,6 +61,7 @@ NOT_COVERED = {
     "too-large-to-draw": "it may be larger than the mask network sees",
     "not-a-nodule": "it does not look like a nodule",
     "mask-unsteady": "its mask depends on the click",
+    "flat": "it is as flat as scars and fissures are",
     "size-out-of-range": "its size is outside the published range",
     "mask-cut": "it extends beyond what the mask network sees",
     "glass-left-out": "ground glass around it is not in its mask",

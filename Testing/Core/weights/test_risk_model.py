@@ -6,11 +6,13 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import asdict, replace
+from io import StringIO
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console, RenderableType
 
 from made_assessment import CENTRE_LPS_MM, TASKS, made_assessment, made_ct
 from nodulerisk.assess import assess
@@ -18,14 +20,28 @@ from nodulerisk.assessment import TaskResult, load_assessment, save_assessment
 from nodulerisk.ct.points import Point
 from nodulerisk.engine.engine import Engine
 from nodulerisk.errors import NoduleRiskError, WeightsError
+from nodulerisk.export.model_card import model_card
 from nodulerisk.nodule.radiomics import radiomics
-from nodulerisk.outputs.nodule_tables import outcome_row
+from nodulerisk.outputs.nodule_tables import outcome_row, results_view, weights_view
 from nodulerisk.outputs.outcome import Outcome
-from nodulerisk.outputs.words import by_volume_words, input_words, task_basis
+from nodulerisk.outputs.words import (
+    by_volume_words,
+    headline,
+    input_words,
+    overstated_words,
+    task_basis,
+)
 from nodulerisk.trust.explain import explain
 from nodulerisk.trust.stability import stability
 from nodulerisk.trust.withhold import withheld
-from nodulerisk.weights.card import RiskModel, Term, WeightSet, save_card
+from nodulerisk.weights.card import (
+    OVERSTATED,
+    Evidence,
+    RiskModel,
+    Term,
+    WeightSet,
+    save_card,
+)
 from nodulerisk.weights.store import load_weight_set
 
 AREA = Term(low=2.0, high=6.0, mean=4.0, sd=1.0, coefficient=2.0)
@@ -37,9 +53,23 @@ POINT = np.array(CENTRE_LPS_MM)
 IN_AIR = POINT + (20, 20, 20)
 
 
-def with_models(weights: WeightSet, risk: RiskModel | None = RISK, size=SIZE) -> WeightSet:
-    card = replace(weights.tasks["malignancy"], risk=risk, size=size)
+ELSEWHERE = Evidence(
+    "pathology", "other data", "diagnoses of other patients", 9, 9, {OVERSTATED: [0.123, 0.1, 0.2]}
+)
+
+
+def with_models(
+    weights: WeightSet, risk: RiskModel | None = RISK, size=SIZE, further=()
+) -> WeightSet:
+    known = weights.tasks["malignancy"]
+    card = replace(known, risk=risk, size=size, further_evidence=further)
     return replace(weights, tasks=weights.tasks | {"malignancy": card})
+
+
+def in_terminal(shown: RenderableType) -> str:
+    text = StringIO()
+    Console(file=text, width=200).print(shown)
+    return text.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +106,52 @@ def test_inputs_beyond_the_fitted_range_count_as_its_limits(area, core):
 def test_a_card_with_models_round_trips(weights, tmp_path):
     copy = shutil.copytree(weights.folder, tmp_path / "copy")
     risk = replace(RISK, left_out={"log volume": [0.001, -0.002, 0.004]})
-    made = replace(with_models(weights, risk), folder=copy)
+    made = replace(with_models(weights, risk, further=(ELSEWHERE,)), folder=copy)
     save_card(made)
     assert load_weight_set(copy) == made
+
+
+@given(st.floats(2, 6), st.floats(0, 1500))
+def test_the_calibrated_model_says_the_same(area, core):
+    inputs = {"log axial area": area, "core minus border": core}
+    assert RISK.calibrated.log_odds(inputs) == pytest.approx(
+        RISK.calibration[0] * RISK.log_odds(inputs) + RISK.calibration[1]
+    )
+    assert RISK.calibrated.probability(inputs) == pytest.approx(RISK.probability(inputs))
+
+
+def test_a_card_shows_the_coefficients_of_what_is_said(weights):
+    shown = in_terminal(weights_view(with_models(weights)))
+    assert f"+{1.2 * AREA.coefficient:.3f}" in shown and f"{1.2 * CORE.coefficient:.3f}" in shown
+
+
+def test_every_card_tells_what_else_the_answers_were_held_against(weights):
+    made = with_models(weights, further=(ELSEWHERE,))
+    for card in (in_terminal(weights_view(made)), model_card(made, "onnx")):
+        assert "diagnoses of other patients" in card and "0.123" in card
+
+
+@pytest.mark.parametrize(
+    ("overstated", "words"),
+    [
+        (0.123, "on other patients too high by 0.12 on average"),
+        (-0.06, "on other patients too low by 0.06 on average"),
+        (0.04, ""),
+        (None, ""),
+    ],
+)
+def test_probabilities_that_were_off_elsewhere_are_said_to_be(overstated, words):
+    said = replace(TASKS["malignancy"], overstated=overstated)
+    found = made_assessment(made_ct(), tasks={"malignancy": said})
+    assert overstated_words(said) == words
+    shown = in_terminal(results_view([Outcome(Point("N1", tuple(POINT)), found)]))
+    for told in (task_basis(said), " ".join(headline(found)), shown):
+        assert ("other patients" in told) == bool(words) and words in told
+
+
+def test_what_the_card_knows_of_other_patients_comes_with_every_answer(ct, weights, engine):
+    made = with_models(weights, further=(ELSEWHERE,))
+    assert assess(ct, POINT, made, networks=engine).tasks["malignancy"].overstated == 0.123
 
 
 @pytest.mark.parametrize(
@@ -242,7 +315,7 @@ def test_an_assessment_saved_before_there_were_models_is_read(tmp_path):
     path = save_assessment(made_assessment(ct), ct, tmp_path)
     values = json.loads(path.read_text())
     for task in values["tasks"].values():
-        del task["inputs"], task["by_volume"]
+        del task["inputs"], task["by_volume"], task["overstated"]
     path.write_text(json.dumps(values))
     assert load_assessment(tmp_path).tasks == TASKS
 

@@ -59,9 +59,6 @@ def _pairs(following: Following) -> None:
         html.P(shown(_("Which are the same nodule?")))
         with html.Div(v_for="pair in pairs", key="pair.text"):
             vuetify.VCheckbox(
-                v_model=("pair.same",),
-                label=("pair.text",),
-                hide_details=True,
-                density="compact",
+                v_model=("pair.same",), label=("pair.text",), hide_details=True, density="compact"
             )
         button(_("Compare these"), (following.confirm, "[pairs.map(pair => pair.same)]"))

@@ -141,11 +141,7 @@ def _class(size: float, small: float, large: float) -> int:
 
 
 def _first_seen(
-    known: Known,
-    mm3: float,
-    status: str | None,
-    rule: str,
-    scores: Mapping[str, ScoreResult],
+    known: Known, mm3: float, status: str | None, rule: str, scores: Mapping[str, ScoreResult]
 ) -> Decision | None:
     if mm3 < SMALL[1]:
         new = status == "new"
@@ -264,9 +260,8 @@ def _computed(
         known.lacks(name)
         return None
     if score.probability is None and score.refusal:
-        return Decision(
-            None, _("{name} is not: {refusal}").format(name=name, refusal=score.refusal)
-        )
+        words = _("needs {name}, which is not computed: {refusal}")
+        return Decision(None, words.format(name=name, refusal=score.refusal))
     known.lacks(*score.missing)
     return score.probability
 

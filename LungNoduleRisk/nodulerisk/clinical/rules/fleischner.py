@@ -53,10 +53,7 @@ CHANGED = ("new", "growing", "slowly growing")
 ASKED = ("setting", "cancer", "immunosuppression", "kind", "benign_pattern", "status")
 NOT_FOR = {
     "setting": (("screening",), _("nodules found at screening")),
-    "cancer": (
-        ("earlier", "within 5 years", "lung"),
-        _("patients with a known cancer"),
-    ),
+    "cancer": (("earlier", "within 5 years", "lung"), _("patients with a known cancer")),
     "immunosuppression": ((True,), _("immunosuppressed patients")),
     "kind": ((*AIRWAYS, *CYSTS), _("airway nodules and cysts")),
 }
@@ -109,8 +106,7 @@ def _of_nodule(known: Known) -> Decision | None:
         return None
     if density == "solid" and size[DIAMETER] < LYMPH_NODE_MM and known.like_a_lymph_node():
         return Decision(
-            NONE,
-            _("like a lymph node at pleura or fissure, < {mm} mm").format(mm=LYMPH_NODE_MM),
+            NONE, _("like a lymph node at pleura or fissure, < {mm} mm").format(mm=LYMPH_NODE_MM)
         )
     (found, extent), (other, otherwise) = (_class(size, by) for by in (DIAMETER, VOLUME))
     rule = joined(", ", (_("single") if nodules == 1 else _("several"), density, extent))
@@ -118,8 +114,7 @@ def _of_nodule(known: Known) -> Decision | None:
         rule = _("{rule}; by volume {other}").format(rule=rule, other=otherwise)
     if density == "part-solid" and (suspicion := _suspicion(known, found, solid_mm)):
         return Decision(
-            suspicion,
-            _("{rule}; solid component {mm:g} mm").format(rule=rule, mm=solid_mm),
+            suspicion, _("{rule}; solid component {mm:g} mm").format(rule=rule, mm=solid_mm)
         )
     return _from_table(known, FLEISCHNER[density, nodules == 1][found], rule)
 

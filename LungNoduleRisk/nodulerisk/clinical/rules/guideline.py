@@ -28,11 +28,7 @@ UNITS, DIGITS = ("mm", "mm³"), (1, 0)
 FOLLOWED = _("measured on two scans")
 BY_THRESHOLD = _("density by threshold alone, which seldom agrees with radiologists")
 # Facts that a guideline may ask for without a rule for them: only these values leave nothing out.
-HARMLESS = {
-    "cancer": ("none",),
-    "immunosuppression": (False,),
-    "status": ("baseline", "new"),
-}
+HARMLESS = {"cancer": ("none",), "immunosuppression": (False,), "status": ("baseline", "new")}
 LYMPH_NODE_KINDS = ("juxtapleural", "perifissural")
 OTHER_SHAPE = "other"
 AIRWAYS = ("subsegmental airway", "segmental airway")

@@ -105,11 +105,8 @@ class ImagePlane:
         """
         found = numbers(self.macro(sequence), keyword, self.file)
         if len(found) != count:
-            raise CTError(
-                _(
-                    "{keyword} is missing or incomplete in {name}. Export the CT series again."
-                ).format(keyword=keyword, name=self.file.name)
-            )
+            words = _("{keyword} is missing or incomplete in {name}. Export the CT series again.")
+            raise CTError(words.format(keyword=keyword, name=self.file.name))
         return found
 
 
@@ -131,12 +128,10 @@ def files_in(path: Path) -> list[DicomFile]:
     to."""
     found = [path] if path.is_file() else list(islice(walked(path), MAX_FILES + 1))
     if len(found) > MAX_FILES:
-        raise CTError(
-            _(
-                "The folder holds more than {max_files} files. Choose the folder of the one CT"
-                " series."
-            ).format(max_files=MAX_FILES)
+        words = _(
+            "The folder holds more than {max_files} files. Choose the folder of the one CT series."
         )
+        raise CTError(words.format(max_files=MAX_FILES))
     return [
         DicomFile(file.name, partial(open_binary, file), str(file.parent))
         for file in sorted(found)
@@ -269,11 +264,8 @@ def numbers(header: Dataset, keyword: str, file: DicomFile) -> tuple[float, ...]
             return tuple(map(float, value))
         return () if value is None or value == "" else (float(value),)
     except (TypeError, ValueError, OverflowError):
-        raise CTError(
-            _("{keyword} is not a number in {name}. Export the CT series again.").format(
-                keyword=keyword, name=file.name
-            )
-        ) from None
+        words = _("{keyword} is not a number in {name}. Export the CT series again.")
+        raise CTError(words.format(keyword=keyword, name=file.name)) from None
 
 
 def modality_of(header: Dataset) -> str:

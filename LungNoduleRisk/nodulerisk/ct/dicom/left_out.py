@@ -10,17 +10,9 @@ from pydicom import Dataset
 from pydicom.tag import Tag
 
 from nodulerisk.checks import LEFT_OUT_SLICES, NUMBER_GAPS, Check
+from nodulerisk.ct.dicom.attributes import ATTRIBUTES, PER_FRAME, stored
 from nodulerisk.ct.dicom.files import ImagePlane, is_ct
-from nodulerisk.ct.dicom.volumes import (
-    ATTRIBUTES,
-    PER_FRAME,
-    Planes,
-    Volume,
-    distinct_heights,
-    identity_of,
-    numbers_of,
-    stored,
-)
+from nodulerisk.ct.dicom.volumes import Planes, Volume, distinct_heights, identity_of, numbers_of
 from nodulerisk.language.texts import _, joined
 
 MAX_REMAINDER = 0.25  # of a volume's slices

@@ -93,12 +93,10 @@ def refuse_without_decoder(planes: list[ImagePlane]) -> None:
         try:
             available = get_decoder(syntax).is_available
         except NotImplementedError:
-            raise CTError(
-                _(
-                    "Pixels are stored as {name}, which CTs do not use. Export the series"
-                    " uncompressed."
-                ).format(name=syntax.name)
-            ) from None
+            words = _(
+                "Pixels are stored as {name}, which CTs do not use. Export the series uncompressed."
+            )
+            raise CTError(words.format(name=syntax.name)) from None
         if not available:
             raise CTError(
                 _(
@@ -129,11 +127,8 @@ def refuse_incomplete(dataset: Dataset, file: DicomFile) -> None:
     if not {"PixelData", "FloatPixelData", "DoubleFloatPixelData"} & set(dataset.dir("Pixel")):
         lacking.append("PixelData")
     if lacking:
-        raise CTError(
-            _("{name} lacks {lacking}. Export the CT series again.").format(
-                name=file.name, lacking=joined(", ", lacking)
-            )
-        )
+        words = _("{name} lacks {lacking}. Export the CT series again.")
+        raise CTError(words.format(name=file.name, lacking=joined(", ", lacking)))
 
 
 def refuse_unknown_coding(dataset: Dataset) -> None:
@@ -262,12 +257,11 @@ def rescale_of(header: Dataset, file: DicomFile) -> tuple[float, float]:
     if not (slope and intercept):
         return 1.0, 0.0
     if not (isfinite(slope[0]) and isfinite(intercept[0])) or slope[0] == 0:
-        raise CTError(
-            _(
-                "RescaleSlope or RescaleIntercept is not a usable number in {name}. Export the"
-                " CT again."
-            ).format(name=file.name)
+        words = _(
+            "RescaleSlope or RescaleIntercept is not a usable number in {name}. Export the CT"
+            " again."
         )
+        raise CTError(words.format(name=file.name))
     return slope[0], intercept[0]
 
 
@@ -311,13 +305,11 @@ def varying_rescale(stack: SliceStack, hu: np.ndarray) -> list[Check]:
         below, above = (hu[stack.index[n]].astype(float) for n in (k, k + 1))
         as_below = (above - other[1]) / other[0] * one[0] + one[1]
         if np.median(np.abs(above - below)) > np.median(np.abs(as_below - below)) + ROUNDING_HU:
-            raise CTError(
-                _(
-                    "RescaleSlope or RescaleIntercept changes at {name}, and the slices on either"
-                    " side do not fit together by it: their values are not in HU. Export the CT"
-                    " again."
-                ).format(name=stack.planes[k + 1].file.name)
+            words = _(
+                "RescaleSlope or RescaleIntercept changes at {name}, and the slices on either side"
+                " do not fit together by it: their values are not in HU. Export the CT again."
             )
+            raise CTError(words.format(name=stack.planes[k + 1].file.name))
     return [RESCALE_VARIES.check(hu=effect)]
 
 

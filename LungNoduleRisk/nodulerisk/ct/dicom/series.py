@@ -14,6 +14,7 @@ from pydicom import Dataset
 from pydicom.tag import Tag
 
 from nodulerisk.checks import Check
+from nodulerisk.ct.dicom.attributes import stored
 from nodulerisk.ct.dicom.contrast import contrast_given
 from nodulerisk.ct.dicom.files import (
     CT_IMAGES,
@@ -31,14 +32,7 @@ from nodulerisk.ct.dicom.files import (
 from nodulerisk.ct.dicom.left_out import is_remainder, left_out_checks, number_checks
 from nodulerisk.ct.dicom.pixels import fill_missing, lossy_checks, read_pixels, rescale_checks
 from nodulerisk.ct.dicom.slice_stack import SliceStack, stacked
-from nodulerisk.ct.dicom.volumes import (
-    MIN_SLICES,
-    Planes,
-    Volume,
-    are_twins,
-    stored,
-    volumes_in,
-)
+from nodulerisk.ct.dicom.volumes import MIN_SLICES, Planes, Volume, are_twins, volumes_in
 from nodulerisk.ct.volume import AIR_HU, CT, SINGLE_SLICE, Acquisition
 from nodulerisk.errors import CTError, SeveralSeriesError
 from nodulerisk.language.texts import Text, _, joined
@@ -92,13 +86,12 @@ def acquisition_in(paths: Sequence[Path]) -> tuple[Acquisition, list[Check]]:
         if not images.planes:
             raise CTError(_("The series is a localizer, not a CT volume. Choose the CT series."))
         if len(images.volumes) > 1:
-            raise CTError(
-                _(
-                    "This volume was loaded from several volumes, which are not one"
-                    " CT:{listing}\nLoad one of them alone: in the DICOM module, tick Advanced,"
-                    " press Examine and choose it, or load a folder that holds only its files."
-                ).format(listing=listing(images.volumes))
+            words = _(
+                "This volume was loaded from several volumes, which are not one CT:{listing}\nLoad"
+                " one of them alone: in the DICOM module, tick Advanced, press Examine and choose"
+                " it, or load a folder that holds only its files."
             )
+            raise CTError(words.format(listing=listing(images.volumes)))
         refuse_not_ct(images.planes[0])
         return acquisition_of(images.planes), lossy_checks(images.planes)
 
@@ -157,11 +150,8 @@ def ct_images(files: list[DicomFile]) -> Images:
         raise CTError(what_else(files, bool(headers)))
     modalities = {modality_of(header) for _, header in pictures}
     if "CT" not in modalities:
-        raise CTError(
-            _("The images are {modalities}, not CT. Choose a CT series.").format(
-                modalities=joined(", ", sorted(modalities))
-            )
-        )
+        words = _("The images are {modalities}, not CT. Choose a CT series.")
+        raise CTError(words.format(modalities=joined(", ", sorted(modalities))))
     images = Images([], [], [], named_dicom(files) - named_dicom(file for file, _ in headers))
     for file, header in pictures:
         if header.get("SamplesPerPixel", 1) == 1 and not is_localizer(header):
@@ -178,12 +168,11 @@ def is_image(file: DicomFile, header: Dataset) -> bool:
     if "Rows" in header and "Columns" in header:
         return True
     if header.get("SOPClassUID", header.file_meta.get("MediaStorageSOPClassUID")) in CT_IMAGES:
-        raise CTError(
-            _(
-                "{name} is a CT image without Rows and Columns: it is cut short or damaged."
-                " Export or copy the series again."
-            ).format(name=file.name)
+        words = _(
+            "{name} is a CT image without Rows and Columns: it is cut short or damaged. Export or"
+            " copy the series again."
         )
+        raise CTError(words.format(name=file.name))
     return False
 
 
@@ -284,11 +273,8 @@ def listing(volumes: list[Volume]) -> str:
 
 def summary(volume: Volume) -> str:
     said = acquisition_of(volume.planes)
-    thickness = (
-        Text("{mm:g} mm").format(mm=said.slice_thickness_mm)
-        if said.slice_thickness_mm
-        else _("thickness unknown")
-    )
+    mm = said.slice_thickness_mm
+    thickness = Text("{mm:g} mm").format(mm=mm) if mm else _("thickness unknown")
     text = _("{count} slices, {thickness}, kernel {kernel}").format(
         count=len(volume.planes), thickness=thickness, kernel=said.kernel or _("unknown")
     )

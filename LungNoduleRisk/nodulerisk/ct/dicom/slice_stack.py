@@ -121,12 +121,11 @@ def common_direction(planes: list[ImagePlane]) -> np.ndarray:
         if not np.allclose(plane.orientation, (along, down), rtol=0, atol=1e-3)
     ]
     if turned:
-        raise CTError(
-            _(
-                "The slices of this series are not parallel, the first in {turned}. Choose a"
-                " series of parallel slices."
-            ).format(turned=turned[0])
+        words = _(
+            "The slices of this series are not parallel, the first in {turned}. Choose a series of"
+            " parallel slices."
         )
+        raise CTError(words.format(turned=turned[0]))
     if not np.all(np.isfinite([plane.position for plane in planes])):
         raise CTError(_("A slice's position is not a number. Export the CT series again."))
     return direction
@@ -165,18 +164,12 @@ def slice_grid(heights: np.ndarray) -> tuple[np.ndarray, float, list[Check]]:
     deviation = float(np.abs(steps / typical - jumps).max())
     drift = float(np.abs((heights - heights[0]) / step - index).max())
     if deviation > TOLERABLE or drift > 0.5:
-        raise CTError(
-            _(
-                "Slice spacing varies by {deviation:.0f} %. Reconstruct an evenly spaced series."
-            ).format(deviation=100 * deviation)
-        )
+        words = _("Slice spacing varies by {deviation:.0f} %. Reconstruct an evenly spaced series.")
+        raise CTError(words.format(deviation=100 * deviation))
     missing = int(index[-1]) + 1 - len(heights)
     if jumps.max() - 1 > MAX_CONSECUTIVE_MISSING or missing > max(1, index[-1] // 10):
-        raise CTError(
-            _(
-                "{missing} slices of the series are missing. Export the complete series again."
-            ).format(missing=missing)
-        )
+        words = _("{missing} slices of the series are missing. Export the complete series again.")
+        raise CTError(words.format(missing=missing))
     return index, step, spacing_checks(missing, deviation)
 
 
@@ -184,13 +177,11 @@ def refuse_repeats(planes: list[ImagePlane], steps: np.ndarray) -> None:
     repeated = [pair for pair, step in zip(pairwise(planes), steps, strict=True) if step < 0.01]
     if repeated:
         first, second = sorted(plane.file.name for plane in repeated[0])
-        raise CTError(
-            _(
-                "{count} slices lie where another does, the first in {first} and {second}:"
-                " copies, or several phases in one series (4D). Keep one slice for each"
-                " position."
-            ).format(count=len(repeated), first=first, second=second)
+        words = _(
+            "{count} slices lie where another does, the first in {first} and {second}: copies, or"
+            " several phases in one series (4D). Keep one slice for each position."
         )
+        raise CTError(words.format(count=len(repeated), first=first, second=second))
 
 
 def spacing_checks(missing: int, deviation: float) -> list[Check]:

@@ -111,9 +111,8 @@ def refuse_unsafe_member(member: zipfile.ZipInfo) -> None:
             member.compress_type,
             _("method {compress_type}").format(compress_type=member.compress_type),
         )
-        raise CTError(
-            _(
-                "The .zip is packed with {method}, which Python cannot unpack. Unpack it with"
-                " the program that made it and open the folder."
-            ).format(method=method)
+        words = _(
+            "The .zip is packed with {method}, which Python cannot unpack. Unpack it with the"
+            " program that made it and open the folder."
         )
+        raise CTError(words.format(method=method))

@@ -64,6 +64,7 @@ def write_blocks(nodules: Iterable[LabelledNodule], folder: Path) -> Path:
 
     Raises:
         OutputError: the folder holds something, or cannot be written.
+        NoduleRiskError: there are no nodules.
     """
     if folder.exists() and any(folder.iterdir()):
         raise OutputError(f"{folder} is not empty: choose a new folder.")
@@ -73,6 +74,8 @@ def write_blocks(nodules: Iterable[LabelledNodule], folder: Path) -> Path:
         with written_whole(folder / f"{point.name}{SUFFIX}") as partial:
             np.save(partial, emv_block(nodule.ct, nodule.centre_lps_mm, scan_order=True))
         rows.append(_row_of(nodule, point.name))
+    if not rows:
+        raise NoduleRiskError("There are no nodules to write: see what was left out, and why.")
     write_table(folder / TABLE, (*FACTS, *TASKS), rows)
     return folder
 

@@ -41,22 +41,33 @@ Source of the rules: npj Digital Medicine 2023, doi:10.1038/s41746-023-00866-z.
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
-from itertools import combinations
+from itertools import chain, combinations, starmap
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
-import SimpleITK as sitk
-from scipy.ndimage import label
 
-from nodulerisk.ct.points import SLICES, lps_of, slice_number
+from nodulerisk.ct.points import lps_of, slice_number
 from nodulerisk.ct.read import read_ct
 from nodulerisk.ct.volume import CT, triple
-from nodulerisk.datasets.emv.blocks import MIDDLE, SUFFIX, read_block
-from nodulerisk.datasets.luna import cts_by_name, cts_by_series
+from nodulerisk.datasets.columns import CENTRES, PATIENT, SERIES, Coordinates, centre_columns
+from nodulerisk.datasets.emv.blocks import MIDDLE, read_block
+from nodulerisk.datasets.emv.labels import labels_of_row, ungraded
+from nodulerisk.datasets.emv.masks import mask_at
+from nodulerisk.datasets.emv.rows import (
+    COLUMNS,
+    COORDINATES,
+    CT_PATH,
+    NAME,
+    PATHOLOGY,
+    by_ct,
+    completed,
+    file_at,
+    is_block,
+    path_in,
+)
 from nodulerisk.datasets.nodules import (
     CROP_MM,
     Broken,
@@ -67,74 +78,25 @@ from nodulerisk.datasets.nodules import (
     equivalent_diameter_mm,
     read_each,
     refuse_leak,
-    refuse_two_splits,
     split_of,
-)
-from nodulerisk.datasets.pathology import (
-    CHINESE_DENSITY,
-    CHINESE_PATHOLOGY,
-    INVASIVE_CANCER,
-    OTHER_CANCERS,
-    labels_of,
-    word_of,
 )
 from nodulerisk.datasets.rows import (
     LINE,
-    SIZES_MM,
     Row,
-    Table,
     cell,
-    class_index,
     evidence_in,
     fold_in,
-    labels_in,
     number,
-    plain,
     read_table,
-    refuse_missing_column,
-    refuse_sizes_without_unit,
     repeated,
     size_mm,
     split_in,
 )
-from nodulerisk.datasets.spelling import ct_key, first_spellings
+from nodulerisk.datasets.spelling import SAME_MM, ct_key
 from nodulerisk.errors import NoduleRiskError
-from nodulerisk.files import column_name
-from nodulerisk.tasks import TASKS
+from nodulerisk.weights.own_tasks import plain_word
 
-CT_PATH = ("ct", "ct_path", "path", "scan", "image")
-SERIES = ("series_uid", "series", "seriesuid", "seriesinstanceuid")
-PATIENT = ("patient", "patient_id", "patientid")
-PATHOLOGY, MASK = (
-    ("pathology", "diagnosis", "label", "class", "flag"),
-    ("mask", "mask_path", "segmentation"),
-)
-NAME, SPLIT, EVIDENCE, ID = "name", "split", "evidence", "id"
-COORDINATES, HOSPITAL_GRADE, IMAGE_TYPE = "coordinates", "病理分级", "image_type"
-BY_COLUMN = "by the column 'coordinates'"
-CENTRES = {
-    ("x", "y", "z"): BY_COLUMN,
-    ("x_mm", "y_mm", "z_mm"): BY_COLUMN,
-    ("x_lps", "y_lps", "z_lps"): "lps",
-    ("x_lps_mm", "y_lps_mm", "z_lps_mm"): "lps",
-    ("x_ras", "y_ras", "z_ras"): "ras",
-    ("x_ras_mm", "y_ras_mm", "z_ras_mm"): "ras",
-    ("i", "j", "k"): "voxel",
-    ("coordx", "coordy", "coordz"): "lps",  # LUNA16 and LUNA25
-    ("coord_x", "coord_y", "coord_z"): "lps",
-    ("i", "j", "slice"): "slice",
-    ("x", "y", "slice"): "slice",
-}
-SYSTEMS = ("lps", "ras", "voxel", "slice")
-COLUMNS = (
-    *(CT_PATH, SERIES, PATIENT, PATHOLOGY, MASK, tuple(SIZES_MM)),
-    (NAME, ID),
-    *((name,) for name in (SPLIT, "fold", EVIDENCE, COORDINATES, HOSPITAL_GRADE, *TASKS)),
-    *(tuple(dict.fromkeys(axis)) for axis in zip(*CENTRES, strict=True)),
-)
-SAME_MM = 0.3  # two centres that differ by less, as after rounding, are of one nodule
 CANCERS_INVASIVE = " (other cancers count as invasive)"  # beside every figure, and on cards
-REACH_MM = 5.0  # a mask that begins farther than this from the centre belongs to another nodule
 
 
 def read_emv_table(path: Path, *, cancers_invasive: bool = False) -> NoduleDataset:
@@ -150,24 +112,21 @@ def read_emv_table(path: Path, *, cancers_invasive: bool = False) -> NoduleDatas
         NoduleRiskError: no table, no columns for the CT or the centre, sizes whose unit is not
             clear, a CT of two patients, or a patient in two splits.
     """
-    table = read_table(path)
-    unused = table.unused(*COLUMNS, *_authors_columns(table))
-    rows = _with_density(table.rows, unused)
-    remarks: list[str] = []
-    if not {*CT_PATH} & table.columns.keys():
-        rows, remarks = _with_paths(rows, path)
-    refuse_missing_column(rows, CT_PATH, path, "the paths of the CTs")
-    if not all(map(_is_block, rows)):
-        _refuse_without_centres(rows[0], path)
-    refuse_sizes_without_unit(rows, path.name)
-    rows = _with_people(_with_names(_with_slices(rows)), path.parent)
+    rows, unused, remarks = completed(read_table(path), path)
     nodules: list[LabelledNodule] = []
     broken: list[Broken] = []
+    of_ct: dict[Hashable, list[LabelledNodule]] = {}
     twice = repeated(row[NAME] for row in rows)
-    for group in _by_ct(rows, path.parent):
+    for group in by_ct(rows, path.parent):
         read, failed = _read_group(group, path.parent, twice, cancers_invasive)
         nodules += read
         broken += failed
+        file = ct_key(file_at(path.parent, cell(group[0], *CT_PATH)))
+        for nodule in read:
+            of_ct.setdefault(nodule.ct.acquisition.series_uid or file, []).append(nodule)
+    repeats = dict(chain.from_iterable(map(_repeats, of_ct.values())))
+    nodules = [nodule for nodule in nodules if nodule.name not in repeats]
+    broken += starmap(Broken, repeats.items())
     refuse_leak(nodules)
     place = {row[NAME]: index for index, row in enumerate(rows)}
     return NoduleDataset(
@@ -175,153 +134,8 @@ def read_emv_table(path: Path, *, cancers_invasive: bool = False) -> NoduleDatas
         tuple(sorted(nodules, key=lambda nodule: place[nodule.name])),
         tuple(sorted(broken, key=lambda case: place[case.name])),
         unused=unused,
-        remarks=(*remarks, *_ungraded(rows, cancers_invasive)),
+        remarks=(*remarks, *ungraded(rows, cancers_invasive)),
     )
-
-
-def _authors_columns(table: Table) -> Iterator[tuple[str, ...]]:
-    """Yields those of the authors' columns that mean what they mean there: the ID that names the
-    CT, and the density type, where it holds nothing else."""
-    if not {*CT_PATH, *SERIES} & table.columns.keys():
-        yield (ID,)
-    words = {row.get(IMAGE_TYPE, "") for row in table.rows} - {""}
-    if words and words <= CHINESE_DENSITY.keys():
-        yield (IMAGE_TYPE,)
-
-
-def _with_density(rows: list[Row], unused: tuple[str, ...]) -> list[Row]:
-    if IMAGE_TYPE in map(column_name, unused):
-        return rows
-    words = CHINESE_DENSITY | {"": ""}
-    return [row | {"density": row.get("density") or words[row.get(IMAGE_TYPE, "")]} for row in rows]
-
-
-def _with_paths(rows: list[Row], table: Path) -> tuple[list[Row], list[str]]:
-    """Returns the rows with the paths of CTs that the table names by series or ID, and a remark on
-    those that were left out."""
-    if {*SERIES} & rows[0].keys():
-        found = with_paths(rows, table)
-        left = len(rows) - len(found)
-        remark = f"{left} row(s) left out: their CTs do not lie beside the table."
-        return found, [remark] if left else []
-    if ID not in rows[0]:
-        return rows, []
-    cts = cts_by_name(table.parent, {row[ID] for row in rows}.__contains__)
-    paths = {name: str(path.relative_to(table.parent)) for name, path in cts.items()}
-    return [row | {CT_PATH[0]: paths.get(row[ID], row[ID])} for row in rows], []
-
-
-def _with_names(rows: list[Row]) -> list[Row]:
-    """Names every row: by its name, else by an ID of its own, else by its line."""
-    ids = Counter(row.get(ID, "") for row in rows)
-    own = [row.get(ID, "") if ids[row.get(ID, "")] == 1 else "" for row in rows]
-    return [
-        row | {NAME: cell(row, NAME) or one or f"line {row[LINE]}"}
-        for row, one in zip(rows, own, strict=True)
-    ]
-
-
-def _with_slices(rows: list[Row]) -> list[Row]:
-    """Says of every row of a table in which a z is a range of slices that its z is one."""
-    if not any(SLICES.fullmatch(row.get("z", "")) for row in rows):
-        return rows
-    return [row | {COORDINATES: cell(row, COORDINATES) or "slice"} for row in rows]
-
-
-def _with_people(rows: list[Row], folder: Path) -> list[Row]:
-    """Gives every row its patient, and the split that is given for that patient.
-
-    Raises:
-        NoduleRiskError: a CT of two patients, or a patient in two splits.
-    """
-    by_ct = [(group, _patient(group)) for group in _by_ct(rows, folder)]
-    spelled = first_spellings(patient for _, patient in by_ct)
-    people = {row[LINE]: spelled[patient] for group, patient in by_ct for row in group}
-    given = [(people[row[LINE]], split) for row in rows if (split := _split(row))]
-    refuse_two_splits(given)
-    splits = dict(given)
-    return [
-        row | {PATIENT[0]: patient, SPLIT: row.get(SPLIT) or splits.get(patient, "")}
-        for row in rows
-        if (patient := people[row[LINE]])
-    ]
-
-
-def _split(row: Row) -> str | None:
-    try:
-        return split_in(row)
-    except NoduleRiskError:  # the row is a broken case, and says so itself
-        return None
-
-
-def _ungraded(rows: list[Row], cancers_invasive: bool) -> Iterator[str]:
-    """Yields a remark on the hospital's grades that are not used."""
-    left = [
-        row for row in rows if row.get(HOSPITAL_GRADE) and not _is_graded(row, cancers_invasive)
-    ]
-    if left:
-        yield (
-            f"The grades of {len(left)} nodules under {HOSPITAL_GRADE} are not used: only invasive"
-            " adenocarcinoma has one."
-        )
-
-
-def _is_graded(row: Row, cancers_invasive: bool) -> bool:
-    try:
-        return _pathology_labels(row, cancers_invasive).get("invasiveness") == 1
-    except NoduleRiskError:  # the row is a broken case, and says so itself
-        return True
-
-
-def with_paths(rows: list[Row], table: Path) -> list[Row]:
-    """Returns the rows whose CT lies beside the table or below it, named by its series, with its
-    path.
-
-    Raises:
-        NoduleRiskError: there is none.
-    """
-    cts = cts_by_series(table.parent)
-    found = [
-        row | _malignancy_in(row) | {CT_PATH[0]: str(cts[uid].relative_to(table.parent))}
-        for row in rows
-        if (uid := cell(row, *SERIES)) in cts
-    ]
-    if not found:
-        raise NoduleRiskError(
-            f"{table.name} names CTs by their series, and none of them lies beside it: put each"
-            " beside it, named by its SeriesInstanceUID, or add a column 'ct' with the paths."
-        )
-    return found
-
-
-def _malignancy_in(row: Row) -> Row:
-    """Returns LUNA25's label, 0 or 1, as what it means."""
-    if row.get("label") not in ("0", "1"):
-        return {}
-    return {"label": "", "malignancy": TASKS["malignancy"].classes[int(row["label"])]}
-
-
-def _is_block(row: Row) -> bool:
-    return cell(row, *CT_PATH).lower().endswith(SUFFIX)
-
-
-def _refuse_without_centres(row: Row, table: Path) -> None:
-    if not any(set(columns) <= row.keys() for columns in CENTRES):
-        raise NoduleRiskError(
-            f"{table.name} has no columns with the nodules' centres: add x, y, z (LPS mm), x_ras,"
-            " y_ras, z_ras or i, j, k."
-        )
-
-
-def _by_ct(rows: list[Row], folder: Path) -> list[list[Row]]:
-    """Returns the rows of each CT, however its path is spelled."""
-    keys: dict[str, Hashable] = {}
-    groups: dict[tuple[Hashable, str], list[Row]] = {}
-    for row in rows:
-        path = cell(row, *CT_PATH)
-        key = keys.setdefault(path, ct_key(folder / path.replace("\\", "/")) if path else "")
-        groups.setdefault((key, cell(row, *SERIES)), []).append(row)
-    return list(groups.values())
 
 
 def _read_group(
@@ -332,19 +146,14 @@ def _read_group(
         ct = _ct_of(rows[0], folder)
     except NoduleRiskError as error:
         return (), tuple(Broken(row[NAME], str(error)) for row in rows)
-    nodules, broken = read_each(
+    return read_each(
         rows, lambda row: row[NAME], lambda row: _nodule(row, ct, folder, cancers_invasive), twice
-    )
-    repeats = dict(_repeats(nodules))
-    return tuple(n for n in nodules if n.name not in repeats), (
-        *broken,
-        *(Broken(name, reason) for name, reason in repeats.items()),
     )
 
 
 def _ct_of(row: Row, folder: Path) -> CT:
-    path = _path(folder, row, *CT_PATH)
-    if _is_block(row):
+    path = path_in(folder, row, *CT_PATH)
+    if is_block(row):
         return read_block(path)
     return read_ct(path, series_uid=cell(row, *SERIES[:2]) or None)
 
@@ -358,7 +167,9 @@ def _repeats(nodules: Sequence[LabelledNodule]) -> Iterator[tuple[str, str]]:
             others = ", ".join(other.name for other in same if other is not nodule)
             yield nodule.name, f"it is the same nodule as {others}, with contradicting labels"
         elif nodules.index(same[0]) < index:
-            yield nodule.name, f"it is the same nodule as {same[0].name}, listed before"
+            others = ", ".join(_other_cells(nodule, same[0]))
+            differing = f", which has another {others}" if others else ""
+            yield nodule.name, f"it is the same nodule as {same[0].name}, listed before{differing}"
 
 
 def _is_same(one: LabelledNodule, other: LabelledNodule) -> bool:
@@ -370,19 +181,19 @@ def _contradicts(one: LabelledNodule, other: LabelledNodule) -> bool:
     return any(one.labels[task] != other.labels[task] for task in both)
 
 
-def _path(folder: Path, row: Row, *columns: str) -> Path:
-    text = cell(row, *columns)
-    if not text:
-        raise NoduleRiskError(f"the row has no path under '{columns[0]}'")
-    return folder / text.replace("\\", "/")
+def _other_cells(one: LabelledNodule, other: LabelledNodule) -> Iterator[str]:
+    """Yields the columns, of those that may feed an own task, in which two rows differ."""
+    for name in one.cells.keys() - {LINE, *chain.from_iterable(COLUMNS)}:
+        if one.cells[name] and one.cells[name] != other.cells[name]:
+            yield name
 
 
 def _nodule(row: Row, ct: CT, folder: Path, cancers_invasive: bool) -> LabelledNodule:
     patient, centre = cell(row, *PATIENT), _centre(row, ct)
     split, evidence, size = split_in(row), evidence_in(row), size_mm(row)
-    labels = _labels(row, cancers_invasive)
+    labels = labels_of_row(row, cancers_invasive)
     box = box_around(ct, centre, CROP_MM)
-    mask = _mask(row, ct, centre, folder)
+    mask = mask_at(row, ct, centre, folder)
     if mask is not None and size is None:
         size = equivalent_diameter_mm(mask, ct.spacing_mm)
     return LabelledNodule(
@@ -401,63 +212,18 @@ def _nodule(row: Row, ct: CT, folder: Path, cancers_invasive: bool) -> LabelledN
     )
 
 
-def _patient(rows: list[Row]) -> str:
-    """Returns the pseudonym of a CT's rows, else a hash of its path, which may contain a name.
-
-    Raises:
-        NoduleRiskError: they give several.
-    """
-    given: dict[str, str] = {}
-    for row in rows:
-        given.setdefault(cell(row, *PATIENT), row[LINE])
-    given.pop("", None)
-    different = list(dict.fromkeys(first_spellings(given).values()))
-    if len(different) > 1:
-        raise NoduleRiskError(
-            f"One CT is of two patients, {different[0]} in line {given[different[0]]} and"
-            f" {different[1]} in line {given[different[1]]}: correct the path or the patient."
-        )
-    path = cell(rows[0], *CT_PATH) + cell(rows[0], *SERIES)
-    return (different or [f"ct-{hashlib.sha256(path.encode()).hexdigest()[:12]}"])[0]
-
-
-def _labels(row: Row, cancers_invasive: bool) -> dict[str, int]:
-    pathology = _pathology_labels(row, cancers_invasive)
-    labels = pathology | _hospital_grade(row, pathology) | labels_in(row)
-    if pathology and "grade" in labels and labels.get("invasiveness") != 1:
-        raise NoduleRiskError(
-            "only invasive adenocarcinoma has a grade: correct the pathology or leave the grade out"
-        )
-    return labels
-
-
-def _pathology_labels(row: Row, cancers_invasive: bool) -> dict[str, int]:
-    pathology = cell(row, *PATHOLOGY)
-    word = word_of(pathology)
-    is_other = plain(CHINESE_PATHOLOGY.get(word, word)) in OTHER_CANCERS
-    return labels_of(pathology) | (INVASIVE_CANCER if cancers_invasive and is_other else {})
-
-
-def _hospital_grade(row: Row, pathology: dict[str, int]) -> dict[str, int]:
-    """Returns the grade in the authors' own column, if the nodule has one."""
-    grade = row.get(HOSPITAL_GRADE)
-    if not grade or pathology.get("invasiveness") != 1:
-        return {}
-    return {"grade": class_index("grade", grade.removesuffix("级"))}
-
-
 def _centre(row: Row, ct: CT) -> tuple[float, float, float]:
     """Returns the centre in LPS mm."""
-    if _is_block(row):
+    if is_block(row):
         return triple(ct.point_of(MIDDLE))
-    columns = next(
-        (columns for columns in CENTRES if all(row.get(column) for column in columns)), None
-    )
+    columns = centre_columns({name for name, text in row.items() if text})
     if columns is None:
         raise NoduleRiskError("the row has no centre")
-    said = plain(cell(row, COORDINATES)) or "lps"
-    system = said if CENTRES[columns] == BY_COLUMN else CENTRES[columns]
-    if system not in SYSTEMS:
+    said = plain_word(cell(row, COORDINATES))
+    system = CENTRES[columns] or said or "lps"
+    if said not in ("", system):
+        raise NoduleRiskError(f"the centre's columns are {system}, but coordinates '{said}'")
+    if system not in get_args(Coordinates):
         raise NoduleRiskError(
             f"unknown coordinates '{row[COORDINATES]}': write slice, LPS, RAS or voxel"
         )
@@ -468,48 +234,3 @@ def _centre(row: Row, ct: CT) -> tuple[float, float, float]:
     if system == "voxel":
         return triple(ct.point_of((x, y, z)))
     return lps_of((x, y, z), "ras" if system == "ras" else "lps")
-
-
-def _mask(row: Row, ct: CT, centre_lps_mm, folder: Path) -> np.ndarray | None:
-    """Returns bool (z, y, x) on the CT's grid: the connected part at the centre; None: the row
-    names no mask."""
-    if not cell(row, *MASK):
-        return None
-    parts, _ = label(_read_mask(_path(folder, row, *MASK), ct), np.ones((3, 3, 3)))
-    voxels = np.argwhere(parts)
-    if len(voxels) == 0:
-        raise NoduleRiskError("the mask is empty")
-    distances = np.linalg.norm(
-        (voxels[:, ::-1] - ct.voxel_of(centre_lps_mm)) * ct.spacing_mm, axis=1
-    )
-    if distances.min() > REACH_MM:
-        raise NoduleRiskError(f"the mask lies {distances.min():.0f} mm from the centre")
-    return parts == parts[tuple(voxels[distances.argmin()])]
-
-
-def _read_mask(path: Path, ct: CT) -> np.ndarray:
-    """Reads a mask, bool (z, y, x); nothing is allocated before the header agrees with the CT."""
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-        _refuse_other_grid(reader, ct)
-        return sitk.GetArrayFromImage(reader.Execute()) > 0
-    except RuntimeError as error:
-        raise NoduleRiskError(
-            "the mask is missing or cannot be read: save it as NRRD or NIfTI"
-        ) from error
-
-
-def _refuse_other_grid(reader: sitk.ImageFileReader, ct: CT) -> None:
-    same = (
-        reader.GetSize() == ct.hu.shape[::-1]
-        and reader.GetNumberOfComponents() == 1
-        and np.allclose(reader.GetSpacing(), ct.spacing_mm, rtol=1e-3)
-        and np.allclose(np.reshape(reader.GetDirection(), (3, 3)), ct.direction, atol=1e-3)
-        and np.allclose(reader.GetOrigin(), ct.origin_lps_mm, atol=min(ct.spacing_mm) / 10)
-    )
-    if not same:
-        raise NoduleRiskError(
-            "the mask is not on the CT's grid: save it with the CT as reference geometry"
-        )

@@ -86,12 +86,8 @@ def confusion_figure(task: TaskEvaluation) -> go.Figure:
 def reliability_figure(task: TaskEvaluation) -> go.Figure:
     """Observed share against predicted probability, as the set answers and calibrated on
     validation."""
-    said = (
-        f"probability of {task.classes[1]}"
-        if len(task.classes) == 2
-        else "probability of the decided class"
-    )
-    figure = _figure(said, "observed share")
+    of = task.classes[1] if len(task.classes) == 2 else "the decided class"
+    figure = _figure(f"probability of {of}", "observed share")
     _add_chance(figure)
     _add_bins(figure, task.reliability, "as the set answers", COLOURS[0])
     _add_bins(figure, task.reliability_after_line, "calibrated on validation", COLOURS[1])

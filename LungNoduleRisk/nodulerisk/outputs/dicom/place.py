@@ -116,10 +116,7 @@ def _on_image(
     name: Code, kind: str, columns_rows: np.ndarray, z: int, source: DicomSource
 ) -> sr.ScoordContentItem:
     item = sr.ScoordContentItem(
-        name,
-        kind,
-        columns_rows + FIRST_PIXEL,
-        relationship_type=sr.RelationshipTypeValues.CONTAINS,
+        name, kind, columns_rows + FIRST_PIXEL, relationship_type=sr.RelationshipTypeValues.CONTAINS
     )
     item.ContentSequence = Sequence([_image(z, source)])
     return item

@@ -140,12 +140,10 @@ def _full_header(file: DicomFile) -> Dataset:
     with file.open() as stream:
         header = dcmread(stream, stop_before_pixels=True)
     if missing := [keyword for keyword in IDENTIFIERS if not header.get(keyword)]:
-        raise CTError(
-            _(
-                "The series lacks {missing}, which DICOM output needs to refer to it: export"
-                " it again."
-            ).format(missing=joined(", ", missing))
+        words = _(
+            "The series lacks {missing}, which DICOM output needs to refer to it: export it again."
         )
+        raise CTError(words.format(missing=joined(", ", missing)))
     for keyword in MAY_BE_EMPTY:
         header.setdefault(keyword, "")
     header.setdefault(

@@ -125,11 +125,7 @@ def _calipers(nodule: TrackedNodule, axes: list[sr.Measurement], source: DicomSo
 
 
 def _about_segment(
-    nodule: TrackedNodule,
-    mask: NoduleMask,
-    masks: Segmentation,
-    number: int,
-    source: DicomSource,
+    nodule: TrackedNodule, mask: NoduleMask, masks: Segmentation, number: int, source: DicomSource
 ) -> Group:
     planes = [source.planes[z] for z in slices_of(mask)]
     segment = sr.ReferencedSegment(

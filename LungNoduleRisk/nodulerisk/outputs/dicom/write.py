@@ -22,12 +22,7 @@ from nodulerisk.nodule.same import merged
 from nodulerisk.outputs.dicom.seg import segmentation
 from nodulerisk.outputs.dicom.source import RESAMPLED, DicomSource
 from nodulerisk.outputs.dicom.sr import report
-from nodulerisk.outputs.dicom.tracking import (
-    EarlierReport,
-    TrackedNodule,
-    read_earlier,
-    tracked,
-)
+from nodulerisk.outputs.dicom.tracking import EarlierReport, TrackedNodule, read_earlier, tracked
 from nodulerisk.outputs.style import SEG_NAME, SR_NAME
 
 # of probability, by which interpolation may miss the surface; an offset of a fifth of a voxel fails

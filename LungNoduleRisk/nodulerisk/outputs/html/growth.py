@@ -80,13 +80,7 @@ def _add_trend(figure: go.Figure, course: Course) -> None:
 
 
 def _add_points(
-    figure: go.Figure,
-    course: Course,
-    values: list,
-    name: str,
-    colour: str,
-    unit: str,
-    column: int,
+    figure: go.Figure, course: Course, values: list, name: str, colour: str, unit: str, column: int
 ) -> None:
     day = _("day")
     beside_curve = column == 1 and course.trend is not None

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from nodulerisk.assessment import Assessment, Measurement
@@ -19,7 +18,7 @@ from nodulerisk.outputs import words
 from nodulerisk.outputs.html import stills
 from nodulerisk.outputs.html.growth import growth_figure
 from nodulerisk.outputs.html.interactive import mesh_figure, slices_figure
-from nodulerisk.outputs.html.pages import write_page
+from nodulerisk.outputs.html.pages import origin_words, write_page
 from nodulerisk.outputs.mesh import Mesh, nodule_mesh
 from nodulerisk.outputs.nodule_tables import demonstrated
 from nodulerisk.outputs.not_found import NotFound
@@ -138,12 +137,7 @@ def about_words(nodules: Sequence[ReportNodule]) -> str:
     numbers = ", ".join(str(number) for number in sorted(series - {None}, key=str))
     made = dict.fromkeys(words.made_words(one.assessment.provenance) for one in nodules)
     when = ", ".join(filter(None, made))
-    said = (
-        _("Series {numbers}").format(numbers=numbers) if numbers else "",
-        _("assessed {when}").format(when=when) if when else "",
-        _("written {when}").format(when=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"),
-    )
-    return joined(" · ", filter(None, said))
+    return origin_words(numbers, _("assessed {when}").format(when=when) if when else "")
 
 
 def task_columns(nodules: Sequence[ReportNodule], apart: bool) -> dict[str, str]:

@@ -7,6 +7,7 @@ import json
 import re
 import secrets
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,16 @@ def write_page(path: Path, template: str, **values: Any) -> None:
     page = _environment().get_template(template).stream(common | values)
     with written_whole(path) as partial:
         page.dump(str(partial), encoding="utf-8")  # piece by piece: a whole one takes 60 MB
+
+
+def origin_words(series: str, assessed: str = "") -> str:
+    """Returns from which series a page is, if its numbers are known, and when it was written."""
+    said = (
+        _("Series {numbers}").format(numbers=series) if series else "",
+        assessed,
+        _("written {when}").format(when=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"),
+    )
+    return joined(" · ", filter(None, said))
 
 
 @lru_cache

@@ -9,7 +9,7 @@ from nodulerisk.ct.volume import CT
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.language.texts import _
 from nodulerisk.outputs.html.interactive import surfaces_figure
-from nodulerisk.outputs.html.pages import write_page
+from nodulerisk.outputs.html.pages import origin_words, write_page
 from nodulerisk.outputs.mesh import ct_mesh, nodule_mesh
 
 BODY_HU = -300.0  # skin, chest wall and what is dense in the lung
@@ -38,17 +38,21 @@ def write_scan(
     """
     scan = ct_mesh(ct, threshold_hu, step_size)
     if not len(scan.faces):
-        raise NoduleRiskError(
-            _(
-                "The CT has no surface at {hu:g} HU: choose a threshold within its densities,"
-                " or a smaller step."
-            ).format(hu=threshold_hu)
+        words = _(
+            "The CT has no surface at {hu:g} HU: choose a threshold within its densities, or a"
+            " smaller step."
         )
+        raise NoduleRiskError(words.format(hu=threshold_hu))
     meshes = {_("denser than {hu:g} HU").format(hu=threshold_hu): scan}
     if nodule is not None:
         meshes[_("nodule")] = nodule_mesh(nodule)
     about = _("Surface at {hu:g} HU in steps of {step}: {count:,} triangles").format(
         hu=threshold_hu, step=step_size, count=len(scan.faces)
     )
-    figure = surfaces_figure(meshes)
-    write_page(Path(path), "outputs/html/scan.html.jinja", about=about, figure=figure)
+    write_page(
+        Path(path),
+        "outputs/html/scan.html.jinja",
+        about=about,
+        figure=surfaces_figure(meshes),
+        origin=origin_words(str(ct.acquisition.series_number or "")),
+    )

@@ -38,6 +38,11 @@ def run_faults(
     yield from cubes
     if not cubes and set(run.tasks) <= set(run.table):
         yield from _shape_faults(at, run)
+    weights = [run.task_weights.get(task, 1.0) for task in run.tasks]
+    if run.draws_mask:
+        weights += [run.dice, run.mask_cross_entropy]
+    if not any(weights):
+        yield Fault((*at, "task_weights"), "task_weights are all 0: the run would learn nothing")
     for key in ("monitor", "schedule_monitor"):
         if getattr(run, key) == "dice" and not run.draws_mask:
             yield Fault((*at, key), f"{key} is 'dice', but no network draws a mask: write \"loss\"")
@@ -77,6 +82,8 @@ def _kind_faults(at: At, name: str, plan: NetworkPlan) -> Iterator[Fault]:
             f" {', '.join(NETWORKS)}, or code as package.module:factory",
         )
         return
+    if plan.take and plan.init is None:
+        yield Fault((*at, "take"), f"{key}.take names layers, but no init to take them from")
     if kind.factory and plan.width != 1:
         yield Fault((*at, "width"), f"{key}.width is for our own kinds: use its arguments")
     if not kind.factory and (plan.sees or plan.mask):

@@ -21,12 +21,13 @@ EXAMPLES = {
     "version": '"1.0"',
     "licence": '"all rights reserved"',
     "data": '{ hospital = "nodules" }',
-    "runs": "[[runs]] and the run's keys below",
     "tasks": '["malignancy"]',
     "networks": '{ inception = { kind = "inception" } }',
     "kind": '"inception"',
     "sides": "[80, 60, 40]",
 }
+RUNS = "write [[runs]], and the run's keys below"  # what both a missing and a mistaken one need
+OTHERWISE = {"ship": ", or a fold's number"}  # beside its words
 KINDS = {  # what pydantic asks for -> in words
     "int_type": "a whole number, such as 15",
     "int_from_float": "a whole number, such as 15",
@@ -38,6 +39,7 @@ KINDS = {  # what pydantic asks for -> in words
     "tuple_type": 'a list, such as ["a", "b"]',
     "dict_type": "a table, such as { a = 1 }",
     "dataclass_type": "a table of keys",
+    "string_too_short": "at least one character long",
     "string_pattern_mismatch": "made of letters, digits, _ and -",
 }
 
@@ -57,21 +59,34 @@ def fault_of(error: ErrorDetails, known: dict[str, tuple[str, ...]]) -> Fault:
         error: one of ``ValidationError.errors()``.
         known: the keys that are understood: of a ``plan``, a ``run``, a ``network``, of ``folds``.
     """
-    at = tuple(part for part in error["loc"] if part != "[key]")
+    at = _in_file(error["loc"])
     key, kind, value = _named(at), error["type"], _shown(error["input"])
+    if at == ("runs",):
+        return Fault(at, f"runs {'is missing' if kind == 'missing' else 'must be a list'}: {RUNS}")
     if kind == "missing":
-        example = EXAMPLES.get(str(at[-1]))
-        return Fault(at, f"{key} is missing" + (f": write {at[-1]} = {example}" if example else ""))
+        return Fault(at, f"{key} is missing{_example(at)}")
     if kind in ("unexpected_keyword_argument", "extra_forbidden"):
         return Fault(at, f"'{at[-1]}' is not understood: {_instead(at, known)}")
     if kind == "literal_error":
-        choices = str(error["ctx"]["expected"]).replace("'", "")
+        choices = str(error["ctx"]["expected"]).replace("'", "") + OTHERWISE.get(str(at[-1]), "")
         return Fault(at, f"{key} is {value.replace(chr(34), chr(39))}: choose one of {choices}")
     if kind == "too_short":
         return Fault(at, f"{key} is empty: write {EXAMPLES.get(str(at[-1]), 'at least one')}")
     wanted = KINDS.get(kind)
     words = f"must be {wanted}" if wanted else error["msg"].replace("Input should", "must")
     return Fault(at, f"{key} {words}, but it is {value}")
+
+
+def _in_file(loc: At) -> At:
+    """Returns the place without what pydantic adds to it: of a mapping's key, and of a choice of
+    kinds, such as ``literal['all']``."""
+    added = ("[key]", "literal[", "constrained-")
+    return tuple(part for part in loc if not str(part).startswith(added))
+
+
+def _example(at: At) -> str:
+    key = next(part for part in reversed(at) if isinstance(part, str))
+    return f": write {key} = {EXAMPLES[key]}" if key in EXAMPLES else ""
 
 
 def _instead(at: At, known: dict[str, tuple[str, ...]]) -> str:

@@ -102,7 +102,8 @@ def _checked(values: dict[str, Any], folder: Path) -> tuple[Plan | None, list[Fa
     except ValidationError as error:
         # of a list whose items are wrong, pydantic also says that it is empty
         found = [e for e in error.errors() if not (e["type"] == "too_short" and e["input"])]
-        faults += [fault_of(error, KNOWN) for error in found]
+        # and of a value that may be of several kinds, why it is none of them
+        faults += {f.at: f for f in (fault_of(e, KNOWN) for e in reversed(found))}.values()
     faults += _own_key_faults(values, runs)
     faults += _faults_among(runs, own, list(data) if isinstance(data, dict) else [])
     if plan is not None:

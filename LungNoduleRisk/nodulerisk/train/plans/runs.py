@@ -100,6 +100,8 @@ class Run:
             ``improving`` epoch, or of ``every`` epoch.
         task_weights: factor on a task's cross-entropy (1).
         dice, mask_cross_entropy: factors on the mask's losses.
+        dice_over: ``batch``: one Dice of all its cubes, also those without a nodule; ``nodules``:
+            the mean of each cube's.
         precision: ``32``, ``16-mixed`` or ``bf16-mixed``.
         own_tasks: the plan's own among its tasks, by name; not a key of the file.
     """
@@ -134,6 +136,7 @@ class Run:
     task_weights: dict[str, Factor] = Field(default_factory=dict)
     dice: Factor = 0.2
     mask_cross_entropy: Factor = 0.0
+    dice_over: Literal["batch", "nodules"] = "batch"
     precision: Literal["32", "16-mixed", "bf16-mixed"] = "32"
     own_tasks: dict[str, Any] = Field(default_factory=dict)
 
@@ -183,6 +186,11 @@ class Folds:
     own: bool = False
     table: Path | None = None
     ship: Literal["ensemble", "all"] | Annotated[int, Field(ge=0)] = "ensemble"
+
+    @property
+    def makes_new(self) -> bool:
+        """Whether ``count`` counts: no others are given."""
+        return not self.own and self.table is None
 
 
 @dataclass(frozen=True, config=STRICT)

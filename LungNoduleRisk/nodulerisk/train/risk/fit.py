@@ -167,6 +167,7 @@ def risk_card(
         threshold=round(youden(cases.labels == 1, said), 4),
         risk=risk,
         size=chosen(cases, SIZE_TERMS),
+        further_evidence=(),  # it was about the previous models
     )
 
 

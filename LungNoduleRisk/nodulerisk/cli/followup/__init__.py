@@ -1,0 +1,1 @@
+"""``nodulerisk follow-up``: compares nodules between the scans of a patient."""

@@ -1,0 +1,1 @@
+"""DenseSharp's data format: a folder of cubes with a table of their classes."""
