@@ -22,11 +22,11 @@ from nodulerisk.nodule.mask import (
 from nodulerisk.nodule.surface import at_half_maximum
 from nodulerisk.weights.card import NetworkCard, WeightSet
 
-# A point amid tissue that is denser than aerated lung, be it ground glass, may lie in a lesion that
-# fills the whole cube.
-AERATED_HU = -750
+DENSE_HU = -300  # a point surrounded by dense tissue may lie in a lesion that fills the whole cube
 AMID_MM = 5.0  # around the point
-WIDE_MM, WIDE_SHARE = 20.0, 0.75  # so much of what lies as far around it, in a lesion beyond all
+AERATED_HU = -700  # what is denser is no aerated lung; up to DENSE_HU it is ground glass
+WIDE_MM = 20.0  # a lesion beyond the cube fills most of what lies as far around the point:
+GLASS_SHARE, TISSUE_SHARE = 0.6, 0.75
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,24 +104,27 @@ def _may_be_larger(found: Drawing, ct: CT, point_lps_mm: np.ndarray) -> bool:
     """Whether the nodule may be too large for the cube."""
     if found.nodule is None:
         return False
-    if found.is_empty:
-        return _dense_share(ct, point_lps_mm, AMID_MM) > 0.5
-    return touches_cube_edge(found.nodule)
+    if not found.is_empty:
+        return touches_cube_edge(found.nodule)
+    wide = _around(ct, point_lps_mm, WIDE_MM)
+    is_in_glass = ((wide > AERATED_HU) & (wide < DENSE_HU)).mean() > GLASS_SHARE
+    return bool(is_in_glass or _around(ct, point_lps_mm, AMID_MM).mean() > DENSE_HU)
 
 
 def is_amid_tissue(ct: CT, point_lps_mm) -> bool:
     """Whether hardly any aerated lung lies around the point: a lesion too large to be drawn would
     look so."""
-    return _dense_share(ct, point_lps_mm, WIDE_MM) > WIDE_SHARE
+    dense = _around(ct, point_lps_mm, WIDE_MM) > AERATED_HU
+    return bool(dense.mean() > TISSUE_SHARE)
 
 
-def _dense_share(ct: CT, point_lps_mm, reach_mm: float) -> float:
-    """Returns the share (0..1) of voxels around the point that are denser than aerated lung."""
+def _around(ct: CT, point_lps_mm, reach_mm: float) -> np.ndarray:
+    """Returns the HU of a box around the point, inside the CT."""
     block = lps_block(ct, point_lps_mm)
     centre = np.rint(block.voxel_of(point_lps_mm)).astype(int)[::-1]
     reach = np.ceil(reach_mm / np.array(block.spacing_mm[::-1])).astype(int)
-    around = tuple(slice(max(c - r, 0), c + r + 1) for c, r in zip(centre, reach, strict=True))
-    return float((block.hu[around] > AERATED_HU).mean())
+    box = tuple(slice(max(c - r, 0), c + r + 1) for c, r in zip(centre, reach, strict=True))
+    return block.hu[box]
 
 
 def _drawn(

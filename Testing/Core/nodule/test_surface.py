@@ -134,7 +134,7 @@ def test_around_a_solid_nodule_there_is_no_glass(too_wide_mm):
 
 
 @pytest.mark.parametrize(
-    ("diameter_mm", "vessel_mm", "said"), [(8, 4, True), (8, 0, False), (20, 4, False)]
+    ("diameter_mm", "vessel_mm", "said"), [(8, 6, True), (8, 0, False), (20, 6, False)]
 )
 def test_a_vessel_that_touches_a_small_nodule_is_said(diameter_mm, vessel_mm, said):
     ct = seen(diameter_mm, SOLID_HU, vessel_mm=vessel_mm)
