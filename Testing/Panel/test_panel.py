@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 import weakref
 from pathlib import Path
 
@@ -236,15 +235,13 @@ def test_a_moved_point_is_never_shown_as_the_old_one(host, assessed, ui):
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.3, 0.7])
-def test_fault_43_cancel_takes_less_than_a_second_at_any_moment(
-    host, sample, ui, finished, after_s
-):
+def test_fault_43_cancel_waits_for_no_network_at_any_moment(host, sample, ui, finished, after_s):
     ui.assessButton.click()
     host.process(after_s)
-    started = time.perf_counter()
+    for child in children():
+        child.suspend()  # it answers nothing any more
     ui.cancelButton.click()
     finished()
-    assert time.perf_counter() - started < 1
     assert "cancelled" in ui.statusLabel.text
     assert not results.savedAssessments(sample.ct)
     assert not children()

