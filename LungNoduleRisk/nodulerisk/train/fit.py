@@ -84,7 +84,7 @@ def fit(
     _quieten_lightning()
     data = NoduleData(run, nodules, str(out), seed, workers)
     module = NetworksInTraining(run, seed)
-    several = nodes > 1 or (isinstance(devices, int) and devices > 1)
+    several = processes_of(devices, nodes) > 1
     trainer = _trainer(
         run,
         out,
@@ -302,13 +302,18 @@ def _trainer(run: Run, out: Path, say: Say | None, **machine) -> lightning.Train
     )
 
 
-def data_faults(run: Run, nodules: Sequence[LabelledNodule]) -> Iterator[str]:
-    """Yields why the run cannot be trained on these nodules."""
+def data_faults(run: Run, nodules: Sequence[LabelledNodule], processes: int = 1) -> Iterator[str]:
+    """Yields why the run cannot be trained on these nodules by so many processes."""
     train, validation = (_useful(run, nodules, split) for split in ("train", "validation"))
     for what, found in (("train on", train), ("validate with", validation)):
         if not found:
             yield f"Run {run.name} has no nodule to {what}: check its data, tasks and splits."
     yield from _class_faults(run, train) if train else ()
+    if processes > 1 and 0 < len(train) < 2 * processes:
+        yield (
+            f"Run {run.name} has {len(train)} nodules to train on, too few for {processes}"
+            " processes, of which each needs two: start fewer."
+        )
     groups = {_group(nodule, run) for nodule in train}
     for group in run.balance if train else ():
         if group not in groups:
@@ -335,6 +340,11 @@ def _class_faults(run: Run, nodules: Sequence[LabelledNodule]) -> Iterator[str]:
                 else f"Run {run.name}: no nodule to train on has a label of {task}: give some, or"
                 " leave the task out."
             )
+
+
+def processes_of(devices: int | str = "auto", nodes: int = 1) -> int:
+    """Returns how many processes train together, as far as they are counted."""
+    return nodes * (devices if isinstance(devices, int) else 1)
 
 
 def machine_faults(runs: Sequence[Run], accelerator: str) -> Iterator[str]:

@@ -19,7 +19,14 @@ from nodulerisk.datasets.read import read_dataset, said_of
 from nodulerisk.datasets.sharing import made_once
 from nodulerisk.errors import NoduleRiskError, SeveralFaultsError
 from nodulerisk.evaluation.predictions import Progress
-from nodulerisk.train.fit import data_faults, fit, machine_faults, save_network, settings_of
+from nodulerisk.train.fit import (
+    data_faults,
+    fit,
+    machine_faults,
+    processes_of,
+    save_network,
+    settings_of,
+)
 from nodulerisk.train.folds import Part, parts_of, pooled_set, split_by_lists
 from nodulerisk.train.loggers import logger_faults
 from nodulerisk.train.module import network_of
@@ -71,7 +78,8 @@ def train_set(
     with crops_on_disk(out):
         data = made_once("data", lambda: _read(plan, runs, say))
         parts = parts_of(plan, data, out)
-        _refuse_data(plan, parts, runs)
+        processes = processes_of(machine.get("devices", "auto"), machine.get("nodes", 1))
+        _refuse_data(plan, parts, runs, processes)
         for place, part in enumerate(parts, 1):
             if plan.folds is not None:
                 say(f"Fold {part.number} ({place} of {len(parts)}).")
@@ -140,7 +148,7 @@ def _dataset(plan: Plan, name: str, say: Say) -> NoduleDataset:
     return dataset
 
 
-def _refuse_data(plan: Plan, parts: Sequence[Part], runs: Sequence[Run]) -> None:
+def _refuse_data(plan: Plan, parts: Sequence[Part], runs: Sequence[Run], processes: int) -> None:
     """Raises an error that lists every run that cannot be trained on its nodules."""
     for run in runs:
         nodules = (nodule for part in parts for nodule in part.nodules_of(run))
@@ -148,7 +156,7 @@ def _refuse_data(plan: Plan, parts: Sequence[Part], runs: Sequence[Run]) -> None
     folds_with: dict[str, list[str]] = {}
     for part in parts:
         for run in runs:
-            for fault in data_faults(run, part.nodules_of(run)):
+            for fault in data_faults(run, part.nodules_of(run), processes):
                 folds_with.setdefault(fault, []).append(str(part.number))
     if folds_with:
         faults = (

@@ -170,6 +170,8 @@ def test_a_task_needs_two_classes_to_train_on(tmp_path, labels, said):
     (run,) = read(tmp_path, HEAD + RUN).runs
     found = list(data_faults(run, nodules(*labels)))
     assert said in found[0] if said else not found
+    many = list(data_faults(run, nodules(*labels), processes=2))
+    assert any("too few for 2 processes" in fault for fault in many) is (labels != (None,))
 
 
 def test_of_a_run_each_task_needs_them(tmp_path):
