@@ -218,6 +218,10 @@ def train_unet(
     folds: Annotated[
         Path | None, typer.Option(help="Table of the folds of nodules and CTs: name, fold.")
     ] = None,
+    into: Annotated[
+        str | None,
+        typer.Option(help="Weight set that shall draw with it from then on: its name or folder."),
+    ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Steps of the optimiser.")] = 2500,
     batch: Annotated[int, typer.Option(min=4, help="Cubes per step.")] = 34,
     width: Annotated[float, typer.Option(min=0.125, help="Factor on the channels.")] = 1.0,
@@ -229,7 +233,9 @@ def train_unet(
     with errors_in_one_line(verbose):
         from nodulerisk.train.unet.fit import Settings
         from nodulerisk.train.unet.train import train_unet as train
+        from nodulerisk.weights.store import load_weight_set
 
+        weights = load_weight_set(into) if into else None
         with progress(steps) as show:
             file = train(
                 data,
@@ -238,11 +244,14 @@ def train_unet(
                 settings=Settings(steps, batch, width, seed=seed),
                 hold_out=hold_out,
                 folds=folds,
+                into=weights,
                 device=device,
                 say=typer.echo,
                 progress=show,
             )
     typer.echo(f"The network: {file}; its log: {out / 'log.csv'}")
+    if weights:
+        typer.echo(f"It is in {weights.folder}: fit-risk fits malignancy to its masks.")
 
 
 def evaluate(

@@ -16,9 +16,10 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from made_nodules import made_background, made_dataset
+from nodulerisk.assess import assess
 from nodulerisk.cli import app
 from nodulerisk.datasets.read import read_dataset
-from nodulerisk.engine.engine import load_network
+from nodulerisk.engine.engine import Engine, load_network
 from nodulerisk.errors import NoduleRiskError
 from nodulerisk.tasks import PRESENCE, TASKS
 from nodulerisk.train.unet.batches import Examples, Lungs, batch
@@ -28,7 +29,8 @@ from nodulerisk.train.unet.lungs import lung_of_ct, lung_of_nodule
 from nodulerisk.train.unet.network import ANSWERS, HelpedUNet, exported
 from nodulerisk.train.unet.train import HeldOut
 from nodulerisk.weights.card import Evidence, NetworkCard, TaskCard, WeightSet, save_card
-from nodulerisk.weights.store import load_weight_set, sha256_of
+from nodulerisk.weights.import_set import import_set
+from nodulerisk.weights.store import bundled_root, load_weight_set, sha256_of
 
 TINY = Settings(steps=4, batch=4, width=0.125, side=32, seed=1)
 
@@ -166,6 +168,23 @@ def test_the_command_trains_and_goes_on(folder, tmp_path):
     assert np.isfinite([float(value) for value in row.values()]).all()
     other = CliRunner().invoke(app, [*tiny, "--steps", "2"])
     assert other.exit_code == 2 and "began with other settings" in other.output
+
+
+def test_a_set_draws_with_it_and_forgets_what_it_knew_of_other_masks(folder, tmp_path):
+    import_set(bundled_root() / "open", tmp_path / "mine", "mine")
+    given = ["train-unet", "--data", str(folder), "--out", str(tmp_path / "unet"), "--steps", "1"]
+    tiny = ["--width", "0.125", "--batch", "4", "--device", "cpu", "--into", str(tmp_path / "mine")]
+    result = CliRunner().invoke(app, [*given, *tiny])
+    assert result.exit_code == 0, result.output
+    weights = load_weight_set(tmp_path / "mine")
+    ours, malignancy = weights.tasks[PRESENCE], weights.tasks["malignancy"]
+    assert weights.networks[weights.mask_network].width == 0.125 and ours.networks == ("unet",)
+    assert weights.mask_evidence == ours.evidence == Evidence("simulated", "not evaluated yet")
+    assert malignancy.risk is None and not malignancy.evidence.figures
+    ct = made_background().ct
+    point = ct.point_of(np.array(ct.hu.shape[::-1]) / 2)
+    found = assess(ct, point, weights, networks=Engine(weights, "cpu"))
+    assert set(found.tasks[PRESENCE].members) == {"unet"}
 
 
 @pytest.mark.parametrize(

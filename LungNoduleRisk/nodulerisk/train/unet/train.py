@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors.torch import save_file
 
 from nodulerisk.ct.points import read_points
 from nodulerisk.datasets.folds import read_folds
-from nodulerisk.datasets.nodules import SPLITS, LabelledNodule
+from nodulerisk.datasets.nodules import SPLITS, LabelledNodule, NoduleDataset
 from nodulerisk.datasets.read import read_dataset, said_of
 from nodulerisk.engine.engine import choose_device
 from nodulerisk.errors import NoduleRiskError
@@ -18,6 +19,9 @@ from nodulerisk.train.unet.batches import Lungs
 from nodulerisk.train.unet.fit import Progress, Settings, fit
 from nodulerisk.train.unet.lungs import Lung, lung_of_ct, lung_of_nodule
 from nodulerisk.train.unet.network import exported
+
+if TYPE_CHECKING:
+    from nodulerisk.weights.card import WeightSet
 
 FILE = "unet.safetensors"
 NOBODY = "nobody"  # to hold out
@@ -32,6 +36,7 @@ def train_unet(
     settings: Settings,
     hold_out: str = "test",
     folds: Path | None = None,
+    into: WeightSet | None = None,
     device: str = "auto",
     say: Say = print,
     progress: Progress | None = None,
@@ -45,6 +50,7 @@ def train_unet(
         settings: of the fit.
         hold_out: a fold of ``folds``, else a split of the dataset; or ``nobody``.
         folds: table with the columns name (of a nodule, or a CT's file) and fold.
+        into: a weight set that shall draw with the network; see ``put_into``.
         device: one of ``DEVICES``.
         say: called with messages about what is left out and why.
         progress: called with what is being done and the number of finished steps.
@@ -59,13 +65,19 @@ def train_unet(
     device = choose_device(device)
     held_out = HeldOut(hold_out, folds)
     report = progress or _silent
-    pieces = Lungs(
-        _nodules(data, held_out, device, say, report), _whole(lungs, held_out, device, report)
-    )
+    report("reading nodules", None)
+    dataset = read_dataset(data)
+    for line in said_of(dataset):
+        say(line)
+    pieces = Lungs(_nodules(dataset, held_out, device), _whole(lungs, held_out, device, report))
     say(f"Training on {len(pieces.nodules)} nodules and {len(pieces.whole)} whole CTs ({device}).")
     network = fit(pieces, settings, out, device=device, progress=progress)
     with written_whole(out / FILE) as partial:
         save_file(exported(network), partial)
+    if into is not None:
+        from nodulerisk.train.unet.into_set import put_into  # it needs more than training does
+
+        put_into(into, out / FILE, settings, dataset)
     return out / FILE
 
 
@@ -112,15 +124,11 @@ class HeldOut:
         return str(self._folds[nodule.name]) == self._which
 
 
-def _nodules(data: Path, held_out: HeldOut, device: str, say: Say, report: Progress) -> list[Lung]:
-    report("reading nodules", None)
-    dataset = read_dataset(data)
-    for line in said_of(dataset):
-        say(line)
+def _nodules(dataset: NoduleDataset, held_out: HeldOut, device: str) -> list[Lung]:
     outlined = [n for n in held_out.kept(dataset.nodules) if n.mask is not None and n.mask.any()]
     if not outlined:
         raise NoduleRiskError(
-            f"{data} has no nodule with a mask to train on: check what is held out."
+            f"{dataset.name} has no nodule with a mask to train on: check what is held out."
         )
     return [lung_of_nodule(nodule, seed, device) for seed, nodule in enumerate(outlined)]
 
