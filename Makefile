@@ -22,10 +22,10 @@ serve: $(VENV)/.web
 	$(BIN)/nodulerisk serve
 
 test: $(VENV)/.test lint # the quick tests, of Testing/Data alone: they prove as much on every machine
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-all: $(VENV)/.test lint # the long ones too; a few need whole data sets in ../shared and are listed where it is missing
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow or not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "slow or not slow"
 	$(MAKE) test-newer-slicer
 
 test-newer-slicer: $(NEWER)/.made # scene and panel again, with the MRML of a Slicer that the panel is for
