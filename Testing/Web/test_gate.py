@@ -181,7 +181,7 @@ def test_a_browser_shows_a_page_of_ours_without_complaint_and_runs_no_script_in_
             await page.goto(f"{user.address}/{RIGHT}")
             await page.wait_for_url("**/sessions/*/")
             assert "token" not in page.url
-            assert await page.title() == "made session"
+            await page.wait_for_function("document.title == 'made session'")  # by its script
             await page.goto(f"{user.address}/sessions/x/")
             assert (
                 await page.evaluate("getComputedStyle(document.body).color") == "rgb(230, 230, 230)"
