@@ -8,7 +8,7 @@ reads it before any are installed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Literal, get_args
@@ -225,3 +225,8 @@ def cascade_steps(tasks: Mapping[str, Task] = TASKS) -> Iterator[tuple[str, ...]
     asked = {name: task for name, task in tasks.items() if task.group != "presence"}
     for step in sorted({task.step for task in asked.values()}):
         yield tuple(name for name, task in asked.items() if task.step == step)
+
+
+def weakest(levels: Iterable[EvidenceLevel]) -> EvidenceLevel:
+    """Returns the weakest: what rests on several rests on this."""
+    return max(levels, key=EVIDENCE_LEVELS.index)

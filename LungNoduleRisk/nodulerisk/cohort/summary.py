@@ -36,11 +36,11 @@ from nodulerisk.outputs.html.pages import write_page
 from nodulerisk.tasks import (
     DEMONSTRATED,
     DEMONSTRATION,
-    EVIDENCE_LEVELS,
     EVIDENCE_WORDS,
     TASKS,
     EvidenceLevel,
     Task,
+    weakest,
 )
 from nodulerisk.trust.withhold import Statement
 from nodulerisk.weights.card import TaskCard, WeightSet
@@ -302,7 +302,7 @@ def _evaluation(
     task: str, labelled: Labelled, threshold: Threshold, table: dict[str, Task]
 ) -> TaskEvaluation:
     best = table[task].evidence[0]
-    evidence = max((best, *labelled.evidence), key=EVIDENCE_LEVELS.index)
+    evidence = weakest((best, *labelled.evidence))
     sample = _sample(len(table[task].classes), labelled)
     return evaluate_sample(task, sample, evidence, threshold, table)
 

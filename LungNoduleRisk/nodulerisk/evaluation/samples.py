@@ -11,7 +11,7 @@ import numpy as np
 
 from nodulerisk.evaluation.bootstrap import Figure, figure, kept, patient_weights, weighted_mean
 from nodulerisk.evaluation.predictions import Prediction
-from nodulerisk.tasks import EVIDENCE_LEVELS, TASKS, EvidenceLevel, Task
+from nodulerisk.tasks import TASKS, EvidenceLevel, Task, weakest
 
 SIZES_MM = (6.0, 8.0, 15.0)  # where Lung-RADS v2022 changes its category of a solid nodule
 SIZE_NAMES = ("below 6 mm", "6 to 8 mm", "8 to 15 mm", "15 mm and above")
@@ -205,7 +205,7 @@ def weakest_evidence(predictions: Iterable[Prediction], task: Task | None = None
     """Returns what the labels rest on; with several kinds, the weakest, and never more than the
     task's may rest on."""
     best = [task.evidence[0]] if task else []
-    return max((*best, *(o.evidence for o in predictions)), key=EVIDENCE_LEVELS.index)
+    return weakest((*best, *(o.evidence for o in predictions)))
 
 
 def _common(predictions: Sequence[Prediction]) -> dict[str, np.ndarray]:

@@ -34,7 +34,7 @@ from nodulerisk.errors import PointError
 from nodulerisk.language.texts import _
 from nodulerisk.nodule.mask import touches_ct_edge, touches_cube_edge
 from nodulerisk.nodule.measure import measure, nodule_hu, principal_axes_mm, value_of
-from nodulerisk.nodule.surface import leaves_glass_out, touched_share
+from nodulerisk.nodule.surface import around_nodule, leaves_glass_out, touched_share
 
 BLOCK_MM = EMV_BLOCK * EMV_SPACING_MM
 METAL_HU = 3000
@@ -120,10 +120,11 @@ def surroundings_checks(
     nodule or not (fault 70); a reader who draws decides that."""
     if nodule is None or not nodule.region.any():
         return
-    if leaves_glass_out(nodule, ct):
+    around = around_nodule(nodule, ct)
+    if leaves_glass_out(around):
         yield GLASS_LEFT_OUT.check()
     is_small = (value_of(measurements, "equivalent diameter") or 0) < TOUCHED_BELOW_MM
-    if is_small and (share := touched_share(nodule, ct)) >= TOUCHED_FROM:
+    if is_small and (share := touched_share(around)) >= TOUCHED_FROM:
         yield TOUCHED.check(share=share)
 
 

@@ -39,7 +39,7 @@ def at_half_maximum(nodule: NoduleMask, ct: CT, point_lps_mm) -> NoduleMask:
         ct: the CT on whose grid it lies.
         point_lps_mm: the user's point (x, y, z), LPS mm.
     """
-    around = _around(nodule, ct)
+    around = around_nodule(nodule, ct)
     rim_hu = glass_rim_hu(around.hu, around.outward_mm, SOLID_HU)
     shift = half_maximum_mm(around.hu, around.outward_mm, around.voxel_mm3, SOLID_HU, rim_hu)
     if shift is None:
@@ -50,21 +50,19 @@ def at_half_maximum(nodule: NoduleMask, ct: CT, point_lps_mm) -> NoduleMask:
     return found if found.region.any() else nodule
 
 
-def leaves_glass_out(nodule: NoduleMask, ct: CT) -> bool:
+def leaves_glass_out(around: Around) -> bool:
     """Whether a rim of ground glass around the nodule's solid core lies outside its mask."""
-    around = _around(nodule, ct)
     return glass_rim_hu(around.hu, around.outward_mm, SOLID_HU, LEFT_OUT) is not None
 
 
-def touched_share(nodule: NoduleMask, ct: CT) -> float:
+def touched_share(around: Around) -> float:
     """Returns the share (0..1) of the mask's close surroundings that is as dense as a vessel or a
     wall."""
-    around = _around(nodule, ct)
     near = (around.outward_mm > TOUCHING_MM[0]) & (around.outward_mm < TOUCHING_MM[1])
     return float((around.hu[near] > TOUCHING_HU).mean()) if near.any() else 0.0
 
 
-class _Around(NamedTuple):
+class Around(NamedTuple):
     """A nodule's map and what is around it.
 
     Attributes:
@@ -80,12 +78,13 @@ class _Around(NamedTuple):
     voxel_mm3: float
 
 
-def _around(nodule: NoduleMask, ct: CT) -> _Around:
+def around_nodule(nodule: NoduleMask, ct: CT) -> Around:
+    """Returns what is around a nodule, whose mask is not empty."""
     steps = np.linalg.norm(nodule.grid.axes, axis=0)[::-1]
     inside = nodule.probability >= MASK_LEVEL
     box = _box(inside, steps)
     outward = _outward_mm(inside[box], steps)
-    return _Around(box, outward, _hu_on(nodule.grid, box, ct), float(np.prod(steps)))
+    return Around(box, outward, _hu_on(nodule.grid, box, ct), float(np.prod(steps)))
 
 
 def _box(inside: np.ndarray, steps_mm: np.ndarray) -> tuple[slice, ...]:

@@ -30,7 +30,7 @@ from nodulerisk.files import column_name
 from nodulerisk.nodule.drawing import draw
 from nodulerisk.nodule.quantities import RADIOMICS
 from nodulerisk.nodule.radiomics import radiomics
-from nodulerisk.tasks import EVIDENCE_LEVELS, TASKS, Task, two_class_tasks
+from nodulerisk.tasks import TASKS, Task, two_class_tasks, weakest
 from nodulerisk.train.risk.logistic import FOLDS, Cases, balanced_folds, chosen, cross_validated
 from nodulerisk.weights.card import LOG_ODDS, Evidence, TaskCard, WeightSet
 
@@ -238,7 +238,7 @@ def _about(
     dataset: str, nodules: Sequence[LabelledNodule], measured: Measured, task: Task
 ) -> Evidence:
     """Returns the evidence without its figures; its level is the weakest of all nodules."""
-    level = max((task.evidence[0], *(n.evidence for n in nodules)), key=EVIDENCE_LEVELS.index)
+    level = weakest((task.evidence[0], *(n.evidence for n in nodules)))
     patients = measured.cases.patients.tolist()
     data = (
         f"{dataset}, all nodules with a decided label, on the set's own masks, in {FOLDS}"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nodulerisk.datasets.nodules import NoduleDataset
 from nodulerisk.files import written_whole
-from nodulerisk.tasks import EVIDENCE_LEVELS, PRESENCE
+from nodulerisk.tasks import PRESENCE, weakest
 from nodulerisk.train.unet.fit import Settings
 from nodulerisk.weights.card import Evidence, NetworkCard, TaskCard, WeightSet, save_card
 from nodulerisk.weights.store import sha256_of
@@ -39,8 +39,7 @@ def put_into(
     card = NetworkCard(
         "unet", trained.name, sha256, (PRESENCE,), settings.width, size=settings.side
     )
-    weakest = max((nodule.evidence for nodule in dataset.nodules), key=EVIDENCE_LEVELS.index)
-    learnt = Evidence(weakest, NOT_EVALUATED)
+    learnt = Evidence(weakest(nodule.evidence for nodule in dataset.nodules), NOT_EVALUATED)
     source = dataset.attribution or dataset.name
     made = replace(
         weights,
